@@ -1,0 +1,82 @@
+# The map of this repository: `make help` lists every target.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LIBS := libs/common libs/client
+SERVICES := services/gateway services/auth services/rooms services/history services/standalone
+DISTRIBUTIONS := $(LIBS) $(SERVICES)
+EDITABLE := $(addprefix -e ./,$(DISTRIBUTIONS))
+PROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+CODE := libs services tests bench
+
+.PHONY: help
+help: ## List every target.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/uv: constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@touch $@
+
+$(VENV)/.run: $(BIN)/uv constraints.txt $(PROJECTS)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt $(EDITABLE)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run dev-requirements.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt --requirement dev-requirements.txt
+	@touch $@
+
+tests/e2e/node_modules/.installed: tests/e2e/package.json tests/e2e/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: the end-to-end tests drive a JavaScript client (node 20 or later)." >&2; exit 1; }
+	@npm ci --prefix tests/e2e --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.dev ## Install everything for development into .venv.
+
+.PHONY: run
+run: $(VENV)/.run ## Start the whole product in one process (MADANG_PORT, MADANG_DATA_DIR).
+	@exec $(BIN)/madang-standalone
+
+.PHONY: check
+check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts.
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: $(VENV)/.dev tests/e2e/node_modules/.installed ## Run every test: unit, contract, integration, end to end.
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+.PHONY: cover
+cover: $(VENV)/.dev tests/e2e/node_modules/.installed ## Run the tests with branch coverage.
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure Madang beside a plain FastAPI chat and print the ratios.
+	$(BIN)/python -m bench
+
+.PHONY: contracts
+contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, event samples) from the code.
+	$(BIN)/python -m madang_standalone.contracts contracts
+
+.PHONY: constraints
+constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.
+	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-annotate --no-header \
+	  --no-emit-package madang-common --no-emit-package madang-client \
+	  $(addprefix --no-emit-package madang-,gateway auth rooms history standalone) \
+	  $(PROJECTS) dev-requirements.txt build-requirements.txt -o constraints.txt
+
+.PHONY: fmt
+fmt: $(VENV)/.dev ## Format the code and fix what can be fixed.
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+.PHONY: clean
+clean: ## Remove what was installed and cached; data stays.
+	rm -rf $(VENV) tests/e2e/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,18 @@
+"""Numbers as fixed-width lower-case base32hex digits, which sort as text (RFC 4648 section 7)."""
+
+DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS = [high + low for high in DIGITS for low in DIGITS]
+
+
+def encode(number: int, width: int) -> str:
+    """Return `number` as exactly `width` digits (an even number), or raise ValueError."""
+    if not 0 <= number < 1 << (5 * width):
+        raise ValueError(f"{number} does not fit {width} base32hex digits")
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -1, -10)])
+
+
+def decode(text: str) -> int:
+    """Return the number behind `text`; raise ValueError on anything but base32hex digits."""
+    if not text or text.strip(DIGITS):
+        raise ValueError(f"not base32hex: {text[:32]!r}")
+    return int(text, 32)

@@ -1,0 +1,1 @@
+"""Events: what stands in the log, and what clients receive."""

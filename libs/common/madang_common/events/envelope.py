@@ -1,0 +1,98 @@
+"""The envelope of every event, as it stands in the log and as clients receive it.
+
+In the log it is a line of JSON: `v`, `key`, `kind`, `room` or `user`, `sender`, `sender_name`,
+`at`, `data`, and `headers` where the sender gave some. A client receives the same with the event's `id`
+in front and without `headers`, which travel as STOMP headers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from madang_common.log.position import to_id
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for the members of one room or for one user."""
+
+    key: str
+    """Chosen by the sender; the first event with a given (sender, key) in an audience counts."""
+    kind: str
+    sender: str
+    """Id of the user or `service:…` that caused it."""
+    sender_name: str
+    """The sender's display name at that time."""
+    at: str
+    """RFC 3339, UTC, milliseconds."""
+    data: Mapping[str, Any]
+    room: str | None = None
+    user: str | None = None
+    """The one this concerns, instead of `room`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Extra headers of the SEND, passed through on the MESSAGE."""
+
+    @property
+    def audience(self) -> str:
+        """Who receives it: `rooms.{id}` or `users.{id}`, as in the topic's name."""
+        return room_audience(self.room) if self.room is not None else user_audience(self.user or "")
+
+    def line(self) -> bytes:
+        """Return the event as it stands in the log."""
+        return orjson.dumps(self._document(with_headers=True))
+
+    def body(self, position: int) -> bytes:
+        """Return the event as clients receive it, at `position`."""
+        return orjson.dumps({"id": to_id(position)} | self._document(with_headers=False))
+
+    def _document(self, *, with_headers: bool) -> dict[str, Any]:
+        document: dict[str, Any] = {"v": VERSION, "key": self.key, "kind": self.kind}
+        if self.room is not None:
+            document["room"] = self.room
+        else:
+            document["user"] = self.user
+        document["sender"] = self.sender
+        document["sender_name"] = self.sender_name
+        document["at"] = self.at
+        document["data"] = self.data
+        if with_headers and self.headers:
+            document["headers"] = self.headers
+        return document
+
+
+def room_audience(room: str) -> str:
+    """Return the audience of everyone in `room`."""
+    return f"rooms.{room}"
+
+
+def user_audience(user: str) -> str:
+    """Return the audience of one user."""
+    return f"users.{user}"
+
+
+def read_line(line: bytes) -> Event:
+    """Return the event behind a line of the log; raise ValueError if it is none."""
+    document = orjson.loads(line)
+    try:
+        if document["v"] != VERSION:
+            raise ValueError(f"event version {document['v']!r} is not known")
+        event = Event(
+            key=document["key"],
+            kind=document["kind"],
+            sender=document["sender"],
+            sender_name=document["sender_name"],
+            at=document["at"],
+            data=document["data"],
+            room=document.get("room"),
+            user=document.get("user"),
+            headers=document.get("headers") or {},
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not an event: {error!r}") from error
+    if (event.room is None) == (event.user is None):
+        raise ValueError("an event is for one room or for one user")
+    return event

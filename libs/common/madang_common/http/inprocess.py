@@ -1,0 +1,23 @@
+"""Services that call each other within one process: the same clients, no network."""
+
+import httpx
+from starlette.types import ASGIApp
+from typing_extensions import override
+
+
+class InProcessNetwork(httpx.AsyncBaseTransport):
+    """Hands a request for `http://{name}` to the app that was added as `name`."""
+
+    def __init__(self) -> None:
+        self._apps: dict[str, httpx.ASGITransport] = {}
+
+    def add(self, name: str, app: ASGIApp) -> None:
+        """Let `http://{name}` reach `app` from now on."""
+        self._apps[name] = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        app = self._apps.get(request.url.host)
+        if app is None:
+            raise httpx.ConnectError(f"no service {request.url.host}", request=request)
+        return await app.handle_async_request(request)

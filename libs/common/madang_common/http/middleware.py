@@ -1,0 +1,82 @@
+"""What happens around each request: its id, its log line, its metrics and its size limit."""
+
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from madang_common.http import request_id
+from madang_common.metrics import HttpMetrics
+from madang_common.problems import TooLarge
+
+log = structlog.get_logger()
+
+_UNKNOWN_ROUTE = "unknown"
+
+
+class Observe:
+    """Binds the request id, logs the request once, counts it."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(request_id.HEADER)
+        chosen = request_id.begin(given)
+        began = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[request_id.HEADER] = chosen
+            await send(message)
+
+        self._metrics.started()
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
+            self._metrics.ended(scope["method"], route, status, seconds)
+            say = log.debug if scope["path"].startswith(("/health", "/metrics")) else log.info
+            say(
+                "request",
+                method=scope["method"],
+                route=route,
+                status=status,
+                seconds=round(seconds, 6),
+            )
+
+
+class LimitBody:
+    """Refuses a request body of more than `limit` bytes, announced or not."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced) > self._limit:
+            raise TooLarge(f"a body may have {self._limit} bytes")
+        seen = 0
+
+        async def receive_counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise TooLarge(f"a body may have {self._limit} bytes")
+            return message
+
+        await self._app(scope, receive_counted, send)

@@ -1,0 +1,23 @@
+"""Request ids: taken from the caller or made, logged, and passed on to the next service."""
+
+import re
+
+import structlog
+
+from madang_common.ids import new_id
+
+HEADER = "X-Request-ID"
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+
+
+def begin(given: str | None) -> str:
+    """Bind the caller's request id if it is a sane one, else a new one, and return it."""
+    request_id = given if given and _ACCEPTED.match(given) else new_id()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
+
+
+def current() -> str | None:
+    """Return the request id of what is being done now."""
+    return structlog.contextvars.get_contextvars().get("request_id")

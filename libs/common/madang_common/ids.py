@@ -1,0 +1,18 @@
+"""Opaque identifiers for users, rooms, logins and keys."""
+
+import secrets
+import time
+
+from madang_common import base32hex
+
+_RANDOM_BITS = 72
+
+
+def new_id() -> str:
+    """Return 24 base32hex digits: 48 bits of milliseconds, then 72 random bits.
+
+    The time in front keeps new rows of a clustered index together; the random part makes an id
+    that nobody can guess.
+    """
+    stamp = time.time_ns() // 1_000_000
+    return base32hex.encode(stamp << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS), 24)

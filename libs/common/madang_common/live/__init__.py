@@ -1,0 +1,1 @@
+"""Live notices: what need not last (typing, read notices, ended logins)."""

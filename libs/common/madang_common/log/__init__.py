@@ -1,0 +1,1 @@
+"""The chat log: ordered, durable, replayable; the source of truth."""

@@ -1,0 +1,43 @@
+"""Positions of events: `offset << 12 | line`, written as 12 base32hex digits that sort as text."""
+
+from zlib import crc32
+
+from madang_common import base32hex
+
+LINE_BITS = 12
+MAX_LINES = 1 << LINE_BITS
+"""Most events that one batch, and so one offset, can hold."""
+WIDTH = 12
+_LINE_MASK = MAX_LINES - 1
+
+
+def position(offset: int, line: int) -> int:
+    """Return the position of line `line` of the batch at `offset`."""
+    return offset << LINE_BITS | line
+
+
+def offset_of(position: int) -> int:
+    """Return the offset of the batch that holds `position`."""
+    return position >> LINE_BITS
+
+
+def line_of(position: int) -> int:
+    """Return the index of `position` within its batch."""
+    return position & _LINE_MASK
+
+
+def to_id(position: int) -> str:
+    """Return `position` as the event id that clients see."""
+    return base32hex.encode(position, WIDTH)
+
+
+def from_id(text: str) -> int:
+    """Return the position behind an event id; raise ValueError if it is none."""
+    if len(text) != WIDTH:
+        raise ValueError(f"not an event id: {text[:32]!r}")
+    return base32hex.decode(text)
+
+
+def shard_of(audience: str, shards: int) -> int:
+    """Return the shard that carries every event of `audience`."""
+    return crc32(audience.encode()) % shards

@@ -1,0 +1,316 @@
+"""The log in one SQLite file: for one process, with the same positions and replay as a stream.
+
+One thread writes. What is appended to several shards meanwhile goes into one transaction, so that
+one fsync serves them all. Followers in the same process get new batches from memory; older ones
+are read from the file by a second thread.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from typing_extensions import override
+
+from madang_common.clock import Clock
+from madang_common.log.port import Batch, Log, LogMismatch, LogUnavailable, Start
+from madang_common.log.position import MAX_LINES
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS log (one INTEGER PRIMARY KEY CHECK (one = 1), shards INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    shard INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    at REAL NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (shard, offset)
+);
+CREATE TABLE IF NOT EXISTS shards (
+    shard INTEGER PRIMARY KEY,
+    next INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+);
+"""
+_RECENT_BYTES = 4_194_304
+_READ_BATCHES = 256
+_TRIM_EVERY_SECONDS = 1.0
+_TRIM_BATCHES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a batch is kept: both limits hold, per shard."""
+
+    seconds: float = 30 * 86_400
+    bytes: int = 4_294_967_296
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    shard: int
+    lines: tuple[bytes, ...]
+    stored: asyncio.Future[None]
+
+
+class _Shard:
+    """What this process knows of one shard: its end, its newest batches, who waits for more."""
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.recent: deque[Batch] = deque()
+        self.recent_bytes = 0
+        self.grown = asyncio.Event()
+
+    def add(self, batch: Batch) -> None:
+        self.end = batch.offset + 1
+        self.recent.append(batch)
+        self.recent_bytes += sum(map(len, batch.lines))
+        while self.recent_bytes > _RECENT_BYTES and len(self.recent) > 1:
+            self.recent_bytes -= sum(map(len, self.recent.popleft().lines))
+        self.wake()
+
+    def wake(self) -> None:
+        self.grown.set()
+        self.grown = asyncio.Event()
+
+    def after(self, offset: int) -> list[Batch] | None:
+        """Return the batches from `offset` on, or None if memory does not reach back that far."""
+        if offset >= self.end:
+            return []
+        if not self.recent or self.recent[0].offset > offset:
+            return None
+        return [self.recent[i] for i in range(offset - self.recent[0].offset, len(self.recent))]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA busy_timeout = 5000")
+    return db
+
+
+def _prepare(path: Path, shards: int) -> tuple[sqlite3.Connection, list[int]]:
+    """Open or make the file; return it with the end of each shard."""
+    db = _connect(path)
+    db.executescript(_SCHEMA)
+    db.execute("INSERT OR IGNORE INTO log VALUES (1, ?)", (shards,))
+    (made_with,) = db.execute("SELECT shards FROM log").fetchone()
+    if made_with != shards:
+        db.close()
+        raise LogMismatch(f"{path} was made with {made_with} shards, not {shards}")
+    db.executemany("INSERT OR IGNORE INTO shards VALUES (?, 0, 0)", [(n,) for n in range(shards)])
+    return db, [end for (end,) in db.execute("SELECT next FROM shards ORDER BY shard")]
+
+
+class SqliteLog(Log):
+    """The embedded log. Make one with `await SqliteLog.open(path, shards)`."""
+
+    def __init__(
+        self,
+        path: Path,
+        db: sqlite3.Connection,
+        ends: Sequence[int],
+        retention: Retention,
+        clock: Clock,
+    ) -> None:
+        self._db = db
+        self._retention = retention
+        self._clock = clock
+        self._shards = [_Shard(end) for end in ends]
+        self._appends: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(1, "log-reader")
+        self._read_db = _connect(path)
+        self._trimmed_at = 0.0
+        self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        shards: int,
+        *,
+        retention: Retention | None = None,
+        clock: Clock = time.time,
+    ) -> "SqliteLog":
+        """Open or make the log at `path`; raise LogMismatch if its shard count differs."""
+        db, ends = await asyncio.to_thread(_prepare, path, shards)
+        return cls(path, db, ends, retention or Retention(), clock)
+
+    @property
+    @override
+    def shards(self) -> int:
+        return len(self._shards)
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        if self._closed:
+            raise LogUnavailable("the log is closed")
+        if not 1 <= len(lines) <= MAX_LINES:
+            raise ValueError(f"a batch holds 1 to {MAX_LINES} lines, not {len(lines)}")
+        stored: asyncio.Future[None] = self._loop.create_future()
+        self._appends.put(_Append(shard, lines, stored))
+        await stored
+
+    @override
+    async def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
+        state = self._shards[shard]
+        offset = start if isinstance(start, int) else await self._offset_at(shard, start)
+        while not self._closed:
+            grown = state.grown
+            batches = state.after(offset)
+            if batches is None:
+                batches = await self._read(shard, offset)
+                if not batches:
+                    # All that was asked for is beyond retention: go on with what is kept.
+                    offset = state.recent[0].offset if state.recent else state.end
+                    continue
+            for batch in batches:
+                yield batch
+                offset = batch.offset + 1
+            if not batches:
+                await grown.wait()
+
+    @override
+    async def end(self, shard: int) -> int:
+        return self._shards[shard].end
+
+    @override
+    async def ping(self) -> None:
+        if self._closed or not self._writer.is_alive():
+            raise LogUnavailable("the log is closed")
+
+    @override
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._appends.put(None)
+        await asyncio.to_thread(self._writer.join)
+        for shard in self._shards:
+            shard.wake()
+        await asyncio.to_thread(self._readers.shutdown)
+        self._read_db.close()
+        self._db.close()
+
+    async def _offset_at(self, shard: int, start: datetime | str) -> int:
+        """Return the offset of the first batch stored at or after `start`, or of the oldest."""
+        since = start.timestamp() if isinstance(start, datetime) else 0.0
+        query = "SELECT min(offset) FROM batches WHERE shard = ? AND at >= ?"
+
+        def find() -> int | None:
+            (found,) = self._read_db.execute(query, (shard, since)).fetchone()
+            return found if found is None else int(found)
+
+        end = self._shards[shard].end
+        found = await self._loop.run_in_executor(self._readers, find)
+        return end if found is None else found
+
+    async def _read(self, shard: int, offset: int) -> list[Batch]:
+        query = (
+            "SELECT offset, body FROM batches WHERE shard = ? AND offset >= ?"
+            " ORDER BY offset LIMIT ?"
+        )
+
+        def read() -> list[Batch]:
+            rows = self._read_db.execute(query, (shard, offset, _READ_BATCHES))
+            return [Batch(number, tuple(body.split(b"\n"))) for number, body in rows]
+
+        return await self._loop.run_in_executor(self._readers, read)
+
+    # The writer's thread.
+
+    def _write(self) -> None:
+        """Store what waits, all of it in one transaction, until `None` comes."""
+        ends = [shard.end for shard in self._shards]
+        while True:
+            waiting = [self._appends.get()]
+            while not self._appends.empty():
+                waiting.append(self._appends.get())
+            appends = [append for append in waiting if append is not None]
+            if appends:
+                self._store(appends, ends)
+            if len(appends) < len(waiting):
+                return
+
+    def _store(self, appends: list[_Append], ends: list[int]) -> None:
+        now = self._clock()
+        stored: list[tuple[_Append, Batch]] = []
+        new_ends = ends.copy()
+        for append in appends:
+            stored.append((append, Batch(new_ends[append.shard], append.lines)))
+            new_ends[append.shard] += 1
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT INTO batches VALUES (?, ?, ?, ?)",
+                [(a.shard, b.offset, now, b"\n".join(b.lines)) for a, b in stored],
+            )
+            self._db.executemany(
+                "UPDATE shards SET next = ?, bytes = bytes + ? WHERE shard = ?",
+                [
+                    (b.offset + 1, sum(map(len, b.lines)) + len(b.lines) - 1, a.shard)
+                    for a, b in stored
+                ],
+            )
+            self._trim(now)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            reason = str(error)
+            self._loop.call_soon_threadsafe(self._refuse, appends, reason)
+            return
+        ends[:] = new_ends
+        self._loop.call_soon_threadsafe(self._publish, stored)
+
+    def _trim(self, now: float) -> None:
+        """Drop the oldest batches that retention no longer keeps, a few at a time."""
+        if now - self._trimmed_at < _TRIM_EVERY_SECONDS:
+            return
+        self._trimmed_at = now
+        oldest = (
+            "SELECT offset, at, length(body) FROM batches"
+            " WHERE shard = ? AND offset < ? ORDER BY offset LIMIT ?"
+        )
+        for shard, end, size in self._db.execute(
+            "SELECT shard, next, bytes FROM shards"
+        ).fetchall():
+            last, freed = None, 0
+            # A shard keeps its newest batch, whatever its age: it shows where the shard ends.
+            for offset, at, length in self._db.execute(oldest, (shard, end - 1, _TRIM_BATCHES)):
+                too_old = at < now - self._retention.seconds
+                if not too_old and size - freed <= self._retention.bytes:
+                    break
+                last, freed = offset, freed + length
+            if last is not None:
+                self._db.execute(
+                    "DELETE FROM batches WHERE shard = ? AND offset <= ?", (shard, last)
+                )
+                self._db.execute(
+                    "UPDATE shards SET bytes = max(0, bytes - ?) WHERE shard = ?", (freed, shard)
+                )
+
+    # Back on the event loop.
+
+    def _publish(self, stored: list[tuple[_Append, Batch]]) -> None:
+        for append, batch in stored:
+            self._shards[append.shard].add(batch)
+            if not append.stored.done():
+                append.stored.set_result(None)
+
+    @staticmethod
+    def _refuse(appends: list[_Append], reason: str) -> None:
+        for append in appends:
+            if not append.stored.done():
+                append.stored.set_exception(LogUnavailable(reason))

@@ -1,0 +1,66 @@
+"""Logs: one event a line, JSON for machines or console for people, with ids bound once."""
+
+import logging
+import sys
+
+import orjson
+import structlog
+
+from madang_common.settings import CommonSettings, LogFormat
+
+_QUIET = (
+    "uvicorn",
+    "uvicorn.error",
+    "uvicorn.access",
+    "httpx",
+    "httpcore",
+    "websockets",
+    "alembic",
+)
+
+
+def configure(settings: CommonSettings) -> None:
+    """Send structlog and the standard library's loggers to standard error, in one format."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if settings.log_format is LogFormat.CONSOLE:
+        render: list[structlog.typing.Processor] = [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        ]
+    else:
+        render = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in _QUIET:
+        # The servers' and clients' own chatter; create_app logs each request once.
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _json(value: object, **options: object) -> str:
+    default = options.get("default")
+    return orjson.dumps(value, default=default if callable(default) else str).decode()

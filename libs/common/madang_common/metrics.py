@@ -1,0 +1,64 @@
+"""Prometheus metrics: what every service counts, and how several registries become one page."""
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+
+class HttpMetrics:
+    """REST requests of one service."""
+
+    def __init__(self, registry: CollectorRegistry, service: str) -> None:
+        self._service = service
+        self._seconds = Histogram(
+            "madang_http_request_seconds",
+            "Time from a request's first byte to its response's end.",
+            ["service", "method", "route", "status"],
+            registry=registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self._running = Gauge(
+            "madang_http_requests_running",
+            "Requests being answered now.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
+        self._dropped = Counter(
+            "madang_http_requests_failed_total",
+            "Requests that ended in an exception nobody expected.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
+
+    def started(self) -> None:
+        """Count a request in."""
+        self._running.inc()
+
+    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count it out; `route` is the path's template, so that labels stay few."""
+        self._running.dec()
+        self._seconds.labels(self._service, method, route, status).observe(seconds)
+
+    def failed(self) -> None:
+        """Count an exception that became a 500."""
+        self._dropped.inc()
+
+
+class Merged(Collector):
+    """Several services' registries as one, families of the same name joined."""
+
+    def __init__(self, registries: Sequence[CollectorRegistry]) -> None:
+        self._registries = registries
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        for registry in self._registries:
+            for family in registry.collect():
+                known = families.setdefault(family.name, family)
+                if known is not family:
+                    known.samples.extend(family.samples)
+        return families.values()

@@ -1,0 +1,134 @@
+"""Errors as RFC 9457 problem details, the same for every service and for STOMP refusals.
+
+Problem
+├── InvalidRequest      400  the request cannot be read as what it should be
+├── Unauthenticated     401  no token, or one that does not hold
+├── Forbidden           403  known, but not allowed
+│   └── NotAMember      403  the room is for its members
+├── NotFound            404
+├── Conflict            409  the state does not allow it
+│   └── KeyConflict     409  the same key was used for another body
+├── Gone                410  it was there and is not any more
+├── TooLarge            413
+├── InvalidBody         422  well-formed, but a field is not what it should be
+├── TooManyRequests     429  slow down; try again after `retry_after_seconds`
+└── Unavailable         503  something behind this service is away; try again
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):  # noqa: N818 - named for what it is to a client
+    """An error told to the client: a stable `type`, a status and a sentence."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        retry_after_seconds: float | None = None,
+        **members: Any,
+    ) -> None:
+        """Describe this occurrence in `detail`; `members` are extension members of RFC 9457."""
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+        self.members = members
+
+    @property
+    def type(self) -> str:
+        """A URI that names the kind of problem and never changes."""
+        return f"urn:madang:problem:{self.slug}"
+
+    def headers(self) -> dict[str, str]:
+        """Return the HTTP headers that go with this problem."""
+        if self.retry_after_seconds is None:
+            return {}
+        return {"Retry-After": str(math.ceil(self.retry_after_seconds))}
+
+    def document(self, **members: Any) -> dict[str, Any]:
+        """Return the problem+json object, with `members` added."""
+        document: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
+        if self.detail:
+            document["detail"] = self.detail
+        return document | self.members | members
+
+
+class InvalidRequest(Problem):
+    status, slug, title = 400, "invalid-request", "The request cannot be understood"
+
+
+class Unauthenticated(Problem):
+    status, slug, title = 401, "unauthenticated", "Log in first"
+
+    @override
+    def headers(self) -> dict[str, str]:
+        """Add the challenge that RFC 9110 section 11.6.1 requires of a 401."""
+        return super().headers() | {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    status, slug, title = 403, "forbidden", "Not allowed"
+
+
+class NotAMember(Forbidden):
+    slug, title = "not-a-member", "Only members of the room may do this"
+
+
+class NotFound(Problem):
+    status, slug, title = 404, "not-found", "There is no such thing"
+
+
+class Conflict(Problem):
+    status, slug, title = 409, "conflict", "The current state does not allow this"
+
+
+class KeyConflict(Conflict):
+    slug, title = "key-conflict", "This key was used for another message"
+
+
+class Gone(Problem):
+    status, slug, title = 410, "gone", "It is not there any more"
+
+
+class TooLarge(Problem):
+    status, slug, title = 413, "too-large", "Too large"
+
+
+class InvalidBody(Problem):
+    status, slug, title = 422, "invalid-body", "A field is not what it should be"
+
+
+class TooManyRequests(Problem):
+    status, slug, title = 429, "too-many-requests", "Slow down"
+
+
+class Unavailable(Problem):
+    status, slug, title = 503, "unavailable", "Try again in a moment"
+
+
+def _kinds(base: type[Problem]) -> Mapping[str, type[Problem]]:
+    found = {base.slug: base}
+    for kind in base.__subclasses__():
+        found |= _kinds(kind)
+    return found
+
+
+def from_document(document: Mapping[str, Any], status: int) -> Problem:
+    """Return the problem that another service answered with `document`, kind and members kept."""
+    known = _kinds(Problem)
+    by_status = {kind.status: kind for kind in reversed(list(known.values()))}
+    slug = str(document.get("type", "")).rpartition(":")[2]
+    kind = known.get(slug) or by_status.get(status) or Problem
+    reserved = {"type", "title", "status", "detail", "instance"}
+    members = {name: value for name, value in document.items() if name not in reserved}
+    return kind(str(document.get("detail", "")), **members)

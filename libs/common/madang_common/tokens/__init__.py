@@ -1,0 +1,1 @@
+"""Access and service tokens: what they say and how they are checked."""

@@ -1,0 +1,123 @@
+"""Checks tokens: one pinned algorithm, issuer, audience, time, and a key of the issuer's."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+import jwt
+from cachetools import LRUCache
+
+from madang_common.clock import Clock
+from madang_common.problems import Unauthenticated
+from madang_common.tokens.claims import ALGORITHM, SERVICES, USERS, Claims
+from madang_common.tokens.keys import KeySet
+
+_REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
+_LONGEST_TOKEN = 4096
+
+
+class TokenVerifier:
+    """Verifies tokens for one audience; each distinct token costs one signature check."""
+
+    def __init__(
+        self,
+        keys: KeySet,
+        *,
+        issuer: str,
+        audience: str,
+        clock: Clock = time.time,
+        cached: int = 20_000,
+    ) -> None:
+        """Accept tokens by `issuer` for `audience`, remembering the last `cached` good ones."""
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._good: LRUCache[str, Claims] = LRUCache(cached)
+
+    def verify_now(self, token: str) -> Claims | None:
+        """Return the claims, or None if the key must be fetched first: then `verify`.
+
+        Raise Unauthenticated if the token does not hold.
+        """
+        claims = self._good.get(token)
+        if claims is None:
+            key = self._keys.known(_key_id(token))
+            return None if key is None else self._remember(token, key)
+        return self._unless_expired(token, claims)
+
+    async def verify(self, token: str) -> Claims:
+        """Return the claims; raise Unauthenticated if the token does not hold."""
+        claims = self.verify_now(token)
+        if claims is not None:
+            return claims
+        key = await self._keys.get(_key_id(token))
+        if key is None:
+            raise Unauthenticated("the token is signed with an unknown key")
+        return self._remember(token, key)
+
+    def _remember(self, token: str, key: jwt.PyJWK) -> Claims:
+        claims = self._unless_expired(token, self._check(token, key))
+        self._good[token] = claims
+        return claims
+
+    def _unless_expired(self, token: str, claims: Claims) -> Claims:
+        if claims.expires_at <= self._clock():
+            self._good.pop(token, None)
+            raise Unauthenticated("the token has expired")
+        return claims
+
+    def _check(self, token: str, key: jwt.PyJWK) -> Claims:
+        try:
+            payload: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": _REQUIRED, "verify_exp": False, "strict_aud": True},
+            )
+            login = payload.get("sid", "")
+            if not login and self._audience != SERVICES:
+                raise Unauthenticated("the token belongs to no login")
+            return Claims(
+                subject=payload["sub"],
+                login=login,
+                username=payload.get("username", ""),
+                name=payload.get("name", ""),
+                expires_at=int(payload["exp"]),
+            )
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
+            raise Unauthenticated("the token does not hold") from error
+
+
+def _key_id(token: str) -> str:
+    """Return the `kid` of `token`; raise Unauthenticated if it has none or is no token."""
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthenticated("the token is too long")
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.PyJWTError as error:
+        raise Unauthenticated("this is not a token") from error
+    kid = header.get("kid")
+    if header.get("alg") != ALGORITHM or not isinstance(kid, str):
+        raise Unauthenticated("the token is not signed as ours are")
+    return kid
+
+
+@dataclass(frozen=True, slots=True)
+class Verifiers:
+    """The verifiers of one service, for users' and for other services' tokens."""
+
+    users: TokenVerifier
+    services: TokenVerifier
+
+    @classmethod
+    def asking(cls, auth: httpx.AsyncClient, *, issuer: str, clock: Clock = time.time) -> Self:
+        """Return verifiers that fetch the keys of `issuer` through `auth`."""
+        keys = KeySet(auth)
+        return cls(
+            users=TokenVerifier(keys, issuer=issuer, audience=USERS, clock=clock),
+            services=TokenVerifier(keys, issuer=issuer, audience=SERVICES, clock=clock),
+        )
