@@ -12,6 +12,9 @@ DISTRIBUTIONS := $(LIBS) $(SERVICES)
 EDITABLE := $(addprefix -e ./,$(DISTRIBUTIONS))
 PROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 CODE := libs services tests bench
+# The packages by name and the tests by path: every distribution has a folder called tests.
+PACKAGES := $(foreach dir,$(DISTRIBUTIONS),-p madang_$(notdir $(dir)))
+TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench
 
 .PHONY: help
 help: ## List every target.
@@ -46,7 +49,8 @@ run: $(VENV)/.run ## Start the whole product in one process (MADANG_PORT, MADANG
 check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/mypy $(CODE)
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/mypy $(TESTS)
 	$(BIN)/lint-imports
 
 .PHONY: test

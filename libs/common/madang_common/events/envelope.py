@@ -1,8 +1,8 @@
 """The envelope of every event, as it stands in the log and as clients receive it.
 
 In the log it is a line of JSON: `v`, `key`, `kind`, `room` or `user`, `sender`, `sender_name`,
-`at`, `data`, and `headers` where the sender gave some. A client receives the same with the event's `id`
-in front and without `headers`, which travel as STOMP headers.
+`at`, `data`, and `headers` where the sender gave some. A client receives the same with the event's
+`id` in front and without `headers`, which travel as STOMP headers.
 """
 
 from collections.abc import Mapping
