@@ -29,11 +29,15 @@ def configure(settings: CommonSettings) -> None:
     ]
     if settings.log_format is LogFormat.CONSOLE:
         render: list[structlog.typing.Processor] = [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
         ]
     else:
+        # Without the frames' variables, which hold passwords and tokens.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         render = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(tracebacks),
             structlog.processors.JSONRenderer(serializer=_json),
         ]
     structlog.configure(

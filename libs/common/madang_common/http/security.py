@@ -32,7 +32,8 @@ async def _verified(request: Request, verifier: TokenVerifier) -> Claims:
     return claims
 
 
-async def _user(request: Request) -> Claims:
+async def asking_user(request: Request) -> Claims:
+    """Return the claims of the logged-in user who sent `request`; raise Unauthenticated if none."""
     return await _verified(request, request.app.state.users)
 
 
@@ -40,7 +41,7 @@ async def _service(request: Request) -> Claims:
     return await _verified(request, request.app.state.services)
 
 
-User = Annotated[Claims, Depends(_user)]
+User = Annotated[Claims, Depends(asking_user)]
 """The logged-in user who asks; 401 otherwise."""
 Service = Annotated[Claims, Depends(_service)]
 """The service that asks, by its service token; 401 otherwise."""
