@@ -76,7 +76,11 @@ def user_audience(user: str) -> str:
 
 def read_line(line: bytes) -> Event:
     """Return the event behind a line of the log; raise ValueError if it is none."""
-    document = orjson.loads(line)
+    return read_document(orjson.loads(line))
+
+
+def read_document(document: Any) -> Event:
+    """Return the event behind a JSON object, its `id` ignored; raise ValueError if it is none."""
     try:
         if document["v"] != VERSION:
             raise ValueError(f"event version {document['v']!r} is not known")
@@ -91,8 +95,14 @@ def read_line(line: bytes) -> Event:
             user=document.get("user"),
             headers=document.get("headers") or {},
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an event: {error!r}") from error
     if (event.room is None) == (event.user is None):
         raise ValueError("an event is for one room or for one user")
+    audience = event.room if event.user is None else event.user
+    texts = (event.key, event.kind, event.sender, event.sender_name, event.at, audience)
+    if not all(type(text) is str for text in texts):
+        raise ValueError("a field that should be text is not")
+    if not (type(event.data) is dict and type(event.headers) is dict):
+        raise ValueError("a field that should be an object is not")
     return event

@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 
 from madang_common import problems
 from madang_common.health import Health, health_router
+from madang_common.http import request_id
 from madang_common.http.middleware import LimitBody, Observe
 from madang_common.metrics import HttpMetrics
-from madang_common.problems import InvalidBody, Problem
+from madang_common.problems import InvalidBody, Problem, TooLarge
 from madang_common.settings import CommonSettings
 
 log = structlog.get_logger()
@@ -94,6 +95,8 @@ def _answer_with_problems(app: FastAPI, metrics: HttpMetrics) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == TooLarge.status:
+            return problem_response(TooLarge(error.detail))
         document = {
             "type": "about:blank",
             "title": HTTPStatus(error.status_code).phrase,
@@ -110,4 +113,7 @@ def _answer_with_problems(app: FastAPI, metrics: HttpMetrics) -> None:
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         metrics.failed()
         log.error("request_failed", exc_info=error)
-        return problem_response(Problem())
+        response = problem_response(Problem())
+        # This is answered outside the middleware that adds the id.
+        response.headers[request_id.HEADER] = request_id.current() or ""
+        return response

@@ -4,6 +4,7 @@ import time
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common.http import request_id
@@ -66,17 +67,18 @@ class LimitBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced) > self._limit:
-            raise TooLarge(f"a body may have {self._limit} bytes")
+        length = Headers(scope=scope).get("content-length", "0")
+        announced = int(length) if length.isdecimal() else 0
         seen = 0
 
         async def receive_counted() -> Message:
             nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
-                raise TooLarge(f"a body may have {self._limit} bytes")
-            return message
+            if announced <= self._limit:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                if seen <= self._limit:
+                    return message
+            # FastAPI answers any other exception that comes while it reads a body with a 400.
+            raise HTTPException(TooLarge.status, f"a body may have {self._limit} bytes")
 
         await self._app(scope, receive_counted, send)

@@ -42,7 +42,8 @@ class Batch:
 
 
 Start = int | datetime | Literal["first"]
-"""Where to begin: at this offset, at or before this time, or with the oldest batch kept."""
+"""Where to begin: at this offset, not after the first batch stored at this time or later, or with
+the oldest batch kept."""
 
 
 class Log(Protocol):
@@ -56,17 +57,19 @@ class Log(Protocol):
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         """Store `lines` as the next batch of `shard`; return when that is durable.
 
-        A line is one JSON event without a line break. 1 to 4,096 lines make a batch. After
-        LogUnavailable the batch may stand in the log all the same: append it again, and let the
-        events' keys tell the second one from the first.
+        A line is one JSON event without a line break. 1 to 4,096 lines make a batch; anything else
+        is a ValueError. After LogUnavailable the batch may stand in the log all the same: append it
+        again, and let the events' keys tell the second one from the first.
         """
         ...
 
     def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
         """Yield every batch of `shard` from `start` on, in order, waiting for new ones.
 
-        An offset that retention has dropped begins at the oldest batch kept; the reader sees that
-        from the first offset it gets.
+        What retention has dropped is left out, at the start or where a slow reader was overtaken;
+        the reader sees that from the offsets. From an offset beyond the end it waits until the log
+        is there. It ends when the log is closed, and raises LogUnavailable when it cannot go on:
+        follow again from the next offset then.
         """
         ...
 

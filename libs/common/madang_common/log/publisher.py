@@ -88,12 +88,21 @@ class Publisher:
 
     async def _flush(self, shard: int) -> None:
         waiting = self._waiting[shard]
-        while waiting:
-            lines, callbacks = waiting.take()
-            error = await self._store(shard, lines)
-            for done in callbacks:
-                done(error)
-        del self._flushes[shard]
+        try:
+            while waiting:
+                lines, callbacks = waiting.take()
+                error = await self._store(shard, lines)
+                for done in callbacks:
+                    self._tell(done, error)
+        finally:
+            del self._flushes[shard]
+
+    @staticmethod
+    def _tell(done: Done, error: LogError | None) -> None:
+        try:
+            done(error)
+        except Exception:  # one sender's mistake must not cost the others their answer
+            log.exception("log_done_failed")
 
     async def _store(self, shard: int, lines: tuple[bytes, ...]) -> LogError | None:
         """Append the batch until it is confirmed or its time is over."""
@@ -114,5 +123,8 @@ class Publisher:
                 pause = min(pause * 2, 1.0)
             except LogError as error:
                 return error
+            except Exception as error:  # the shard goes on with the next batch
+                log.exception("log_append_broken", shard=shard, lines=len(lines))
+                return LogUnavailable(repr(error))
             else:
                 return None

@@ -11,11 +11,12 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from typing_extensions import override
 
@@ -40,8 +41,11 @@ CREATE TABLE IF NOT EXISTS shards (
 """
 _RECENT_BYTES = 4_194_304
 _READ_BATCHES = 256
+_READ_BYTES = 4_194_304
 _TRIM_EVERY_SECONDS = 1.0
 _TRIM_BATCHES = 256
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,9 @@ class _Shard:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA busy_timeout = 5000")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA busy_timeout = 5000")
     return db
 
 
@@ -158,6 +162,8 @@ class SqliteLog(Log):
             raise LogUnavailable("the log is closed")
         if not 1 <= len(lines) <= MAX_LINES:
             raise ValueError(f"a batch holds 1 to {MAX_LINES} lines, not {len(lines)}")
+        if any(b"\n" in line for line in lines):
+            raise ValueError("a line has no line break in it")
         stored: asyncio.Future[None] = self._loop.create_future()
         self._appends.put(_Append(shard, lines, stored))
         await stored
@@ -204,17 +210,18 @@ class SqliteLog(Log):
         self._db.close()
 
     async def _offset_at(self, shard: int, start: datetime | str) -> int:
-        """Return the offset of the first batch stored at or after `start`, or of the oldest."""
-        since = start.timestamp() if isinstance(start, datetime) else 0.0
-        query = "SELECT min(offset) FROM batches WHERE shard = ? AND at >= ?"
+        """Return an offset from which all follows that was stored at or after `start`."""
+        if not isinstance(start, datetime) or self._closed:
+            return 0
+        since = start.timestamp()
+        # Looks back from the newest batch: whoever asks by time asks for what is recent.
+        query = "SELECT offset FROM batches WHERE shard = ? AND at < ? ORDER BY offset DESC LIMIT 1"
 
-        def find() -> int | None:
-            (found,) = self._read_db.execute(query, (shard, since)).fetchone()
-            return found if found is None else int(found)
+        def find() -> int:
+            before = self._read_db.execute(query, (shard, since)).fetchone()
+            return 0 if before is None else int(before[0]) + 1
 
-        end = self._shards[shard].end
-        found = await self._loop.run_in_executor(self._readers, find)
-        return end if found is None else found
+        return await self._on_reader(find)
 
     async def _read(self, shard: int, offset: int) -> list[Batch]:
         query = (
@@ -223,10 +230,24 @@ class SqliteLog(Log):
         )
 
         def read() -> list[Batch]:
+            batches, size = [], 0
             rows = self._read_db.execute(query, (shard, offset, _READ_BATCHES))
-            return [Batch(number, tuple(body.split(b"\n"))) for number, body in rows]
+            for number, body in rows:
+                batches.append(Batch(number, tuple(body.split(b"\n"))))
+                size += len(body)
+                if size >= _READ_BYTES:
+                    break
+            # An open cursor would hold the write-ahead log from being reused.
+            rows.close()
+            return batches
 
-        return await self._loop.run_in_executor(self._readers, read)
+        return await self._on_reader(read)
+
+    async def _on_reader(self, read: Callable[[], T]) -> T:
+        try:
+            return await self._loop.run_in_executor(self._readers, read)
+        except sqlite3.Error as error:
+            raise LogUnavailable(str(error)) from error
 
     # The writer's thread.
 
@@ -252,6 +273,7 @@ class SqliteLog(Log):
             new_ends[append.shard] += 1
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._trim(now)  # first, so that a full disk gets the room that this frees
             self._db.executemany(
                 "INSERT INTO batches VALUES (?, ?, ?, ?)",
                 [(a.shard, b.offset, now, b"\n".join(b.lines)) for a, b in stored],
@@ -263,9 +285,8 @@ class SqliteLog(Log):
                     for a, b in stored
                 ],
             )
-            self._trim(now)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - the writer answers and goes on, whatever it is
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             reason = str(error)
@@ -276,30 +297,34 @@ class SqliteLog(Log):
 
     def _trim(self, now: float) -> None:
         """Drop the oldest batches that retention no longer keeps, a few at a time."""
-        if now - self._trimmed_at < _TRIM_EVERY_SECONDS:
+        if abs(now - self._trimmed_at) < _TRIM_EVERY_SECONDS:
             return
-        self._trimmed_at = now
-        oldest = (
+        shards = self._db.execute("SELECT shard, next, bytes FROM shards").fetchall()
+        dropped = [
+            self._trim_shard(*shard, too_old=now - self._retention.seconds) for shard in shards
+        ]
+        if max(dropped) < _TRIM_BATCHES:
+            self._trimmed_at = now
+
+    def _trim_shard(self, shard: int, end: int, size: int, *, too_old: float) -> int:
+        """Drop up to `_TRIM_BATCHES` of the oldest batches; return how many those were."""
+        oldest = self._db.execute(
             "SELECT offset, at, length(body) FROM batches"
-            " WHERE shard = ? AND offset < ? ORDER BY offset LIMIT ?"
-        )
-        for shard, end, size in self._db.execute(
-            "SELECT shard, next, bytes FROM shards"
-        ).fetchall():
-            last, freed = None, 0
+            " WHERE shard = ? AND offset < ? ORDER BY offset LIMIT ?",
             # A shard keeps its newest batch, whatever its age: it shows where the shard ends.
-            for offset, at, length in self._db.execute(oldest, (shard, end - 1, _TRIM_BATCHES)):
-                too_old = at < now - self._retention.seconds
-                if not too_old and size - freed <= self._retention.bytes:
-                    break
-                last, freed = offset, freed + length
-            if last is not None:
-                self._db.execute(
-                    "DELETE FROM batches WHERE shard = ? AND offset <= ?", (shard, last)
-                )
-                self._db.execute(
-                    "UPDATE shards SET bytes = max(0, bytes - ?) WHERE shard = ?", (freed, shard)
-                )
+            (shard, end - 1, _TRIM_BATCHES),
+        ).fetchall()
+        last, freed, dropped = -1, 0, 0
+        for offset, at, length in oldest:
+            if at >= too_old and size - freed <= self._retention.bytes:
+                break
+            last, freed, dropped = offset, freed + length, dropped + 1
+        if dropped:
+            self._db.execute("DELETE FROM batches WHERE shard = ? AND offset <= ?", (shard, last))
+            self._db.execute(
+                "UPDATE shards SET bytes = max(0, bytes - ?) WHERE shard = ?", (freed, shard)
+            )
+        return dropped
 
     # Back on the event loop.
 

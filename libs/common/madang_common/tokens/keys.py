@@ -7,7 +7,7 @@ import httpx
 import jwt
 import structlog
 
-from madang_common.problems import Problem, Unavailable
+from madang_common.problems import Unavailable
 
 log = structlog.get_logger()
 
@@ -22,14 +22,20 @@ class KeySet:
         path: str = "/.well-known/jwks.json",
         keep_seconds: float = 300.0,
         pause_seconds: float = 5.0,
+        retry_seconds: float = 1.0,
     ) -> None:
-        """Ask auth through `client`, after `keep_seconds` anew, never within `pause_seconds`."""
+        """Ask auth through `client`, after `keep_seconds` anew, never within `pause_seconds`.
+
+        After a failure it asks again, but never within `retry_seconds`.
+        """
         self._client = client
         self._path = path
         self._keep = keep_seconds
         self._pause = pause_seconds
+        self._retry = retry_seconds
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
+        self._failed_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
     def known(self, kid: str) -> jwt.PyJWK | None:
@@ -39,33 +45,43 @@ class KeySet:
     async def get(self, kid: str) -> jwt.PyJWK | None:
         """Return the key, asking the issuer if need be; raise Unavailable if that fails.
 
-        With the issuer away, a key that was fetched before goes on being used.
+        With the issuer away, a key that was fetched before goes on being used, without waiting.
         """
         key = self.known(kid)
         if key is not None or (self._age() < self._pause and kid not in self._keys):
             return key
-        if self._fetching is None:
-            self._fetching = asyncio.create_task(self._fetch(), name="jwks-fetch")
-        try:
-            await asyncio.shield(self._fetching)
-        except (httpx.HTTPError, Problem, ValueError) as error:
-            log.warning("jwks_fetch_failed", error=repr(error))
-            if kid not in self._keys:
-                raise Unavailable("the token's key cannot be fetched now") from error
-        return self._keys.get(kid)
+        fetching = self._fetch_again()
+        if fetching is not None and not (self._away and kid in self._keys):
+            await asyncio.shield(fetching)
+        key = self._keys.get(kid)
+        if key is None and self._away:
+            raise Unavailable("the token's key cannot be fetched now")
+        return key
 
     def _age(self) -> float:
         return time.monotonic() - self._fetched_at
+
+    @property
+    def _away(self) -> bool:
+        """Whether the issuer did not answer when it was last asked."""
+        return self._failed_at > self._fetched_at
+
+    def _fetch_again(self) -> asyncio.Task[None] | None:
+        """Return the fetch under way, or a new one, or None if the last one has just failed."""
+        if self._fetching is None and time.monotonic() - self._failed_at >= self._retry:
+            self._fetching = asyncio.create_task(self._fetch(), name="jwks-fetch")
+        return self._fetching
 
     async def _fetch(self) -> None:
         try:
             answer = await self._client.get(self._path)
             answer.raise_for_status()
-            self._keys = {
-                key.key_id: key for key in jwt.PyJWKSet.from_dict(answer.json()).keys if key.key_id
-            }
+            found = jwt.PyJWKSet.from_dict(answer.json()).keys
+            self._keys = {key.key_id: key for key in found if key.key_id}
             self._fetched_at = time.monotonic()
-        except jwt.PyJWTError as error:
-            raise ValueError(str(error)) from error
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+            # The last two: JSON that is no JWK set.
+            self._failed_at = time.monotonic()
+            log.warning("jwks_fetch_failed", error=repr(error))
         finally:
             self._fetching = None
