@@ -1,0 +1,52 @@
+"""Frames and heart-beats, as they stand between the bytes and their meaning."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from typing_extensions import override
+
+
+class Command(StrEnum):
+    """Every command of STOMP 1.0 to 1.2."""
+
+    CONNECT = "CONNECT"
+    STOMP = "STOMP"
+    SEND = "SEND"
+    SUBSCRIBE = "SUBSCRIBE"
+    UNSUBSCRIBE = "UNSUBSCRIBE"
+    ACK = "ACK"
+    NACK = "NACK"
+    BEGIN = "BEGIN"
+    COMMIT = "COMMIT"
+    ABORT = "ABORT"
+    DISCONNECT = "DISCONNECT"
+
+    CONNECTED = "CONNECTED"
+    MESSAGE = "MESSAGE"
+    RECEIPT = "RECEIPT"
+    ERROR = "ERROR"
+
+
+@dataclass(slots=True)
+class Frame:
+    """A command, its headers (of repeated ones, the first) and its body."""
+
+    command: str
+    """As sent; it need not be a known command."""
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+class HeartBeat:
+    """One or more line ends between frames: the other side is alive."""
+
+    __slots__ = ()
+
+    @override
+    def __repr__(self) -> str:
+        """Return the name of the only instance."""
+        return "HEARTBEAT"
+
+
+HEARTBEAT: Final = HeartBeat()

@@ -1,0 +1,67 @@
+"""Transactions: SENDs that wait for their COMMIT."""
+
+from madang_gateway.stomp.errors import Duplicate, NotOpen, TooLarge
+from madang_gateway.stomp.events import Send
+from madang_gateway.stomp.limits import Limits
+
+
+class Transactions:
+    """The open transactions of one connection, within its limits."""
+
+    __slots__ = ("_bytes", "_limits", "_open")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: dict[str, list[Send]] = {}
+        self._bytes = 0
+
+    def begin(self, transaction: str) -> None:
+        """Open `transaction`, whose id must not be open already."""
+        if transaction in self._open:
+            raise Duplicate(
+                "transaction is open already",
+                f"The transaction {transaction!r} is open; a transaction's id is unique.",
+            )
+        if len(self._open) >= self._limits.transactions:
+            raise TooLarge(
+                "too many transactions",
+                f"A connection may have {self._limits.transactions} open transactions.",
+            )
+        self._open[transaction] = []
+
+    def check(self, transaction: str) -> None:
+        """Raise NotOpen unless `transaction` is open."""
+        if transaction not in self._open:
+            raise NotOpen(
+                "unknown transaction", f"The transaction {transaction!r} was not begun, or is over."
+            )
+
+    def hold(self, transaction: str, send: Send) -> None:
+        """Keep `send` until its transaction ends."""
+        self.check(transaction)
+        held, limits = self._open[transaction], self._limits
+        size = self._bytes + _size(send)
+        if len(held) >= limits.transaction_frames or size > limits.transaction_bytes:
+            raise TooLarge(
+                "transaction too large",
+                f"A transaction may hold {limits.transaction_frames} frames, and all open ones "
+                f"together {limits.transaction_bytes} bytes.",
+            )
+        held.append(send)
+        self._bytes = size
+
+    def end(self, transaction: str) -> list[Send]:
+        """Close `transaction` and return what it held, in order."""
+        self.check(transaction)
+        held = self._open.pop(transaction)
+        self._bytes -= sum(map(_size, held))
+        return held
+
+    def clear(self) -> None:
+        """Abort all that are open."""
+        self._open.clear()
+        self._bytes = 0
+
+
+def _size(send: Send) -> int:
+    return len(send.body) + sum(len(name) + len(send.headers[name]) for name in send.headers)
