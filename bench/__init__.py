@@ -1,0 +1,1 @@
+"""Madang measured beside the chat that the tutorials write."""

@@ -1,0 +1,49 @@
+"""Bytes of server memory per idle connection."""
+
+import sys
+from collections.abc import Sequence
+
+from bench.deadline import Deadline
+from bench.failure import BenchError
+from bench.figures.port import Result, Turn
+from bench.figures.scale import Scale
+from bench.load.generator import generating
+from bench.machine import Cores
+from bench.seat import Crowd
+from bench.server import serving
+from bench.sides.port import Side
+
+
+def connections(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
+    """Open connections that are logged in and in a room, and see what the server grew by."""
+    turns = {side.name: [_turn(side, scale, cores, deadline)] for side in sides}
+    return Result(
+        figure="connections",
+        label=f"bytes per idle connection, {scale.connections:,} connections",
+        unit="bytes",
+        more_is_better=False,
+        turns=turns,
+        notes=["connections: growth of the server's resident memory (RSS), all in one room"],
+    )
+
+
+def _turn(side: Side, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:
+    first = scale.warm_up_connections
+    with serving(side, cores, deadline) as server:
+        seating = server.furnish(users=scale.users, rooms=1, deadline=deadline)
+        seats = [seating.seat(number) for number in range(first + scale.connections)]
+        early = Crowd(tuple(seats[:first]), mark=side.echo_mark, copies=1)
+        late = Crowd(tuple(seats[first:]), mark=side.echo_mark, copies=1)
+        with generating(server.port, early, processes=1, deadline=deadline) as warm:
+            server.rest()
+            before = server.rss_bytes()
+            with generating(
+                server.port, late, processes=scale.processes, deadline=deadline
+            ) as idle:
+                server.rest()
+                grown = server.rss_bytes() - before
+                closed = warm.read().closed + idle.read().closed
+    if closed:
+        raise BenchError(f"{side.title} closed {closed} of the connections")
+    print(f"{side.title}: {grown:,} bytes more", file=sys.stderr)
+    return Turn(value=grown / scale.connections)

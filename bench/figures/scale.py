@@ -1,0 +1,41 @@
+"""How much of everything."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The size of a run."""
+
+    repeats: int = 3
+    """Turns that each side gets at a throughput, in alternation; the median counts."""
+    warm_up_seconds: float = 1.0
+    seconds: float = 3.0
+    """Length of the window in which frames are counted."""
+    subscribers: int = 500
+    subscriber_in_flight: int = 4
+    connections: int = 5000
+    warm_up_connections: int = 100
+    """Connections that stay open while the others come, so that their own cost shows."""
+    senders: int = 100
+    sender_in_flight: int = 20
+    users: int = 20
+    """Accounts; connections take turns with them, since a login costs a password hash."""
+    processes: int = 2
+    """Processes of the load generator per role."""
+    figure_seconds: float = 60.0
+    """Longest that one figure may take."""
+
+
+FULL = Scale()
+SHORT = Scale(
+    repeats=1,
+    warm_up_seconds=0.2,
+    seconds=0.5,
+    subscribers=20,
+    connections=200,
+    warm_up_connections=20,
+    senders=10,
+    users=2,
+)
+"""Seconds instead of minutes: shows that the bench works, and no more."""

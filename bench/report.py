@@ -1,0 +1,64 @@
+"""The figures as a table, and as JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from bench.figures.port import Result, Turn
+from bench.sides.port import Side
+
+_MISSING = "-"
+
+
+def as_table(
+    results: Sequence[Result], sides: Sequence[Side], machine: Mapping[str, object]
+) -> str:
+    """Return what a reader sees."""
+    titles = {side.name: side.title for side in sides}
+    rows = [["figure", *titles.values(), "ratio"]]
+    for result in results:
+        values = [f"{result.value(name):,.0f}" for name in titles]
+        rows.append([result.label, *values, _ratio(result)])
+        for what, of in (("server", "server_busy"), ("load generator", "generator_busy")):
+            shares = [_share(result.turns[name], of) for name in titles]
+            if any(shares):
+                rows.append([f"  {what}'s share of its cores", *shares, ""])
+    notes = [note for result in results for note in result.notes]
+    told = [f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()]
+    return "\n".join([*_columns(rows), "", *notes, "", *told])
+
+
+def as_json(results: Sequence[Result], machine: Mapping[str, object]) -> str:
+    """Return everything that was measured."""
+    figures = []
+    for result in results:
+        figure = asdict(result)
+        figure["values"] = {name: result.value(name) for name in result.turns}
+        figure["ratio"] = result.ratio()
+        figures.append(figure)
+    return json.dumps({"machine": machine, "figures": figures}, indent=2)
+
+
+def _ratio(result: Result) -> str:
+    ratio = result.ratio()
+    if ratio is None:
+        return _MISSING
+    return f"{ratio:.1f} x" if result.more_is_better else f"{ratio:.1f} x less"
+
+
+def _share(turns: Sequence[Turn], of: str) -> str:
+    """Return the highest share of the turns, since that is the one to doubt."""
+    shares = [share for turn in turns if (share := getattr(turn, of)) is not None]
+    return f"{max(shares):.0%}" if shares else ""
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align the first column left and the others right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        first, *rest = row
+        cells = [f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
+    lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
+    return lines

@@ -1,0 +1,56 @@
+"""What one connection of the load says, told without knowing any protocol."""
+
+from dataclasses import dataclass
+from typing import Self
+
+SLOT = b"########"
+"""Stands in a payload where each message has its own number, of as many digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Bytes to send while opening, and the pattern that the answer matches when it is complete."""
+
+    sent: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A frame to send again and again, with a number of its own each time."""
+
+    before: bytes
+    after: bytes
+
+    @classmethod
+    def of(cls, frame: bytes) -> Self:
+        """Split `frame` at its slot."""
+        before, after = frame.split(SLOT)
+        return cls(before, after)
+
+    def numbered(self, first: int, count: int) -> bytes:
+        """Return `count` frames, numbered from `first`."""
+        return b"".join(
+            [b"%b%08d%b" % (self.before, n, self.after) for n in range(first, first + count)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One connection: how it is opened, and what it says if it talks."""
+
+    opening: tuple[Step, ...]
+    line: Line
+    in_flight: int = 0
+    """Messages it keeps unfinished; 0 if it only listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Connections measured together."""
+
+    seats: tuple[Seat, ...]
+    mark: bytes
+    """One byte that stands exactly once in each frame that counts, and in no other."""
+    copies: int
+    """Frames that count per message sent."""

@@ -1,0 +1,1 @@
+"""The two chats that stand beside each other."""

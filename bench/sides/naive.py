@@ -1,0 +1,54 @@
+"""How to talk to the naive chat."""
+
+import json
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from bench.deadline import Deadline
+from bench.seat import SLOT, Line, Seat
+from bench.sides.port import TEXT, Seating, Side
+from bench.websocket import text_frame, upgrade
+
+
+class Naive(Side):
+    """FastAPI's WebSocket, as uvicorn serves it by default."""
+
+    name = "naive"
+    title = "naive FastAPI"
+    echo_mark = b"}"  # a message is one flat object
+    receipt_mark = b"!"  # put into each receipt by the seat
+    acknowledgement = "written to every socket of the room; not durable"
+
+    @override
+    def command(self, port: int) -> list[str]:
+        served = [sys.executable, "-m", "uvicorn", "bench.naive:app"]
+        return [*served, "--port", str(port), "--log-level", "warning"]
+
+    @override
+    def environment(self, port: int, folder: Path) -> dict[str, str]:
+        return {}
+
+    @override
+    def furnish(self, url: str, *, users: int, rooms: int, deadline: Deadline) -> Seating:
+        return NaiveSeating(urlsplit(url).netloc, rooms)
+
+
+class NaiveSeating(Seating):
+    """Rooms that come to be when somebody connects."""
+
+    def __init__(self, host: str, rooms: int) -> None:
+        self._host = host
+        self._rooms = rooms
+
+    @override
+    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+        said = {"sender": f"user-{number}", "text": TEXT}
+        if receipts:
+            said["receipt"] = f"!{SLOT.decode()}"
+        else:
+            said["text"] += f" {SLOT.decode()}"
+        opening = upgrade(f"/ws/room-{number % self._rooms}", host=self._host)
+        return Seat((opening,), Line.of(text_frame(json.dumps(said).encode())), in_flight)
