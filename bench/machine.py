@@ -44,6 +44,12 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def core_seconds(cores: frozenset[int]) -> float:
+    """Return the time that `cores` have been used so far, by anybody."""
+    usage = psutil.cpu_times(percpu=True)
+    return float(sum(sum(usage[core]) - usage[core].idle - usage[core].iowait for core in cores))
+
+
 def allow_open_files(needed: int) -> None:
     """Raise the limit of open files, which server and generator inherit, to `needed`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -8,6 +8,11 @@ from bench.figures.port import Result, Turn
 from bench.sides.port import Side
 
 _MISSING = "-"
+_SHARES = {
+    "server's core: used by the server": "server_busy",
+    "server's core: used by others": "others_busy",
+    "load generator's cores: used by it": "generator_busy",
+}
 
 
 def as_table(
@@ -19,10 +24,10 @@ def as_table(
     for result in results:
         values = [f"{result.value(name):,.0f}" for name in titles]
         rows.append([result.label, *values, _ratio(result)])
-        for what, of in (("server", "server_busy"), ("load generator", "generator_busy")):
+        for label, of in _SHARES.items():
             shares = [_share(result.turns[name], of) for name in titles]
             if any(shares):
-                rows.append([f"  {what}'s share of its cores", *shares, ""])
+                rows.append([f"  {label}", *shares, ""])
     notes = [note for result in results for note in result.notes]
     told = [f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()]
     return "\n".join([*_columns(rows), "", *notes, "", *told])
@@ -43,11 +48,13 @@ def _ratio(result: Result) -> str:
     ratio = result.ratio()
     if ratio is None:
         return _MISSING
-    return f"{ratio:.1f} x" if result.more_is_better else f"{ratio:.1f} x less"
+    if result.more_is_better:
+        return f"{ratio:.1f} x"
+    return f"{ratio:.1f} x less" if ratio >= 1 else f"{1 / ratio:.1f} x more"
 
 
 def _share(turns: Sequence[Turn], of: str) -> str:
-    """Return the highest share of the turns, since that is the one to doubt."""
+    """Return the highest share of the turns."""
     shares = [share for turn in turns if (share := getattr(turn, of)) is not None]
     return f"{max(shares):.0%}" if shares else ""
 

@@ -18,6 +18,8 @@ class Turn:
     value: float
     server_busy: float | None = None
     """Share of its core that the server used."""
+    others_busy: float | None = None
+    """Share of the server's core that somebody else took away."""
     generator_busy: float | None = None
     """Share of what its cores and processes could do that the load generator used."""
 

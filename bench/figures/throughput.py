@@ -4,12 +4,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
 
 from bench.deadline import Deadline
 from bench.figures.port import Turn
 from bench.figures.scale import Scale
-from bench.load.generator import generating
-from bench.machine import Cores
+from bench.load.generator import Generator, Reading, generating
+from bench.machine import Cores, core_seconds
 from bench.seat import Crowd
 from bench.server import Server, serving
 from bench.sides.port import Seating, Side
@@ -41,19 +43,35 @@ def take_turns(
     return turns
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Server, generator and the server's core at one moment."""
+
+    load: Reading
+    server_seconds: float
+    core_seconds: float
+
+    @classmethod
+    def at(cls, server: Server, generator: Generator, cores: Cores) -> Self:
+        return cls(generator.read(), server.cpu_seconds(), core_seconds(cores.server))
+
+
 def _turn(server: Server, crowd: Crowd, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:
     with generating(server.port, crowd, processes=scale.processes, deadline=deadline) as generator:
         generator.talk()
         time.sleep(scale.warm_up_seconds)
-        used, first = server.cpu_seconds(), generator.read()
+        first = _Look.at(server, generator, cores)
         time.sleep(scale.seconds)
-        server_cpu, last = server.cpu_seconds() - used, generator.read()
+        last = _Look.at(server, generator, cores)
         generator.hush(deadline)
     server.rest()
-    seconds = last.at - first.at
-    can_do = min(len(cores.generator), generator.processes)
+    seconds = last.load.at - first.load.at
+    served = last.server_seconds - first.server_seconds
     return Turn(
-        value=(last.seen - first.seen) / seconds,
-        server_busy=server_cpu / seconds,
-        generator_busy=(last.cpu_seconds - first.cpu_seconds) / seconds / can_do,
+        value=(last.load.seen - first.load.seen) / seconds,
+        server_busy=served / seconds,
+        others_busy=max(0.0, last.core_seconds - first.core_seconds - served) / seconds,
+        generator_busy=(last.load.cpu_seconds - first.load.cpu_seconds)
+        / seconds
+        / min(len(cores.generator), generator.processes),
     )

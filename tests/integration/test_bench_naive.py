@@ -1,0 +1,57 @@
+"""The bench, run as a reader would run it, on the side that it brings along."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = ["deliveries", "connections", "sends"]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run `command` from the repository's root."""
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90
+    )
+
+
+def bench(*arguments: str) -> str:
+    """Run the bench in its short form and return what it prints."""
+    command = [sys.executable, "-m", "bench", "--short", "--server", "naive", *arguments]
+    ended = run(command)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_each_figure_is_measured_on_its_own(figure: str) -> None:
+    printed = json.loads(bench(figure, "--json"))
+
+    (measured,) = printed["figures"]
+    assert measured["figure"] == figure
+    assert measured["values"]["naive"] > 0
+    assert measured["ratio"] is None
+    assert printed["machine"]["cores"] >= 1
+
+
+def test_all_figures_stand_in_one_table_that_says_what_an_acknowledgement_is_worth() -> None:
+    printed = bench()
+
+    rows = printed.splitlines()
+    for label in ("deliveries/s", "bytes per idle connection", "acknowledged sends/s"):
+        assert any(row.startswith(label) for row in rows)
+    assert "not durable" in printed
+    assert "load generator's cores" in printed
+
+
+def test_an_unknown_figure_is_refused_with_the_names_of_the_known_ones() -> None:
+    command = [sys.executable, "-m", "bench", "latency"]
+
+    ended = run(command)
+
+    assert ended.returncode == 2
+    for figure in FIGURES:
+        assert figure in ended.stderr
