@@ -1,38 +1,18 @@
 """The server's end of a STOMP connection, as a pure state machine."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import ClassVar
 
-from madang_gateway.stomp.errors import (
-    Malformed,
-    MissingHeader,
-    OutOfOrder,
-    ProtocolError,
-    UnexpectedBody,
-    UnknownCommand,
-)
-from madang_gateway.stomp.events import (
-    Abort,
-    Ack,
-    Begin,
-    Commit,
-    Connect,
-    Disconnect,
-    Event,
-    Held,
-    Send,
-    Subscribe,
-    Unsubscribe,
-)
+from madang_gateway.stomp.errors import OutOfOrder, ProtocolError, UnknownCommand
+from madang_gateway.stomp.events import Connect, Event
 from madang_gateway.stomp.frame import HEARTBEAT, Command, Frame, HeartBeat
+from madang_gateway.stomp.head import trimmed
+from madang_gateway.stomp.interpreter import Interpreter, refuse_body
 from madang_gateway.stomp.limits import Limits
 from madang_gateway.stomp.negotiation import HeartBeats, agree_on_heartbeats, agree_on_version
 from madang_gateway.stomp.parser import Parser
 from madang_gateway.stomp.serializer import serialize
-from madang_gateway.stomp.subscriptions import Subscriptions
-from madang_gateway.stomp.transactions import Transactions
 
 
 class State(Enum):
@@ -63,8 +43,7 @@ TRANSITIONS: Mapping[tuple[State, str], State] = {
 
 _CLIENT_COMMANDS = frozenset(command for _, command in TRANSITIONS)
 _OVER = frozenset({State.DISCONNECTING, State.CLOSED})
-_ACK_MODES = ("auto", "client", "client-individual")
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class ServerConnection:
@@ -76,12 +55,12 @@ class ServerConnection:
 
     __slots__ = (
         "_failed",
+        "_interpreter",
+        "_limits",
         "_offer",
         "_parser",
         "_state",
         "_subprotocol",
-        "_subscriptions",
-        "_transactions",
         "heartbeat",
         "version",
     )
@@ -101,9 +80,9 @@ class ServerConnection:
         self._failed = False
         self._subprotocol = subprotocol
         self._offer = heartbeat
+        self._limits = limits
         self._parser = Parser(limits)
-        self._subscriptions = Subscriptions(limits)
-        self._transactions = Transactions(limits)
+        self._interpreter: Interpreter | None = None
 
     @property
     def state(self) -> State:
@@ -112,7 +91,9 @@ class ServerConnection:
     @property
     def subscriptions(self) -> Mapping[str, str]:
         """The destination of each open subscription id, oldest first."""
-        return self._subscriptions.destinations
+        if self._interpreter is None:
+            return _NONE
+        return self._interpreter.subscriptions.destinations
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """Take `data` and yield its events; a ProtocolError comes after the last good one.
@@ -125,7 +106,8 @@ class ServerConnection:
 
     def end_subscription(self, subscription: str) -> None:
         """Forget a subscription that the server refused or ended; an UNSUBSCRIBE may still come."""
-        self._subscriptions.end(subscription)
+        if self._interpreter is not None:
+            self._interpreter.subscriptions.end(subscription)
 
     def connected(self, session: str, user: str, server: str) -> bytes:
         """Return the CONNECTED frame that lets the client in."""
@@ -140,7 +122,7 @@ class ServerConnection:
         ]
         return serialize(Command.CONNECTED, headers, b"", self.version)
 
-    def receipt(self, receipt_id: str, extra: Mapping[str, str] = _NO_HEADERS) -> bytes:
+    def receipt(self, receipt_id: str, extra: Mapping[str, str] = _NONE) -> bytes:
         """Return the RECEIPT for `receipt_id`, or nothing after an ERROR."""
         if self._state is State.CLOSED:
             return b""
@@ -154,7 +136,7 @@ class ServerConnection:
         *,
         content_type: str = "text/plain",
         receipt_id: str | None = None,
-        headers: Mapping[str, str] = _NO_HEADERS,
+        headers: Mapping[str, str] = _NONE,
     ) -> bytes:
         """Return the last frame of this connection, an ERROR, and close; nothing if closed.
 
@@ -182,8 +164,7 @@ class ServerConnection:
 
     def _forget(self) -> None:
         self._parser.stop()
-        self._transactions.clear()
-        self._subscriptions.clear()
+        self._interpreter = None
 
     def _agreed(self) -> str:
         if self.version is None:
@@ -210,7 +191,8 @@ class ServerConnection:
             state = TRANSITIONS.get((self._state, command))
             if state is None:
                 raise self._unexpected(command)
-            event = self._READERS[command](self, frame)
+            interpreter = self._interpreter
+            event = self._connect(frame) if interpreter is None else interpreter.read(frame)
         except ProtocolError as error:
             if error.receipt_id is None:
                 error.receipt_id = frame.headers.get("receipt")
@@ -234,109 +216,10 @@ class ServerConnection:
         headers = frame.headers
         version = agree_on_version(headers.get("accept-version"), self._subprotocol)
         if version == "1.0":
-            headers = {name: value.strip(" ") for name, value in headers.items()}
+            headers = trimmed(headers)
         else:
             self.heartbeat = agree_on_heartbeats(self._offer, headers.get("heart-beat"))
         self.version = self._parser.version = version
-        self._refuse_body(frame)
+        refuse_body(frame, version)
+        self._interpreter = Interpreter(version, self._limits)
         return Connect(version, headers.get("login"), headers.get("passcode"), headers)
-
-    def _send(self, frame: Frame) -> Send | Held | None:
-        headers = frame.headers
-        receipt = headers.get("receipt")
-        send = Send(_required(frame, "destination"), headers, frame.body, receipt)
-        transaction = headers.get("transaction")
-        if transaction is None:
-            return send
-        send.receipt = None
-        self._transactions.hold(transaction, send)
-        return None if receipt is None else Held(transaction, receipt)
-
-    def _subscribe(self, frame: Frame) -> Subscribe:
-        self._refuse_body(frame)
-        headers = frame.headers
-        destination = _required(frame, "destination")
-        if self.version == "1.0":
-            subscription = headers.get("id") or destination
-        else:
-            subscription = _required(frame, "id")
-        ack = headers.get("ack", "auto")
-        if ack not in _ACK_MODES:
-            raise Malformed("unknown ack mode", f"ack is one of {', '.join(_ACK_MODES)}.")
-        self._subscriptions.open(subscription, destination)
-        return Subscribe(subscription, destination, ack, headers, headers.get("receipt"))
-
-    def _unsubscribe(self, frame: Frame) -> Unsubscribe:
-        self._refuse_body(frame)
-        headers = frame.headers
-        if self.version == "1.0" and not headers.get("id"):
-            subscription = self._subscriptions.id_for(_required(frame, "destination"))
-        else:
-            subscription = _required(frame, "id")
-        self._subscriptions.close(subscription)
-        return Unsubscribe(subscription, headers, headers.get("receipt"))
-
-    def _ack(self, frame: Frame) -> Ack:
-        self._refuse_body(frame)
-        headers = frame.headers
-        nack = frame.command == Command.NACK
-        if nack and self.version == "1.0":
-            raise UnknownCommand("unknown command", "STOMP 1.0 has no NACK.")
-        message = _required(frame, "id" if self.version == "1.2" else "message-id")
-        subscription = headers.get("subscription")
-        if self.version == "1.1":
-            subscription = _required(frame, "subscription")
-        transaction = headers.get("transaction")
-        if transaction is not None:
-            self._transactions.check(transaction)
-        return Ack(message, subscription, nack, transaction, headers, headers.get("receipt"))
-
-    def _begin(self, frame: Frame) -> Begin:
-        self._refuse_body(frame)
-        transaction = _required(frame, "transaction")
-        self._transactions.begin(transaction)
-        return Begin(transaction, frame.headers, frame.headers.get("receipt"))
-
-    def _commit(self, frame: Frame) -> Commit:
-        self._refuse_body(frame)
-        transaction = _required(frame, "transaction")
-        sends = self._transactions.end(transaction)
-        return Commit(transaction, sends, frame.headers, frame.headers.get("receipt"))
-
-    def _abort(self, frame: Frame) -> Abort:
-        self._refuse_body(frame)
-        transaction = _required(frame, "transaction")
-        self._transactions.end(transaction)
-        return Abort(transaction, frame.headers, frame.headers.get("receipt"))
-
-    def _disconnect(self, frame: Frame) -> Disconnect:
-        self._refuse_body(frame)
-        return Disconnect(frame.headers, frame.headers.get("receipt"))
-
-    def _refuse_body(self, frame: Frame) -> None:
-        # 1.0 says of most frames that their body is ignored.
-        if frame.body and self.version != "1.0":
-            raise UnexpectedBody(
-                "unexpected body", f"A {frame.command} frame has no body; only SEND has one."
-            )
-
-    _READERS: ClassVar[Mapping[str, Callable[["ServerConnection", Frame], Event | None]]] = {
-        Command.CONNECT: _connect,
-        Command.STOMP: _connect,
-        Command.SEND: _send,
-        Command.SUBSCRIBE: _subscribe,
-        Command.UNSUBSCRIBE: _unsubscribe,
-        Command.ACK: _ack,
-        Command.NACK: _ack,
-        Command.BEGIN: _begin,
-        Command.COMMIT: _commit,
-        Command.ABORT: _abort,
-        Command.DISCONNECT: _disconnect,
-    }
-
-
-def _required(frame: Frame, name: str) -> str:
-    value = frame.headers.get(name)
-    if not value:
-        raise MissingHeader(f"missing header {name}", f"{frame.command} needs a {name} header.")
-    return value

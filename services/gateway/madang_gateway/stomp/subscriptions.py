@@ -27,7 +27,7 @@ class Subscriptions:
         if subscription in self._open:
             raise Duplicate(
                 "subscription is open already",
-                f"The subscription id {subscription!r} is in use; UNSUBSCRIBE it first.",
+                f"The subscription id {subscription[:40]!r} is in use; UNSUBSCRIBE it first.",
             )
         if len(self._open) >= self._limits.subscriptions:
             raise TooLarge(
@@ -43,7 +43,7 @@ class Subscriptions:
             return
         if self._ended.pop(subscription, None) is None:
             raise NotOpen(
-                "unknown subscription", f"There is no open subscription {subscription!r}."
+                "unknown subscription", f"There is no open subscription {subscription[:40]!r}."
             )
 
     def end(self, subscription: str) -> None:
@@ -54,11 +54,6 @@ class Subscriptions:
         self._ended[subscription] = destination
         if len(self._ended) > self._limits.subscriptions:
             del self._ended[next(iter(self._ended))]
-
-    def clear(self) -> None:
-        """Give all ids back."""
-        self._open.clear()
-        self._ended.clear()
 
     def id_for(self, destination: str) -> str:
         """Return the id that an UNSUBSCRIBE of 1.0 means by its destination."""

@@ -20,7 +20,7 @@ class Transactions:
         if transaction in self._open:
             raise Duplicate(
                 "transaction is open already",
-                f"The transaction {transaction!r} is open; a transaction's id is unique.",
+                f"The transaction {transaction[:40]!r} is open; a transaction's id is unique.",
             )
         if len(self._open) >= self._limits.transactions:
             raise TooLarge(
@@ -33,7 +33,8 @@ class Transactions:
         """Raise NotOpen unless `transaction` is open."""
         if transaction not in self._open:
             raise NotOpen(
-                "unknown transaction", f"The transaction {transaction!r} was not begun, or is over."
+                "unknown transaction",
+                f"The transaction {transaction[:40]!r} was not begun, or is over.",
             )
 
     def hold(self, transaction: str, send: Send) -> None:
@@ -56,11 +57,6 @@ class Transactions:
         held = self._open.pop(transaction)
         self._bytes -= sum(map(_size, held))
         return held
-
-    def clear(self) -> None:
-        """Abort all that are open."""
-        self._open.clear()
-        self._bytes = 0
 
 
 def _size(send: Send) -> int:
