@@ -1,0 +1,65 @@
+"""Accounts: made by registering, and their passwords."""
+
+import structlog
+
+from madang_auth.directory import Account, Directory, Person
+from madang_auth.logins import Logins
+from madang_auth.metrics import AuthMetrics
+from madang_auth.passwords import Passwords
+from madang_auth.problems import DisabledAccount, EndedLogin, WrongPassword
+from madang_auth.sessions.port import Login
+from madang_auth.throttle.gate import Gate
+
+log = structlog.get_logger()
+
+
+class Accounts:
+    """What people do with their own account."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        passwords: Passwords,
+        logins: Logins,
+        gate: Gate,
+        metrics: AuthMetrics,
+    ) -> None:
+        self._directory = directory
+        self._passwords = passwords
+        self._logins = logins
+        self._gate = gate
+        self._metrics = metrics
+
+    async def register(
+        self, username: str, password: str, display_name: str, address: str
+    ) -> Person:
+        """Make an account; raise Conflict if the username is taken, TooManyRequests if too many."""
+        await self._gate.registration(address)
+        hashed = await self._passwords.hash(password)
+        person = await self._directory.add(username, hashed, display_name)
+        self._metrics.registered()
+        log.info("user_registered", user_id=person.id)
+        return person
+
+    async def change_password(self, login: Login, current: str, new: str, address: str) -> None:
+        """Set another password and end the user's other logins; raise WrongPassword."""
+        account = await self.of(login)
+        if account.disabled:
+            raise DisabledAccount
+        async with self._gate.login(account.username, address):
+            if not await self._passwords.verify(account.password_hash, current):
+                raise WrongPassword
+        hashed = await self._passwords.hash(new)
+        # Before the change, so that a store that is away stops it; and after it, for a login that
+        # was opened with the old password meanwhile.
+        await self._logins.end_others(login)
+        await self._directory.set_password(login.user, hashed)
+        await self._logins.end_others(login)
+        log.info("password_changed")
+
+    async def of(self, login: Login) -> Account:
+        """Return the account of `login`; raise EndedLogin if it is gone."""
+        account = await self._directory.by_id(login.user)
+        if account is None:
+            raise EndedLogin
+        return account

@@ -1,0 +1,70 @@
+"""`/register`, `/me` and `/password`."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from madang_auth.accounts import Accounts
+from madang_auth.api.asking import PREFIX, Address, Body, CurrentLogin
+from madang_auth.directory import Person
+from madang_auth.names import DisplayName, GivenPassword, NewPassword, NewUsername
+
+
+class Registration(Body):
+    """A new user."""
+
+    username: NewUsername
+    password: NewPassword
+    display_name: DisplayName | None = None
+
+
+class PasswordChange(Body):
+    """Another password."""
+
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class PublicUser(BaseModel):
+    """A user as they and others see them."""
+
+    id: str
+    username: str
+    display_name: str
+
+    @classmethod
+    def of(cls, person: Person) -> "PublicUser":
+        """Return what may be shown of `person`."""
+        return cls(id=person.id, username=person.username, display_name=person.display_name)
+
+
+def accounts_router(accounts: Accounts) -> APIRouter:
+    """Return what people do with their own account."""
+    router = APIRouter(prefix=PREFIX, tags=["accounts"])
+
+    @router.post("/register", status_code=201)
+    async def register(body: Registration, address: Address) -> PublicUser:
+        """Make an account. 409 if the username is taken."""
+        person = await accounts.register(
+            body.username,
+            body.password.get_secret_value(),
+            body.display_name or body.username,
+            address,
+        )
+        return PublicUser.of(person)
+
+    @router.get("/me")
+    async def me(login: CurrentLogin) -> PublicUser:
+        """Return who is logged in."""
+        return PublicUser.of(await accounts.of(login))
+
+    @router.post("/password", status_code=204)
+    async def password(body: PasswordChange, login: CurrentLogin, address: Address) -> None:
+        """Set another password and end all other logins. 403 if the current one is another."""
+        await accounts.change_password(
+            login,
+            body.current_password.get_secret_value(),
+            body.new_password.get_secret_value(),
+            address,
+        )
+
+    return router

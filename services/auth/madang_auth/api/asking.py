@@ -1,0 +1,35 @@
+"""Who asks: their address, and their login if it is still open."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict
+
+from madang_auth.logins import Logins
+from madang_auth.sessions.port import Login
+from madang_common.http.security import User
+
+PREFIX = "/api/auth/v1"
+
+
+class Body(BaseModel):
+    """What a client sends: nothing that is not named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+Address = Annotated[str, Depends(_address)]
+"""The network address the request came from."""
+
+
+async def _current_login(request: Request, user: User) -> Login:
+    logins: Logins = request.app.state.logins
+    return await logins.current(user.login)
+
+
+CurrentLogin = Annotated[Login, Depends(_current_login)]
+"""The open login of who asks; 401 if its token does not hold or it has ended."""

@@ -1,0 +1,19 @@
+"""`/.well-known/jwks.json`: the public keys of all tokens (RFC 7517)."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from madang_auth.signing.keys import SigningKeys
+
+
+def keys_router(keys: SigningKeys, *, max_age_seconds: int) -> APIRouter:
+    """Return the page of public keys, to be kept for `max_age_seconds`."""
+    router = APIRouter(tags=["keys"])
+    headers = {"Cache-Control": f"public, max-age={max_age_seconds}"}
+
+    @router.get("/.well-known/jwks.json")
+    async def jwks() -> JSONResponse:
+        """Return the keys that tokens are signed with, and those about to be."""
+        return JSONResponse({"keys": list(keys.published)}, headers=headers)
+
+    return router

@@ -1,0 +1,122 @@
+"""`/login`, `/refresh`, `/logout` and `/logins`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, Field, SecretStr
+
+from madang_auth.api.asking import PREFIX, Address, Body, CurrentLogin
+from madang_auth.logins import Logins
+from madang_auth.names import Device, GivenPassword, GivenUsername
+from madang_auth.refreshes import Refreshes
+from madang_auth.sessions.port import Login
+from madang_auth.signing.issuer import Grant
+from madang_common.clock import rfc3339
+from madang_common.http.security import asking_user
+
+_REFRESH_TOKEN = Annotated[SecretStr, Field(max_length=256)]
+
+
+class Credentials(Body):
+    """Who logs in, and where."""
+
+    username: GivenUsername
+    password: GivenPassword
+    device: Device | None = None
+
+
+class Refresh(Body):
+    """A refresh token to be used."""
+
+    refresh_token: _REFRESH_TOKEN
+
+
+class Logout(Body):
+    """A refresh token whose login is over."""
+
+    refresh_token: _REFRESH_TOKEN | None = None
+
+
+class Tokens(BaseModel):
+    """A pair of tokens."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    expires_in: int
+    refresh_token: str
+
+
+class OneLogin(BaseModel):
+    """A login as its user sees it."""
+
+    id: str
+    device: str | None
+    created_at: str
+    last_used_at: str
+    current: bool
+
+
+class MyLogins(BaseModel):
+    """All logins of a user on one page: their number is bounded."""
+
+    items: list[OneLogin]
+    next: None = None
+
+
+def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
+    """Return what opens, keeps, shows and ends logins."""
+    router = APIRouter(prefix=PREFIX, tags=["logins"])
+
+    @router.post("/login")
+    async def login(body: Credentials, address: Address, response: Response) -> Tokens:
+        """Log in. 401 if username and password do not fit, 429 after too many such tries."""
+        grant = await logins.open(
+            body.username, body.password.get_secret_value(), body.device, address
+        )
+        return _tokens(grant, response)
+
+    @router.post("/refresh")
+    async def refresh(body: Refresh, response: Response) -> Tokens:
+        """Use a refresh token for a new pair. 401 if it does not hold: then log in again."""
+        return _tokens(await refreshes.use(body.refresh_token.get_secret_value()), response)
+
+    @router.post("/logout", status_code=204)
+    async def logout(request: Request, body: Logout | None = None) -> None:
+        """End the login of the refresh token in the body, or else of the access token."""
+        if body is not None and body.refresh_token is not None:
+            await logins.log_out_by_token(body.refresh_token.get_secret_value())
+            return
+        user = await asking_user(request)
+        await logins.log_out(user.login, user=user.subject)
+
+    @router.get("/logins")
+    async def mine(current: CurrentLogin) -> MyLogins:
+        """Return my logins, the one used last first."""
+        found = await logins.owned_by(current.user)
+        return MyLogins(items=[_shown(login, current) for login in found])
+
+    @router.delete("/logins/{login_id}", status_code=204)
+    async def end(login_id: Annotated[str, Path(max_length=64)], current: CurrentLogin) -> None:
+        """End one of my logins; its connections close."""
+        await logins.end(login_id, user=current.user)
+
+    return router
+
+
+def _tokens(grant: Grant, response: Response) -> Tokens:
+    response.headers["Cache-Control"] = "no-store"
+    return Tokens(
+        access_token=grant.access_token,
+        expires_in=grant.expires_in,
+        refresh_token=grant.refresh_token,
+    )
+
+
+def _shown(login: Login, current: Login) -> OneLogin:
+    return OneLogin(
+        id=login.id,
+        device=login.device,
+        created_at=rfc3339(login.created_at),
+        last_used_at=rfc3339(login.last_used_at),
+        current=login.id == current.id,
+    )

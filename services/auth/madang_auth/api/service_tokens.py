@@ -1,0 +1,39 @@
+"""`/internal/token`: service tokens by client credentials (RFC 6749 section 4.4)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import BaseModel
+
+from madang_auth.api.asking import Address
+from madang_auth.clients import Clients
+from madang_common.problems import InvalidRequest
+
+
+class ServiceToken(BaseModel):
+    """A token for one service to show to another."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    expires_in: int
+
+
+def service_tokens_router(clients: Clients, *, seconds: int) -> APIRouter:
+    """Return the endpoint where services get tokens that hold for `seconds`."""
+    router = APIRouter(prefix="/internal", tags=["internal"])
+
+    @router.post("/token")
+    async def token(
+        request: Request,
+        response: Response,
+        address: Address,
+        grant_type: Annotated[str, Form(max_length=64)],
+    ) -> ServiceToken:
+        """Return a service token to the service in `Authorization: Basic`."""
+        if grant_type != "client_credentials":
+            raise InvalidRequest("grant_type must be client_credentials")
+        signed = await clients.token(request.headers.get("Authorization", ""), address)
+        response.headers["Cache-Control"] = "no-store"
+        return ServiceToken(access_token=signed, expires_in=seconds)
+
+    return router

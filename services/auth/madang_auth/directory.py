@@ -1,0 +1,97 @@
+"""The user directory, which belongs to rooms and is asked over REST."""
+
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from madang_common.http.client import call
+from madang_common.problems import Conflict, InvalidBody, NotFound, Problem, Unavailable
+
+log = structlog.get_logger()
+
+
+class _Answer(BaseModel):
+    # A hash must not get into a log by way of an error's text.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class Person(_Answer):
+    """A user as everybody may see them."""
+
+    id: str
+    username: str
+    display_name: str
+
+
+class Account(Person):
+    """A user as auth sees them."""
+
+    password_hash: str = Field(repr=False)
+    disabled: bool
+
+
+T = TypeVar("T", bound=_Answer)
+
+
+class Directory:
+    """Users, by id and by username; raises Unavailable when rooms does not answer."""
+
+    def __init__(self, rooms: httpx.AsyncClient) -> None:
+        """Ask through `rooms`, which sends auth's service token."""
+        self._rooms = rooms
+
+    async def add(self, username: str, password_hash: str, display_name: str) -> Person:
+        """Add a user; raise Conflict if the username is taken."""
+        body = {
+            "username": username,
+            "password_hash": password_hash,
+            "display_name": display_name,
+        }
+        answer = await self._call("POST", "/internal/users", (Conflict, InvalidBody), json=body)
+        return _read(Person, answer)
+
+    async def by_username(self, username: str) -> Account | None:
+        """Return the user called `username` (in its one form), or None."""
+        return await self._find(f"/internal/users/by-username/{username}")
+
+    async def by_id(self, user: str) -> Account | None:
+        """Return the user, or None."""
+        return await self._find(f"/internal/users/{user}")
+
+    async def set_password(self, user: str, password_hash: str) -> None:
+        """Store another hash for the user; raise NotFound if there is no such user."""
+        body = {"password_hash": password_hash}
+        await self._call("PUT", f"/internal/users/{user}/password", (NotFound,), json=body)
+
+    async def ping(self) -> None:
+        """Return if rooms runs; raise if it does not answer."""
+        await call(self._rooms, "GET", "/health/live")
+
+    async def _find(self, path: str) -> Account | None:
+        try:
+            answer = await self._call("GET", path, (NotFound,))
+        except NotFound:
+            return None
+        return _read(Account, answer)
+
+    async def _call(
+        self, method: str, path: str, expected: tuple[type[Problem], ...], **options: Any
+    ) -> httpx.Response:
+        try:
+            return await call(self._rooms, method, path, **options)
+        except Problem as problem:
+            if isinstance(problem, (*expected, Unavailable)):
+                raise
+            # Such as a 401 to this service, which must not look like one to its client.
+            log.error("directory_refused", method=method, type=problem.type)  # noqa: TRY400 - expected
+            raise Unavailable("the user directory cannot be asked now") from problem
+
+
+def _read(kind: type[T], answer: httpx.Response) -> T:
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError as error:
+        log.exception("directory_answer_unreadable", kind=kind.__name__)
+        raise Unavailable("the user directory cannot be understood") from error

@@ -1,0 +1,90 @@
+"""What auth counts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LoginResult = Literal["ok", "wrong", "disabled", "throttled", "failed"]
+RefreshResult = Literal["rotated", "repeated", "reused", "unknown", "disabled", "failed"]
+Ending = Literal["logout", "ended", "reuse", "password", "disabled", "surplus"]
+"""Why a login ended."""
+
+
+class AuthMetrics:
+    """Registrations, logins, refreshes, tokens, refusals and the cost of hashing."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registrations = Counter(
+            "madang_auth_registrations_total", "Users registered.", registry=registry
+        )
+        self._logins = Counter(
+            "madang_auth_logins_total", "Tries to log in.", ["result"], registry=registry
+        )
+        self._refreshes = Counter(
+            "madang_auth_refreshes_total", "Refresh tokens shown.", ["result"], registry=registry
+        )
+        self._unchecked = Counter(
+            "madang_auth_refreshes_unchecked_total",
+            "Refreshes granted while rooms could not be asked about the user.",
+            registry=registry,
+        )
+        self._ended = Counter(
+            "madang_auth_logins_ended_total", "Logins ended.", ["reason"], registry=registry
+        )
+        self._tokens = Counter(
+            "madang_auth_tokens_issued_total", "Tokens signed.", ["audience"], registry=registry
+        )
+        self._throttled = Counter(
+            "madang_auth_throttled_total", "Tries refused.", ["what"], registry=registry
+        )
+        self._hash_seconds = Histogram(
+            "madang_auth_password_hash_seconds",
+            "Time to hash or verify a password, its wait for a worker included.",
+            ["operation"],
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self._hashes_waiting = Gauge(
+            "madang_auth_password_hashes_waiting",
+            "Passwords being hashed or waiting for it.",
+            registry=registry,
+        )
+
+    def registered(self) -> None:
+        """Count a new user."""
+        self._registrations.inc()
+
+    def login(self, result: LoginResult) -> None:
+        """Count a try to log in."""
+        self._logins.labels(result).inc()
+
+    def refresh(self, result: RefreshResult) -> None:
+        """Count a refresh token that was shown."""
+        self._refreshes.labels(result).inc()
+
+    def unchecked(self) -> None:
+        """Count a refresh that went on without rooms."""
+        self._unchecked.inc()
+
+    def ended(self, reason: Ending) -> None:
+        """Count a login that ended before its time."""
+        self._ended.labels(reason).inc()
+
+    def issued(self, audience: Literal["users", "services"]) -> None:
+        """Count a token signed."""
+        self._tokens.labels(audience).inc()
+
+    def throttled(self, what: str) -> None:
+        """Count a try refused by the limit called `what`."""
+        self._throttled.labels(what).inc()
+
+    @contextmanager
+    def hashing(self, operation: Literal["hash", "verify"]) -> Iterator[None]:
+        """Time a hash from when it is asked for."""
+        with (
+            self._hashes_waiting.track_inprogress(),
+            self._hash_seconds.labels(operation).time(),
+        ):
+            yield

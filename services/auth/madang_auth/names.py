@@ -1,0 +1,75 @@
+"""How people may be called and what a password may be, as rules and as fields that keep them."""
+
+import re
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+_USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
+_LONGEST_NAME = 64
+_SHORTEST_PASSWORD = 8
+_LONGEST_PASSWORD = 256
+_LONGEST_PASSWORD_BYTES = 1024
+_CONTROL_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+_BIDI_CONTROLS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def username(given: str) -> str:
+    """Return the username that `given` stands for; raise ValueError if it can be none."""
+    name = unicodedata.normalize("NFKC", given).casefold()
+    if _USERNAME.fullmatch(name) is None:
+        raise ValueError("a username has 3 to 32 of the characters a-z, 0-9, _, . and -")
+    return name
+
+
+def display_name(given: str) -> str:
+    """Return `given` in composed form without blanks around it; raise ValueError if it shows badly.
+
+    Characters that turn the direction of writing are refused with the control characters: one name
+    could pass for another with them.
+    """
+    name = unicodedata.normalize("NFC", given).strip()
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise ValueError(f"a display name has 1 to {_LONGEST_NAME} characters")
+    if any(unicodedata.category(c) in _CONTROL_CATEGORIES or c in _BIDI_CONTROLS for c in name):
+        raise ValueError("a display name has no control characters")
+    return name
+
+
+def _device(given: str) -> str | None:
+    name = unicodedata.normalize("NFC", given).strip()
+    if any(unicodedata.category(c) in _CONTROL_CATEGORIES for c in name):
+        raise ValueError("a device's name has no control characters")
+    return name or None
+
+
+def _new_password(given: SecretStr) -> SecretStr:
+    secret = given.get_secret_value()
+    if not _SHORTEST_PASSWORD <= len(secret) <= _LONGEST_PASSWORD:
+        raise ValueError(f"a password has {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters")
+    return _password(given)
+
+
+def _password(given: SecretStr) -> SecretStr:
+    try:
+        size = len(given.get_secret_value().encode())
+    except UnicodeEncodeError:
+        raise ValueError("a password is made of whole characters") from None
+    if size > _LONGEST_PASSWORD_BYTES:
+        raise ValueError(f"a password has at most {_LONGEST_PASSWORD_BYTES} bytes")
+    return given
+
+
+NewUsername = Annotated[str, Field(max_length=64), AfterValidator(username)]
+"""A username to register, in its one form."""
+GivenUsername = Annotated[str, Field(min_length=1, max_length=64)]
+"""What somebody types into a login form, which may be no username at all."""
+DisplayName = Annotated[str, Field(max_length=4 * _LONGEST_NAME), AfterValidator(display_name)]
+"""How others see somebody."""
+Device = Annotated[str, Field(max_length=100), AfterValidator(_device)]
+"""What a client calls itself in the list of logins."""
+NewPassword = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_new_password)]
+"""A password to be set."""
+GivenPassword = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_password)]
+"""What somebody types as their password."""

@@ -1,0 +1,1 @@
+"""Logins as they are stored, and the rotation of their refresh tokens."""

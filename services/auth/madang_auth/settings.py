@@ -1,0 +1,84 @@
+"""What auth can be told."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import SecretStr, model_validator
+
+from madang_common.settings import DEVELOPMENT_SECRET, CommonSettings, Environment
+
+_SERVICES = ("gateway", "rooms", "history")
+
+
+def _development_secrets() -> dict[str, SecretStr]:
+    return {name: SecretStr(DEVELOPMENT_SECRET) for name in _SERVICES}
+
+
+class AuthSettings(CommonSettings):
+    """Settings of auth, on top of those of every service."""
+
+    data_dir: Path = Path("data")
+    """Folder of the embedded form's files; auth's are in `auth/`."""
+    signing_keys_dir: Path | None = None
+    """Folder of the signing keys; if not given, `<data_dir>/auth/keys` with a first key made."""
+    service_secrets: dict[str, SecretStr] = _development_secrets()
+    """Secret of each service that may ask for service tokens, by its name."""
+
+    directory_timeout_seconds: float = 2
+    """How long to wait for one answer of rooms."""
+
+    access_token_seconds: int = 600
+    """How long an access token holds."""
+    service_token_seconds: int = 600
+    """How long a service token holds."""
+    jwks_max_age_seconds: int = 300
+    """How long anyone may keep the published keys before asking again."""
+
+    refresh_idle_seconds: float = 30 * 86_400
+    """A login ends when it is not refreshed for this long."""
+    refresh_absolute_seconds: float = 180 * 86_400
+    """A login ends this long after it began, however much it is used."""
+    refresh_grace_seconds: float = 10
+    """How long the token just used still yields the same successor, for a client that lost it."""
+    logins_per_user: int = 100
+    """Most logins of one user; the one unused for longest ends to make room."""
+
+    password_hash_passes: int = 3
+    """argon2id's time cost."""
+    password_hash_memory_kib: int = 65_536
+    """argon2id's memory cost, for each hash being computed."""
+    password_hash_lanes: int = 4
+    """argon2id's parallelism."""
+    password_hash_workers: int = 2
+    """Hashes computed at once; times the memory cost, this is what hashing can take."""
+    password_hashes_waiting: int = 64
+    """Hashes that may wait for a worker; more are refused with 503."""
+
+    login_failures_per_username: int = 10
+    """Failed logins with one username within the window."""
+    login_failures_per_address: int = 200
+    """Failed logins from one address within the window; one under way counts until it succeeds."""
+    login_failures_window_seconds: float = 900
+    """Window of the two limits above."""
+    registrations_per_address: int = 60
+    """Registrations from one address within the window."""
+    registrations_window_seconds: float = 3600
+    """Window of the limit above."""
+    client_failures_per_address: int = 10
+    """Failed requests for service tokens with one name from one address within the window."""
+    client_failures_window_seconds: float = 60
+    """Window of the limit above."""
+
+    sweep_seconds: float = 600
+    """Pause between removals of what has expired."""
+
+    @model_validator(mode="after")
+    def refuse_default_service_secrets(self) -> Self:
+        """Refuse secrets that everybody knows, outside development."""
+        if self.environment is not Environment.DEVELOPMENT:
+            for name, secret in self.service_secrets.items():
+                if secret.get_secret_value() in {"", DEVELOPMENT_SECRET}:
+                    raise ValueError(
+                        f"MADANG_SERVICE_SECRETS: {name} must be set outside development"
+                    )
+        return self

@@ -1,0 +1,1 @@
+"""Throttles: how often something may be tried."""

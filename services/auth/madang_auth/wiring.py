@@ -1,0 +1,199 @@
+"""The only place that picks auth's adapters."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from madang_auth.accounts import Accounts
+from madang_auth.api.accounts import accounts_router
+from madang_auth.api.keys import keys_router
+from madang_auth.api.logins import logins_router
+from madang_auth.api.service_tokens import service_tokens_router
+from madang_auth.clients import Clients
+from madang_auth.directory import Directory
+from madang_auth.logins import Logins
+from madang_auth.metrics import AuthMetrics
+from madang_auth.notices import Notices
+from madang_auth.passwords import HashCost, Passwords
+from madang_auth.refreshes import Refreshes
+from madang_auth.sessions.port import Lifetimes, Sessions
+from madang_auth.sessions.sqlite import SqliteSessions
+from madang_auth.settings import AuthSettings
+from madang_auth.signing.issuer import Issuer, OwnServiceTokens
+from madang_auth.signing.keys import SigningKeys, make_first_key, read_keys
+from madang_auth.sweeping import sweep_forever
+from madang_auth.throttle.bucket import Limit
+from madang_auth.throttle.gate import Gate, Limits
+from madang_auth.throttle.port import Throttle
+from madang_auth.throttle.sqlite import SqliteThrottle
+from madang_common.clock import Clock
+from madang_common.health import Health
+from madang_common.http.app import create_app
+from madang_common.http.client import create_client
+from madang_common.http.security import secure
+from madang_common.live.port import Live
+from madang_common.tokens.service import ServiceAuth
+from madang_common.tokens.verifier import Verifiers
+
+
+@asynccontextmanager
+async def build(
+    settings: AuthSettings,
+    *,
+    live: Live,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock = time.time,
+) -> AsyncGenerator[FastAPI]:
+    """Yield the running service; `transport` replaces the network towards rooms."""
+    metrics = AuthMetrics(registry := CollectorRegistry())
+    async with AsyncExitStack() as stack:
+        sessions = await _sessions(settings, stack)
+        throttle = await _throttle(settings, stack)
+        passwords = await _passwords(settings, metrics, stack)
+        keys = await asyncio.to_thread(_keys, settings, clock)
+        issuer = _issuer(settings, keys, metrics, clock)
+        directory = await _directory(settings, issuer, transport, clock, stack)
+        gate = Gate(throttle, _limits(settings), metrics=metrics, clock=clock)
+        notices = Notices(live, metrics=metrics, clock=clock)
+        refreshes = Refreshes(sessions, directory, issuer, notices, metrics, clock)
+        logins = Logins(
+            sessions,
+            directory,
+            passwords,
+            gate,
+            issuer,
+            notices,
+            metrics,
+            clock,
+            most_per_user=settings.logins_per_user,
+        )
+        accounts = Accounts(directory, passwords, logins, gate, metrics)
+        clients = Clients(settings.service_secrets, issuer=issuer, gate=gate)
+        app = create_app(
+            "auth",
+            settings,
+            routers=[
+                accounts_router(accounts),
+                logins_router(logins, refreshes),
+                keys_router(keys, max_age_seconds=settings.jwks_max_age_seconds),
+                service_tokens_router(clients, seconds=settings.service_token_seconds),
+            ],
+            health=Health({"sessions": sessions.ping, "rooms": directory.ping}),
+            registry=registry,
+        )
+        app.state.logins = logins
+        await _trust_itself(app, settings, clock, stack)
+        stack.push_async_callback(_stop, _start_sweep(sessions, throttle, settings, clock))
+        yield app
+
+
+async def _sessions(settings: AuthSettings, stack: AsyncExitStack) -> Sessions:
+    lifetimes = Lifetimes(
+        idle=settings.refresh_idle_seconds,
+        absolute=settings.refresh_absolute_seconds,
+        grace=settings.refresh_grace_seconds,
+    )
+    path = settings.data_dir / "auth" / "sessions.db"
+    sessions = await SqliteSessions.open_file(path, lifetimes)
+    stack.push_async_callback(sessions.close)
+    return sessions
+
+
+async def _throttle(settings: AuthSettings, stack: AsyncExitStack) -> Throttle:
+    throttle = await SqliteThrottle.open_file(settings.data_dir / "auth" / "throttle.db")
+    stack.push_async_callback(throttle.close)
+    return throttle
+
+
+async def _passwords(
+    settings: AuthSettings, metrics: AuthMetrics, stack: AsyncExitStack
+) -> Passwords:
+    cost = HashCost(
+        passes=settings.password_hash_passes,
+        memory_kib=settings.password_hash_memory_kib,
+        lanes=settings.password_hash_lanes,
+    )
+    passwords = await Passwords.start(
+        cost,
+        workers=settings.password_hash_workers,
+        waiting=settings.password_hashes_waiting,
+        metrics=metrics,
+    )
+    stack.push_async_callback(asyncio.to_thread, passwords.close)
+    return passwords
+
+
+def _keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
+    if settings.signing_keys_dir is not None:
+        return read_keys(settings.signing_keys_dir)
+    folder = settings.data_dir / "auth" / "keys"
+    make_first_key(folder, clock)
+    return read_keys(folder)
+
+
+def _issuer(
+    settings: AuthSettings, keys: SigningKeys, metrics: AuthMetrics, clock: Clock
+) -> Issuer:
+    return Issuer(
+        keys,
+        issuer=settings.issuer,
+        access_seconds=settings.access_token_seconds,
+        service_seconds=settings.service_token_seconds,
+        metrics=metrics,
+        clock=clock,
+    )
+
+
+async def _directory(
+    settings: AuthSettings,
+    issuer: Issuer,
+    transport: httpx.AsyncBaseTransport | None,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Directory:
+    rooms = create_client(
+        settings.rooms_url,
+        auth=ServiceAuth(OwnServiceTokens(issuer, clock=clock)),
+        transport=transport,
+        timeout_seconds=settings.directory_timeout_seconds,
+    )
+    return Directory(await stack.enter_async_context(rooms))
+
+
+async def _trust_itself(
+    app: FastAPI, settings: AuthSettings, clock: Clock, stack: AsyncExitStack
+) -> None:
+    """Let `app` verify tokens by its own page of keys, as the other services do."""
+    itself = create_client(settings.auth_url, transport=httpx.ASGITransport(app))
+    await stack.enter_async_context(itself)
+    secure(app, Verifiers.asking(itself, issuer=settings.issuer, clock=clock))
+
+
+def _limits(settings: AuthSettings) -> Limits:
+    login_window = settings.login_failures_window_seconds
+    return Limits(
+        login_username=Limit(settings.login_failures_per_username, login_window),
+        login_address=Limit(settings.login_failures_per_address, login_window),
+        registration=Limit(
+            settings.registrations_per_address, settings.registrations_window_seconds
+        ),
+        client=Limit(settings.client_failures_per_address, settings.client_failures_window_seconds),
+    )
+
+
+def _start_sweep(
+    sessions: Sessions, throttle: Throttle, settings: AuthSettings, clock: Clock
+) -> asyncio.Task[None]:
+    sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
+    return asyncio.create_task(sweep, name="auth-sweep")
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
