@@ -1,1 +1,75 @@
-"""Madang client."""
+"""Madang client: an async SDK for chat that survives reconnects, and the `madang` command."""
+
+from madang_client.account import Account
+from madang_client.chat import Change, Chat, Connected, Lost
+from madang_client.errors import (
+    Closed,
+    Conflict,
+    ConnectionLost,
+    Disconnected,
+    Forbidden,
+    Gone,
+    Invalid,
+    KeyConflict,
+    LoggedOut,
+    MadangError,
+    NotAMember,
+    NotFound,
+    NotReachable,
+    OutOfOrder,
+    ProtocolError,
+    Refused,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
+from madang_client.event import Event, Gap
+from madang_client.login import Login
+from madang_client.page import Page
+from madang_client.room import Invite, Member, Room, User
+from madang_client.settings import ChatSettings
+from madang_client.subscription import Subscription
+from madang_client.token_store import MemoryStore, TokenStore
+from madang_client.tokens import Tokens
+
+__all__ = [
+    "Account",
+    "Change",
+    "Chat",
+    "ChatSettings",
+    "Closed",
+    "Conflict",
+    "Connected",
+    "ConnectionLost",
+    "Disconnected",
+    "Event",
+    "Forbidden",
+    "Gap",
+    "Gone",
+    "Invalid",
+    "Invite",
+    "KeyConflict",
+    "LoggedOut",
+    "Login",
+    "Lost",
+    "MadangError",
+    "Member",
+    "MemoryStore",
+    "NotAMember",
+    "NotFound",
+    "NotReachable",
+    "OutOfOrder",
+    "Page",
+    "ProtocolError",
+    "Refused",
+    "Room",
+    "Subscription",
+    "TokenStore",
+    "Tokens",
+    "TooLarge",
+    "TooManyRequests",
+    "Unauthenticated",
+    "Unavailable",
+    "User",
+]

@@ -1,0 +1,294 @@
+"""A chat: subscriptions and sends that outlive the connections under them."""
+
+import asyncio
+import random
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import orjson
+
+from madang_client import errors
+from madang_client.backoff import Backoff
+from madang_client.closing import Verdict, verdict
+from madang_client.connection import Connection
+from madang_client.errors import Closed, ConnectionLost, LoggedOut, MadangError, NotReachable
+from madang_client.keeper import TokenKeeper
+from madang_client.outbox import Outbox, Outgoing
+from madang_client.session import Session
+from madang_client.settings import ChatSettings
+from madang_client.subscription import Subscription
+
+EVENTS = "/user/queue/events"
+_ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LOGIN_ENDED = 4410
+_NOT_READY = (NotReachable, errors.Unavailable, errors.TooManyRequests)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The chat has a connection."""
+
+    again: bool
+    """Whether it had one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The chat has none, and will try again."""
+
+    reason: str
+    again_in_seconds: float
+
+
+Change = Connected | Lost
+
+
+class Chat:
+    """Use it in `async with`: entering connects, and raises if that fails.
+
+    From then on it reconnects by itself, until it is left or the server wants it no more; then
+    every reader and sender is told why.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        tokens: TokenKeeper,
+        *,
+        settings: ChatSettings | None = None,
+        on_change: Callable[[Change], None] = lambda _: None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Chat at the WebSocket `url`; `on_change` is told about the connection."""
+        self._url = url
+        self._tokens = tokens
+        self._settings = settings or ChatSettings()
+        self._on_change = on_change
+        self._jitter = jitter
+        self._backoff = self._new_backoff()
+        self._outbox = Outbox(self._settings.unconfirmed_sends)
+        self._subscriptions: dict[Subscription, None] = {}
+        self._session: Session | None = None
+        self._stale_token: str | None = None
+        self._was_connected = False
+        self._end: MadangError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect; raise NotReachable, Refused, LoggedOut, … if that fails."""
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.personal = self._subscription(EVENTS, lossy=True)
+        """What concerns this user: invites, rooms entered and left. Unread, it keeps the latest."""
+        self._task = asyncio.create_task(self._run())
+        try:
+            await asyncio.shield(self._ready)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Say goodbye; what was not confirmed until now fails with Closed."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._finish(Closed("the chat was closed"))
+
+    async def subscribe(self, room: str, since: str | None = None) -> Subscription:
+        """Return the events of `room`: all after the one with the id `since`, then live.
+
+        It returns once the server has accepted, so nothing said later is missed. Raise Refused if
+        it did not.
+        """
+        subscription = self._subscription(f"/topic/rooms.{_checked(room)}", room, since)
+        if self._session is not None:
+            self._session.subscribe(subscription)
+        try:
+            await subscription.granted_once()
+        except BaseException:
+            await subscription.close()
+            raise
+        return subscription
+
+    async def send(self, room: str, text: str, *, key: str | None = None) -> str:
+        """Say `text` in `room`; return the event's id once it is stored.
+
+        Across reconnects it is sent again with the same `key`, and stored once. Raise Refused if
+        the server says no. After a timeout of your own, send it with the same `key` to be sure.
+        """
+        key = key or secrets.token_urlsafe(18)
+        if "\0" in key:
+            raise ValueError("a key cannot hold a NUL")
+        body = orjson.dumps({"text": text})
+        attempts = self._settings.unavailable_attempts
+        message = Outgoing(_checked(room), body, key, attempts=attempts)
+        await self._outbox.put(message)
+        try:
+            self._check_open()
+            if self._session is not None:
+                self._session.flush()
+            return await message.event_id()
+        finally:
+            message.abandon()
+            self._outbox.remove(message)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._connect_once()
+                except MadangError as error:
+                    await self._wait_to_return(error)
+        except MadangError as error:
+            self._finish(error)
+        except asyncio.CancelledError:
+            self._finish(Closed("the chat was closed"))
+            raise
+        except BaseException as error:
+            self._finish(MadangError(f"a fault of the client: {error!r}"))
+            raise
+
+    async def _connect_once(self) -> None:
+        token = await self._tokens.token(unlike=self._stale_token)
+        connection = await self._open(token)
+        started = asyncio.get_running_loop().time()
+        session = self._session = Session(
+            connection,
+            subscriptions=self._subscriptions.keys(),
+            outbox=self._outbox,
+            tokens=self._tokens,
+            token=token,
+            settings=self._settings,
+            backoff=self._new_backoff,
+        )
+        self._stale_token = None
+        self._on_change(Connected(again=self._was_connected))
+        self._was_connected = True
+        if not self._ready.done():
+            self._ready.set_result(None)
+        try:
+            await session.run()
+        except ConnectionLost as error:
+            if _judge(error) is Verdict.RENEW:
+                self._stale_token = session.token
+            raise
+        except asyncio.CancelledError:
+            await connection.close()
+            raise
+        finally:
+            self._session = None
+            await connection.abort()
+            if asyncio.get_running_loop().time() - started >= self._settings.stable_seconds:
+                self._backoff.reset()
+
+    async def _open(self, token: str) -> Connection:
+        try:
+            return await Connection.open(self._url, token, self._settings)
+        except (ConnectionLost, errors.Unauthenticated) as error:
+            if self._stale_token is not None and _judge(error) is Verdict.RENEW:
+                raise LoggedOut("the server does not accept this login") from error
+            if _judge(error) is Verdict.RENEW:
+                self._stale_token = token
+            raise
+
+    async def _wait_to_return(self, error: MadangError) -> None:
+        """Wait before the next attempt; raise what ends the chat if there is to be none."""
+        judgement = _judge(error)
+        if judgement is Verdict.STAY_AWAY:
+            raise _farewell(error)
+        if judgement is Verdict.COME_BACK and not self._was_connected:
+            raise error
+        asked = getattr(error, "retry_after_seconds", None)
+        at_least = min(asked or 0, self._settings.retry_after_cap_seconds)
+        seconds = self._backoff.next_seconds(at_least)
+        if self._was_connected:
+            self._on_change(Lost(str(error), seconds))
+        await asyncio.sleep(seconds)
+
+    def _finish(self, error: MadangError) -> None:
+        if self._end is not None:
+            return
+        self._end = error
+        for subscription in list(self._subscriptions):
+            subscription.end(error)
+        self._outbox.fail(error)
+        if not self._ready.done():
+            self._ready.set_exception(error)
+            self._ready.exception()  # seen: nobody may be waiting for it any more
+
+    def _check_open(self) -> None:
+        if self._end is not None:
+            raise self._end
+        if self._task is None:
+            raise Closed("a chat is used in `async with`")
+
+    def _subscription(
+        self,
+        destination: str,
+        room: str | None = None,
+        since: str | None = None,
+        *,
+        lossy: bool = False,
+    ) -> Subscription:
+        if self._task is not None or not lossy:
+            self._check_open()
+        subscription = Subscription(
+            destination,
+            settings=self._settings,
+            room=room,
+            since=since,
+            lossy=lossy,
+            on_taken=self._taken,
+            on_end=self._forget,
+        )
+        self._subscriptions[subscription] = None
+        return subscription
+
+    def _taken(self, subscription: Subscription) -> None:
+        if self._session is not None:
+            self._session.taken(subscription)
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._subscriptions.pop(subscription, None)
+        if self._session is not None:
+            self._session.unsubscribe(subscription)
+
+    def _new_backoff(self) -> Backoff:
+        settings = self._settings
+        return Backoff(settings.backoff_base_seconds, settings.backoff_cap_seconds, self._jitter)
+
+
+def _judge(error: MadangError) -> Verdict:
+    if isinstance(error, ConnectionLost):
+        return verdict(error.code, error.refusal.status if error.refusal else None)
+    if isinstance(error, _NOT_READY):
+        return Verdict.COME_BACK
+    if isinstance(error, errors.Unauthenticated):
+        return Verdict.RENEW
+    return Verdict.STAY_AWAY
+
+
+def _farewell(error: MadangError) -> MadangError:
+    if not isinstance(error, ConnectionLost):
+        return error
+    if error.code == _LOGIN_ENDED:
+        return LoggedOut("this login has ended")
+    return error.refusal or errors.Disconnected(error.code, error.reason)
+
+
+def _checked(room: str) -> str:
+    if not _ROOM.fullmatch(room):
+        raise ValueError(f"not a room's id: {room!r:.80}")
+    return room

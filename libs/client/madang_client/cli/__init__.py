@@ -1,0 +1,3 @@
+"""The `madang` command."""
+
+app = None

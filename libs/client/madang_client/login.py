@@ -1,0 +1,140 @@
+"""What somebody who is logged in can do."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from madang_client.chat import Change, Chat
+from madang_client.errors import Unauthenticated
+from madang_client.keeper import TokenKeeper
+from madang_client.page import Page, read_page
+from madang_client.rest import AUTH, HISTORY, ROOMS, Rest, segment
+from madang_client.room import Invite, Member, Room, read_invite, read_member, read_room
+from madang_client.settings import ChatSettings
+from madang_client.token_store import TokenStore
+from madang_client.tokens import Tokens
+
+_PAGE = 100
+
+
+class Login:
+    """One login at one server; its tokens are renewed as needed.
+
+    Every call raises NotReachable, Refused or LoggedOut if it does not succeed.
+    """
+
+    def __init__(self, rest: Rest, keeper: TokenKeeper, store: TokenStore) -> None:
+        self._rest = rest
+        self._keeper = keeper
+        self._store = store
+        claims = keeper.tokens.claims
+        self.user = str(claims.get("sub", ""))
+        """The user's id."""
+        self.username = str(claims.get("username", ""))
+        self.name = str(claims.get("name", ""))
+        """The display name at the time of the last token."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Return the pair of tokens in use."""
+        return self._keeper.tokens
+
+    async def refresh(self) -> Tokens:
+        """Get a new pair of tokens now."""
+        return await self._keeper.renew(self._keeper.tokens.access)
+
+    async def logout(self) -> None:
+        """End the login here and at the server."""
+        async with self._store.exclusive():
+            body = {"refresh_token": self._keeper.tokens.refresh}
+            await self._rest.call("POST", f"{AUTH}/logout", json=body)
+            self._store.save(None)
+
+    async def rooms(self) -> AsyncIterator[Room]:
+        """Yield the rooms that the user is a member of."""
+        async for item in self._items(f"{ROOMS}/rooms"):
+            yield read_room(item)
+
+    async def room(self, room: str) -> Room:
+        """Return one room by its id."""
+        return read_room(await self._call("GET", f"{ROOMS}/rooms/{segment(room)}"))
+
+    async def create_room(self, name: str, *, public: bool = False) -> Room:
+        """Make a room, with the user as its owner."""
+        body = {"name": name, "visibility": "public" if public else "private"}
+        return read_room(await self._call("POST", f"{ROOMS}/rooms", json=body))
+
+    async def join(self, room: str) -> Room:
+        """Enter a public room."""
+        return read_room(await self._call("POST", f"{ROOMS}/rooms/{segment(room)}/join"))
+
+    async def leave(self, room: str) -> None:
+        """Leave a room."""
+        await self._call("POST", f"{ROOMS}/rooms/{segment(room)}/leave")
+
+    async def invite(self, room: str) -> Invite:
+        """Make an invite whose code lets others in."""
+        path = f"{ROOMS}/rooms/{segment(room)}/invites"
+        return read_invite(await self._call("POST", path, json={}))
+
+    async def accept(self, code: str) -> Room:
+        """Enter the room that an invite's code is for."""
+        return read_room(await self._call("POST", f"{ROOMS}/invites/{segment(code)}/accept"))
+
+    async def members(self, room: str) -> AsyncIterator[Member]:
+        """Yield who is in a room."""
+        async for item in self._items(f"{ROOMS}/rooms/{segment(room)}/members"):
+            yield read_member(item)
+
+    async def remove(self, room: str, user: str) -> None:
+        """Remove the user with that id from a room."""
+        await self._call("DELETE", f"{ROOMS}/rooms/{segment(room)}/members/{segment(user)}")
+
+    async def history(
+        self,
+        room: str,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> Page:
+        """Return the newest messages of a room, or those next to a position of another page."""
+        path = f"{HISTORY}/rooms/{segment(room)}/messages"
+        params = {"limit": limit, "before": before, "after": after}
+        return read_page(await self._call("GET", path, params=params))
+
+    def chat(
+        self,
+        *,
+        settings: ChatSettings | None = None,
+        on_change: Callable[[Change], None] = lambda _: None,
+        url: str | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> Chat:
+        """Return a chat for `async with`; `url` is the WebSocket's, if not the server's `/ws`."""
+        return Chat(
+            url or self._rest.chat_url,
+            self._keeper,
+            settings=settings,
+            on_change=on_change,
+            jitter=jitter,
+        )
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        token = await self._keeper.token()
+        try:
+            return await self._rest.call(method, path, token=token, **options)
+        except Unauthenticated:
+            # The server's keys or clock may have changed; a refused renewal is LoggedOut.
+            token = await self._keeper.token(unlike=token)
+            return await self._rest.call(method, path, token=token, **options)
+
+    async def _items(self, path: str) -> AsyncIterator[Any]:
+        cursor: str | None = None
+        while True:
+            page = await self._call("GET", path, params={"limit": _PAGE, "cursor": cursor})
+            for item in page["items"]:
+                yield item
+            cursor = page.get("next")
+            if not cursor:
+                return

@@ -1,0 +1,89 @@
+"""Rooms, their members and invites, as the REST interface shows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from madang_client.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room, as one user sees it."""
+
+    id: str
+    name: str
+    visibility: str
+    """`public`, `private` or `direct`."""
+    role: str | None
+    """The user's own; None if they are not a member."""
+    archived: bool = False
+    members: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with an account."""
+
+    id: str
+    username: str
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody in a room."""
+
+    user: User
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """What lets others in."""
+
+    code: str
+    expires_at: str
+    uses_left: int | None
+
+
+def read_room(document: Any) -> Room:
+    """Return the room in an answer."""
+    found = _mapping(document, "id", "name")
+    return Room(
+        id=str(found["id"]),
+        name=str(found["name"]),
+        visibility=str(found.get("visibility", "")),
+        role=found.get("role"),
+        archived=bool(found.get("archived")),
+        members=found.get("members"),
+    )
+
+
+def read_user(document: Any) -> User:
+    """Return the user in an answer."""
+    found = _mapping(document, "id", "username")
+    name = str(found.get("display_name") or found["username"])
+    return User(id=str(found["id"]), username=str(found["username"]), display_name=name)
+
+
+def read_member(document: Any) -> Member:
+    """Return the member in an answer."""
+    found = _mapping(document, "user", "role")
+    return Member(user=read_user(found["user"]), role=str(found["role"]))
+
+
+def read_invite(document: Any) -> Invite:
+    """Return the invite in an answer."""
+    found = _mapping(document, "code")
+    return Invite(
+        code=str(found["code"]),
+        expires_at=str(found.get("expires_at", "")),
+        uses_left=found.get("uses_left"),
+    )
+
+
+def _mapping(document: Any, *names: str) -> Mapping[str, Any]:
+    if not isinstance(document, dict) or not all(name in document for name in names):
+        raise ProtocolError(f"the server's answer lacks one of {', '.join(names)}")
+    return document

@@ -1,0 +1,32 @@
+"""What two sides agree on about heart-beats."""
+
+from dataclasses import dataclass
+
+from madang_client.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Longest silences that were agreed; 0 for none."""
+
+    send_seconds: float
+    """At least this often, this side sends something."""
+    receive_seconds: float
+    """At least this often, the server does."""
+
+
+def header(seconds: float) -> str:
+    """Return the `heart-beat` header of a client that offers and wants one every `seconds`."""
+    return f"{round(seconds * 1000)},{round(seconds * 1000)}"
+
+
+def agree(seconds: float, answer: str | None) -> Heartbeat:
+    """Return what holds once a client that asked for `seconds` got the header `answer`."""
+    parts = (answer or "0,0").split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):  # noqa: PLR2004
+        raise ProtocolError(f"not a heart-beat: {answer!r:.80}")
+    sends, wants = (int(part) / 1000 for part in parts)
+    return Heartbeat(
+        send_seconds=max(seconds, wants) if seconds and wants else 0,
+        receive_seconds=max(seconds, sends) if seconds and sends else 0,
+    )

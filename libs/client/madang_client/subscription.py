@@ -1,0 +1,156 @@
+"""What a reader of a room holds: its events, in order, each once, across reconnects."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Self
+
+from madang_client.errors import Closed, MadangError, Refused
+from madang_client.event import Event, Gap
+from madang_client.sequence import Sequence
+from madang_client.settings import ChatSettings
+from madang_client.stomp.frame import Frame
+
+
+class Subscription:
+    """Iterate over it for `Event`s, and a `Gap` where some may be missing.
+
+    What waits for the reader is bounded. When it is full, a `lossy` one drops its oldest event; any
+    other one asks its chat to stop reading.
+    """
+
+    def __init__(
+        self,
+        destination: str,
+        *,
+        settings: ChatSettings,
+        room: str | None = None,
+        since: str | None = None,
+        lossy: bool = False,
+        on_taken: Callable[["Subscription"], None] = lambda _: None,
+        on_end: Callable[["Subscription"], None] = lambda _: None,
+    ) -> None:
+        self.destination = destination
+        self.room = room
+        self.name: str | None = None
+        """Id of the STOMP subscription that feeds it; None while there is none."""
+        self.dropped = 0
+        """How many events a lossy one has dropped."""
+        self._limit = settings.queue_events
+        self._lossy = lossy
+        self._sequence = Sequence(since, settings.remembered_events)
+        self._asked_since: str | None = None
+        self._missed_upto = ""
+        self._was_granted = False
+        self._position = since
+        self._queue: deque[Event | Gap] = deque()
+        self._arrived = asyncio.Event()
+        self._granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._end: MadangError | None = None
+        self._on_taken = on_taken
+        self._on_end = on_end
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event | Gap:
+        """Return the next item; raise why the subscription ended, or stop if it was closed here."""
+        while not self._queue:
+            if isinstance(self._end, Closed):
+                raise StopAsyncIteration
+            if self._end is not None:
+                raise self._end
+            self._arrived.clear()
+            await self._arrived.wait()
+        item = self._queue.popleft()
+        if isinstance(item, Event) and item.id:
+            self._position = item.id
+        self._on_taken(self)
+        return item
+
+    @property
+    def position(self) -> str | None:
+        """Id of the last event taken from here: what to give as `since` another day.
+
+        Before the first one, that up to which there was nothing to take.
+        """
+        return self._position
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will arrive."""
+        return self._end is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader has to take something before more can be kept."""
+        return not self._lossy and len(self._queue) >= self._limit
+
+    @property
+    def is_nearly_empty(self) -> bool:
+        """Whether a subscription that was set aside for being full may go on."""
+        return len(self._queue) <= self._limit // 2
+
+    async def granted_once(self) -> None:
+        """Return when the server has accepted it for the first time; raise if it did not."""
+        await asyncio.shield(self._granted)
+
+    async def close(self) -> None:
+        """Unsubscribe; a reader that waits stops."""
+        self.end(Closed("the subscription was closed"))
+
+    def headers(self, name: str) -> dict[str, str]:
+        """Return the headers of a SUBSCRIBE named `name` that goes on after the last event."""
+        self.name = name
+        self._asked_since = self._sequence.last
+        headers = {"id": name, "destination": self.destination, "ack": "auto"}
+        return headers | ({"since": self._asked_since} if self._asked_since else {})
+
+    def granted(self, frame: Frame) -> None:
+        """Take the RECEIPT of the SUBSCRIBE."""
+        position = frame.headers.get("position", "")
+        if self._asked_since is None:
+            # Without a position to resume from, what came in between is not known.
+            if self._was_granted and position:
+                self._put(Gap(self.room, None))
+            self._sequence.cover(position)
+        elif frame.headers.get("resumed") == "false":
+            self._put(Gap(self.room, self._asked_since))
+        if self._position is None:
+            self._position = position or None
+        self._missed_upto = position if self._asked_since else ""
+        self._was_granted = True
+        if not self._granted.done():
+            self._granted.set_result(None)
+
+    def refused(self, problem: Refused) -> None:
+        """Take the refusal of the SUBSCRIBE: the subscription ends with it."""
+        self.end(problem)
+
+    def put(self, event: Event) -> None:
+        """Keep `event` for the reader unless it was seen; raise OutOfOrder if it should have been.
+
+        Not to be called on a subscription that is full.
+        """
+        if self._end is None and self._sequence.admit(event):
+            missed = bool(event.id) and event.id <= self._missed_upto
+            self._put(replace(event, missed=True) if missed else event)
+
+    def end(self, error: MadangError) -> None:
+        """Let the reader have what is left, then raise `error` there."""
+        if self._end is not None:
+            return
+        self._end = error
+        if not self._granted.done():
+            self._granted.set_exception(error)
+            self._granted.exception()  # seen: nobody may be waiting for it
+        self._on_end(self)
+        self._arrived.set()
+
+    def _put(self, item: Event | Gap) -> None:
+        if self._lossy and len(self._queue) >= self._limit:
+            self._queue.popleft()
+            self.dropped += 1
+        self._queue.append(item)
+        self._arrived.set()

@@ -1,0 +1,71 @@
+"""A login's pair of tokens."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from madang_client.errors import ProtocolError
+
+_AHEAD_SECONDS = 60.0
+_AHEAD_PART = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The access token that opens doors, and the refresh token that gets the next pair, once."""
+
+    access: str
+    refresh: str
+    expires_at: float
+    """When `access` expires, in seconds since the epoch by this machine's clock."""
+    lifetime_seconds: float
+
+    @property
+    def renew_at(self) -> float:
+        """Return when to get the next pair: a minute before the end, or a quarter if short."""
+        return self.expires_at - min(_AHEAD_SECONDS, self.lifetime_seconds * _AHEAD_PART)
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """Return what the access token says of its user, unverified: the server's to check."""
+        try:
+            payload = self.access.split(".")[1]
+            found = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (IndexError, binascii.Error, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def document(self) -> dict[str, Any]:
+        """Return the tokens for a file."""
+        return asdict(self)
+
+
+def granted(document: Any, now: float) -> Tokens:
+    """Return the tokens in the server's answer of a moment ago."""
+    try:
+        lifetime = float(document["expires_in"])
+        return Tokens(
+            access=str(document["access_token"]),
+            refresh=str(document["refresh_token"]),
+            expires_at=now + lifetime,
+            lifetime_seconds=lifetime,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError("the server's answer holds no tokens") from error
+
+
+def stored(document: Any) -> Tokens:
+    """Return the tokens that `Tokens.document` gave; raise ValueError if it did not."""
+    try:
+        return Tokens(
+            access=str(document["access"]),
+            refresh=str(document["refresh"]),
+            expires_at=float(document["expires_at"]),
+            lifetime_seconds=float(document["lifetime_seconds"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError("these are no tokens") from error
