@@ -122,18 +122,21 @@ class Chat:
             raise
         return subscription
 
-    async def send(self, room: str, text: str, *, key: str | None = None) -> str:
+    async def send(
+        self, room: str, text: str, *, key: str | None = None, retry: bool = False
+    ) -> str:
         """Say `text` in `room`; return the event's id once it is stored.
 
         Across reconnects it is sent again with the same `key`, and stored once. Raise Refused if
-        the server says no. After a timeout of your own, send it with the same `key` to be sure.
+        the server says no. To send again what you gave up waiting for, give the same `key` and say
+        that it is a `retry`.
         """
         key = key or secrets.token_urlsafe(18)
         if "\0" in key:
             raise ValueError("a key cannot hold a NUL")
         body = orjson.dumps({"text": text})
         attempts = self._settings.unavailable_attempts
-        message = Outgoing(_checked(room), body, key, attempts=attempts)
+        message = Outgoing(_checked(room), body, key, attempts=attempts, retry=retry)
         await self._outbox.put(message)
         try:
             self._check_open()

@@ -10,12 +10,16 @@ from madang_client.stomp.frame import Frame
 class Outgoing:
     """One message on its way, the same key each time it is sent."""
 
-    def __init__(self, room: str, body: bytes, key: str, *, attempts: int) -> None:
+    def __init__(
+        self, room: str, body: bytes, key: str, *, attempts: int, retry: bool = False
+    ) -> None:
+        """Send `body` up to `attempts` times; a `retry` may have been stored already."""
         self.room = room
         self.body = body
         self.key = key
         self.carrier: object | None = None
         """The session that sent it last."""
+        self._retry = retry
         self._attempts = attempts
         self._done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -27,7 +31,7 @@ class Outgoing:
             "key": self.key,
             "receipt": receipt,
         }
-        if self.carrier is not None:
+        if self._retry or self.carrier is not None:
             headers["retry"] = "true"
         self.carrier = carrier
         return Frame("SEND", headers, self.body)
