@@ -1,0 +1,47 @@
+"""What the endpoints ask: one object per noun, put on the app by the wiring."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Path, Request
+from pydantic import BaseModel, ConfigDict
+
+from madang_rooms.directory import Directory
+from madang_rooms.doorkeeper import Doorkeeper
+from madang_rooms.invitations import Invitations
+from madang_rooms.lobby import Lobby
+from madang_rooms.members import Members
+
+PREFIX = "/api/rooms/v1"
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+
+
+class Body(BaseModel):
+    """A request body: nothing in it that is not named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that answers requests."""
+
+    directory: Directory
+    lobby: Lobby
+    members: Members
+    invitations: Invitations
+    doorkeeper: Doorkeeper
+
+
+def open_desk(app: FastAPI, desk: Desk) -> None:
+    """Let the endpoints of `app` ask `desk`."""
+    app.state.desk = desk
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]

@@ -1,0 +1,71 @@
+"""Invites."""
+
+from typing import Annotated, Self
+
+from fastapi import APIRouter, status
+from pydantic import Field, model_validator
+
+from madang_common.http.security import User
+from madang_rooms.api.desk import PREFIX, AtDesk, Body, Id
+from madang_rooms.paging import Cursor, Limit, Page
+from madang_rooms.views import InviteView, ReceivedInviteView, RoomView
+
+router = APIRouter(prefix=PREFIX, tags=["invites"])
+
+# Sane for a database; the settings bound both further.
+_LARGEST = 2**31 - 1
+
+
+class NewInvite(Body):
+    """An invite by link, or for one `user`."""
+
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    expires_in_seconds: Annotated[int, Field(ge=1, le=_LARGEST)] | None = None
+    uses: Annotated[int, Field(ge=1, le=_LARGEST)] | None = None
+
+    @model_validator(mode="after")
+    def once_for_a_user(self) -> Self:
+        """Refuse an invite that one user should accept several times."""
+        if self.user is not None and self.uses not in {None, 1}:
+            raise ValueError("an invite for a user is used once")
+        return self
+
+
+@router.post("/rooms/{room}/invites", status_code=status.HTTP_201_CREATED)
+async def create_invite(
+    desk: AtDesk, user: User, room: Id, body: NewInvite | None = None
+) -> InviteView:
+    """Make an invite by link, or invite a user."""
+    wanted = body or NewInvite()
+    seconds = wanted.expires_in_seconds
+    if wanted.user is not None:
+        return await desk.invitations.create_for(user.subject, room, wanted.user, seconds=seconds)
+    return await desk.invitations.create_link(user.subject, room, seconds=seconds, uses=wanted.uses)
+
+
+@router.get("/rooms/{room}/invites")
+async def list_invites(
+    desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
+) -> Page[InviteView]:
+    """Return the invites of a room that can be accepted."""
+    return await desk.invitations.list(user.subject, room, cursor, limit)
+
+
+@router.delete("/rooms/{room}/invites/{code}", status_code=status.HTTP_204_NO_CONTENT)
+async def revoke_invite(desk: AtDesk, user: User, room: Id, code: Id) -> None:
+    """Take an invite back."""
+    await desk.invitations.revoke(user.subject, room, code)
+
+
+@router.get("/invites")
+async def list_received_invites(
+    desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
+) -> Page[ReceivedInviteView]:
+    """Return the invites that are for you."""
+    return await desk.invitations.received(user.subject, cursor, limit)
+
+
+@router.post("/invites/{code}/accept")
+async def accept_invite(desk: AtDesk, user: User, code: Id) -> RoomView:
+    """Enter the room that an invite leads to; 410 once it has expired or was used up."""
+    return await desk.invitations.accept(user.subject, code)

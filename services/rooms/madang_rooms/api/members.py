@@ -1,0 +1,47 @@
+"""Members of rooms."""
+
+from fastapi import APIRouter, status
+
+from madang_common.events.kinds import Role
+from madang_common.http.security import User
+from madang_rooms.api.desk import PREFIX, AtDesk, Body, Id
+from madang_rooms.paging import Cursor, Limit, Page
+from madang_rooms.views import MemberView, RoomView
+
+router = APIRouter(prefix=PREFIX, tags=["members"])
+
+
+class NewRole(Body):
+    role: Role
+
+
+@router.post("/rooms/{room}/join")
+async def join_room(desk: AtDesk, user: User, room: Id) -> RoomView:
+    """Become a member of a public room."""
+    return await desk.members.join(user.subject, room)
+
+
+@router.post("/rooms/{room}/leave", status_code=status.HTTP_204_NO_CONTENT)
+async def leave_room(desk: AtDesk, user: User, room: Id) -> None:
+    """Stop being a member; 409 for the only owner while others stay."""
+    await desk.members.leave(user.subject, room)
+
+
+@router.get("/rooms/{room}/members")
+async def list_members(
+    desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
+) -> Page[MemberView]:
+    """Return the members of a room you are in."""
+    return await desk.members.list(user.subject, room, cursor, limit)
+
+
+@router.delete("/rooms/{room}/members/{member}", status_code=status.HTTP_204_NO_CONTENT)
+async def remove_member(desk: AtDesk, user: User, room: Id, member: Id) -> None:
+    """Remove a member of a lower role than yours."""
+    await desk.members.remove(user.subject, room, member)
+
+
+@router.patch("/rooms/{room}/members/{member}")
+async def change_role(desk: AtDesk, user: User, room: Id, member: Id, body: NewRole) -> MemberView:
+    """Give a member another role, or step down yourself."""
+    return await desk.members.change_role(user.subject, room, member, body.role)

@@ -1,0 +1,82 @@
+"""Rooms."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import Field
+
+from madang_common.events.kinds import Visibility
+from madang_common.http.security import User
+from madang_rooms.api.desk import PREFIX, AtDesk, Body, Id
+from madang_rooms.names import RoomName
+from madang_rooms.paging import Cursor, Limit, Page
+from madang_rooms.views import RoomView
+
+router = APIRouter(prefix=PREFIX, tags=["rooms"])
+
+
+class NewRoom(Body):
+    name: RoomName
+    visibility: Literal[Visibility.PUBLIC, Visibility.PRIVATE]
+
+
+class NewName(Body):
+    name: RoomName
+
+
+class Peer(Body):
+    user: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@router.post("/rooms", status_code=status.HTTP_201_CREATED)
+async def create_room(desk: AtDesk, user: User, body: NewRoom) -> RoomView:
+    """Make a room and own it."""
+    return await desk.lobby.create(user.subject, body.name, body.visibility)
+
+
+@router.post("/direct", responses={status.HTTP_201_CREATED: {"model": RoomView}})
+async def open_direct_room(desk: AtDesk, user: User, body: Peer, response: Response) -> RoomView:
+    """Return the one room that you and another user share; 201 if it was made just now."""
+    room, made = await desk.lobby.direct(user.subject, body.user)
+    if made:
+        response.status_code = status.HTTP_201_CREATED
+    return room
+
+
+@router.get("/rooms")
+async def list_my_rooms(
+    desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
+) -> Page[RoomView]:
+    """Return the rooms you are in, newest first."""
+    return await desk.lobby.mine(user.subject, cursor, limit)
+
+
+# Before /rooms/{room}, which would take "public" for an id.
+@router.get("/rooms/public")
+async def list_public_rooms(
+    desk: AtDesk,
+    user: User,
+    query: Annotated[str, Query(max_length=128)] = "",
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[RoomView]:
+    """Return the public rooms with `query` in their name, newest first."""
+    return await desk.lobby.public(user.subject, query, cursor, limit)
+
+
+@router.get("/rooms/{room}")
+async def get_room(desk: AtDesk, user: User, room: Id) -> RoomView:
+    """Return a room you are in."""
+    return await desk.lobby.get(user.subject, room)
+
+
+@router.patch("/rooms/{room}")
+async def rename_room(desk: AtDesk, user: User, room: Id, body: NewName) -> RoomView:
+    """Give a room another name."""
+    return await desk.lobby.rename(user.subject, room, body.name)
+
+
+@router.post("/rooms/{room}/archive")
+async def archive_room(desk: AtDesk, user: User, room: Id) -> RoomView:
+    """Let a room be read only from now on."""
+    return await desk.lobby.archive(user.subject, room)

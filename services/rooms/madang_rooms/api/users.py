@@ -1,0 +1,29 @@
+"""Users, as other users see them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from madang_common.http.security import User
+from madang_rooms.api.desk import PREFIX, AtDesk, Id
+from madang_rooms.paging import Limit, Page
+from madang_rooms.views import UserView
+
+router = APIRouter(prefix=PREFIX, tags=["users"])
+
+
+@router.get("/users")
+async def look_up_users(
+    desk: AtDesk,
+    _: User,
+    prefix: Annotated[str, Query(min_length=1, max_length=32)],
+    limit: Limit = 20,
+) -> Page[UserView]:
+    """Return a few users whose username begins with `prefix`, to invite them."""
+    return await desk.directory.look_up(prefix, limit)
+
+
+@router.get("/users/{user}")
+async def get_user(desk: AtDesk, _: User, user: Id) -> UserView:
+    """Return a user."""
+    return await desk.directory.user(user)

@@ -1,0 +1,61 @@
+"""What rooms counts."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from madang_common.clock import Clock
+from madang_common.events.kinds import DURABLE
+
+
+class RoomsMetrics:
+    """Changes by kind, and how far the outbox is behind."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
+        self._clock = clock
+        self._oldest: float | None = None
+        self._changes = Counter(
+            "madang_rooms_changes_total",
+            "Committed changes of rooms and members, by the kind of their event.",
+            ["kind"],
+            registry=registry,
+        )
+        self._waiting = Gauge(
+            "madang_rooms_outbox_waiting_rows",
+            "Outbox rows that are not confirmed by the log yet.",
+            registry=registry,
+        )
+        age = Gauge(
+            "madang_rooms_outbox_oldest_seconds",
+            "Age of the oldest outbox row; 0 when none waits.",
+            registry=registry,
+        )
+        age.set_function(self._age)
+        self._appends = Counter(
+            "madang_rooms_relay_appends_total",
+            "Outbox rows given to the log, by how that went.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("confirmed", "failed"):
+            self._appends.labels(result)
+
+    def committed(self, kinds: Iterable[str]) -> None:
+        """Count the events of one committed unit of work."""
+        for kind in kinds:
+            self._changes.labels(kind if kind in DURABLE else "unknown").inc()
+            self._waiting.inc()
+
+    def outbox(self, rows: int, oldest_ms: int | None) -> None:
+        """Take note of what stands in the outbox now."""
+        self._waiting.set(rows)
+        self._oldest = None if oldest_ms is None else oldest_ms / 1000
+
+    def relayed(self, *, confirmed: int, failed: int) -> None:
+        """Count the rows of one chunk out."""
+        self._appends.labels("confirmed").inc(confirmed)
+        self._appends.labels("failed").inc(failed)
+        self._waiting.dec(confirmed)
+
+    def _age(self) -> float:
+        return 0.0 if self._oldest is None else max(0.0, self._clock() - self._oldest)

@@ -1,0 +1,63 @@
+"""Rooms in the database."""
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang_common.events.kinds import Role, Visibility
+from madang_rooms.models import Membership, Room
+
+
+class RoomStore:
+    """Reads and adds rooms."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, room: Room) -> None:
+        """Add `room`, which nobody else can see before the commit."""
+        self._session.add(room)
+        await self._session.flush()
+
+    async def get(self, room: str) -> Room | None:
+        """Return the room."""
+        return await self._session.get(Room, room)
+
+    async def lock(self, room: str) -> Room | None:
+        """Return the room, locked until the end of the transaction."""
+        query = select(Room).where(Room.id == room).with_for_update()
+        return await self._session.scalar(query)
+
+    async def of_pair(self, pair: str) -> Room | None:
+        """Return the direct room of two users."""
+        return await self._session.scalar(select(Room).where(Room.direct_pair == pair))
+
+    async def of_user(self, user: str, before: str | None, limit: int) -> list[tuple[Room, Role]]:
+        """Return the rooms of `user` with their role, newest room first, from below `before`."""
+        query = (
+            select(Room, Membership.role)
+            .join(Membership, Membership.room_id == Room.id)
+            .where(Membership.user_id == user)
+            .order_by(Membership.room_id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(Membership.room_id < before)
+        return [(room, role) for room, role in await self._session.execute(query)]
+
+    async def public(
+        self, user: str, text: str, before: str | None, limit: int
+    ) -> list[tuple[Room, Role | None]]:
+        """Return public rooms whose name has `text`, newest first, and the role of `user` there."""
+        mine = and_(Membership.room_id == Room.id, Membership.user_id == user)
+        query = (
+            select(Room, Membership.role)
+            .outerjoin(Membership, mine)
+            .where(Room.visibility == Visibility.PUBLIC, Room.archived_at_ms.is_(None))
+            .order_by(Room.id.desc())
+            .limit(limit)
+        )
+        if text:
+            query = query.where(Room.name.icontains(text, autoescape=True))
+        if before is not None:
+            query = query.where(Room.id < before)
+        return [(room, role) for room, role in await self._session.execute(query)]

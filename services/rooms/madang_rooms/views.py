@@ -1,0 +1,148 @@
+"""What the REST interface shows of users, rooms, members and invites."""
+
+from pydantic import BaseModel, ConfigDict
+
+from madang_common.clock import rfc3339
+from madang_common.events.kinds import Role, Visibility
+from madang_rooms.models import Invite, Membership, Room, User
+
+
+class View(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class UserView(View):
+    """What everyone who is logged in may see of a user."""
+
+    id: str
+    username: str
+    display_name: str
+
+
+class AccountView(UserView):
+    """What only auth may see of a user."""
+
+    password_hash: str
+    disabled: bool
+
+
+class RoomView(View):
+    """A room, as one user sees it."""
+
+    id: str
+    name: str
+    """In a direct room, the other one's display name."""
+    visibility: Visibility
+    role: Role | None
+    """The role of who asks; null if they are not a member."""
+    archived: bool
+    members: int
+    peer: UserView | None
+    """The other one in a direct room."""
+    created_by: str
+    created_at: str
+
+
+class MemberView(View):
+    """A member of a room."""
+
+    user: UserView
+    role: Role
+    joined_at: str
+
+
+class InviteView(View):
+    """An invite, as those see it who may invite."""
+
+    code: str
+    expires_at: str
+    uses_left: int
+    user: UserView | None
+    """The only one who may accept; null for a link."""
+    created_by: str
+    created_at: str
+
+
+class InvitedRoomView(View):
+    """What an invite tells of its room."""
+
+    id: str
+    name: str
+    visibility: Visibility
+
+
+class ReceivedInviteView(View):
+    """An invite, as the one sees it whom it is for."""
+
+    code: str
+    room: InvitedRoomView
+    by: UserView
+    expires_at: str
+    created_at: str
+
+
+def user_view(user: User) -> UserView:
+    """Return what everyone may see of `user`."""
+    return UserView(id=user.id, username=user.username, display_name=user.display_name)
+
+
+def account_view(user: User) -> AccountView:
+    """Return what auth may see of `user`."""
+    return AccountView(
+        id=user.id,
+        username=user.username,
+        display_name=user.display_name,
+        password_hash=user.password_hash,
+        disabled=user.disabled,
+    )
+
+
+def room_view(room: Room, role: Role | None, peer: User | None = None) -> RoomView:
+    """Return `room` as a user with `role` sees it; `peer` is the other one of a direct room."""
+    return RoomView(
+        id=room.id,
+        name=room.name if peer is None else peer.display_name,
+        visibility=room.visibility,
+        role=role,
+        archived=room.archived,
+        members=room.member_count,
+        peer=None if peer is None else user_view(peer),
+        created_by=room.created_by,
+        created_at=_time(room.created_at_ms),
+    )
+
+
+def member_view(membership: Membership, user: User) -> MemberView:
+    """Return a member."""
+    return MemberView(
+        user=user_view(user), role=membership.role, joined_at=_time(membership.joined_at_ms)
+    )
+
+
+def invite_view(invite: Invite, user: User | None) -> InviteView:
+    """Return `invite`, which is for `user` if it is not a link."""
+    return InviteView(
+        code=invite.code,
+        expires_at=_time(invite.expires_at_ms),
+        uses_left=invite.uses_left,
+        user=None if user is None else user_view(user),
+        created_by=invite.created_by,
+        created_at=_time(invite.created_at_ms),
+    )
+
+
+def received_invite_view(invite: Invite, room: Room, by: User) -> ReceivedInviteView:
+    """Return `invite` to `room`, made by `by`."""
+    return ReceivedInviteView(
+        code=invite.code,
+        room=InvitedRoomView(id=room.id, name=room.name, visibility=room.visibility),
+        by=user_view(by),
+        expires_at=_time(invite.expires_at_ms),
+        created_at=_time(invite.created_at_ms),
+    )
+
+
+def _time(milliseconds: int) -> str:
+    return rfc3339(milliseconds / 1000)
