@@ -21,13 +21,15 @@ from bench.report import as_json, as_table
 from bench.sides.madang import Madang
 from bench.sides.naive import Naive
 from bench.sides.port import Side
+from bench.sides.reflector import Reflector
 
 FIGURES: dict[str, Figure] = {
     "deliveries": deliveries,
     "connections": connections,
     "sends": sends,
 }
-SIDES: dict[str, Side] = {"madang": Madang(), "naive": Naive()}
+COMPARED: tuple[Side, ...] = (Madang(), Naive())
+SIDES: dict[str, Side] = {side.name: side for side in (*COMPARED, Reflector())}
 _SPARE_FILES = 500
 
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, _end)
     scale = SHORT if options.short else FULL
-    sides = [SIDES[options.server]] if options.server else list(SIDES.values())
+    sides = (SIDES[options.server],) if options.server else COMPARED
     names = [options.figure] if options.figure else list(FIGURES)
     cores = machine.share_cores()
     os.sched_setaffinity(0, cores.generator)

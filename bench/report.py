@@ -8,6 +8,8 @@ from bench.figures.port import Result, Turn
 from bench.sides.port import Side
 
 _MISSING = "-"
+_MUCH_TAKEN = 0.15
+_NEARLY_ALL = 0.9
 _SHARES = {
     "server's core: used by the server": "server_busy",
     "server's core: used by others": "others_busy",
@@ -28,7 +30,7 @@ def as_table(
             shares = [_share(result.turns[name], of) for name in titles]
             if any(shares):
                 rows.append([f"  {label}", *shares, ""])
-    notes = [note for result in results for note in result.notes]
+    notes = [note for result in results for note in result.notes + _doubts(result)]
     told = [f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()]
     return "\n".join([*_columns(rows), "", *notes, "", *told])
 
@@ -51,6 +53,17 @@ def _ratio(result: Result) -> str:
     if result.more_is_better:
         return f"{ratio:.1f} x"
     return f"{ratio:.1f} x less" if ratio >= 1 else f"{1 / ratio:.1f} x more"
+
+
+def _doubts(result: Result) -> list[str]:
+    """Return why the figure may be too low."""
+    turns = [turn for side in result.turns.values() for turn in side]
+    doubts = []
+    if any((turn.others_busy or 0) > _MUCH_TAKEN for turn in turns):
+        doubts.append(f"{result.figure}: DOUBTFUL, others used the server's core: measure again")
+    if any((turn.generator_busy or 0) > _NEARLY_ALL for turn in turns):
+        doubts.append(f"{result.figure}: DOUBTFUL, the load generator may have been the limit")
+    return doubts
 
 
 def _share(turns: Sequence[Turn], of: str) -> str:

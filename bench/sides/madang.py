@@ -16,11 +16,11 @@ from bench.sides.port import TEXT, Seating, Side
 from bench.websocket import text_frame, upgrade
 
 LIFTED_LIMITS = {
-    "MADANG_SEND_RATE_PER_SECOND": "1000000",
-    "MADANG_SEND_BURST": "1000000",
-    "MADANG_REGISTRATIONS_PER_HOUR": "1000000",
+    "MADANG_SENDS_PER_SECOND": "1000000",
+    "MADANG_SENDS_BURST": "1000000",
     "MADANG_CONNECTIONS_PER_USER": "100000",
-    "MADANG_ROOMS_PER_USER": "100000",
+    "MADANG_REGISTRATIONS_PER_ADDRESS": "1000000",
+    "MADANG_USER_MOST_ROOMS": "100000",
 }
 """Limits that are there for people, not for a few users that stand for hundreds."""
 
