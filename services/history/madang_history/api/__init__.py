@@ -1,0 +1,1 @@
+"""The REST interface: messages for members, events for the gateway."""

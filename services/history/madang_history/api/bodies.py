@@ -1,0 +1,91 @@
+"""What history answers: their shape for the contract, and their bytes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict
+
+from madang_common.events.envelope import read_line
+from madang_common.log.position import to_id
+from madang_history.store.port import Stored
+
+
+class EventBody(BaseModel):
+    """An event, exactly as clients receive it over STOMP."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    id: str
+    v: int
+    key: str
+    kind: str
+    room: str
+    sender: str
+    sender_name: str
+    at: str
+    data: dict[str, Any]
+
+
+class MessagePage(BaseModel):
+    """Events of a room, oldest first."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    items: list[EventBody]
+    before: str | None
+    """Ask with `before` set to this for older events; null if there are none."""
+    after: str | None
+    """Ask with `after` set to this for newer events, or subscribe with `since` set to it."""
+
+
+class Count(BaseModel):
+    """How many messages came after a position."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    count: int
+    more: bool
+    """Whether there are more than were counted."""
+
+
+class StoredEvents(BaseModel):
+    """Events for the gateway."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    items: list[dict[str, Any]]
+    """Each as it stands in the log, with its `id`."""
+    complete: bool
+    """False if more events than these were stored."""
+    stored_to: str | None
+    """Id up to which the audience's shard is stored: no event up to it is missing."""
+    reaches: bool
+    """False if events after the position asked for may be missing, or it is none of this log's."""
+
+
+def json_response(document: object) -> Response:
+    """Return `document` as a JSON response."""
+    return Response(orjson.dumps(document), media_type="application/json")
+
+
+def client_body(stored: Stored) -> orjson.Fragment:
+    """Return the bytes that clients receive over STOMP."""
+    return orjson.Fragment(read_line(stored.line).body(stored.position))
+
+
+def full_event(stored: Stored) -> dict[str, Any]:
+    """Return the event as it stands in the log, headers and all, with its id."""
+    document: dict[str, Any] = orjson.loads(stored.line)
+    return document | {"id": to_id(stored.position)}
+
+
+def client_bodies(items: Iterable[Stored]) -> list[orjson.Fragment]:
+    """Return the bodies of several events."""
+    return [client_body(stored) for stored in items]
+
+
+def optional_id(position: int | None) -> str | None:
+    """Return the id of `position`, or None for none."""
+    return None if position is None else to_id(position)

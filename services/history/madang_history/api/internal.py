@@ -1,0 +1,61 @@
+"""`/internal`: what the gateway asks, to resume subscriptions and to tell repeated sends."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+
+from madang_common.http.security import only
+from madang_common.log.port import Log, LogError
+from madang_common.log.position import shard_of
+from madang_common.problems import NotFound, Unavailable
+from madang_history.api.bodies import StoredEvents, full_event, json_response, optional_id
+from madang_history.api.parameters import After, Audience, EventLimit, Key, Sender, position_of
+from madang_history.pages import stored_to
+from madang_history.reach import beyond, lost_after
+from madang_history.store.port import MessageStore
+
+
+def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
+    """Return the routes for the gateway."""
+    router = APIRouter(
+        prefix="/internal", tags=["internal"], dependencies=[Depends(only("gateway"))]
+    )
+
+    async def reaches(shard: int, after: int, stored: int | None) -> bool:
+        if lost_after(after, await store.holes(shard)):
+            return False
+        if stored is not None and after <= stored:
+            return True
+        try:
+            return not beyond(after, await chat_log.end(shard))
+        except LogError as error:
+            raise Unavailable("the log does not answer") from error
+
+    @router.get("/events", response_model=StoredEvents)
+    async def events(audience: Audience, after: After = None, limit: EventLimit = 500) -> Response:
+        """Return the audience's events after a position, and how far that can be relied on."""
+        given = position_of(after)
+        than = -1 if given is None else given
+        shard = shard_of(audience, store.shards)
+        # In this order: what is stored meanwhile may come twice to the gateway, but never not at
+        # all, and a hole that is found meanwhile is told.
+        stored = stored_to(await store.progress(shard))
+        found = await store.after(audience, than, limit + 1)
+        return json_response(
+            {
+                "items": [full_event(event) for event in found[:limit]],
+                "complete": len(found) <= limit,
+                "stored_to": optional_id(stored),
+                "reaches": await reaches(shard, than, stored),
+            }
+        )
+
+    @router.get("/keys", response_model=dict[str, Any])
+    async def key(audience: Audience, sender: Sender, key: Key) -> Response:
+        """Return the event that the sender gave this key."""
+        stored = await store.by_key(audience, sender, key)
+        if stored is None:
+            raise NotFound("there is no such event")
+        return json_response(full_event(stored))
+
+    return router

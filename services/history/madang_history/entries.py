@@ -1,0 +1,48 @@
+"""What a batch of the log is to the store: events, and lines that are none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from madang_common.events.envelope import read_line
+from madang_common.log.port import Batch
+from madang_common.log.position import position, shard_of
+from madang_history.store.port import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLine:
+    """A line that cannot be stored as an event, and why."""
+
+    position: int
+    line: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class Sorted:
+    """The lines of some batches, in the log's order."""
+
+    entries: list[Entry] = field(default_factory=list)
+    dead: list[DeadLine] = field(default_factory=list)
+
+
+def sort_lines(batches: Iterable[Batch], shard: int, shards: int) -> Sorted:
+    """Tell events from what is none in `batches` of `shard`."""
+    found = Sorted()
+    for batch in batches:
+        for index, line in enumerate(batch.lines):
+            at = position(batch.offset, index)
+            try:
+                found.entries.append(_entry(at, line, shard, shards))
+            except ValueError as error:
+                found.dead.append(DeadLine(at, line, str(error)))
+    return found
+
+
+def _entry(at: int, line: bytes, shard: int, shards: int) -> Entry:
+    event = read_line(line)
+    audience = event.audience
+    # Positions tell events of one shard apart, not of two: elsewhere it could hide another event.
+    if shard_of(audience, shards) != shard:
+        raise ValueError(f"{audience[:80]} does not belong to shard {shard}")
+    return Entry(at, audience, event.kind, event.sender, event.key, line)

@@ -1,0 +1,25 @@
+"""Settings of history."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from madang_common.settings import CommonSettings
+
+
+class HistorySettings(CommonSettings):
+    """What history reads from `MADANG_…` variables."""
+
+    data_dir: Path = Path("data")
+    """Folder of the embedded store: its file is `history/messages.db` in it."""
+    history_write_events: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    """Events after which no further batch of the log joins a bulk write."""
+    history_backlog_bytes: Annotated[int, Field(ge=1)] = 8_388_608
+    """Bytes per shard that are read from the log ahead of the store."""
+    history_retry_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Longest pause before the store or the log is tried again."""
+    history_lag_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """Time between two measurements of how far the store is behind the log."""
+    history_unread_limit: Annotated[int, Field(ge=1, le=100_000)] = 999
+    """Largest count of unread messages that is told; beyond it the answer is `more`."""

@@ -1,0 +1,82 @@
+"""The SQL of the store's file."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from madang_history.store.port import Kinds
+
+LAST = (1 << 60) - 1
+"""The largest position that can be written."""
+
+PRAGMAS = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    # The indexes grow all over: room in memory and rarer checkpoints make writing twice as fast.
+    "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 8000",
+)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS store (one INTEGER PRIMARY KEY CHECK (one = 1), shards INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (shard INTEGER PRIMARY KEY, next INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    audience TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    key TEXT NOT NULL,
+    line BLOB NOT NULL,
+    PRIMARY KEY (audience, position)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS events_by_key ON events (audience, sender, key);
+CREATE INDEX IF NOT EXISTS events_by_kind ON events (audience, kind, position);
+CREATE TABLE IF NOT EXISTS dead (
+    shard INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    line BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (shard, position)
+);
+CREATE TABLE IF NOT EXISTS holes (
+    shard INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    after INTEGER NOT NULL,
+    PRIMARY KEY (shard, first)
+);
+"""
+
+ADD_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)"
+SET_PROGRESS = "UPDATE progress SET next = max(next, ?) WHERE shard = ?"
+PROGRESS = "SELECT next FROM progress WHERE shard = ?"
+ADD_DEAD = "INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?)"
+ADD_HOLE = "INSERT OR REPLACE INTO holes VALUES (?, ?, ?)"
+HOLES = "SELECT first, after FROM holes WHERE shard = ? ORDER BY first"
+ONE = "SELECT position, line FROM events WHERE audience = ? AND position = ?"
+BY_KEY = "SELECT position, line FROM events WHERE audience = ? AND sender = ? AND key = ?"
+
+
+def range_of(
+    audience: str,
+    kinds: Kinds,
+    side: Literal["<", ">"],
+    position: int,
+    limit: int,
+    *,
+    columns: Literal["position, line", "position"] = "position, line",
+) -> tuple[str, Sequence[object]]:
+    """Return the query and values for `limit` events on one side of `position`, nearest first.
+
+    Each kind is looked up by itself, so that a rare kind costs no walk over all the others.
+    """
+    order = "DESC" if side == "<" else "ASC"
+    tail = f"position {side} ? ORDER BY position {order} LIMIT ?"
+    if not kinds:
+        query = f"SELECT {columns} FROM events WHERE audience = ? AND {tail}"  # noqa: S608 - ours
+        return query, (audience, position, limit)
+    of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608
+    of_each = " UNION ALL ".join([f"SELECT * FROM ({of_kind})"] * len(kinds))  # noqa: S608 - ours
+    query = f"SELECT * FROM ({of_each}) ORDER BY position {order} LIMIT ?"  # noqa: S608 - ours
+    values = [value for kind in kinds for value in (audience, kind, position, limit)]
+    return query, (*values, limit)

@@ -1,0 +1,186 @@
+"""The store in one SQLite file: one thread writes and one reads, without waiting for each other."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from typing_extensions import override
+
+from madang_common.clock import Clock
+from madang_history.store import queries
+from madang_history.store.port import (
+    Entry,
+    Hole,
+    Kinds,
+    MessageStore,
+    Stored,
+    StoreMismatch,
+    StoreUnavailable,
+)
+
+T = TypeVar("T")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for pragma in queries.PRAGMAS:
+        db.execute(pragma)
+    return db
+
+
+def _prepare(path: Path, shards: int) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Open or make the file; return a connection to write and one to read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = _connect(path)
+    writer.executescript(queries.SCHEMA)
+    writer.execute("INSERT OR IGNORE INTO store VALUES (1, ?)", (shards,))
+    (made_for,) = writer.execute("SELECT shards FROM store").fetchone()
+    if made_for != shards:
+        writer.close()
+        raise StoreMismatch(f"{path} was made for a log of {made_for} shards, not {shards}")
+    writer.executemany(
+        "INSERT OR IGNORE INTO progress VALUES (?, 0)", [(n,) for n in range(shards)]
+    )
+    reader = _connect(path)
+    reader.execute("PRAGMA query_only = ON")
+    return writer, reader
+
+
+class SqliteMessageStore(MessageStore):
+    """The embedded store. Make one with `await SqliteMessageStore.open(path, shards)`."""
+
+    def __init__(
+        self, writer: sqlite3.Connection, reader: sqlite3.Connection, shards: int, clock: Clock
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._shards = shards
+        self._clock = clock
+        self._writes = ThreadPoolExecutor(1, "store-writer")
+        self._reads = ThreadPoolExecutor(1, "store-reader")
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, shards: int, *, clock: Clock = time.time) -> Self:
+        """Open or make the store at `path`; raise StoreMismatch if its shard count differs."""
+        try:
+            writer, reader = await asyncio.to_thread(_prepare, path, shards)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        return cls(writer, reader, shards, clock)
+
+    @property
+    @override
+    def shards(self) -> int:
+        return self._shards
+
+    @override
+    async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
+        rows = [(e.audience, e.position, e.kind, e.sender, e.key, e.line) for e in entries]
+
+        def write() -> int:
+            before = self._writer.total_changes
+            self._writer.executemany(queries.ADD_EVENT, rows)
+            new = self._writer.total_changes - before
+            self._writer.execute(queries.SET_PROGRESS, (progress, shard))
+            return new
+
+        return await self._write(write)
+
+    @override
+    async def progress(self, shard: int) -> int:
+        row = await self._one_row(queries.PROGRESS, (shard,))
+        return int(row[0]) if row else 0
+
+    @override
+    async def set_aside(self, shard: int, position: int, line: bytes, reason: str) -> None:
+        row = (shard, position, line, reason, self._clock())
+        await self._write(lambda: self._writer.execute(queries.ADD_DEAD, row))
+
+    @override
+    async def add_hole(self, shard: int, hole: Hole) -> None:
+        row = (shard, hole.first, hole.after)
+        await self._write(lambda: self._writer.execute(queries.ADD_HOLE, row))
+
+    @override
+    async def holes(self, shard: int) -> list[Hole]:
+        return [Hole(*row) for row in await self._rows(queries.HOLES, (shard,))]
+
+    @override
+    async def before(
+        self, audience: str, position: int | None, limit: int, kinds: Kinds = ()
+    ) -> list[Stored]:
+        than = queries.LAST + 1 if position is None else position
+        query, values = queries.range_of(audience, kinds, "<", than, limit)
+        return [Stored(*row) for row in reversed(await self._rows(query, values))]
+
+    @override
+    async def after(
+        self, audience: str, position: int, limit: int, kinds: Kinds = ()
+    ) -> list[Stored]:
+        query, values = queries.range_of(audience, kinds, ">", position, limit)
+        return [Stored(*row) for row in await self._rows(query, values)]
+
+    @override
+    async def one(self, audience: str, position: int) -> Stored | None:
+        row = await self._one_row(queries.ONE, (audience, position))
+        return Stored(*row) if row else None
+
+    @override
+    async def by_key(self, audience: str, sender: str, key: str) -> Stored | None:
+        row = await self._one_row(queries.BY_KEY, (audience, sender, key))
+        return Stored(*row) if row else None
+
+    @override
+    async def count_after(self, audience: str, position: int, kinds: Kinds, most: int) -> int:
+        query, values = queries.range_of(audience, kinds, ">", position, most, columns="position")
+        row = await self._one_row(f"SELECT count(*) FROM ({query})", values)  # noqa: S608 - ours
+        return int(row[0]) if row else 0
+
+    @override
+    async def ping(self) -> None:
+        await self._rows("SELECT 1 FROM store", ())
+
+    @override
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._writes.shutdown)
+        await asyncio.to_thread(self._reads.shutdown)
+        self._reader.close()
+        self._writer.close()
+
+    async def _write(self, write: Callable[[], T]) -> T:
+        def transaction() -> T:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                result = write()
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+            return result
+
+        return await self._run(self._writes, transaction)
+
+    async def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        return await self._run(
+            self._reads, lambda: self._reader.execute(query, tuple(values)).fetchall()
+        )
+
+    async def _one_row(self, query: str, values: Sequence[object]) -> tuple[Any, ...] | None:
+        rows = await self._rows(query, values)
+        return rows[0] if rows else None
+
+    async def _run(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, work)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(str(error)) from error
