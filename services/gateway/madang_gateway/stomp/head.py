@@ -15,7 +15,7 @@ def read_head(head: bytes, version: str | None, limits: Limits) -> Frame:
 
     `version` is None as long as none is agreed; line ends are then read as in 1.2.
     """
-    if len(head) > limits.header_line_bytes:
+    if len(head) > limits.header_line_bytes or len(head) > limits.head_bytes:
         _check_lines(head, limits)
     try:
         text = head.decode()

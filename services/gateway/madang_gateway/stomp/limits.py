@@ -20,6 +20,6 @@ class Limits:
     transaction_frames: int = 100
     """SENDs that one transaction holds."""
     transaction_bytes: int = 1_048_576
-    """Headers and bodies that all open transactions of a connection hold together."""
+    """Memory for what all open transactions of a connection hold together."""
     subscriptions: int = 256
     """Subscriptions open at a time."""

@@ -17,6 +17,8 @@ from madang_gateway.stomp.limits import Limits
 
 _LINE_ENDS = re.compile(rb"(?:\r?\n)+")
 _LINE_END = b"\r\n"
+_CUT_BLANK_LINE = 2
+"""Bytes of the blank line that may be here while its last one is missing."""
 _LF_ONLY = {"1.0", "1.1"}
 
 
@@ -119,8 +121,7 @@ class Parser:
 
     def _read_head(self) -> Frame | None:
         buffer = self._buffer
-        start = self._scanned - 2  # the blank line itself may have come in pieces
-        start = max(start, self._start)
+        start = max(self._scanned - _CUT_BLANK_LINE, self._start)
         nul = buffer.find(0, start)
         limit = len(buffer) if nul < 0 else nul
         end = buffer.find(b"\n\n", start, limit)
@@ -151,7 +152,7 @@ class Parser:
             raise too_many_headers(limits)
         if len(buffer) - line > limits.header_line_bytes:
             raise line_too_long(limits)
-        if len(buffer) - self._start > limits.head_bytes:
+        if len(buffer) - self._start > limits.head_bytes + _CUT_BLANK_LINE:
             raise head_too_large(limits)
         self._scanned = len(buffer)
 

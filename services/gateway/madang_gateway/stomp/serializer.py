@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from madang_gateway.stomp.frame import Command
 from madang_gateway.stomp.headers import header_line, header_value
 
-_NEVER_ESCAPED = {Command.CONNECT, Command.CONNECTED}
+_NEVER_ESCAPED = {Command.CONNECT, Command.STOMP, Command.CONNECTED}
 
 OWN_HEADERS = frozenset(
     {

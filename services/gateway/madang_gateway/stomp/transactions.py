@@ -4,6 +4,9 @@ from madang_gateway.stomp.errors import Duplicate, NotOpen, TooLarge
 from madang_gateway.stomp.events import Send
 from madang_gateway.stomp.limits import Limits
 
+_OBJECTS = 100
+"""Bytes that Python needs for a name and a value beside their characters."""
+
 
 class Transactions:
     """The open transactions of one connection, within its limits."""
@@ -60,4 +63,6 @@ class Transactions:
 
 
 def _size(send: Send) -> int:
-    return len(send.body) + sum(len(name) + len(send.headers[name]) for name in send.headers)
+    """Return roughly what `send` takes in memory, so that many tiny headers count as well."""
+    headers = send.headers.items()
+    return len(send.body) + sum(_OBJECTS + len(name) + len(value) for name, value in headers)

@@ -1,0 +1,159 @@
+"""Frames as bytes."""
+
+import pytest
+from stomp.utils import parse_frame
+
+from madang_gateway.stomp.frame import Frame
+from madang_gateway.stomp.headers import header_value
+from madang_gateway.stomp.limits import Limits
+from madang_gateway.stomp.parser import Parser
+from madang_gateway.stomp.serializer import message_frame, message_parts, serialize
+
+
+def read(data: bytes, version: str) -> Frame:
+    parser = Parser(Limits())
+    parser.version = version
+    (frame,) = parser.receive(data)
+    assert isinstance(frame, Frame)
+    return frame
+
+
+def test_a_frame_with_a_body_tells_its_length() -> None:
+    data = serialize("ERROR", [("message", "no")], b"a\0b", "1.2")
+
+    assert data == b"ERROR\nmessage:no\ncontent-length:3\n\na\0b\0"
+
+
+def test_a_frame_without_a_body_tells_no_length() -> None:
+    assert serialize("RECEIPT", [("receipt-id", "1")], b"", "1.2") == b"RECEIPT\nreceipt-id:1\n\n\0"
+
+
+@pytest.mark.parametrize("command", ["CONNECT", "STOMP", "CONNECTED"])
+def test_connecting_frames_are_never_escaped(command: str) -> None:
+    data = serialize(command, [("session", "a:b\\c")], b"", "1.2")
+
+    assert data == f"{command}\nsession:a:b\\c\n\n\0".encode()
+
+
+def test_headers_are_escaped_as_the_version_says() -> None:
+    headers = [("a", "b:c\r")]
+
+    assert serialize("RECEIPT", headers, b"", "1.0") == b"RECEIPT\na:b:c \n\n\0"
+    assert serialize("RECEIPT", headers, b"", "1.1") == b"RECEIPT\na:b\\cc\r\n\n\0"
+    assert serialize("RECEIPT", headers, b"", "1.2") == b"RECEIPT\na:b\\cc\\r\n\n\0"
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_a_message_says_what_it_is_and_how_long(version: str) -> None:
+    data = message_frame(
+        "sub-1",
+        "/topic/rooms.1",
+        "00000000001g",
+        {"priority": "9"},
+        b'{"text":"\0"}',
+        version=version,
+        content_type="application/json",
+    )
+
+    assert read(data, version) == Frame(
+        "MESSAGE",
+        {
+            "subscription": "sub-1",
+            "message-id": "00000000001g",
+            "destination": "/topic/rooms.1",
+            "content-type": "application/json",
+            "content-length": "12",
+            "priority": "9",
+        },
+        b'{"text":"\0"}',
+    )
+
+
+def test_an_empty_message_tells_its_length_too() -> None:
+    data = message_frame("1", "/a", "2", {}, b"", version="1.2", content_type="text/plain")
+
+    assert read(data, "1.2").headers["content-length"] == "0"
+
+
+def test_a_message_carries_what_its_ack_must_name() -> None:
+    data = message_frame("1", "/a", "2", {}, b"", version="1.2", content_type="a/b", ack="1:2")
+
+    assert read(data, "1.2").headers["ack"] == "1:2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "subscription",
+        "message-id",
+        "destination",
+        "content-type",
+        "content-length",
+        "ack",
+        "receipt",
+        "transaction",
+    ],
+)
+def test_a_sender_cannot_choose_the_headers_of_the_server(name: str) -> None:
+    headers = {name: "forged", "mine": "kept"}
+
+    data = message_frame("1", "/a", "2", headers, b"", version="1.2", content_type="text/plain")
+
+    assert b"forged" not in data
+    assert read(data, "1.2").headers["mine"] == "kept"
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_a_sender_cannot_forge_headers_or_frames(version: str) -> None:
+    forged = "x\nmessage-id:forged\r\n\r\n\0MESSAGE\n\n\0"
+
+    data = message_frame(
+        forged,
+        forged,
+        forged,
+        {forged: forged, "x": forged},
+        b"",
+        version=version,
+        content_type="a",
+    )
+
+    frame = read(data, version)
+    assert frame.headers["message-id"] != "forged"
+    assert frame.body == b""
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_one_encoding_serves_every_subscription(version: str) -> None:
+    before, after = message_parts(
+        "/a", "2", {"b": "c"}, b"body", version=version, content_type="text/plain"
+    )
+
+    for subscription in ("1", "sub:2", "구독\\3"):
+        assert before + header_value(subscription, version) + after == message_frame(
+            subscription,
+            "/a",
+            "2",
+            {"b": "c"},
+            b"body",
+            version=version,
+            content_type="text/plain",
+        )
+
+
+def test_a_message_is_read_by_a_client_nobody_here_wrote() -> None:
+    data = message_frame(
+        "sub:1",
+        "/topic/rooms.1",
+        "00000000001g",
+        {"text": "a:b\nc\\d\re"},
+        "마당".encode(),
+        version="1.2",
+        content_type="text/plain",
+    )
+
+    frame = parse_frame(data.removesuffix(b"\0"))
+
+    assert frame.cmd == "MESSAGE"
+    assert frame.headers["subscription"] == "sub:1"
+    assert frame.headers["text"] == "a:b\nc\\d\re"
+    assert frame.body == "마당".encode()
