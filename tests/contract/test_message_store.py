@@ -1,0 +1,248 @@
+"""What every adapter of history's store port must do."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from typing_extensions import override
+
+from madang_history.store.port import (
+    Entry,
+    Hole,
+    MessageStore,
+    Stored,
+    StoreMismatch,
+    StoreUnavailable,
+)
+from madang_history.store.sqlite import SqliteMessageStore
+
+SHARDS = 2
+ROOM = "rooms.madang"
+SPOKEN = ("message.created",)
+
+
+class Stores(Protocol):
+    """One place where a store keeps its data, opened as often as a test likes."""
+
+    async def open(self, shards: int = SHARDS) -> MessageStore:
+        """Open the store on the same data."""
+        ...
+
+
+class SqliteStores(Stores):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @override
+    async def open(self, shards: int = SHARDS) -> MessageStore:
+        return await SqliteMessageStore.open(self._path, shards)
+
+
+@pytest.fixture(params=["sqlite"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    return {"sqlite": SqliteStores}[request.param](tmp_path / "new" / "messages.db")
+
+
+@pytest.fixture
+async def store(stores: Stores) -> AsyncIterator[MessageStore]:
+    store = await stores.open()
+    yield store
+    await store.close()
+
+
+def entry(position: int, *, audience: str = ROOM, **changes: str) -> Entry:
+    fields = {"kind": "message.created", "sender": "ana", "key": f"key-{position}"} | changes
+    return Entry(position, audience, line=b'{"n":%d}' % position, **fields)
+
+
+def positions(found: list[Stored]) -> list[int]:
+    return [stored.position for stored in found]
+
+
+async def test_a_new_store_is_empty(store: MessageStore) -> None:
+    assert store.shards == SHARDS
+    assert [await store.progress(shard) for shard in range(SHARDS)] == [0, 0]
+    assert await store.before(ROOM, None, 10) == []
+    assert await store.after(ROOM, -1, 10) == []
+    assert await store.one(ROOM, 1) is None
+    assert await store.holes(0) == []
+
+
+async def test_what_is_stored_can_be_read_back_as_it_was(store: MessageStore) -> None:
+    line = '{"text":"안녕 👋"}'.encode()
+
+    new = await store.store(0, [Entry(7, ROOM, "message.created", "ana", "k", line)], 1)
+
+    found = await store.one(ROOM, 7)
+    assert new == 1
+    assert found is not None
+    assert (found.position, found.line) == (7, line)
+
+
+async def test_progress_is_kept_per_shard_and_never_goes_back(store: MessageStore) -> None:
+    await store.store(0, [entry(1)], 5)
+    await store.store(1, [], 3)
+
+    await store.store(0, [entry(1)], 4)
+
+    assert [await store.progress(shard) for shard in range(SHARDS)] == [5, 3]
+
+
+async def test_the_same_batch_again_changes_nothing(store: MessageStore) -> None:
+    batch = [entry(1), entry(2)]
+
+    counts = [await store.store(0, batch, 1), await store.store(0, batch, 1)]
+
+    assert counts == [2, 0]
+    assert positions(await store.after(ROOM, -1, 10)) == [1, 2]
+
+
+async def test_the_first_event_with_a_senders_key_counts(store: MessageStore) -> None:
+    await store.store(0, [entry(1, key="k")], 1)
+
+    new = await store.store(0, [entry(2, key="k"), entry(3, key="k", sender="bo")], 2)
+
+    assert new == 1
+    assert positions(await store.after(ROOM, -1, 10)) == [1, 3]
+
+
+async def test_the_first_of_two_in_one_batch_counts(store: MessageStore) -> None:
+    new = await store.store(0, [entry(1, key="k"), entry(2, key="k")], 1)
+
+    assert new == 1
+    assert positions(await store.after(ROOM, -1, 10)) == [1]
+
+
+async def test_a_key_counts_within_its_audience_only(store: MessageStore) -> None:
+    await store.store(0, [entry(1, key="k"), entry(2, key="k", audience="users.ana")], 1)
+
+    assert positions(await store.after(ROOM, -1, 10)) == [1]
+    assert positions(await store.after("users.ana", -1, 10)) == [2]
+
+
+async def test_two_shards_may_use_the_same_position(store: MessageStore) -> None:
+    await store.store(0, [entry(1)], 1)
+    await store.store(1, [entry(1, audience="rooms.other")], 1)
+
+    assert positions(await store.after(ROOM, -1, 10)) == [1]
+    assert positions(await store.after("rooms.other", -1, 10)) == [1]
+
+
+async def test_ranges_leave_out_where_they_begin(store: MessageStore) -> None:
+    await store.store(0, [entry(n) for n in range(1, 8)], 1)
+
+    assert positions(await store.before(ROOM, 5, 2)) == [3, 4]
+    assert positions(await store.before(ROOM, None, 3)) == [5, 6, 7]
+    assert positions(await store.before(ROOM, 1, 3)) == []
+    assert positions(await store.after(ROOM, 5, 10)) == [6, 7]
+    assert positions(await store.after(ROOM, -1, 2)) == [1, 2]
+    assert positions(await store.after(ROOM, 7, 2)) == []
+
+
+async def test_ranges_begin_at_positions_where_nothing_is(store: MessageStore) -> None:
+    await store.store(0, [entry(10), entry(20)], 1)
+
+    assert positions(await store.before(ROOM, 15, 5)) == [10]
+    assert positions(await store.after(ROOM, 15, 5)) == [20]
+
+
+async def test_ranges_can_be_of_some_kinds(store: MessageStore) -> None:
+    kinds = ["message.created", "member.joined", "room.updated", "message.created"]
+    await store.store(0, [entry(n, kind=kind) for n, kind in enumerate(kinds)], 1)
+
+    assert positions(await store.after(ROOM, -1, 10, SPOKEN)) == [0, 3]
+    assert positions(await store.before(ROOM, 3, 1, SPOKEN)) == [0]
+    assert positions(await store.after(ROOM, -1, 2, ["room.updated", *SPOKEN])) == [0, 2]
+    assert positions(await store.before(ROOM, None, 2, ["room.updated", *SPOKEN])) == [2, 3]
+    assert positions(await store.after(ROOM, -1, 10, ["no.such"])) == []
+
+
+async def test_the_largest_position_is_found(store: MessageStore) -> None:
+    largest = (1 << 60) - 1
+    await store.store(0, [entry(largest)], 1)
+
+    assert positions(await store.before(ROOM, None, 1)) == [largest]
+    assert positions(await store.after(ROOM, largest - 1, 1)) == [largest]
+
+
+async def test_one_event_is_only_of_its_own_audience(store: MessageStore) -> None:
+    await store.store(0, [entry(1)], 1)
+
+    assert await store.one(ROOM, 1) is not None
+    assert await store.one("rooms.other", 1) is None
+
+
+async def test_an_event_is_found_by_its_key(store: MessageStore) -> None:
+    await store.store(0, [entry(1, key="k"), entry(2, key="k", sender="bo")], 1)
+
+    found = await store.by_key(ROOM, "bo", "k")
+
+    assert found is not None
+    assert found.position == 2
+    assert await store.by_key(ROOM, "cy", "k") is None
+    assert await store.by_key("rooms.other", "bo", "k") is None
+
+
+async def test_counting_stops_where_it_is_told(store: MessageStore) -> None:
+    await store.store(0, [entry(n) for n in range(5)] + [entry(9, kind="member.left")], 1)
+
+    assert await store.count_after(ROOM, -1, SPOKEN, 100) == 5
+    assert await store.count_after(ROOM, 1, SPOKEN, 100) == 3
+    assert await store.count_after(ROOM, -1, SPOKEN, 2) == 2
+    assert await store.count_after(ROOM, -1, (), 100) == 6
+    assert await store.count_after(ROOM, 9, SPOKEN, 100) == 0
+
+
+async def test_a_line_can_be_set_aside_again(store: MessageStore) -> None:
+    await store.set_aside(0, 3, b"\xff not JSON", "it is none")
+
+    await store.set_aside(0, 3, b"\xff not JSON", "it is none")
+
+    await store.set_aside(1, 3, b"", "empty")
+
+
+async def test_holes_are_kept_in_order(store: MessageStore) -> None:
+    await store.add_hole(0, Hole(40, 50))
+    await store.add_hole(0, Hole(0, 10))
+    await store.add_hole(0, Hole(40, 50))
+    await store.add_hole(1, Hole(1, 2))
+
+    assert await store.holes(0) == [Hole(0, 10), Hole(40, 50)]
+    assert await store.holes(1) == [Hole(1, 2)]
+
+
+async def test_everything_survives_a_restart(stores: Stores) -> None:
+    first = await stores.open()
+    await first.store(1, [entry(1), entry(2)], 9)
+    await first.add_hole(1, Hole(0, 4))
+    await first.close()
+
+    second = await stores.open()
+
+    assert await second.progress(1) == 9
+    assert positions(await second.after(ROOM, -1, 10)) == [1, 2]
+    assert await second.holes(1) == [Hole(0, 4)]
+    await second.close()
+
+
+async def test_a_store_of_another_shard_count_is_refused(stores: Stores) -> None:
+    await (await stores.open(2)).close()
+
+    with pytest.raises(StoreMismatch, match="2 shards, not 3"):
+        await stores.open(3)
+
+    await (await stores.open(2)).close()
+
+
+async def test_a_closed_store_says_so(stores: Stores) -> None:
+    store = await stores.open()
+    await store.ping()
+
+    await store.close()
+    await store.close()
+
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    with pytest.raises(StoreUnavailable):
+        await store.store(0, [entry(1)], 1)
