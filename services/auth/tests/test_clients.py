@@ -1,0 +1,103 @@
+import httpx
+import pytest
+
+from madang_auth.clients import read_basic
+from madang_auth.problems import InvalidClient
+from madang_common.http.client import create_client
+from madang_common.problems import Unauthenticated
+from madang_common.tokens.service import ClientCredentials
+from services.auth.tests.scene import SECRET, Scene
+
+TOKEN = "/internal/token"
+FORM = {"grant_type": "client_credentials"}
+
+
+async def ask(scene: Scene, name: str = "history", secret: str = SECRET) -> httpx.Response:
+    return await scene.client.post(TOKEN, data=FORM, auth=httpx.BasicAuth(name, secret))
+
+
+async def test_a_service_gets_a_token_for_its_secret(scene: Scene) -> None:
+    answer = await ask(scene)
+
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    document = answer.json()
+    assert set(document) == {"access_token", "token_type", "expires_in"}
+    assert document["expires_in"] == 600
+    claims = await scene.verifiers.services.verify(document["access_token"])
+    assert claims.subject == "service:history"
+    with pytest.raises(Unauthenticated):
+        await scene.verifiers.users.verify(document["access_token"])
+
+
+async def test_the_common_client_understands_it(scene: Scene) -> None:
+    auth = create_client("http://auth", transport=scene.network)
+    tokens = ClientCredentials(auth, name="gateway", secret=SECRET, clock=scene.time)
+
+    token = await tokens.token()
+
+    assert (await scene.verifiers.services.verify(token)).subject == "service:gateway"
+    assert await tokens.token() == token
+
+
+async def test_a_users_token_is_no_service_token(scene: Scene) -> None:
+    await scene.register()
+    pair = await scene.login()
+
+    with pytest.raises(Unauthenticated):
+        await scene.verifiers.services.verify(pair.access)
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("history", "wrong"), ("nobody", SECRET), ("auth", SECRET), ("history", ""), ("", SECRET)],
+)
+async def test_a_wrong_name_or_secret_is_refused(scene: Scene, name: str, secret: str) -> None:
+    answer = await ask(scene, name, secret)
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Basic"
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Basic", "Basic !!!", "Bearer abc", "Basic /w==", "Basic " + "A" * 600]
+)
+def test_an_unreadable_header_is_refused(authorization: str) -> None:
+    with pytest.raises(InvalidClient):
+        read_basic(authorization)
+
+
+async def test_a_secret_may_hold_colons_and_any_script() -> None:
+    header = next(httpx.BasicAuth("rooms", "a:b:비밀").auth_flow(httpx.Request("GET", "http://x")))
+
+    assert read_basic(header.headers["Authorization"]) == ("rooms", "a:b:비밀")
+
+
+async def test_another_grant_type_is_refused(scene: Scene) -> None:
+    auth = httpx.BasicAuth("history", SECRET)
+
+    other = await scene.client.post(TOKEN, data={"grant_type": "password"}, auth=auth)
+    none = await scene.client.post(TOKEN, auth=auth)
+
+    assert other.status_code == 400
+    assert none.status_code == 422
+
+
+async def test_failures_are_throttled_for_that_name_and_address_only(scene: Scene) -> None:
+    for _ in range(10):
+        await ask(scene, secret="wrong")
+
+    refused = await ask(scene)
+    elsewhere = await scene.at("198.51.100.7").post(
+        TOKEN, data=FORM, auth=httpx.BasicAuth("history", SECRET)
+    )
+
+    assert refused.status_code == 429
+    assert (await ask(scene, "gateway")).status_code == 200
+    assert elsewhere.status_code == 200
+
+
+async def test_good_requests_are_not_throttled(scene: Scene) -> None:
+    statuses = {(await ask(scene)).status_code for _ in range(30)}
+
+    assert statuses == {200}

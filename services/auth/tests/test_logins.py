@@ -1,0 +1,397 @@
+import asyncio
+from pathlib import Path
+
+import jwt
+import pytest
+
+from madang_common.events.envelope import Event
+from services.auth.tests.scene import PASSWORD, Scene, running
+
+LOGINS = "/api/auth/v1/logins"
+LOGOUT = "/api/auth/v1/logout"
+
+
+async def test_a_login_gives_a_pair_of_tokens(scene: Scene) -> None:
+    user = await scene.register()
+
+    answer = await scene.try_login(device="집 노트북")
+
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert set(answer.json()) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert answer.json()["token_type"] == "Bearer"
+    assert answer.json()["expires_in"] == 600
+    claims = (await scene.pair(answer)).claims
+    assert (claims.subject, claims.username, claims.name) == (user["id"], "mina", "mina")
+
+
+async def test_an_access_token_says_what_every_service_expects(scene: Scene) -> None:
+    user = await scene.register()
+    pair = await scene.login()
+
+    header = jwt.get_unverified_header(pair.access)
+    claims = jwt.decode(pair.access, options={"verify_signature": False})
+
+    now = int(scene.time())
+    assert header["alg"] == "EdDSA"
+    assert claims == {
+        "iss": "madang",
+        "aud": "madang",
+        "sub": user["id"],
+        "sid": pair.claims.login,
+        "username": "mina",
+        "name": "mina",
+        "iat": now,
+        "exp": now + 600,
+        "jti": claims["jti"],
+    }
+    assert header["kid"] in {key["kid"] for key in await published(scene)}
+
+
+async def published(scene: Scene) -> list[dict[str, str]]:
+    return list((await scene.client.get("/.well-known/jwks.json")).json()["keys"])
+
+
+async def test_the_username_is_found_in_any_spelling(scene: Scene) -> None:
+    await scene.register("mina")
+
+    answer = await scene.try_login("MiNa")
+
+    assert answer.status_code == 200
+
+
+async def test_decomposed_hangul_is_the_same_password(scene: Scene) -> None:
+    await scene.register(password="비밀번호는 마당")
+
+    answer = await scene.try_login(
+        password="\u1107\u1175\u1106\u1175\u11af\u1107\u1165\u11ab\u1112\u1169\u1102\u1173\u11ab "
+        "\u1106\u1161\u1103\u1161\u11bc"
+    )
+
+    assert answer.status_code == 200
+
+
+async def test_a_wrong_user_and_a_wrong_password_are_told_the_same(scene: Scene) -> None:
+    await scene.register("mina")
+
+    wrong = await scene.try_login("mina", "not this one")
+    nobody = await scene.try_login("nobody")
+    impossible = await scene.try_login("no such name!")
+
+    assert wrong.status_code == nobody.status_code == impossible.status_code == 401
+    assert wrong.json() == nobody.json() == impossible.json()
+
+
+async def test_a_wrong_user_costs_a_verification_too(scene: Scene) -> None:
+    for username in ("nobody", "no such name!"):
+        before = await verifications(scene)
+        await scene.try_login(username)
+
+        assert await verifications(scene) == before + 1
+
+
+async def verifications(scene: Scene) -> float:
+    return await scene.metric("madang_auth_password_hash_seconds_count", operation="verify")
+
+
+async def test_a_disabled_user_is_told_so_only_with_the_right_password(scene: Scene) -> None:
+    await scene.register("mina")
+    scene.rooms.named("mina")["disabled"] = True
+
+    right = await scene.try_login("mina")
+    wrong = await scene.try_login("mina", "not this one")
+
+    assert right.status_code == 403
+    assert right.json()["type"] == "urn:madang:problem:disabled-account"
+    assert wrong.status_code == 401
+
+
+async def test_failed_logins_with_one_username_are_throttled_from_everywhere(scene: Scene) -> None:
+    await scene.register("mina")
+    body = {"username": "mina", "password": "not this one"}
+    for n in range(10):
+        answer = await scene.at(f"198.51.100.{n}").post("/api/auth/v1/login", json=body)
+        assert answer.status_code == 401
+
+    refused = await scene.try_login("mina")
+    other = await scene.try_login("joon")
+    scene.time.advance(int(refused.headers["Retry-After"]))
+    later = await scene.try_login("mina")
+
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) == 90
+    assert other.status_code == 401
+    assert later.status_code == 200
+
+
+async def test_failed_logins_from_one_address_are_throttled_for_every_username(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, login_failures_per_address=5) as scene:
+        await scene.register("mina")
+        for n in range(5):
+            await scene.try_login(f"user-{n}")
+
+        refused = await scene.try_login("mina")
+        elsewhere = await scene.at("198.51.100.7").post(
+            "/api/auth/v1/login", json={"username": "mina", "password": PASSWORD}
+        )
+
+        assert refused.status_code == 429
+        assert elsewhere.status_code == 200
+
+
+async def test_good_logins_are_not_counted(tmp_path: Path) -> None:
+    async with running(tmp_path, login_failures_per_username=2) as scene:
+        await scene.register("mina")
+
+        statuses = [(await scene.try_login("mina")).status_code for _ in range(6)]
+
+        assert statuses == [200] * 6
+
+
+async def test_many_guesses_at_once_get_no_more_than_the_limit(scene: Scene) -> None:
+    await scene.register("mina")
+
+    answers = await asyncio.gather(*(scene.try_login("mina", f"guess {n}") for n in range(50)))
+
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(401) == 10
+    assert statuses.count(429) == 40
+
+
+async def test_a_flood_of_logins_is_refused_beyond_what_may_wait(tmp_path: Path) -> None:
+    slow = {"password_hash_passes": 4, "password_hash_memory_kib": 32_768}
+    bounds = {"password_hash_workers": 1, "password_hashes_waiting": 2}
+    async with running(tmp_path, changes=slow | bounds) as scene:
+        answers = await asyncio.gather(*(scene.try_login(f"user-{n}") for n in range(30)))
+
+        refused = [answer for answer in answers if answer.status_code == 503]
+        answered = [answer for answer in answers if answer.status_code == 401]
+        assert len(refused) + len(answered) == 30
+        assert len(answered) >= 3
+        assert refused[0].headers["Retry-After"] == "2"
+        assert (await scene.try_login("user-0")).status_code == 401
+
+
+async def test_a_hash_with_old_parameters_is_renewed_at_the_login(tmp_path: Path) -> None:
+    async with running(tmp_path) as scene:
+        await scene.register("mina")
+    rooms = scene.rooms
+    before = rooms.named("mina")["password_hash"]
+
+    async with running(tmp_path, rooms=rooms, password_hash_passes=2) as scene:
+        await scene.login("mina")
+        renewed = rooms.named("mina")["password_hash"]
+        await scene.login("mina")
+
+        assert "t=1" in before
+        assert "t=2" in renewed
+        assert rooms.named("mina")["password_hash"] == renewed
+
+
+async def test_an_unusable_hash_lets_nobody_in(scene: Scene) -> None:
+    await scene.register("mina")
+    scene.rooms.named("mina")["password_hash"] = "$argon2id$broken"
+
+    answer = await scene.try_login("mina")
+
+    assert answer.status_code == 401
+
+
+async def test_a_login_without_rooms_asks_to_try_again_and_counts_no_failure(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, login_failures_per_username=1) as scene:
+        await scene.register("mina")
+        scene.network.cut = True
+        away = [(await scene.try_login("mina")).status_code for _ in range(2)]
+        scene.network.cut = False
+
+        back = await scene.try_login("mina")
+
+        assert away == [503, 503]
+        assert back.status_code == 200
+
+
+async def test_my_logins_are_listed_with_the_one_used_last_first(scene: Scene) -> None:
+    await scene.register("mina")
+    await scene.register("joon")
+    await scene.login("joon")
+    phone = await scene.login("mina", device="phone")
+    scene.time.advance(60)
+    tablet = await scene.login("mina")
+    scene.time.advance(60)
+    phone = await scene.refresh(phone.refresh)
+
+    answer = await scene.client.get(LOGINS, headers=tablet.headers)
+
+    assert answer.json() == {
+        "items": [
+            {
+                "id": phone.claims.login,
+                "device": "phone",
+                "created_at": "2027-01-15T08:00:00.000Z",
+                "last_used_at": "2027-01-15T08:02:00.000Z",
+                "current": False,
+            },
+            {
+                "id": tablet.claims.login,
+                "device": None,
+                "created_at": "2027-01-15T08:01:00.000Z",
+                "last_used_at": "2027-01-15T08:01:00.000Z",
+                "current": True,
+            },
+        ],
+        "next": None,
+    }
+
+
+async def test_a_login_ended_from_elsewhere_is_told_and_cannot_refresh(scene: Scene) -> None:
+    user = await scene.register()
+    here, phone = await scene.login(), await scene.login()
+
+    answer = await scene.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
+
+    assert answer.status_code == 204
+    expected = Event(
+        key=scene.live.events[0].key,
+        kind="login.ended",
+        user=user["id"],
+        sender=user["id"],
+        sender_name="mina",
+        at="2027-01-15T08:00:00.000Z",
+        data={"login": phone.claims.login},
+    )
+    assert scene.live.events == [expected]
+    assert (await scene.try_refresh(phone.refresh)).status_code == 401
+    assert (await scene.try_refresh(here.refresh)).status_code == 200
+
+
+async def test_a_login_of_somebody_else_is_not_found(scene: Scene) -> None:
+    await scene.register("mina")
+    await scene.register("joon")
+    mina, joon = await scene.login("mina"), await scene.login("joon")
+
+    answer = await scene.client.delete(f"{LOGINS}/{mina.claims.login}", headers=joon.headers)
+
+    assert answer.status_code == 404
+    assert (await scene.try_refresh(mina.refresh)).status_code == 200
+
+
+async def test_an_ended_login_cannot_list_or_end_logins(scene: Scene) -> None:
+    await scene.register()
+    here, phone = await scene.login(), await scene.login()
+    await scene.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
+
+    listed = await scene.client.get(LOGINS, headers=phone.headers)
+    ended = await scene.client.delete(f"{LOGINS}/{here.claims.login}", headers=phone.headers)
+
+    assert listed.status_code == ended.status_code == 401
+    assert listed.json()["type"] == "urn:madang:problem:ended-login"
+
+
+async def test_logging_out_by_refresh_token_is_idempotent(scene: Scene) -> None:
+    await scene.register()
+    pair = await scene.login()
+    body = {"refresh_token": pair.refresh}
+
+    statuses = [(await scene.client.post(LOGOUT, json=body)).status_code for _ in range(2)]
+
+    assert statuses == [204, 204]
+    assert scene.live.ended() == [pair.claims.login]
+    assert (await scene.try_refresh(pair.refresh)).status_code == 401
+
+
+async def test_logging_out_by_access_token_is_idempotent(scene: Scene) -> None:
+    await scene.register()
+    pair = await scene.login()
+
+    answers = [await scene.client.post(LOGOUT, headers=pair.headers) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [204, 204]
+    assert scene.live.ended() == [pair.claims.login]
+
+
+async def test_logging_out_works_with_a_token_used_before(scene: Scene) -> None:
+    await scene.register()
+    pair = await scene.login()
+    await scene.refresh(pair.refresh)
+
+    answer = await scene.client.post(LOGOUT, json={"refresh_token": pair.refresh})
+
+    assert answer.status_code == 204
+    assert scene.live.ended() == [pair.claims.login]
+
+
+@pytest.mark.parametrize("token", ["", "x", "0" * 24 + "." + "a" * 20 + "." + "b" * 44])
+async def test_logging_out_with_a_meaningless_token_changes_nothing(
+    scene: Scene, token: str
+) -> None:
+    answer = await scene.client.post(LOGOUT, json={"refresh_token": token})
+
+    assert answer.status_code == 204
+    assert scene.live.ended() == []
+
+
+async def test_logging_out_as_nobody_is_unauthenticated(scene: Scene) -> None:
+    answers = [
+        await scene.client.post(LOGOUT),
+        await scene.client.post(LOGOUT, json={}),
+        await scene.client.post(LOGOUT, headers={"Authorization": "Bearer nonsense"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [401] * 3
+
+
+async def test_an_expired_access_token_is_refused(scene: Scene) -> None:
+    await scene.register()
+    pair = await scene.login()
+    scene.time.advance(601)
+
+    answer = await scene.client.get(LOGINS, headers=pair.headers)
+
+    assert answer.status_code == 401
+
+
+async def test_the_login_unused_for_longest_makes_room_for_one_too_many(tmp_path: Path) -> None:
+    async with running(tmp_path, logins_per_user=2) as scene:
+        await scene.register()
+        first = await scene.login()
+        scene.time.advance(1)
+        second = await scene.login()
+        scene.time.advance(1)
+        first = await scene.refresh(first.refresh)
+
+        await scene.login()
+
+        assert scene.live.ended() == [second.claims.login]
+        assert (await scene.try_refresh(first.refresh)).status_code == 200
+
+
+async def test_a_login_survives_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as scene:
+        await scene.register()
+        pair = await scene.login()
+
+    async with running(tmp_path, rooms=scene.rooms, time=scene.time) as again:
+        kept = await again.client.get(LOGINS, headers=pair.headers)
+        refreshed = await again.try_refresh(pair.refresh)
+
+        assert kept.status_code == 200
+        assert refreshed.status_code == 200
+
+
+async def test_logins_are_counted_by_result(scene: Scene) -> None:
+    await scene.register()
+    await scene.login()
+    for _ in range(11):
+        await scene.try_login(password="not this one")
+
+    counts = {
+        result: await scene.metric("madang_auth_logins_total", result=result)
+        for result in ("ok", "wrong", "throttled", "disabled", "failed")
+    }
+
+    assert counts == {"ok": 1, "wrong": 10, "throttled": 1, "disabled": 0, "failed": 0}
+    assert await scene.metric("madang_auth_tokens_issued_total", audience="users") == 1

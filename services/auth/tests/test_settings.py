@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from madang_auth.settings import AuthSettings
+from madang_common.settings import DEVELOPMENT_SECRET, Environment
+from services.auth.tests.scene import settings
+
+
+@pytest.mark.parametrize("secret", ["", DEVELOPMENT_SECRET])
+def test_known_secrets_refuse_to_start_outside_development(tmp_path: Path, secret: str) -> None:
+    given = {"rooms": SecretStr(secret)}
+
+    with pytest.raises(ValidationError, match="rooms must be set outside development"):
+        settings(tmp_path, service_secrets=given)
+
+    allowed = settings(tmp_path, service_secrets=given, environment=Environment.DEVELOPMENT)
+    assert allowed.service_secrets == given
+
+
+def test_secrets_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MADANG_SERVICE_CLIENT_SECRET", "mine")
+    monkeypatch.setenv("MADANG_SERVICE_SECRETS", '{"gateway": "g", "history": "h"}')
+
+    read = AuthSettings()
+
+    assert read.service_secrets["history"].get_secret_value() == "h"
+    assert "'h'" not in repr(read)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in AuthSettings.model_fields.values())

@@ -1,0 +1,65 @@
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from madang_common.problems import Problem
+from services.auth.tests.scene import Scene, running
+
+
+async def test_ready_means_that_the_logins_and_rooms_answer(scene: Scene) -> None:
+    answer = await scene.client.get("/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.json()["dependencies"] == {"sessions": "ok", "rooms": "ok"}
+
+
+async def test_not_ready_without_rooms(scene: Scene) -> None:
+    scene.network.cut = True
+
+    answer = await scene.client.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["dependencies"] == {"sessions": "ok", "rooms": "Unavailable"}
+    assert (await scene.client.get("/health/live")).status_code == 200
+
+
+async def test_metrics_are_published_under_the_services_name(scene: Scene) -> None:
+    await scene.register()
+    await scene.login()
+
+    page = (await scene.client.get("/metrics")).text
+
+    assert 'madang_auth_logins_total{result="ok"} 1.0' in page
+    assert "madang_auth_registrations_total 1.0" in page
+    assert 'madang_auth_password_hash_seconds_count{operation="hash"} 1.0' in page
+
+
+async def test_what_expired_is_forgotten_in_the_background(tmp_path: Path) -> None:
+    async with running(tmp_path, sweep_seconds=0.01, refresh_idle_seconds=100) as scene:
+        await scene.register()
+        pair = await scene.login()
+        scene.time.advance(100)
+
+        async with asyncio.timeout(10):
+            while stored(tmp_path, pair.claims.login):  # noqa: ASYNC110 - another process's view
+                await asyncio.sleep(0.01)
+
+
+def stored(data_dir: Path, login: str) -> bool:
+    """Return whether the file's table still holds the login."""
+    db = sqlite3.connect(data_dir / "auth" / "sessions.db")
+    try:
+        return bool(db.execute("SELECT 1 FROM logins WHERE id = ?", (login,)).fetchall())
+    finally:
+        db.close()
+
+
+async def test_all_is_let_go_at_the_end(tmp_path: Path) -> None:
+    async with running(tmp_path) as scene:
+        await scene.register()
+
+    with pytest.raises(Problem):
+        await scene.app.state.logins.current("0" * 24)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "auth-sweep"]
