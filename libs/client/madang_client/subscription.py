@@ -78,6 +78,11 @@ class Subscription:
         return self._position
 
     @property
+    def last_id(self) -> str | None:
+        """Id of the last event that arrived here, taken or not."""
+        return self._sequence.last
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will arrive."""
         return self._end is not None

@@ -1,0 +1,287 @@
+"""A STOMP server that does what the test tells it, wrong things included."""
+
+import asyncio
+import http
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from madang_client.stomp.frame import HEARTBEAT, Frame, encode
+from madang_client.stomp.parser import Limits, Parser
+
+Problem = dict[str, Any]
+
+
+@dataclass
+class Script:
+    """What goes wrong next; a list is used up from its front, one entry for each occasion."""
+
+    upgrades: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Status and headers to refuse upgrades with."""
+    connects: list[tuple[Problem, int]] = field(default_factory=list)
+    """Problems and close codes to refuse CONNECT with."""
+    sends: list[Problem] = field(default_factory=list)
+    """Problems to refuse SENDs with."""
+    subscribes: list[Problem] = field(default_factory=list)
+    """Problems to refuse SUBSCRIBEs with."""
+    drops_after_store: int = 0
+    """So many SENDs are stored, and then the connection breaks instead of the RECEIPT."""
+    lost_receipts: int = 0
+    """So many SENDs are stored and get no RECEIPT, on a connection that stays."""
+    heartbeat: str = "0,0"
+    beats: bool = True
+    """Whether the agreed heart-beats are really sent."""
+    kept_from: str = ""
+    """Whoever resumes from before this id is told that it cannot be done."""
+    copies: int = 1
+    """How often each event is delivered."""
+    replay_from_start: bool = False
+    """Whether a resumption brings what the client has seen already as well."""
+
+
+def event_id(number: int) -> str:
+    """Return an id that sorts like `number`."""
+    return f"{number:012d}"
+
+
+class Peer:
+    """One connected client."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self.socket = socket
+        self.subscriptions: dict[str, str] = {}
+        self.heartbeats = 0
+
+    async def write(self, frame: Frame) -> None:
+        with suppress(ConnectionClosed):
+            await self.socket.send(encode(frame), text=True)
+
+    def drop(self) -> None:
+        self.socket.transport.abort()
+
+
+class StompServer:
+    """Rooms of events, the clients that follow them, and what they all said."""
+
+    def __init__(self) -> None:
+        self.script = Script()
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.peers: list[Peer] = []
+        self.upgrades = 0
+        self.connects: list[Mapping[str, str]] = []
+        self.subscribes: list[Mapping[str, str]] = []
+        self.unsubscribes: list[Mapping[str, str]] = []
+        self.sends: list[Frame] = []
+        self.tokens: list[str] = []
+        self.forget_message_ids = False
+        self.port = 0
+        self._server: Server | None = None
+        self._count = 0
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    async def start(self) -> None:
+        self._server = await serve(
+            self._serve,
+            "127.0.0.1",
+            self.port,
+            process_request=self._admit,
+            subprotocols=[Subprotocol("v12.stomp")],
+            ping_interval=None,
+            compression=None,
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def stop(self, code: int = 1012) -> None:
+        assert self._server is not None
+        self._server.close(code=code, reason="restarting")
+        await self._server.wait_closed()
+
+    def drop_all(self) -> None:
+        """Break every connection without a word."""
+        for peer in list(self.peers):
+            peer.drop()
+
+    async def close_all(self, code: int, reason: str = "") -> None:
+        """Close every connection with `code`."""
+        for peer in list(self.peers):
+            await peer.socket.close(code, reason)
+
+    async def say(self, room: str, text: str, *, sender: str = "bob", key: str = "") -> str:
+        """Let `sender` say something; return the event's id."""
+        found = self.store(room, text, sender=sender, key=key)
+        await self.deliver(room, found)
+        return str(found["id"])
+
+    def store(
+        self, room: str, text: str, *, sender: str = "bob", key: str = "", kind: str = ""
+    ) -> dict[str, Any]:
+        """Store a message without telling anybody."""
+        self._count += 1
+        event = {
+            "id": event_id(self._count),
+            "v": 1,
+            "key": key or f"k{self._count}",
+            "kind": kind or "message.created",
+            "room": room,
+            "sender": sender,
+            "sender_name": sender.title(),
+            "at": "2026-01-02T03:04:05.678Z",
+            "data": {"text": text},
+        }
+        self.events.setdefault(room, []).append(event)
+        return event
+
+    async def deliver(self, room: str, event: Mapping[str, Any]) -> None:
+        """Send a stored event to everyone who follows the room."""
+        for peer in list(self.peers):
+            for name, destination in list(peer.subscriptions.items()):
+                if destination == f"/topic/rooms.{room}":
+                    await self._message(peer, name, destination, event)
+
+    async def tell(self, user_event: Mapping[str, Any]) -> None:
+        """Send an event to the personal queue of everyone."""
+        for peer in list(self.peers):
+            for name, destination in list(peer.subscriptions.items()):
+                if destination == "/user/queue/events":
+                    await self._message(peer, name, destination, user_event)
+
+    async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        self.upgrades += 1
+        if not self.script.upgrades:
+            return None
+        status, headers = self.script.upgrades.pop(0)
+        response = socket.respond(http.HTTPStatus(status), "not now\n")
+        response.headers.update(headers)
+        return response
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        peer = Peer(socket)
+        parser = Parser(Limits())
+        beating: asyncio.Task[None] | None = None
+        try:
+            async for data in socket:
+                raw = data.encode() if isinstance(data, str) else data
+                if raw == HEARTBEAT:
+                    peer.heartbeats += 1
+                for frame in parser.feed(raw):
+                    if frame.command == "CONNECT":
+                        beating = asyncio.create_task(self._beat(peer))
+                    await self._take(peer, frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            if peer in self.peers:
+                self.peers.remove(peer)
+            if beating is not None:
+                beating.cancel()
+
+    async def _beat(self, peer: Peer) -> None:
+        every = int(self.script.heartbeat.split(",")[0]) / 1000
+        while every:
+            await asyncio.sleep(every / 2)
+            if self.script.beats:
+                await peer.socket.send(HEARTBEAT, text=True)
+
+    async def _take(self, peer: Peer, frame: Frame) -> None:
+        if frame.command == "CONNECT":
+            await self._connect(peer, frame)
+        elif frame.command == "SUBSCRIBE":
+            await self._subscribe(peer, frame)
+        elif frame.command == "UNSUBSCRIBE":
+            self.unsubscribes.append(frame.headers)
+            peer.subscriptions.pop(frame.headers["id"], None)
+        elif frame.headers.get("destination") == "/app/token":
+            self.tokens.append(frame.body.decode())
+            await self._receipt(peer, frame)
+        elif frame.command == "SEND":
+            await self._send(peer, frame)
+
+    async def _connect(self, peer: Peer, frame: Frame) -> None:
+        self.connects.append(frame.headers)
+        if self.script.connects:
+            problem, code = self.script.connects.pop(0)
+            body = orjson.dumps(problem)
+            await peer.write(Frame("ERROR", {"message": str(problem["title"])}, body))
+            await peer.socket.close(code, str(problem["title"]))
+            return
+        self.peers.append(peer)
+        await peer.write(
+            Frame("CONNECTED", {"version": "1.2", "heart-beat": self.script.heartbeat})
+        )
+
+    async def _subscribe(self, peer: Peer, frame: Frame) -> None:
+        self.subscribes.append(frame.headers)
+        name, destination = frame.headers["id"], frame.headers["destination"]
+        if destination.startswith("/topic/") and self.script.subscribes:
+            await self._refuse(peer, frame, self.script.subscribes.pop(0))
+            return
+        room = destination.removeprefix("/topic/rooms.")
+        since = frame.headers.get("since")
+        kept = self.events.get(room, [])
+        told = {"subscription": name}
+        if self._count and destination.startswith("/topic/"):
+            told["position"] = event_id(self._count)
+        if since is not None:
+            told["resumed"] = "false" if since < self.script.kept_from else "true"
+        await self._receipt(peer, frame, told)
+        start = "" if self.script.replay_from_start else (since or "~")
+        for event in kept:
+            if start < event["id"] and event["id"] >= self.script.kept_from:
+                await self._message(peer, name, destination, event)
+        peer.subscriptions[name] = destination
+
+    async def _send(self, peer: Peer, frame: Frame) -> None:
+        self.sends.append(frame)
+        if self.script.sends:
+            await self._refuse(peer, frame, self.script.sends.pop(0))
+            return
+        room = frame.headers["destination"].removeprefix("/app/rooms.").removesuffix(".send")
+        key = frame.headers["key"]
+        known = [event for event in self.events.get(room, []) if event["key"] == key]
+        event = (
+            known[0]
+            if known
+            else self.store(room, orjson.loads(frame.body)["text"], sender="ada", key=key)
+        )
+        if self.script.drops_after_store:
+            self.script.drops_after_store -= 1
+            peer.drop()
+            return
+        if not known:
+            await self.deliver(room, event)
+        if self.script.lost_receipts:
+            self.script.lost_receipts -= 1
+            return
+        told = {} if self.forget_message_ids else {"message-id": event["id"]}
+        await self._receipt(peer, frame, told)
+
+    async def _message(
+        self, peer: Peer, name: str, destination: str, event: Mapping[str, Any]
+    ) -> None:
+        headers = {"subscription": name, "destination": destination}
+        headers |= {"message-id": str(event.get("id", "")), "content-type": "application/json"}
+        for _ in range(self.script.copies):
+            await peer.write(Frame("MESSAGE", headers, orjson.dumps(event)))
+
+    async def _receipt(
+        self, peer: Peer, frame: Frame, told: Mapping[str, str] | None = None
+    ) -> None:
+        if "receipt" in frame.headers:
+            headers = {"receipt-id": frame.headers["receipt"]} | dict(told or {})
+            await peer.write(Frame("RECEIPT", headers))
+
+    async def _refuse(self, peer: Peer, frame: Frame, problem: Problem) -> None:
+        names = [n for n, d in peer.subscriptions.items() if d == "/user/queue/errors"]
+        headers = {"subscription": names[0], "receipt-id": frame.headers["receipt"]}
+        headers |= {"destination": "/user/queue/errors", "message-id": "refusal"}
+        await peer.write(Frame("MESSAGE", headers, orjson.dumps(problem)))

@@ -1,0 +1,275 @@
+import asyncio
+
+import pytest
+
+from libs.client.tests.double.chats import MakeChat, eventually, take
+from libs.client.tests.double.rest_server import problem
+from libs.client.tests.double.stomp_server import StompServer
+from madang_client import Closed, Event, Gap, NotAMember, OutOfOrder
+
+
+async def test_a_reader_gets_what_is_said_after_subscribing(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    await stomp.say("yard", "before")
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+
+        await stomp.say("yard", "after")
+
+        assert await take(events, 1) == ["after"]
+
+
+async def test_a_reader_gets_all_since_the_last_event_it_knows(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    known = await stomp.say("yard", "known")
+    await stomp.say("yard", "missed")
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard", since=known)
+
+        await stomp.say("yard", "live")
+
+        missed, live = await anext(events), await anext(events)
+        assert isinstance(missed, Event)
+        assert isinstance(live, Event)
+        assert [(e.text, e.missed) for e in (missed, live)] == [("missed", True), ("live", False)]
+        assert events.position == live.id
+
+
+async def test_what_was_said_during_an_outage_comes_once_and_in_order(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    await stomp.say("yard", "before")
+    async with make_chat() as chat:
+        yard, porch = await chat.subscribe("yard"), await chat.subscribe("porch")
+        await stomp.say("yard", "y1")
+        await eventually(lambda: stomp.peers)
+        for outage in range(3):
+            await stomp.stop()
+            for number in range(2):
+                stomp.store("yard", f"y{outage}.{number}")
+                stomp.store("porch", f"p{outage}.{number}")
+            await stomp.start()
+            await eventually(lambda: stomp.peers)
+
+        told = await take(yard, 7)
+        assert told == ["y1", "y0.0", "y0.1", "y1.0", "y1.1", "y2.0", "y2.1"]
+        assert await take(porch, 6) == ["p0.0", "p0.1", "p1.0", "p1.1", "p2.0", "p2.1"]
+
+
+async def test_a_reader_that_has_seen_nothing_yet_resumes_from_where_it_subscribed(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    covered = await stomp.say("yard", "before")
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.stop()
+        stomp.store("yard", "missed")
+        await stomp.start()
+
+        assert await take(events, 1) == ["missed"]
+        assert stomp.subscribes[-1]["since"] == covered
+
+
+async def test_events_that_come_twice_are_shown_once(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    stomp.script.copies = 2
+    stomp.script.replay_from_start = True
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.say("yard", "one")
+        await stomp.say("yard", "two")
+        assert await take(events, 2) == ["one", "two"]
+        stomp.drop_all()
+        await eventually(lambda: len(stomp.connects) == 2)
+        await eventually(lambda: "/topic/rooms.yard" in str(stomp.peers[0].subscriptions))
+
+        await stomp.say("yard", "three")
+
+        assert await take(events, 1) == ["three"]
+
+
+async def test_the_second_event_with_the_same_sender_and_key_does_not_count(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+
+        await stomp.say("yard", "bob's", sender="bob", key="k")
+        await stomp.say("yard", "bob's again", sender="bob", key="k")
+        await stomp.say("yard", "eve's", sender="eve", key="k")
+
+        assert await take(events, 2) == ["bob's", "eve's"]
+
+
+async def test_a_gap_is_shown_where_the_server_cannot_reach_back(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        last = await stomp.say("yard", "seen")
+        assert await take(events, 1) == ["seen"]
+        await stomp.stop()
+        stomp.store("yard", "lost")
+        stomp.script.kept_from = str(stomp.store("yard", "kept")["id"])
+        await stomp.start()
+
+        gap, kept = await anext(events), await anext(events)
+
+        assert gap == Gap("yard", last)
+        assert isinstance(kept, Event)
+        assert kept.text == "kept"
+
+
+async def test_a_gap_is_shown_if_there_was_no_position_to_resume_from(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.stop()
+        stomp.store("yard", "nobody knows")
+        await stomp.start()
+
+        assert await take(events, 1) == ["GAP"]
+
+
+async def test_an_empty_room_has_no_gap(stomp: StompServer, make_chat: MakeChat) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        stomp.drop_all()
+        await eventually(lambda: len(stomp.connects) == 2)
+        await eventually(lambda: stomp.peers and len(stomp.peers[0].subscriptions) == 3)
+
+        await stomp.say("yard", "first")
+
+        assert await take(events, 1) == ["first"]
+
+
+async def test_an_event_out_of_order_ends_the_subscription_with_an_error(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        early, late = stomp.store("yard", "early"), stomp.store("yard", "late")
+
+        await stomp.deliver("yard", late)
+        await stomp.deliver("yard", early)
+
+        assert await take(events, 1) == ["late"]
+        with pytest.raises(OutOfOrder):
+            await anext(events)
+        await eventually(lambda: stomp.unsubscribes)
+
+
+async def test_a_refused_subscription_raises_and_the_others_go_on(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        stomp.script.subscribes = [problem("not-a-member", 403)]
+
+        with pytest.raises(NotAMember):
+            await chat.subscribe("secret")
+
+        await stomp.say("yard", "still here")
+        assert await take(events, 1) == ["still here"]
+
+
+async def test_a_reader_whose_room_is_refused_after_a_reconnect_is_told(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.say("yard", "last words")
+        await eventually(lambda: events.last_id)
+        stomp.script.subscribes = [problem("not-a-member", 403)]
+        stomp.drop_all()
+
+        assert await take(events, 1) == ["last words"]
+        with pytest.raises(NotAMember):
+            await anext(events)
+
+
+async def test_a_subscription_is_asked_for_again_while_the_server_is_not_ready(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    stomp.script.subscribes = [problem("unavailable", 503, retry_after_seconds=0)] * 2
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+
+        await stomp.say("yard", "hello")
+
+        assert await take(events, 1) == ["hello"]
+
+
+async def test_a_subscription_that_waits_for_its_next_try_survives_a_lost_connection(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    stomp.script.subscribes = [problem("unavailable", 503, retry_after_seconds=60)]
+    async with make_chat() as chat:
+        asking = asyncio.create_task(chat.subscribe("yard"))
+        await eventually(lambda: not stomp.script.subscribes)
+        stomp.drop_all()
+
+        events = await asking
+
+        await stomp.say("yard", "hello")
+        assert await take(events, 1) == ["hello"]
+
+
+async def test_closing_a_subscription_stops_its_reader_and_unsubscribes(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.say("yard", "hello")
+        await take(events, 1)
+        reading = asyncio.create_task(anext(events, None))
+
+        await events.close()
+
+        assert await reading is None
+        await eventually(lambda: stomp.unsubscribes)
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+
+
+async def test_leaving_the_chat_stops_its_readers(stomp: StompServer, make_chat: MakeChat) -> None:
+    chat = make_chat()
+    async with chat:
+        events = await chat.subscribe("yard")
+
+    assert [event async for event in events] == []
+    with pytest.raises(Closed):
+        await chat.subscribe("yard")
+
+
+async def test_what_concerns_the_user_comes_by_itself(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    invite = {"key": "i", "kind": "invite.received", "user": "id-ada", "sender": "bob"}
+    invite |= {"at": "2026-01-02T03:04:05Z", "id": "000000000009"}
+    async with make_chat() as chat:
+        await eventually(lambda: "/user/queue/events" in stomp.peers[0].subscriptions.values())
+
+        await stomp.tell(invite | {"data": {"room": "yard", "code": "c"}})
+
+        event = await anext(chat.personal)
+        assert isinstance(event, Event)
+        assert (event.kind, event.user) == ("invite.received", "id-ada")
+
+
+async def test_an_unread_personal_queue_keeps_the_latest_and_holds_nobody_up(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat(queue_events=3) as chat:
+        await eventually(lambda: "/user/queue/events" in stomp.peers[0].subscriptions.values())
+        for number in range(10):
+            event = stomp.store("user", f"n{number}") | {"room": None, "user": "id-ada"}
+            await stomp.tell(event)
+        await chat.send("yard", "not held up")
+
+        assert await take(chat.personal, 3) == ["n7", "n8", "n9"]
+        assert chat.personal.dropped == 7
