@@ -11,8 +11,9 @@ _LONGEST_NAME = 64
 _SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 256
 _LONGEST_PASSWORD_BYTES = 1024
-_CONTROL_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-_BIDI_CONTROLS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cf", "Mn", "Zs"})
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def username(given: str) -> str:
@@ -32,14 +33,21 @@ def display_name(given: str) -> str:
     name = unicodedata.normalize("NFC", given).strip()
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise ValueError(f"a display name has 1 to {_LONGEST_NAME} characters")
-    if any(unicodedata.category(c) in _CONTROL_CATEGORIES or c in _BIDI_CONTROLS for c in name):
+    kinds = _kinds(name)
+    if kinds & _CONTROLS or _TURNING & set(name):
         raise ValueError("a display name has no control characters")
+    if kinds <= _INVISIBLE:
+        raise ValueError("a display name has to be seen")
     return name
+
+
+def _kinds(text: str) -> set[str]:
+    return {unicodedata.category(character) for character in text}
 
 
 def _device(given: str) -> str | None:
     name = unicodedata.normalize("NFC", given).strip()
-    if any(unicodedata.category(c) in _CONTROL_CATEGORIES for c in name):
+    if _kinds(name) & _CONTROLS:
         raise ValueError("a device's name has no control characters")
     return name or None
 

@@ -37,7 +37,7 @@ def test_a_display_name_is_composed_and_stripped() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", " ", "x" * 65, "a\tb", "a\x7fb", "a\u2028b", "\u202eanim", "a\ud800"]
+    "given", ["", " ", "x" * 65, "a\tb", "a\x7fb", "a\u2028b", "\u202eanim", "a\ud800", "\u200b"]
 )
 def test_what_shows_badly_is_no_display_name(given: str) -> None:
     with pytest.raises(ValueError, match="a display name has"):

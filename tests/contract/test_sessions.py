@@ -1,0 +1,349 @@
+"""What every adapter of auth's sessions port must do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from typing_extensions import override
+
+from madang_auth.refresh_tokens import RefreshToken, new_nonce
+from madang_auth.sessions.port import (
+    Lifetimes,
+    Login,
+    Opened,
+    Repeated,
+    Reused,
+    Rotated,
+    Rotation,
+    Sessions,
+    Successor,
+    Unknown,
+)
+from madang_auth.sessions.sqlite import SqliteSessions
+from madang_common.ids import new_id
+from madang_common.problems import Unavailable
+
+NOW = 1_800_000_000.0
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10)
+
+
+class Stores(Protocol):
+    """One place where logins are kept, opened as often as a test likes."""
+
+    async def open(self) -> Sessions:
+        """Open the store on the same data."""
+        ...
+
+
+class SqliteStores(Stores):
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "auth" / "sessions.db"
+
+    @override
+    async def open(self) -> Sessions:
+        return await SqliteSessions.open_file(self._path, LIFETIMES)
+
+
+@pytest.fixture(params=["sqlite"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    return {"sqlite": SqliteStores}[request.param](tmp_path)
+
+
+@pytest.fixture
+async def sessions(stores: Stores) -> AsyncIterator[Sessions]:
+    sessions = await stores.open()
+    yield sessions
+    await sessions.close()
+
+
+def login(user: str = "u1", *, at: float = NOW) -> Login:
+    return Login(
+        id=new_id(),
+        user=user,
+        username="mina",
+        name="미나",
+        device="phone",
+        created_at=at,
+        last_used_at=at,
+    )
+
+
+async def opened(
+    sessions: Sessions, user: str = "u1", *, at: float = NOW
+) -> tuple[Login, RefreshToken]:
+    """Open a login and return it with its first token."""
+    new = login(user, at=at)
+    token = RefreshToken.first(new.id)
+    assert await sessions.open(new, token.hashed(), began_at=at, most=100) == Opened(())
+    return new, token
+
+
+async def show(
+    sessions: Sessions, token: RefreshToken, *, at: float, name: str | None = None
+) -> tuple[Rotation, RefreshToken]:
+    """Show `token` and return the answer with the successor that was made for it."""
+    nonce = new_nonce()
+    successor = Successor(token.successor(nonce).hashed().secret, nonce, name)
+    answer = await sessions.rotate(token.hashed(), successor, now=at)
+    return answer, token.successor(nonce)
+
+
+async def test_an_opened_login_is_found_as_it_is(sessions: Sessions) -> None:
+    new, _ = await opened(sessions)
+
+    assert await sessions.get(new.id, now=NOW) == new
+    assert await sessions.get(new_id(), now=NOW) is None
+
+
+async def test_a_login_without_a_device_is_found_too(sessions: Sessions) -> None:
+    new = replace(login(), device=None)
+
+    await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=NOW, most=100)
+
+    assert await sessions.get(new.id, now=NOW) == new
+
+
+async def test_the_current_token_rotates(sessions: Sessions) -> None:
+    new, first = await opened(sessions)
+
+    answer, second = await show(sessions, first, at=NOW + 5, name="미나 킴")
+    later, _ = await show(sessions, second, at=NOW + 50)
+
+    assert answer == Rotated(replace(new, last_used_at=NOW + 5, name="미나 킴"))
+    assert later == Rotated(replace(new, last_used_at=NOW + 50, name="미나 킴"))
+
+
+async def test_the_token_before_gives_the_first_successor_within_the_grace(
+    sessions: Sessions,
+) -> None:
+    new, first = await opened(sessions)
+    _, second = await show(sessions, first, at=NOW)
+
+    answer, _ = await show(sessions, first, at=NOW + 10)
+
+    assert isinstance(answer, Repeated)
+    assert answer.login == new
+    assert first.successor(answer.nonce) == second
+
+
+async def test_the_token_before_is_reuse_after_the_grace(sessions: Sessions) -> None:
+    new, first = await opened(sessions)
+    _, second = await show(sessions, first, at=NOW)
+
+    answer, _ = await show(sessions, first, at=NOW + 10.1)
+
+    assert answer == Reused(new)
+    assert await sessions.get(new.id, now=NOW + 10.1) is None
+    assert (await show(sessions, second, at=NOW + 10.2))[0] == Unknown()
+
+
+async def test_any_older_token_is_reuse_at_once(sessions: Sessions) -> None:
+    new, first = await opened(sessions)
+    _, second = await show(sessions, first, at=NOW)
+    await show(sessions, second, at=NOW)
+
+    answer, _ = await show(sessions, first, at=NOW)
+
+    assert answer == Reused(new)
+
+
+async def test_a_token_of_another_family_is_unknown_and_ends_nothing(sessions: Sessions) -> None:
+    new, _ = await opened(sessions)
+
+    answer, _ = await show(sessions, RefreshToken.first(new.id), at=NOW)
+
+    assert answer == Unknown()
+    assert await sessions.get(new.id, now=NOW) == new
+
+
+async def test_of_many_at_once_one_rotates_and_all_mean_the_same_successor(
+    sessions: Sessions,
+) -> None:
+    _, first = await opened(sessions)
+
+    answers = await asyncio.gather(*(show(sessions, first, at=NOW) for _ in range(30)))
+
+    (winner,) = [successor for answer, successor in answers if isinstance(answer, Rotated)]
+    repeated = [answer for answer, _ in answers if isinstance(answer, Repeated)]
+    assert len(repeated) == 29
+    assert {first.successor(answer.nonce).text() for answer in repeated} == {winner.text()}
+
+
+async def test_two_processes_on_one_store_do_not_both_rotate(
+    stores: Stores, sessions: Sessions
+) -> None:
+    other = await stores.open()
+    _, first = await opened(sessions)
+
+    answers = await asyncio.gather(
+        *(show(store, first, at=NOW) for store in (sessions, other) * 10)
+    )
+
+    await other.close()
+    kinds = [type(answer) for answer, _ in answers]
+    assert kinds.count(Rotated) == 1
+    assert kinds.count(Repeated) == 19
+
+
+async def test_a_step_taken_twice_for_a_lost_answer_means_the_same(sessions: Sessions) -> None:
+    _, first = await opened(sessions)
+    nonce = new_nonce()
+    successor = Successor(first.successor(nonce).hashed().secret, nonce)
+
+    await sessions.rotate(first.hashed(), successor, now=NOW)
+    again = await sessions.rotate(first.hashed(), successor, now=NOW + 1)
+
+    assert isinstance(again, Repeated)
+    assert again.nonce == nonce
+
+
+async def test_an_idle_login_has_ended(sessions: Sessions) -> None:
+    new, token = await opened(sessions)
+
+    assert await sessions.get(new.id, now=NOW + 999) == new
+    assert await sessions.get(new.id, now=NOW + 1000) is None
+    assert await sessions.owned_by("u1", now=NOW + 1000) == []
+    assert (await show(sessions, token, at=NOW + 1000))[0] == Unknown()
+
+
+async def test_a_used_login_lives_on_up_to_its_absolute_end(sessions: Sessions) -> None:
+    new, token = await opened(sessions)
+    for after in (900, 1800, 2700):
+        answer, token = await show(sessions, token, at=NOW + after)
+        assert isinstance(answer, Rotated)
+
+    assert await sessions.get(new.id, now=NOW + 2999) is not None
+    assert await sessions.get(new.id, now=NOW + 3000) is None
+
+
+async def test_logins_are_listed_by_user_with_the_one_used_last_first(sessions: Sessions) -> None:
+    old, token = await opened(sessions, at=NOW)
+    new, _ = await opened(sessions, at=NOW + 1)
+    await opened(sessions, "u2")
+    await show(sessions, token, at=NOW + 2)
+
+    found = await sessions.owned_by("u1", now=NOW + 2)
+
+    assert [found_login.id for found_login in found] == [old.id, new.id]
+
+
+async def test_a_login_is_ended_by_its_user_once(sessions: Sessions) -> None:
+    new, token = await opened(sessions)
+
+    assert await sessions.end(new.id, user="u2") is None
+    assert await sessions.end(new.id, user="u1") == new
+    assert await sessions.end(new.id, user="u1") is None
+    assert (await show(sessions, token, at=NOW))[0] == Unknown()
+
+
+async def test_a_login_is_ended_by_any_token_of_its_family(sessions: Sessions) -> None:
+    new, first = await opened(sessions)
+    await show(sessions, first, at=NOW)
+
+    assert await sessions.end_presented(RefreshToken.first(new.id).hashed()) is None
+    assert await sessions.end_presented(first.hashed()) == new
+    assert await sessions.end_presented(first.hashed()) is None
+
+
+async def test_all_others_end_at_once(sessions: Sessions) -> None:
+    kept, _ = await opened(sessions)
+    ended = {(await opened(sessions))[0].id for _ in range(3)}
+    stranger, _ = await opened(sessions, "u2")
+
+    found = await sessions.end_others("u1", keep=kept.id, now=NOW)
+
+    assert {found_login.id for found_login in found} == ended
+    assert await sessions.owned_by("u1", now=NOW) == [kept]
+    assert await sessions.get(stranger.id, now=NOW) == stranger
+
+
+async def test_all_end_when_none_is_kept(sessions: Sessions) -> None:
+    new, _ = await opened(sessions)
+
+    assert await sessions.end_others("u1", keep=None, now=NOW) == [new]
+    assert await sessions.owned_by("u1", now=NOW) == []
+
+
+async def test_a_login_that_began_before_the_others_ended_does_not_open(
+    sessions: Sessions,
+) -> None:
+    late, fresh, stranger = login(), login(), login("u2")
+    await sessions.end_others("u1", keep=None, now=NOW)
+
+    opening = [
+        await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=began_at, most=100)
+        for new, began_at in ((late, NOW - 1), (fresh, NOW + 1), (stranger, NOW - 1))
+    ]
+
+    assert opening == [None, Opened(()), Opened(())]
+    assert await sessions.get(late.id, now=NOW) is None
+
+
+async def test_the_logins_unused_for_longest_make_room(sessions: Sessions) -> None:
+    first, token = await opened(sessions, at=NOW)
+    second, _ = await opened(sessions, at=NOW + 1)
+    third, _ = await opened(sessions, at=NOW + 2)
+    await show(sessions, token, at=NOW + 3)
+    new = login(at=NOW + 4)
+
+    answer = await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=NOW + 4, most=2)
+
+    assert answer is not None
+    assert {ended.id for ended in answer.ended} == {second.id, third.id}
+    kept = await sessions.owned_by("u1", now=NOW + 4)
+    assert [kept_login.id for kept_login in kept] == [new.id, first.id]
+
+
+async def test_many_opened_at_once_stay_within_the_bound(sessions: Sessions) -> None:
+    news = [login() for _ in range(20)]
+
+    await asyncio.gather(
+        *(
+            sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=NOW, most=5)
+            for new in news
+        )
+    )
+
+    assert len(await sessions.owned_by("u1", now=NOW)) == 5
+
+
+async def test_sweeping_forgets_what_has_expired_and_nothing_else(sessions: Sessions) -> None:
+    await opened(sessions, at=NOW)
+    kept, token = await opened(sessions, at=NOW + 500)
+
+    assert await sessions.sweep(now=NOW + 1000) == 1
+    assert await sessions.sweep(now=NOW + 1000) == 0
+    assert (await show(sessions, token, at=NOW + 1000))[0] == Rotated(
+        replace(kept, last_used_at=NOW + 1000)
+    )
+
+
+async def test_everything_survives_a_restart(stores: Stores) -> None:
+    before = await stores.open()
+    new, first = await opened(before)
+    _, second = await show(before, first, at=NOW)
+    await before.close()
+
+    after = await stores.open()
+    answer, _ = await show(after, first, at=NOW + 1)
+    found = await after.get(new.id, now=NOW + 1)
+    await after.close()
+
+    assert found == new
+    assert isinstance(answer, Repeated)
+    assert first.successor(answer.nonce) == second
+
+
+async def test_a_closed_store_is_unavailable(stores: Stores) -> None:
+    sessions = await stores.open()
+    await sessions.ping()
+    await sessions.close()
+
+    with pytest.raises(Unavailable):
+        await sessions.ping()
+    with pytest.raises(Unavailable):
+        await sessions.get(new_id(), now=NOW)
+    await sessions.close()
