@@ -15,15 +15,15 @@ class Health:
 
     def __init__(self, pings: Mapping[str, Ping], *, timeout_seconds: float = 2.0) -> None:
         """Check `pings`, named for what they reach."""
-        self._pings = pings
+        self.pings = pings
         self._timeout = timeout_seconds
         self.draining = False
         """Set when the process is about to stop and must get no more work."""
 
     async def check(self) -> dict[str, str]:
         """Return `ok`, or what is wrong, for each dependency."""
-        states = await asyncio.gather(*(self._state(ping) for ping in self._pings.values()))
-        found = dict(zip(self._pings, states, strict=True))
+        states = await asyncio.gather(*(self._state(ping) for ping in self.pings.values()))
+        found = dict(zip(self.pings, states, strict=True))
         return found | {"process": "draining"} if self.draining else found
 
     async def _state(self, ping: Ping) -> str:

@@ -405,6 +405,26 @@ def test_an_endless_frame_is_refused_as_soon_as_it_passes_a_limit(
     assert not target._buffer
 
 
+def test_a_content_length_of_exactly_the_limit_is_allowed() -> None:
+    items = parse(b"SEND\ncontent-length:10\n\n1234567890\0", limits=SMALL)
+
+    assert items == [Frame("SEND", {"content-length": "10"}, b"1234567890")]
+
+
+def test_line_ends_before_a_frame_do_not_count_as_its_headers() -> None:
+    target = parser()
+
+    items, error = feed(target, [b"\n" * 20 + b"A\na:1\n", b"b:2\nc:3\n\n\0"])
+
+    assert error is None
+    assert items == [HEARTBEAT, Frame("A", {"a": "1", "b": "2", "c": "3"})]
+
+
+def test_a_long_line_is_refused_before_the_head_ends() -> None:
+    with pytest.raises(TooLarge, match="header too long"):
+        parse(b"A\na:1234567890123456789\nb", limits=SMALL)
+
+
 def test_a_content_length_past_the_limit_is_refused_before_the_body_comes() -> None:
     with pytest.raises(TooLarge) as caught:
         list(parser().receive(b"SEND\nreceipt:7\ncontent-length:11\n\n"))

@@ -43,13 +43,14 @@ class Event:
 
     def line(self) -> bytes:
         """Return the event as it stands in the log."""
-        return orjson.dumps(self._document(with_headers=True))
+        return orjson.dumps(self.document(with_headers=True))
 
     def body(self, position: int) -> bytes:
         """Return the event as clients receive it, at `position`."""
-        return orjson.dumps({"id": to_id(position)} | self._document(with_headers=False))
+        return orjson.dumps({"id": to_id(position)} | self.document())
 
-    def _document(self, *, with_headers: bool) -> dict[str, Any]:
+    def document(self, *, with_headers: bool = False) -> dict[str, Any]:
+        """Return the event as a JSON object, without `id`: that is its place in the log."""
         document: dict[str, Any] = {"v": VERSION, "key": self.key, "kind": self.kind}
         if self.room is not None:
             document["room"] = self.room

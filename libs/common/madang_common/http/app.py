@@ -51,6 +51,7 @@ def create_app(
     for router in (*routers, health_router(health), metrics_router(registry)):
         app.include_router(router)
     app.state.registry = registry
+    app.state.health = health
     http_metrics = HttpMetrics(registry, service)
     _answer_with_problems(app, http_metrics)
     app.add_middleware(LimitBody, limit=settings.request_body_bytes)

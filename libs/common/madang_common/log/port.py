@@ -42,8 +42,8 @@ class Batch:
 
 
 Start = int | datetime | Literal["first"]
-"""Where to begin: at this offset, not after the first batch stored at this time or later, or with
-the oldest batch kept."""
+"""Where to begin: at this offset, with the oldest batch kept, or not after the first one stored at
+or after this time; in the last case the newest batch comes anyway."""
 
 
 class Log(Protocol):

@@ -219,8 +219,9 @@ class SqliteLog(Log):
 
         def find() -> int:
             before = self._read_db.execute(query, (shard, since)).fetchone()
-            return 0 if before is None else int(before[0]) + 1
+            return 0 if before is None else min(int(before[0]) + 1, newest)
 
+        newest = self._shards[shard].end - 1
         return await self._on_reader(find)
 
     async def _read(self, shard: int, offset: int) -> list[Batch]:

@@ -194,8 +194,7 @@ class ServerConnection:
             interpreter = self._interpreter
             event = self._connect(frame) if interpreter is None else interpreter.read(frame)
         except ProtocolError as error:
-            if error.receipt_id is None:
-                error.receipt_id = frame.headers.get("receipt")
+            error.receipt_id = frame.headers.get("receipt")
             raise
         if state is not self._state:
             self._state = state

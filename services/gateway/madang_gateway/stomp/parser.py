@@ -147,11 +147,13 @@ class Parser:
     def _check_partial_head(self) -> None:
         buffer, limits = self._buffer, self._limits
         self._lines += buffer.count(b"\n", self._scanned)
-        line = max(buffer.rfind(b"\n", self._start) + 1, self._start)
         if self._lines > limits.header_count + 1:
             raise too_many_headers(limits)
-        if len(buffer) - line > limits.header_line_bytes:
-            raise line_too_long(limits)
+        if len(buffer) - self._start > limits.header_line_bytes:
+            # Lines that ended before `_scanned` were short enough.
+            line = max(buffer.rfind(b"\n", self._start, self._scanned) + 1, self._start)
+            if max(map(len, buffer[line:].split(b"\n"))) > limits.header_line_bytes:
+                raise line_too_long(limits)
         if len(buffer) - self._start > limits.head_bytes + _CUT_BLANK_LINE:
             raise head_too_large(limits)
         self._scanned = len(buffer)

@@ -1,0 +1,334 @@
+"""The WebSocket under a session: websockets' sans-I/O protocol on an asyncio transport.
+
+uvicorn makes one of these for each upgrade, through its public `ws=` setting, and hands it the
+transport. Bytes go to `ServerProtocol`, its frames to the session; what the session writes is
+coalesced and leaves once per turn of the event loop. The WebSocket rules themselves (RFC 6455) are
+the library's.
+"""
+
+import asyncio
+import logging
+from codecs import IncrementalDecoder, getincrementaldecoder
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+from typing_extensions import override
+from uvicorn.server import ServerState
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from madang_common.problems import Problem, Unavailable
+from madang_gateway import disconnects
+from madang_gateway.disconnects import Disconnect
+from madang_gateway.node import TICK_SECONDS, Node
+from madang_gateway.session import Session
+from madang_gateway.shapes import DEFLATE_BITS, websocket_frame
+from madang_gateway.upgrade import SUBPROTOCOLS, check_request, refusal
+
+_HEARTBEAT = websocket_frame(b"\n")
+_ABNORMAL = 1006
+_LOGGER = logging.getLogger("websockets.server")
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=DEFLATE_BITS,
+    client_max_window_bits=DEFLATE_BITS,
+)
+_utf8_decoder = getincrementaldecoder("utf-8")
+
+
+class _Protocol(ServerProtocol):
+    """websockets' protocol, for clients with one of our subprotocols or with none at all."""
+
+    @override
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        for ours in SUBPROTOCOLS:
+            if ours in subprotocols:
+                return Subprotocol(ours)
+        return None
+
+
+class Connection(asyncio.Protocol):
+    """One WebSocket connection; `connection_class` makes the class that belongs to a node."""
+
+    __slots__ = (
+        "_decoder",
+        "_heard",
+        "_out",
+        "_paused",
+        "_pinged",
+        "_protocol",
+        "_quiet_since",
+        "_reading_paused",
+        "_sent",
+        "_session",
+        "_silent_since",
+        "_state",
+        "_transport",
+        "_waiting",
+        "compressed",
+        "subprotocol",
+    )
+
+    node: ClassVar[Node]
+
+    def __init__(
+        self,
+        server_state: ServerState,
+        **_others: object,
+    ) -> None:
+        """Take what uvicorn gives to every protocol class: its list of connections matters."""
+        settings = self.node.shared.settings
+        self._state = server_state
+        self._protocol = _Protocol(
+            max_size=settings.frame_bytes,
+            extensions=[_DEFLATE] if settings.permessage_deflate else None,
+            logger=_LOGGER,
+        )
+        self._transport: asyncio.Transport
+        self._session: Session | None = None
+        self._out: list[bytes] = []
+        self._decoder: IncrementalDecoder | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._paused = self._reading_paused = False
+        self._heard = self._sent = self._pinged = False
+        self._quiet_since = self._silent_since = 0.0
+        self.compressed = False
+        self.subprotocol: str | None = None
+
+    # What the transport calls.
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._state.connections.add(self)  # type: ignore[arg-type]
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._receive(event)
+            elif isinstance(event, Request):
+                self._open(event)
+        self._send_control()
+
+    @override
+    def eof_received(self) -> None:
+        self._protocol.receive_eof()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state.connections.discard(self)
+        self._out.clear()
+        self._wake()
+        if self._session is not None:
+            code = self._close_code()
+            self.node.connections.discard(self)
+            self.node.shared.metrics.connections.dec()
+            self.node.shared.metrics.closed.labels(code).inc()
+            self._session.closed_by_link(code)
+
+    @override
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    @override
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._wake()
+
+    def shutdown(self) -> None:
+        """Close because the server stops; uvicorn calls this."""
+        self.leave(disconnects.RESTARTING)
+
+    # What the session, the roster and the flusher call.
+
+    @property
+    def user(self) -> str:
+        """Id of the user, empty before CONNECT."""
+        return "" if self._session is None else self._session.user
+
+    @property
+    def behind(self) -> bool:
+        """Whether the peer reads too slowly for live notices."""
+        return self._paused
+
+    def write(self, frames: bytes) -> None:
+        """Send WebSocket frames at the end of this turn of the event loop."""
+        out = self._out
+        if not out:
+            self.node.flusher.add(self)
+        out.append(frames)
+
+    def flush(self) -> None:
+        """Hand what waits to the transport; end the session of a peer that does not read."""
+        out = self._out
+        if not out or self._transport.is_closing():
+            out.clear()
+            return
+        self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        out.clear()
+        self._sent = True
+        if self._paused and self._session is not None and not self._session.closed:
+            unsent = self._transport.get_write_buffer_size()
+            if unsent > self.node.shared.settings.slow_consumer_bytes:
+                self._session.end(Unavailable("you read too slowly"), disconnects.SLOW_CONSUMER)
+
+    async def drained(self) -> None:
+        """Return when the peer has taken most of what was sent."""
+        self.flush()
+        if self._paused and not self._transport.is_closing():
+            if self._waiting is None:
+                self._waiting = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._waiting)
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer for now."""
+        if not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on taking from the peer."""
+        if self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    def close(self, why: Disconnect) -> None:
+        """Send what waits and a close frame; let go of a peer that does not answer it in time."""
+        self.flush()
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(why.code, why.reason)
+            self._send_control()
+            # A backlog may have stopped reading, but the peer's close frame must come through.
+            self.resume_reading()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.node.shared.settings.close_seconds, self._transport.abort)
+
+    def leave(self, why: Disconnect) -> None:
+        """Close, whatever the session is doing."""
+        if self._session is None:
+            self._transport.close()
+        else:
+            self._session.close(why)
+
+    def tick(self, now: float) -> None:
+        """Do what is due: heart-beats both ways, pings, and what only time ends."""
+        session = self._session
+        if session is None or session.closed:
+            return
+        send, expect = session.heartbeat
+        if self._sent:
+            self._sent = False
+            self._quiet_since = now
+        elif send and now - self._quiet_since >= send / 1000 - TICK_SECONDS:
+            self.write(_HEARTBEAT)
+        if self._heard:
+            self._heard = self._pinged = False
+            self._silent_since = now
+        else:
+            self._check_silence(session, now - self._silent_since, expect / 1000)
+        session.check_time()
+
+    def _check_silence(self, session: Session, seconds: float, expect: float) -> None:
+        settings = self.node.shared.settings
+        if seconds > (expect or settings.ping_seconds) * settings.heartbeat_grace:
+            session.end(Unavailable("no heart-beat came"), disconnects.HEARTBEAT_LOST)
+        elif not expect and seconds > settings.ping_seconds and not self._pinged:
+            self._pinged = True
+            self._protocol.send_ping(b"")
+            self._send_control()
+
+    def _open(self, request: Request) -> None:
+        """Answer the opening handshake."""
+        node = self.node
+        try:
+            origins = node.shared.settings.allowed_origins
+            check_request(request, allowed_origins=origins, full=node.full)
+            response = self._protocol.accept(request)
+        except Problem as problem:
+            response = refusal(problem)
+        self._protocol.send_response(response)
+        if self._protocol.state is not State.OPEN:
+            node.shared.metrics.upgrades_refused.labels(response.status_code).inc()
+            return
+        settings = node.shared.settings
+        self._transport.set_write_buffer_limits(high=settings.live_pause_bytes)
+        self.subprotocol = self._protocol.subprotocol
+        self.compressed = any(
+            isinstance(extension, PerMessageDeflate)
+            and extension.local_max_window_bits >= DEFLATE_BITS
+            for extension in self._protocol.extensions
+        )
+        self._session = Session(node.shared, self)
+        self._quiet_since = self._silent_since = asyncio.get_running_loop().time()
+        node.connections.add(self)
+        node.shared.metrics.connections.inc()
+
+    def _receive(self, frame: Frame) -> None:
+        """Pass the payload of a data frame on; control frames were answered by the library."""
+        session = self._session
+        if frame.opcode in {Opcode.PING, Opcode.PONG, Opcode.CLOSE} or session is None:
+            return
+        payload = bytes(frame.data)
+        try:
+            self._check_text(frame, payload)
+        except UnicodeDecodeError:
+            session.close(disconnects.NOT_UTF8)
+            return
+        session.receive(payload)
+
+    def _check_text(self, frame: Frame, payload: bytes) -> None:
+        """Raise UnicodeDecodeError if a text message is not UTF-8 (RFC 6455 section 8.1)."""
+        if frame.opcode is Opcode.TEXT:
+            if frame.fin:
+                payload.decode()
+                return
+            self._decoder = _utf8_decoder()
+        if self._decoder is not None:
+            self._decoder.decode(payload, frame.fin)
+            if frame.fin:
+                self._decoder = None
+
+    def _send_control(self) -> None:
+        """Send what the library wants sent: the handshake, pongs, close frames, the end."""
+        chunks = self._protocol.data_to_send()
+        if not chunks:
+            return
+        self.flush()
+        for chunk in chunks:
+            if chunk:
+                self._transport.write(chunk)
+            else:
+                self._transport.close()
+                loop = asyncio.get_running_loop()
+                loop.call_later(self.node.shared.settings.close_seconds, self._transport.abort)
+
+    def _wake(self) -> None:
+        if self._waiting is not None:
+            self._waiting.set_result(None)
+            self._waiting = None
+
+    def _close_code(self) -> int:
+        received, sent = self._protocol.close_rcvd, self._protocol.close_sent
+        found = sent or received
+        return found.code if found is not None else _ABNORMAL
+
+
+def connection_class(of: Node) -> type[Connection]:
+    """Return the protocol class for uvicorn's `ws=` whose connections belong to that node."""
+
+    class BoundConnection(Connection):
+        __slots__ = ()
+        node = of
+
+    return BoundConnection

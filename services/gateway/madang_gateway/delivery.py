@@ -1,0 +1,74 @@
+"""Handing events to the connections that follow their audience."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from madang_common.events.envelope import Event
+from madang_gateway.hub import Hub
+from madang_gateway.metrics import Metrics
+from madang_gateway.shapes import Placed, Shape, encode
+
+
+class Recipient(Protocol):
+    """A connection, as far as deliveries are concerned."""
+
+    @property
+    def user(self) -> str:
+        """Id of its user."""
+        ...
+
+    @property
+    def behind(self) -> bool:
+        """Whether it reads too slowly for live notices."""
+        ...
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it reads compressed messages."""
+        ...
+
+    def write(self, frames: bytes) -> None:
+        """Send WebSocket frames at the end of this turn of the event loop."""
+        ...
+
+
+Roster = Hub[Shape, Recipient]
+
+
+class Delivery:
+    """Writes each event once per shape and hands the same bytes to every recipient."""
+
+    def __init__(self, roster: Roster, metrics: Metrics) -> None:
+        self._roster = roster
+        self._metrics = metrics
+
+    def events(self, audience: str, placed: Sequence[Placed]) -> None:
+        """Send events of the log, all of one audience, to whoever follows it."""
+        count = 0
+        for shape, recipients in self._roster.groups(audience):
+            present = self.present(audience) if shape.mapping else 0
+            frames = b"".join(
+                [encode(shape, one.event, one.id, one.body, present) for one in placed]
+            )
+            if frames:
+                for recipient in recipients:
+                    recipient.write(frames)
+                count += len(recipients)
+        if count:
+            self._metrics.deliveries.inc(count * len(placed))
+
+    def notice(self, audience: str, event: Event, message_id: str, body: bytes) -> None:
+        """Send a live notice to whoever follows `audience` and is not behind."""
+        for shape, recipients in self._roster.groups(audience):
+            present = self.present(audience) if shape.mapping else 0
+            frame = encode(shape, event, message_id, body, present)
+            for recipient in recipients:
+                if recipient.behind:
+                    self._metrics.notices_dropped.inc()
+                elif frame:
+                    recipient.write(frame)
+
+    def present(self, audience: str) -> int:
+        """Return how many users follow `audience` here."""
+        groups = self._roster.groups(audience)
+        return len({recipient.user for _, recipients in groups for recipient in recipients})

@@ -1,0 +1,32 @@
+"""Why a connection is closed: a fixed table of codes, reasons and whether to come back.
+
+Codes from 4400 on tell a client to stay away until something about it changes; codes from 4500 on,
+and 1012, tell it to come back and go on with `since`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """A WebSocket close (RFC 6455 section 7.4)."""
+
+    code: int
+    reason: str
+    reconnect: bool
+
+
+DISCONNECTED = Disconnect(1000, "disconnected", reconnect=False)
+RESTARTING = Disconnect(1012, "restarting", reconnect=True)
+NOT_UTF8 = Disconnect(1007, "not UTF-8", reconnect=False)
+INTERNAL = Disconnect(1011, "internal error", reconnect=True)
+PROTOCOL_ERROR = Disconnect(4400, "protocol error", reconnect=False)
+UNAUTHENTICATED = Disconnect(4401, "log in first", reconnect=False)
+REFUSED = Disconnect(4403, "refused", reconnect=False)
+LOGIN_ENDED = Disconnect(4410, "login ended", reconnect=False)
+TOKEN_EXPIRED = Disconnect(4501, "token expired", reconnect=True)
+UNAVAILABLE = Disconnect(4503, "try again", reconnect=True)
+TOO_FAST = Disconnect(4529, "too fast", reconnect=True)
+SLOW_CONSUMER = Disconnect(4508, "slow consumer", reconnect=True)
+HEARTBEAT_LOST = Disconnect(4510, "no heart-beat", reconnect=True)
+CONNECT_TIMEOUT = Disconnect(4511, "no CONNECT in time", reconnect=True)

@@ -1,0 +1,106 @@
+"""From the log to everyone here: one pass over each batch, in order, without a pause."""
+
+from collections.abc import Callable
+
+import structlog
+
+from madang_common.clock import Clock
+from madang_common.events.envelope import Event, read_line
+from madang_common.log.port import Batch
+from madang_common.log.position import position
+from madang_gateway.delivery import Delivery, Roster
+from madang_gateway.memberships import Memberships
+from madang_gateway.metrics import Metrics
+from madang_gateway.receipts import Receipts
+from madang_gateway.recent_keys import First, Key, RecentKeys, digest
+from madang_gateway.shapes import Placed
+from madang_gateway.tail import Kept, Tail
+
+log = structlog.get_logger()
+
+_MEMBERSHIP = frozenset(
+    {"member.joined", "member.left", "member.removed", "member.role_changed", "room.archived"}
+)
+_GONE = frozenset({"member.left", "member.removed"})
+
+EndMembership = Callable[[str, str], None]
+"""Ends the subscriptions of a user (first) to a room (second)."""
+
+
+class Dispatcher:
+    """Applies what the log brings: tail, keys, memberships, deliveries, receipts.
+
+    A second copy of an event (same audience, sender and key) is left out everywhere. Someone who
+    left or was removed receives the event that says so, and nothing after it.
+    """
+
+    def __init__(
+        self,
+        *,
+        tail: Tail,
+        keys: RecentKeys,
+        memberships: Memberships,
+        receipts: Receipts,
+        roster: Roster,
+        delivery: Delivery,
+        end_membership: EndMembership,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        """Use a steady `clock`; it only ages what is kept in memory."""
+        self._tail = tail
+        self._keys = keys
+        self._memberships = memberships
+        self._receipts = receipts
+        self._roster = roster
+        self._delivery = delivery
+        self._end_membership = end_membership
+        self._metrics = metrics
+        self._clock = clock
+
+    def apply(self, shard: int, batch: Batch) -> None:
+        """Apply the next batch of `shard`."""
+        now = self._clock()
+        self._keys.age(now)
+        ready: dict[str, list[Placed]] = {}
+        arrived: list[tuple[Key, First]] = []
+        for line, raw in enumerate(batch.lines):
+            try:
+                event = read_line(raw)
+            except ValueError:
+                self._metrics.unreadable.inc()
+                log.exception("event_unreadable", shard=shard, offset=batch.offset)
+                continue
+            audience = event.audience
+            key = (audience, event.sender, event.key)
+            first = self._keys.get(key)
+            if first is not None:
+                self._metrics.duplicates.inc()
+            else:
+                first = First(position(batch.offset, line), digest(event.data))
+                self._keys.add(key, first)
+                self._tail.add(shard, audience, Kept(first.position, raw), now)
+                if audience in self._roster:
+                    body = event.body(first.position)
+                    ready.setdefault(audience, []).append(Placed(first.position, event, body))
+                if event.kind in _MEMBERSHIP:
+                    self._change(event, ready.pop(audience, []))
+            if self._receipts.waits(key):
+                arrived.append((key, first))
+        for audience, placed in ready.items():
+            self._delivery.events(audience, placed)
+        for key, first in arrived:
+            self._receipts.arrived(key, first, now)
+        self._tail.passed(shard, batch.offset)
+        self._tail.trim(now)
+        self._metrics.events.inc(len(batch.lines))
+        self._metrics.tail_bytes.set(self._tail.bytes)
+
+    def _change(self, event: Event, ready: list[Placed]) -> None:
+        """Deliver what came up to this event, then let the change take effect."""
+        room = event.room or ""
+        if ready:
+            self._delivery.events(event.audience, ready)
+        self._memberships.changed(room)
+        if event.kind in _GONE:
+            self._end_membership(str(event.data["user"]), room)

@@ -1,0 +1,91 @@
+"""Follows every shard of the log for as long as the gateway runs."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from madang_common.log.port import Log, LogError, Start
+from madang_gateway.dispatcher import Dispatcher
+from madang_gateway.tail import Tail
+
+log = structlog.get_logger()
+
+_PAUSE_SECONDS = 0.5
+
+
+class Follower:
+    """Fills the tail from the recent past, then goes on with whatever comes.
+
+    When the log goes away it begins again at the next offset, so nothing is skipped or repeated.
+    """
+
+    def __init__(
+        self,
+        chat_log: Log,
+        dispatcher: Dispatcher,
+        tail: Tail,
+        *,
+        seconds: float,
+        on_gap: Callable[[], None],
+    ) -> None:
+        """Begin with what is `seconds` old; tell `on_gap` if the log dropped unseen events."""
+        self._log = chat_log
+        self._dispatcher = dispatcher
+        self._tail = tail
+        self._seconds = seconds
+        self._on_gap = on_gap
+        self._tasks: list[asyncio.Task[None]] = []
+        self._caught_up = [asyncio.Event() for _ in range(chat_log.shards)]
+
+    async def start(self) -> None:
+        """Begin to follow, and return when what was in the log at that moment has been seen."""
+        self._tasks = [
+            asyncio.create_task(self._follow(shard), name=f"follow-{shard}")
+            for shard in range(self._log.shards)
+        ]
+        await asyncio.gather(*(event.wait() for event in self._caught_up))
+
+    async def stop(self) -> None:
+        """End the followers."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def ping(self) -> None:
+        """Return if every shard is followed and was caught up with once."""
+        if any(task.done() for task in self._tasks) or not all(
+            event.is_set() for event in self._caught_up
+        ):
+            raise ConnectionError("not all of the log is followed")
+
+    async def _follow(self, shard: int) -> None:
+        since = datetime.fromtimestamp(time.time() - self._seconds, UTC)
+        next_offset: int | None = None
+        while True:
+            try:
+                goal = await self._log.end(shard)
+                if goal == 0:
+                    self._tail.begin(shard, 0)
+                    next_offset = 0
+                    self._caught_up[shard].set()
+                start: Start = since if next_offset is None else next_offset
+                async for batch in self._log.follow(shard, start):
+                    if batch.offset != next_offset:
+                        self._jump(shard, batch.offset, lost=next_offset is not None)
+                    self._dispatcher.apply(shard, batch)
+                    next_offset = batch.offset + 1
+                    if next_offset >= goal:
+                        self._caught_up[shard].set()
+            except LogError as error:
+                log.warning("log_follow_failed", shard=shard, error=str(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _jump(self, shard: int, offset: int, *, lost: bool) -> None:
+        """Go on at `offset`; if events were lost before it, everyone here must resume."""
+        self._tail.begin(shard, offset)
+        if lost:
+            log.error("log_gap", shard=shard, offset=offset)
+            self._on_gap()

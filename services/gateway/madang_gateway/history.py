@@ -1,0 +1,62 @@
+"""What the gateway asks of history: events before its tail, and keys before its memory."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from madang_common.events.envelope import Event, read_document
+from madang_common.http.client import call
+from madang_common.log.position import from_id, to_id
+from madang_common.problems import NotFound, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Stored events after a position, oldest first."""
+
+    events: list[tuple[int, Event]]
+    complete: bool
+    """Whether nothing more is stored after these."""
+    stored_to: int | None
+    """Position up to which the audience's shard is stored."""
+    reaches: bool
+    """Whether nothing is missing between the position asked with and the first event."""
+
+
+class History:
+    """A client of history's internal interface."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def after(self, audience: str, since: int, limit: int) -> Page:
+        """Return what is stored for `audience` after position `since`, or from -1 on everything."""
+        query = {"audience": audience, "limit": str(limit)}
+        if since >= 0:
+            query["after"] = to_id(since)
+        answer = await call(self._client, "GET", "/internal/events", params=query)
+        document = answer.json()
+        stored_to = document["stored_to"]
+        return Page(
+            events=[_read(item) for item in document["items"]],
+            complete=document["complete"],
+            stored_to=None if stored_to is None else from_id(stored_to),
+            reaches=document["reaches"],
+        )
+
+    async def by_key(self, audience: str, sender: str, key: str) -> tuple[int, Event] | None:
+        """Return the event that `sender` gave `key`, if it is stored."""
+        query = {"audience": audience, "sender": sender, "key": key}
+        try:
+            answer = await call(self._client, "GET", "/internal/keys", params=query)
+        except NotFound:
+            return None
+        return _read(answer.json())
+
+
+def _read(item: dict[str, Any]) -> tuple[int, Event]:
+    try:
+        return from_id(item["id"]), read_document(item)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unavailable("history answered something that is no event") from error

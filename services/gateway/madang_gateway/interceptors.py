@@ -1,0 +1,127 @@
+"""What every send passes before it goes anywhere: size, token, rate, membership.
+
+An interceptor raises the Problem with which it refuses. Where the answer is not at hand it
+returns an awaitable; all that is at hand costs no task and no turn of the event loop.
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from typing_extensions import override
+
+from madang_common.clock import Clock
+from madang_common.problems import TooLarge, TooManyRequests, Unauthenticated
+from madang_common.tokens.claims import Claims
+from madang_common.tokens.verifier import TokenVerifier
+from madang_gateway.memberships import Memberships
+from madang_gateway.outgoing import Outgoing
+from madang_gateway.rate import Bucket
+
+
+class Buckets(Protocol):
+    """Each user's allowance of sends."""
+
+    def bucket(self, user: str) -> Bucket:
+        """Return the allowance of `user`."""
+        ...
+
+
+class Interceptor(Protocol):
+    """One thing that a send must pass."""
+
+    def __call__(self, who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+        """Raise a Problem to refuse, now or when awaited."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimit(Interceptor):
+    """The body is not too large."""
+
+    limit_bytes: int
+
+    @override
+    def __call__(self, who: Claims, outgoing: Outgoing) -> None:
+        if outgoing.size > self.limit_bytes:
+            raise TooLarge(f"a message may have {self.limit_bytes} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnToken(Interceptor):
+    """A token that comes with the send holds and is the same user's; it may be required."""
+
+    verifier: TokenVerifier
+    required: bool
+
+    @override
+    def __call__(self, who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+        if outgoing.token is None:
+            if self.required:
+                raise Unauthenticated("each SEND needs an Authorization header here")
+            return None
+        claims = self.verifier.verify_now(outgoing.token)
+        if claims is None:
+            return self._verify(who, outgoing.token)
+        _same_user(who, claims)
+        return None
+
+    async def _verify(self, who: Claims, token: str) -> None:
+        _same_user(who, await self.verifier.verify(token))
+
+
+def _same_user(who: Claims, claims: Claims) -> None:
+    if claims.subject != who.subject:
+        raise Unauthenticated("the token is another user's")
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit(Interceptor):
+    """The user does not send too fast, over all their connections here."""
+
+    buckets: Buckets
+    clock: Clock
+
+    @override
+    def __call__(self, who: Claims, outgoing: Outgoing) -> None:
+        seconds = self.buckets.bucket(who.subject).take(self.clock())
+        if seconds:
+            raise TooManyRequests("you send too fast", retry_after_seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership(Interceptor):
+    """The user may write to the room."""
+
+    memberships: Memberships
+
+    @override
+    def __call__(self, who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+        access = self.memberships.known(who.subject, outgoing.room)
+        if access is None:
+            return self._ask(who.subject, outgoing.room)
+        access.check_write()
+        return None
+
+    async def _ask(self, user: str, room: str) -> None:
+        (await self.memberships.get(user, room)).check_write()
+
+
+def intercept(
+    interceptors: Sequence[Interceptor], who: Claims, outgoing: Outgoing
+) -> Awaitable[None] | None:
+    """Let `outgoing` pass each of `interceptors` in turn; await the result if there is one."""
+    for index, interceptor in enumerate(interceptors):
+        pending = interceptor(who, outgoing)
+        if pending is not None:
+            return _finish(pending, interceptors[index + 1 :], who, outgoing)
+    return None
+
+
+async def _finish(
+    pending: Awaitable[None], rest: Sequence[Interceptor], who: Claims, outgoing: Outgoing
+) -> None:
+    await pending
+    following = intercept(rest, who, outgoing)
+    if following is not None:
+        await following

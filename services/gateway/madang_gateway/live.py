@@ -1,0 +1,35 @@
+"""Live notices: to the rooms' `.live` subscribers, and those that are for the gateway itself."""
+
+import orjson
+import structlog
+
+from madang_common.events.envelope import Event, read_line
+from madang_common.ids import new_id
+from madang_common.live.port import Live
+from madang_gateway.delivery import Delivery
+from madang_gateway.destinations import LIVE_SUFFIX
+from madang_gateway.node import Node
+
+log = structlog.get_logger()
+
+_LOGIN_ENDED = "login.ended"
+
+
+async def pass_on(live: Live, delivery: Delivery, node: Node) -> None:
+    """Deliver notices for as long as the gateway runs."""
+    async for lines in live.listen():
+        for line in lines:
+            try:
+                event = read_line(line)
+            except ValueError:
+                log.exception("notice_unreadable")
+                continue
+            if event.kind == _LOGIN_ENDED:
+                node.end_login(event.user or "", str(event.data["login"]))
+            elif event.room is not None:
+                delivery.notice(event.audience + LIVE_SUFFIX, event, new_id(), _body(event))
+
+
+def _body(event: Event) -> bytes:
+    """Return a notice as clients receive it: an event without `id`, for it has no position."""
+    return orjson.dumps(event.document())

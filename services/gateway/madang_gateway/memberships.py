@@ -1,0 +1,99 @@
+"""Who may do what where: rooms' answers, remembered until the log brings a change."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from cachetools import LRUCache
+
+from madang_common.access import MOST_QUESTIONS, Access, Question
+from madang_common.problems import Problem, Unavailable
+
+Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
+
+_ATTEMPTS = 5
+
+
+class Memberships:
+    """Answers from memory where it can; else asks rooms, all questions of one loop turn at once.
+
+    An answer that was under way while the log brought a change of its room is not believed but
+    asked for again: it may be from before the change. That somebody is no member is not remembered:
+    they may join at any moment, and the log tells of it only after rooms told them.
+    """
+
+    def __init__(self, ask: Ask, *, rooms: int) -> None:
+        """Ask with `ask`, and remember the members of up to `rooms` rooms."""
+        self._ask = ask
+        self._known: LRUCache[str, dict[str, Access]] = LRUCache(rooms)
+        self._asking: dict[Question, asyncio.Future[Access]] = {}
+        self._next: list[Question] = []
+        self._changed: list[set[str]] = []
+        """For each request under way, the rooms that changed since it was sent."""
+        self._running: set[asyncio.Task[None]] = set()
+
+    def known(self, user: str, room: str) -> Access | None:
+        """Return what is remembered."""
+        members = self._known.get(room)
+        return None if members is None else members.get(user)
+
+    async def get(self, user: str, room: str) -> Access:
+        """Return what `user` may do in `room`; raise Unavailable if rooms does not answer."""
+        known = self.known(user, room)
+        if known is not None:
+            return known
+        question = Question(user=user, room=room)
+        answer = self._asking.get(question)
+        if answer is None:
+            loop = asyncio.get_running_loop()
+            answer = self._asking[question] = loop.create_future()
+            if not self._next:
+                loop.call_soon(self._send)
+            self._next.append(question)
+        return await asyncio.shield(answer)
+
+    def changed(self, room: str) -> None:
+        """Forget what is known of `room`."""
+        self._known.pop(room, None)
+        for changed in self._changed:
+            changed.add(room)
+
+    def _send(self) -> None:
+        questions, self._next = self._next, []
+        for start in range(0, len(questions), MOST_QUESTIONS):
+            task = asyncio.create_task(self._resolve(questions[start : start + MOST_QUESTIONS]))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _resolve(self, questions: list[Question]) -> None:
+        changed: set[str] = set()
+        self._changed.append(changed)
+        try:
+            for _ in range(_ATTEMPTS):
+                changed.clear()
+                for access in await self._ask(questions):
+                    if access.room not in changed:
+                        self._answer(access)
+                questions = [question for question in questions if question in self._asking]
+                if not questions:
+                    return
+            self._refuse(questions, Unavailable("the room changes too fast to tell who is in it"))
+        except Problem as problem:
+            self._refuse(questions, problem)
+        finally:
+            self._changed.remove(changed)
+            self._refuse(questions, Unavailable("rooms gave no usable answer"))
+
+    def _answer(self, access: Access) -> None:
+        if access.role is not None:
+            self._known.setdefault(access.room, {})[access.user] = access
+        answer = self._asking.pop(Question(user=access.user, room=access.room), None)
+        if answer is not None:
+            answer.set_result(access)
+
+    def _refuse(self, questions: list[Question], problem: Problem) -> None:
+        """Tell those who still wait."""
+        for question in questions:
+            answer = self._asking.pop(question, None)
+            if answer is not None:
+                answer.set_exception(problem)
+                answer.exception()  # nobody may be left to retrieve it

@@ -1,0 +1,69 @@
+"""One gateway process: its connections, and what happens to several of them at once."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from madang_common.problems import Unauthenticated
+from madang_gateway import disconnects
+from madang_gateway.disconnects import Disconnect
+from madang_gateway.flusher import Flusher
+from madang_gateway.receipts import Receipts
+from madang_gateway.session import Shared
+
+TICK_SECONDS = 1.0
+ALL_LOGINS = "*"
+
+
+class Ticking(Protocol):
+    """A connection, as far as time is concerned."""
+
+    def tick(self, now: float) -> None:
+        """Do what is due at `now`, seconds on the event loop's clock."""
+        ...
+
+    def leave(self, why: Disconnect) -> None:
+        """Close, whatever it is doing."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """What the connections of this process share."""
+
+    shared: Shared
+    flusher: Flusher
+    receipts: Receipts
+    connections: set[Ticking] = field(default_factory=set)
+    draining: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether no further connection is taken."""
+        return self.draining or len(self.connections) >= self.shared.settings.connections_limit
+
+    def leave_room(self, user: str, room: str) -> None:
+        """End the subscriptions of `user` to `room`."""
+        for session in self.shared.users.sessions(user):
+            session.leave_room(room)
+
+    def end_login(self, user: str, login: str) -> None:
+        """Close the connections that belong to a login which was ended."""
+        for session in self.shared.users.sessions(user):
+            if login in {ALL_LOGINS, session.claims.login}:
+                session.end(Unauthenticated("the login was ended"), disconnects.LOGIN_ENDED)
+
+    def disconnect_all(self) -> None:
+        """Make everyone come back and resume: something may have been missed here."""
+        for connection in tuple(self.connections):
+            connection.leave(disconnects.UNAVAILABLE)
+
+    async def keep_time(self) -> None:
+        """Do what is due, every second, for as long as the gateway runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = loop.time()
+            self.receipts.expire(now)
+            for connection in tuple(self.connections):
+                connection.tick(now)

@@ -1,0 +1,136 @@
+"""What a client sends, read from its SEND or REST call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+from pydantic import ValidationError
+
+from madang_common.events.kinds import (
+    Data,
+    MessageCreated,
+    PresenceEntered,
+    PresenceQuit,
+    RoomRead,
+    RoomTyping,
+)
+from madang_common.ids import new_id
+from madang_common.problems import InvalidBody, InvalidRequest, NotFound
+from madang_gateway import aliases
+from madang_gateway.destinations import Action, SendTarget, send_target
+from madang_gateway.stomp.events import Send
+from madang_gateway.stomp.serializer import OWN_HEADERS
+
+KEY_LENGTH = 64
+_PASSED_ON_BYTES = 4096
+_JSON = "application/json"
+_TEXT = "text/"
+_CONSUMED = OWN_HEADERS | {"key", "retry", "authorization", "token", "passcode", "login"}
+"""Headers that are for the gateway alone, in lower case."""
+_LIVE: Mapping[Action, type[Data]] = {
+    Action.TYPING: RoomTyping,
+    Action.READ: RoomRead,
+    Action.ENTER: PresenceEntered,
+    Action.QUIT: PresenceQuit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Something that a client wants to tell a room."""
+
+    action: Action
+    room: str
+    data: Data
+    size: int
+    """Bytes of the body as sent."""
+    key: str = field(default_factory=new_id)
+    retry: bool = False
+    """Whether it may have been sent before, on another connection."""
+    token: str | None = None
+    """A token of its own."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers to pass on to the receivers."""
+
+
+def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
+    """Return what `send` asks for; raise NotFound, InvalidRequest or InvalidBody if unclear."""
+    target, body = _target(send, with_aliases=with_aliases)
+    headers = send.headers
+    key = headers.get("key")
+    return Outgoing(
+        action=target.action,
+        room=target.room,
+        data=_data(target.action, headers.get("content-type", ""), body),
+        size=len(send.body),
+        key=new_id() if key is None else check_key(key),
+        retry=key is not None and headers.get("retry") == "true",
+        token=bearer(headers.get("Authorization") or headers.get("authorization")),
+        headers=_passed_on(headers),
+    )
+
+
+def check_key(key: str) -> str:
+    """Return `key`; raise InvalidRequest unless it is 1 to 64 printable characters."""
+    if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
+        raise InvalidRequest(f"key is 1 to {KEY_LENGTH} printable characters")
+    return key
+
+
+def bearer(authorization: str | None) -> str | None:
+    """Return the token of an Authorization header, with or without its scheme."""
+    if not authorization:
+        return None
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else authorization.strip()
+
+
+def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, bytes]:
+    target = send_target(send.destination)
+    if target is not None:
+        return target, send.body
+    if with_aliases and aliases.is_send(send.destination):
+        target, text = aliases.read_send(send.destination, send.body)
+        return target, orjson.dumps({"text": text}) if target.action is Action.MESSAGE else b""
+    raise NotFound(f"nothing is sent to {send.destination[:100]}")
+
+
+def _data(action: Action, content_type: str, body: bytes) -> Data:
+    try:
+        if action is not Action.MESSAGE:
+            return _LIVE[action].model_validate_json(body or b"{}")
+        if content_type.startswith(_JSON):
+            return MessageCreated.model_validate_json(body)
+        text = body.decode()
+    except ValidationError as error:
+        raise InvalidBody("see errors", errors=_explain(error)) from error
+    except UnicodeDecodeError as error:
+        raise InvalidBody("the body is not UTF-8") from error
+    return _read_text(text, declared=content_type.startswith(_TEXT))
+
+
+def _read_text(text: str, *, declared: bool) -> MessageCreated:
+    """Return the message in `text`: many clients send JSON and do not say so."""
+    if not declared and text.startswith("{"):
+        try:
+            return MessageCreated.model_validate_json(text)
+        except ValidationError:
+            pass  # then it is a text that begins with a brace
+    if not text:
+        raise InvalidBody("the message is empty")
+    return MessageCreated(text=text)
+
+
+def _explain(error: ValidationError) -> list[dict[str, str]]:
+    return [
+        {"field": ".".join(str(part) for part in found["loc"]), "message": found["msg"]}
+        for found in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the receivers get too, as STOMP 1.2 demands of SEND."""
+    passed = {name: value for name, value in headers.items() if name.lower() not in _CONSUMED}
+    if sum(len(name) + len(value) for name, value in passed.items()) > _PASSED_ON_BYTES:
+        raise InvalidRequest(f"headers to pass on may have {_PASSED_ON_BYTES} characters")
+    return passed

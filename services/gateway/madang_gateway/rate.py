@@ -1,0 +1,36 @@
+"""How often something may happen: a token bucket without a clock of its own."""
+
+from dataclasses import dataclass
+
+
+class Bucket:
+    """Allowance that fills at a steady rate up to a burst."""
+
+    __slots__ = ("_at", "_left", "_rate")
+
+    def __init__(self, rate: "Rate") -> None:
+        self._rate = rate
+        self._left = float(rate.burst)
+        self._at = 0.0
+
+    def take(self, now: float) -> float:
+        """Take one at `now` and return 0, or return the seconds until one can be taken."""
+        filled = self._left + (now - self._at) * self._rate.per_second
+        self._left = min(float(self._rate.burst), filled)
+        self._at = now
+        if self._left >= 1:
+            self._left -= 1
+            return 0.0
+        return (1 - self._left) / self._rate.per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many per second in the long run, and so many at once."""
+
+    per_second: float
+    burst: int
+
+    def bucket(self) -> Bucket:
+        """Return a full bucket."""
+        return Bucket(self)

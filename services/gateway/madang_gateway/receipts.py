@@ -1,0 +1,70 @@
+"""Sends that were appended and have not come back from the log yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from madang_common.problems import KeyConflict, Problem, Unavailable
+from madang_gateway.recent_keys import First, Key
+
+Outcome = Callable[[int | Problem | None], object]
+"""Told once: the event's position, None for what has none, or why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Send:
+    digest: int
+    outcome: Outcome
+    sent_at: float
+
+
+class Receipts:
+    """Who waits for which event to come back, oldest first."""
+
+    def __init__(self, seconds: float, observe: Callable[[float], object]) -> None:
+        """Give an event `seconds` to come back; tell `observe` how many it took."""
+        self._seconds = seconds
+        self._observe = observe
+        self._waiting: dict[Key, list[_Send]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self, key: Key, digest: int, now: float, outcome: Outcome) -> bool:
+        """Wait for the event with `key`; return whether it still has to be appended.
+
+        It has not if the same send is under way already. Raise KeyConflict if another one is.
+        """
+        send = _Send(digest, outcome, now)
+        first = self._waiting.get(key)
+        if first is None:
+            self._waiting[key] = [send]
+            return True
+        if first[0].digest != digest:
+            raise KeyConflict
+        first.append(send)
+        return False
+
+    def arrived(self, key: Key, first: First, now: float) -> None:
+        """Tell who waits for `key` which event has it."""
+        for send in self._waiting.pop(key, ()):
+            self._observe(now - send.sent_at)
+            send.outcome(first.position if send.digest == first.digest else KeyConflict())
+
+    def waits(self, key: Key) -> bool:
+        """Tell whether anyone waits for `key`."""
+        return key in self._waiting
+
+    def failed(self, key: Key, problem: Problem) -> None:
+        """Tell who waits for `key` that its append did not succeed."""
+        for send in self._waiting.pop(key, ()):
+            send.outcome(problem)
+
+    def expire(self, now: float) -> None:
+        """Give up what has waited too long at `now`."""
+        late = []
+        for key, sends in self._waiting.items():
+            if sends[0].sent_at + self._seconds > now:
+                break
+            late.append(key)
+        for key in late:
+            self.failed(key, Unavailable("not seen in the log in time; send it again, same key"))

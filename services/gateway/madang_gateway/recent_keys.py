@@ -1,0 +1,57 @@
+"""The keys of recent events: how a second copy of an event is told from the first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+Key = tuple[str, str, str]
+"""Audience, sender and the sender's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first event that had a key."""
+
+    position: int
+    digest: int
+
+
+def digest(data: Mapping[str, Any]) -> int:
+    """Return a number that stands for `data`, within this process."""
+    return hash(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+
+
+class RecentKeys:
+    """Remembers each key's first event for at least `seconds`, unless more than `count` come.
+
+    Two generations: when the younger is old or full it becomes the elder, and the elder is
+    forgotten. So nothing is ever searched for what is old.
+    """
+
+    def __init__(self, seconds: float, count: int) -> None:
+        self._seconds = seconds
+        self._count = count
+        self._young: dict[Key, First] = {}
+        self._old: dict[Key, First] = {}
+        self._since: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, key: Key) -> First | None:
+        """Return the first event with `key`, if it is remembered."""
+        return self._young.get(key) or self._old.get(key)
+
+    def add(self, key: Key, first: First) -> None:
+        """Remember the first event with `key`."""
+        self._young[key] = first
+
+    def age(self, now: float) -> None:
+        """Forget what may be forgotten at `now` (seconds on any steady clock)."""
+        if self._since is None:
+            self._since = now
+        if now - self._since >= self._seconds or len(self._young) >= self._count:
+            self._old, self._young = self._young, {}
+            self._since = now

@@ -1,0 +1,432 @@
+"""One client's STOMP session: what its frames do, in the order in which they came."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Protocol
+
+import structlog
+from typing_extensions import override
+
+from madang_common.ids import new_id
+from madang_common.log.position import to_id
+from madang_common.problems import (
+    InvalidRequest,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
+from madang_common.tokens.claims import Claims
+from madang_common.tokens.verifier import TokenVerifier
+from madang_gateway import disconnects
+from madang_gateway.answers import Answers
+from madang_gateway.delivery import Recipient
+from madang_gateway.destinations import TOKEN, Source
+from madang_gateway.disconnects import Disconnect
+from madang_gateway.metrics import Metrics
+from madang_gateway.outgoing import bearer, read_send
+from madang_gateway.sender import Sender
+from madang_gateway.settings import GatewaySettings
+from madang_gateway.stomp import events as stomp
+from madang_gateway.stomp.connection import ServerConnection
+from madang_gateway.stomp.errors import ProtocolError
+from madang_gateway.stomp.frame import HeartBeat
+from madang_gateway.stomp.limits import Limits
+from madang_gateway.stomp.negotiation import HeartBeats
+from madang_gateway.subscriber import Subscriber, Subscribing
+from madang_gateway.subscription import Subscription
+from madang_gateway.users import Users
+
+log = structlog.get_logger()
+
+
+class Link(Recipient, Protocol):
+    """The WebSocket connection under a session."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol agreed on."""
+        ...
+
+    def close(self, why: Disconnect) -> None:
+        """Send what waits, then close."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer for now."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Go on taking from the peer."""
+        ...
+
+    async def drained(self) -> None:
+        """Return when the peer has taken most of what was sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions of a gateway share."""
+
+    settings: GatewaySettings
+    limits: Limits
+    verifier: TokenVerifier
+    sender: Sender
+    subscriber: Subscriber
+    users: "Users[Session]"
+    metrics: Metrics
+
+
+_Taken = stomp.Event | ProtocolError
+_Pending = Awaitable[None] | None
+
+
+class Session(Subscribing):
+    """Acts on one frame at a time.
+
+    What can be answered at once is; when a frame has to wait for something, those behind it wait
+    too, and past a limit reading stops.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_backlog",
+        "_began_at",
+        "_claims",
+        "_closed",
+        "_farewell",
+        "_in_flight",
+        "_link",
+        "_shared",
+        "_stomp",
+        "_subscriptions",
+        "_working",
+        "id",
+    )
+
+    def __init__(self, shared: Shared, link: Link) -> None:
+        offer = int(shared.settings.heartbeat_seconds * 1000)
+        self.id = new_id()
+        self._began_at = time.monotonic()
+        self._shared = shared
+        self._link = link
+        self._stomp = ServerConnection(shared.limits, link.subprotocol, (offer, offer))
+        self._answers = Answers(self._stomp, link)
+        self._claims: Claims | None = None
+        self._subscriptions: dict[str, Subscription] = {}
+        self._backlog: deque[_Taken] | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._in_flight = 0
+        """Sends whose outcome is not known yet."""
+        self._farewell: stomp.Disconnect | None = None
+        self._closed = False
+
+    @property
+    @override
+    def recipient(self) -> Recipient:
+        return self._link
+
+    @property
+    @override
+    def claims(self) -> Claims:
+        if self._claims is None:
+            raise Unauthenticated("CONNECT comes first")
+        return self._claims
+
+    @property
+    def user(self) -> str:
+        """Id of its user; empty before CONNECT."""
+        return "" if self._claims is None else self._claims.subject
+
+    @property
+    @override
+    def version(self) -> str:
+        return self._stomp.version or ""
+
+    @property
+    @override
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def heartbeat(self) -> HeartBeats:
+        """Milliseconds between heart-beats, as agreed on with the client."""
+        return self._stomp.heartbeat
+
+    # What the connection calls.
+
+    def receive(self, data: bytes) -> None:
+        """Take what the peer sent."""
+        try:
+            for event in self._stomp.receive(data):
+                if not isinstance(event, HeartBeat):
+                    self._take(event)
+        except ProtocolError as error:
+            self._take(error)
+
+    def check_time(self) -> None:
+        """Close the connection if its CONNECT is overdue or its token has expired."""
+        if self._closed:
+            return
+        if self._claims is None:
+            if time.monotonic() - self._began_at > self._shared.settings.connect_seconds:
+                self.end(Unauthenticated("no CONNECT came"), disconnects.CONNECT_TIMEOUT)
+        elif self._claims.expires_at <= time.time():
+            self.end(Unauthenticated("the token has expired"), disconnects.TOKEN_EXPIRED)
+
+    def end(self, cause: Problem | ProtocolError, why: Disconnect) -> None:
+        """Tell the client with an ERROR why this is the end, and close."""
+        self._answers.error(cause)
+        self.close(why)
+
+    def close(self, why: Disconnect | None) -> None:
+        """End everything, and close the connection unless it is gone already (None)."""
+        if self._closed:
+            return
+        self._closed = True
+        for subscription_id in list(self._subscriptions):
+            self._drop(subscription_id)
+        if self._claims is not None:
+            self._shared.users.remove(self)
+        self._stomp.close()
+        if why is not None:
+            self._link.close(why)
+        elif self._working is not None:
+            self._working.cancel()
+
+    def closed_by_link(self, code: int) -> None:
+        """Let go of everything: the connection is gone."""
+        self.close(None)
+        if self._claims is not None:
+            seconds = round(time.monotonic() - self._began_at, 3)
+            log.info(
+                "session_closed", session_id=self.id, user_id=self.user, code=code, seconds=seconds
+            )
+
+    def leave_room(self, room: str) -> None:
+        """End the subscriptions to `room`, whose member the user no longer is."""
+        for subscription in list(self._subscriptions.values()):
+            if subscription.topic.room == room:
+                self._stomp.end_subscription(subscription.id)
+                self._drop(subscription.id)
+
+    # What subscriptions need.
+
+    @override
+    def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
+        self._answers.receipt(receipt_id, headers)
+
+    @override
+    def hold(self, subscription: Subscription) -> None:
+        self._subscriptions[subscription.id] = subscription
+        if subscription.topic.source is Source.ERRORS:
+            self._answers.errors_subscription = subscription.id
+
+    @override
+    def refuse_subscription(
+        self, subscription: str, problem: Problem, receipt_id: str | None
+    ) -> None:
+        self._stomp.end_subscription(subscription)
+        self._drop(subscription)
+        self._refuse(problem, receipt_id, subscription=subscription)
+
+    @override
+    async def drained(self) -> None:
+        await self._link.drained()
+
+    # One frame after the other.
+
+    def _take(self, taken: _Taken) -> None:
+        if self._backlog is not None:
+            self._backlog.append(taken)
+            if len(self._backlog) >= self._shared.settings.backlog_frames:
+                self._link.pause_reading()
+        else:
+            pending = self._handle(taken)
+            if pending is not None:
+                self._backlog = deque()
+                self._working = asyncio.create_task(self._work(pending, self._backlog))
+
+    async def _work(self, pending: Awaitable[None], backlog: deque[_Taken]) -> None:
+        try:
+            await pending
+            while backlog:
+                following = self._handle(backlog.popleft())
+                if following is not None:
+                    await following
+        except Exception:
+            log.exception("session_failed", session_id=self.id)
+            self.end(Problem(), disconnects.INTERNAL)
+        finally:
+            self._backlog = self._working = None
+            self._link.resume_reading()
+
+    def _handle(self, taken: _Taken) -> _Pending:
+        if self._closed:
+            return None
+        if isinstance(taken, ProtocolError):
+            self._shared.metrics.refusals.labels("protocol-error").inc()
+            self.end(taken, disconnects.PROTOCOL_ERROR)
+            return None
+        return self._HANDLERS[type(taken)](self, taken)
+
+    def _connect(self, frame: stomp.Connect) -> _Pending:
+        headers = frame.headers
+        given = headers.get("Authorization") or headers.get("authorization")
+        token = bearer(given) or headers.get("token") or frame.passcode
+        try:
+            if not token:
+                raise Unauthenticated("CONNECT needs an Authorization header with an access token")
+            claims = self._shared.verifier.verify_now(token)
+            if claims is None:
+                return self._connect_later(token)
+            self._welcome(claims)
+        except Problem as problem:
+            self._turn_away(problem)
+        return None
+
+    async def _connect_later(self, token: str) -> None:
+        try:
+            self._welcome(await self._shared.verifier.verify(token))
+        except Problem as problem:
+            self._turn_away(problem)
+
+    def _welcome(self, claims: Claims) -> None:
+        if self._closed:
+            return
+        users = self._shared.users
+        if len(users.sessions(claims.subject)) >= self._shared.settings.connections_per_user:
+            raise TooManyRequests("you have too many connections")
+        self._claims = claims
+        users.add(self)
+        self._answers.connected(self.id, claims.subject)
+        log.info("session_opened", session_id=self.id, user_id=self.user, version=self.version)
+
+    def _turn_away(self, problem: Problem) -> None:
+        self._shared.metrics.refusals.labels(problem.slug).inc()
+        self.end(problem, _DISCONNECTS.get(type(problem), disconnects.REFUSED))
+
+    def _send(self, frame: stomp.Send) -> _Pending:
+        if frame.destination == TOKEN:
+            return self._renew(frame)
+        return self._pass_on(frame, partial(self._sent, frame.receipt))
+
+    def _pass_on(
+        self, frame: stomp.Send, outcome: Callable[[int | Problem | None], None]
+    ) -> _Pending:
+        self._in_flight += 1
+        try:
+            outgoing = read_send(frame, with_aliases=self._shared.settings.destination_aliases)
+        except Problem as problem:
+            outcome(problem)
+            return None
+        return self._shared.sender.send(self.claims, outgoing, outcome)
+
+    def _sent(self, receipt_id: str | None, result: int | Problem | None) -> None:
+        self._in_flight -= 1
+        if isinstance(result, Problem):
+            self._refuse(result, receipt_id)
+        else:
+            headers = {} if result is None else {"message-id": to_id(result)}
+            self._answers.receipt(receipt_id, headers)
+        self._leave_if_done()
+
+    async def _renew(self, frame: stomp.Send) -> None:
+        given = frame.headers.get("Authorization") or frame.headers.get("authorization")
+        try:
+            token = bearer(given) or frame.body.decode().strip()
+            claims = await self._shared.verifier.verify(token)
+            if claims.subject != self.user:
+                raise Unauthenticated("the token is another user's")
+        except UnicodeDecodeError:
+            self._refuse(InvalidRequest("the body is a token"), frame.receipt)
+        except Problem as problem:
+            self._refuse(problem, frame.receipt)
+        else:
+            self._claims = claims
+            self._answers.receipt(frame.receipt, {})
+
+    def _subscribe(self, frame: stomp.Subscribe) -> _Pending:
+        return self._shared.subscriber.open(self, frame)
+
+    def _unsubscribe(self, frame: stomp.Unsubscribe) -> None:
+        self._drop(frame.id)
+        self._answers.receipt(frame.receipt, {})
+
+    async def _commit(self, frame: stomp.Commit) -> None:
+        results: list[int | Problem | None] = []
+        done = asyncio.Event()
+
+        def outcome(result: int | Problem | None) -> None:
+            self._in_flight -= 1
+            results.append(result)
+            if len(results) == len(frame.sends):
+                done.set()
+
+        for send in frame.sends:
+            pending = self._pass_on(send, outcome)
+            if pending is not None:
+                await pending
+        if frame.sends:
+            await done.wait()
+        refused = [result for result in results if isinstance(result, Problem)]
+        if refused:
+            self._refuse(refused[0], frame.receipt, transaction=frame.transaction)
+        else:
+            self._answers.receipt(frame.receipt, {})
+        self._leave_if_done()
+
+    def _acknowledge_frame(self, frame: stomp.Ack | stomp.Begin | stomp.Abort | stomp.Held) -> None:
+        """Answer a frame about which there is nothing more to do here."""
+        self._answers.receipt(frame.receipt, {})
+
+    def _disconnect(self, frame: stomp.Disconnect) -> None:
+        self._farewell = frame
+        self._leave_if_done()
+
+    def _leave_if_done(self) -> None:
+        """Close when the client has said good-bye and everything before that is answered."""
+        if self._farewell is not None and not self._in_flight and not self._closed:
+            self._answers.receipt(self._farewell.receipt, {})
+            self.close(disconnects.DISCONNECTED)
+
+    def _refuse(self, problem: Problem, receipt_id: str | None, **context: str) -> None:
+        """Tell of a refusal; it costs the connection of a client that does not listen for them."""
+        if self._closed:
+            return
+        self._shared.metrics.refusals.labels(problem.slug).inc()
+        if not self._answers.refusal(problem, receipt_id, **context):
+            self._answers.error(problem, receipt_id)
+            self.close(_DISCONNECTS.get(type(problem), disconnects.REFUSED))
+
+    def _drop(self, subscription_id: str) -> None:
+        subscription = self._subscriptions.pop(subscription_id, None)
+        if subscription is not None:
+            self._shared.subscriber.end(self, subscription)
+            if subscription.topic.source is Source.ERRORS:
+                self._answers.errors_subscription = None
+
+    _HANDLERS: ClassVar[Mapping[type, Callable[..., _Pending]]] = {
+        stomp.Connect: _connect,
+        stomp.Send: _send,
+        stomp.Held: _acknowledge_frame,
+        stomp.Subscribe: _subscribe,
+        stomp.Unsubscribe: _unsubscribe,
+        stomp.Ack: _acknowledge_frame,
+        stomp.Begin: _acknowledge_frame,
+        stomp.Commit: _commit,
+        stomp.Abort: _acknowledge_frame,
+        stomp.Disconnect: _disconnect,
+    }
+
+
+_DISCONNECTS: Mapping[type[Problem], Disconnect] = {
+    Unauthenticated: disconnects.UNAUTHENTICATED,
+    TooManyRequests: disconnects.TOO_FAST,
+    Unavailable: disconnects.UNAVAILABLE,
+}

@@ -1,0 +1,74 @@
+"""The gateway's settings."""
+
+from pydantic import Field
+
+from madang_common.settings import CommonSettings
+
+
+class GatewaySettings(CommonSettings):
+    """What the gateway reads on top of the common settings."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may connect, `*` for any; a page of the same host always may."""
+    connections_limit: int = 50_000
+    """Most WebSocket connections at once."""
+    connections_per_user: int = 50
+    """Most connections of one user at once."""
+    connect_seconds: float = 10
+    """Longest time from the upgrade to a good CONNECT."""
+    heartbeat_seconds: float = Field(default=10, gt=0)
+    """Heart-beat that the gateway offers and asks for; clients may ask for a slower one."""
+    heartbeat_grace: float = Field(default=2, ge=1)
+    """A peer is lost after this many heart-beats of silence."""
+    ping_seconds: float = 25
+    """WebSocket ping after this long a silence of a peer that sends no heart-beats."""
+    close_seconds: float = 3
+    """Longest wait for a peer's side of the close handshake."""
+    message_bytes: int = 16_384
+    """Largest body of a SEND."""
+    frame_bytes: int = 65_536
+    """Largest WebSocket message from a client."""
+    header_count: int = 64
+    """Most headers of one STOMP frame."""
+    subscriptions_per_connection: int = 256
+    """Most subscriptions of one connection."""
+    sends_per_second: float = 20
+    """Sends that one user may make per second, in the long run."""
+    sends_burst: int = 60
+    """Sends that one user may make at once."""
+    backlog_frames: int = 256
+    """Most frames of one connection that wait for an answer from elsewhere; then reading pauses."""
+    slow_consumer_bytes: int = 1_048_576
+    """Unsent bytes of one connection at which it is closed; it resumes with `since`."""
+    live_pause_bytes: int = 65_536
+    """Unsent bytes of one connection at which live notices are dropped for it."""
+    send_token_required: bool = False
+    """Whether each SEND must carry a token of its own."""
+    destination_aliases: bool = True
+    """Whether the destinations of the common tutorials are served too."""
+    permessage_deflate: bool = False
+    """Whether WebSocket compression is offered; it costs tens of kilobytes a connection."""
+    tail_bytes: int = 67_108_864
+    """Bytes of the newest events kept in memory, over all shards."""
+    tail_seconds: float = 900
+    """Age up to which the newest events are kept in memory."""
+    key_seconds: float = 120
+    """Time that keys of sends are remembered at least; longer than any append may be retried."""
+    key_count: int = 500_000
+    """Most keys of sends remembered before the time is up."""
+    append_seconds: float = 10
+    """Longest wait for the log before a SEND is refused."""
+    append_waiting_bytes: int = 16_777_216
+    """Bytes that may wait for one shard of the log."""
+    receipt_seconds: float = 15
+    """Longest wait for a sent event to come back from the log."""
+    resume_seconds: float = 20
+    """Longest wait for history while a subscription resumes."""
+    resume_page: int = Field(default=500, ge=1, le=1000)
+    """Events asked of history at a time while a subscription resumes."""
+    memberships_cached: int = 50_000
+    """Rooms whose members' access is remembered."""
+    alias_entered: str = "{name} entered the room."
+    """What tutorial clients are shown when somebody enters."""
+    alias_quit: str = "{name} left the room."
+    """What tutorial clients are shown when somebody leaves."""

@@ -1,0 +1,86 @@
+"""How an event becomes a MESSAGE: encoded once per shape, the same bytes for every recipient."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
+
+from madang_common.events.envelope import Event
+from madang_common.log.position import to_id
+from madang_gateway.stomp.serializer import message_frame
+
+BodyMapping = Callable[[Event, int], bytes | None]
+"""Turns an event and the number of users present into another body, or None to leave it out."""
+
+DEFLATE_BITS = 12
+"""Window of the compression that all recipients of a shape share, in bits."""
+_DEFLATE = PerMessageDeflate(
+    remote_no_context_takeover=True,
+    local_no_context_takeover=True,
+    remote_max_window_bits=15,
+    local_max_window_bits=DEFLATE_BITS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An event of the log with its position, ready to be sent."""
+
+    position: int
+    event: Event
+    body: bytes
+    """What clients receive as the MESSAGE's body."""
+
+    @property
+    def id(self) -> str:
+        """The event's id, which is also the MESSAGE's `message-id`."""
+        return to_id(self.position)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All that the bytes of a MESSAGE depend on beside the event itself."""
+
+    subscription: str
+    destination: str
+    version: str
+    acknowledged: bool = False
+    """Whether the client is to ACK it, and so needs an `ack` header."""
+    mapping: BodyMapping | None = None
+    """A destination alias's body, instead of our own."""
+    compressed: bool = False
+    """Whether the client can read compressed WebSocket messages."""
+
+
+def websocket_frame(payload: bytes, *, compressed: bool = False) -> bytes:
+    """Return `payload` as one unmasked text frame (RFC 6455 section 5.2, RFC 7692 section 7.2.1).
+
+    No compression context lasts from one message to the next, so that the same bytes are right
+    for every recipient.
+    """
+    extensions = [_DEFLATE] if compressed else None
+    return Frame(Opcode.TEXT, payload).serialize(mask=False, extensions=extensions)
+
+
+def encode(shape: Shape, event: Event, message_id: str, body: bytes, present: int = 0) -> bytes:
+    """Return the WebSocket frame with the MESSAGE for `event`; nothing if the shape leaves it out.
+
+    `present` is the number of users in the room, which only a mapping asks for.
+    """
+    if shape.mapping is not None:
+        mapped = shape.mapping(event, present)
+        if mapped is None:
+            return b""
+        body = mapped
+    frame = message_frame(
+        shape.subscription,
+        shape.destination,
+        message_id,
+        event.headers,
+        body,
+        version=shape.version,
+        content_type="application/json",
+        ack=message_id if shape.acknowledged else None,
+    )
+    return websocket_frame(frame, compressed=shape.compressed)

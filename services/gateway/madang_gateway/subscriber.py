@@ -1,0 +1,256 @@
+"""SUBSCRIBE: who may follow what, from where on, and in which shape."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
+
+import structlog
+from typing_extensions import override
+
+from madang_common.events.envelope import room_audience
+from madang_common.problems import Forbidden, NotFound, Problem
+from madang_common.tokens.claims import Claims
+from madang_common.tokens.verifier import TokenVerifier
+from madang_gateway import aliases
+from madang_gateway.delivery import Recipient, Roster
+from madang_gateway.destinations import LIVE_SUFFIX, Source, Topic, topic
+from madang_gateway.memberships import Memberships
+from madang_gateway.metrics import Metrics
+from madang_gateway.outgoing import bearer
+from madang_gateway.resume import Reader, Resumption, read_since, to_since
+from madang_gateway.shapes import BodyMapping, Placed, Shape, encode
+from madang_gateway.stomp.events import Subscribe
+from madang_gateway.subscription import Subscription
+
+log = structlog.get_logger()
+
+
+class Subscribing(Protocol):
+    """A session, as far as its subscriptions are concerned."""
+
+    @property
+    def recipient(self) -> Recipient:
+        """Its connection."""
+        ...
+
+    @property
+    def claims(self) -> Claims:
+        """Whose session it is."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Its version of STOMP."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        ...
+
+    def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
+        """Send the RECEIPT, if one was asked for."""
+        ...
+
+    def refuse_subscription(
+        self, subscription: str, problem: Problem, receipt_id: str | None
+    ) -> None:
+        """Tell the client that there will be no such subscription."""
+        ...
+
+    def hold(self, subscription: Subscription) -> None:
+        """Count `subscription` among the session's own."""
+        ...
+
+    async def drained(self) -> None:
+        """Return when more can be sent."""
+        ...
+
+
+class _CatchingUp(Reader):
+    """A subscription on its way to the roster."""
+
+    def __init__(
+        self,
+        session: Subscribing,
+        subscription: Subscription,
+        roster: Roster,
+        receipt_id: str | None,
+    ) -> None:
+        self._session = session
+        self._subscription = subscription
+        self._roster = roster
+        self._receipt_id = receipt_id
+
+    @override
+    def begin(self, *, resumed: bool | None = None, position: int | None = None) -> None:
+        headers = {"subscription": self._subscription.id}
+        if position is not None:
+            headers["position"] = to_since(position)
+        if resumed is not None:
+            headers["resumed"] = "true" if resumed else "false"
+        self._session.receipt(self._receipt_id, headers)
+
+    @override
+    def deliver(self, placed: list[Placed]) -> None:
+        shape = self._subscription.shape
+        self._session.recipient.write(
+            b"".join([encode(shape, one.event, one.id, one.body) for one in placed])
+        )
+
+    @override
+    def go_live(self) -> None:
+        for audience in self._subscription.audiences:
+            self._roster.add(audience, self._subscription.shape, self._session.recipient)
+
+    @override
+    async def drained(self) -> None:
+        await self._session.drained()
+
+
+class Subscriber:
+    """Opens and ends subscriptions."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        memberships: Memberships,
+        resumption: Resumption,
+        verifier: TokenVerifier,
+        tutorial_body: BodyMapping | None,
+        metrics: Metrics,
+    ) -> None:
+        """Serve the tutorials' topics too, with `tutorial_body`, if it is given."""
+        self._roster = roster
+        self._memberships = memberships
+        self._resumption = resumption
+        self._verifier = verifier
+        self._tutorial_body = tutorial_body
+        self._metrics = metrics
+
+    def open(self, session: Subscribing, frame: Subscribe) -> Awaitable[None] | None:
+        """Open what `frame` asks for, or refuse it; await the result if there is one."""
+        try:
+            subscription = self._subscription(session, frame)
+            since = read_since(frame.headers.get("since"))
+            user, room = session.claims.subject, subscription.topic.room
+            token = bearer(frame.headers.get("Authorization"))
+            if token is None:
+                access = self._memberships.known(user, room) if room else None
+                if access is not None:
+                    access.check_read()
+                if access is not None or not room:
+                    self._begin(session, subscription, since, frame.receipt)
+                    return None
+        except Problem as problem:
+            session.refuse_subscription(frame.id, problem, frame.receipt)
+            return None
+        return self._open_later(session, subscription, since, token, frame.receipt)
+
+    def end(self, session: Subscribing, subscription: Subscription) -> None:
+        """Take `subscription` out of the roster and stop what still fills it."""
+        if subscription.ended:
+            return
+        subscription.ended = True
+        self._metrics.subscriptions.dec()
+        if subscription.resuming is not None:
+            subscription.resuming.cancel()
+        for audience in subscription.audiences:
+            self._roster.remove(audience, subscription.shape, session.recipient)
+
+    def _subscription(self, session: Subscribing, frame: Subscribe) -> Subscription:
+        """Return what `frame` means; raise NotFound if it means nothing."""
+        found = topic(frame.destination, session.claims.subject)
+        mapping = None
+        if found is None and self._tutorial_body is not None:
+            room = aliases.room_of_topic(frame.destination)
+            if room is not None:
+                found = Topic(Source.ROOM, room_audience(room), room)
+                mapping = self._tutorial_body
+        if found is None:
+            raise NotFound(f"nothing is published at {frame.destination[:100]}")
+        audiences: tuple[str, ...] = (found.audience,) if found.audience else ()
+        if mapping is not None:
+            audiences = (found.audience, found.audience + LIVE_SUFFIX)
+        shape = Shape(
+            subscription=frame.id,
+            destination=frame.destination,
+            version=session.version,
+            acknowledged=frame.ack != "auto",
+            mapping=mapping,
+            compressed=session.recipient.compressed,
+        )
+        return Subscription(frame.id, found, shape, audiences)
+
+    async def _open_later(
+        self,
+        session: Subscribing,
+        subscription: Subscription,
+        since: int | None,
+        token: str | None,
+        receipt_id: str | None,
+    ) -> None:
+        try:
+            user, room = session.claims.subject, subscription.topic.room
+            if token is not None and (await self._verifier.verify(token)).subject != user:
+                raise Forbidden("the token is another user's")
+            if room:
+                await self._check_member(user, room)
+        except Problem as problem:
+            session.refuse_subscription(subscription.id, problem, receipt_id)
+        else:
+            self._begin(session, subscription, since, receipt_id)
+
+    async def _check_member(self, user: str, room: str) -> None:
+        """Raise the problem to tell unless `user` may read `room` at this very moment."""
+        while True:
+            access = await self._memberships.get(user, room)
+            access.check_read()
+            # The log may have brought a change between the answer and this task's turn.
+            if self._memberships.known(user, room) is access:
+                return
+
+    def _begin(
+        self,
+        session: Subscribing,
+        subscription: Subscription,
+        since: int | None,
+        receipt_id: str | None,
+    ) -> None:
+        if session.closed:
+            return
+        session.hold(subscription)
+        self._metrics.subscriptions.inc()
+        audience = subscription.topic.audience
+        durable = subscription.topic.source in {Source.ROOM, Source.USER}
+        reader = _CatchingUp(session, subscription, self._roster, receipt_id)
+        if not durable:
+            reader.begin()
+            reader.go_live()
+        elif since is None:
+            self._resumption.from_here(audience, reader)
+        elif not self._resumption.at_once(audience, since, reader):
+            subscription.resuming = asyncio.create_task(
+                self._resume(session, subscription, since, reader, receipt_id), name="resume"
+            )
+
+    async def _resume(
+        self,
+        session: Subscribing,
+        subscription: Subscription,
+        since: int,
+        reader: Reader,
+        receipt_id: str | None,
+    ) -> None:
+        audience = subscription.topic.audience
+        try:
+            await self._resumption.through_history(audience, since, reader)
+        except Problem as problem:
+            self.end(session, subscription)
+            session.refuse_subscription(subscription.id, problem, receipt_id)
+        except Exception:
+            log.exception("resume_failed", audience=audience)
+            raise
+        finally:
+            subscription.resuming = None

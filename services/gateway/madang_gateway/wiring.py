@@ -1,0 +1,186 @@
+"""The gateway put together; the only place that knows which adapters there are."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from madang_common import access
+from madang_common.health import Health
+from madang_common.http.app import create_app
+from madang_common.http.client import create_client
+from madang_common.http.security import secure
+from madang_common.live.port import Live
+from madang_common.log.port import Log
+from madang_common.log.publisher import Publisher
+from madang_common.tokens.service import ClientCredentials, ServiceAuth
+from madang_common.tokens.verifier import Verifiers
+from madang_gateway import live as live_notices
+from madang_gateway.aliases import TutorialBody
+from madang_gateway.api import router
+from madang_gateway.connection import connection_class
+from madang_gateway.delivery import Delivery, Roster
+from madang_gateway.dispatcher import Dispatcher
+from madang_gateway.flusher import Flusher
+from madang_gateway.follower import Follower
+from madang_gateway.history import History
+from madang_gateway.hub import Hub
+from madang_gateway.interceptors import Membership, OwnToken, RateLimit, SizeLimit
+from madang_gateway.memberships import Memberships
+from madang_gateway.metrics import Metrics
+from madang_gateway.node import Node
+from madang_gateway.rate import Rate
+from madang_gateway.receipts import Receipts
+from madang_gateway.recent_keys import RecentKeys
+from madang_gateway.resume import Resumption
+from madang_gateway.sender import Sender
+from madang_gateway.session import Session, Shared
+from madang_gateway.settings import GatewaySettings
+from madang_gateway.stomp.limits import Limits
+from madang_gateway.subscriber import Subscriber
+from madang_gateway.tail import Tail
+from madang_gateway.users import Users
+
+
+@asynccontextmanager
+async def build(
+    settings: GatewaySettings,
+    *,
+    log: Log,
+    live: Live,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[FastAPI]:
+    """Run a gateway on `log` and `live`; yield its app once it has seen the whole tail.
+
+    `app.state.websocket` is the protocol class for uvicorn's `ws=`. `transport` replaces the
+    network towards the other services.
+    """
+    clock = time.monotonic
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    async with AsyncExitStack() as stack:
+        auth = await stack.enter_async_context(
+            create_client(settings.auth_url, transport=transport)
+        )
+        service = ServiceAuth(
+            ClientCredentials(
+                auth, name="gateway", secret=settings.service_client_secret.get_secret_value()
+            )
+        )
+        rooms = await stack.enter_async_context(
+            create_client(settings.rooms_url, auth=service, transport=transport)
+        )
+        history = History(
+            await stack.enter_async_context(
+                create_client(settings.history_url, auth=service, transport=transport)
+            )
+        )
+        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
+
+        roster: Roster = Hub()
+        delivery = Delivery(roster, metrics)
+        tail = Tail(
+            log.shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds
+        )
+        keys = RecentKeys(settings.key_seconds, settings.key_count)
+        receipts = Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe)
+        memberships = Memberships(partial(access.ask, rooms), rooms=settings.memberships_cached)
+        users: Users[Session] = Users(Rate(settings.sends_per_second, settings.sends_burst))
+
+        publisher = Publisher(
+            log,
+            waiting_bytes=settings.append_waiting_bytes,
+            timeout_seconds=settings.append_seconds,
+        )
+        stack.push_async_callback(publisher.close)
+        metrics.append_waiting_bytes.set_function(lambda: publisher.waiting_bytes)
+        sender = Sender(
+            interceptors=(
+                SizeLimit(settings.message_bytes),
+                OwnToken(verifiers.users, required=settings.send_token_required),
+                RateLimit(users, clock),
+                Membership(memberships),
+            ),
+            keys=keys,
+            receipts=receipts,
+            history=history,
+            publisher=publisher,
+            live=live,
+            metrics=metrics,
+            clock=clock,
+        )
+        subscriber = Subscriber(
+            roster=roster,
+            memberships=memberships,
+            resumption=Resumption(
+                tail,
+                history,
+                shards=log.shards,
+                page=settings.resume_page,
+                seconds=settings.resume_seconds,
+                metrics=metrics,
+                clock=clock,
+            ),
+            verifier=verifiers.users,
+            tutorial_body=_tutorial_body(settings),
+            metrics=metrics,
+        )
+        shared = Shared(
+            settings, _limits(settings), verifiers.users, sender, subscriber, users, metrics
+        )
+        node = Node(shared, Flusher(asyncio.get_running_loop()), receipts)
+        dispatcher = Dispatcher(
+            tail=tail,
+            keys=keys,
+            memberships=memberships,
+            receipts=receipts,
+            roster=roster,
+            delivery=delivery,
+            end_membership=node.leave_room,
+            metrics=metrics,
+            clock=clock,
+        )
+        follower = Follower(
+            log,
+            dispatcher,
+            tail,
+            seconds=settings.tail_seconds + settings.key_seconds,
+            on_gap=node.disconnect_all,
+        )
+        stack.push_async_callback(follower.stop)
+        await follower.start()
+        for work in (live_notices.pass_on(live, delivery, node), node.keep_time()):
+            stack.push_async_callback(_end, asyncio.create_task(work))
+
+        health = Health({"log": log.ping, "live": live.ping, "follower": follower.ping})
+        app = create_app(
+            "gateway", settings, routers=[router(sender)], health=health, registry=registry
+        )
+        secure(app, verifiers)
+        app.state.websocket = connection_class(node)
+        yield app
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _limits(settings: GatewaySettings) -> Limits:
+    return Limits(
+        header_count=settings.header_count,
+        body_bytes=settings.frame_bytes,
+        subscriptions=settings.subscriptions_per_connection,
+    )
+
+
+def _tutorial_body(settings: GatewaySettings) -> TutorialBody | None:
+    if not settings.destination_aliases:
+        return None
+    return TutorialBody(settings.alias_entered, settings.alias_quit)

@@ -1,0 +1,33 @@
+"""The data folder, which one process at a time may use."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOCK = "madang.lock"
+
+
+class FolderInUse(Exception):  # noqa: N818 - reads as the state it tells
+    """Another process uses the folder."""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Hold `folder`, made if need be, for as long as the context lasts; raise FolderInUse.
+
+    The lock is the kernel's and goes with the process, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / _LOCK).open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise FolderInUse(f"{folder} is in use by process {holder}") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield folder

@@ -1,0 +1,56 @@
+"""Settings of the whole product in one process."""
+
+import secrets
+import sys
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from madang_auth.settings import AuthSettings
+from madang_common.settings import CommonSettings, LogFormat
+from madang_gateway.settings import GatewaySettings
+from madang_history.settings import HistorySettings
+from madang_rooms.settings import RoomsSettings
+
+_CLIENTS = ("gateway", "rooms", "history")
+"""Services that ask auth for service tokens."""
+
+
+def _fitting_format() -> LogFormat:
+    return LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON
+
+
+def _fresh_secret() -> SecretStr:
+    return SecretStr(secrets.token_urlsafe(32))
+
+
+class StandaloneSettings(CommonSettings):
+    """What the process reads itself; each service in it reads its own settings too."""
+
+    data_dir: Path = Path("data")
+    """Folder in which everything lies; one process at a time may use it."""
+    web_dir: Path = Path(__file__).resolve().parents[3] / "web"
+    """Folder of the browser client."""
+    log_format: LogFormat = Field(default_factory=_fitting_format)
+    """`console` for people, `json` for machines; if not given, what fits standard error."""
+    service_client_secret: SecretStr = Field(default_factory=_fresh_secret)
+    """Secret between the services of this process, made anew at every start."""
+
+    def auth(self) -> AuthSettings:
+        """Return the settings of auth, which knows the others' secret."""
+        secret = self.service_client_secret
+        return AuthSettings(
+            service_client_secret=secret, service_secrets=dict.fromkeys(_CLIENTS, secret)
+        )
+
+    def rooms(self) -> RoomsSettings:
+        """Return the settings of rooms."""
+        return RoomsSettings(service_client_secret=self.service_client_secret)
+
+    def history(self) -> HistorySettings:
+        """Return the settings of history."""
+        return HistorySettings(service_client_secret=self.service_client_secret)
+
+    def gateway(self) -> GatewaySettings:
+        """Return the settings of the gateway."""
+        return GatewaySettings(service_client_secret=self.service_client_secret)
