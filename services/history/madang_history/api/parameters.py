@@ -7,8 +7,8 @@ from pydantic import Field
 
 from madang_common.log.position import from_id
 
-_Id = Annotated[str, Field(pattern=r"^[0-9a-v]{12}\Z")]
-_Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+\Z", max_length=64)]
+_Id = Annotated[str, Field(pattern=r"^[0-9a-v]{12}$")]
+_Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64)]
 
 Room = Annotated[str, Path(min_length=1, max_length=64)]
 MessageId = Annotated[_Id, Path(description="Id of an event.")]
