@@ -108,8 +108,10 @@ class ShardIngest:
 
     async def _until_done(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return what `work` returns; whatever it raises, try again, so that nothing is skipped."""
-        retrying = AsyncRetrying(wait=self._pause, before_sleep=self._failed, reraise=True)
-        return await retrying(work)
+        async for attempt in AsyncRetrying(wait=self._pause, before_sleep=self._failed):
+            with attempt:
+                return await work()
+        raise AssertionError("unreachable")
 
     def _failed(self, state: RetryCallState) -> None:
         self._metrics.failures.inc()
