@@ -32,6 +32,8 @@ class RoomsSettings(CommonSettings):
     """Longest time after which the outbox is looked at, woken or not."""
     outbox_chunk_rows: int = 1_000
     """Most outbox rows that are on their way into the log at once."""
+    outbox_append_seconds: float = 10.0
+    """How long outbox rows wait for the log's confirm before they are tried anew."""
     outbox_stop_seconds: float = 5.0
     """How long a stop waits for the outbox rows that are on their way."""
     database_wait_seconds: float = 5.0

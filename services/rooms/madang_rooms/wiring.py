@@ -53,7 +53,7 @@ async def build(
         )
         registry = CollectorRegistry()
         metrics = RoomsMetrics(registry, clock)
-        publisher = Publisher(log)
+        publisher = Publisher(log, timeout_seconds=settings.outbox_append_seconds)
         stack.push_async_callback(publisher.close)
         relay = Relay(database, publisher, metrics, settings)
         relay.start()

@@ -1,0 +1,36 @@
+"""Makes a room and is killed after the log stored its events, before the outbox forgets them.
+
+Run as a process of its own: `python -m services.rooms.tests.killed FOLDER`.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from typing_extensions import override
+
+from services.rooms.tests.scene import embedded_log, running
+from services.rooms.tests.stumbling import StumblingLog
+
+
+class DeadlyLog(StumblingLog):
+    """Stores a batch, and that is the last thing this process does."""
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        await super().append(shard, lines)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def live(folder: Path) -> None:
+    """Make a room; never return."""
+    async with embedded_log(folder) as log, running(folder, DeadlyLog(log)) as scene:
+        nari = await scene.person("nari")
+        await nari.make_room("public")
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(live(Path(sys.argv[1])))

@@ -1,0 +1,54 @@
+"""A log that can be told to fail, over a real one."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from typing_extensions import override
+
+from madang_common.log.port import Batch, Log, LogUnavailable, Start
+
+
+class StumblingLog(Log):
+    """The embedded log, with the ways a broker fails."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.away: set[int] = set()
+        """Shards that cannot be reached."""
+        self.confirms_to_lose = 0
+        """Appends that are stored without being confirmed."""
+        self.tried = asyncio.Event()
+        """Set by each attempt to append."""
+
+    @property
+    @override
+    def shards(self) -> int:
+        return self._log.shards
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        self.tried.set()
+        if shard in self.away:
+            raise LogUnavailable("away")
+        await self._log.append(shard, lines)
+        if self.confirms_to_lose:
+            self.confirms_to_lose -= 1
+            raise LogUnavailable("the confirm was lost")
+
+    @override
+    def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
+        return self._log.follow(shard, start)
+
+    @override
+    async def end(self, shard: int) -> int:
+        return await self._log.end(shard)
+
+    @override
+    async def ping(self) -> None:
+        if self.away:
+            raise LogUnavailable("away")
+        await self._log.ping()
+
+    @override
+    async def close(self) -> None:
+        await self._log.close()

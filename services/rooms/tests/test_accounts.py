@@ -1,0 +1,101 @@
+import asyncio
+
+import pytest
+
+from services.rooms.tests.scene import Scene, read
+
+NARI = {"username": "nari", "password_hash": "$argon2id$v=19$x", "display_name": "나리 🌸"}
+
+
+async def test_auth_adds_and_finds_an_account(scene: Scene) -> None:
+    added = read(await scene.internal("POST", "/users", NARI), 201)
+
+    by_name = read(await scene.internal("GET", "/users/by-username/nari"), 200)
+    by_id = read(await scene.internal("GET", f"/users/{added['id']}"), 200)
+
+    assert added == {"id": added["id"], "username": "nari", "display_name": "나리 🌸"}
+    assert by_name == by_id == {**added, "password_hash": "$argon2id$v=19$x", "disabled": False}
+
+
+async def test_a_username_is_one_however_it_is_written(scene: Scene) -> None:
+    added = read(await scene.internal("POST", "/users", {**NARI, "username": "\uff2eaRi"}), 201)
+
+    taken = read(await scene.internal("POST", "/users", NARI), 409)
+    found = read(await scene.internal("GET", "/users/by-username/NARI"), 200)
+
+    assert added["username"] == "nari"
+    assert taken["type"] == "urn:madang:problem:conflict"
+    assert found["id"] == added["id"]
+
+
+async def test_a_username_is_given_to_one_of_those_who_ask_at_once(scene: Scene) -> None:
+    answers = await asyncio.gather(*(scene.internal("POST", "/users", NARI) for _ in range(6)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+
+
+async def test_auth_replaces_the_password(scene: Scene) -> None:
+    user = read(await scene.internal("POST", "/users", NARI), 201)["id"]
+
+    read(await scene.internal("PUT", f"/users/{user}/password", {"password_hash": "new"}), 204)
+
+    account = read(await scene.internal("GET", f"/users/{user}"), 200)
+    assert account["password_hash"] == "new"
+
+
+async def test_who_is_not_there_is_not_found(scene: Scene) -> None:
+    read(await scene.internal("GET", "/users/nobody"), 404)
+    read(await scene.internal("GET", "/users/by-username/nobody"), 404)
+    read(await scene.internal("GET", "/users/by-username/누구 없어요?"), 404)
+    read(await scene.internal("PUT", "/users/nobody/password", {"password_hash": "new"}), 404)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"username": "ab"},
+        {"username": "a" * 33},
+        {"username": "a b c"},
+        {"username": "나리나리"},
+        {"username": "nari\n"},
+        {"username": None},
+        {"display_name": ""},
+        {"display_name": " "},
+        {"display_name": "가" * 65},
+        {"display_name": "a\tb"},
+        {"display_name": "a\u2028b"},
+        {"password_hash": ""},
+        {"password_hash": "x" * 256},
+        {"password_hash": "가"},
+        {"more": 1},
+    ],
+)
+async def test_an_account_that_cannot_be_is_refused(
+    scene: Scene, change: dict[str, object]
+) -> None:
+    problem = read(await scene.internal("POST", "/users", {**NARI, **change}), 422)
+
+    assert problem["type"] == "urn:madang:problem:invalid-body"
+    read(await scene.internal("GET", "/users/by-username/nari"), 404)
+
+
+@pytest.mark.parametrize("service", ["gateway", "history", "rooms"])
+async def test_only_auth_sees_accounts(scene: Scene, service: str) -> None:
+    nari = await scene.person("nari")
+    other = {**NARI, "username": "other"}
+
+    for method, path, body in [
+        ("POST", "/users", other),
+        ("GET", f"/users/{nari.id}", None),
+        ("GET", "/users/by-username/nari", None),
+        ("PUT", f"/users/{nari.id}/password", {"password_hash": "new"}),
+    ]:
+        read(await scene.internal(method, path, body, service), 403)
+        with_user_token = await scene.client.request(
+            method, f"/internal{path}", json=body, headers=nari.headers
+        )
+        read(with_user_token, 401)
+
+    account = read(await scene.internal("GET", f"/users/{nari.id}"), 200)
+    assert account["password_hash"] == "$argon2id$hash"
+    read(await scene.internal("GET", "/users/by-username/other"), 404)

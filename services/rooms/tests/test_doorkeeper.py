@@ -1,0 +1,55 @@
+from services.rooms.tests.scene import Scene, read
+
+
+async def test_questions_are_answered_in_their_order(scene: Scene) -> None:
+    nari, dae = await scene.person("nari"), await scene.person("dae")
+    room, old = await nari.make_room(), await nari.make_room()
+    await nari.bring(room, dae, "moderator")
+    read(await nari.ask("POST", f"/rooms/{old}/archive"), 200)
+
+    answers = await scene.access(
+        (dae.id, room),
+        (nari.id, old),
+        (dae.id, old),
+        (nari.id, "none"),
+        ("nobody", room),
+        (dae.id, room),
+    )
+
+    found = [(a["user"], a["room"], a["exists"], a["role"], a["archived"]) for a in answers]
+    assert found == [
+        (dae.id, room, True, "moderator", False),
+        (nari.id, old, True, "owner", True),
+        (dae.id, old, True, None, True),
+        (nari.id, "none", False, None, False),
+        ("nobody", room, True, None, False),
+        (dae.id, room, True, "moderator", False),
+    ]
+
+
+async def test_nothing_asked_is_nothing_answered(scene: Scene) -> None:
+    assert await scene.access() == []
+
+
+async def test_a_batch_is_bounded(scene: Scene) -> None:
+    nari = await scene.person("nari")
+    rooms = [await nari.make_room() for _ in range(5)]
+    pairs = [(f"user{number % 50}", rooms[number % 5]) for number in range(499)]
+
+    answers = await scene.access((nari.id, rooms[0]), *pairs)
+    too_many = [{"user": "a", "room": "b"}] * 501
+    refused = await scene.internal("POST", "/access", {"questions": too_many}, "gateway")
+
+    assert len(answers) == 500
+    assert [answer["role"] for answer in answers] == ["owner"] + [None] * 499
+    read(refused, 422)
+
+
+async def test_only_services_may_ask(scene: Scene) -> None:
+    nari = await scene.person("nari")
+
+    for headers in ({}, nari.headers):
+        answer = await scene.client.post(
+            "/internal/access", json={"questions": []}, headers=headers
+        )
+        read(answer, 401)

@@ -1,0 +1,45 @@
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from madang_rooms.names import DisplayName, RoomName, read_username
+
+DISPLAY_NAME: TypeAdapter[str] = TypeAdapter(DisplayName)
+ROOM_NAME: TypeAdapter[str] = TypeAdapter(RoomName)
+
+
+@pytest.mark.parametrize(
+    ("text", "username"),
+    [("nari", "nari"), ("Na.Ri_1-2", "na.ri_1-2"), ("ﬁsh", "fish"), ("\uff21bc", "abc")],
+)
+def test_usernames_have_one_form(text: str, username: str) -> None:
+    assert read_username(text) == username
+
+
+@pytest.mark.parametrize("text", ["", "ab", "a" * 33, "나리님", "a b", "abc\n", "a/b", "straße!"])
+def test_other_usernames_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="3 to 32"):
+        read_username(text)
+
+
+@pytest.mark.parametrize("name", ["나리", "👩‍👩‍👧‍👦", "José", "अनिल", "مريم", "1", "x" * 64, "🫩"])
+def test_display_names_are_what_people_are_called(name: str) -> None:
+    assert DISPLAY_NAME.validate_python(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "   ", "\u200b", "\u200d\ufe0f", "a\x00", "a\x1b[31m", "a\u2029b", "\u202eabc", "x" * 65],
+)
+def test_names_that_deceive_or_cannot_be_seen_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        DISPLAY_NAME.validate_python(name)
+
+
+def test_a_name_is_composed_and_stripped() -> None:
+    assert DISPLAY_NAME.validate_python(" \u1112\u1161\u11ab ") == "\ud55c"
+
+
+def test_a_rooms_name_may_be_longer() -> None:
+    assert ROOM_NAME.validate_python("방" * 128) == "방" * 128
+    with pytest.raises(ValidationError):
+        ROOM_NAME.validate_python("방" * 129)

@@ -1,0 +1,135 @@
+"""The whole matrix through the REST interface: who asks, and what they ask."""
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from services.rooms.tests.scene import API, Person, Scene, read
+
+WHO = ("owner", "moderator", "member", "stranger")
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    """`{room}`, `{code}` and `{other …}` are filled in."""
+    body: object
+    expected: tuple[int, int, int, int]
+    """For owner, moderator, member, stranger."""
+
+
+ROLE = "/rooms/{room}/members/"
+REQUESTS = {
+    "see the room": Request("GET", "/rooms/{room}", None, (200, 200, 200, 403)),
+    "list members": Request("GET", "/rooms/{room}/members", None, (200, 200, 200, 403)),
+    "list invites": Request("GET", "/rooms/{room}/invites", None, (200, 200, 403, 403)),
+    "rename": Request("PATCH", "/rooms/{room}", {"name": "x"}, (200, 200, 403, 403)),
+    "archive": Request("POST", "/rooms/{room}/archive", None, (200, 403, 403, 403)),
+    "invite by link": Request("POST", "/rooms/{room}/invites", {}, (201, 201, 403, 403)),
+    "invite a user": Request(
+        "POST", "/rooms/{room}/invites", {"user": "{invitable}"}, (201, 201, 403, 403)
+    ),
+    "revoke an invite": Request(
+        "DELETE", "/rooms/{room}/invites/{code}", None, (204, 204, 403, 403)
+    ),
+    "join": Request("POST", "/rooms/{room}/join", None, (200, 200, 200, 403)),
+    "leave": Request("POST", "/rooms/{room}/leave", None, (204, 204, 204, 403)),
+    "remove a member": Request("DELETE", ROLE + "{other member}", None, (204, 204, 403, 403)),
+    "remove a moderator": Request("DELETE", ROLE + "{other moderator}", None, (204, 403, 403, 403)),
+    "remove an owner": Request("DELETE", ROLE + "{other owner}", None, (403, 403, 403, 403)),
+    "remove nobody": Request("DELETE", ROLE + "{invitable}", None, (404, 404, 404, 403)),
+    "remove oneself": Request("DELETE", ROLE + "{me}", None, (409, 409, 409, 403)),
+    **{
+        f"make the {target} a {role}": Request(
+            "PATCH", f"{ROLE}{{other {target}}}", {"role": role}, expected
+        )
+        for target, expected in {
+            "member": (200, 403, 403, 403),
+            "moderator": (200, 403, 403, 403),
+            "owner": (403, 403, 403, 403),
+        }.items()
+        for role in ("member", "moderator", "owner")
+    },
+    "make nobody a member": Request(
+        "PATCH", ROLE + "{invitable}", {"role": "member"}, (404, 404, 404, 403)
+    ),
+    "become an owner": Request("PATCH", ROLE + "{me}", {"role": "owner"}, (200, 403, 403, 403)),
+    "become a moderator": Request(
+        "PATCH", ROLE + "{me}", {"role": "moderator"}, (200, 200, 403, 403)
+    ),
+    "become a member": Request("PATCH", ROLE + "{me}", {"role": "member"}, (200, 200, 200, 403)),
+}
+
+
+class House:
+    """A private room with two of each role, somebody to invite, and a stranger."""
+
+    def __init__(self, room: str, code: str, people: dict[str, Person]) -> None:
+        self.room = room
+        self.people = people
+        self._code = code
+
+    @classmethod
+    async def build(cls, scene: Scene) -> "House":
+        people = {
+            name: await scene.person(name.replace(" ", "-"))
+            for name in (*WHO, "other owner", "other moderator", "other member", "invitable")
+        }
+        owner = people["owner"]
+        room = await owner.make_room("private")
+        for name in ("moderator", "member", "other owner", "other moderator", "other member"):
+            await owner.bring(room, people[name], name.rpartition(" ")[2])
+        return cls(room, await owner.invite(room), people)
+
+    async def ask(self, who: str, request: Request) -> httpx.Response:
+        ids = {name: person.id for name, person in self.people.items()}
+        names = {**ids, "room": self.room, "code": self._code, "me": ids[who]}
+        body = request.body
+        if isinstance(body, dict):
+            body = {field: value.format_map(names) for field, value in body.items()}
+        return await self.people[who].ask(request.method, request.path.format_map(names), body)
+
+    async def state(self) -> object:
+        owner = self.people["other owner"]
+        return [
+            await owner.get(f"/rooms/{self.room}{part}") for part in ("", "/members", "/invites")
+        ]
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("what", REQUESTS)
+async def test_a_role_may_do_this_and_not_that(scene: Scene, who: str, what: str) -> None:
+    house = await House.build(scene)
+    request = REQUESTS[what]
+    expected = request.expected[WHO.index(who)]
+    before = await house.state()
+
+    answer = await house.ask(who, request)
+
+    problem = read(answer, expected)
+    if expected >= 400:
+        assert await house.state() == before
+        slug = {403: "forbidden", 404: "not-found", 409: "conflict"}[expected]
+        slug = "not-a-member" if who == "stranger" else slug
+        assert problem["type"] == f"urn:madang:problem:{slug}"
+
+
+async def test_nothing_can_be_done_in_a_room_that_is_not(scene: Scene) -> None:
+    nari = await scene.person("nari")
+    everyone = (*WHO, "invitable", "other member", "other moderator", "other owner", "nari")
+    house = House("none", "none", dict.fromkeys(everyone, nari))
+
+    for request in REQUESTS.values():
+        problem = read(await house.ask("nari", request), 404)
+        assert problem["type"] == "urn:madang:problem:not-found"
+
+
+async def test_nothing_can_be_done_without_a_token(scene: Scene) -> None:
+    for request in REQUESTS.values():
+        path = API + request.path.replace("{", "").replace("}", "").replace(" ", "-")
+
+        answer = await scene.client.request(request.method, path, json=request.body)
+
+        assert read(answer, 401)["type"] == "urn:madang:problem:unauthenticated"

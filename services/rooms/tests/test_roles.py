@@ -1,0 +1,54 @@
+import itertools
+
+import pytest
+
+from madang_common.events.kinds import Role
+from madang_rooms.roles import POWERS, Action, may, may_change, may_remove, may_step_down
+
+MEMBER, MODERATOR, OWNER = Role.MEMBER, Role.MODERATOR, Role.OWNER
+PAIRS = list(itertools.product(Role, Role))
+
+
+def test_every_role_has_its_powers() -> None:
+    assert set(POWERS) == set(Role)
+
+
+@pytest.mark.parametrize(
+    ("action", "roles"),
+    [
+        (Action.INVITE, {MODERATOR, OWNER}),
+        (Action.RENAME, {MODERATOR, OWNER}),
+        (Action.ARCHIVE, {OWNER}),
+    ],
+)
+def test_each_action_is_for_these_roles(action: Action, roles: set[Role]) -> None:
+    assert {role for role in Role if may(role, action)} == roles
+
+
+def test_one_removes_only_who_is_less() -> None:
+    allowed = {(role, target) for role, target in PAIRS if may_remove(role, target)}
+
+    assert allowed == {(OWNER, MODERATOR), (OWNER, MEMBER), (MODERATOR, MEMBER)}
+
+
+def test_only_owners_change_roles_and_never_another_owners() -> None:
+    allowed = {
+        (role, target)
+        for (role, target), to in itertools.product(PAIRS, Role)
+        if may_change(role, target, to)
+    }
+
+    assert allowed == {(OWNER, MODERATOR), (OWNER, MEMBER)}
+    assert all(may_change(OWNER, target, to) for target in (MODERATOR, MEMBER) for to in Role)
+
+
+def test_one_steps_down_but_never_up() -> None:
+    allowed = {(role, to) for role, to in PAIRS if may_step_down(role, to)}
+
+    assert allowed == {(OWNER, MODERATOR), (OWNER, MEMBER), (MODERATOR, MEMBER)}
+
+
+def test_whoever_has_more_rank_may_no_less() -> None:
+    for lower, higher in itertools.pairwise(Role):
+        assert POWERS[lower].actions <= POWERS[higher].actions
+        assert POWERS[lower].removes <= POWERS[higher].removes

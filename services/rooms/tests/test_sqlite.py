@@ -1,0 +1,137 @@
+import asyncio
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang_common.problems import Unavailable
+from madang_rooms.database import Database
+from madang_rooms.sqlite import open_sqlite
+from madang_rooms.wiring import FILE
+from services.rooms.tests.scene import Scene, embedded_log, read, running
+
+INSERT = text(
+    "INSERT INTO users (id, username, display_name, password_hash, disabled, created_at_ms)"
+    " VALUES (:name, :name, 'x', 'x', 0, 0)"
+)
+COUNT = text("SELECT count(*) FROM users")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await open_sqlite(tmp_path / FILE, wait_seconds=0.2)
+    yield opened
+    await opened.close()
+
+
+async def pragma(session: AsyncSession, name: str) -> object:
+    return await session.scalar(text(f"PRAGMA {name}"))
+
+
+async def test_a_commit_is_on_the_disk_and_references_hold(database: Database) -> None:
+    async with database.writing() as session:
+        found = [await pragma(session, name) for name in ("journal_mode", "synchronous")]
+
+        assert found == ["wal", 2]
+        with pytest.raises(IntegrityError):
+            await session.execute(text("INSERT INTO memberships VALUES ('a', 'b', 'owner', 0)"))
+
+
+async def test_a_reader_sees_one_state_and_cannot_write(database: Database) -> None:
+    async with database.reading() as reader:
+        before = await reader.scalar(COUNT)
+        async with database.writing() as writer:
+            await writer.execute(INSERT, {"name": "nari"})
+            await writer.commit()
+        after = await reader.scalar(COUNT)
+
+    assert before == after == 0
+    with pytest.raises(Unavailable):
+        async with database.reading() as reader:
+            await reader.execute(INSERT, {"name": "dae"})
+
+
+async def test_what_is_not_committed_never_was(database: Database) -> None:
+    async with database.writing() as session:
+        await session.execute(INSERT, {"name": "nari"})
+
+    async with database.reading() as session:
+        assert await session.scalar(COUNT) == 0
+
+
+async def test_many_writers_take_turns(tmp_path: Path) -> None:
+    database = await open_sqlite(tmp_path / FILE, wait_seconds=10)
+
+    async def read_then_write(number: int) -> None:
+        async with database.writing() as session:
+            await session.scalar(COUNT)
+            await session.execute(INSERT, {"name": str(number)})
+            await session.commit()
+
+    await asyncio.gather(*(read_then_write(number) for number in range(40)))
+
+    async with database.reading() as session:
+        assert await session.scalar(COUNT) == 40
+    await database.close()
+
+
+async def test_writers_that_are_cancelled_leave_the_way_free(tmp_path: Path) -> None:
+    database = await open_sqlite(tmp_path / FILE, wait_seconds=10)
+    chance = random.Random(7)
+
+    async def write(name: str) -> None:
+        async with database.writing() as session:
+            await session.execute(INSERT, {"name": name})
+            await session.commit()
+
+    for round_ in range(10):
+        tasks = [asyncio.create_task(write(f"{round_}-{number}")) for number in range(10)]
+        await asyncio.sleep(chance.random() * 0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        await write("last")
+    await database.close()
+
+
+async def test_a_locked_database_is_unavailable_and_nothing_changes(tmp_path: Path) -> None:
+    async with (
+        embedded_log(tmp_path) as log,
+        running(tmp_path, log, database_wait_seconds=0.1) as scene,
+    ):
+        nari = await scene.person("nari")
+        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        problem = read(await nari.ask("POST", "/rooms", {"name": "a", "visibility": "public"}), 503)
+        read(await nari.ask("GET", "/rooms"), 200)
+        other.execute("ROLLBACK")
+        other.close()
+
+        assert problem["type"] == "urn:madang:problem:unavailable"
+        assert (await nari.get("/rooms"))["items"] == []
+        await nari.make_room()
+
+
+async def test_what_was_answered_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with embedded_log(tmp_path) as log:
+        async with running(tmp_path, log) as scene:
+            nari = await scene.person("nari", "나리")
+            room = await nari.make_room(name="오래된 방")
+
+        async with running(tmp_path, log) as scene:
+            await _check_room(scene, nari.id, room)
+
+
+async def _check_room(scene: Scene, owner: str, room: str) -> None:
+    (access,) = await scene.access((owner, room))
+    account = read(await scene.internal("GET", f"/users/{owner}"), 200)
+    assert access["role"] == "owner"
+    assert account["display_name"] == "나리"

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+from services.rooms.tests.scene import SHARDS, Scene, embedded_log, read, running
+from services.rooms.tests.stumbling import StumblingLog
+
+
+async def test_ready_when_the_database_and_the_log_answer(scene: Scene) -> None:
+    ready = read(await scene.client.get("/health/ready"), 200)
+
+    assert ready == {"status": "ok", "dependencies": {"database": "ok", "log": "ok"}}
+    read(await scene.client.get("/health/live"), 200)
+
+
+async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
+    async with embedded_log(tmp_path) as real:
+        log = StumblingLog(real)
+        async with running(tmp_path, log) as scene:
+            log.away = set(range(SHARDS))
+
+            answer = await scene.client.get("/health/ready")
+
+            assert answer.status_code == 503
+            assert answer.json()["dependencies"] == {"database": "ok", "log": "LogUnavailable"}
+
+
+async def test_the_data_folder_is_made(tmp_path: Path) -> None:
+    async with (
+        embedded_log(tmp_path) as log,
+        running(tmp_path / "새 폴더" / "100%", log) as scene,
+    ):
+        read(await scene.client.get("/health/ready"), 200)
+
+    assert (tmp_path / "새 폴더" / "100%" / "rooms.sqlite").exists()
+
+
+async def test_the_registry_is_on_the_app(scene: Scene) -> None:
+    names = {family.name for family in scene.app.state.registry.collect()}
+
+    assert {"madang_rooms_changes", "madang_rooms_outbox_waiting_rows"} <= names
+
+
+async def test_the_interface_is_described(scene: Scene) -> None:
+    paths = scene.app.openapi()["paths"]
+
+    assert set(paths["/api/rooms/v1/rooms"]) == {"get", "post"}
+    assert "/internal/access" in paths
+
+
+async def test_an_unknown_path_and_a_broken_body_are_problems(scene: Scene) -> None:
+    nari = await scene.person("nari")
+
+    missing = await scene.client.get("/api/rooms/v1/nothing")
+    broken = await scene.client.post(
+        "/api/rooms/v1/rooms",
+        content=b"{",
+        headers={**nari.headers, "Content-Type": "application/json"},
+    )
+    large = await nari.ask("POST", "/rooms", {"name": "a" * 100_000, "visibility": "public"})
+
+    for answer, status in ((missing, 404), (broken, 422), (large, 413)):
+        read(answer, status)
