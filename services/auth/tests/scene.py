@@ -1,6 +1,6 @@
 """The scene of auth's tests: the whole service, with a stand-in for rooms' user directory."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +66,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
+        self.before_reading_by_id: Callable[[dict[str, Any]], None] = lambda _: None
         self.app: FastAPI
 
     def serve(self, network: InProcessNetwork, time: Time) -> None:
@@ -106,6 +107,7 @@ class Rooms:
         async def by_id(user_id: str, _: Auth) -> dict[str, Any]:
             if user_id not in self.users:
                 raise NotFound("there is no such user")
+            self.before_reading_by_id(self.users[user_id])
             return self.users[user_id]
 
         @router.put("/{user_id}/password", status_code=204)

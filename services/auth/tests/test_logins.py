@@ -190,6 +190,20 @@ async def test_a_hash_with_old_parameters_is_renewed_at_the_login(tmp_path: Path
         assert rooms.named("mina")["password_hash"] == renewed
 
 
+async def test_renewing_a_hash_does_not_bring_an_old_password_back(tmp_path: Path) -> None:
+    async with running(tmp_path) as scene:
+        await scene.register("mina")
+        await scene.register("joon", "another password")
+    rooms = scene.rooms
+    changed = rooms.named("joon")["password_hash"]
+
+    async with running(tmp_path, rooms=rooms, password_hash_passes=2) as scene:
+        rooms.before_reading_by_id = lambda user: user.update(password_hash=changed)
+        await scene.login("mina")
+
+        assert rooms.named("mina")["password_hash"] == changed
+
+
 async def test_an_unusable_hash_lets_nobody_in(scene: Scene) -> None:
     await scene.register("mina")
     scene.rooms.named("mina")["password_hash"] = "$argon2id$broken"
