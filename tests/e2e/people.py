@@ -27,10 +27,11 @@ class Person:
         return answer.json() if answer.content else None
 
 
-def register(client: httpx.Client, username: str) -> Person:
-    """Return a new person."""
+def register(client: httpx.Client, name: str) -> Person:
+    """Return a new person whose username begins with `name`."""
+    username = f"{name}-{secrets.token_hex(4)}"
     account = {"username": username, "password": PASSWORD}
-    answer = client.post("/api/auth/v1/register", json=account | {"display_name": username.title()})
+    answer = client.post("/api/auth/v1/register", json=account | {"display_name": name.title()})
     assert answer.status_code == 201, answer.text
     user = answer.json()["id"]
     answer = client.post("/api/auth/v1/login", json=account)
