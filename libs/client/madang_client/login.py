@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from madang_client.chat import Change, Chat
-from madang_client.errors import Unauthenticated
+from madang_client.errors import ProtocolError, Unauthenticated
 from madang_client.keeper import TokenKeeper
 from madang_client.page import Page, read_page
 from madang_client.rest import AUTH, HISTORY, ROOMS, Rest, segment
@@ -53,6 +53,11 @@ class Login:
     async def rooms(self) -> AsyncIterator[Room]:
         """Yield the rooms that the user is a member of."""
         async for item in self._items(f"{ROOMS}/rooms"):
+            yield read_room(item)
+
+    async def public_rooms(self, query: str = "") -> AsyncIterator[Room]:
+        """Yield the public rooms with `query` in their name."""
+        async for item in self._items(f"{ROOMS}/rooms/public", query=query):
             yield read_room(item)
 
     async def room(self, room: str) -> Room:
@@ -129,10 +134,13 @@ class Login:
             token = await self._keeper.token(unlike=token)
             return await self._rest.call(method, path, token=token, **options)
 
-    async def _items(self, path: str) -> AsyncIterator[Any]:
+    async def _items(self, path: str, **params: str) -> AsyncIterator[Any]:
         cursor: str | None = None
         while True:
-            page = await self._call("GET", path, params={"limit": _PAGE, "cursor": cursor})
+            given = {"limit": _PAGE, "cursor": cursor, **params}
+            page = await self._call("GET", path, params=given)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise ProtocolError("the server's answer is no list")
             for item in page["items"]:
                 yield item
             cursor = page.get("next")

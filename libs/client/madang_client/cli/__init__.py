@@ -1,3 +1,5 @@
 """The `madang` command."""
 
-app = None
+from madang_client.cli.commands import app
+
+__all__ = ["app"]

@@ -49,6 +49,18 @@ class RestServer:
         kind = "application/problem+json" if status >= 400 else "application/json"
         return httpx.Response(status, content=json.dumps(document), headers={"Content-Type": kind})
 
+    def add_user(self, username: str) -> dict[str, Any]:
+        """Register somebody and return the tokens of their login."""
+        self.passwords[username] = "correct horse"
+        return self.tokens(username)
+
+    def add_room(self, name: str, *members: str, visibility: str = "private") -> str:
+        """Make a room, owned by the first of its members, and return its id."""
+        room = f"room{next(self._numbers)}"
+        self.rooms[room] = {"id": room, "name": name, "visibility": visibility}
+        self.members[room] = list(members)
+        return room
+
     def tokens(self, username: str) -> dict[str, Any]:
         """Return a new pair for a user."""
         number = next(self._numbers)
@@ -74,10 +86,12 @@ class RestServer:
         match (method, *parts):
             case ("GET", "rooms", "v1", "rooms"):
                 return self._page(request, [self._shown(room, user) for room in self._mine(user)])
+            case ("GET", "rooms", "v1", "rooms", "public"):
+                public = [room for room, r in self.rooms.items() if r["visibility"] == "public"]
+                found = [r for r in public if request.url.params["query"] in self.rooms[r]["name"]]
+                return self._page(request, [self._shown(room, user) for room in found])
             case ("POST", "rooms", "v1", "rooms"):
-                room = f"room{next(self._numbers)}"
-                self.rooms[room] = {"id": room} | body
-                self.members[room] = [user]
+                room = self.add_room(body["name"], user, visibility=body["visibility"])
                 return 201, self._shown(room, user)
             case ("POST", "rooms", "v1", "invites", code, "accept"):
                 return self._enter(code.removeprefix("code-"), user, invited=True)

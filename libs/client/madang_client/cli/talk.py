@@ -1,0 +1,192 @@
+"""`madang chat`: what was said, what is being said, and what one says oneself."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from madang_client.chat import Change, Chat, Connected, Lost
+from madang_client.cli.lines import event_line
+from madang_client.cli.plain import plain
+from madang_client.cli.screen import Screen
+from madang_client.errors import MadangError, NotReachable, Refused, TooManyRequests
+from madang_client.event import Event, Gap
+from madang_client.login import Login
+from madang_client.page import Page
+from madang_client.race import race
+from madang_client.room import Room
+from madang_client.subscription import Subscription
+
+_FAREWELL_SECONDS = 10.0
+_UNSENT = 100
+_HELP = "/more shows older messages, /quit leaves; // begins a message with a slash"
+
+
+class NotSent(MadangError):  # noqa: N818 - reads as what happened
+    """Some messages were not stored before the end."""
+
+
+class Removed(MadangError):  # noqa: N818 - reads as what happened
+    """The user is no longer a member."""
+
+
+class Talk:
+    """One room in a terminal."""
+
+    def __init__(
+        self, login: Login, room: Room, *, screen: Screen, lines: AsyncIterator[str], shown: int
+    ) -> None:
+        """Show the last `shown` events at the start, and as many for each `/more`."""
+        self._login = login
+        self._room = room
+        self._screen = screen
+        self._lines = lines
+        self._page_size = shown
+        self._older: str | None = None
+        self._last_shown = ""
+        self._last_sent = ""
+        self._unsent: deque[str] = deque()
+        self._moved = asyncio.Condition()
+        self._leaving = False
+        self._came_back = False
+
+    async def run(self) -> None:
+        """Talk until the typist leaves; raise what ends it otherwise."""
+        page = await self._newest()
+        self._remark(f"{plain(self._room.name)} - {_HELP}")
+        async with self._login.chat(on_change=self._changed) as chat:
+            since = page.items[-1].id if page.items else None
+            events = await chat.subscribe(self._room.id, since)
+            if since is None:
+                page = await self._newest()  # what was said while subscribing
+            self._older = page.before
+            for event in page.items:
+                self._show(event)
+            await self._until_left(chat, events)
+
+    async def _until_left(self, chat: Chat, events: Subscription) -> None:
+        with suppress(_Left):
+            await race(self._read(events), self._send(chat), self._listen())
+
+    async def _listen(self) -> None:
+        await self._take_lines()
+        self._leaving = True
+        try:
+            async with asyncio.timeout(_FAREWELL_SECONDS), self._moved:
+                await self._moved.wait_for(self._all_is_said)
+        except TimeoutError:
+            if self._unsent:
+                raise NotSent(f"{len(self._unsent)} messages were not sent") from None
+        raise _Left
+
+    def _all_is_said(self) -> bool:
+        return not self._unsent and self._last_shown >= self._last_sent
+
+    async def _take_lines(self) -> None:
+        async for typed in self._lines:
+            line = typed.rstrip("\r\n")
+            if line == "/quit":
+                return
+            if line == "/more":
+                await self._more()
+            elif line.startswith("/") and not line.startswith("//"):
+                self._remark(_HELP)
+            elif line.strip():
+                await self._queue(line.removeprefix("/") if line.startswith("//") else line)
+
+    async def _queue(self, text: str) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: len(self._unsent) < _UNSENT)
+            self._unsent.append(text)
+            self._moved.notify_all()
+
+    async def _send(self, chat: Chat) -> None:
+        while True:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self._unsent)
+            text = self._unsent[0]
+            sent = await self._send_one(chat, text)
+            async with self._moved:
+                self._unsent.popleft()
+                self._last_sent = max(sent, self._last_sent)
+                self._moved.notify_all()
+
+    async def _send_one(self, chat: Chat, text: str) -> str:
+        while True:
+            try:
+                return await chat.send(self._room.id, text)
+            except TooManyRequests as error:
+                await asyncio.sleep(error.retry_after_seconds or 1.0)
+            except Refused as error:
+                self._screen.remark(f"not sent: {plain(text)} ({plain(str(error))})")
+                return ""
+
+    async def _read(self, events: Subscription) -> None:
+        async for item in events:
+            if isinstance(item, Gap):
+                self._remark("some messages are missing here: the server no longer has them")
+            elif item.id > self._last_shown:
+                async with self._moved:
+                    # At the start, what came after the page of history was not missed.
+                    self._show(replace(item, missed=item.missed and self._came_back))
+                    self._moved.notify_all()
+                self._check_membership(item)
+
+    def _check_membership(self, event: Event) -> None:
+        gone = event.kind in {"member.removed", "member.left"} and not event.missed
+        if gone and event.data.get("user") == self._login.user:
+            raise Removed("you are no longer in this room")
+
+    async def _more(self) -> None:
+        if self._older is None:
+            self._remark("there is nothing older")
+            return
+        try:
+            page = await self._login.history(
+                self._room.id, limit=self._page_size, before=self._older
+            )
+        except (NotReachable, Refused) as error:
+            self._remark(f"no older messages now: {plain(str(error))}")
+            return
+        self._older = page.before
+        self._remark("older:")
+        for event in page.items:
+            self._screen.say(event_line(event, _now()), "dim")
+        self._remark("end of older")
+
+    async def _newest(self) -> Page:
+        return await self._login.history(self._room.id, limit=self._page_size)
+
+    def _show(self, event: Event) -> None:
+        self._last_shown = event.id
+        own = event.sender == self._login.user
+        self._screen.say(event_line(event, _now()), _style(event, own=own))
+
+    def _changed(self, change: Change) -> None:
+        match change:
+            case Connected(again=True):
+                self._came_back = True
+                self._remark("connected again")
+            case Lost(reason, seconds) if not self._leaving:
+                self._remark(f"connection lost ({plain(reason)}); again in {seconds:.1f} s")
+
+    def _remark(self, sentence: str) -> None:
+        self._screen.say(f"-- {sentence}", "cyan")
+
+
+class _Left(Exception):  # noqa: N818 - not an error: the end of a race
+    """The typist has left."""
+
+
+def _style(event: Event, *, own: bool) -> str:
+    if event.missed:
+        return "yellow"
+    if event.kind != "message.created":
+        return "dim"
+    return "green" if own else ""
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()

@@ -1,0 +1,81 @@
+"""The `madang` command in a process of its own, talked to through pipes."""
+
+import asyncio
+import os
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from madang_client.cli.login_file import LoginFile
+from madang_client.tokens import granted
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Terminal:
+    """Somebody at a machine, with a login of their own."""
+
+    def __init__(self, server: str, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+        self.environment = os.environ | {
+            "MADANG_SERVER": server,
+            "MADANG_STATE_DIR": str(folder),
+            "MADANG_PASSWORD": "correct horse",
+            "TZ": "UTC",
+            "NO_COLOR": "1",
+        }
+
+    async def start(self, *arguments: str) -> Process:
+        """Start a command and leave it running."""
+        command = [sys.executable, "-c", "from madang_client.cli import app; app()", *arguments]
+        return await asyncio.create_subprocess_exec(
+            *command, env=self.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+
+    async def run(self, *arguments: str, given: str = "") -> Done:
+        """Run a command to its end."""
+        process = await self.start(*arguments)
+        async with asyncio.timeout(30):
+            out, err = await process.communicate(given.encode())
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    def has_login(self, tokens: dict[str, Any]) -> None:
+        """Put a login where `madang login` would."""
+        LoginFile(self.folder, self.server).save(granted(tokens, time.time()))
+
+    async def id_from(self, *arguments: str) -> str:
+        """Return the one line that a command prints."""
+        done = await self.run(*arguments)
+        assert done.code == 0, done
+        return done.out.strip()
+
+
+async def read_until(process: Process, text: str) -> list[str]:
+    """Return the lines that a command prints up to the one that holds `text`."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    async with asyncio.timeout(30):
+        while not lines or text not in lines[-1]:
+            line = (await process.stdout.readline()).decode()
+            assert line, f"{text!r} did not come: {lines}"
+            lines.append(line.rstrip("\n"))
+    return lines
+
+
+async def type_line(process: Process, line: str) -> None:
+    """Give a command a line on its stdin."""
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n".encode())
+    await process.stdin.drain()

@@ -1,0 +1,208 @@
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from libs.client.tests.double.front import Front
+from libs.client.tests.double.rest_server import RestServer
+from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.double.terminal import Terminal
+
+
+@pytest.fixture
+async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Front]:
+    front = Front(stomp, rest)
+    await front.start()
+    yield front
+    await front.stop()
+
+
+@pytest.fixture
+async def ada(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
+    terminal = Terminal(front.url, tmp_path / "ada")
+    terminal.has_login(rest.add_user("ada"))
+    return terminal
+
+
+@pytest.fixture
+async def bob(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
+    terminal = Terminal(front.url, tmp_path / "bob")
+    terminal.has_login(rest.add_user("bob"))
+    return terminal
+
+
+async def test_whoever_registers_can_log_in(front: Front, tmp_path: Path) -> None:
+    eve = Terminal(front.url, tmp_path / "eve")
+
+    registered = await eve.run("register", "eve", "--display-name", "이브")
+    logged_in = await eve.run("login", "eve")
+
+    assert registered.out == "registered eve\n"
+    assert logged_in.out == f"logged in as eve at {front.url}\n"
+    assert (await eve.run("rooms")).code == 0
+
+
+async def test_a_login_is_kept_in_a_file_for_its_owner_only(ada: Terminal) -> None:
+    files = list(ada.folder.rglob("*.json"))
+
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600]
+    assert stat.S_IMODE(files[0].parent.stat().st_mode) == 0o700
+
+
+async def test_two_people_meet_by_invite_and_read_each_other(ada: Terminal, bob: Terminal) -> None:
+    room = await ada.id_from("create", "yard")
+    code = await ada.id_from("invite", "yard")
+    joined = await bob.id_from("join", code)
+    first = await ada.id_from("send", "yard", "hello bob")
+    second = await bob.id_from("send", room, "hello ada")
+
+    history = await bob.run("history", "yard")
+    members = await ada.run("members", "yard")
+
+    assert joined == room
+    assert first < second
+    # The double names every sender ada.
+    assert history.out.splitlines() == [
+        "[2026-01-02 03:04] Ada: hello bob",
+        "[2026-01-02 03:04] Ada: hello ada",
+    ]
+    assert members.out.splitlines() == ["ada\tAda\towner", "bob\tBob\tmember"]
+
+
+async def test_a_public_room_is_joined_by_its_name(ada: Terminal, bob: Terminal) -> None:
+    room = await ada.id_from("create", "the yard", "--public")
+
+    joined = await bob.id_from("join", "the yard")
+
+    assert joined == room
+    assert (await bob.run("rooms")).out == f"{room}\tthe yard\tpublic\tmember\n"
+
+
+async def test_history_goes_back_over_pages_up_to_the_limit(
+    ada: Terminal, rest: RestServer, stomp: StompServer
+) -> None:
+    room = rest.add_room("yard", "ada")
+    for number in range(230):
+        stomp.store(room, f"m{number}")
+
+    done = await ada.run("history", "yard", "--limit", "210")
+
+    words = [line.partition("Bob: ")[2] for line in done.out.splitlines()]
+    assert words == [f"m{number}" for number in range(20, 230)]
+
+
+async def test_words_of_others_cannot_play_with_the_terminal(
+    ada: Terminal, rest: RestServer, stomp: StompServer
+) -> None:
+    room = rest.add_room("yard", "ada")
+    stomp.store(room, "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\nsecond line", sender="\x1b[31mbob")
+
+    done = await ada.run("history", "yard")
+
+    assert "\x1b" not in done.out
+    assert "\u202e" not in done.out
+    assert done.out.splitlines()[1] == "    second line"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("history", "nowhere"), "none of your rooms has the name or id 'nowhere'"),
+        (("join", "nowhere"), "no invite has the code 'nowhere'"),
+        (("register", "ada"), "the username is taken"),
+    ],
+)
+async def test_a_refusal_is_one_line_and_exit_code_1(
+    ada: Terminal, arguments: tuple[str, ...], sentence: str
+) -> None:
+    done = await ada.run(*arguments)
+
+    assert done.code == 1
+    assert done.err.startswith("madang: ")
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
+
+
+async def test_a_room_name_that_is_not_unique_is_refused(ada: Terminal, rest: RestServer) -> None:
+    rest.add_room("yard", "ada")
+    room = rest.add_room("yard", "ada")
+
+    by_name, by_id = await ada.run("members", "yard"), await ada.run("members", room)
+
+    assert (by_name.code, by_id.code) == (1, 0)
+    assert "several rooms are called 'yard'" in by_name.err
+
+
+async def test_a_room_of_others_is_closed(bob: Terminal, rest: RestServer) -> None:
+    room = rest.add_room("yard", "ada")
+
+    done = await bob.run("history", room)
+
+    assert (done.code, done.err) == (1, "madang: Only members of the room may do this\n")
+
+
+async def test_a_server_that_does_not_answer_is_exit_code_3(ada: Terminal) -> None:
+    done = await ada.run("login", "ada", "--server", "http://127.0.0.1:9")
+
+    assert done.code == 3
+    assert done.err.startswith("madang: http://127.0.0.1:9 does not answer")
+    assert done.err.count("\n") == 1
+
+
+async def test_without_a_login_every_command_asks_for_one(front: Front, tmp_path: Path) -> None:
+    done = await Terminal(front.url, tmp_path / "eve").run("rooms")
+
+    assert (done.code, done.err) == (4, "madang: not logged in (madang login)\n")
+
+
+async def test_after_a_logout_the_login_is_gone_here_and_there(
+    ada: Terminal, rest: RestServer
+) -> None:
+    assert rest.refresh_tokens
+
+    assert (await ada.run("logout")).code == 0
+
+    assert (await ada.run("rooms")).code == 4
+    assert not rest.refresh_tokens
+    assert not list(ada.folder.rglob("*.json"))
+
+
+async def test_a_wrong_password_is_refused_and_the_old_login_kept(ada: Terminal) -> None:
+    ada.environment["MADANG_PASSWORD"] = "wrong"
+
+    done = await ada.run("login", "ada")
+
+    assert (done.code, done.err) == (1, "madang: Wrong username or password\n")
+    assert (await ada.run("rooms")).code == 0
+
+
+async def test_without_a_terminal_the_password_is_not_asked_for(ada: Terminal) -> None:
+    del ada.environment["MADANG_PASSWORD"]
+
+    done = await ada.run("login", "ada")
+
+    assert done.code == 2
+    assert "MADANG_PASSWORD" in done.err
+
+
+@pytest.mark.parametrize("server", ["ftp://x", "127.0.0.1:8000", ""])
+async def test_what_is_no_server_is_a_usage_error(ada: Terminal, server: str) -> None:
+    done = await ada.run("rooms", "--server", server)
+
+    assert done.code == 2
+    assert "not a server's URL" in done.err
+
+
+async def test_commands_at_the_same_time_renew_an_expired_login_once(
+    ada: Terminal, rest: RestServer
+) -> None:
+    rest.expires_in = 0
+    ada.has_login(rest.tokens("ada"))
+    rest.expires_in = 300
+
+    ended = await asyncio.gather(*(ada.run("rooms") for _ in range(4)))
+
+    assert [done.code for done in ended] == [0] * 4
+    assert rest.refreshes == 1

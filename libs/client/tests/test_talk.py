@@ -1,0 +1,170 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from libs.client.tests.double.chats import eventually
+from libs.client.tests.double.front import Front
+from libs.client.tests.double.rest_server import RestServer, problem
+from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.double.terminal import Terminal, read_until, type_line
+
+
+@pytest.fixture
+async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Front]:
+    front = Front(stomp, rest)
+    await front.start()
+    yield front
+    await front.stop()
+
+
+@pytest.fixture
+async def ada(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
+    terminal = Terminal(front.url, tmp_path)
+    terminal.has_login(rest.add_user("ada"))
+    return terminal
+
+
+@pytest.fixture
+def room(rest: RestServer) -> str:
+    return rest.add_room("yard", "ada")
+
+
+async def test_a_chat_scrolls_back_and_shows_what_is_said(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    for number in range(25):
+        stomp.store(room, f"m{number}")
+    process = await ada.start("chat", "yard", "--last", "10")
+    before = await read_until(process, "m24")
+
+    await stomp.say(room, "live")
+    live = await read_until(process, "live")
+    await type_line(process, "hello 마당")
+    own = await read_until(process, "hello 마당")
+    await type_line(process, "/quit")
+    out, err = await process.communicate()
+
+    words = [line.partition("Bob: ")[2] for line in before[1:]]
+    assert words == [f"m{number}" for number in range(15, 25)]
+    assert live == ["[2026-01-02 03:04] Bob: live"]
+    assert own == ["[2026-01-02 03:04] Ada: hello 마당"]
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_more_shows_older_messages_until_there_are_none(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    for number in range(25):
+        stomp.store(room, f"m{number}")
+    process = await ada.start("chat", "yard", "--last", "10")
+    await read_until(process, "m24")
+
+    shown: list[str] = []
+    for _ in range(2):
+        await type_line(process, "/more")
+        shown += await read_until(process, "end of older")
+    await type_line(process, "/more")
+    await read_until(process, "there is nothing older")
+    await process.communicate(b"/quit\n")
+
+    words = [line.partition("Bob: ")[2] for line in shown if "Bob: " in line]
+    assert words == [f"m{number}" for number in [*range(5, 15), *range(5)]]
+
+
+async def test_a_chat_reconnects_says_so_and_marks_what_was_missed(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    await stomp.say(room, "before")
+    process = await ada.start("chat", "yard")
+    await read_until(process, "before")
+    await eventually(lambda: f"/topic/rooms.{room}" in str(stomp.peers[0].subscriptions))
+
+    await stomp.stop()
+    await read_until(process, "-- connection lost (restarting)")
+    stomp.store(room, "while away")
+    await type_line(process, "typed while away")
+    await stomp.start()
+    back = await read_until(process, "typed while away")
+    await process.communicate(b"")
+
+    assert "-- connected again" in back
+    assert "[2026-01-02 03:04] (missed) Bob: while away" in back
+    assert process.returncode == 0
+    assert [event["data"]["text"] for event in stomp.events[room]] == [
+        "before",
+        "while away",
+        "typed while away",
+    ]
+
+
+async def test_all_lines_of_a_pipe_are_sent_before_the_end(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    done = await ada.run("chat", "yard", given="one\n\ntwo\n//three\nfour")
+
+    assert done.code == 0
+    words = [line.partition("Ada: ")[2] for line in done.out.splitlines() if "Ada: " in line]
+    assert words == ["one", "two", "/three", "four"]
+
+
+async def test_a_limited_sender_waits_and_a_refused_message_is_told(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    slow_down = problem("too-many-requests", 429, retry_after_seconds=0.01)
+    stomp.script.sends = [slow_down, problem("too-large", 413, "Too large")]
+
+    done = await ada.run("chat", "yard", given="one\ntwo\n")
+
+    # "one" is slowed down first, and refused the second time.
+    assert done.err == "not sent: one (Too large)\n"
+    assert [event["data"]["text"] for event in stomp.events[room]] == ["two"]
+
+
+async def test_what_the_server_no_longer_has_is_told(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    await stomp.say(room, "before")
+    process = await ada.start("chat", "yard")
+    await read_until(process, "before")
+    await eventually(lambda: f"/topic/rooms.{room}" in str(stomp.peers[0].subscriptions))
+    await stomp.stop()
+    stomp.store(room, "lost")
+    stomp.script.kept_from = str(stomp.store(room, "kept")["id"])
+    await stomp.start()
+
+    lines = await read_until(process, "kept")
+
+    assert "-- some messages are missing here: the server no longer has them" in lines
+    await process.communicate(b"")
+
+
+async def test_a_removed_member_is_told_and_the_chat_ends(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    await stomp.say(room, "before")
+    process = await ada.start("chat", "yard")
+    await read_until(process, "before")
+    await eventually(lambda: f"/topic/rooms.{room}" in str(stomp.peers[0].subscriptions))
+
+    removal = stomp.store(room, "", kind="member.removed")
+    removal["data"] = {"user": "id-ada", "name": "Ada", "by": "id-bob"}
+    await stomp.deliver(room, removal)
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+
+    assert (process.returncode, err) == (1, b"madang: you are no longer in this room\n")
+
+
+async def test_a_chat_ends_when_its_login_does(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    await stomp.say(room, "before")
+    process = await ada.start("chat", "yard")
+    await read_until(process, "before")
+    await eventually(lambda: f"/topic/rooms.{room}" in str(stomp.peers[0].subscriptions))
+
+    await stomp.close_all(4410, "login ended")
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+
+    assert (process.returncode, err) == (4, b"madang: this login has ended (madang login)\n")
