@@ -68,7 +68,9 @@ class Tail:
             if not events:
                 del self._events[oldest.audience]
             self.bytes -= oldest.size
-            self.reach[oldest.shard] = oldest.position + 1
+            # What is from before a gap does not make the tail reach over it again.
+            reach = self.reach[oldest.shard] or 0
+            self.reach[oldest.shard] = max(reach, oldest.position + 1)
 
     def reaches(self, shard: int, since: int) -> bool:
         """Tell whether nothing after `since` is missing here."""
