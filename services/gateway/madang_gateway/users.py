@@ -2,6 +2,8 @@
 
 from typing import Generic, Protocol, TypeVar
 
+from cachetools import LRUCache
+
 from madang_gateway.rate import Bucket, Rate
 
 
@@ -17,43 +19,43 @@ class HasUser(Protocol):
 S = TypeVar("S", bound=HasUser)
 
 
-class _User(Generic[S]):
-    def __init__(self, bucket: Bucket) -> None:
-        self.sessions: set[S] = set()
-        self.bucket = bucket
+_BUCKETS = 50_000
+"""Users whose allowance is remembered when they are not connected, or never were."""
 
 
 class Users(Generic[S]):
-    """Sessions by user, and each user's allowance of sends, shared by all their sessions."""
+    """Sessions by user, and each user's allowance of sends, shared by all their sessions.
+
+    The allowance outlives the sessions: to connect anew, or to send over REST, gives no new one.
+    """
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._users: dict[str, _User[S]] = {}
+        self._sessions: dict[str, set[S]] = {}
+        self._buckets: LRUCache[str, Bucket] = LRUCache(_BUCKETS)
 
     def add(self, session: S) -> None:
         """Count `session` in."""
-        found = self._users.get(session.user)
-        if found is None:
-            found = self._users[session.user] = _User(self._rate.bucket())
-        found.sessions.add(session)
+        self._sessions.setdefault(session.user, set()).add(session)
 
     def remove(self, session: S) -> None:
         """Count `session` out."""
-        found = self._users.get(session.user)
+        found = self._sessions.get(session.user)
         if found is not None:
-            found.sessions.discard(session)
-            if not found.sessions:
-                del self._users[session.user]
+            found.discard(session)
+            if not found:
+                del self._sessions[session.user]
 
     def sessions(self, user: str) -> tuple[S, ...]:
         """Return the sessions of `user`, in a copy that may be changed meanwhile."""
-        found = self._users.get(user)
-        return tuple(found.sessions) if found else ()
+        return tuple(self._sessions.get(user, ()))
 
     def bucket(self, user: str) -> Bucket:
-        """Return the allowance of `user`; one that is not connected gets a fresh one."""
-        found = self._users.get(user)
-        return found.bucket if found else self._rate.bucket()
+        """Return the allowance of `user`."""
+        bucket = self._buckets.get(user)
+        if bucket is None:
+            bucket = self._buckets[user] = self._rate.bucket()
+        return bucket
 
     def __len__(self) -> int:
-        return len(self._users)
+        return len(self._sessions)
