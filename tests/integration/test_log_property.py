@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -339,4 +340,5 @@ LogMachine.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestAllReadersSeeTheSame = LogMachine.TestCase
+# A failure is shrunk to its shortest story, which takes a while.
+TestAllReadersSeeTheSame = pytest.mark.timeout(900)(LogMachine.TestCase)

@@ -266,13 +266,13 @@ class SqliteLog(Log):
                 return
 
     def _store(self, appends: list[_Append], ends: list[int]) -> None:
-        now = self._clock()
         stored: list[tuple[_Append, Batch]] = []
         new_ends = ends.copy()
         for append in appends:
             stored.append((append, Batch(new_ends[append.shard], append.lines)))
             new_ends[append.shard] += 1
         try:
+            now = self._clock()
             self._db.execute("BEGIN IMMEDIATE")
             self._trim(now)  # first, so that a full disk gets the room that this frees
             self._db.executemany(

@@ -1,0 +1,279 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from madang_common.log.batching import BatchLimits
+from madang_common.log.port import LogBusy, LogError, LogTooLarge, LogUnavailable
+from madang_common.log.position import shard_of
+from madang_common.log.publisher import Publisher
+from madang_common.log.sqlite import SqliteLog
+
+SHARDS = 2
+ROOM = "rooms.madang"
+SHARD = shard_of(ROOM, SHARDS)
+ELSEWHERE = next(f"rooms.{n}" for n in range(99) if shard_of(f"rooms.{n}", SHARDS) != SHARD)
+PATIENCE_SECONDS = 20
+
+Append = Callable[[int, tuple[bytes, ...]], Awaitable[None]]
+
+
+class WatchedLog(SqliteLog):
+    """The embedded log; `before` and `after` each append something may go wrong."""
+
+    appends: list[tuple[int, tuple[bytes, ...]]]
+    unconfirmed: dict[int, int]
+    before: Append
+    after: Append
+
+    def watch(self) -> None:
+        async def nothing(_: int, __: tuple[bytes, ...]) -> None:
+            pass
+
+        self.appends, self.unconfirmed = [], dict.fromkeys(range(SHARDS), 0)
+        self.before = self.after = nothing
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        self.unconfirmed[shard] += 1
+        assert self.unconfirmed[shard] == 1, "a second batch while one is unconfirmed"
+        try:
+            self.appends.append((shard, lines))
+            await self.before(shard, lines)
+            await super().append(shard, lines)
+            await self.after(shard, lines)
+        finally:
+            self.unconfirmed[shard] -= 1
+
+
+def failing(times: int, error: Exception | None = None) -> Append:
+    """Return what raises LogUnavailable, or `error`, that often."""
+
+    async def fail(_: int, __: tuple[bytes, ...]) -> None:
+        nonlocal times
+        if times:
+            times -= 1
+            raise error or LogUnavailable("away")
+
+    return fail
+
+
+class Gate:
+    """Holds appends until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.reached = asyncio.Event()
+
+    async def __call__(self, _: int, __: tuple[bytes, ...]) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[WatchedLog]:
+    log = await WatchedLog.open(tmp_path / "log.db", SHARDS)
+    assert isinstance(log, WatchedLog)
+    log.watch()
+    yield log
+    await log.close()
+
+
+async def stored(log: SqliteLog, shard: int = SHARD) -> list[tuple[bytes, ...]]:
+    """Return all batches of `shard`."""
+    end, found = await log.end(shard), []
+    if end:
+        async for batch in log.follow(shard, 0):
+            found.append(batch.lines)
+            if batch.offset + 1 == end:
+                break
+    return found
+
+
+async def test_what_is_published_is_in_the_log_afterwards(log: WatchedLog) -> None:
+    publisher = Publisher(log)
+
+    await publisher.publish(ROOM, b"one")
+    await publisher.publish(ELSEWHERE, b"two")
+
+    assert await stored(log) == [(b"one",)]
+    assert await stored(log, 1 - SHARD) == [(b"two",)]
+
+
+async def test_an_idle_shard_sends_at_once_and_a_busy_one_gathers(log: WatchedLog) -> None:
+    log.before = gate = Gate()
+    publisher = Publisher(log)
+    first = asyncio.create_task(publisher.publish(ROOM, b"first"))
+    await gate.reached.wait()
+
+    others = [asyncio.create_task(publisher.publish(ROOM, b"%d" % n)) for n in range(5)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(first, *others)
+
+    assert await stored(log) == [(b"first",), (b"0", b"1", b"2", b"3", b"4")]
+
+
+async def test_a_busy_shard_does_not_hold_another_one(log: WatchedLog) -> None:
+    gate = Gate()
+
+    async def hold_one_shard(shard: int, lines: tuple[bytes, ...]) -> None:
+        if shard == SHARD:
+            await gate(shard, lines)
+
+    log.before = hold_one_shard
+    publisher = Publisher(log)
+    held = asyncio.create_task(publisher.publish(ROOM, b"held"))
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await publisher.publish(ELSEWHERE, b"free")
+
+    assert not held.done()
+    gate.open.set()
+    await held
+
+
+async def test_many_senders_never_have_two_batches_of_a_shard_under_way(log: WatchedLog) -> None:
+    publisher = Publisher(log, limits=BatchLimits(lines=7))
+    lines = [b"%d" % n for n in range(500)]
+
+    await asyncio.gather(*(publisher.publish(ROOM, line) for line in lines))
+
+    assert [line for batch in await stored(log) for line in batch] == lines
+    assert all(len(batch) <= 7 for batch in await stored(log))
+
+
+async def test_a_refused_batch_is_appended_again_as_it_was(log: WatchedLog) -> None:
+    log.before = failing(3)
+    publisher = Publisher(log)
+
+    await asyncio.gather(*(publisher.publish(ROOM, line) for line in (b"a", b"b", b"c")))
+    await publisher.publish(ROOM, b"d")
+
+    assert [lines for _, lines in log.appends] == [(b"a", b"b", b"c")] * 4 + [(b"d",)]
+    assert await stored(log) == [(b"a", b"b", b"c"), (b"d",)]
+
+
+async def test_a_lost_confirm_leaves_the_batch_twice_and_in_order(log: WatchedLog) -> None:
+    log.after = failing(1)
+    publisher = Publisher(log)
+
+    await publisher.publish(ROOM, b"a")
+    await publisher.publish(ROOM, b"b")
+
+    assert await stored(log) == [(b"a",), (b"a",), (b"b",)]
+
+
+async def test_a_batch_that_is_never_confirmed_is_given_up(log: WatchedLog) -> None:
+    log.before = failing(1_000_000)
+    publisher = Publisher(log, timeout_seconds=0.2)
+
+    with pytest.raises(LogUnavailable, match="away"):
+        await publisher.publish(ROOM, b"a")
+
+    log.before = failing(0)
+    await publisher.publish(ROOM, b"b")
+    assert await stored(log) == [(b"b",)]
+
+
+async def test_a_log_that_does_not_answer_is_not_waited_for_forever(log: WatchedLog) -> None:
+    log.after = gate = Gate()
+    publisher = Publisher(log, timeout_seconds=0.1)
+
+    with pytest.raises(LogUnavailable, match=r"not confirmed within 0\.1 s"):
+        await publisher.publish(ROOM, b"a")
+
+    gate.open.set()
+    await publisher.publish(ROOM, b"b")
+    assert await stored(log) == [(b"a",), (b"b",)]
+
+
+async def test_an_unexpected_failure_is_told_and_costs_only_its_batch(log: WatchedLog) -> None:
+    log.before = failing(1, RuntimeError("a bug"))
+    publisher = Publisher(log)
+
+    with pytest.raises(LogUnavailable, match="a bug"):
+        await publisher.publish(ROOM, b"a")
+
+    await publisher.publish(ROOM, b"b")
+    assert await stored(log) == [(b"b",)]
+
+
+async def test_one_senders_mistake_costs_the_others_nothing(log: WatchedLog) -> None:
+    publisher = Publisher(log)
+    told: list[LogError | None] = []
+
+    def broken(_: LogError | None) -> None:
+        raise RuntimeError("a bug in a sender")
+
+    publisher.append(ROOM, b"a", broken)
+    publisher.append(ROOM, b"b", told.append)
+    await publisher.publish(ROOM, b"c")
+
+    assert told == [None]
+
+
+async def test_a_sender_that_went_away_costs_the_others_nothing(log: WatchedLog) -> None:
+    log.before = gate = Gate()
+    publisher = Publisher(log)
+    sends = [asyncio.create_task(publisher.publish(ROOM, b"%d" % n)) for n in range(3)]
+    await gate.reached.wait()
+
+    sends[1].cancel()
+    gate.open.set()
+    results = await asyncio.gather(*sends, return_exceptions=True)
+
+    assert [result is None for result in results] == [True, False, True]
+    assert await stored(log) == [(b"0", b"1", b"2")]
+
+
+async def test_too_much_that_waits_is_refused(log: WatchedLog) -> None:
+    log.before = gate = Gate()
+    publisher = Publisher(log, waiting_bytes=10)
+    under_way = asyncio.create_task(publisher.publish(ROOM, b"first"))
+    await gate.reached.wait()
+    waiting = asyncio.create_task(publisher.publish(ROOM, b"x" * 10))
+    await asyncio.sleep(0)
+
+    with pytest.raises(LogBusy):
+        await publisher.publish(ROOM, b"y")
+
+    assert publisher.waiting_bytes == 10
+    elsewhere = asyncio.create_task(publisher.publish(ELSEWHERE, b"z"))
+    gate.open.set()
+    await asyncio.gather(under_way, waiting, elsewhere)
+    assert publisher.waiting_bytes == 0
+    await publisher.publish(ROOM, b"y")
+
+
+async def test_an_event_that_fits_no_batch_is_refused(log: WatchedLog) -> None:
+    publisher = Publisher(log, limits=BatchLimits(bytes=100))
+
+    with pytest.raises(LogTooLarge):
+        await publisher.publish(ROOM, b"x" * 100)
+
+    await publisher.publish(ROOM, b"x" * 99)
+    assert await stored(log) == [(b"x" * 99,)]
+
+
+async def test_closing_waits_for_what_waits(log: WatchedLog) -> None:
+    log.before = failing(2)
+    publisher = Publisher(log, limits=BatchLimits(lines=2))
+    told: list[LogError | None] = []
+    for n in range(5):
+        publisher.append(ROOM, b"%d" % n, told.append)
+
+    await publisher.close()
+
+    assert told == [None] * 5
+    assert [line for batch in await stored(log) for line in batch] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_closed_publisher_takes_nothing(log: WatchedLog) -> None:
+    publisher = Publisher(log)
+    await publisher.close()
+
+    with pytest.raises(LogUnavailable, match="closed"):
+        await publisher.publish(ROOM, b"late")
