@@ -11,10 +11,10 @@ SERVICES := services/gateway services/auth services/rooms services/history servi
 DISTRIBUTIONS := $(LIBS) $(SERVICES)
 EDITABLE := $(addprefix -e ./,$(DISTRIBUTIONS))
 PROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
-CODE := libs services tests bench
+CODE := libs services tests bench contracts
 # The packages by name and the tests by path: every distribution has a folder called tests.
 PACKAGES := $(foreach dir,$(DISTRIBUTIONS),-p madang_$(notdir $(dir)))
-TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench
+TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench contracts
 
 .PHONY: help
 help: ## List every target.
@@ -67,7 +67,7 @@ bench: $(VENV)/.dev ## Measure Madang beside a plain FastAPI chat and print the 
 
 .PHONY: contracts
 contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, event samples) from the code.
-	$(BIN)/python -m madang_standalone.contracts contracts
+	$(BIN)/python -m contracts.generate contracts
 
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.

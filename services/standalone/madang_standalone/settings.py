@@ -3,6 +3,7 @@
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr
 
@@ -38,19 +39,23 @@ class StandaloneSettings(CommonSettings):
 
     def auth(self) -> AuthSettings:
         """Return the settings of auth, which knows the others' secret."""
-        secret = self.service_client_secret
-        return AuthSettings(
-            service_client_secret=secret, service_secrets=dict.fromkeys(_CLIENTS, secret)
-        )
+        secrets_of_clients = dict.fromkeys(_CLIENTS, self.service_client_secret)
+        return AuthSettings(**self._shared(), service_secrets=secrets_of_clients)
 
     def rooms(self) -> RoomsSettings:
         """Return the settings of rooms."""
-        return RoomsSettings(service_client_secret=self.service_client_secret)
+        return RoomsSettings(**self._shared())
 
     def history(self) -> HistorySettings:
         """Return the settings of history."""
-        return HistorySettings(service_client_secret=self.service_client_secret)
+        return HistorySettings(**self._shared())
 
     def gateway(self) -> GatewaySettings:
         """Return the settings of the gateway."""
-        return GatewaySettings(service_client_secret=self.service_client_secret)
+        return GatewaySettings(**self._common())
+
+    def _shared(self) -> dict[str, Any]:
+        return self._common() | {"data_dir": self.data_dir}
+
+    def _common(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CommonSettings.model_fields}

@@ -1,10 +1,11 @@
 """The four services in one process, on embedded adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 import madang_auth.wiring
@@ -23,6 +24,7 @@ from madang_standalone.site import create_site
 class Product:
     """What the server serves."""
 
+    services: Mapping[str, FastAPI]
     app: ASGIApp
     websocket: type[asyncio.Protocol]
 
@@ -58,4 +60,4 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Product]:
         site = create_site(settings, settings.web_dir, services)
         paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in services.items()}
         paths["/.well-known/"] = auth
-        yield Product(FrontDoor(paths, site), gateway.state.websocket)
+        yield Product(services, FrontDoor(paths, site), gateway.state.websocket)

@@ -47,7 +47,11 @@ class Event:
 
     def body(self, position: int) -> bytes:
         """Return the event as clients receive it, at `position`."""
-        return orjson.dumps({"id": to_id(position)} | self.document())
+        return orjson.dumps(self.placed(position))
+
+    def placed(self, position: int) -> dict[str, Any]:
+        """Return the event as a JSON object with the `id` that its `position` gives it."""
+        return {"id": to_id(position)} | self.document()
 
     def document(self, *, with_headers: bool = False) -> dict[str, Any]:
         """Return the event as a JSON object, without `id`: that is its place in the log."""

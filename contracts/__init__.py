@@ -1,0 +1,1 @@
+"""The published contracts and what generates them."""

@@ -1,0 +1,99 @@
+"""The STOMP side as an AsyncAPI 3.0 document."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from madang_common.events.kinds import DURABLE, LIVE, MessageCreated, RoomRead, RoomTyping
+from madang_gateway.settings import GatewaySettings
+from madang_gateway.upgrade import PATH, SUBPROTOCOLS
+
+_ROOM = {"room": {"description": "Id of the room."}}
+_TO_USER = ("invite.received", "membership.added", "membership.removed")
+_LIVE_IN_ROOM = tuple(kind for kind in LIVE if kind != "login.ended")
+_IN_ROOM = tuple(kind for kind in DURABLE if kind not in _TO_USER)
+
+_TOPICS = {
+    "room": ("/topic/rooms.{room}", "The room's durable events; optional `since`.", _IN_ROOM),
+    "roomLive": ("/topic/rooms.{room}.live", "Notices that do not last.", _LIVE_IN_ROOM),
+    "events": ("/user/queue/events", "What concerns this user; optional `since`.", _TO_USER),
+    "errors": ("/user/queue/errors", "Refusals of this connection's frames.", ("problem",)),
+}
+_SENDS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "send": ("/app/rooms.{room}.send", "A message; headers `key`, `retry`.", MessageCreated),
+    "typing": ("/app/rooms.{room}.typing", "Tell that this user is writing.", RoomTyping),
+    "read": ("/app/rooms.{room}.read", "Tell how far this user has read.", RoomRead),
+}
+
+
+def asyncapi() -> dict[str, Any]:
+    """Return the document."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for name, (address, summary, kinds) in _TOPICS.items():
+        messages = {_name(kind): {"$ref": f"#/components/messages/{_name(kind)}"} for kind in kinds}
+        channels[name] = _channel(address, summary, messages)
+        operations[f"receive{name.title()}"] = _operation("receive", name)
+    for name, (address, summary, model) in _SENDS.items():
+        payload = {"payload": model.model_json_schema(), "contentType": "application/json"}
+        channels[name] = _channel(address, summary, {name: payload})
+        operations[f"send{name.title()}"] = _operation("send", name)
+    token = {"payload": {"type": "string"}, "contentType": "text/plain"}
+    channels["token"] = _channel("/app/token", "A fresh access token.", {"token": token})
+    operations["sendToken"] = _operation("send", "token")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Madang gateway",
+            "version": "1",
+            "description": (
+                f"STOMP 1.0 to 1.2 over WebSocket at {PATH}, subprotocols "
+                f"{', '.join(SUBPROTOCOLS)} or none. CONNECT carries an access token in "
+                "`Authorization`, `token` or `passcode`. A SEND's RECEIPT carries `message-id`."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "gateway": {
+                "host": f"localhost:{GatewaySettings.model_fields['port'].default}",
+                "protocol": "ws",
+                "pathname": PATH,
+            }
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": _messages()},
+    }
+
+
+def _channel(address: str, summary: str, messages: dict[str, Any]) -> dict[str, Any]:
+    channel: dict[str, Any] = {"address": address, "summary": summary, "messages": messages}
+    if "{room}" in address:
+        channel["parameters"] = _ROOM
+    return channel
+
+
+def _operation(action: str, channel: str) -> dict[str, Any]:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}
+
+
+def _messages() -> dict[str, Any]:
+    kinds = sorted((*_IN_ROOM, *_LIVE_IN_ROOM, *_TO_USER))
+    found: dict[str, Any] = {
+        _name(kind): {
+            "title": kind,
+            "summary": (DURABLE | LIVE)[kind].__doc__,
+            "payload": {"$ref": f"./events/{kind}.schema.json"},
+        }
+        for kind in kinds
+    }
+    found["problem"] = {
+        "title": "problem",
+        "contentType": "application/problem+json",
+        "payload": {"type": "object", "required": ["type", "title", "status"]},
+    }
+    return found
+
+
+def _name(kind: str) -> str:
+    return kind.replace(".", "_")

@@ -1,0 +1,66 @@
+"""Writes the published contracts into a folder, from the code alone.
+
+python -m contracts.generate FOLDER
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fastapi import FastAPI
+
+from contracts.asyncapi import asyncapi
+from contracts.events import sample, schema
+from madang_common.events.kinds import DURABLE, LIVE
+from madang_standalone.settings import StandaloneSettings
+from madang_standalone.wiring import build
+
+_PUBLIC = ("/api/", "/.well-known/")
+
+
+def main() -> None:
+    """Write every contract below the folder given on the command line."""
+    folder = Path(sys.argv[1])
+    for name, text in asyncio.run(contracts()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+async def contracts() -> list[tuple[str, str]]:
+    """Return each contract's path and text."""
+    with tempfile.TemporaryDirectory() as data:
+        async with build(StandaloneSettings(data_dir=Path(data))) as product:
+            found = [
+                (f"openapi/{name}.json", _json(openapi(app)))
+                for name, app in product.services.items()
+            ]
+    found.append(("asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100)))
+    return found + list(_events())
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """Return what a service offers to the outside."""
+    document = app.openapi()
+    paths = document["paths"]
+    document["paths"] = {path: paths[path] for path in sorted(paths) if path.startswith(_PUBLIC)}
+    return document
+
+
+def _events() -> Iterator[tuple[str, str]]:
+    for kind in sorted(DURABLE | LIVE):
+        yield f"events/{kind}.schema.json", _json(schema(kind))
+        yield f"events/{kind}.sample.json", _json(sample(kind))
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    main()

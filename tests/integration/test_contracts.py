@@ -1,0 +1,40 @@
+"""The committed contracts are those of the code."""
+
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from contracts.events import sample, schema
+from contracts.generate import contracts
+from madang_common.events.kinds import DURABLE, LIVE
+
+FOLDER = Path(__file__).parents[2] / "contracts"
+
+
+async def test_committed_contracts_are_up_to_date() -> None:
+    generated = dict(await contracts())
+    names = sorted(path for kind in ("json", "yaml") for path in FOLDER.rglob(f"*.{kind}"))
+    committed = {str(path.relative_to(FOLDER)): path.read_text("utf-8") for path in names}
+
+    differences = [
+        line
+        for name in sorted(generated.keys() | committed.keys())
+        for line in unified_diff(
+            committed.get(name, "").splitlines(),
+            generated.get(name, "").splitlines(),
+            f"committed/{name}",
+            f"generated/{name}",
+            lineterm="",
+        )
+    ]
+
+    assert not differences, "\n".join([*differences, "", "run: make contracts"])
+
+
+@pytest.mark.parametrize("kind", sorted(DURABLE | LIVE))
+def test_samples_fit_their_schemas(kind: str) -> None:
+    Draft202012Validator.check_schema(schema(kind))
+
+    Draft202012Validator(schema(kind)).validate(sample(kind))
