@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from madang_common.problems import Unavailable
+
+log = structlog.get_logger()
 
 
 class Database:
@@ -49,4 +52,5 @@ async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
             await session.connection()
             yield session
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        log.warning("database_unavailable", error=str(error))
         raise Unavailable("the database does not answer") from error

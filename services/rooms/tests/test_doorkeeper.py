@@ -1,3 +1,10 @@
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+
+from madang_rooms.wiring import FILE
 from services.rooms.tests.scene import Scene, read
 
 
@@ -43,6 +50,30 @@ async def test_a_batch_is_bounded(scene: Scene) -> None:
     assert len(answers) == 500
     assert [answer["role"] for answer in answers] == ["owner"] + [None] * 499
     read(refused, 422)
+
+
+async def test_a_batch_is_one_statement_that_goes_through_no_table(
+    scene: Scene, tmp_path: Path
+) -> None:
+    nari = await scene.person("nari")
+    room = await nari.make_room()
+    engine = scene.app.state.desk.doorkeeper._units._database._reading.sync_engine
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(*args: Any) -> None:
+        if "memberships" in args[2]:
+            asked.append((args[2], args[3]))
+
+    await scene.access(*[(nari.id, room), ("nobody", room), (nari.id, "none")] * 50)
+
+    [(statement, parameters)] = asked
+    with sqlite3.connect(tmp_path / FILE) as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    db.close()
+    tables = ("SCAN rooms", "SCAN memberships")
+    assert plan
+    assert not [step for step in plan if step.startswith(tables)]
 
 
 async def test_only_services_may_ask(scene: Scene) -> None:
