@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
 from cachetools import LRUCache
 
 from madang_common.access import MOST_QUESTIONS, Access, Question
 from madang_common.problems import Problem, Unavailable
+
+log = structlog.get_logger()
 
 Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
 
@@ -57,6 +60,12 @@ class Memberships:
         for changed in self._changed:
             changed.add(room)
 
+    def forget(self) -> None:
+        """Forget everything: changes may have been missed."""
+        self._known.clear()
+        for changed in self._changed:
+            changed.update(question.room for question in self._asking)
+
     def _send(self) -> None:
         questions, self._next = self._next, []
         for start in range(0, len(questions), MOST_QUESTIONS):
@@ -79,6 +88,8 @@ class Memberships:
             self._refuse(questions, Unavailable("the room changes too fast to tell who is in it"))
         except Problem as problem:
             self._refuse(questions, problem)
+        except Exception:
+            log.exception("access_unusable", questions=len(questions))
         finally:
             self._changed.remove(changed)
             self._refuse(questions, Unavailable("rooms gave no usable answer"))

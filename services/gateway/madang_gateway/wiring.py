@@ -150,7 +150,7 @@ async def build(
             dispatcher,
             tail,
             seconds=settings.tail_seconds + settings.key_seconds,
-            on_gap=node.disconnect_all,
+            on_gap=partial(_start_over, memberships, node),
         )
         stack.push_async_callback(follower.stop)
         await follower.start()
@@ -170,6 +170,12 @@ async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+def _start_over(memberships: Memberships, node: Node) -> None:
+    """Trust nothing that the events which were missed may have changed."""
+    memberships.forget()
+    node.disconnect_all()
 
 
 def _limits(settings: GatewaySettings) -> Limits:

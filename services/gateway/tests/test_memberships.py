@@ -1,0 +1,231 @@
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import pytest
+
+from madang_common.access import MOST_QUESTIONS, Access, Question
+from madang_common.events.kinds import Role
+from madang_common.problems import Unavailable
+from madang_gateway.memberships import Memberships
+
+Answer: TypeAlias = "asyncio.Future[list[Access]]"
+
+
+class Rooms:
+    """Rooms' end of the questions: answers by itself, or as the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[Question]] = []
+        self.roles: dict[tuple[str, str], Role] = {}
+        self.away = False
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    async def ask(self, questions: Sequence[Question]) -> list[Access]:
+        self.asked.append(list(questions))
+        answers = [self._answer(question) for question in questions]
+        await asyncio.sleep(0)
+        self.meanwhile()
+        if self.away:
+            raise Unavailable("rooms is away")
+        return answers
+
+    def _answer(self, question: Question) -> Access:
+        role = self.roles.get((question.user, question.room))
+        return Access(
+            user=question.user, room=question.room, exists=True, role=role, archived=False
+        )
+
+
+@pytest.fixture
+def rooms() -> Rooms:
+    made = Rooms()
+    made.roles["mina", "abc"] = Role.MEMBER
+    return made
+
+
+async def test_the_questions_of_one_loop_turn_go_out_together(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    rooms.roles["jun", "abc"] = Role.OWNER
+
+    mina, jun, ara = await asyncio.gather(
+        memberships.get("mina", "abc"),
+        memberships.get("jun", "abc"),
+        memberships.get("ara", "xyz"),
+    )
+
+    assert [mina.role, jun.role, ara.role] == [Role.MEMBER, Role.OWNER, None]
+    assert len(rooms.asked) == 1
+
+
+async def test_the_same_question_is_asked_once_for_all_who_wait(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+
+    found = await asyncio.gather(*(memberships.get("mina", "abc") for _ in range(5)))
+
+    assert {access.role for access in found} == {Role.MEMBER}
+    assert rooms.asked == [[Question(user="mina", room="abc")]]
+
+
+async def test_more_questions_than_one_request_holds_go_in_several(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=2000)
+    count = MOST_QUESTIONS + 1
+
+    await asyncio.gather(*(memberships.get("mina", f"r{n}") for n in range(count)))
+
+    assert [len(questions) for questions in rooms.asked] == [MOST_QUESTIONS, 1]
+
+
+async def test_a_members_answer_is_remembered(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    assert memberships.known("mina", "abc") is None
+
+    found = await memberships.get("mina", "abc")
+
+    assert memberships.known("mina", "abc") is found
+    assert await memberships.get("mina", "abc") is found
+    assert len(rooms.asked) == 1
+
+
+async def test_that_somebody_is_no_member_is_not_remembered(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+
+    assert (await memberships.get("jun", "abc")).role is None
+    assert memberships.known("jun", "abc") is None
+    rooms.roles["jun", "abc"] = Role.MEMBER
+
+    assert (await memberships.get("jun", "abc")).role is Role.MEMBER
+
+
+async def test_a_change_makes_the_room_be_asked_again(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    await memberships.get("mina", "abc")
+
+    memberships.changed("abc")
+
+    assert memberships.known("mina", "abc") is None
+    await memberships.get("mina", "abc")
+    assert len(rooms.asked) == 2
+
+
+async def test_everything_can_be_forgotten_at_once(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    await memberships.get("mina", "abc")
+
+    memberships.forget()
+
+    assert memberships.known("mina", "abc") is None
+
+
+async def test_an_answer_under_way_while_everything_is_forgotten_is_asked_again(
+    rooms: Rooms,
+) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+
+    def removed() -> None:
+        rooms.roles.clear()
+        rooms.meanwhile = lambda: None
+        memberships.forget()
+
+    rooms.meanwhile = removed
+
+    assert (await memberships.get("mina", "abc")).role is None
+    assert len(rooms.asked) == 2
+
+
+async def test_a_change_while_the_answer_is_under_way_makes_it_be_asked_again(
+    rooms: Rooms,
+) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+
+    def removed() -> None:
+        del rooms.roles["mina", "abc"]
+        rooms.meanwhile = lambda: None
+        memberships.changed("abc")
+
+    rooms.meanwhile = removed
+
+    assert (await memberships.get("mina", "abc")).role is None
+    assert memberships.known("mina", "abc") is None
+    assert len(rooms.asked) == 2
+
+
+async def test_only_what_changed_is_asked_again(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    rooms.roles["mina", "xyz"] = Role.MEMBER
+
+    def changed() -> None:
+        rooms.meanwhile = lambda: None
+        memberships.changed("xyz")
+
+    rooms.meanwhile = changed
+    await asyncio.gather(memberships.get("mina", "abc"), memberships.get("mina", "xyz"))
+
+    assert [[question.room for question in asked] for asked in rooms.asked] == [
+        ["abc", "xyz"],
+        ["xyz"],
+    ]
+
+
+async def test_a_room_that_never_stops_changing_is_given_up(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    rooms.meanwhile = lambda: memberships.changed("abc")
+
+    with pytest.raises(Unavailable):
+        await memberships.get("mina", "abc")
+
+    rooms.meanwhile = lambda: None
+    assert (await memberships.get("mina", "abc")).role is Role.MEMBER
+
+
+async def test_with_rooms_away_known_members_go_on_and_others_try_again(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    await memberships.get("mina", "abc")
+
+    rooms.away = True
+
+    assert (await memberships.get("mina", "abc")).role is Role.MEMBER
+    with pytest.raises(Unavailable):
+        await memberships.get("jun", "abc")
+    rooms.away = False
+    assert (await memberships.get("jun", "abc")).role is None
+
+
+async def test_one_who_stops_waiting_does_not_stop_the_others(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=10)
+    impatient = asyncio.create_task(memberships.get("mina", "abc"))
+    patient = asyncio.create_task(memberships.get("mina", "abc"))
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+
+    assert (await patient).role is Role.MEMBER
+    assert impatient.cancelled()
+
+
+@pytest.mark.parametrize("answers", [[], ["nonsense"]])
+async def test_an_answer_that_is_none_is_unavailable(
+    answers: list[Access], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask(questions: Sequence[Question]) -> list[Access]:
+        await asyncio.sleep(0)
+        return answers
+
+    memberships = Memberships(ask, rooms=10)
+
+    with pytest.raises(Unavailable):
+        await memberships.get("mina", "abc")
+
+
+async def test_the_least_recently_used_room_is_forgotten_first(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=2)
+    for room in ("abc", "def", "ghi"):
+        rooms.roles["mina", room] = Role.MEMBER
+    await memberships.get("mina", "abc")
+    await memberships.get("mina", "def")
+    memberships.known("mina", "abc")
+
+    await memberships.get("mina", "ghi")
+
+    known = {room: memberships.known("mina", room) for room in ("abc", "def", "ghi")}
+    assert [room for room, access in known.items() if access] == ["abc", "ghi"]
