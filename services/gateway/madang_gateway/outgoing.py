@@ -55,13 +55,13 @@ class Outgoing:
 
 def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
     """Return what `send` asks for; raise NotFound, InvalidRequest or InvalidBody if unclear."""
-    target, body = _target(send, with_aliases=with_aliases)
+    target, content_type, body = _target(send, with_aliases=with_aliases)
     headers = send.headers
     key = headers.get("key")
     return Outgoing(
         action=target.action,
         room=target.room,
-        data=_data(target.action, headers.get("content-type", ""), body),
+        data=_data(target.action, content_type, body),
         size=len(send.body),
         key=new_id() if key is None else check_key(key),
         retry=key is not None and headers.get("retry") == "true",
@@ -85,13 +85,17 @@ def bearer(authorization: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else authorization.strip()
 
 
-def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, bytes]:
+def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, str, bytes]:
+    """Return where `send` goes, and its body and that one's content type in our own terms."""
     target = send_target(send.destination)
     if target is not None:
-        return target, send.body
+        if target.action is Action.TOKEN:
+            raise InvalidRequest("a token is renewed outside of transactions")
+        return target, send.headers.get("content-type", ""), send.body
     if with_aliases and aliases.is_send(send.destination):
         target, text = aliases.read_send(send.destination, send.body)
-        return target, orjson.dumps({"text": text}) if target.action is Action.MESSAGE else b""
+        body = orjson.dumps({"text": text}) if target.action is Action.MESSAGE else b""
+        return target, _JSON, body
     raise NotFound(f"nothing is sent to {send.destination[:100]}")
 
 
