@@ -1,0 +1,184 @@
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+import pytest
+
+from madang_common.access import Access, Question
+from madang_common.events.kinds import MessageCreated, Role
+from madang_common.problems import (
+    Forbidden,
+    NotAMember,
+    NotFound,
+    Problem,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+)
+from madang_common.tokens.claims import Claims
+from madang_gateway.destinations import Action
+from madang_gateway.interceptors import (
+    Interceptor,
+    Membership,
+    OwnToken,
+    RateLimit,
+    SizeLimit,
+    intercept,
+)
+from madang_gateway.memberships import Memberships
+from madang_gateway.outgoing import Outgoing
+from madang_gateway.rate import Rate
+from madang_gateway.users import Users
+from tests.support.issuer import Issuer
+
+MINA = Claims(
+    subject="mina", login="login-of-mina", username="mina", name="Mina", expires_at=2_000_000_000
+)
+
+
+def outgoing(size: int = 2, token: str | None = None) -> Outgoing:
+    return Outgoing(Action.MESSAGE, "abc", MessageCreated(text="hi"), size, token=token)
+
+
+class Recorder:
+    """Interceptors that write down when they ran."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def at_once(self, name: str) -> Interceptor:
+        def run(who: Claims, outgoing: Outgoing) -> None:
+            self.ran.append(name)
+
+        return run
+
+    def later(self, name: str, problem: Problem | None = None) -> Interceptor:
+        async def wait() -> None:
+            await asyncio.sleep(0)
+            self.ran.append(name)
+            if problem is not None:
+                raise problem
+
+        def run(who: Claims, outgoing: Outgoing) -> Awaitable[None]:
+            self.ran.append(f"{name} asked")
+            return wait()
+
+        return run
+
+
+def test_all_that_is_at_hand_is_passed_at_once_and_in_order() -> None:
+    recorder = Recorder()
+
+    pending = intercept([recorder.at_once("a"), recorder.at_once("b")], MINA, outgoing())
+
+    assert pending is None
+    assert recorder.ran == ["a", "b"]
+
+
+async def test_what_follows_one_that_waits_is_asked_only_after_it() -> None:
+    recorder = Recorder()
+    chain = [
+        recorder.at_once("a"),
+        recorder.later("b"),
+        recorder.at_once("c"),
+        recorder.later("d"),
+        recorder.at_once("e"),
+    ]
+
+    pending = intercept(chain, MINA, outgoing())
+    assert recorder.ran == ["a", "b asked"]
+    assert pending is not None
+    await pending
+
+    assert recorder.ran == ["a", "b asked", "b", "c", "d asked", "d", "e"]
+
+
+async def test_a_late_refusal_keeps_the_rest_from_running() -> None:
+    recorder = Recorder()
+    chain = [recorder.later("a", NotAMember()), recorder.at_once("b")]
+
+    pending = intercept(chain, MINA, outgoing())
+    assert pending is not None
+    with pytest.raises(NotAMember):
+        await pending
+
+    assert recorder.ran == ["a asked", "a"]
+
+
+def test_a_body_may_have_exactly_the_limit() -> None:
+    limit = SizeLimit(10)
+
+    limit(MINA, outgoing(size=10))
+
+    with pytest.raises(TooLarge):
+        limit(MINA, outgoing(size=11))
+
+
+def test_a_user_who_sends_too_fast_is_told_when_to_go_on() -> None:
+    limit = RateLimit(Users(Rate(per_second=2, burst=1)), lambda: 100.0)
+    limit(MINA, outgoing())
+
+    with pytest.raises(TooManyRequests) as refused:
+        limit(MINA, outgoing())
+
+    assert refused.value.retry_after_seconds == 0.5
+
+
+async def pass_token(issuer: Issuer, token: str | None, *, required: bool = False) -> None:
+    own = OwnToken(issuer.verifiers().users, required=required)
+    pending = own(MINA, outgoing(token=token))
+    if pending is not None:
+        await pending
+
+
+async def test_a_send_needs_no_token_of_its_own_unless_it_is_required() -> None:
+    await pass_token(Issuer(), None)
+
+    with pytest.raises(Unauthenticated):
+        await pass_token(Issuer(), None, required=True)
+
+
+async def test_a_token_of_its_own_must_hold_and_be_the_same_users() -> None:
+    issuer = Issuer()
+    await pass_token(issuer, issuer.token("mina"), required=True)
+
+    for token in ("", "nonsense", issuer.token("jun"), issuer.token("mina", seconds=-1)):
+        with pytest.raises(Unauthenticated):
+            await pass_token(issuer, token)
+
+
+async def test_a_token_whose_key_is_at_hand_is_checked_without_waiting() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifiers().users
+    await verifier.verify(issuer.token("mina"))
+    own = OwnToken(verifier, required=False)
+
+    assert own(MINA, outgoing(token=issuer.token("mina", seconds=100))) is None
+    with pytest.raises(Unauthenticated):
+        own(MINA, outgoing(token=issuer.token("jun", seconds=100)))
+
+
+@pytest.mark.parametrize(
+    ("access", "problem"),
+    [
+        (Access(user="mina", room="abc", exists=True, role=Role.MEMBER, archived=False), None),
+        (Access(user="mina", room="abc", exists=True, role=None, archived=False), NotAMember),
+        (Access(user="mina", room="abc", exists=False, role=None, archived=False), NotFound),
+        (Access(user="mina", room="abc", exists=True, role=Role.OWNER, archived=True), Forbidden),
+    ],
+)
+async def test_only_members_write_and_nobody_to_an_archived_room(
+    access: Access, problem: type[Problem] | None
+) -> None:
+    async def ask(questions: Sequence[Question]) -> list[Access]:
+        return [access]
+
+    check = Membership(Memberships(ask, rooms=10))
+    pending = check(MINA, outgoing())
+    assert pending is not None
+
+    if problem is None:
+        await pending
+        assert check(MINA, outgoing()) is None
+    else:
+        with pytest.raises(problem):
+            await pending
