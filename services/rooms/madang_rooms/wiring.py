@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -30,7 +31,8 @@ from madang_rooms.settings import RoomsSettings
 from madang_rooms.sqlite import open_sqlite
 from madang_rooms.unit_of_work import UnitsOfWork
 
-FILE = "rooms.sqlite"
+FILE = Path("rooms") / "rooms.db"
+"""Where the embedded database lies in the data folder."""
 
 
 @asynccontextmanager
@@ -43,10 +45,9 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Start the service on `log`, which stays the caller's to close."""
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
-        database = await open_sqlite(
-            settings.data_dir / FILE, wait_seconds=settings.database_wait_seconds
-        )
+        path = settings.data_dir / FILE
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        database = await open_sqlite(path, wait_seconds=settings.database_wait_seconds)
         stack.push_async_callback(database.close)
         auth = await stack.enter_async_context(
             create_client(settings.auth_url, transport=transport)

@@ -24,7 +24,7 @@ COUNT = text("SELECT count(*) FROM users")
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await open_sqlite(tmp_path / FILE, wait_seconds=0.2)
+    opened = await open_sqlite(tmp_path / "rooms.db", wait_seconds=0.2)
     yield opened
     await opened.close()
 
@@ -65,7 +65,7 @@ async def test_what_is_not_committed_never_was(database: Database) -> None:
 
 
 async def test_many_writers_take_turns(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / FILE, wait_seconds=10)
+    database = await open_sqlite(tmp_path / "rooms.db", wait_seconds=10)
 
     async def read_then_write(number: int) -> None:
         async with database.writing() as session:
@@ -81,7 +81,7 @@ async def test_many_writers_take_turns(tmp_path: Path) -> None:
 
 
 async def test_writers_that_are_cancelled_leave_the_way_free(tmp_path: Path) -> None:
-    database = await open_sqlite(tmp_path / FILE, wait_seconds=10)
+    database = await open_sqlite(tmp_path / "rooms.db", wait_seconds=10)
     chance = random.Random(7)
 
     async def write(name: str) -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from madang_rooms.wiring import FILE
 from services.rooms.tests.scene import SHARDS, Scene, embedded_log, read, running
 from services.rooms.tests.stumbling import StumblingLog
 
@@ -30,7 +31,7 @@ async def test_the_data_folder_is_made(tmp_path: Path) -> None:
     ):
         read(await scene.client.get("/health/ready"), 200)
 
-    assert (tmp_path / "새 폴더" / "100%" / "rooms.sqlite").exists()
+    assert (tmp_path / "새 폴더" / "100%" / FILE).exists()
 
 
 async def test_the_registry_is_on_the_app(scene: Scene) -> None:
