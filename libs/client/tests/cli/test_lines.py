@@ -1,0 +1,60 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from madang_client import Event
+from madang_client.cli.lines import event_line
+from madang_client.cli.plain import plain, plain_lines
+
+TODAY = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
+
+
+def event(kind: str, data: dict[str, Any], **fields: Any) -> Event:
+    given = {"id": "1", "key": "k", "sender": "id-ada", "sender_name": "Ada"}
+    given |= {"at": "2026-01-02T03:04:05.678Z"}
+    return Event(**(given | {"kind": kind, "data": data} | fields))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        ("message.created", {"text": "hello\nyou"}, "Ada: hello\n    you"),
+        ("member.joined", {"user": "id-bob", "name": "Bob"}, "* Bob joined"),
+        ("member.left", {"user": "id-bob"}, "* Ada left"),
+        ("member.removed", {"user": "id-bob", "name": "Bob"}, "* Bob was removed by Ada"),
+        ("member.role_changed", {"user": "id-bob", "role": "owner"}, "* Ada made id-bob a owner"),
+        ("room.created", {"name": "yard"}, "* Ada made the room"),
+        ("room.updated", {"name": "yard"}, "* the room is now called yard"),
+        ("room.archived", {}, "* Ada archived the room"),
+        ("of.tomorrow", {}, "* Ada: of.tomorrow"),
+    ],
+)
+def test_each_kind_has_its_words(kind: str, data: dict[str, Any], words: str) -> None:
+    assert event_line(event(kind, data), TODAY) == f"[03:04:05] {words}"
+
+
+def test_another_day_is_told_with_its_date() -> None:
+    tomorrow = TODAY.replace(day=3)
+
+    line = event_line(event("message.created", {"text": "hello"}), tomorrow)
+
+    assert line == "[2026-01-02 03:04] Ada: hello"
+
+
+def test_what_was_missed_is_marked() -> None:
+    line = event_line(event("message.created", {"text": "hello"}, missed=True), TODAY)
+
+    assert line == "[03:04:05] (missed) Ada: hello"
+
+
+def test_a_time_that_is_none_is_shown_as_it_is() -> None:
+    line = event_line(event("message.created", {"text": "hello"}, at="noon\x07"), TODAY)
+
+    assert line == "[noon\ufffd] Ada: hello"
+
+
+def test_only_harmless_characters_are_left() -> None:
+    assert plain("a\x1b[0m\tb\n\x9b\u2028\u202ec") == "a\ufffd[0m    b\ufffd\ufffd\ufffd\ufffdc"
+    assert plain_lines("a\r\nb\rc") == "a\nb\ufffdc"
+    assert plain("마당 👩‍🌾 é") == "마당 👩‍🌾 é"

@@ -1,0 +1,43 @@
+import orjson
+import pytest
+
+from madang_client import KeyConflict, NotAMember, Refused, TooManyRequests, Unavailable
+from madang_client.problem import refusal
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"type": "urn:madang:problem:not-a-member", "status": 403}, NotAMember),
+        ({"type": "urn:madang:problem:key-conflict", "status": 409}, KeyConflict),
+        ({"type": "urn:madang:problem:of-tomorrow", "status": 429}, TooManyRequests),
+        ({"type": "about:blank", "status": 418}, Refused),
+    ],
+)
+def test_a_problem_is_told_by_its_type_or_else_by_its_status(
+    document: dict[str, object], kind: type[Refused]
+) -> None:
+    assert type(refusal(orjson.dumps(document))) is kind
+
+
+def test_an_answer_that_is_no_problem_is_told_by_its_status() -> None:
+    found = refusal(b"<html>", status=502, reason="502 Bad Gateway")
+
+    assert isinstance(found, Unavailable)
+    assert str(found) == "502 Bad Gateway"
+
+
+def test_the_sentence_names_the_fields_that_are_wrong() -> None:
+    errors = [{"field": "body.username", "message": "too short"}]
+    document = {"title": "A field is wrong", "detail": "see errors", "errors": errors}
+
+    assert str(refusal(orjson.dumps(document), status=422)) == (
+        "A field is wrong: body.username: too short"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7), ("0", 0), ("-1", None), ("inf", None), ("Fri, 1 Jan", None)]
+)
+def test_retry_after_is_read_as_seconds(text: str, seconds: float | None) -> None:
+    assert refusal(b"", status=429, retry_after=text).retry_after_seconds == seconds

@@ -1,0 +1,98 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madang_client import Event, OutOfOrder
+from madang_client.sequence import Sequence
+
+
+def event(number: int, *, key: str = "", sender: str = "bob") -> Event:
+    return Event(
+        id=f"{number:012d}",
+        key=key or f"k{number}",
+        kind="message.created",
+        sender=sender,
+        sender_name=sender,
+        at="",
+        data={},
+    )
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 5)), min_size=1, max_size=20))
+def test_replays_from_anywhere_admit_each_event_once_and_in_order(
+    replays: list[tuple[int, int]],
+) -> None:
+    sequence = Sequence(None, remembered=50)
+    admitted: list[str] = []
+    newest = 0
+
+    for fresh, back in replays:
+        start = max(1, newest + 1 - back)
+        newest += fresh
+        seen = [event(number) for number in range(start, newest + 1)]
+        admitted += [found.id for found in seen if sequence.admit(found)]
+
+    assert admitted == [event(number).id for number in range(1, newest + 1)]
+
+
+def test_what_the_reader_had_before_counts_as_seen() -> None:
+    sequence = Sequence(event(5).id, remembered=10)
+
+    assert [sequence.admit(event(number)) for number in (4, 5, 6)] == [False, False, True]
+
+
+def test_a_late_event_that_was_never_seen_breaks_the_order() -> None:
+    sequence = Sequence(None, remembered=10)
+    sequence.admit(event(3))
+    sequence.admit(event(7))
+
+    with pytest.raises(OutOfOrder):
+        sequence.admit(event(5))
+
+
+def test_what_was_forgotten_counts_as_seen() -> None:
+    sequence = Sequence(None, remembered=3)
+    for number in range(10, 20):
+        sequence.admit(event(number))
+
+    assert not sequence.admit(event(11))
+    assert not sequence.admit(event(5))
+
+
+def test_no_more_is_remembered_than_allowed() -> None:
+    sequence = Sequence(None, remembered=3)
+
+    for number in range(1, 100):
+        sequence.admit(event(number))
+
+    assert (len(sequence._seen), len(sequence._keys)) == (3, 3)
+
+
+def test_the_second_with_a_key_is_no_news_however_often_it_comes() -> None:
+    sequence = Sequence(None, remembered=10)
+    sequence.admit(event(1, key="k"))
+
+    assert not sequence.admit(event(2, key="k"))
+    assert not sequence.admit(event(2, key="k"))
+    assert sequence.admit(event(3, key="k", sender="eve"))
+    assert sequence.last == event(3).id
+
+
+def test_an_event_without_an_id_is_always_news() -> None:
+    sequence = Sequence(None, remembered=10)
+    live = Event("", "k", "login.ended", "ada", "ada", "", {})
+
+    assert sequence.admit(live)
+    assert sequence.admit(live)
+    assert sequence.last is None
+
+
+def test_what_a_position_covers_counts_as_seen() -> None:
+    sequence = Sequence(None, remembered=10)
+
+    sequence.cover(event(5).id)
+    sequence.cover("")
+
+    assert sequence.last == event(5).id
+    assert not sequence.admit(event(5))
+    assert sequence.admit(event(6))
