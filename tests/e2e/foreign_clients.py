@@ -1,0 +1,112 @@
+"""Clients that nobody here wrote, as the tests use them."""
+
+import json
+import queue
+import subprocess
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import stomp
+
+from tests.e2e.product import Product
+
+_SECONDS = 20
+_SCRIPT = Path(__file__).with_name("stompjs_client.mjs")
+
+
+class _Told:
+    """What a client reported, by what it is about and in order; each is taken once."""
+
+    def __init__(self) -> None:
+        self._queues: defaultdict[str, queue.Queue[dict[str, Any]]] = defaultdict(queue.Queue)
+
+    def put(self, report: dict[str, Any]) -> None:
+        self._queues[next(iter(report))].put(report)
+
+    def next(self, about: str) -> dict[str, Any]:
+        """Return the next report about that, waiting for it."""
+        return self._queues[about].get(timeout=_SECONDS)
+
+
+class StompJs(_Told):
+    """`@stomp/stompjs` under node."""
+
+    def __init__(self, product: Product, token: str, room: str) -> None:
+        super().__init__()
+        self._process = subprocess.Popen(
+            ["node", str(_SCRIPT), product.ws_url, token, room],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.put(json.loads(line))
+
+    def say(self, text: str) -> None:
+        """Say one line in the room."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(text) + "\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Leave."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(_SECONDS)
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+class StompPy(_Told, stomp.ConnectionListener):  # type: ignore[misc]  # it has no types
+    """`stomp.py` with its WebSocket connection."""
+
+    def __init__(self, product: Product, token: str, room: str) -> None:
+        super().__init__()
+        self._room = room
+        self._sent = 0
+        self._connection = stomp.WSStompConnection(
+            [("127.0.0.1", product.port)], ws_path="/ws", heartbeats=(5000, 5000)
+        )
+        self._connection.set_listener("told", self)
+        self._connection.connect(wait=True, headers={"Authorization": f"Bearer {token}"})
+        self._connection.subscribe(
+            f"/topic/rooms.{room}", id="1", headers={"receipt": "subscribed"}
+        )
+
+    def on_message(self, frame: Any) -> None:
+        """Report a MESSAGE."""
+        self.put({"message": json.loads(frame.body), "id": frame.headers["message-id"]})
+
+    def on_receipt(self, frame: Any) -> None:
+        """Report a RECEIPT."""
+        receipt = frame.headers["receipt-id"]
+        if receipt == "subscribed":
+            self.put({"subscribed": True})
+        else:
+            self.put({"receipt": receipt, "id": frame.headers.get("message-id")})
+
+    def on_error(self, frame: Any) -> None:
+        """Report an ERROR."""
+        self.put({"error": frame.headers["message"]})
+
+    def say(self, text: str) -> None:
+        """Say one line in the room."""
+        self._sent += 1
+        self._connection.send(f"/app/rooms.{self._room}.send", text, receipt=f"send-{self._sent}")
+
+    def close(self) -> None:
+        """Leave."""
+        self._connection.disconnect()
+
+
+Client = StompJs | StompPy
+Kind = Callable[[Product, str, str], Client]
