@@ -1,0 +1,48 @@
+/**
+ * Errors as RFC 9457 problem details, from REST answers and from refusals over STOMP alike.
+ *
+ * @typedef {{type?: string, title?: string, status?: number, detail?: string,
+ *   errors?: {field: string, message: string}[], retry_after_seconds?: number,
+ *   [member: string]: unknown}} ProblemDocument
+ */
+
+/** The server refused; `message` is a sentence for people. */
+export class Problem extends Error {
+  /**
+   * @param {ProblemDocument} document
+   * @param {number} [status]
+   */
+  constructor(document, status = document.status ?? 0) {
+    super(sentence(document));
+    this.status = status;
+    this.type = document.type ?? "about:blank";
+  }
+
+  /** Whether the same may well succeed a little later. */
+  get passing() {
+    return this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** No answer came: nobody knows whether the request was carried out. */
+export class Unreachable extends Error {
+  constructor() {
+    super("The server cannot be reached.");
+  }
+}
+
+/**
+ * Return what went wrong, for people.
+ *
+ * @param {unknown} error
+ */
+export function explain(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** @param {ProblemDocument} document */
+function sentence(document) {
+  const { title = "That did not work", detail, errors = [] } = document;
+  const fields = errors.map(({ field, message }) => `${field}: ${message}`).join("; ");
+  return [title, fields || detail].filter(Boolean).join(": ");
+}

@@ -1,0 +1,244 @@
+/**
+ * The room that is open: its lines, and where one writes.
+ *
+ * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("./outbox.js").Draft} Draft
+ * @typedef {import("./outbox.js").Outbox} Outbox
+ * @typedef {import("./rest.js").ChatEvent} ChatEvent
+ * @typedef {import("./rest.js").Rest} Rest
+ * @typedef {import("./rest.js").Room} Room
+ * @typedef {import("./rest.js").User} User
+ */
+
+import { Composer } from "./composer.js";
+import { byId } from "./element.js";
+import { Invitation } from "./invitation.js";
+import { MessageList } from "./message_list.js";
+import { explain } from "./problem.js";
+import { Timeline } from "./timeline.js";
+import { Typing } from "./typing.js";
+
+const GONE = new Set(["member.left", "member.removed"]);
+
+/** Shows one room at a time. */
+export class RoomView {
+  #me;
+  #rest;
+  #connection;
+  #outbox;
+  #list;
+  #composer;
+  #invitation;
+  /** @type {Room | null} */
+  #room = null;
+  /** @type {Timeline | null} */
+  #timeline = null;
+  /** @type {Typing | null} */
+  #typing = null;
+  #section = byId("room", HTMLElement);
+  #nowhere = byId("nowhere", HTMLElement);
+  #name = byId("room-name", HTMLHeadingElement);
+  #error = byId("room-error", HTMLParagraphElement);
+  #scroller = byId("scroller", HTMLDivElement);
+  #older = byId("older", HTMLButtonElement);
+  #newest = byId("newest", HTMLButtonElement);
+
+  /**
+   * @param {User} me
+   * @param {Rest} rest
+   * @param {Connection} connection
+   * @param {Outbox} outbox
+   * @param {AbortSignal} signal
+   */
+  constructor(me, rest, connection, outbox, signal) {
+    this.#me = me;
+    this.#rest = rest;
+    this.#connection = connection;
+    this.#outbox = outbox;
+    this.#list = new MessageList(byId("messages", HTMLOListElement), this.#scroller, me, outbox);
+    this.#invitation = new Invitation(rest, signal);
+    this.#composer = new Composer(signal, {
+      typed: () => this.#typing?.wrote(),
+      written: (text) => this.#send(text),
+    });
+    outbox.addEventListener("changed", (event) => this.#drafted(event), { signal });
+    this.#older.addEventListener("click", () => this.#showOlder(), { signal });
+    this.#newest.addEventListener("click", () => this.#list.scrollToEnd(), { signal });
+    this.#scroller.addEventListener("scroll", () => this.#scrolled(), { signal });
+    byId("invite", HTMLButtonElement).addEventListener("click", () => this.#invite(), { signal });
+    signal.addEventListener("abort", () => this.show(null));
+  }
+
+  /**
+   * Show a room, or none.
+   *
+   * @param {Room | null} room
+   */
+  show(room) {
+    if (room && this.#room?.id === room.id && this.#timeline?.state.name !== "closed") {
+      this.#describe(room);
+      return;
+    }
+    this.#leave();
+    this.#section.hidden = !room;
+    this.#nowhere.hidden = Boolean(room);
+    if (room) {
+      this.#enter(room);
+    }
+  }
+
+  /** @param {Room} room */
+  #enter(room) {
+    this.#describe(room);
+    this.#composer.open(room.id);
+    this.#typing = new Typing(
+      room.id,
+      this.#me.id,
+      this.#connection,
+      byId("typing", HTMLParagraphElement),
+    );
+    const timeline = new Timeline(room.id, this.#rest, this.#connection);
+    timeline.addEventListener("added", (event) => this.#added(timeline, event));
+    timeline.addEventListener("cleared", () => this.#showDrafts());
+    timeline.addEventListener("older", () => (this.#older.hidden = !timeline.hasOlder));
+    timeline.addEventListener("state", () => this.#timelineChanged(timeline));
+    this.#timeline = timeline;
+    this.#showDrafts();
+    this.#timelineChanged(timeline);
+    timeline.open();
+  }
+
+  #leave() {
+    const timeline = this.#timeline;
+    this.#timeline = null;
+    timeline?.close();
+    this.#typing?.close();
+    this.#typing = null;
+    this.#room = null;
+    this.#invitation.hide();
+    this.#list.clear();
+    this.#composer.close();
+    this.#older.hidden = true;
+    this.#newest.hidden = true;
+    this.#error.textContent = "";
+  }
+
+  /** @param {Room} room */
+  #describe(room) {
+    this.#room = room;
+    this.#name.textContent = room.name;
+    this.#composer.allow(!room.archived && this.#timeline?.state.name !== "closed");
+  }
+
+  #showDrafts() {
+    this.#list.clear();
+    for (const draft of this.#outbox.drafts(this.#room?.id ?? "")) {
+      this.#list.showDraft(draft);
+    }
+    this.#list.scrollToEnd();
+  }
+
+  /** @param {string} text */
+  #send(text) {
+    if (this.#room) {
+      this.#outbox.add(this.#room.id, text);
+      this.#typing?.sent();
+      this.#list.scrollToEnd();
+    }
+  }
+
+  /** @param {Event} event */
+  #drafted(event) {
+    /** @type {Draft} */
+    const draft = /** @type {CustomEvent} */ (event).detail;
+    if (draft.room === this.#room?.id) {
+      this.#list.showDraft(draft);
+    }
+  }
+
+  /**
+   * @param {Timeline} timeline
+   * @param {Event} happened
+   */
+  #added(timeline, happened) {
+    if (timeline !== this.#timeline) {
+      return;
+    }
+    /** @type {ChatEvent} */
+    const event = /** @type {CustomEvent} */ (happened).detail;
+    if (event.sender === this.#me.id) {
+      this.#outbox.remove(event.key);
+    }
+    const atEnd = this.#list.atEnd;
+    this.#list.add(event);
+    if (timeline.state.name === "open") {
+      this.#typing?.stopped(event.sender);
+      this.#newest.hidden = atEnd || event.kind !== "message.created";
+      this.#heed(timeline, event);
+    }
+  }
+
+  /**
+   * Let an event of the room itself take effect here.
+   *
+   * @param {Timeline} timeline
+   * @param {ChatEvent} event
+   */
+  #heed(timeline, { kind, data }) {
+    if (GONE.has(kind) && data.user === this.#me.id) {
+      timeline.close("You are no longer a member of this room.");
+    } else if (kind === "room.updated" && this.#room) {
+      this.#describe({ ...this.#room, name: data.name });
+    } else if (kind === "room.archived" && this.#room) {
+      this.#describe({ ...this.#room, archived: true });
+    }
+  }
+
+  /** @param {Timeline} timeline */
+  #timelineChanged(timeline) {
+    if (timeline === this.#timeline && this.#room) {
+      const { name, reason } = timeline.state;
+      this.#scroller.setAttribute("aria-busy", String(name === "loading"));
+      this.#error.textContent = reason;
+      this.#describe(this.#room);
+      if (name === "open") {
+        this.#list.scrollToEnd();
+      }
+    }
+  }
+
+  async #showOlder() {
+    const { scrollHeight, scrollTop } = this.#scroller;
+    this.#older.disabled = true;
+    this.#error.textContent = "";
+    try {
+      await this.#timeline?.older();
+      this.#scroller.scrollTop = this.#scroller.scrollHeight - (scrollHeight - scrollTop);
+    } catch (error) {
+      this.#error.textContent = explain(error);
+    } finally {
+      this.#older.disabled = false;
+      if (this.#older.hidden) {
+        this.#scroller.focus({ preventScroll: true });
+      }
+    }
+  }
+
+  #scrolled() {
+    if (this.#list.atEnd) {
+      this.#newest.hidden = true;
+    }
+  }
+
+  async #invite() {
+    const room = this.#room;
+    this.#error.textContent = "";
+    try {
+      if (room) {
+        await this.#invitation.show(room.id, () => this.#room?.id === room.id);
+      }
+    } catch (error) {
+      this.#error.textContent = explain(error);
+    }
+  }
+}
