@@ -1,0 +1,74 @@
+import pytest
+
+from madang_common import problems
+from madang_common.problems import (
+    Conflict,
+    InvalidBody,
+    KeyConflict,
+    NotAMember,
+    NotFound,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+    from_document,
+)
+
+KINDS = list(problems._kinds(Problem).values())
+
+
+def test_a_document_says_what_happened() -> None:
+    problem = NotFound("there is no such room", room="r1")
+
+    assert problem.document(instance="/x") == {
+        "type": "urn:madang:problem:not-found",
+        "title": "There is no such thing",
+        "status": 404,
+        "detail": "there is no such room",
+        "room": "r1",
+        "instance": "/x",
+    }
+    assert str(problem) == "there is no such room"
+
+
+def test_no_detail_is_no_member() -> None:
+    assert "detail" not in NotAMember().document()
+
+
+def test_every_kind_has_a_type_of_its_own() -> None:
+    assert len({kind("").type for kind in KINDS}) == len(KINDS)
+    assert all(400 <= kind.status <= 503 for kind in KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.slug))
+def test_another_services_problem_is_the_same_here(kind: type[Problem]) -> None:
+    told = kind("what happened", field="name")
+
+    understood = from_document(told.document(), told.status)
+
+    assert type(understood) is kind
+    assert understood.document() == told.document()
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "kind"),
+    [
+        ({}, 404, NotFound),
+        ({}, 409, Conflict),
+        ({}, 403, problems.Forbidden),
+        ({"type": "about:blank", "title": "Gone"}, 410, problems.Gone),
+        ({"type": "urn:madang:problem:key-conflict"}, 409, KeyConflict),
+        ({"type": "urn:madang:problem:of-a-later-version"}, 422, InvalidBody),
+        ({"type": 7, "detail": None}, 401, Unauthenticated),
+        ({}, 418, Problem),
+    ],
+)
+def test_an_unknown_type_is_told_by_its_status(
+    document: dict[str, object], status: int, kind: type[Problem]
+) -> None:
+    assert type(from_document(document, status)) is kind
+
+
+def test_headers_say_how_to_go_on() -> None:
+    assert TooManyRequests(retry_after_seconds=0.2).headers() == {"Retry-After": "1"}
+    assert Unauthenticated().headers() == {"WWW-Authenticate": "Bearer"}
+    assert NotFound().headers() == {}

@@ -1,0 +1,200 @@
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from madang_common.problems import Unauthenticated
+from madang_common.tokens.claims import SERVICES, USERS
+from madang_common.tokens.verifier import Verifiers
+from tests.support.issuer import ISSUER, Issuer
+
+PAYLOAD = {"iss": ISSUER, "aud": USERS, "sub": "ana", "sid": "login"}
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def verifiers(issuer: Issuer) -> Verifiers:
+    return issuer.verifiers()
+
+
+def payload(**changes: object) -> dict[str, Any]:
+    now = int(time.time())
+    claims = PAYLOAD | {"iat": now, "exp": now + 60} | changes
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def part(document: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+
+async def test_a_users_token_says_who_it_is(issuer: Issuer, verifiers: Verifiers) -> None:
+    claims = await verifiers.users.verify(issuer.token("ana", username="ana", name="안나 🌷"))
+
+    assert (claims.subject, claims.login) == ("ana", "login-of-ana")
+    assert (claims.username, claims.name) == ("ana", "안나 🌷")
+    assert claims.expires_at == pytest.approx(time.time() + 300, abs=5)
+
+
+async def test_a_services_token_needs_no_login(issuer: Issuer, verifiers: Verifiers) -> None:
+    claims = await verifiers.services.verify(issuer.service_token("history"))
+
+    assert (claims.subject, claims.login) == ("service:history", "")
+
+
+async def test_a_token_is_for_its_own_audience_only(issuer: Issuer, verifiers: Verifiers) -> None:
+    with pytest.raises(Unauthenticated):
+        await verifiers.services.verify(issuer.token("service:history"))
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(issuer.service_token("ana"))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"iss": "somebody else"}, id="issuer"),
+        pytest.param({"iss": None}, id="no issuer"),
+        pytest.param({"aud": "another product"}, id="audience"),
+        pytest.param({"aud": [USERS, SERVICES]}, id="two audiences"),
+        pytest.param({"aud": None}, id="no audience"),
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"exp": None}, id="never expires"),
+        pytest.param({"exp": "tomorrow"}, id="expiry that is no time"),
+        pytest.param({"iat": None}, id="no time of issue"),
+        pytest.param({"nbf": 9_999_999_999}, id="not yet valid"),
+        pytest.param({"sub": None}, id="nobody's"),
+        pytest.param({"sid": None}, id="no login"),
+        pytest.param({"sid": ""}, id="empty login"),
+    ],
+)
+async def test_a_token_with_wrong_claims_does_not_hold(
+    issuer: Issuer, verifiers: Verifiers, claims: dict[str, object]
+) -> None:
+    token = jwt.encode(
+        payload(**claims), issuer._key, algorithm="EdDSA", headers={"kid": issuer.kid}
+    )
+
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await verifiers.users.verify(token)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "HS256", "ES256", "EdDSA"])
+async def test_a_token_without_the_issuers_signature_does_not_hold(
+    issuer: Issuer, verifiers: Verifiers, algorithm: str
+) -> None:
+    head = {"alg": algorithm, "typ": "JWT", "kid": issuer.kid}
+
+    for signature in ("", part("signed"), "A" * 86):
+        with pytest.raises(Unauthenticated):
+            await verifiers.users.verify(f"{part(head)}.{part(payload())}.{signature}")
+
+
+async def test_the_public_key_as_a_shared_secret_signs_nothing(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    public = issuer._key.public_key()
+    raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    info = serialization.PublicFormat.SubjectPublicKeyInfo
+    der = public.public_bytes(serialization.Encoding.DER, info)
+    pem = public.public_bytes(serialization.Encoding.PEM, info)
+    signed = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': issuer.kid})}.{part(payload())}"
+    for secret in (raw, der, pem, json.dumps(issuer.jwks()).encode()):
+        # By hand: PyJWT itself refuses to sign like this.
+        code = hmac.digest(secret, signed.encode(), "sha256")
+        signature = base64.urlsafe_b64encode(code).rstrip(b"=").decode()
+        with pytest.raises(Unauthenticated):
+            await verifiers.users.verify(f"{signed}.{signature}")
+
+
+async def test_another_kind_of_key_signs_nothing(issuer: Issuer, verifiers: Verifiers) -> None:
+    key = generate_private_key(SECP256R1())
+    token = jwt.encode(payload(), key, algorithm="ES256", headers={"kid": issuer.kid})
+
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(token)
+
+
+async def test_another_key_of_the_same_name_signs_nothing(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    forged = Issuer(kid=issuer.kid).token("ana")
+
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(forged)
+
+
+async def test_a_key_brought_along_signs_nothing(issuer: Issuer, verifiers: Verifiers) -> None:
+    key = Ed25519PrivateKey.generate()
+    jwk = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key()))
+    headers = {"kid": issuer.kid, "jwk": jwk, "jku": "http://evil.example/jwks.json"}
+
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(jwt.encode(payload(), key, algorithm="EdDSA", headers=headers))
+
+
+async def test_a_changed_token_does_not_hold(issuer: Issuer, verifiers: Verifiers) -> None:
+    head, body, signature = issuer.token("ana").split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(f"{head}.{part(claims | {'sub': 'root'})}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "a.b",
+        "a.b.c",
+        "....",
+        "\x00",
+        "안녕",
+        "x" * 100_000,
+        f"{part([])}.{part({})}.",
+        f"{part({'alg': 'EdDSA'})}.{part({})}.",
+        f"{part({'alg': 'EdDSA', 'kid': 7})}.{part({})}.",
+        f"{part({'alg': 'EdDSA', 'kid': 'test-1'})}.{part([])}.",
+    ],
+)
+async def test_what_is_no_token_is_told_so(verifiers: Verifiers, text: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(text)
+
+
+async def test_a_token_expires_even_if_it_was_good_before(issuer: Issuer) -> None:
+    now = time.time()
+    verifiers = Verifiers.asking(issuer.client(), issuer=ISSUER, clock=lambda: now)
+    token = issuer.token("ana", seconds=60)
+    await verifiers.users.verify(token)
+
+    now += 61
+
+    with pytest.raises(Unauthenticated, match="expired"):
+        await verifiers.users.verify(token)
+    with pytest.raises(Unauthenticated, match="expired"):
+        verifiers.users.verify_now(token)
+
+
+async def test_a_known_token_is_verified_without_waiting(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    token = issuer.token("ana")
+    assert verifiers.users.verify_now(token) is None
+
+    await verifiers.users.verify(token)
+
+    for known in (token, issuer.token("bo")):
+        claims = verifiers.users.verify_now(known)
+        assert claims is not None
