@@ -27,7 +27,7 @@ from websockets.typing import Subprotocol
 from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
 from madang_gateway.disconnects import Disconnect
-from madang_gateway.node import TICK_SECONDS, Node
+from madang_gateway.node import Node
 from madang_gateway.session import Session
 from madang_gateway.shapes import DEFLATE_BITS, websocket_frame
 from madang_gateway.upgrade import SUBPROTOCOLS, check_request, refusal
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
         if self._sent:
             self._sent = False
             self._quiet_since = now
-        elif send and now - self._quiet_since >= send / 1000 - TICK_SECONDS:
+        elif send and now - self._quiet_since >= send / 1000 - self.node.tick_seconds:
             self.write(_HEARTBEAT)
         if self._heard:
             self._heard = self._pinged = False

@@ -11,7 +11,8 @@ from madang_gateway.flusher import Flusher
 from madang_gateway.receipts import Receipts
 from madang_gateway.session import Shared
 
-TICK_SECONDS = 1.0
+_TICK_SECONDS = 1.0
+_TICKS_PER_HEARTBEAT = 4
 ALL_LOGINS = "*"
 
 
@@ -42,6 +43,11 @@ class Node:
         """Whether no further connection is taken."""
         return self.draining or len(self.connections) >= self.shared.settings.connections_limit
 
+    @property
+    def tick_seconds(self) -> float:
+        """How often it is looked for what is due; often enough for the fastest heart-beat."""
+        return min(_TICK_SECONDS, self.shared.settings.heartbeat_seconds / _TICKS_PER_HEARTBEAT)
+
     def leave_room(self, user: str, room: str) -> None:
         """End the subscriptions of `user` to `room`."""
         for session in self.shared.users.sessions(user):
@@ -59,10 +65,10 @@ class Node:
             connection.leave(disconnects.UNAVAILABLE)
 
     async def keep_time(self) -> None:
-        """Do what is due, every second, for as long as the gateway runs."""
+        """Do what is due for as long as the gateway runs."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(self.tick_seconds)
             now = loop.time()
             self.receipts.expire(now)
             for connection in tuple(self.connections):
