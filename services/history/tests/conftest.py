@@ -1,0 +1,104 @@
+"""The log and the store on real files, and the neighbours that history asks."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from typing_extensions import override
+
+from madang_common.access import Access, Answers, Questions
+from madang_common.events.envelope import Event
+from madang_common.events.kinds import Role
+from madang_common.log.sqlite import SqliteLog
+from madang_common.settings import Environment
+from madang_history.settings import HistorySettings
+from madang_history.store.sqlite import SqliteMessageStore
+from tests.support.issuer import Issuer
+
+SHARDS = 2
+
+
+def an_event(key: str, *, room: str | None = "yard", **changes: object) -> Event:
+    """Return a message of ana's in the yard, unless `changes` say otherwise."""
+    fields: dict[str, object] = {
+        "key": key,
+        "kind": "message.created",
+        "sender": "ana",
+        "sender_name": "안나",
+        "at": "2026-01-01T00:00:00.000Z",
+        "data": {"text": f"this is {key}"},
+        "room": room,
+    }
+    return Event(**(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> HistorySettings:
+    return HistorySettings(
+        environment=Environment.DEVELOPMENT,
+        data_dir=tmp_path,
+        history_retry_seconds=0.01,
+        history_lag_poll_seconds=0.01,
+        history_unread_limit=5,
+    )
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
+    log = await SqliteLog.open(tmp_path / "log.db", SHARDS)
+    yield log
+    await log.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteMessageStore]:
+    store = await SqliteMessageStore.open(tmp_path / "store.db", SHARDS)
+    yield store
+    await store.close()
+
+
+class Neighbours(httpx.AsyncBaseTransport):
+    """Auth and rooms, as far as history asks them."""
+
+    def __init__(self) -> None:
+        self.issuer = Issuer()
+        self.members: dict[str, set[str]] = {}
+        self.archived: set[str] = set()
+        self.away = False
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            raise httpx.ConnectError("away", request=request)
+        match request.url.host, request.url.path:
+            case "auth", "/.well-known/jwks.json":
+                return httpx.Response(200, json=self.issuer.jwks())
+            case "auth", "/internal/token":
+                token = self.issuer.service_token("history")
+                return httpx.Response(200, json={"access_token": token, "expires_in": 300})
+            case "rooms", "/internal/access":
+                return self._access(request)
+            case "rooms", "/health/live":
+                return httpx.Response(200)
+        return httpx.Response(404)
+
+    def _access(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["Authorization"].startswith("Bearer ")
+        asked = Questions.model_validate_json(request.content)
+        answers = [
+            Access(
+                user=question.user,
+                room=question.room,
+                exists=question.room in self.members,
+                role=Role.MEMBER if question.user in self.members.get(question.room, ()) else None,
+                archived=question.room in self.archived,
+            )
+            for question in asked.questions
+        ]
+        return httpx.Response(200, content=Answers(answers=answers).model_dump_json())
+
+
+@pytest.fixture
+def neighbours() -> Neighbours:
+    return Neighbours()
