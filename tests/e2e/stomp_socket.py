@@ -1,0 +1,83 @@
+"""A bare STOMP connection, for what a well-behaved client would hide."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame from the server."""
+
+    command: str
+    headers: dict[str, str]
+    body: str
+
+    def json(self) -> Any:
+        """Return the body's JSON."""
+        return orjson.loads(self.body)
+
+
+class StompSocket:
+    """Sends frames as told and returns what comes, one WebSocket message at a time."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str, token: str) -> Iterator[Self]:
+        """Connect with that token, and close when the context ends."""
+        with connect(url, subprotocols=[Subprotocol("v12.stomp")]) as socket:
+            stomp = cls(socket)
+            stomp.send("CONNECT", **{"accept-version": "1.2", "host": "x", "Authorization": token})
+            assert stomp.next().command == "CONNECTED"
+            yield stomp
+
+    def send(self, command: str, body: str = "", **headers: str) -> None:
+        """Send a frame."""
+        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        self._socket.send(f"{command}\n{lines}\n{body}\0")
+
+    def next(self) -> Frame:
+        """Return the next frame."""
+        text = self._socket.recv(timeout=_SECONDS)
+        assert isinstance(text, str)
+        head, _, body = text.partition("\n\n")
+        command, *lines = head.split("\n")
+        headers = dict(line.split(":", 1) for line in lines)
+        return Frame(command, headers, body.rstrip("\0"))
+
+    def subscribe(self, room: str, **headers: str) -> Frame:
+        """Follow a room and return the RECEIPT, or whatever came instead."""
+        topic = f"/topic/rooms.{room}"
+        self.send("SUBSCRIBE", id="0", destination=topic, receipt="subscribed", **headers)
+        return self.next()
+
+    def say(self, room: str, text: str, **headers: str) -> str:
+        """Say something and return the receipt id that will answer."""
+        receipt = secrets.token_hex(4)
+        destination = f"/app/rooms.{room}.send"
+        self.send("SEND", text, destination=destination, receipt=receipt, **headers)
+        return receipt
+
+    def barrier(self) -> list[Frame]:
+        """Return all that had come up to this moment.
+
+        The answer to a frame of ours comes after everything that was sent before it.
+        """
+        marker = secrets.token_hex(4)
+        self.send("BEGIN", transaction=marker, receipt=marker)
+        frames: list[Frame] = []
+        while not frames or frames[-1].headers.get("receipt-id") != marker:
+            frames.append(self.next())
+        self.send("ABORT", transaction=marker)
+        return frames[:-1]
