@@ -40,6 +40,7 @@ export function serialize(command, headers, body = "") {
 
 /** Reads frames from pieces of any size. */
 export class FrameReader {
+  /** @type {Uint8Array} */
   #rest = new Uint8Array(0);
 
   /**

@@ -4,7 +4,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -82,6 +81,14 @@ def pair(visit: Visit) -> Callable[[Product], tuple[Visitor, Visitor]]:
 
 
 Meet = Callable[[Product], tuple[Visitor, Visitor]]
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Product]:
+    """Give a product whose access tokens hold for seconds only."""
+    product = Product.start(tmp_path, MADANG_ACCESS_TOKEN_SECONDS="4")
+    yield product
+    product.stop()
 
 
 def test_two_people_talk_and_read_back(product: Product, pair: Meet) -> None:
@@ -238,31 +245,28 @@ def test_a_refused_message_can_be_sent_again_or_given_up(product: Product, pair:
     assert junho.ids() == sorted(junho.ids())
 
 
-def test_tokens_are_renewed_without_a_new_connection(tmp_path: Path, visit: Visit) -> None:
-    with ExitStack() as stack:
-        product = Product.start(tmp_path, MADANG_ACCESS_TOKEN_SECONDS="4")
-        stack.callback(product.stop)
-        mina = visit(product)
-        mina.register(account("mina"), "Mina")
-        mina.create_room("마당")
-        other = Visitor.enter(mina.page.context, product.url)
-        other.is_connected()
-        tokens = set()
+def test_tokens_are_renewed_without_a_new_connection(hasty: Product, visit: Visit) -> None:
+    mina = visit(hasty)
+    mina.register(account("mina"), "Mina")
+    mina.create_room("마당")
+    other = Visitor.enter(mina.page.context, hasty.url)
+    other.is_connected()
+    tokens = set()
 
-        for _ in range(3):
-            with mina.page.context.expect_event(
-                "response", lambda response: response.url.endswith("/refresh")
-            ) as renewed:
-                pass
-            tokens.add(renewed.value.json()["access_token"])
-        mina.write("still here")
+    for _ in range(3):
+        with mina.page.context.expect_event(
+            "response", lambda response: response.url.endswith("/refresh")
+        ) as renewed:
+            pass
+        tokens.add(renewed.value.json()["access_token"])
+    mina.write("still here")
 
-        mina.reads("still here")
-        other.page.get_by_role("link", name="마당").click()
-        other.reads("still here")
-        assert len(tokens) == 3
-        assert (mina.sockets, other.sockets) == (1, 1)
-        assert other.troubles == []
+    mina.reads("still here")
+    other.page.get_by_role("link", name="마당").click()
+    other.reads("still here")
+    assert len(tokens) == 3
+    assert (mina.sockets, other.sockets) == (1, 1)
+    assert other.troubles == []
 
 
 def test_a_login_that_was_ended_elsewhere_ends_here(product: Product, visit: Visit) -> None:
