@@ -75,7 +75,6 @@ class Gate:
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[WatchedLog]:
     log = await WatchedLog.open(tmp_path / "log.db", SHARDS)
-    assert isinstance(log, WatchedLog)
     log.watch()
     yield log
     await log.close()

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from typing_extensions import override
 
@@ -146,7 +146,7 @@ class SqliteLog(Log):
         *,
         retention: Retention | None = None,
         clock: Clock = time.time,
-    ) -> "SqliteLog":
+    ) -> Self:
         """Open or make the log at `path`; raise LogMismatch if its shard count differs."""
         db, ends = await asyncio.to_thread(_prepare, path, shards)
         return cls(path, db, ends, retention or Retention(), clock)

@@ -1,0 +1,355 @@
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+from typing_extensions import override
+
+from madang_common.clock import rfc3339
+from madang_common.events.envelope import Event
+from madang_common.log import port as log_port
+from madang_common.log.port import Batch, Log, LogUnavailable
+from madang_common.log.position import position, shard_of
+from madang_common.log.sqlite import Retention, SqliteLog
+from madang_history.ingest import Ingest, age_seconds, check_log
+from madang_history.metrics import HistoryMetrics
+from madang_history.settings import HistorySettings
+from madang_history.store.port import Entry, Hole, StoreMismatch, StoreUnavailable
+from madang_history.store.sqlite import SqliteMessageStore
+
+from .conftest import SHARDS, an_event
+
+ROOM = "rooms.yard"
+SHARD = shard_of(ROOM, SHARDS)
+PATIENCE_SECONDS = 20
+
+
+class TroubledStore(SqliteMessageStore):
+    """The embedded store; `trouble` happens before each write."""
+
+    writes: list[int]
+    """How many events each write had."""
+
+    @staticmethod
+    async def trouble() -> None:
+        """Nothing, unless a test says otherwise."""
+
+    @override
+    async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
+        await self.trouble()
+        if shard == SHARD:
+            self.writes.append(len(entries))
+        return await super().store(shard, entries, progress)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[TroubledStore]:
+    store = await TroubledStore.open(tmp_path / "store.db", SHARDS)
+    store.writes = []
+    yield store
+    await store.close()
+
+
+class Running:
+    """An ingest at work, and what it counts."""
+
+    def __init__(self, ingest: Ingest, registry: CollectorRegistry) -> None:
+        self.task = asyncio.create_task(ingest.run())
+        self._registry = registry
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self._registry.get_sample_value(f"madang_history_{name}", labels) or 0.0
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not holds():  # noqa: ASYNC110 - metrics have no event to wait for
+                await asyncio.sleep(0.001)
+
+    async def stored(self, offset: int) -> None:
+        """Return when the yard's shard is stored up to `offset`."""
+        await self.until(lambda: self.counted("stored_offset", shard=str(SHARD)) >= offset)
+
+
+Start = Callable[[Log, SqliteMessageStore], AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def running(settings: HistorySettings) -> Start:
+    @asynccontextmanager
+    async def running(log: Log, store: SqliteMessageStore) -> AsyncIterator[Running]:
+        registry = CollectorRegistry()
+        ingest = Ingest(log, store, HistoryMetrics(registry), settings, clock=time.time)
+        running = Running(ingest, registry)
+        yield running
+        running.task.cancel()
+        await asyncio.wait([running.task])
+
+    return running
+
+
+async def append(log: Log, *events: Event | bytes) -> None:
+    """Append each event as a batch of its own."""
+    for event in events:
+        await log.append(SHARD, (event if isinstance(event, bytes) else event.line(),))
+
+
+async def keys(store: SqliteMessageStore) -> list[str]:
+    return [
+        found.line.split(b'"key":"')[1].split(b'"')[0].decode()
+        for found in await store.after(ROOM, -1, 1000)
+    ]
+
+
+async def test_what_was_sent_before_and_while_it_runs_is_stored(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    await append(log, an_event("before"))
+
+    async with running(log, store) as at_work:
+        await append(log, an_event("while"))
+        await at_work.stored(2)
+
+    assert await keys(store) == ["before", "while"]
+    found = await store.after(ROOM, -1, 10)
+    assert [stored.position for stored in found] == [position(0, 0), position(1, 0)]
+    assert at_work.counted("events_stored_total") == 2
+
+
+async def test_it_goes_on_from_where_it_was(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    async with running(log, store) as at_work:
+        await append(log, an_event("1"), an_event("2"))
+        await at_work.stored(2)
+    await append(log, an_event("3"))
+
+    async with running(log, store) as at_work:
+        await at_work.stored(3)
+
+    assert await keys(store) == ["1", "2", "3"]
+    assert at_work.counted("events_stored_total") == 1
+    assert at_work.counted("events_repeated_total") == 0
+
+
+async def test_an_event_that_was_sent_twice_is_stored_once(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    twice = an_event("again")
+    other = an_event("again", data={"text": "another body"})
+
+    async with running(log, store) as at_work:
+        await append(log, twice, other, an_event("again", sender="bo"), twice)
+        await at_work.stored(4)
+
+    found = await store.after(ROOM, -1, 10)
+    assert [stored.position for stored in found] == [position(0, 0), position(2, 0)]
+    assert found[0].line == twice.line()
+    assert at_work.counted("events_repeated_total") == 2
+
+
+async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
+    log: SqliteLog, store: TroubledStore, settings: HistorySettings
+) -> None:
+    await append(log, *(an_event(str(n)) for n in range(250)))
+    bounded = settings.model_copy(update={"history_write_events": 100})
+    registry = CollectorRegistry()
+    ingest = Ingest(log, store, HistoryMetrics(registry), bounded, clock=time.time)
+
+    at_work = Running(ingest, registry)
+    await at_work.stored(250)
+    at_work.task.cancel()
+    await asyncio.wait([at_work.task])
+
+    assert sum(store.writes) == 250
+    assert max(store.writes) == 100
+    assert len(store.writes) < 20
+
+
+async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
+    log: SqliteLog, store: TroubledStore, running: Start, tmp_path: Path
+) -> None:
+    await append(log, an_event("1"), b"\xff poison", an_event("2"))
+
+    with capture_logs() as logged:
+        async with running(log, store) as at_work:
+            await at_work.stored(3)
+
+    assert await keys(store) == ["1", "2"]
+    assert at_work.counted("events_dead_total") == 1
+    dead = await store._rows("SELECT shard, position, line FROM dead", ())
+    assert dead == [(SHARD, position(1, 0), b"\xff poison")]
+    (told,) = [line for line in logged if line["event"] == "line_set_aside"]
+    assert told["log_level"] == "error"
+
+
+async def test_a_batch_of_nothing_but_poison_does_not_stop_it(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    async with running(log, store) as at_work:
+        await append(log, b"", b"{}", b"[]")
+        await at_work.stored(3)
+
+    assert at_work.counted("events_dead_total") == 3
+    assert await store.progress(SHARD) == 3
+
+
+async def test_with_the_store_away_nothing_is_skipped(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    away = True
+
+    async def trouble() -> None:
+        if away:
+            raise StoreUnavailable("away")
+
+    store.trouble = trouble  # type: ignore[method-assign]
+    async with running(log, store) as at_work:
+        await append(log, *(an_event(str(n)) for n in range(5)))
+        await at_work.until(lambda: at_work.counted("ingest_failures_total") >= 3)
+        assert await store.progress(SHARD) == 0
+        assert at_work.counted("behind_seconds", shard=str(SHARD)) > 0
+
+        away = False
+        await at_work.stored(5)
+
+    assert await keys(store) == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_bug_in_the_store_skips_nothing_either(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    failures = [RuntimeError("a bug"), KeyError("another")]
+
+    async def trouble() -> None:
+        if failures:
+            raise failures.pop()
+
+    store.trouble = trouble  # type: ignore[method-assign]
+    async with running(log, store) as at_work:
+        await append(log, an_event("1"), an_event("2"))
+        await at_work.stored(2)
+
+    assert await keys(store) == ["1", "2"]
+
+
+class FlakyLog(SqliteLog):
+    """The embedded log, whose followers fail after each batch."""
+
+    starts: list[log_port.Start]
+
+    @override
+    async def follow(self, shard: int, start: log_port.Start) -> AsyncGenerator[Batch]:
+        if shard == SHARD:
+            self.starts.append(start)
+        async for batch in super().follow(shard, start):
+            yield batch
+            raise LogUnavailable("the connection was lost")
+
+
+async def test_a_log_that_goes_away_is_followed_again_from_the_next_offset(
+    tmp_path: Path, store: TroubledStore, running: Start
+) -> None:
+    log = await FlakyLog.open(tmp_path / "flaky.db", SHARDS)
+    log.starts = []
+    await append(log, an_event("0"), an_event("1"), an_event("2"))
+
+    async with running(log, store) as at_work:
+        await at_work.stored(3)
+
+    assert await keys(store) == ["0", "1", "2"]
+    assert log.starts[:3] == [0, 1, 2]
+    await log.close()
+
+
+async def test_what_the_log_dropped_before_is_noted_as_a_hole(
+    tmp_path: Path, store: TroubledStore, running: Start
+) -> None:
+    now = 1_000_000.0
+    log = await SqliteLog.open(
+        tmp_path / "short.db", SHARDS, retention=Retention(seconds=10), clock=lambda: now
+    )
+    async with running(log, store) as at_work:
+        await append(log, an_event("1"), an_event("2"))
+        await at_work.stored(2)
+    await append(log, an_event("lost"), an_event("lost too"), an_event("kept"))
+    now += 60
+    await append(log, an_event("new"))
+    await log.close()
+    log = await SqliteLog.open(tmp_path / "short.db", SHARDS)
+
+    with capture_logs() as logged:
+        async with running(log, store) as at_work:
+            await at_work.stored(6)
+
+    assert await keys(store) == ["1", "2", "kept", "new"]
+    assert await store.holes(SHARD) == [Hole(2, 4)]
+    assert at_work.counted("lost_batches_total") == 2
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["log_hole"]
+    await log.close()
+
+
+async def test_it_stops_in_the_middle_of_a_write_and_goes_on_later(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    reached = asyncio.Event()
+
+    async def trouble() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    store.trouble = trouble  # type: ignore[method-assign]
+    async with running(log, store) as at_work:
+        await append(log, an_event("1"))
+        await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
+    assert at_work.task.cancelled()
+
+    del store.trouble
+    async with running(log, store) as at_work:
+        await at_work.stored(1)
+
+    assert await keys(store) == ["1"]
+
+
+async def test_how_far_it_is_behind_is_measured(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    go_on = asyncio.Event()
+    store.trouble = go_on.wait  # type: ignore[method-assign, assignment]
+    shard = str(SHARD)
+    async with running(log, store) as at_work:
+        await append(log, an_event("1", at=rfc3339(time.time() - 100)), an_event("2"))
+
+        await at_work.until(lambda: at_work.counted("behind_seconds", shard=shard) > 99)
+        assert at_work.counted("behind_seconds", shard=shard) < 200
+        assert at_work.counted("end_offset", shard=shard) == 2
+        assert at_work.counted("stored_offset", shard=shard) == 0
+
+        go_on.set()
+        await at_work.stored(2)
+        await at_work.until(lambda: at_work.counted("behind_seconds", shard=shard) == 0)
+
+
+def test_the_age_of_a_batch_is_that_of_its_first_event() -> None:
+    lines = (b"poison", an_event("k", at="whenever").line(), an_event("k", at=rfc3339(90)).line())
+
+    assert age_seconds(Batch(0, lines), 100) == 10
+    assert age_seconds(Batch(0, lines), 80) == 0
+    assert age_seconds(Batch(0, lines[:2]), 100) == 0
+    assert age_seconds(None, 100) == 0
+
+
+async def test_a_store_that_is_ahead_of_the_log_belongs_to_another_one(
+    log: SqliteLog, store: TroubledStore
+) -> None:
+    await append(log, an_event("1"))
+    await store.store(SHARD, [], 1)
+    await check_log(log, store)
+
+    await store.store(SHARD, [], 2)
+
+    with pytest.raises(StoreMismatch, match="another log"):
+        await check_log(log, store)

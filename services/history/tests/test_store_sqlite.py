@@ -1,0 +1,112 @@
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from madang_history.store.port import Entry, StoreUnavailable
+from madang_history.store.sqlite import SqliteMessageStore
+
+ROOM = "rooms.yard"
+
+
+def entries(first: int, count: int, size: int = 10) -> list[Entry]:
+    return [
+        Entry(n, ROOM, "message.created", "ana", str(n), b"x" * size)
+        for n in range(first, first + count)
+    ]
+
+
+async def test_reading_does_not_wait_for_a_write(store: SqliteMessageStore) -> None:
+    await store.store(0, entries(0, 3), 1)
+    writing, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        writing.set()
+        go_on.wait(20)
+
+    write = asyncio.create_task(store._write(hold))
+    await asyncio.to_thread(writing.wait, 20)
+
+    async with asyncio.timeout(10):
+        assert len(await store.after(ROOM, -1, 10)) == 3
+        assert await store.progress(0) == 1
+        await store.ping()
+
+    assert not write.done()
+    go_on.set()
+    await write
+
+
+async def test_writing_does_not_wait_for_a_reader(store: SqliteMessageStore) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        reading.set()
+        go_on.wait(20)
+
+    read = asyncio.create_task(store._run(store._reads, hold))
+    await asyncio.to_thread(reading.wait, 20)
+
+    async with asyncio.timeout(10):
+        assert await store.store(0, entries(0, 3), 1) == 3
+
+    assert not read.done()
+    go_on.set()
+    await read
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing_half_done(store: SqliteMessageStore) -> None:
+    await store.store(0, entries(0, 1), 1)
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.store(0, entries(1, 100, size=1000), 2)
+    assert await store.progress(0) == 1
+    assert len(await store.after(ROOM, -1, 1000)) == 1
+
+    store._writer.execute("PRAGMA max_page_count = 100000")
+    assert await store.store(0, entries(1, 100, size=1000), 2) == 100
+    assert await store.progress(0) == 2
+
+
+async def test_a_write_that_nobody_waits_for_any_more_is_finished_or_not_begun(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteMessageStore.open(tmp_path / "messages.db", 1)
+    write = asyncio.create_task(store.store(0, entries(0, 1000), 1))
+    await asyncio.sleep(0)
+    write.cancel()
+    await asyncio.wait([write])
+
+    await store.close()
+
+    store = await SqliteMessageStore.open(tmp_path / "messages.db", 1)
+    found = len(await store.after(ROOM, -1, 2000))
+    assert (await store.progress(0), found) in {(0, 0), (1, 1000)}
+    await store.close()
+
+
+async def test_a_range_of_a_rare_kind_walks_over_nothing_else(store: SqliteMessageStore) -> None:
+    await store.store(0, entries(0, 10), 1)
+    plans: list[str] = []
+    store._reader.set_trace_callback(plans.append)
+    await store.before(ROOM, None, 10, ["room.updated", "room.archived"])
+    store._reader.set_trace_callback(None)
+
+    plan = await store._rows(f"EXPLAIN QUERY PLAN {plans[0]}", ())
+
+    steps = [str(step[-1]) for step in plan]
+    searches = [step for step in steps if step.startswith("SEARCH")]
+    assert len(searches) == 2
+    assert all("events_by_kind (audience=? AND kind=? AND position<?)" in s for s in searches)
+    assert not any("SCAN events" in step for step in steps)
+
+
+async def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "messages.db"
+    await asyncio.to_thread(path.write_bytes, b"this is a letter to a friend" * 100)
+
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        await SqliteMessageStore.open(path, 1)
