@@ -1,9 +1,11 @@
 """What a reader of a room holds: its events, in order, each once, across reconnects."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 from madang_client.errors import Closed, MadangError, Refused
@@ -11,6 +13,24 @@ from madang_client.event import Event, Gap
 from madang_client.sequence import Sequence
 from madang_client.settings import ChatSettings
 from madang_client.stomp.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What lies before a resumption."""
+
+    position: str | None
+    seconds: float
+    """When it began, since the epoch."""
+
+    def holds(self, event: Event) -> bool:
+        """Tell whether `event` is of that time; by the clocks if the server gave no position."""
+        if self.position is not None:
+            return event.id <= self.position
+        try:
+            return datetime.fromisoformat(event.at).timestamp() < self.seconds
+        except ValueError:
+            return False
 
 
 class Subscription:
@@ -30,6 +50,7 @@ class Subscription:
         lossy: bool = False,
         on_taken: Callable[["Subscription"], None] = lambda _: None,
         on_end: Callable[["Subscription"], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.destination = destination
         self.room = room
@@ -41,7 +62,7 @@ class Subscription:
         self._lossy = lossy
         self._sequence = Sequence(since, settings.remembered_events)
         self._asked_since: str | None = None
-        self._missed_upto = ""
+        self._past: _Past | None = None
         self._was_granted = False
         self._position = since
         self._queue: deque[Event | Gap] = deque()
@@ -50,6 +71,7 @@ class Subscription:
         self._end: MadangError | None = None
         self._on_taken = on_taken
         self._on_end = on_end
+        self._clock = clock
 
     def __aiter__(self) -> Self:
         return self
@@ -78,9 +100,9 @@ class Subscription:
         return self._position
 
     @property
-    def last_id(self) -> str | None:
+    def arrived(self) -> str | None:
         """Id of the last event that arrived here, taken or not."""
-        return self._sequence.last
+        return self._sequence.position
 
     @property
     def ended(self) -> bool:
@@ -108,23 +130,24 @@ class Subscription:
     def headers(self, name: str) -> dict[str, str]:
         """Return the headers of a SUBSCRIBE named `name` that goes on after the last event."""
         self.name = name
-        self._asked_since = self._sequence.last
+        self._asked_since = self._sequence.position
         headers = {"id": name, "destination": self.destination, "ack": "auto"}
         return headers | ({"since": self._asked_since} if self._asked_since else {})
 
     def granted(self, frame: Frame) -> None:
         """Take the RECEIPT of the SUBSCRIBE."""
-        position = frame.headers.get("position", "")
+        position = frame.headers.get("position")
         if self._asked_since is None:
             # Without a position to resume from, what came in between is not known.
             if self._was_granted and position:
                 self._put(Gap(self.room, None))
-            self._sequence.cover(position)
+            self._sequence.restart(position)
         elif frame.headers.get("resumed") == "false":
             self._put(Gap(self.room, self._asked_since))
+            self._sequence.rewind(position)
         if self._position is None:
-            self._position = position or None
-        self._missed_upto = position if self._asked_since else ""
+            self._position = position
+        self._past = _Past(position, self._clock()) if self._asked_since else None
         self._was_granted = True
         if not self._granted.done():
             self._granted.set_result(None)
@@ -139,7 +162,7 @@ class Subscription:
         Not to be called on a subscription that is full.
         """
         if self._end is None and self._sequence.admit(event):
-            missed = bool(event.id) and event.id <= self._missed_upto
+            missed = self._past is not None and self._past.holds(event)
             self._put(replace(event, missed=True) if missed else event)
 
     def end(self, error: MadangError) -> None:

@@ -1,11 +1,12 @@
 import asyncio
+import random
 
 import pytest
 
 from libs.client.tests.double.chats import MakeChat, eventually, take
 from libs.client.tests.double.rest_server import problem
 from libs.client.tests.double.stomp_server import StompServer
-from madang_client import Closed, Event, Gap, NotAMember, OutOfOrder
+from madang_client import Chat, Closed, Event, Gap, NotAMember, OutOfOrder
 
 
 async def test_a_reader_gets_what_is_said_after_subscribing(
@@ -104,6 +105,43 @@ async def test_the_second_event_with_the_same_sender_and_key_does_not_count(
         assert await take(events, 2) == ["bob's", "eve's"]
 
 
+async def test_whatever_breaks_every_reader_sees_each_message_once_in_the_same_order(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    chance = random.Random(20260102)
+    await stomp.say("yard", "before")
+
+    async def break_things() -> None:
+        while True:
+            await asyncio.sleep(chance.uniform(0, 0.03))
+            match chance.randrange(4):
+                case 0:
+                    stomp.drop_all()
+                case 1 if stomp.peers:
+                    chance.choice(stomp.peers).drop()
+                case 2:
+                    stomp.script.drops_after_store = 1
+                case 3:
+                    stomp.script.upgrades = [(503, {})]
+
+    async def send_all(chat: Chat) -> list[str]:
+        return [await chat.send("yard", f"{number}") for number in range(50)]
+
+    async with make_chat() as ada, make_chat() as bob:
+        readers = [await ada.subscribe("yard"), await bob.subscribe("yard")]
+        breaking = asyncio.create_task(break_things())
+        lists = await asyncio.gather(*(send_all(chat) for chat in (ada, bob, ada)))
+        breaking.cancel()
+        ids = [event_id for sent in lists for event_id in sent]
+        stored = [event["id"] for event in stomp.events["yard"][1:]]
+        async with asyncio.timeout(10):
+            seen = [[await anext(reader) for _ in ids] for reader in readers]
+
+    assert sorted(ids) == stored
+    assert len(stomp.connects) > 4
+    assert [[event.id for event in events] for events in seen] == [stored, stored]  # type: ignore[union-attr]
+
+
 async def test_a_gap_is_shown_where_the_server_cannot_reach_back(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
@@ -126,13 +164,61 @@ async def test_a_gap_is_shown_where_the_server_cannot_reach_back(
 async def test_a_gap_is_shown_if_there_was_no_position_to_resume_from(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
+    stomp.script.tells_position = False
     async with make_chat() as chat:
         events = await chat.subscribe("yard")
         await stomp.stop()
+        stomp.script.tells_position = True
         stomp.store("yard", "nobody knows")
         await stomp.start()
 
         assert await take(events, 1) == ["GAP"]
+
+
+async def test_a_room_that_was_empty_is_resumed_from_its_start(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.stop()
+        stomp.store("yard", "first")
+        await stomp.start()
+
+        assert await take(events, 1) == ["first"]
+        assert stomp.subscribes[-1]["since"] == "start"
+
+
+async def test_a_server_that_begins_anew_is_followed_after_a_gap(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        for _ in range(5):
+            await stomp.say("yard", "old")
+        assert await take(events, 5) == ["old"] * 5
+        await stomp.stop()
+        stomp.forget_all()
+        await stomp.start()
+        await eventually(lambda: stomp.peers and len(stomp.peers[0].subscriptions) == 3)
+
+        await stomp.say("yard", "new")
+
+        assert await take(events, 2) == ["GAP", "new"]
+
+
+async def test_without_a_position_the_clocks_tell_what_was_missed(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    known = await stomp.say("yard", "known")
+    stomp.script.tells_end = False
+    stomp.store("yard", "missed")
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard", since=known)
+
+        later = stomp.store("yard", "live") | {"at": "2999-01-02T03:04:05.678Z"}
+        await stomp.deliver("yard", later)
+
+        assert [(await anext(events)).missed for _ in range(2)] == [True, False]  # type: ignore[union-attr]
 
 
 async def test_an_empty_room_has_no_gap(stomp: StompServer, make_chat: MakeChat) -> None:
@@ -183,7 +269,7 @@ async def test_a_reader_whose_room_is_refused_after_a_reconnect_is_told(
     async with make_chat() as chat:
         events = await chat.subscribe("yard")
         await stomp.say("yard", "last words")
-        await eventually(lambda: events.last_id)
+        await eventually(lambda: events.arrived)
         stomp.script.subscribes = [problem("not-a-member", 403)]
         stomp.drop_all()
 

@@ -75,7 +75,7 @@ def test_the_second_with_a_key_is_no_news_however_often_it_comes() -> None:
     assert not sequence.admit(event(2, key="k"))
     assert not sequence.admit(event(2, key="k"))
     assert sequence.admit(event(3, key="k", sender="eve"))
-    assert sequence.last == event(3).id
+    assert sequence.position == event(3).id
 
 
 def test_an_event_without_an_id_is_always_news() -> None:
@@ -84,15 +84,35 @@ def test_an_event_without_an_id_is_always_news() -> None:
 
     assert sequence.admit(live)
     assert sequence.admit(live)
-    assert sequence.last is None
+    assert sequence.position is None
 
 
-def test_what_a_position_covers_counts_as_seen() -> None:
+def test_a_position_before_the_first_event_is_resumed_from_and_hides_nothing() -> None:
+    sequence = Sequence("start", remembered=10)
+
+    assert sequence.position == "start"
+    assert sequence.admit(event(0))
+    assert sequence.position == event(0).id
+
+
+def test_a_log_that_ends_before_what_was_seen_is_another_one() -> None:
+    sequence = Sequence(event(500).id, remembered=10)
+
+    sequence.rewind(None)
+    sequence.rewind(event(600).id)
+    assert sequence.position == event(500).id
+    sequence.rewind("start")
+
+    assert sequence.position == "start"
+    assert sequence.admit(event(0))
+
+
+def test_after_a_restart_only_the_new_position_counts() -> None:
     sequence = Sequence(None, remembered=10)
+    sequence.admit(event(500, key="k"))
 
-    sequence.cover(event(5).id)
-    sequence.cover("")
+    sequence.restart(event(5).id)
 
-    assert sequence.last == event(5).id
     assert not sequence.admit(event(5))
-    assert sequence.admit(event(6))
+    assert sequence.admit(event(6, key="k"))
+    assert sequence.position == event(6).id

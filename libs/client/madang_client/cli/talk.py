@@ -51,6 +51,7 @@ class Talk:
         self._moved = asyncio.Condition()
         self._leaving = False
         self._came_back = False
+        self._is_lost = False
 
     async def run(self) -> None:
         """Talk until the typist leaves; raise what ends it otherwise."""
@@ -167,10 +168,11 @@ class Talk:
     def _changed(self, change: Change) -> None:
         match change:
             case Connected(again=True):
-                self._came_back = True
+                self._came_back, self._is_lost = True, False
                 self._remark("connected again")
-            case Lost(reason, seconds) if not self._leaving:
-                self._remark(f"connection lost ({plain(reason)}); again in {seconds:.1f} s")
+            case Lost(reason) if not self._is_lost and not self._leaving:
+                self._is_lost = True
+                self._remark(f"connection lost ({plain(reason)}): trying again until it is back")
 
     def _remark(self, sentence: str) -> None:
         self._screen.say(f"-- {sentence}", "cyan")

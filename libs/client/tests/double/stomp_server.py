@@ -40,6 +40,10 @@ class Script:
     """Whether the agreed heart-beats are really sent."""
     kept_from: str = ""
     """Whoever resumes from before this id is told that it cannot be done."""
+    tells_end: bool = True
+    """Whether a resumption is told up to where it reaches back."""
+    tells_position: bool = True
+    """Whether a subscription is told any position at all."""
     copies: int = 1
     """How often each event is delivered."""
     replay_from_start: bool = False
@@ -105,6 +109,11 @@ class StompServer:
         assert self._server is not None
         self._server.close(code=code, reason="restarting")
         await self._server.wait_closed()
+
+    def forget_all(self) -> None:
+        """Lose every event, and count from the beginning again."""
+        self.events.clear()
+        self._count = 0
 
     def drop_all(self) -> None:
         """Break every connection without a word."""
@@ -229,12 +238,16 @@ class StompServer:
         since = frame.headers.get("since")
         kept = self.events.get(room, [])
         told = {"subscription": name}
-        if self._count and destination.startswith("/topic/"):
-            told["position"] = event_id(self._count)
+        tells = self.script.tells_position and (since is None or self.script.tells_end)
+        if destination.startswith("/topic/") and tells:
+            told["position"] = event_id(self._count) if self._count else "start"
+        since = "" if since == "start" else since
         if since is not None:
             told["resumed"] = "false" if since < self.script.kept_from else "true"
+        if since is not None and since > event_id(self._count):
+            told |= {"resumed": "false", "position": event_id(self._count)}
         await self._receipt(peer, frame, told)
-        start = "" if self.script.replay_from_start else (since or "~")
+        start = "" if self.script.replay_from_start else "~" if since is None else since
         for event in kept:
             if start < event["id"] and event["id"] >= self.script.kept_from:
                 await self._message(peer, name, destination, event)
