@@ -49,7 +49,6 @@ async def build(
 
         async def ping_ingest() -> None:
             if ingesting.done():
-                ingesting.result()
                 raise RuntimeError("ingest has ended")
 
         async def ping_rooms() -> None:

@@ -1,0 +1,248 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+
+from madang_common.events.envelope import Event
+from madang_common.log.position import position, shard_of, to_id
+from madang_common.log.sqlite import SqliteLog
+from madang_history.settings import HistorySettings
+from madang_history.wiring import build
+from tests.support.issuer import bearer
+
+from .conftest import SHARDS, Neighbours, an_event
+from .following import stored
+
+SHARD = shard_of("rooms.yard", SHARDS)
+MESSAGES = "/api/history/v1/rooms/yard/messages"
+
+
+@pytest.fixture
+async def app(
+    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+) -> AsyncIterator[FastAPI]:
+    neighbours.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
+    async with build(settings, log=log, transport=neighbours) as app:
+        yield app
+
+
+@pytest.fixture
+async def ana(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app, bearer(neighbours.issuer.token("ana"))) as ana:
+        yield ana
+
+
+@asynccontextmanager
+async def client(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://history", headers=headers
+    ) as asking:
+        yield asking
+
+
+async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
+    """Let `events` be stored; return their ids."""
+    offset = await log.end(SHARD)
+    await log.append(SHARD, tuple(event.line() for event in events))
+    await stored(app, SHARD, offset + 1)
+    return [to_id(position(offset, line)) for line in range(len(events))]
+
+
+def keys(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["key"] for item in answer.json()["items"]]
+
+
+async def test_the_newest_messages_come_oldest_first(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    ids = await send(app, log, *(an_event(str(n)) for n in range(5)))
+
+    answer = await ana.get(MESSAGES, params={"limit": 3})
+
+    assert keys(answer) == ["2", "3", "4"]
+    assert (answer.json()["before"], answer.json()["after"]) == (ids[2], ids[4])
+
+
+async def test_an_item_is_exactly_what_clients_receive(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    event = an_event("k", headers={"priority": "high"}, data={"text": "안녕 👋", "n": [1, None]})
+    await send(app, log, event)
+
+    page = await ana.get(MESSAGES)
+    one = await ana.get(f"{MESSAGES}/{page.json()['items'][0]['id']}")
+
+    assert one.content == event.body(position(0, 0))
+    assert event.body(position(0, 0)) in page.content
+    assert page.json()["items"] == [orjson.loads(one.content)]
+
+
+async def test_pages_go_both_ways_and_around(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    ids = await send(app, log, *(an_event(str(n)) for n in range(9)))
+
+    async def page(**params: str) -> list[str]:
+        return keys(await ana.get(MESSAGES, params={"limit": "2"} | params))
+
+    assert await page(before=ids[4]) == ["2", "3"]
+    assert await page(after=ids[4]) == ["5", "6"]
+    assert await page(around=ids[4]) == ["3", "4"]
+    assert await page(before=ids[0]) == []
+
+
+async def test_at_the_live_end_a_client_goes_on_from_where_it_is(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    (first,) = await send(app, log, an_event("1"))
+    end = (await ana.get(MESSAGES, params={"after": first})).json()
+    assert (end["items"], end["after"]) == ([], first)
+
+    await send(app, log, an_event("2"))
+
+    assert keys(await ana.get(MESSAGES, params={"after": end["after"]})) == ["2"]
+
+
+async def test_an_empty_room_has_an_empty_page(ana: httpx.AsyncClient) -> None:
+    answer = await ana.get("/api/history/v1/rooms/empty/messages")
+
+    assert answer.json() == {"items": [], "before": None, "after": None}
+
+
+async def test_all_kinds_are_shown_unless_some_are_asked_for(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    kinds = ("room.created", "member.joined", "message.created")
+    await send(app, log, *(an_event(kind, kind=kind) for kind in kinds))
+
+    assert keys(await ana.get(MESSAGES)) == list(kinds)
+    only = await ana.get(MESSAGES, params={"kinds": "message.created"})
+    assert keys(only) == ["message.created"]
+    two = await ana.get(MESSAGES, params={"kinds": ["message.created", "room.created"]})
+    assert keys(two) == ["room.created", "message.created"]
+
+
+async def test_one_message_is_found_in_its_own_room_only(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    (message,) = await send(app, log, an_event("k"))
+
+    assert (await ana.get(f"{MESSAGES}/{message}")).json()["key"] == "k"
+    for path in (f"{MESSAGES}/000000000abc", f"/api/history/v1/rooms/empty/messages/{message}"):
+        answer = await ana.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["type"] == "urn:madang:problem:not-found"
+
+
+async def test_unread_messages_are_counted_up_to_a_limit(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+) -> None:
+    ids = await send(
+        app, log, an_event("joined", kind="member.joined"), *(an_event(str(n)) for n in range(6))
+    )
+
+    async def count(**params: str) -> dict[str, object]:
+        counted: dict[str, object] = (await ana.get(f"{MESSAGES}/count", params=params)).json()
+        return counted
+
+    assert await count(after=ids[4]) == {"count": 2, "more": False}
+    assert await count(after=ids[6]) == {"count": 0, "more": False}
+    assert await count(after=ids[1]) == {"count": 5, "more": False}
+    assert await count(after=ids[0]) == {"count": 5, "more": True}
+    assert await count() == {"count": 5, "more": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("", {"before": "nonsense"}),
+        ("", {"after": "0" * 13}),
+        ("", {"around": "00000000000\n"}),
+        ("", {"before": "WWWWWWWWWWWW"}),
+        ("", {"limit": "0"}),
+        ("", {"limit": "101"}),
+        ("", {"limit": "many"}),
+        ("", {"kinds": "'; DROP TABLE events"}),
+        ("", {"kinds": "k." + "x" * 100}),
+        ("", {"kinds": ["message.created"] * 17}),
+        ("", {"before": "000000000000", "after": "000000000000"}),
+        ("/count", {"after": "x"}),
+        ("/nonsense", {}),
+    ],
+)
+async def test_what_cannot_be_asked_is_told_as_a_problem(
+    ana: httpx.AsyncClient, path: str, params: dict[str, str]
+) -> None:
+    answer = await ana.get(MESSAGES + path, params=params)
+
+    assert answer.status_code in {400, 422}
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"].startswith("urn:madang:problem:invalid-")
+
+
+@pytest.mark.parametrize("edge", ["000000000000", "vvvvvvvvvvvv"])
+@pytest.mark.parametrize("name", ["before", "after", "around"])
+async def test_the_smallest_and_the_largest_id_can_be_asked(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, name: str, edge: str
+) -> None:
+    await send(app, log, an_event("k"))
+
+    assert (await ana.get(MESSAGES, params={name: edge})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["", "/count", "/000000000000"])
+async def test_only_members_may_read(
+    app: FastAPI, log: SqliteLog, neighbours: Neighbours, path: str
+) -> None:
+    await send(app, log, an_event("k"))
+
+    async def status(headers: dict[str, str], room: str = "yard") -> int:
+        async with client(app, headers) as asking:
+            answer = await asking.get(f"/api/history/v1/rooms/{room}/messages{path}")
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert "this is k" not in answer.text
+            return answer.status_code
+
+    issuer = neighbours.issuer
+    assert await status({}) == 401
+    assert await status(bearer("nonsense")) == 401
+    assert await status(bearer(issuer.token("ana", seconds=-1))) == 401
+    assert await status(bearer(issuer.service_token("gateway"))) == 401
+    assert await status(bearer(issuer.token("cy"))) == 403
+    assert await status(bearer(issuer.token("ana")), room="nowhere") == 404
+    assert await status(bearer(issuer.token("ana")), room="x" * 65) == 422
+
+
+async def test_a_removed_member_reads_nothing_any_more(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+) -> None:
+    await send(app, log, an_event("k"))
+    assert keys(await ana.get(MESSAGES)) == ["k"]
+
+    neighbours.members["yard"].remove("ana")
+
+    assert (await ana.get(MESSAGES)).json()["type"] == "urn:madang:problem:not-a-member"
+
+
+async def test_an_archived_room_can_be_read(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+) -> None:
+    await send(app, log, an_event("k"))
+    neighbours.archived.add("yard")
+
+    assert keys(await ana.get(MESSAGES)) == ["k"]
+
+
+async def test_with_rooms_away_nobody_reads(ana: httpx.AsyncClient, neighbours: Neighbours) -> None:
+    await ana.get(MESSAGES)
+    neighbours.away = True
+
+    answer = await ana.get(MESSAGES)
+
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:madang:problem:unavailable"
