@@ -41,11 +41,13 @@ class Receipts:
         if expected is not None:
             expected.granted(frame)
 
-    def refused(self, receipt: str, problem: Refused) -> None:
-        """Tell who waits for `receipt` that the answer is no."""
+    def refused(self, receipt: str, problem: Refused) -> bool:
+        """Tell who waits for `receipt` that the answer is no; return whether anybody does."""
         expected = self._expected.pop(receipt, None)
-        if expected is not None:
-            expected.refused(problem)
+        if expected is None:
+            return False
+        expected.refused(problem)
+        return True
 
     def overdue(self, now: float) -> bool:
         """Tell whether the oldest has waited too long."""

@@ -157,7 +157,11 @@ class Session:
     def _refused(self, frame: Frame) -> None:
         problem = refusal(frame.body, retry_after=frame.headers.get("retry-after"))
         receipt = frame.headers.get("receipt-id") or problem.problem.get("receipt-id")
-        self._receipts.refused(str(receipt), problem)
+        if not self._receipts.refused(str(receipt), problem):
+            # A subscription may end after it was granted: what it resumes from went away.
+            subscription = self._by_name.get(str(problem.problem.get("subscription")))
+            if subscription is not None:
+                self._not_subscribed(subscription, problem)
 
     def _not_subscribed(self, subscription: Subscription, problem: Refused) -> None:
         if subscription.name is not None:

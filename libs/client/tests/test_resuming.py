@@ -290,6 +290,32 @@ async def test_a_subscription_is_asked_for_again_while_the_server_is_not_ready(
         assert await take(events, 1) == ["hello"]
 
 
+async def test_a_subscription_that_the_server_gives_up_is_asked_for_again_from_its_last_event(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+        await stomp.say("yard", "one")
+        assert await take(events, 1) == ["one"]
+
+        await stomp.end_subscriptions("yard", problem("unavailable", 503))
+        stomp.store("yard", "two")
+
+        assert await take(events, 1) == ["two"]
+
+
+async def test_a_subscription_that_the_server_ends_for_good_tells_its_reader_why(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        events = await chat.subscribe("yard")
+
+        await stomp.end_subscriptions("yard", problem("not-a-member", 403))
+
+        with pytest.raises(NotAMember):
+            await anext(events)
+
+
 async def test_a_subscription_that_waits_for_its_next_try_survives_a_lost_connection(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:

@@ -157,6 +157,16 @@ class StompServer:
                 if destination == f"/topic/rooms.{room}":
                     await self._message(peer, name, destination, event)
 
+    async def end_subscriptions(self, room: str, problem: Problem) -> None:
+        """Refuse subscriptions that were granted already."""
+        for peer in list(self.peers):
+            for name, destination in list(peer.subscriptions.items()):
+                if destination == f"/topic/rooms.{room}":
+                    del peer.subscriptions[name]
+                    headers = {"subscription": "errors", "destination": "/user/queue/errors"}
+                    body = orjson.dumps(problem | {"subscription": name, "receipt-id": "r0"})
+                    await peer.write(Frame("MESSAGE", headers, body))
+
     async def tell(self, user_event: Mapping[str, Any]) -> None:
         """Send an event to the personal queue of everyone."""
         for peer in list(self.peers):
