@@ -23,6 +23,7 @@ EVENTS = st.builds(
     at=TEXT,
     data=st.dictionaries(TEXT, JSON, max_size=4),
     room=TEXT,
+    user=st.none(),
     headers=st.dictionaries(TEXT, TEXT, max_size=3),
 )
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from madang_common.events.envelope import room_audience, user_audience
 
@@ -36,8 +37,7 @@ class Source(Enum):
     ERRORS = "errors"
 
 
-@dataclass(frozen=True, slots=True)
-class SendTarget:
+class SendTarget(NamedTuple):
     """Where a SEND goes."""
 
     action: Action

@@ -1,7 +1,7 @@
 """Sends that were appended and have not come back from the log yet."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
 from madang_gateway.recent_keys import First, Key
@@ -10,8 +10,7 @@ Outcome = Callable[[int | Problem | None], object]
 """Told once: the event's position, None for what has none, or why it was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Send:
+class _Send(NamedTuple):
     digest: int
     outcome: Outcome
     sent_at: float

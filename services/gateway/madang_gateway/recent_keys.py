@@ -1,8 +1,7 @@
 """The keys of recent events: how a second copy of an event is told from the first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -10,8 +9,7 @@ Key = tuple[str, str, str]
 """Audience, sender and the sender's key."""
 
 
-@dataclass(frozen=True, slots=True)
-class First:
+class First(NamedTuple):
     """The first event that had a key."""
 
     position: int

@@ -1,21 +1,19 @@
 """The newest events of every shard in memory, from which most clients resume."""
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from madang_common.log.position import position
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """One event of the tail, as it stands in the log."""
 
     position: int
     line: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Oldest:
+class _Oldest(NamedTuple):
     audience: str
     shard: int
     position: int

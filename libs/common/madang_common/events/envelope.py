@@ -6,8 +6,8 @@ In the log it is a line of JSON: `v`, `key`, `kind`, `room` or `user`, `sender`,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,8 +16,7 @@ from madang_common.log.position import to_id
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened, for the members of one room or for one user."""
 
     key: str
@@ -33,7 +32,7 @@ class Event:
     room: str | None = None
     user: str | None = None
     """The one this concerns, instead of `room`."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Extra headers of the SEND, passed through on the MESSAGE."""
 
     @property

@@ -8,9 +8,8 @@ LogError
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 
 class LogError(Exception):
@@ -33,8 +32,7 @@ class LogMismatch(LogError):  # noqa: N818 - reads as the state it tells
     """The log was made with another number of shards than this process was told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What one append stored: `lines[i]` has position `offset << 12 | i`."""
 
     offset: int
