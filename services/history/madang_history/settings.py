@@ -13,7 +13,7 @@ class HistorySettings(CommonSettings):
 
     data_dir: Path = Path("data")
     """Folder of the embedded store: its file is `history/messages.db` in it."""
-    history_write_events: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    history_write_events: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Events after which no further batch of the log joins a bulk write."""
     history_backlog_bytes: Annotated[int, Field(ge=1)] = 8_388_608
     """Bytes per shard that are read from the log ahead of the store."""
