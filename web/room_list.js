@@ -132,7 +132,11 @@ export class RoomList extends EventTarget {
       const link = item.querySelector("a");
       if (link) {
         link.textContent = room.name;
-        link.toggleAttribute("aria-current", room.id === this.#current);
+        if (room.id === this.#current) {
+          link.setAttribute("aria-current", "page");
+        } else {
+          link.removeAttribute("aria-current");
+        }
       }
       return item;
     });

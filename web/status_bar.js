@@ -8,7 +8,9 @@ const SECOND = 1000;
 export class StatusBar {
   #connection;
   #status = byId("status", HTMLSpanElement);
+  #countdown = byId("countdown", HTMLSpanElement);
   #tryNow = byId("try-now", HTMLButtonElement);
+  #lost = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
 
@@ -37,27 +39,35 @@ export class StatusBar {
   #show() {
     clearInterval(this.#ticking);
     const { name, reason, retryAt } = this.#connection.state;
-    const offline = !navigator.onLine || name === "waiting" || name === "stopped";
-    document.documentElement.dataset.connection = offline ? "offline" : name;
-    this.#tryNow.hidden = !(name === "waiting" || name === "stopped");
+    // What was lost stays lost until it is back: an attempt is not much to go by.
+    this.#lost = name !== "open" && (this.#lost || name !== "connecting");
+    document.documentElement.dataset.connection =
+      this.#lost || !navigator.onLine ? "offline" : name;
+    this.#tryNow.hidden = name !== "waiting" && name !== "stopped";
+    this.#countdown.textContent = "";
     if (!navigator.onLine) {
-      this.#say("Offline: this device has no network");
+      this.#say("Offline: this device has no network.");
     } else if (name === "open") {
       this.#say("Connected");
-    } else if (name === "connecting") {
-      this.#say("Connecting…");
-    } else if (name === "waiting") {
-      this.#count(retryAt);
-      this.#ticking = setInterval(() => this.#count(retryAt), SECOND);
+    } else if (name === "stopped") {
+      this.#say(reason ? `Offline: ${reason}.` : "Offline.");
     } else {
-      this.#say(reason ? `Not connected: ${reason}` : "Not connected");
+      this.#say(this.#lost ? "Offline." : "Connecting…");
+      this.#count(name === "waiting" ? retryAt : 0);
+      this.#ticking = setInterval(() => this.#count(retryAt), SECOND);
     }
   }
 
-  /** @param {number} retryAt */
+  /**
+   * Beside the status, not in it: nobody wants to have every second read out.
+   *
+   * @param {number} retryAt
+   */
   #count(retryAt) {
     const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND));
-    this.#say(`Offline. Trying again in ${seconds} s`);
+    if (this.#lost) {
+      this.#countdown.textContent = retryAt ? `Trying again in ${seconds} s` : "Trying again…";
+    }
   }
 
   /** @param {string} text */

@@ -10,7 +10,8 @@
 import { FrameReader, serialize } from "./stomp.js";
 
 const OPENING_MILLISECONDS = 15_000;
-const HEARTBEAT_MILLISECONDS = 10_000;
+/** The shortest interval of the server's heart-beats that is welcome; the server chooses. */
+const HEARTBEAT_MILLISECONDS = 1_000;
 /** The server is taken for gone after this many of its heart-beats did not come. */
 const GRACE = 2.5;
 const LOST = 1006;

@@ -3,11 +3,12 @@
 import re
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, WebSocketRoute, expect, sync_playwright
 
 from tests.e2e.people import Person
 from tests.e2e.product import Product
@@ -91,6 +92,14 @@ def hasty(tmp_path: Path) -> Iterator[Product]:
     product.stop()
 
 
+@pytest.fixture
+def lively(tmp_path: Path) -> Iterator[Product]:
+    """Give a product whose heart beats fast."""
+    product = Product.start(tmp_path, MADANG_HEARTBEAT_SECONDS="1")
+    yield product
+    product.stop()
+
+
 def test_two_people_talk_and_read_back(product: Product, pair: Meet) -> None:
     mina, junho = pair(product)
     said = ["안녕하세요, 반가워요!", "👩‍👩‍👧‍👦 hello 🎉", _HOSTILE, "두 줄\nand a colon: \\n \\c"]
@@ -151,7 +160,7 @@ def test_pages_come_back_after_the_product_was_killed(mortal: Product, pair: Mee
         acknowledged |= set(mina.texts())
         mortal.kill()
         for visitor in (mina, junho):
-            expect(visitor.status).to_contain_text("Offline")
+            expect(visitor.status).to_have_text("Offline.")
             expect(visitor.button("Try now")).to_be_visible()
         mina.write("민아: while it was away")
         junho.write("준호: while it was away")
@@ -465,6 +474,53 @@ def test_the_policy_lets_only_the_pages_own_scripts_run(product: Product, visit:
     (trouble,) = visitor.troubles
     assert "Content Security Policy" in trouble
     visitor.troubles.clear()
+
+
+def test_a_server_that_falls_silent_is_noticed(lively: Product, pair: Meet) -> None:
+    mina, junho = pair(lively)
+    assert lively.process is not None
+
+    with mina.server_down(), junho.server_down():
+        lively.process.send_signal(signal.SIGSTOP)
+        expect(mina.status).to_have_text("Offline.", timeout=BACK_MILLISECONDS)
+        mina.write("are you there?")
+        lively.process.send_signal(signal.SIGCONT)
+
+    junho.reads("are you there?")
+    mina.reads("are you there?")
+    assert junho.texts() == mina.texts() == ["are you there?"]
+
+
+def test_what_cannot_be_resumed_is_read_back_from_history(product: Product, pair: Meet) -> None:
+    mina, junho = pair(product)
+    sockets: list[WebSocketRoute] = []
+
+    def interfere(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda message: socket.send(_forgetful(message, len(sockets))))
+        sockets.append(socket)
+
+    junho.page.route_web_socket("**/ws", interfere)
+    junho.page.reload()
+    junho.is_in("마당 🌱")
+    mina.write("first")
+    junho.reads("first")
+
+    with junho.page.expect_response(re.compile(r"/messages\?limit=\d+$")):
+        sockets[0].close(code=1012, reason="restarting")
+    mina.write("second")
+    junho.reads("second")
+
+    mina.reads("second")
+    assert len(sockets) == 2
+    assert junho.texts() == mina.texts() == ["first", "second"]
+    assert junho.ids() == mina.ids()
+
+
+def _forgetful(message: str | bytes, connections: int) -> str | bytes:
+    """Let the second connection tell that it cannot resume where the first one was."""
+    text = message if isinstance(message, str) else message.decode()
+    return text.replace("resumed:true", "resumed:false") if connections > 1 else text
 
 
 def test_the_page_says_when_the_device_is_offline(product: Product, pair: Meet) -> None:
