@@ -168,3 +168,35 @@ async def test_a_chat_ends_when_its_login_does(
     _, err = await asyncio.wait_for(process.communicate(), 10)
 
     assert (process.returncode, err) == (4, b"madang: this login has ended (madang login)\n")
+
+
+async def test_at_a_terminal_one_types_below_what_is_said(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    await stomp.say(room, "before")
+    typist = await ada.start_at_a_screen("chat", "yard")
+    await eventually(lambda: "before" in typist.screen and ">" in typist.screen, 30)
+
+    typist.type("hello there\r")
+    await eventually(lambda: "Ada: hello there" in typist.screen, 30)
+    await stomp.say(room, "welcome")
+    await eventually(lambda: "Bob: welcome" in typist.screen, 30)
+    typist.type("\x04")
+
+    assert await typist.leave() == 0
+    assert [event["data"]["text"] for event in stomp.events[room]][1] == "hello there"
+
+
+async def test_at_a_terminal_the_password_is_asked_for_and_not_shown(
+    ada: Terminal, rest: RestServer
+) -> None:
+    del ada.environment["MADANG_PASSWORD"]
+    typist = await ada.start_at_a_screen("login", "ada")
+    # The space is written once what is typed is no longer shown.
+    await eventually(lambda: "Password: " in typist.screen, 30)
+
+    typist.type("correct horse\r")
+
+    assert await typist.leave() == 0
+    assert "logged in as ada" in typist.screen
+    assert "correct" not in typist.screen

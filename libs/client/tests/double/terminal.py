@@ -12,6 +12,8 @@ from typing import Any
 from madang_client.cli.login_file import LoginFile
 from madang_client.tokens import granted
 
+COMMAND = (sys.executable, "-c", "from madang_client.cli import app; app()")
+
 
 @dataclass(frozen=True)
 class Done:
@@ -38,10 +40,18 @@ class Terminal:
 
     async def start(self, *arguments: str) -> Process:
         """Start a command and leave it running."""
-        command = [sys.executable, "-c", "from madang_client.cli import app; app()", *arguments]
         return await asyncio.create_subprocess_exec(
-            *command, env=self.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+            *COMMAND, *arguments, env=self.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
+
+    async def start_at_a_screen(self, *arguments: str) -> "Typist":
+        """Start a command at a terminal of its own."""
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, env=self.environment, stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        return Typist(process, ours)
 
     async def run(self, *arguments: str, given: str = "") -> Done:
         """Run a command to its end."""
@@ -60,6 +70,33 @@ class Terminal:
         done = await self.run(*arguments)
         assert done.code == 0, done
         return done.out.strip()
+
+
+class Typist:
+    """A person before a screen, as far as a process can tell."""
+
+    def __init__(self, process: Process, terminal: int) -> None:
+        self.process = process
+        self.screen = ""
+        self._terminal = terminal
+        asyncio.get_running_loop().add_reader(terminal, self._read)
+
+    def type(self, keys: str) -> None:
+        os.write(self._terminal, keys.encode())
+
+    async def leave(self) -> int:
+        """Return the exit code."""
+        async with asyncio.timeout(30):
+            code = await self.process.wait()
+        asyncio.get_running_loop().remove_reader(self._terminal)
+        os.close(self._terminal)
+        return code
+
+    def _read(self) -> None:
+        try:
+            self.screen += os.read(self._terminal, 65_536).decode(errors="replace")
+        except OSError:  # the other end is closed
+            asyncio.get_running_loop().remove_reader(self._terminal)
 
 
 async def read_until(process: Process, text: str) -> list[str]:
