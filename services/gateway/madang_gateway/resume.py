@@ -1,6 +1,7 @@
 """What a subscription missed: from the tail where that reaches, else from history first."""
 
 import asyncio
+from dataclasses import replace
 from typing import Protocol
 
 from madang_common.clock import Clock
@@ -56,27 +57,35 @@ class Resumption:
         *,
         shards: int,
         page: int,
+        chunk_bytes: int,
         seconds: float,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        """Ask history for `page` events at a time, and wait for it for at most `seconds`."""
+        """Ask history for `page` events at a time, and wait for it for at most `seconds`.
+
+        A reader gets about `chunk_bytes` before it must have taken them.
+        """
         self._tail = tail
         self._history = history
         self._shards = shards
         self._page = page
+        self._chunk_bytes = chunk_bytes
         self._seconds = seconds
         self._metrics = metrics
         self._clock = clock
 
     def at_once(self, audience: str, since: int, reader: Reader) -> bool:
-        """Resume from the tail alone and return True, or return False if it does not reach."""
+        """Resume from the tail alone and return True, or return False if that cannot be."""
         shard = shard_of(audience, self._shards)
         if not self._tail.reaches(shard, since) or since >= self._tail.end[shard]:
             return False
+        missed = self._missed(audience, since)
+        if _size(missed) > self._chunk_bytes:
+            return False
         self._metrics.resumes.labels("tail").inc()
         reader.begin(resumed=True)
-        self._finish(audience, since, reader)
+        _finish(missed, reader)
         return True
 
     def from_here(self, audience: str, reader: Reader) -> None:
@@ -84,48 +93,66 @@ class Resumption:
         reader.begin(position=self._end(audience))
         reader.go_live()
 
-    async def through_history(self, audience: str, since: int, reader: Reader) -> None:
+    async def step_by_step(self, audience: str, since: int, reader: Reader) -> None:
         """Resume from history, then the tail; raise Unavailable if history gets no further.
 
         What can no longer be had is not pretended: the reader is told `resumed=False` and gets
         what there is.
         """
         shard = shard_of(audience, self._shards)
-        known = await self._seen(shard, since)
-        source = "history"
-        begun = False
-        while known and not self._tail.reaches(shard, since):
-            page = await self._next_page(audience, shard, since)
-            if not begun:
-                begun = True
-                source = "history" if page.reaches else "lost"
-                reader.begin(resumed=page.reaches)
-            if page.events:
-                reader.deliver([Placed(at, event, event.body(at)) for at, event in page.events])
-                await reader.drained()
-            since = self._covered(page, since)
-        if not known:
+        if not await self._seen(shard, since):
             # An id that this log never gave is as good as lost: go on from here.
-            source = "lost"
+            self._metrics.resumes.labels("lost").inc()
             reader.begin(resumed=False, position=self._end(audience))
-        elif not begun:
-            source = "tail"
-            reader.begin(resumed=True)
+            reader.go_live()
+            return
+        source = None
+        while True:
+            if self._tail.reaches(shard, since):
+                source = source or self._begin("tail", reader)
+                missed = self._missed(audience, since)
+                if _size(missed) <= self._chunk_bytes:
+                    break
+                since = missed[-1].position
+            else:
+                page = await self._next_page(audience, shard, since)
+                source = source or self._begin("history" if page.reaches else "lost", reader)
+                missed = [Placed(at, event, event.body(at)) for at, event in page.events]
+                since = _covered(page, since)
+            await self._hand_over(missed, reader)
+        _finish(missed, reader)
+
+    def _begin(self, source: str, reader: Reader) -> str:
         self._metrics.resumes.labels(source).inc()
-        self._finish(audience, since, reader)
+        reader.begin(resumed=source != "lost")
+        return source
 
     def _end(self, audience: str) -> int:
         """Return the newest position that has been seen in the shard of `audience`, -1 if none."""
         return self._tail.end[shard_of(audience, self._shards)] - 1
 
-    def _finish(self, audience: str, since: int, reader: Reader) -> None:
+    def _missed(self, audience: str, since: int) -> list[Placed]:
+        """Return what the tail holds for `audience` after `since`."""
         missed = []
         for kept in self._tail.after(audience, since):
             event = read_line(kept.line)
             missed.append(Placed(kept.position, event, event.body(kept.position)))
-        if missed:
-            reader.deliver(missed)
-        reader.go_live()
+        return missed
+
+    async def _hand_over(self, missed: list[Placed], reader: Reader) -> None:
+        """Send `missed` no faster than the client takes it: it is not slow for missing much."""
+        chunk: list[Placed] = []
+        size = 0
+        for placed in missed:
+            chunk.append(placed)
+            size += len(placed.body)
+            if size >= self._chunk_bytes:
+                reader.deliver(chunk)
+                await reader.drained()
+                chunk, size = [], 0
+        if chunk:
+            reader.deliver(chunk)
+            await reader.drained()
 
     async def _seen(self, shard: int, since: int) -> bool:
         """Wait for the log to get to `since`, which another gateway may have shown already."""
@@ -141,8 +168,10 @@ class Resumption:
         deadline = self._clock() + self._seconds
         while True:
             try:
-                page = await self._history.after(audience, since, self._page)
-                covered = self._covered(page, since)
+                page = self._up_to_here(
+                    await self._history.after(audience, since, self._page), shard
+                )
+                covered = _covered(page, since)
                 if page.events or covered > since or self._tail.reaches(shard, covered):
                     return page
             except Unavailable:
@@ -152,14 +181,38 @@ class Resumption:
                 raise Unavailable("history is too far behind the log", retry_after_seconds=5)
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    @staticmethod
-    def _covered(page: Page, since: int) -> int:
-        """Return the position up to which nothing is missing after `page`."""
-        if page.events:
-            since = page.events[-1][0]
-        if page.complete and page.stored_to is not None:
-            since = max(since, page.stored_to)
-        return since
+    def _up_to_here(self, page: Page, shard: int) -> Page:
+        """Return `page` without what the log has not shown here yet, where history is ahead.
+
+        That comes from the log, once, and only if the reader may still have it then.
+        """
+        end = self._tail.end[shard]
+        events = [found for found in page.events if found[0] < end]
+        if len(events) < len(page.events):
+            return replace(page, events=events, complete=True, stored_to=end - 1)
+        if page.stored_to is not None and page.stored_to >= end:
+            return replace(page, stored_to=end - 1)
+        return page
+
+
+def _covered(page: Page, since: int) -> int:
+    """Return the position up to which nothing is missing after `page`."""
+    if page.events:
+        since = page.events[-1][0]
+    if page.complete and page.stored_to is not None:
+        since = max(since, page.stored_to)
+    return since
+
+
+def _size(placed: list[Placed]) -> int:
+    return sum(len(one.body) for one in placed)
+
+
+def _finish(missed: list[Placed], reader: Reader) -> None:
+    """Send the last that was missed and go live, without a pause between."""
+    if missed:
+        reader.deliver(missed)
+    reader.go_live()
 
 
 def read_since(text: str | None) -> int | None:

@@ -245,12 +245,11 @@ class Subscriber:
     ) -> None:
         audience = subscription.topic.audience
         try:
-            await self._resumption.through_history(audience, since, reader)
+            await self._resumption.step_by_step(audience, since, reader)
         except Problem as problem:
-            self.end(session, subscription)
             session.refuse_subscription(subscription.id, problem, receipt_id)
         except Exception:
             log.exception("resume_failed", audience=audience)
-            raise
+            session.refuse_subscription(subscription.id, Problem(), receipt_id)
         finally:
             subscription.resuming = None

@@ -122,6 +122,7 @@ async def build(
                 history,
                 shards=log.shards,
                 page=settings.resume_page,
+                chunk_bytes=settings.slow_consumer_bytes // 4,
                 seconds=settings.resume_seconds,
                 metrics=metrics,
                 clock=clock,

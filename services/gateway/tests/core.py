@@ -1,0 +1,176 @@
+"""The gateway's core without sockets, for the tests of its parts."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from madang_common.access import Access, Question
+from madang_common.events.envelope import Event, read_line, room_audience
+from madang_common.events.kinds import Role
+from madang_common.http.client import create_client
+from madang_common.log.port import Batch
+from madang_common.log.position import from_id, position, to_id
+from madang_gateway.delivery import Delivery, Roster
+from madang_gateway.dispatcher import Dispatcher
+from madang_gateway.history import History
+from madang_gateway.hub import Hub
+from madang_gateway.memberships import Memberships
+from madang_gateway.metrics import Metrics
+from madang_gateway.receipts import Receipts
+from madang_gateway.recent_keys import RecentKeys
+from madang_gateway.shapes import Shape
+from madang_gateway.tail import Tail
+
+_MESSAGE_ID = re.compile(rb"message-id:(\w{12})")
+
+
+class Time:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(eq=False)
+class Listener:
+    """A connection that remembers the positions of what it was sent."""
+
+    user: str = "mina"
+    behind: bool = False
+    compressed: bool = False
+    heard: list[int] = field(default_factory=list)
+
+    def write(self, frames: bytes) -> None:
+        self.heard += [from_id(found.decode()) for found in _MESSAGE_ID.findall(frames)]
+
+
+class StoredEvents:
+    """History's end of the questions: what it has stored of one shard."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, Event]] = []
+        self.next = 0
+        self.away = False
+        self.reaches = True
+        self.asked = 0
+
+    def store(self, batch: Batch) -> None:
+        """Store the next batch, second copies left out."""
+        known = {(event.audience, event.sender, event.key) for _, event in self.events}
+        for line, raw in enumerate(batch.lines):
+            event = read_line(raw)
+            key = (event.audience, event.sender, event.key)
+            if key not in known:
+                known.add(key)
+                self.events.append((position(batch.offset, line), event))
+        self.next = batch.offset + 1
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if self.away:
+            return httpx.Response(503)
+        query = request.url.params
+        if request.url.path == "/internal/keys":
+            return self._key(query)
+        since = from_id(query["after"]) if "after" in query else -1
+        limit = int(query["limit"])
+        found = [
+            (at, event)
+            for at, event in self.events
+            if event.audience == query["audience"] and at > since
+        ]
+        items = [{"id": to_id(at), **e.document(with_headers=True)} for at, e in found[:limit]]
+        end = position(self.next, 0)
+        return httpx.Response(
+            200,
+            json={
+                "items": items,
+                "complete": len(found) <= limit,
+                "stored_to": to_id(end - 1) if end else None,
+                "reaches": self.reaches,
+            },
+        )
+
+    def _key(self, query: httpx.QueryParams) -> httpx.Response:
+        for at, event in self.events:
+            if (event.audience, event.sender, event.key) == (
+                query["audience"],
+                query["sender"],
+                query["key"],
+            ):
+                return httpx.Response(200, json={"id": to_id(at), **event.document()})
+        return httpx.Response(404)
+
+    def client(self) -> History:
+        return History(create_client("http://history", transport=httpx.MockTransport(self.answer)))
+
+
+async def _all_are_members(questions: Sequence[Question]) -> list[Access]:
+    return [
+        Access(user=q.user, room=q.room, exists=True, role=Role.MEMBER, archived=False)
+        for q in questions
+    ]
+
+
+class Core:
+    """Tail, keys, roster and dispatcher, on a log with one shard."""
+
+    def __init__(self, *, tail_bytes: int = 1_000_000) -> None:
+        self.time = Time()
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self.roster: Roster = Hub()
+        self.tail = Tail(1, limit_bytes=tail_bytes, limit_seconds=1000)
+        self.tail.begin(0, 0)
+        self.keys = RecentKeys(120, 1000)
+        self.receipts = Receipts(15, lambda _: None)
+        self.memberships = Memberships(_all_are_members, rooms=10)
+        self.ended: list[tuple[str, str]] = []
+        self.dispatcher = Dispatcher(
+            tail=self.tail,
+            keys=self.keys,
+            memberships=self.memberships,
+            receipts=self.receipts,
+            roster=self.roster,
+            delivery=Delivery(self.roster, self.metrics),
+            end_membership=self.end_membership,
+            metrics=self.metrics,
+            clock=self.time,
+        )
+        self._listeners: list[tuple[Listener, str]] = []
+        self.offset = 0
+
+    def listener(self, user: str = "mina", room: str = "yard") -> Listener:
+        listener = Listener(user)
+        self.follow(listener, room)
+        return listener
+
+    def follow(self, listener: Listener, room: str = "yard") -> None:
+        self._listeners.append((listener, room))
+        self.roster.add(room_audience(room), SHAPE, listener)
+
+    def end_membership(self, user: str, room: str) -> None:
+        self.ended.append((user, room))
+        for listener, followed in self._listeners:
+            if (listener.user, followed) == (user, room):
+                self.roster.remove(room_audience(room), SHAPE, listener)
+
+    def apply(self, *events: Event | bytes) -> list[int]:
+        """Let the log bring `events` as one batch; return their positions."""
+        lines = tuple(one if isinstance(one, bytes) else one.line() for one in events)
+        batch = Batch(self.offset, lines)
+        self.offset += 1
+        self.dispatcher.apply(0, batch)
+        return [position(batch.offset, line) for line in range(len(lines))]
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"madang_gateway_{name}", labels) or 0.0
+
+
+SHAPE = Shape("s", "/topic/rooms.yard", "1.2")
