@@ -1,5 +1,7 @@
 """What the gateway asks of history: events before its tail, and keys before its memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +38,15 @@ class History:
         if since >= 0:
             query["after"] = to_id(since)
         answer = await call(self._client, "GET", "/internal/events", params=query)
-        document = answer.json()
-        stored_to = document["stored_to"]
-        return Page(
-            events=[_read(item) for item in document["items"]],
-            complete=document["complete"],
-            stored_to=None if stored_to is None else from_id(stored_to),
-            reaches=document["reaches"],
-        )
+        with _readable():
+            document = answer.json()
+            stored_to = document["stored_to"]
+            return Page(
+                events=[_read(item) for item in document["items"]],
+                complete=document["complete"],
+                stored_to=None if stored_to is None else from_id(stored_to),
+                reaches=document["reaches"],
+            )
 
     async def by_key(self, audience: str, sender: str, key: str) -> tuple[int, Event] | None:
         """Return the event that `sender` gave `key`, if it is stored."""
@@ -52,11 +55,18 @@ class History:
             answer = await call(self._client, "GET", "/internal/keys", params=query)
         except NotFound:
             return None
-        return _read(answer.json())
+        with _readable():
+            return _read(answer.json())
 
 
 def _read(item: dict[str, Any]) -> tuple[int, Event]:
+    return from_id(item["id"]), read_document(item)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise Unavailable if what is read is not what history should have answered."""
     try:
-        return from_id(item["id"]), read_document(item)
+        yield
     except (KeyError, TypeError, ValueError) as error:
-        raise Unavailable("history answered something that is no event") from error
+        raise Unavailable("history answered something that is none") from error
