@@ -99,7 +99,7 @@ class TutorialBody:
             return None
         name = str(event.data.get("name") or event.sender_name)
         if kind is Type.TALK:
-            text = event.data["text"]
+            text = event.data.get("text", "")
         else:
             text = (self.entered if kind is Type.ENTER else self.quit).replace("{name}", name)
         return orjson.dumps(

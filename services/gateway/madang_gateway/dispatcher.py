@@ -103,4 +103,4 @@ class Dispatcher:
             self._delivery.events(event.audience, ready)
         self._memberships.changed(room)
         if event.kind in _GONE:
-            self._end_membership(str(event.data["user"]), room)
+            self._end_membership(str(event.data.get("user")), room)

@@ -25,7 +25,7 @@ async def pass_on(live: Live, delivery: Delivery, node: Node) -> None:
                 log.exception("notice_unreadable")
                 continue
             if event.kind == _LOGIN_ENDED:
-                node.end_login(event.user or "", str(event.data["login"]))
+                node.end_login(event.user or "", str(event.data.get("login")))
             elif event.room is not None:
                 delivery.notice(event.audience + LIVE_SUFFIX, event, new_id(), _body(event))
 
