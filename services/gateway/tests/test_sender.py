@@ -1,0 +1,310 @@
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from typing_extensions import override
+
+from madang_common.events.envelope import read_line
+from madang_common.events.kinds import Data, MessageCreated, RoomTyping
+from madang_common.live.inprocess import InProcessLive
+from madang_common.log.port import Batch, LogUnavailable
+from madang_common.log.publisher import Publisher
+from madang_common.log.sqlite import SqliteLog
+from madang_common.problems import KeyConflict, NotAMember, Problem, TooLarge, Unavailable
+from madang_common.tokens.claims import Claims
+from madang_gateway.destinations import Action
+from madang_gateway.interceptors import Interceptor
+from madang_gateway.outgoing import Outgoing
+from madang_gateway.sender import Sender
+from services.gateway.tests.core import Core, StoredEvents
+from services.gateway.tests.scene import until
+
+MINA = Claims(subject="mina", login="login", username="mina", name="Mina", expires_at=2_000_000_000)
+Told: TypeAlias = list[int | Problem | None]
+
+
+class Fickle(SqliteLog):
+    """A log that can be away, before or after it has stored what it was given."""
+
+    away = False
+    away_after = False
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        if self.away:
+            raise LogUnavailable("the log is away")
+        await super().append(shard, lines)
+        if self.away_after:
+            raise LogUnavailable("the confirm was lost")
+
+
+class Scene:
+    """A sender on a real log, whose events the test lets come back."""
+
+    def __init__(self, log: SqliteLog, waiting_bytes: int, interceptors: list[Interceptor]) -> None:
+        self.core = Core()
+        self.log = log
+        self.stored = StoredEvents()
+        self.live = InProcessLive()
+        self.publisher = Publisher(log, waiting_bytes=waiting_bytes, timeout_seconds=0.2)
+        self.sender = Sender(
+            interceptors=interceptors,
+            keys=self.core.keys,
+            receipts=self.core.receipts,
+            history=self.stored.client(),
+            publisher=self.publisher,
+            live=self.live,
+            metrics=self.core.metrics,
+            clock=self.core.time,
+        )
+
+    async def send(self, text: str = "hi", *, key: str = "k", retry: bool = False) -> Told:
+        """Send, and return where the outcome will be told."""
+        told: Told = []
+        pending = self.sender.send(MINA, outgoing(text, key=key, retry=retry), told.append)
+        if pending is not None:
+            await pending
+        return told
+
+    async def come_back(self) -> None:
+        """Let everything that was appended come back from the log."""
+        await until(lambda: self.publisher.waiting_bytes == 0)
+        async for batch in self.log.follow(0, self.core.offset):
+            self.core.apply(*batch.lines)
+            if self.core.offset >= await self.log.end(0):
+                break
+
+    async def lines(self) -> list[bytes]:
+        end = await self.log.end(0)
+        found: list[bytes] = []
+        if end:
+            async for batch in self.log.follow(0, 0):
+                found += batch.lines
+                if batch.offset + 1 == end:
+                    break
+        return found
+
+
+def outgoing(
+    text: str = "hi",
+    *,
+    key: str = "k",
+    retry: bool = False,
+    action: Action = Action.MESSAGE,
+    data: Data | None = None,
+) -> Outgoing:
+    data = MessageCreated(text=text) if data is None else data
+    return Outgoing(action, "yard", data, len(text), key=key, retry=retry)
+
+
+MakeScene: TypeAlias = Callable[..., Scene]
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncGenerator[SqliteLog]:
+    log = await Fickle.open(tmp_path / "log.db", 1)
+    yield log
+    await log.close()
+
+
+@pytest.fixture
+async def make_scene(log: SqliteLog) -> AsyncGenerator[MakeScene]:
+    made: list[Scene] = []
+
+    def make(waiting_bytes: int = 1_000_000, *interceptors: Interceptor) -> Scene:
+        made.append(Scene(log, waiting_bytes, list(interceptors)))
+        return made[-1]
+
+    yield make
+    for scene in made:
+        await scene.publisher.close()
+
+
+@pytest.fixture
+def scene(make_scene: MakeScene) -> Scene:
+    return make_scene()
+
+
+async def test_a_message_is_answered_when_it_came_back_from_the_log(scene: Scene) -> None:
+    told = await scene.send()
+    await until(lambda: scene.publisher.waiting_bytes == 0)
+    assert told == []
+
+    await scene.come_back()
+
+    assert told == [0]
+    event = read_line((await scene.lines())[0])
+    assert (event.kind, event.key, event.room) == ("message.created", "k", "yard")
+    assert (event.sender, event.sender_name, event.data) == ("mina", "Mina", {"text": "hi"})
+
+
+async def test_the_same_key_while_the_first_is_under_way_is_appended_once(scene: Scene) -> None:
+    first = await scene.send()
+    second = await scene.send()
+
+    await scene.come_back()
+
+    assert first == second == [0]
+    assert len(await scene.lines()) == 1
+
+
+async def test_the_same_key_later_gets_the_first_ones_position_at_once(scene: Scene) -> None:
+    await scene.send()
+    await scene.come_back()
+
+    assert await scene.send() == [0]
+    assert len(await scene.lines()) == 1
+
+
+async def test_the_same_key_with_another_body_is_a_conflict(scene: Scene) -> None:
+    first = await scene.send("hi")
+    under_way = await scene.send("bye")
+    await scene.come_back()
+    later = await scene.send("bye")
+
+    assert first == [0]
+    assert [type(told[0]) for told in (under_way, later)] == [KeyConflict, KeyConflict]
+    assert len(await scene.lines()) == 1
+
+
+async def test_a_retry_is_looked_for_in_history_when_nobody_here_remembers(scene: Scene) -> None:
+    await scene.send()
+    await scene.come_back()
+    scene.stored.store(Batch(7, tuple(await scene.lines())))
+    scene.core.keys.age(10_000)
+    scene.core.keys.age(20_000)
+    scene.core.keys.age(30_000)
+
+    assert await scene.send(retry=True) == [7 << 12]
+    assert isinstance((await scene.send("bye", retry=True))[0], KeyConflict)
+    assert len(await scene.lines()) == 1
+
+
+async def test_a_retry_that_history_does_not_know_is_sent(scene: Scene) -> None:
+    told = await scene.send(retry=True)
+    await scene.come_back()
+
+    assert told == [0]
+    assert scene.stored.asked == 1
+
+
+async def test_a_retry_that_is_remembered_asks_nobody(scene: Scene) -> None:
+    await scene.send()
+    await scene.come_back()
+
+    assert await scene.send(retry=True) == [0]
+    assert scene.stored.asked == 0
+
+
+async def test_a_retry_with_history_away_is_refused_and_not_sent(scene: Scene) -> None:
+    scene.stored.away = True
+
+    told = await scene.send(retry=True)
+
+    assert [type(result) for result in told] == [Unavailable]
+    assert await scene.lines() == []
+
+
+async def test_with_the_log_away_there_is_a_refusal_and_never_a_receipt(scene: Scene) -> None:
+    scene.log.away = True  # type: ignore[attr-defined]
+    told = await scene.send()
+    await until(lambda: bool(told))
+    assert [type(result) for result in told] == [Unavailable]
+
+    scene.log.away = False  # type: ignore[attr-defined]
+    again = await scene.send()
+    await scene.come_back()
+
+    assert len(told) == 1
+    assert again == [0]
+
+
+async def test_a_lost_confirm_does_not_matter_once_the_event_is_back(scene: Scene) -> None:
+    scene.log.away_after = True  # type: ignore[attr-defined]
+    told = await scene.send()
+    async for batch in scene.log.follow(0, 0):
+        scene.core.apply(*batch.lines)
+        break
+
+    assert told == [0]
+    await scene.publisher.close()
+    assert told == [0]
+    assert len(await scene.lines()) >= 1
+
+
+async def test_too_much_waiting_is_refused_at_once(make_scene: MakeScene) -> None:
+    scene = make_scene(waiting_bytes=200)
+    first = await scene.send(key="1")
+
+    second = await scene.send(key="2")
+
+    assert isinstance(second[0], Unavailable)
+    assert second[0].retry_after_seconds == 1
+    await scene.come_back()
+    assert first == [0]
+
+
+async def test_what_the_log_cannot_take_is_too_large(scene: Scene) -> None:
+    told = await scene.send("x" * 1_100_000)
+
+    assert [type(result) for result in told] == [TooLarge]
+
+
+async def test_what_an_interceptor_refuses_goes_nowhere(make_scene: MakeScene) -> None:
+    def refuse(who: Claims, outgoing: Outgoing) -> None:
+        raise NotAMember
+
+    scene = make_scene(1_000_000, refuse)
+
+    told = await scene.send()
+
+    assert [type(result) for result in told] == [NotAMember]
+    assert await scene.lines() == []
+
+
+async def test_a_late_refusal_is_told_once(make_scene: MakeScene) -> None:
+    async def refuse_later() -> None:
+        await asyncio.sleep(0)
+        raise NotAMember
+
+    scene = make_scene(1_000_000, lambda _, __: refuse_later())
+
+    told = await scene.send(retry=True)
+
+    assert [type(result) for result in told] == [NotAMember]
+    assert scene.stored.asked == 0
+
+
+async def test_a_live_notice_goes_past_the_log_and_has_no_position(scene: Scene) -> None:
+    told: Told = []
+    heard: list[bytes] = []
+
+    async def listen() -> None:
+        async for lines in scene.live.listen():
+            heard.extend(lines)
+            return
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    notice = outgoing(action=Action.TYPING, data=RoomTyping())
+    pending = scene.sender.send(MINA, notice, told.append)
+    await listening
+
+    assert pending is None
+    assert told == [None]
+    assert [read_line(line).kind for line in heard] == ["room.typing"]
+    assert await scene.lines() == []
+
+
+async def test_many_at_once_are_each_told_their_own_position(scene: Scene) -> None:
+    told = [await scene.send(str(n), key=str(n)) for n in range(500)]
+
+    await scene.come_back()
+
+    positions = [one[0] for one in told]
+    assert all(len(one) == 1 for one in told)
+    assert len(set(positions)) == 500
+    texts = {read_line(line).data["text"] for line in await scene.lines()}
+    assert texts == {str(n) for n in range(500)}
