@@ -31,10 +31,19 @@ def _origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
 
     Programs send no Origin; a page of the same host is always allowed.
     """
-    origin = headers.get("Origin")
-    if origin is None or "*" in allowed or origin in allowed:
+    origins = headers.get_all("Origin")
+    if not origins or "*" in allowed:
         return True
-    return urlsplit(origin).netloc == headers.get("Host")
+    if len(origins) > 1:
+        return False
+    return origins[0] in allowed or headers.get_all("Host") == [_host(origins[0])]
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def refusal(problem: Problem) -> Response:
