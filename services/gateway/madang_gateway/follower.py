@@ -81,6 +81,10 @@ class Follower:
                         self._caught_up[shard].set()
             except LogError as error:
                 log.warning("log_follow_failed", shard=shard, error=str(error))
+            except Exception:
+                # `ping` tells that this shard is followed no more.
+                log.exception("log_follow_broken", shard=shard)
+                raise
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _jump(self, shard: int, offset: int, *, lost: bool) -> None:
