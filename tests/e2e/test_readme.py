@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.product import Product
 
 ROOT = Path(__file__).parents[2]
+SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
