@@ -67,6 +67,10 @@ export class Chat {
 
   /** @param {Session} session */
   #logOut(session) {
+    const lost = "Some messages are not sent yet and will be lost. Log out nevertheless?";
+    if (!this.#outbox.empty && !confirm(lost)) {
+      return;
+    }
     this.#outbox.clear();
     history.replaceState(null, "", location.pathname);
     session.logOut();

@@ -41,9 +41,13 @@ export class Composer {
     this.#set("");
   }
 
-  /** @param {boolean} writable */
-  allow(writable) {
+  /**
+   * @param {boolean} writable
+   * @param {string} reason why not, if there is something to say
+   */
+  allow(writable, reason) {
     this.#text.disabled = this.#send.disabled = !writable;
+    this.#text.placeholder = reason || "Write a message";
   }
 
   /** @param {KeyboardEvent} event */

@@ -14,15 +14,13 @@
  *   reject: (error: Error) => void}} Waiting
  */
 
+import { Backoff } from "./backoff.js";
 import { Problem, Unreachable } from "./problem.js";
 import { StompSocket } from "./stomp_socket.js";
 
 const ERRORS = "/user/queue/errors";
 const ERRORS_ID = "errors";
-const FIRST_PAUSE_MILLISECONDS = 500;
-const LONGEST_PAUSE_MILLISECONDS = 10_000;
-/** Once a connection has held this long, the next loss begins with the shortest pause again. */
-const STEADY_MILLISECONDS = 5_000;
+const PAUSE_MILLISECONDS = 2_500;
 
 /** Close codes of the gateway with a meaning of their own here; others mean: come back. */
 const UNAUTHENTICATED = 4401;
@@ -42,8 +40,7 @@ export class Connection extends EventTarget {
   /** @type {Map<string, Waiting>} */
   #receipts = new Map();
   #count = 0;
-  #attempts = 0;
-  #openedAt = 0;
+  #backoff = new Backoff();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -138,7 +135,7 @@ export class Connection extends EventTarget {
   }
 
   #connected() {
-    this.#openedAt = Date.now();
+    this.#backoff.opened();
     this.state = { name: "open", reason: "", retryAt: 0 };
     // First, so that no refusal costs the connection.
     this.#write("SUBSCRIBE", { id: ERRORS_ID, destination: ERRORS });
@@ -165,12 +162,8 @@ export class Connection extends EventTarget {
     if (STAY_AWAY.has(code)) {
       this.#change("stopped", reason);
     } else {
-      if (Date.now() - this.#openedAt > STEADY_MILLISECONDS && this.#openedAt) {
-        this.#attempts = 0;
-      }
       this.#retry(reason);
     }
-    this.#openedAt = 0;
     this.#lose();
     if (code === UNAUTHENTICATED) {
       // Whatever comes of it shows when the next attempt asks for the token.
@@ -180,11 +173,7 @@ export class Connection extends EventTarget {
 
   /** @param {string} reason */
   #retry(reason) {
-    const longest = FIRST_PAUSE_MILLISECONDS * 2 ** Math.min(this.#attempts, 10);
-    const bounded = Math.min(longest, LONGEST_PAUSE_MILLISECONDS);
-    // Not everybody at the same moment: half of it is left to chance.
-    const pause = bounded * (0.5 + Math.random() / 2);
-    this.#attempts += 1;
+    const pause = this.#backoff.next();
     this.#change("waiting", reason, Date.now() + pause);
     this.#timer = setTimeout(() => this.connect(), pause);
   }
@@ -265,7 +254,7 @@ export class Connection extends EventTarget {
           this.#subscriptions.delete(id);
           this.#begin(subscription);
         }
-      }, LONGEST_PAUSE_MILLISECONDS / 4);
+      }, PAUSE_MILLISECONDS);
     } else {
       this.#subscriptions.delete(id);
       subscription.follower.onRefused?.(error);

@@ -37,6 +37,10 @@ export class Outbox extends EventTarget {
     connection.addEventListener("state", () => this.#sendWaiting(), { signal });
   }
 
+  get empty() {
+    return this.#drafts.size === 0;
+  }
+
   /**
    * Return what is on its way to a room, oldest first.
    *

@@ -11,6 +11,8 @@ import { onSubmit } from "./form.js";
 import { inviteCode } from "./invitation.js";
 import { explain, Problem } from "./problem.js";
 
+const PAUSE_MILLISECONDS = 3_000;
+
 /** Throws an event `changed` when the rooms are others than before. */
 export class RoomList extends EventTarget {
   /** @type {Room[]} */
@@ -103,9 +105,17 @@ export class RoomList extends EventTarget {
         this.#error.textContent = "";
         this.#take(rooms, invites);
       } catch (error) {
-        // Unreachable is told by the connection's state, and mended with it.
-        this.#error.textContent = error instanceof Problem ? explain(error) : "";
+        this.#notLoaded(error);
       }
+    }
+  }
+
+  /** @param {unknown} error */
+  #notLoaded(error) {
+    // Unreachable is told by the connection's state, and mended with it.
+    this.#error.textContent = error instanceof Problem ? explain(error) : "";
+    if (error instanceof Problem && error.passing) {
+      setTimeout(() => this.load(), PAUSE_MILLISECONDS);
     }
   }
 

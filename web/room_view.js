@@ -127,7 +127,8 @@ export class RoomView {
   #describe(room) {
     this.#room = room;
     this.#name.textContent = room.name;
-    this.#composer.allow(!room.archived && this.#timeline?.state.name !== "closed");
+    const closed = this.#timeline?.state.name === "closed";
+    this.#composer.allow(!room.archived && !closed, room.archived ? "This room is archived" : "");
   }
 
   #showDrafts() {
@@ -173,7 +174,9 @@ export class RoomView {
     this.#list.add(event);
     if (timeline.state.name === "open") {
       this.#typing?.stopped(event.sender);
-      this.#newest.hidden = atEnd || event.kind !== "message.created";
+      if (!atEnd && event.kind === "message.created" && event.sender !== this.#me.id) {
+        this.#newest.hidden = false;
+      }
       this.#heed(timeline, event);
     }
   }
