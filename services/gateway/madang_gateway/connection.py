@@ -34,6 +34,8 @@ from madang_gateway.upgrade import SUBPROTOCOLS, check_request, refusal
 
 _HEARTBEAT = websocket_frame(b"\n")
 _ABNORMAL = 1006
+_FIRST_PRIVATE = 3000
+"""Stands for all close codes that clients define themselves (RFC 6455 section 7.4.2)."""
 _LOGGER = logging.getLogger("websockets.server")
 _DEFLATE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True,
@@ -243,7 +245,12 @@ class Connection(asyncio.Protocol):
         settings = self.node.shared.settings
         if seconds > (expect or settings.ping_seconds) * settings.heartbeat_grace:
             session.end(Unavailable("no heart-beat came"), disconnects.HEARTBEAT_LOST)
-        elif not expect and seconds > settings.ping_seconds and not self._pinged:
+        elif (
+            not expect
+            and seconds > settings.ping_seconds
+            and not self._pinged
+            and self._protocol.state is State.OPEN
+        ):
             self._pinged = True
             self._protocol.send_ping(b"")
             self._send_control()
@@ -321,7 +328,11 @@ class Connection(asyncio.Protocol):
     def _close_code(self) -> int:
         received, sent = self._protocol.close_rcvd, self._protocol.close_sent
         found = sent or received
-        return found.code if found is not None else _ABNORMAL
+        if found is None:
+            return _ABNORMAL
+        # A client may choose among thousands of codes, and each would be a label of a metric.
+        theirs = self._protocol.close_rcvd_then_sent
+        return min(found.code, _FIRST_PRIVATE) if theirs else found.code
 
 
 def connection_class(of: Node) -> type[Connection]:

@@ -60,7 +60,7 @@ class Delivery:
     def notice(self, audience: str, event: Event, message_id: str, body: bytes) -> None:
         """Send a live notice to whoever follows `audience` and is not behind."""
         for shape, recipients in self._roster.groups(audience):
-            present = self.present(audience) if shape.mapping else 0
+            present = self.present(event.audience) if shape.mapping else 0
             frame = encode(shape, event, message_id, body, present)
             for recipient in recipients:
                 if recipient.behind:

@@ -408,8 +408,10 @@ class Session(Subscribing):
         subscription = self._subscriptions.pop(subscription_id, None)
         if subscription is not None:
             self._shared.subscriber.end(self, subscription)
-            if subscription.topic.source is Source.ERRORS:
-                self._answers.errors_subscription = None
+            if self._answers.errors_subscription == subscription_id:
+                left = self._subscriptions.values()
+                others = [other.id for other in left if other.topic.source is Source.ERRORS]
+                self._answers.errors_subscription = others[-1] if others else None
 
     _HANDLERS: ClassVar[Mapping[type, Callable[..., _Pending]]] = {
         stomp.Connect: _connect,

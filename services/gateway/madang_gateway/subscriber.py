@@ -135,7 +135,8 @@ class Subscriber:
             subscription = self._subscription(session, frame)
             since = read_since(frame.headers.get("since"))
             user, room = session.claims.subject, subscription.topic.room
-            token = bearer(frame.headers.get("Authorization"))
+            headers = frame.headers
+            token = bearer(headers.get("Authorization") or headers.get("authorization"))
             if token is None:
                 access = self._memberships.known(user, room) if room else None
                 if access is not None:
