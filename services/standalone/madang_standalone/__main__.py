@@ -66,6 +66,7 @@ def _config(product: Product) -> uvicorn.Config:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=10,
     )
