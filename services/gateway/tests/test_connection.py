@@ -1,0 +1,418 @@
+"""The WebSocket under STOMP: upgrades, limits, heart-beats, slow readers, compression, the end."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Opcode
+
+from services.gateway.tests.raw_socket import raw_socket
+from services.gateway.tests.scene import Scene, message, running, until
+from services.gateway.tests.stomp_client import opened, written
+
+YARD = "/topic/rooms.yard"
+SEND = "/app/rooms.yard.send"
+
+
+async def refused(url: str, **options: Any) -> InvalidStatus:
+    with pytest.raises(InvalidStatus) as found:
+        async with opened(url, **options):
+            pass
+    return found.value
+
+
+# The upgrade
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        (["v12.stomp"], "v12.stomp"),
+        (["v10.stomp", "v11.stomp", "v12.stomp"], "v12.stomp"),
+        (["v10.stomp", "v11.stomp"], "v11.stomp"),
+        (["mqtt", "v10.stomp"], "v10.stomp"),
+        (["mqtt"], None),
+        (None, None),
+    ],
+)
+async def test_the_newest_subprotocol_that_both_know_is_agreed_on(
+    scene: Scene, offered: list[str] | None, agreed: str | None
+) -> None:
+    async with scene.opened(subprotocols=offered) as client:
+        assert client.socket.subprotocol == agreed
+
+
+async def test_other_paths_are_not_found(scene: Scene) -> None:
+    answer = (await refused(f"ws://127.0.0.1:{scene.port}/other")).response
+
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert scene.metric("upgrades_refused_total", status="404") == 1
+
+
+async def test_only_pages_on_the_list_may_connect(tmp_path: Path) -> None:
+    async with running(tmp_path, allowed_origins=("https://app.example",)) as scene:
+        async with scene.opened(origin="https://app.example"):
+            pass
+        async with scene.opened(origin=f"http://127.0.0.1:{scene.port}"):
+            pass
+
+        assert (await refused(scene.url, origin="https://evil.example")).response.status_code == 403
+
+
+async def test_a_full_gateway_says_when_to_come_back(tmp_path: Path) -> None:
+    async with running(tmp_path, connections_limit=1) as scene:
+        async with scene.opened():
+            answer = (await refused(scene.url)).response
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"] == "5"
+
+        await until(lambda: scene.metric("connections") == 0)
+        async with scene.connected("mina"):
+            pass
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://["},
+        {"Sec-WebSocket-Version": "12"},
+        {"Sec-WebSocket-Key": "nonsense"},
+        {"Sec-WebSocket-Extensions": "((("},
+        {"Sec-WebSocket-Protocol": ",,;"},
+        {"X": "\xff"},
+    ],
+)
+async def test_a_strange_upgrade_is_answered_not_logged_as_a_failure(
+    scene: Scene, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_socket(scene.port) as client:
+        answer = await client.upgrade(**headers)
+
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+# Frames and messages
+
+
+async def test_stomp_frames_may_span_messages_and_share_them(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(YARD)
+        frames = b"".join(
+            written("SEND", {"destination": SEND, "receipt": text}, text.encode())
+            for text in ("안녕", "두번째", "third")
+        )
+
+        cut = frames.index("녕".encode())
+        for part in (frames[:cut], frames[cut : cut + 40], frames[cut + 40 :]):
+            await mina.socket.send(part)
+
+        assert [m.text for m in await mina.messages(3)] == ["안녕", "두번째", "third"]
+
+
+async def test_a_frame_in_many_messages_is_one_frame(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(YARD)
+
+        for byte in written("SEND", {"destination": SEND}, "안녕".encode()):
+            await mina.socket.send(bytes([byte]))
+
+        assert (await mina.message()).text == "안녕"
+
+
+async def test_many_frames_in_one_message_are_many_frames(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(YARD)
+
+        await mina.raw(
+            b"\n".join(
+                written("SEND", {"destination": SEND}, text.encode()) for text in ("a", "b", "c")
+            )
+        )
+
+        assert [m.text for m in await mina.messages(3)] == ["a", "b", "c"]
+
+
+async def test_a_message_in_fragments_is_one_message(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(YARD)
+        frame = written("SEND", {"destination": SEND}, "안녕".encode())
+
+        await mina.raw([frame[at : at + 1] for at in range(len(frame))])
+
+        assert (await mina.message()).text == "안녕"
+
+
+async def test_a_message_that_is_too_large_closes_with_1009(tmp_path: Path) -> None:
+    async with running(tmp_path, frame_bytes=1000) as scene:
+        async with scene.connected("mina") as mina:
+            await mina.raw(b"\n" * 1000)
+            assert await mina.send("still here")
+            await mina.raw(b"\n" * 1001)
+            assert await mina.closed() == 1009
+        async with scene.connected("mina") as mina:
+            await mina.raw([b"\n" * 600, b"\n" * 600])
+            assert await mina.closed() == 1009
+        await until(lambda: scene.metric("connections") == 0)
+        assert scene.metric("connections_closed_total", code="1009") == 2
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [[b"\xff"], [b"a\xc3"], [b"\xc3", b"\xc3"], [b"ab", b"\xed\xa0\x80"], [b"a", b"", b"\xc3"]],
+)
+async def test_text_that_is_not_utf8_closes_with_1007(scene: Scene, fragments: list[bytes]) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.raw(fragments if len(fragments) > 1 else fragments[0])
+
+        assert await mina.closed() == 1007
+
+
+async def test_a_character_may_be_cut_by_fragments(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.raw([b"\n\xec"[:1], b"\n"])
+
+        assert await mina.send("still here")
+
+
+async def test_the_clients_own_close_code_is_answered(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.socket.close(4999, "my own")
+
+        assert mina.socket.close_code == 4999
+    await until(lambda: scene.metric("connections") == 0)
+    assert scene.metric("connections_closed_total", code="3000") == 1
+
+
+async def test_a_client_that_vanishes_leaves_nothing_behind(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(YARD)
+        mina.socket.transport.abort()
+
+        await until(lambda: scene.metric("connections") == 0)
+        assert scene.metric("subscriptions") == 0
+        assert scene.metric("connections_closed_total", code="1006") == 1
+
+
+# Heart-beats
+
+
+async def test_a_silent_server_sends_heartbeats(scene: Scene) -> None:
+    async with scene.connected("mina", heartbeat="0,100") as mina:
+
+        async def listen() -> None:
+            while mina.heartbeats < 5:
+                await mina._read()
+
+        began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(listen(), 10)
+
+        assert asyncio.get_running_loop().time() - began > 0.4
+
+
+async def test_heartbeats_that_do_not_come_close_the_connection(scene: Scene) -> None:
+    async with scene.connected("mina", heartbeat="200,0") as mina:
+        assert await mina.closed() == 4510
+
+
+async def test_a_client_that_keeps_its_heartbeats_stays(scene: Scene) -> None:
+    async with (
+        scene.connected("mina", heartbeat="200,0") as kept,
+        scene.connected("jun", heartbeat="200,0") as lost,
+    ):
+
+        async def beat() -> None:
+            while True:
+                await kept.raw(b"\n")
+                await asyncio.sleep(0.05)
+
+        beating = asyncio.create_task(beat())
+        assert await lost.closed() == 4510
+        beating.cancel()
+
+        assert await kept.send("still here")
+
+
+async def test_without_heartbeats_a_ping_asks_whether_somebody_is_there(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, ping_seconds=0.2) as scene,
+        scene.connected("mina") as mina,
+        raw_socket(scene.port) as dead,
+    ):
+        assert b" 101 " in await dead.upgrade()
+
+        # The library answers pings, the raw socket does not.
+        assert await dead.closed() == 4510
+        assert await mina.send("still here")
+
+
+# Slow readers
+
+
+async def test_a_slow_reader_is_closed_and_resumes_whole_and_others_do_not_notice(
+    tmp_path: Path,
+) -> None:
+    async with (
+        running(
+            tmp_path,
+            send_buffer_bytes=8192,
+            slow_consumer_bytes=100_000,
+            live_pause_bytes=10_000,
+            close_seconds=30,
+        ) as scene,
+        scene.connected("jun") as jun,
+        raw_socket(scene.port, receive_buffer_bytes=8192) as slow,
+    ):
+        await jun.subscribe(YARD)
+        await slow.upgrade()
+        token = scene.issuer.token("mina")
+        await slow.frame(
+            Opcode.TEXT,
+            written("CONNECT", {"accept-version": "1.2", "passcode": token})
+            + written("SUBSCRIBE", {"id": "s", "destination": YARD}),
+        )
+        await until(lambda: scene.metric("subscriptions") == 2)
+
+        ids: list[str] = []
+        while scene.metric("subscriptions") == 2:
+            ids += await scene.append(*(message("x" * 1000) for _ in range(20)))
+            heard = await jun.messages(20)
+            assert [m.headers["message-id"] for m in heard] == ids[-20:]
+
+        assert await slow.closed() == 4508
+        async with scene.connected("mina") as mina:
+            await mina.subscribe(YARD, since=ids[0])
+            again = await mina.messages(len(ids) - 1)
+        assert [m.headers["message-id"] for m in again] == ids[1:]
+
+
+async def test_whoever_misses_much_is_not_taken_for_slow(tmp_path: Path) -> None:
+    async with (
+        running(
+            tmp_path, send_buffer_bytes=8192, slow_consumer_bytes=40_000, live_pause_bytes=5000
+        ) as scene,
+        scene.connected("mina") as mina,
+    ):
+        ids = [one for _ in range(10) for one in await scene.append(*_many(100))]
+
+        receipt = await mina.subscribe(YARD, since="start")
+        heard = await mina.messages(1000)
+
+        assert receipt["resumed"] == "true"
+        assert [m.headers["message-id"] for m in heard] == ids
+
+
+def _many(count: int) -> list[Any]:
+    return [message("x" * 500) for _ in range(count)]
+
+
+async def test_live_notices_are_dropped_first(tmp_path: Path) -> None:
+    async with (
+        running(
+            tmp_path, send_buffer_bytes=8192, live_pause_bytes=5000, sends_burst=10_000
+        ) as scene,
+        scene.connected("jun") as jun,
+        raw_socket(scene.port, receive_buffer_bytes=8192) as slow,
+    ):
+        await slow.upgrade()
+        token = scene.issuer.token("mina")
+        await slow.frame(
+            Opcode.TEXT,
+            written("CONNECT", {"accept-version": "1.2", "passcode": token})
+            + written("SUBSCRIBE", {"id": "l", "destination": f"{YARD}.live"})
+            + written("SUBSCRIBE", {"id": "s", "destination": YARD}),
+        )
+        await until(lambda: scene.metric("subscriptions") == 2)
+
+        while not scene.metric("notices_dropped_total"):
+            for _ in range(50):
+                await jun.say("SEND", {"destination": "/app/rooms.yard.typing"})
+            await jun.send("", destination="/app/rooms.yard.typing")
+
+        said = await jun.send("hi")
+        assert scene.metric("connections") == 2
+        assert said.encode() in await slow.until(said.encode())
+
+
+# Compression
+
+
+async def test_compressed_and_plain_readers_share_a_room(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, permessage_deflate=True) as scene,
+        scene.connected("mina", compression="deflate") as compressed,
+        scene.connected("jun") as plain,
+    ):
+        for client in (compressed, plain):
+            await client.subscribe(YARD)
+            assert await client.send("x" * 5000)
+            assert await client.send("안녕")
+
+        for client, count in ((compressed, 4), (plain, 2)):
+            texts = [m.text for m in await client.messages(count)]
+            assert texts[-2:] == ["x" * 5000, "안녕"]
+        assert [e.name for e in compressed.socket.protocol.extensions] == ["permessage-deflate"]
+        assert plain.socket.protocol.extensions == []
+
+
+async def test_compressed_messages_are_smaller_on_the_wire(tmp_path: Path) -> None:
+    async with running(tmp_path, permessage_deflate=True, close_seconds=0.1) as scene:
+        sizes = {}
+        for extensions in ("permessage-deflate", ""):
+            async with raw_socket(scene.port) as client:
+                offer = {"Sec-WebSocket-Extensions": extensions} if extensions else {}
+                await client.upgrade(**offer)
+                token = scene.issuer.token("mina")
+                frames = written("CONNECT", {"accept-version": "1.2", "passcode": token})
+                frames += written("SUBSCRIBE", {"id": "s", "destination": YARD, "since": "start"})
+                await scene.append(message("x" * 5000))
+                await client.frame(Opcode.TEXT, frames + written("DISCONNECT", {"receipt": "1"}))
+                sizes[extensions] = len(await client.rest())
+
+        assert 0 < sizes["permessage-deflate"] < sizes[""] / 4
+
+
+async def test_compression_is_off_unless_it_is_wanted(scene: Scene) -> None:
+    async with scene.opened(compression="deflate") as client:
+        assert client.socket.protocol.extensions == []
+
+
+async def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, permessage_deflate=True, frame_bytes=10_000) as scene,
+        scene.connected("mina", compression="deflate") as mina,
+    ):
+        await mina.raw(b"\n" * 10_000_000)
+
+        assert await mina.closed() == 1009
+
+
+# The end
+
+
+async def test_everyone_is_told_to_come_back_when_the_server_stops(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path) as scene,
+        scene.connected("mina") as mina,
+        scene.connected("jun") as jun,
+        scene.opened() as silent,
+    ):
+        scene.stop()
+
+        assert [await client.closed() for client in (mina, jun, silent)] == [1012, 1012, 1012]
+
+
+async def test_what_was_sent_before_the_stop_is_there_after_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as scene, scene.connected("mina") as mina:
+        last = (await mina.subscribe(YARD))["position"]
+        said = [await mina.send(str(n)) for n in range(5)]
+        scene.stop()
+        assert await mina.closed() == 1012
+
+    async with running(tmp_path) as scene, scene.connected("mina") as mina:
+        await mina.subscribe(YARD, since=last)
+
+        assert [m.headers["message-id"] for m in await mina.messages(5)] == said
