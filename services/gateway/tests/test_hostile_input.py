@@ -1,0 +1,343 @@
+"""Whatever comes in over a socket, nothing here fails: no exception is logged, others go on."""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+import uvloop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typing_extensions import override
+from websockets.frames import Opcode
+
+from services.gateway.tests.raw_socket import UPGRADE, RawSocket, raw_socket
+from services.gateway.tests.scene import Scene, running, until
+from services.gateway.tests.stomp_client import written
+
+MOMENT_SECONDS = 0.02
+
+DESTINATIONS = st.sampled_from(
+    [
+        "/app/rooms.yard.send",
+        "/app/rooms.yard.typing",
+        "/app/rooms.yard.read",
+        "/app/rooms.well.send",
+        "/app/token",
+        "/topic/rooms.yard",
+        "/topic/rooms.yard.live",
+        "/user/queue/events",
+        "/user/queue/errors",
+        "/pub/chat/message",
+        "/pub/chat.message.yard",
+        "/sub/chat/room/yard",
+        "/nowhere",
+        "",
+    ]
+)
+NAMES = st.sampled_from(
+    [
+        "id",
+        "receipt",
+        "transaction",
+        "key",
+        "retry",
+        "since",
+        "ack",
+        "content-type",
+        "content-length",
+        "Authorization",
+        "authorization",
+        "token",
+        "heart-beat",
+        "accept-version",
+        "host",
+        "x",
+        "message-id",
+        "subscription",
+        "selector",
+    ]
+)
+VALUES = st.one_of(
+    st.sampled_from(
+        [
+            "1",
+            "2",
+            "t",
+            "k",
+            "true",
+            "start",
+            "000000000000",
+            "vvvvvvvvvvvv",
+            "5,5",
+            "1.0,1.1,1.2",
+            "client",
+            "auto",
+            "0",
+            "5",
+            "99999999",
+            "application/json",
+            "text/plain",
+            "Bearer",
+            "a.b.c",
+            "-1",
+        ]
+    ),
+    st.just(""),
+    st.text(max_size=10),
+)
+BODIES = st.one_of(
+    st.sampled_from(
+        [
+            b"",
+            b"hi",
+            b"{",
+            b'{"text":"hi"}',
+            b'{"upto":"000000000000"}',
+            b'{"type":"TALK","roomId":"yard","message":"x"}',
+            b'{"type":"ENTER","roomId":"yard"}',
+            b"[" * 3000,
+            b'{"text":"\\ud800"}',
+            b"\xff",
+            b"x" * 20_000,
+        ]
+    ),
+    st.binary(max_size=20),
+)
+COMMANDS = st.sampled_from(
+    [
+        "SEND",
+        "SUBSCRIBE",
+        "UNSUBSCRIBE",
+        "BEGIN",
+        "COMMIT",
+        "ABORT",
+        "ACK",
+        "NACK",
+        "DISCONNECT",
+        "CONNECT",
+        "STOMP",
+        "MESSAGE",
+    ]
+)
+
+
+@st.composite
+def stomp_frames(draw: st.DrawFn) -> bytes:
+    """Return a frame that is nearly right."""
+    headers = draw(st.dictionaries(NAMES, VALUES, max_size=4))
+    if draw(st.booleans()):
+        headers["destination"] = draw(DESTINATIONS)
+    headers |= draw(st.sampled_from([{}, {"id": "1"}, {"transaction": "t"}]))
+    return written(draw(COMMANDS), headers, draw(BODIES))
+
+
+TALK = st.lists(st.one_of(stomp_frames(), st.binary(max_size=10), st.just(b"\n")), max_size=8)
+
+
+@dataclass(frozen=True)
+class WebSocketFrame:
+    """A frame of RFC 6455, as right as it likes."""
+
+    opcode: int
+    data: bytes
+    fin: bool = True
+    rsv: int = 0
+    masked: bool = True
+
+    def bytes(self) -> bytes:
+        size, mask = len(self.data), 0x80 if self.masked else 0
+        head = bytes([self.fin << 7 | self.rsv << 4 | self.opcode])
+        if size < 126:
+            head += bytes([mask | size])
+        else:
+            head += bytes([mask | 127]) + size.to_bytes(8, "big")
+        # The key of a mask of zeros leaves the data as it is.
+        return head + (bytes(4) if self.masked else b"") + self.data
+
+
+DATA_FRAMES = st.builds(
+    WebSocketFrame, st.sampled_from([Opcode.TEXT, Opcode.BINARY]), TALK.map(b"".join)
+)
+ANY_FRAMES = st.builds(
+    WebSocketFrame,
+    st.integers(0, 15),
+    st.binary(max_size=130),
+    fin=st.booleans(),
+    rsv=st.sampled_from([0, 0, 4, 7]),
+    masked=st.sampled_from([True, True, True, False]),
+)
+FRAGMENTS = TALK.map(
+    lambda parts: WebSocketFrame(Opcode.CONT, b"".join(parts), fin=len(parts) % 2 == 0)
+)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What one client does."""
+
+    connects: bool
+    """Whether it says a good CONNECT first."""
+    listens: bool
+    """Whether it listens for refusals, which keeps it connected."""
+    frames: list[WebSocketFrame]
+    tail: bytes
+    """What it says last, below all framing."""
+    ending: str
+
+
+ATTACKS = st.builds(
+    Attack,
+    connects=st.sampled_from([True, True, True, False]),
+    listens=st.sampled_from([True, True, False]),
+    frames=st.lists(st.one_of(DATA_FRAMES, DATA_FRAMES, FRAGMENTS, ANY_FRAMES), max_size=5),
+    tail=st.binary(max_size=20),
+    ending=st.sampled_from(["eof", "abort", "wait"]),
+)
+HEADER_VALUES = st.one_of(
+    st.sampled_from(
+        ["", "http://[", "null", "websocket", "Upgrade", "13", "((", "permessage-deflate"]
+    ),
+    st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=20),
+)
+UPGRADES = st.dictionaries(
+    st.sampled_from([*UPGRADE, "Origin", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"]),
+    HEADER_VALUES,
+    max_size=3,
+)
+
+
+class _Errors(logging.Handler):
+    def __init__(self, found: list[Any]) -> None:
+        super().__init__(logging.ERROR)
+        self._found = found
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._found.append(record.getMessage())
+
+
+@contextmanager
+def logged_errors() -> Generator[list[Any]]:
+    """Collect what is logged as an error, through structlog and through the standard library."""
+    found: list[Any] = []
+    handler = _Errors(found)
+    logging.getLogger().addHandler(handler)
+    try:
+        with structlog.testing.capture_logs() as events:
+            yield found
+            found += [e for e in events if e["log_level"] in {"error", "critical"}]
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@dataclass
+class Arena:
+    """One gateway for all attacks, on a loop that only runs while one is under way."""
+
+    runner: asyncio.Runner
+    scene: Scene
+    attacks: int = field(default=0)
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        gateway = running(
+            tmp_path_factory.mktemp("arena"),
+            sends_burst=1_000_000,
+            permessage_deflate=True,
+            connections_per_user=1000,
+        )
+        yield Arena(runner, runner.run(gateway.__aenter__()))
+        runner.run(gateway.__aexit__(None, None, None))
+
+
+async def attack(scene: Scene, client: RawSocket, attack: Attack) -> None:
+    answer = await client.upgrade(**{"Sec-WebSocket-Extensions": "permessage-deflate"})
+    assert answer.startswith(b"HTTP/1.1 101")
+    hello = []
+    if attack.connects:
+        token = scene.issuer.token("mina")
+        hello.append(written("CONNECT", {"accept-version": "1.2", "passcode": token}))
+    if attack.listens:
+        hello.append(written("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors"}))
+    await client.frame(Opcode.TEXT, b"".join(hello))
+    for frame in attack.frames:
+        await client.send(frame.bytes())
+    await client.send(attack.tail)
+    if attack.ending == "abort":
+        client.writer.transport.abort()
+        return
+    if attack.ending == "eof":
+        with suppress(OSError):
+            client.writer.write_eof()
+        await client.rest()
+        return
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(MOMENT_SECONDS):
+            await client.reader.read(-1)
+
+
+async def still_well(scene: Scene) -> None:
+    """Fail unless an honest client is served and nothing of the attackers is left."""
+    await until(lambda: scene.metric("connections") == 0)
+    async with scene.connected("jun") as jun:
+        await jun.subscribe("/topic/rooms.yard")
+        said = await jun.send("still here")
+        assert (await jun.message()).headers["message-id"] == said
+    await until(lambda: scene.metric("connections") == 0)
+    assert scene.metric("subscriptions") == 0
+    assert (await scene.http.get("/health/ready")).status_code == 200
+
+
+ATTACKING = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+
+
+@ATTACKING
+@given(ATTACKS)
+def test_hostile_frames_fail_nothing(arena: Arena, tried: Attack) -> None:
+    async def go() -> None:
+        async with raw_socket(arena.scene.port) as client:
+            await attack(arena.scene, client, tried)
+        arena.attacks += 1
+        if arena.attacks % 10 == 0:
+            await still_well(arena.scene)
+
+    with logged_errors() as errors:
+        arena.runner.run(go())
+    assert errors == []
+
+
+@ATTACKING
+@given(
+    UPGRADES,
+    st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PRI"]),
+    st.sampled_from(["/ws", "/", "*", "/ws?\xff", "http://x/ws", "//ws", "/api/gateway/v1/"]),
+    st.binary(max_size=20),
+)
+def test_hostile_upgrades_fail_nothing(
+    arena: Arena, headers: dict[str, str], method: str, path: str, tail: bytes
+) -> None:
+    async def go() -> None:
+        async with raw_socket(arena.scene.port) as client:
+            lines = [f"{name}: {value}" for name, value in (UPGRADE | headers).items()]
+            head = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""])
+            await client.send(head.encode("latin-1") + tail)
+            with suppress(OSError):
+                client.writer.write_eof()
+            await client.rest()
+
+    with logged_errors() as errors:
+        arena.runner.run(go())
+    assert errors == []
+
+
+def test_after_all_that_everything_is_well(arena: Arena) -> None:
+    with logged_errors() as errors:
+        arena.runner.run(still_well(arena.scene))
+    assert errors == []
