@@ -17,11 +17,11 @@ class ChatSettings:
     """A connection on which a RECEIPT is later than this is given up and made again."""
     backoff_base_seconds: float = 0.5
     """Bound of the first delay before reconnecting."""
-    backoff_cap_seconds: float = 30.0
+    backoff_cap_seconds: float = 15.0
     """Bound that the delays grow up to."""
     retry_after_cap_seconds: float = 300.0
     """Longest `Retry-After` that is obeyed."""
-    stable_seconds: float = 10.0
+    stable_seconds: float = 5.0
     """A connection that lasted this long begins the delays anew."""
     unavailable_attempts: int = 5
     """How often a message is sent, with the same key, while the server says "try again"."""

@@ -1,6 +1,6 @@
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madang_client.backoff import Backoff
@@ -16,6 +16,7 @@ def test_the_bound_doubles_up_to_the_cap_and_begins_anew_after_a_reset() -> None
     assert backoff.next_seconds() == 0.5
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0, 100))
 def test_delays_are_spread_from_what_the_server_asks_up_to_the_bound(
     seed: int, asked: float

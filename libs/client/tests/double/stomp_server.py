@@ -88,6 +88,7 @@ class StompServer:
         self.port = 0
         self._server: Server | None = None
         self._count = 0
+        self._order = asyncio.Lock()
 
     @property
     def url(self) -> str:
@@ -127,8 +128,9 @@ class StompServer:
 
     async def say(self, room: str, text: str, *, sender: str = "bob", key: str = "") -> str:
         """Let `sender` say something; return the event's id."""
-        found = self.store(room, text, sender=sender, key=key)
-        await self.deliver(room, found)
+        async with self._order:
+            found = self.store(room, text, sender=sender, key=key)
+            await self.deliver(room, found)
         return str(found["id"])
 
     def store(
@@ -244,9 +246,14 @@ class StompServer:
         if destination.startswith("/topic/") and self.script.subscribes:
             await self._refuse(peer, frame, self.script.subscribes.pop(0))
             return
-        room = destination.removeprefix("/topic/rooms.")
+        async with self._order:
+            await self._replay(peer, frame)
+            peer.subscriptions[name] = destination
+
+    async def _replay(self, peer: Peer, frame: Frame) -> None:
+        """Tell the RECEIPT what is known, and then what came after `since`."""
+        name, destination = frame.headers["id"], frame.headers["destination"]
         since = frame.headers.get("since")
-        kept = self.events.get(room, [])
         told = {"subscription": name}
         tells = self.script.tells_position and (since is None or self.script.tells_end)
         if destination.startswith("/topic/") and tells:
@@ -258,10 +265,9 @@ class StompServer:
             told |= {"resumed": "false", "position": event_id(self._count)}
         await self._receipt(peer, frame, told)
         start = "" if self.script.replay_from_start else "~" if since is None else since
-        for event in kept:
+        for event in self.events.get(destination.removeprefix("/topic/rooms."), []):
             if start < event["id"] and event["id"] >= self.script.kept_from:
                 await self._message(peer, name, destination, event)
-        peer.subscriptions[name] = destination
 
     async def _send(self, peer: Peer, frame: Frame) -> None:
         self.sends.append(frame)
@@ -270,18 +276,18 @@ class StompServer:
             return
         room = frame.headers["destination"].removeprefix("/app/rooms.").removesuffix(".send")
         key = frame.headers["key"]
-        known = [event for event in self.events.get(room, []) if event["key"] == key]
-        event = (
-            known[0]
-            if known
-            else self.store(room, orjson.loads(frame.body)["text"], sender="ada", key=key)
-        )
+        async with self._order:
+            known = [event for event in self.events.get(room, []) if event["key"] == key]
+            if known:
+                event = known[0]
+            else:
+                text = orjson.loads(frame.body)["text"]
+                event = self.store(room, text, sender="ada", key=key)
+                await self.deliver(room, event)
         if self.script.drops_after_store:
             self.script.drops_after_store -= 1
             peer.drop()
             return
-        if not known:
-            await self.deliver(room, event)
         if self.script.lost_receipts:
             self.script.lost_receipts -= 1
             return

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madang_client import ProtocolError
@@ -25,6 +25,7 @@ def without_length(frame: Frame) -> Frame:
     return Frame(frame.command, headers, frame.body)
 
 
+@settings(deadline=None)
 @given(st.lists(FRAMES, max_size=4), st.integers(0, 3))
 def test_frames_come_back_as_they_were_however_the_bytes_are_split(
     frames: list[Frame], beats: int
@@ -37,6 +38,7 @@ def test_frames_come_back_as_they_were_however_the_bytes_are_split(
         assert [without_length(frame) for frame in found] == frames
 
 
+@settings(deadline=None)
 @given(st.lists(FRAMES, max_size=3))
 def test_frames_come_back_byte_by_byte(frames: list[Frame]) -> None:
     parser = Parser(Limits())
@@ -48,6 +50,7 @@ def test_frames_come_back_byte_by_byte(frames: list[Frame]) -> None:
     assert [without_length(frame) for frame in found] == frames
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_frames_or_a_protocol_error(data: bytes) -> None:
     try:
