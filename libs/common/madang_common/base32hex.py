@@ -8,7 +8,11 @@ def encode(number: int, width: int) -> str:
     """Return `number` as exactly `width` digits (an even number), or raise ValueError."""
     if not 0 <= number < 1 << (5 * width):
         raise ValueError(f"{number} does not fit {width} base32hex digits")
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -1, -10)])
+    text = ""
+    for _ in range(width // 2):
+        text = _PAIRS[number & 1023] + text
+        number >>= 10
+    return text
 
 
 def decode(text: str) -> int:

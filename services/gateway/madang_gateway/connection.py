@@ -284,7 +284,7 @@ class Connection(asyncio.Protocol):
     def _receive(self, frame: Frame) -> None:
         """Pass the payload of a data frame on; control frames were answered by the library."""
         session = self._session
-        if frame.opcode in {Opcode.PING, Opcode.PONG, Opcode.CLOSE} or session is None:
+        if frame.opcode > Opcode.BINARY or session is None:
             return
         payload = bytes(frame.data)
         try:

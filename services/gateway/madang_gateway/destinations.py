@@ -28,6 +28,9 @@ class Action(Enum):
     TOKEN = "token"  # noqa: S105 - an action
 
 
+_ACTIONS = {action.value: action for action in (Action.MESSAGE, Action.TYPING, Action.READ)}
+
+
 class Source(Enum):
     """What a SUBSCRIBE asks for."""
 
@@ -58,7 +61,7 @@ def send_target(destination: str) -> SendTarget | None:
     if destination == TOKEN:
         return SendTarget(Action.TOKEN)
     found = _APP.fullmatch(destination)
-    return found and SendTarget(Action(found["action"]), found["room"])
+    return found and SendTarget(_ACTIONS[found["action"]], found["room"])
 
 
 def topic(destination: str, user: str) -> Topic | None:

@@ -81,8 +81,7 @@ class Dispatcher:
                 self._keys.add(key, first)
                 self._tail.add(shard, audience, Kept(first.position, raw), now)
                 if audience in self._roster:
-                    body = event.body(first.position)
-                    ready.setdefault(audience, []).append(Placed(first.position, event, body))
+                    ready.setdefault(audience, []).append(Placed.at(first.position, event))
                 if event.kind in _MEMBERSHIP:
                     self._change(event, ready.pop(audience, []))
             if self._receipts.waits(key):

@@ -1,5 +1,6 @@
 """What a client sends, read from its SEND or REST call."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,15 @@ _LIVE: Mapping[Action, type[Data]] = {
 }
 
 
+_PROCESS = new_id()
+_numbers = itertools.count()
+
+
+def next_key() -> str:
+    """Return a key for a send that came without one: unique, not secret, and cheap."""
+    return f"{_PROCESS}{next(_numbers):x}"
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """Something that a client wants to tell a room."""
@@ -44,7 +54,7 @@ class Outgoing:
     data: Data
     size: int
     """Bytes of the body as sent."""
-    key: str = field(default_factory=new_id)
+    key: str = field(default_factory=next_key)
     retry: bool = False
     """Whether it may have been sent before, on another connection."""
     token: str | None = None
@@ -63,7 +73,7 @@ def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
         room=target.room,
         data=_data(target.action, content_type, body),
         size=len(send.body),
-        key=new_id() if key is None else check_key(key),
+        key=next_key() if key is None else check_key(key),
         retry=key is not None and headers.get("retry") == "true",
         token=bearer(headers.get("Authorization") or headers.get("authorization")),
         headers=_passed_on(headers),

@@ -117,7 +117,7 @@ class Resumption:
             else:
                 page = await self._next_page(audience, shard, since)
                 source = source or self._begin("history" if page.reaches else "lost", reader)
-                missed = [Placed(at, event, event.body(at)) for at, event in page.events]
+                missed = [Placed.at(position, event) for position, event in page.events]
                 since = _covered(page, since)
             await self._hand_over(missed, reader)
         _finish(missed, reader)
@@ -133,11 +133,8 @@ class Resumption:
 
     def _missed(self, audience: str, since: int) -> list[Placed]:
         """Return what the tail holds for `audience` after `since`."""
-        missed = []
-        for kept in self._tail.after(audience, since):
-            event = read_line(kept.line)
-            missed.append(Placed(kept.position, event, event.body(kept.position)))
-        return missed
+        kept = self._tail.after(audience, since)
+        return [Placed.at(one.position, read_line(one.line)) for one in kept]
 
     async def _hand_over(self, missed: list[Placed], reader: Reader) -> None:
         """Send `missed` no faster than the client takes it: it is not slow for missing much."""

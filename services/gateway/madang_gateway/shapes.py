@@ -28,14 +28,16 @@ class Placed(NamedTuple):
     """An event of the log with its position, ready to be sent."""
 
     position: int
+    id: str
+    """The event's id, which is also the MESSAGE's `message-id`."""
     event: Event
     body: bytes
     """What clients receive as the MESSAGE's body."""
 
-    @property
-    def id(self) -> str:
-        """The event's id, which is also the MESSAGE's `message-id`."""
-        return to_id(self.position)
+    @classmethod
+    def at(cls, position: int, event: Event) -> "Placed":
+        """Return `event` as it stands at `position`."""
+        return cls(position, to_id(position), event, event.body(position))
 
 
 @dataclass(frozen=True, slots=True)
