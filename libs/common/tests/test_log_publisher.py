@@ -173,7 +173,7 @@ async def test_a_batch_that_is_never_confirmed_is_given_up(log: WatchedLog) -> N
         await publisher.publish(ROOM, b"a")
 
     log.before = failing(0)
-    await publisher.publish(ROOM, b"b")
+    await Publisher(log).publish(ROOM, b"b")
     assert await stored(log) == [(b"b",)]
 
 
@@ -185,7 +185,7 @@ async def test_a_log_that_does_not_answer_is_not_waited_for_forever(log: Watched
         await publisher.publish(ROOM, b"a")
 
     gate.open.set()
-    await publisher.publish(ROOM, b"b")
+    await Publisher(log).publish(ROOM, b"b")
     assert await stored(log) == [(b"a",), (b"b",)]
 
 
