@@ -1,0 +1,116 @@
+"""The `madang` command, through pipes, against a product that is killed meanwhile."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.people import PASSWORD
+from tests.e2e.product import Product
+
+_COMMAND = str(Path(sys.executable).with_name("madang"))
+_SECONDS = 60
+
+
+@dataclass
+class Somebody:
+    """Runs the command as one user, whose login lies in a folder of its own."""
+
+    name: str
+    product: Product
+    folder: Path
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return os.environ | {
+            "MADANG_SERVER": self.product.url,
+            "MADANG_PASSWORD": PASSWORD,
+            "MADANG_STATE_DIR": str(self.folder / self.name),
+        }
+
+    def run(self, *arguments: str) -> str:
+        """Return what the command answers."""
+        done = subprocess.run(
+            [_COMMAND, *arguments],
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    @contextmanager
+    def chatting(self, room: str) -> Iterator["Talk"]:
+        """Give a running `madang chat`, which is left when the context ends."""
+        with subprocess.Popen(
+            [_COMMAND, "chat", room],
+            env=self._env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            talk = Talk(process)
+            try:
+                yield talk
+                talk.say("/quit")
+                assert process.wait(_SECONDS) == 0
+            finally:
+                process.kill()
+
+
+@dataclass
+class Talk:
+    """A running `madang chat`."""
+
+    process: subprocess.Popen[str]
+
+    def say(self, line: str) -> None:
+        """Type a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def line_with(self, words: str) -> str:
+        """Return the next line with `words` in it."""
+        assert self.process.stdout is not None
+        seen = []
+        for line in self.process.stdout:
+            if words in line:
+                return line
+            seen.append(line)
+        raise AssertionError(f"no {words!r} in {seen}")
+
+
+def test_two_people_chat_through_a_crash(mortal: Product, tmp_path: Path) -> None:
+    minji, junho = (Somebody(name, mortal, tmp_path) for name in ("minji", "junho"))
+    for person in (minji, junho):
+        person.run("register", person.name)
+        person.run("login", person.name)
+    room = minji.run("create", "yard")
+    junho.run("join", minji.run("invite", "yard"))
+    assert "yard" in junho.run("rooms")
+    minji.run("send", "yard", "before anyone listens")
+
+    with minji.chatting(room) as hers, junho.chatting("yard") as his:
+        his.line_with("before anyone listens")
+        hers.line_with("before anyone listens")
+        hers.say("안녕")
+        assert "minji: 안녕" in his.line_with("안녕")
+
+        mortal.kill()
+        hers.say("said while it was down")
+        mortal.launch()
+
+        assert "minji: said while it was down" in his.line_with("while it was down")
+        his.say("and I heard it")
+        assert "junho: and I heard it" in hers.line_with("and I heard it")
+
+    told = minji.run("history", "yard")
+    assert told.count("said while it was down") == 1
