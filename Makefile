@@ -38,6 +38,10 @@ tests/e2e/node_modules/.installed: tests/e2e/package.json tests/e2e/package-lock
 	@npm ci --prefix tests/e2e --silent --no-audit --no-fund
 	@touch $@
 
+.PHONY: chromium
+chromium:
+	@tests/e2e/install_chromium.sh
+
 .PHONY: install
 install: $(VENV)/.dev ## Install everything for development into .venv.
 
@@ -54,11 +58,11 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: $(VENV)/.dev tests/e2e/node_modules/.installed ## Run every test: unit, contract, integration, end to end.
+test: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run every test: unit, contract, integration, end to end.
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: cover
-cover: $(VENV)/.dev tests/e2e/node_modules/.installed ## Run the tests with branch coverage.
+cover: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run the tests with branch coverage.
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 .PHONY: bench
