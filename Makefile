@@ -75,10 +75,10 @@ contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, event samples
 
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.
-	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-annotate --no-header \
-	  --no-emit-package madang-common --no-emit-package madang-client \
-	  $(addprefix --no-emit-package madang-,gateway auth rooms history standalone) \
-	  $(PROJECTS) dev-requirements.txt build-requirements.txt -o constraints.txt
+	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) \
+	  | $(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-annotate --no-header \
+	    $(addprefix --no-emit-package madang-,$(notdir $(DISTRIBUTIONS))) \
+	    - dev-requirements.txt -o constraints.txt
 
 .PHONY: fmt
 fmt: $(VENV)/.dev ## Format the code and fix what can be fixed.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, Error, WebSocketRoute, expect, sync_playwright
 
 from tests.e2e.people import Person
 from tests.e2e.product import Product
@@ -462,17 +462,21 @@ def test_what_is_no_frame_is_refused(product: Product, visit: Visit, wire: str) 
 def test_the_policy_lets_only_the_pages_own_scripts_run(product: Product, visit: Visit) -> None:
     visitor = visit(product)
 
-    visitor.page.evaluate(
-        """() => {
-            const script = document.createElement("script");
-            script.textContent = "document.title = 'owned'";
-            document.body.append(script);
-        }"""
-    )
+    with pytest.raises(Error, match="TrustedScript"):
+        visitor.page.evaluate(
+            """() => {
+                const script = document.createElement("script");
+                script.textContent = "document.title = 'owned'";
+                document.body.append(script);
+            }"""
+        )
+    with pytest.raises(Error, match="TrustedHTML"):
+        visitor.page.evaluate("""() => { document.body.innerHTML = "<b>owned</b>"; }""")
 
     assert visitor.page.title() == "Madang"
-    (trouble,) = visitor.troubles
-    assert "Content Security Policy" in trouble
+    assert ["TrustedScript" in visitor.troubles[0], "TrustedHTML" in visitor.troubles[1]] == [
+        True
+    ] * 2
     visitor.troubles.clear()
 
 
