@@ -281,10 +281,14 @@ def settings(**changes: Any) -> GatewaySettings:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, send_buffer_bytes: int | None = None, **changes: Any
+    folder: Path,
+    *,
+    log_class: type[SqliteLog] = SqliteLog,
+    send_buffer_bytes: int | None = None,
+    **changes: Any,
 ) -> AsyncGenerator[Scene]:
     """Yield a gateway on the log in `folder`, its settings changed as given."""
-    log, live, issuer = await SqliteLog.open(folder / "log.db", 2), InProcessLive(), Issuer()
+    log, live, issuer = await log_class.open(folder / "log.db", 2), InProcessLive(), Issuer()
     rooms, history = Rooms(), Stored(log)
     rooms.add("mina", "jun")
     network = InProcessNetwork()

@@ -1,0 +1,20 @@
+from madang_gateway import disconnects
+from madang_gateway.disconnects import Disconnect
+
+TABLE = [value for value in vars(disconnects).values() if isinstance(value, Disconnect)]
+
+
+def test_every_code_means_one_thing() -> None:
+    assert len({why.code for why in TABLE}) == len(TABLE)
+    assert len({why.reason for why in TABLE}) == len(TABLE)
+
+
+def test_the_code_alone_tells_whether_to_come_back() -> None:
+    for why in TABLE:
+        assert why.reconnect == (why.code >= 4500 or why.code in {1011, 1012})
+
+
+def test_every_code_and_reason_fits_into_a_close_frame() -> None:
+    for why in TABLE:
+        assert why.code in {1000, 1007, 1011, 1012} or 4000 <= why.code < 5000
+        assert len(why.reason.encode()) <= 123
