@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import structlog
 from typing_extensions import override
@@ -27,6 +26,8 @@ from madang_gateway.answers import Answers
 from madang_gateway.delivery import Recipient
 from madang_gateway.destinations import TOKEN, Source
 from madang_gateway.disconnects import Disconnect
+from madang_gateway.in_order import InOrder, Pending
+from madang_gateway.link import Link
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import bearer, read_send
 from madang_gateway.sender import Sender
@@ -44,31 +45,6 @@ from madang_gateway.users import Users
 log = structlog.get_logger()
 
 
-class Link(Recipient, Protocol):
-    """The WebSocket connection under a session."""
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol agreed on."""
-        ...
-
-    def close(self, why: Disconnect) -> None:
-        """Send what waits, then close."""
-        ...
-
-    def pause_reading(self) -> None:
-        """Take nothing more from the peer for now."""
-        ...
-
-    def resume_reading(self) -> None:
-        """Go on taking from the peer."""
-        ...
-
-    async def drained(self) -> None:
-        """Return when the peer has taken most of what was sent."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all sessions of a gateway share."""
@@ -83,7 +59,6 @@ class Shared:
 
 
 _Taken = stomp.Event | ProtocolError
-_Pending = Awaitable[None] | None
 
 
 class Session(Subscribing):
@@ -95,17 +70,16 @@ class Session(Subscribing):
 
     __slots__ = (
         "_answers",
-        "_backlog",
         "_began_at",
         "_claims",
         "_closed",
         "_farewell",
         "_in_flight",
+        "_in_order",
         "_link",
         "_shared",
         "_stomp",
         "_subscriptions",
-        "_working",
         "id",
     )
 
@@ -119,8 +93,7 @@ class Session(Subscribing):
         self._answers = Answers(self._stomp, link)
         self._claims: Claims | None = None
         self._subscriptions: dict[str, Subscription] = {}
-        self._backlog: deque[_Taken] | None = None
-        self._working: asyncio.Task[None] | None = None
+        self._in_order: InOrder[_Taken] = InOrder(self, shared.settings.backlog_frames)
         self._in_flight = 0
         """Sends whose outcome is not known yet."""
         self._farewell: stomp.Disconnect | None = None
@@ -165,9 +138,9 @@ class Session(Subscribing):
         try:
             for event in self._stomp.receive(data):
                 if not isinstance(event, HeartBeat):
-                    self._take(event)
+                    self._in_order.take(event)
         except ProtocolError as error:
-            self._take(error)
+            self._in_order.take(error)
 
     def check_time(self) -> None:
         """Close the connection if its CONNECT is overdue or its token has expired."""
@@ -196,8 +169,8 @@ class Session(Subscribing):
         self._stomp.close()
         if why is not None:
             self._link.close(why)
-        elif self._working is not None:
-            self._working.cancel()
+        else:
+            self._in_order.cancel()
 
     def closed_by_link(self, code: int) -> None:
         """Let go of everything: the connection is gone."""
@@ -241,32 +214,8 @@ class Session(Subscribing):
 
     # One frame after the other.
 
-    def _take(self, taken: _Taken) -> None:
-        if self._backlog is not None:
-            self._backlog.append(taken)
-            if len(self._backlog) >= self._shared.settings.backlog_frames:
-                self._link.pause_reading()
-        else:
-            pending = self._handle(taken)
-            if pending is not None:
-                self._backlog = deque()
-                self._working = asyncio.create_task(self._work(pending, self._backlog))
-
-    async def _work(self, pending: Awaitable[None], backlog: deque[_Taken]) -> None:
-        try:
-            await pending
-            while backlog:
-                following = self._handle(backlog.popleft())
-                if following is not None:
-                    await following
-        except Exception:
-            log.exception("session_failed", session_id=self.id)
-            self.end(Problem(), disconnects.INTERNAL)
-        finally:
-            self._backlog = self._working = None
-            self._link.resume_reading()
-
-    def _handle(self, taken: _Taken) -> _Pending:
+    def handle(self, taken: _Taken) -> Pending:
+        """Act on one frame, or on the mistake that ends them."""
         if self._closed:
             return None
         if isinstance(taken, ProtocolError):
@@ -275,7 +224,20 @@ class Session(Subscribing):
             return None
         return self._HANDLERS[type(taken)](self, taken)
 
-    def _connect(self, frame: stomp.Connect) -> _Pending:
+    def failed(self, error: Exception) -> None:
+        """Close: a frame brought something that nobody expected."""
+        log.error("session_failed", session_id=self.id, exc_info=error)
+        self.end(Problem(), disconnects.INTERNAL)
+
+    def backlog_full(self) -> None:
+        """Take no more frames for now."""
+        self._link.pause_reading()
+
+    def backlog_done(self) -> None:
+        """Go on taking frames."""
+        self._link.resume_reading()
+
+    def _connect(self, frame: stomp.Connect) -> Pending:
         headers = frame.headers
         given = headers.get("Authorization") or headers.get("authorization")
         token = bearer(given) or headers.get("token") or frame.passcode
@@ -311,14 +273,14 @@ class Session(Subscribing):
         self._shared.metrics.refusals.labels(problem.slug).inc()
         self.end(problem, _DISCONNECTS.get(type(problem), disconnects.REFUSED))
 
-    def _send(self, frame: stomp.Send) -> _Pending:
+    def _send(self, frame: stomp.Send) -> Pending:
         if frame.destination == TOKEN:
             return self._renew(frame)
         return self._pass_on(frame, partial(self._sent, frame.receipt))
 
     def _pass_on(
         self, frame: stomp.Send, outcome: Callable[[int | Problem | None], None]
-    ) -> _Pending:
+    ) -> Pending:
         self._in_flight += 1
         try:
             outgoing = read_send(frame, with_aliases=self._shared.settings.destination_aliases)
@@ -351,7 +313,7 @@ class Session(Subscribing):
             self._claims = claims
             self._answers.receipt(frame.receipt, {})
 
-    def _subscribe(self, frame: stomp.Subscribe) -> _Pending:
+    def _subscribe(self, frame: stomp.Subscribe) -> Pending:
         return self._shared.subscriber.open(self, frame)
 
     def _unsubscribe(self, frame: stomp.Unsubscribe) -> None:
@@ -413,7 +375,7 @@ class Session(Subscribing):
                 others = [other.id for other in left if other.topic.source is Source.ERRORS]
                 self._answers.errors_subscription = others[-1] if others else None
 
-    _HANDLERS: ClassVar[Mapping[type, Callable[..., _Pending]]] = {
+    _HANDLERS: ClassVar[Mapping[type, Callable[..., Pending]]] = {
         stomp.Connect: _connect,
         stomp.Send: _send,
         stomp.Held: _acknowledge_frame,

@@ -1,0 +1,75 @@
+"""One thing after the other: what has to wait for something makes the rest wait behind it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+Pending = Awaitable[None] | None
+"""None if it is done, else what is still to be awaited."""
+
+
+class Worker(Protocol[T_contra]):
+    """Does the things."""
+
+    def handle(self, thing: T_contra) -> Pending:
+        """Do one thing, or begin to."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """Hear that something went wrong that nobody expected."""
+        ...
+
+    def backlog_full(self) -> None:
+        """Hear that no more should come for now."""
+        ...
+
+    def backlog_done(self) -> None:
+        """Hear that nothing waits any more."""
+        ...
+
+
+class InOrder(Generic[T]):
+    """Gives things to a worker; as long as nothing has to wait, without a task or a queue."""
+
+    __slots__ = ("_backlog", "_limit", "_task", "_worker")
+
+    def __init__(self, worker: Worker[T], limit: int) -> None:
+        """Tell `worker` when `limit` things wait."""
+        self._worker = worker
+        self._limit = limit
+        self._backlog: deque[T] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def take(self, thing: T) -> None:
+        """Do `thing` now, or behind what waits."""
+        if self._backlog is not None:
+            self._backlog.append(thing)
+            if len(self._backlog) >= self._limit:
+                self._worker.backlog_full()
+            return
+        pending = self._worker.handle(thing)
+        if pending is not None:
+            self._backlog = deque()
+            self._task = asyncio.create_task(self._work(pending, self._backlog))
+
+    def cancel(self) -> None:
+        """Give up what is under way and what waits."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self, pending: Awaitable[None], backlog: deque[T]) -> None:
+        try:
+            await pending
+            while backlog:
+                following = self._worker.handle(backlog.popleft())
+                if following is not None:
+                    await following
+        except Exception as error:  # noqa: BLE001 - the worker tells what it means
+            self._worker.failed(error)
+        finally:
+            self._backlog = self._task = None
+            self._worker.backlog_done()

@@ -1,0 +1,31 @@
+"""What a session needs of the WebSocket connection under it."""
+
+from typing import Protocol
+
+from madang_gateway.delivery import Recipient
+from madang_gateway.disconnects import Disconnect
+
+
+class Link(Recipient, Protocol):
+    """The WebSocket connection under a session."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol agreed on."""
+        ...
+
+    def close(self, why: Disconnect) -> None:
+        """Send what waits, then close."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer for now."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Go on taking from the peer."""
+        ...
+
+    async def drained(self) -> None:
+        """Return when the peer has taken most of what was sent."""
+        ...
