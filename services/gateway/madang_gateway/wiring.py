@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 
 import httpx
@@ -46,6 +47,30 @@ from madang_gateway.subscriber import Subscriber
 from madang_gateway.tail import Tail
 from madang_gateway.users import Users
 
+_clock = time.monotonic
+"""What ages things in memory; events carry the wall clock's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """The other services, as the gateway reaches them."""
+
+    verifiers: Verifiers
+    rooms: httpx.AsyncClient
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What the gateway holds, all of it rebuilt on start."""
+
+    roster: Roster
+    tail: Tail
+    keys: RecentKeys
+    receipts: Receipts
+    memberships: Memberships
+    users: Users[Session]
+
 
 @asynccontextmanager
 async def build(
@@ -60,99 +85,27 @@ async def build(
     `app.state.websocket` is the protocol class for uvicorn's `ws=`. `transport` replaces the
     network towards the other services.
     """
-    clock = time.monotonic
-    registry = CollectorRegistry()
-    metrics = Metrics(registry)
+    metrics = Metrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
-        auth = await stack.enter_async_context(
-            create_client(settings.auth_url, transport=transport)
-        )
-        service = ServiceAuth(
-            ClientCredentials(
-                auth, name="gateway", secret=settings.service_client_secret.get_secret_value()
-            )
-        )
-        rooms = await stack.enter_async_context(
-            create_client(settings.rooms_url, auth=service, transport=transport)
-        )
-        history = History(
-            await stack.enter_async_context(
-                create_client(settings.history_url, auth=service, transport=transport)
-            )
-        )
-        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
-
-        roster: Roster = Hub()
-        delivery = Delivery(roster, metrics)
-        tail = Tail(
-            log.shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds
-        )
-        keys = RecentKeys(settings.key_seconds, settings.key_count)
-        receipts = Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe)
-        memberships = Memberships(partial(access.ask, rooms), rooms=settings.memberships_cached)
-        users: Users[Session] = Users(Rate(settings.sends_per_second, settings.sends_burst))
-
-        publisher = Publisher(
-            log,
-            waiting_bytes=settings.append_waiting_bytes,
-            timeout_seconds=settings.append_seconds,
-        )
-        stack.push_async_callback(publisher.close)
-        metrics.append_waiting_bytes.set_function(lambda: publisher.waiting_bytes)
-        sender = Sender(
-            interceptors=(
-                SizeLimit(settings.message_bytes),
-                OwnToken(verifiers.users, required=settings.send_token_required),
-                RateLimit(users, clock),
-                Membership(memberships),
-            ),
-            keys=keys,
-            receipts=receipts,
-            history=history,
-            publisher=publisher,
-            live=live,
-            metrics=metrics,
-            clock=clock,
-        )
-        subscriber = Subscriber(
-            roster=roster,
-            memberships=memberships,
-            resumption=Resumption(
-                tail,
-                history,
-                shards=log.shards,
-                page=settings.resume_page,
-                chunk_bytes=settings.slow_consumer_bytes // 4,
-                seconds=settings.resume_seconds,
+        near = await _neighbours(settings, transport, stack)
+        memory = _memory(settings, log.shards, near, metrics)
+        publisher = _publisher(settings, log, metrics, stack)
+        sender = _sender(settings, near, memory, publisher, live, metrics)
+        node = Node(
+            Shared(
+                settings=settings,
+                limits=_limits(settings),
+                verifier=near.verifiers.users,
+                sender=sender,
+                subscriber=_subscriber(settings, near, memory, metrics),
+                users=memory.users,
                 metrics=metrics,
-                clock=clock,
             ),
-            verifier=verifiers.users,
-            tutorial_body=_tutorial_body(settings),
-            metrics=metrics,
+            Flusher(asyncio.get_running_loop()),
+            memory.receipts,
         )
-        shared = Shared(
-            settings, _limits(settings), verifiers.users, sender, subscriber, users, metrics
-        )
-        node = Node(shared, Flusher(asyncio.get_running_loop()), receipts)
-        dispatcher = Dispatcher(
-            tail=tail,
-            keys=keys,
-            memberships=memberships,
-            receipts=receipts,
-            roster=roster,
-            delivery=delivery,
-            end_membership=node.leave_room,
-            metrics=metrics,
-            clock=clock,
-        )
-        follower = Follower(
-            log,
-            dispatcher,
-            tail,
-            seconds=settings.tail_seconds + settings.key_seconds,
-            on_gap=partial(_start_over, memberships, node),
-        )
+        delivery = Delivery(memory.roster, metrics)
+        follower = _follower(settings, log, memory, delivery, node, metrics)
         stack.push_async_callback(follower.stop)
         await follower.start()
         for work in (live_notices.pass_on(live, delivery, node), node.keep_time()):
@@ -162,9 +115,122 @@ async def build(
         app = create_app(
             "gateway", settings, routers=[router(sender)], health=health, registry=registry
         )
-        secure(app, verifiers)
+        secure(app, near.verifiers)
         app.state.websocket = connection_class(node)
         yield app
+
+
+async def _neighbours(
+    settings: GatewaySettings, transport: httpx.AsyncBaseTransport | None, stack: AsyncExitStack
+) -> _Neighbours:
+    auth = create_client(settings.auth_url, transport=transport)
+    secret = settings.service_client_secret.get_secret_value()
+    service = ServiceAuth(ClientCredentials(auth, name="gateway", secret=secret))
+    rooms = create_client(settings.rooms_url, auth=service, transport=transport)
+    history = create_client(settings.history_url, auth=service, transport=transport)
+    for client in (auth, rooms, history):
+        await stack.enter_async_context(client)
+    return _Neighbours(Verifiers.asking(auth, issuer=settings.issuer), rooms, History(history))
+
+
+def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: Metrics) -> _Memory:
+    return _Memory(
+        roster=Hub(),
+        tail=Tail(shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds),
+        keys=RecentKeys(settings.key_seconds, settings.key_count),
+        receipts=Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
+        memberships=Memberships(partial(access.ask, near.rooms), rooms=settings.memberships_cached),
+        users=Users(Rate(settings.sends_per_second, settings.sends_burst)),
+    )
+
+
+def _publisher(
+    settings: GatewaySettings, log: Log, metrics: Metrics, stack: AsyncExitStack
+) -> Publisher:
+    publisher = Publisher(
+        log,
+        waiting_bytes=settings.append_waiting_bytes,
+        timeout_seconds=settings.append_seconds,
+    )
+    stack.push_async_callback(publisher.close)
+    metrics.append_waiting_bytes.set_function(lambda: publisher.waiting_bytes)
+    return publisher
+
+
+def _sender(
+    settings: GatewaySettings,
+    near: _Neighbours,
+    memory: _Memory,
+    publisher: Publisher,
+    live: Live,
+    metrics: Metrics,
+) -> Sender:
+    return Sender(
+        interceptors=(
+            SizeLimit(settings.message_bytes),
+            OwnToken(near.verifiers.users, required=settings.send_token_required),
+            RateLimit(memory.users, _clock),
+            Membership(memory.memberships),
+        ),
+        keys=memory.keys,
+        receipts=memory.receipts,
+        history=near.history,
+        publisher=publisher,
+        live=live,
+        metrics=metrics,
+        clock=_clock,
+    )
+
+
+def _subscriber(
+    settings: GatewaySettings, near: _Neighbours, memory: _Memory, metrics: Metrics
+) -> Subscriber:
+    resumption = Resumption(
+        memory.tail,
+        near.history,
+        shards=len(memory.tail.end),
+        page=settings.resume_page,
+        chunk_bytes=settings.slow_consumer_bytes // 4,
+        seconds=settings.resume_seconds,
+        metrics=metrics,
+        clock=_clock,
+    )
+    return Subscriber(
+        roster=memory.roster,
+        memberships=memory.memberships,
+        resumption=resumption,
+        verifier=near.verifiers.users,
+        tutorial_body=_tutorial_body(settings),
+        metrics=metrics,
+    )
+
+
+def _follower(
+    settings: GatewaySettings,
+    log: Log,
+    memory: _Memory,
+    delivery: Delivery,
+    node: Node,
+    metrics: Metrics,
+) -> Follower:
+    dispatcher = Dispatcher(
+        tail=memory.tail,
+        keys=memory.keys,
+        memberships=memory.memberships,
+        receipts=memory.receipts,
+        roster=memory.roster,
+        delivery=delivery,
+        end_membership=node.leave_room,
+        metrics=metrics,
+        clock=_clock,
+    )
+    return Follower(
+        log,
+        dispatcher,
+        memory.tail,
+        seconds=settings.tail_seconds + settings.key_seconds,
+        on_gap=partial(_start_over, memory.memberships, node),
+    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:
