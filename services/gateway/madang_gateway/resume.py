@@ -179,17 +179,20 @@ class Resumption:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _up_to_here(self, page: Page, shard: int) -> Page:
-        """Return `page` without what the log has not shown here yet, where history is ahead.
+        """Return `page` up to where history is whole and the log has been seen here.
 
-        That comes from the log, once, and only if the reader may still have it then.
+        What history is just storing may have holes. What the log has not shown here yet comes from
+        the log, once, and only if the reader may still have it then.
         """
-        end = self._tail.end[shard]
+        stored = -1 if page.stored_to is None else page.stored_to
+        end = min(self._tail.end[shard], stored + 1)
         events = [found for found in page.events if found[0] < end]
-        if len(events) < len(page.events):
-            return replace(page, events=events, complete=True, stored_to=end - 1)
-        if page.stored_to is not None and page.stored_to >= end:
-            return replace(page, stored_to=end - 1)
-        return page
+        return replace(
+            page,
+            events=events,
+            complete=page.complete or len(events) < len(page.events),
+            stored_to=end - 1,
+        )
 
 
 def _covered(page: Page, since: int) -> int:

@@ -223,6 +223,21 @@ async def test_history_ahead_of_this_gateway_shows_nothing_past_a_removal() -> N
     assert reader.listener.heard == positions[:2]
 
 
+async def test_what_history_is_just_storing_is_not_relied_on() -> None:
+    scene = Scene()
+    positions = [at for _ in range(3) for at in scene.append(message())]
+    scene.catch_up()
+    scene.forget()
+    whole = scene.stored.events
+    scene.stored.events, scene.stored.next = [whole[0], whole[2]], 1
+    resuming = asyncio.create_task(scene.resume(-1))
+    await until(lambda: scene.stored.asked >= 3)
+
+    scene.stored.events, scene.stored.next = whole, 3
+
+    assert (await resuming).listener.heard == positions
+
+
 async def test_what_nobody_has_any_more_is_not_pretended() -> None:
     scene = Scene()
     positions = [at for _ in range(4) for at in scene.append(message())]
