@@ -45,10 +45,12 @@ class Delivery:
     def events(self, audience: str, placed: Sequence[Placed]) -> None:
         """Send events of the log, all of one audience, to whoever follows it."""
         count = 0
+        present: int | None = None
         for shape, recipients in self._roster.groups(audience):
-            present = self.present(audience) if shape.mapping else 0
+            if shape.mapping is not None and present is None:
+                present = self.present(audience)
             frames = b"".join(
-                [encode(shape, one.event, one.id, one.body, present) for one in placed]
+                [encode(shape, one.event, one.id, one.body, present or 0) for one in placed]
             )
             if frames:
                 for recipient in recipients:
@@ -59,9 +61,11 @@ class Delivery:
 
     def notice(self, audience: str, event: Event, message_id: str, body: bytes) -> None:
         """Send a live notice to whoever follows `audience` and is not behind."""
+        present: int | None = None
         for shape, recipients in self._roster.groups(audience):
-            present = self.present(event.audience) if shape.mapping else 0
-            frame = encode(shape, event, message_id, body, present)
+            if shape.mapping is not None and present is None:
+                present = self.present(event.audience)
+            frame = encode(shape, event, message_id, body, present or 0)
             for recipient in recipients:
                 if recipient.behind:
                     self._metrics.notices_dropped.inc()
@@ -69,6 +73,6 @@ class Delivery:
                     recipient.write(frame)
 
     def present(self, audience: str) -> int:
-        """Return how many users follow `audience` here."""
+        """Return how many users follow `audience` here; it takes a look at every recipient."""
         groups = self._roster.groups(audience)
         return len({recipient.user for _, recipients in groups for recipient in recipients})
