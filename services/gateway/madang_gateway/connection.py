@@ -180,10 +180,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         out.clear()
         self._sent = True
-        if self._paused and self._session is not None and not self._session.closed:
-            unsent = self._transport.get_write_buffer_size()
-            if unsent > self.node.shared.settings.slow_consumer_bytes:
-                self._session.end(Unavailable("you read too slowly"), disconnects.SLOW_CONSUMER)
+        self._check_unsent()
 
     async def drained(self) -> None:
         """Return when the peer has taken most of what was sent."""
@@ -319,6 +316,18 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
                 loop = asyncio.get_running_loop()
                 loop.call_later(self.node.shared.settings.close_seconds, self._transport.abort)
+        self._check_unsent()
+
+    def _check_unsent(self) -> None:
+        """End the session of a peer that does not read; then answer none of its pings either."""
+        session = self._session
+        if session is None or not self._paused:
+            return
+        if self._transport.get_write_buffer_size() > self.node.shared.settings.slow_consumer_bytes:
+            if session.closed:
+                self.pause_reading()
+            else:
+                session.end(Unavailable("you read too slowly"), disconnects.SLOW_CONSUMER)
 
     def _wake(self) -> None:
         if self._waiting is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.scene import Scene, message, running, until
@@ -287,6 +287,27 @@ async def test_a_slow_reader_is_closed_and_resumes_whole_and_others_do_not_notic
             await mina.subscribe(YARD, since=ids[0])
             again = await mina.messages(len(ids) - 1)
         assert [m.headers["message-id"] for m in again] == ids[1:]
+
+
+@pytest.mark.parametrize("says", ["", "CONNECT"])
+async def test_who_pings_and_reads_no_pongs_is_a_slow_reader(tmp_path: Path, says: str) -> None:
+    async with (
+        running(tmp_path, send_buffer_bytes=8192, slow_consumer_bytes=100_000) as scene,
+        raw_socket(scene.port, receive_buffer_bytes=8192) as flood,
+    ):
+        await flood.upgrade()
+        if says:
+            headers = {"accept-version": "1.2", "passcode": scene.issuer.token("mina")}
+            await flood.frame(Opcode.TEXT, written(says, headers))
+        ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
+        sent = 0
+
+        while not scene.metric("connections_closed_total", code="4508"):
+            sent += len(ping) * 1000
+            assert sent < 20_000_000, "it takes whatever comes"
+            await flood.send(ping * 1000)
+
+        await until(lambda: scene.metric("connections") == 0)
 
 
 async def test_whoever_misses_much_is_not_taken_for_slow(tmp_path: Path) -> None:
