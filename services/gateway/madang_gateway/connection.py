@@ -185,10 +185,12 @@ class Connection(asyncio.Protocol):
     async def drained(self) -> None:
         """Return when the peer has taken most of what was sent."""
         self.flush()
-        if self._paused and not self._transport.is_closing():
+        while self._paused and not self._transport.is_closing():
             if self._waiting is None:
                 self._waiting = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._waiting)
+            # Whoever waited too and came first may have sent more meanwhile.
+            self.flush()
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer for now."""

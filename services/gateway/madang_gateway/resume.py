@@ -1,6 +1,7 @@
 """What a subscription missed: from the tail where that reaches, else from history first."""
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from madang_common.problems import InvalidRequest, Unavailable
 from madang_gateway.history import History, Page
 from madang_gateway.metrics import Metrics
 from madang_gateway.shapes import Placed
-from madang_gateway.tail import Tail
+from madang_gateway.tail import Kept, Tail
 
 _PAUSE_SECONDS = 0.1
 _START = "start"
@@ -80,7 +81,7 @@ class Resumption:
         shard = shard_of(audience, self._shards)
         if not self._tail.reaches(shard, since) or since >= self._tail.end[shard]:
             return False
-        missed = self._missed(audience, since)
+        missed = self._tail.after(audience, since)
         if _size(missed) > self._chunk_bytes:
             return False
         self._metrics.resumes.labels("tail").inc()
@@ -108,19 +109,22 @@ class Resumption:
             return
         source = None
         while True:
+            # Other subscriptions of the same connection may be resuming too.
+            await reader.drained()
             if self._tail.reaches(shard, since):
                 source = source or self._begin("tail", reader)
-                missed = self._missed(audience, since)
-                if _size(missed) <= self._chunk_bytes:
+                kept = self._tail.after(audience, since)
+                if _size(kept) <= self._chunk_bytes:
                     break
-                since = missed[-1].position
+                since = kept[-1].position
+                missed = _placed(kept)
             else:
                 page = await self._next_page(audience, shard, since)
                 source = source or self._begin("history" if page.reaches else "lost", reader)
-                missed = [Placed.at(position, event) for position, event in page.events]
+                missed = (Placed.at(position, event) for position, event in page.events)
                 since = _covered(page, since)
             await self._hand_over(missed, reader)
-        _finish(missed, reader)
+        _finish(kept, reader)
 
     def _begin(self, source: str, reader: Reader) -> str:
         self._metrics.resumes.labels(source).inc()
@@ -131,12 +135,7 @@ class Resumption:
         """Return the newest position that has been seen in the shard of `audience`, -1 if none."""
         return self._tail.end[shard_of(audience, self._shards)] - 1
 
-    def _missed(self, audience: str, since: int) -> list[Placed]:
-        """Return what the tail holds for `audience` after `since`."""
-        kept = self._tail.after(audience, since)
-        return [Placed.at(one.position, read_line(one.line)) for one in kept]
-
-    async def _hand_over(self, missed: list[Placed], reader: Reader) -> None:
+    async def _hand_over(self, missed: Iterable[Placed], reader: Reader) -> None:
         """Send `missed` no faster than the client takes it: it is not slow for missing much."""
         chunk: list[Placed] = []
         size = 0
@@ -144,12 +143,12 @@ class Resumption:
             chunk.append(placed)
             size += len(placed.body)
             if size >= self._chunk_bytes:
-                reader.deliver(chunk)
                 await reader.drained()
+                reader.deliver(chunk)
                 chunk, size = [], 0
         if chunk:
-            reader.deliver(chunk)
             await reader.drained()
+            reader.deliver(chunk)
 
     async def _seen(self, shard: int, since: int) -> bool:
         """Wait for the log to get to `since`, which another gateway may have shown already."""
@@ -204,14 +203,19 @@ def _covered(page: Page, since: int) -> int:
     return since
 
 
-def _size(placed: list[Placed]) -> int:
-    return sum(len(one.body) for one in placed)
+def _size(kept: list[Kept]) -> int:
+    return sum(len(one.line) for one in kept)
 
 
-def _finish(missed: list[Placed], reader: Reader) -> None:
+def _placed(kept: list[Kept]) -> Iterator[Placed]:
+    """Return the events of the tail one by one: to read them all at once would hold up everyone."""
+    return (Placed.at(one.position, read_line(one.line)) for one in kept)
+
+
+def _finish(missed: list[Kept], reader: Reader) -> None:
     """Send the last that was missed and go live, without a pause between."""
     if missed:
-        reader.deliver(missed)
+        reader.deliver(list(_placed(missed)))
     reader.go_live()
 
 

@@ -142,8 +142,7 @@ class Subscriber:
                 if access is not None:
                     access.check_read()
                 if access is not None or not room:
-                    self._begin(session, subscription, since, frame.receipt)
-                    return None
+                    return self._begin(session, subscription, since, frame.receipt)
         except Problem as problem:
             session.refuse_subscription(frame.id, problem, frame.receipt)
             return None
@@ -201,7 +200,9 @@ class Subscriber:
         except Problem as problem:
             session.refuse_subscription(subscription.id, problem, receipt_id)
         else:
-            self._begin(session, subscription, since, receipt_id)
+            pending = self._begin(session, subscription, since, receipt_id)
+            if pending is not None:
+                await pending
 
     async def _check_member(self, user: str, room: str) -> None:
         """Raise the problem to tell unless `user` may read `room` at this very moment."""
@@ -218,9 +219,10 @@ class Subscriber:
         subscription: Subscription,
         since: int | None,
         receipt_id: str | None,
-    ) -> None:
+    ) -> Awaitable[None] | None:
+        """Open `subscription`; await the result, if there is one, before anything else is opened."""
         if session.closed:
-            return
+            return None
         session.hold(subscription)
         self._metrics.subscriptions.inc()
         audience = subscription.topic.audience
@@ -231,10 +233,13 @@ class Subscriber:
             reader.go_live()
         elif since is None:
             self._resumption.from_here(audience, reader)
-        elif not self._resumption.at_once(audience, since, reader):
+        elif self._resumption.at_once(audience, since, reader):
+            return session.drained()
+        else:
             subscription.resuming = asyncio.create_task(
                 self._resume(session, subscription, since, reader, receipt_id), name="resume"
             )
+        return None
 
     async def _resume(
         self,

@@ -326,6 +326,30 @@ async def test_whoever_misses_much_is_not_taken_for_slow(tmp_path: Path) -> None
         assert [m.headers["message-id"] for m in heard] == ids
 
 
+@pytest.mark.parametrize("missed", [15, 100])
+async def test_whoever_misses_much_in_many_places_is_not_taken_for_slow(
+    tmp_path: Path, missed: int
+) -> None:
+    names = [str(number) for number in range(10)]
+    async with (
+        running(
+            tmp_path, send_buffer_bytes=8192, slow_consumer_bytes=40_000, live_pause_bytes=5000
+        ) as scene,
+        scene.connected("mina") as mina,
+    ):
+        ids = await scene.append(*_many(missed))
+        await until(lambda: scene.metric("events_total") == missed)
+
+        headers = {"destination": YARD, "since": "start"}
+        await mina.socket.send(
+            b"".join(written("SUBSCRIBE", {"id": name, **headers}) for name in names)
+        )
+
+        for name in names:
+            heard = await mina.messages(missed, name)
+            assert [m.headers["message-id"] for m in heard] == ids
+
+
 def _many(count: int) -> list[Any]:
     return [message("x" * 500) for _ in range(count)]
 

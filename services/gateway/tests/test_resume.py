@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from madang_common.events.envelope import Event
+from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import from_id, position, to_id
 from madang_common.problems import InvalidRequest, Unavailable
@@ -58,7 +58,7 @@ class Resuming(Reader):
 
     @override
     async def drained(self) -> None:
-        if self.can_take_more is not None:
+        if self.can_take_more is not None and self.chunks:
             await self.can_take_more.wait()
 
 
@@ -356,6 +356,33 @@ async def test_much_that_was_missed_comes_no_faster_than_it_is_taken(*, from_tai
     assert reader.listener.heard == positions
     assert reader.begun == [(True, None)]
     assert max(reader.chunks) < 5
+
+
+async def test_a_long_tail_is_not_read_before_the_client_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(chunk_bytes=500)
+    positions = [at for _ in range(20) for at in scene.append(message("x" * 100))]
+    scene.catch_up()
+    read: list[bytes] = []
+
+    def reading(line: bytes) -> Event:
+        read.append(line)
+        return read_line(line)
+
+    monkeypatch.setattr(resume, "read_line", reading)
+    reader = Resuming(scene.core, can_take_more=asyncio.Event())
+
+    resuming = asyncio.create_task(scene.resume(-1, reader))
+    await until(lambda: len(reader.chunks) > 0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(read) < len(positions) / 2
+
+    assert reader.can_take_more is not None
+    reader.can_take_more.set()
+    await resuming
+    assert reader.listener.heard == positions
 
 
 async def test_an_event_larger_than_a_chunk_comes_all_the_same() -> None:
