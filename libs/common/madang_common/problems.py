@@ -22,6 +22,8 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Most mistakes of one body that are told of: the answer does not grow with what was sent."""
 
 
 class Problem(Exception):  # noqa: N818 - named for what it is to a client

@@ -5,18 +5,20 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.request_id import HEADER
-from madang_common.problems import MEDIA_TYPE, Conflict, TooManyRequests
+from madang_common.problems import MEDIA_TYPE, MOST_ERRORS, Conflict, TooManyRequests
 from madang_common.settings import CommonSettings, Environment
 
 LIMIT = 1000
 
 
 class Login(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     password: Annotated[str, Field(min_length=8)]
 
 
@@ -97,6 +99,13 @@ async def test_a_wrong_field_is_named_and_its_value_is_not_repeated(
     assert answer.json()["type"] == "urn:madang:problem:invalid-body"
     assert answer.json()["errors"][0]["field"] == "body.password"
     assert "hunter2" not in answer.text
+
+
+async def test_the_answer_does_not_grow_with_what_was_sent(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/login", json={str(number): 0 for number in range(100)})
+
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == MOST_ERRORS
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 900])

@@ -16,7 +16,7 @@ from madang_common.events.kinds import (
     RoomTyping,
 )
 from madang_common.ids import new_id
-from madang_common.problems import InvalidBody, InvalidRequest, NotFound
+from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
 from madang_gateway import aliases
 from madang_gateway.destinations import Action, SendTarget, send_target
 from madang_gateway.stomp.events import Send
@@ -136,9 +136,10 @@ def _read_text(text: str, *, declared: bool) -> MessageCreated:
 
 
 def _explain(error: ValidationError) -> list[dict[str, str]]:
+    errors = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {"field": ".".join(str(part) for part in found["loc"]), "message": found["msg"]}
-        for found in error.errors(include_url=False, include_input=False, include_context=False)
+        for found in errors[:MOST_ERRORS]
     ]
 
 

@@ -227,3 +227,12 @@ def test_a_refusal_says_which_field_is_wrong_but_not_its_value() -> None:
     told = orjson.dumps(refused.value.document())
     assert b'"field":"text"' in told
     assert b"hunter2" not in told
+
+
+def test_a_refusal_does_not_grow_with_what_was_sent() -> None:
+    body = orjson.dumps({str(number): 0 for number in range(5000)})
+
+    with pytest.raises(Problem) as refused:
+        read(body, content_type="application/json")
+
+    assert len(orjson.dumps(refused.value.document())) < 5000

@@ -90,7 +90,7 @@ def _answer_with_problems(app: FastAPI, metrics: HttpMetrics) -> None:
         # The value itself stays out of the answer: it may be a password.
         errors = [
             {"field": ".".join(str(part) for part in found["loc"]), "message": found["msg"]}
-            for found in error.errors()
+            for found in error.errors()[: problems.MOST_ERRORS]
         ]
         return problem_response(InvalidBody("see errors", errors=errors))
 
