@@ -108,6 +108,13 @@ async def test_the_answer_does_not_grow_with_what_was_sent(client: httpx.AsyncCl
     assert len(answer.json()["errors"]) == MOST_ERRORS
 
 
+async def test_a_slash_too_many_is_not_found(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/login/", json={"password": "12345678"})
+
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 900])
 async def test_what_is_no_json_is_told_as_a_problem(
     client: httpx.AsyncClient, content: bytes

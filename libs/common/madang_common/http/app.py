@@ -46,6 +46,9 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # To the address in the request's Host, and to http where a proxy ends TLS: a client would
+        # send a password there.
+        redirect_slashes=False,
         responses={"4XX": _PROBLEM_RESPONSE},
     )
     for router in (*routers, health_router(health), metrics_router(registry)):
