@@ -145,7 +145,10 @@ def _explain(error: ValidationError) -> list[dict[str, str]]:
 
 def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that the receivers get too, as STOMP 1.2 demands of SEND."""
-    passed = {name: value for name, value in headers.items() if name.lower() not in _CONSUMED}
+    # Padded too: some clients trim names, or drop carriage returns, and would take it for ours.
+    passed = {
+        name: value for name, value in headers.items() if name.strip().lower() not in _CONSUMED
+    }
     if sum(len(name) + len(value) for name, value in passed.items()) > _PASSED_ON_BYTES:
         raise InvalidRequest(f"headers to pass on may have {_PASSED_ON_BYTES} characters")
     return passed

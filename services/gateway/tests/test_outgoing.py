@@ -183,6 +183,9 @@ def test_headers_of_the_senders_own_are_passed_on() -> None:
         "message-id",
         "Message-ID",
         "ack",
+        "Authorization ",
+        "message-id\r",
+        "\rcontent-length",
     ],
 )
 def test_tokens_and_headers_for_the_gateway_alone_are_never_passed_on(name: str) -> None:
