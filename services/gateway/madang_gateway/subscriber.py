@@ -220,7 +220,7 @@ class Subscriber:
         since: int | None,
         receipt_id: str | None,
     ) -> Awaitable[None] | None:
-        """Open `subscription`; await the result, if there is one, before anything else is opened."""
+        """Open `subscription`; await the result, if there is one, before the next is opened."""
         if session.closed:
             return None
         session.hold(subscription)
