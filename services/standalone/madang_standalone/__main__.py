@@ -1,5 +1,6 @@
 """Start all of Madang in one process."""
 
+import os
 import resource
 import signal
 import socket
@@ -35,6 +36,9 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Run until a signal ends it; say in one line why it cannot start."""
+    # What is made from here on, chats and password hashes too, is for this user alone, whatever
+    # folder it lies in.
+    os.umask(0o077)
     try:
         settings = StandaloneSettings()
         logging.configure(settings)
