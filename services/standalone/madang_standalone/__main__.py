@@ -15,6 +15,7 @@ from typing_extensions import override
 from madang_common import logging
 from madang_common.log.port import LogError
 from madang_standalone.data_folder import FolderInUse, held
+from madang_standalone.http_protocol import http_protocol
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import Product, build
 
@@ -58,15 +59,17 @@ async def _run(settings: StandaloneSettings, listener: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     async with build(settings) as product:
-        await _Server(_config(product)).serve(sockets=[listener])
+        await _Server(_config(product, settings)).serve(sockets=[listener])
     log.info("stopped")
 
 
-def _config(product: Product) -> uvicorn.Config:
+def _config(product: Product, settings: StandaloneSettings) -> uvicorn.Config:
     return uvicorn.Config(
         product.app,
         ws=product.websocket,
-        http="httptools",
+        http=http_protocol(
+            within_head_bytes=settings.request_head_bytes, within_seconds=settings.request_seconds
+        ),
         lifespan="off",
         log_config=None,
         access_log=False,

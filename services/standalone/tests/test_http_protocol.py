@@ -1,0 +1,185 @@
+"""Requests that do not end, in bytes or in time."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import cast
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from madang_standalone.http_protocol import http_protocol
+
+HEAD_BYTES = 2000
+SECONDS = 0.5
+PATIENCE_SECONDS = 10
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the size of the body, on `/slow` after longer than a request may take."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2 * SECONDS)
+    body = f"<{size}>".encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Echo(asyncio.Protocol):
+    """A stand-in for the WebSocket: says what it gets."""
+
+    def __init__(self, **_others: object) -> None:
+        self._transport: asyncio.Transport
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class Client:
+    """A connection that says what it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def say(self, data: bytes) -> None:
+        self._writer.write(data)
+        with suppress(ConnectionError):
+            await self._writer.drain()
+
+    async def hear(self, wanted: bytes) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._reader.readuntil(wanted)
+
+    async def rest(self) -> bytes:
+        """Return what comes until the server lets go."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            try:
+                return await self._reader.read(-1)
+            except ConnectionError:
+                return b""
+
+
+@asynccontextmanager
+async def connected() -> AsyncGenerator[Client]:
+    """Yield a connection to a server with those bounds."""
+    protocol = http_protocol(within_head_bytes=HEAD_BYTES, within_seconds=SECONDS)
+    config = uvicorn.Config(app, http=protocol, ws=Echo, lifespan="off", log_config=None)
+    server = _Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.ready.wait()
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
+        server.should_exit = True
+        await serving
+
+
+def post(body: bytes, path: str = "/") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    "endless", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\nX: y\r\n"]
+)
+async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
+    async with connected() as client:
+        await client.say(endless)
+        await client.say(b"a" * (HEAD_BYTES + 1))
+
+        assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"\r\n", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", post(b"hello")[:-1]],
+)
+async def test_a_request_that_does_not_come_whole_in_time_is_not_waited_for(begun: bytes) -> None:
+    async with connected() as client:
+        await client.say(begun)
+
+        assert await client.rest() == b""
+
+
+async def test_who_sends_byte_by_byte_gets_no_more_time_for_it() -> None:
+    async with connected() as client:
+        dribbling = asyncio.create_task(_dribble(client))
+
+        assert await client.rest() == b""
+
+        dribbling.cancel()
+
+
+async def _dribble(client: Client) -> None:
+    for byte in b"GET / HTTP/1.1\r\nX: " + b"y" * 1000:
+        await client.say(bytes([byte]))
+        await asyncio.sleep(SECONDS / 10)
+
+
+async def test_a_request_may_have_a_body_larger_than_a_head() -> None:
+    async with connected() as client:
+        await client.say(post(b"x" * 10 * HEAD_BYTES))
+
+        await client.hear(f"<{10 * HEAD_BYTES}>".encode())
+
+
+async def test_many_requests_on_one_connection_are_many() -> None:
+    async with connected() as client:
+        for _ in range(HEAD_BYTES // 10):
+            await client.say(post(b"hello"))
+            await client.hear(b"<5>")
+
+        await client.say(post(b"hello") * 3)
+        for _ in range(3):
+            await client.hear(b"<5>")
+
+
+async def test_an_answer_may_take_longer_than_a_request() -> None:
+    async with connected() as client:
+        await client.say(post(b"hello", "/slow"))
+
+        await client.hear(b"<5>")
+
+
+async def test_a_websocket_is_not_cut_off() -> None:
+    async with connected() as client:
+        await client.say(b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        await client.hear(b"\r\n\r\n")
+        await asyncio.sleep(2 * SECONDS)
+
+        await client.say(b"still here")
+
+        await client.hear(b"still here")
