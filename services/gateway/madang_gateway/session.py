@@ -195,6 +195,10 @@ class Session(Subscribing):
         self._answers.receipt(receipt_id, headers)
 
     @override
+    def following(self, room: str) -> int:
+        return sum(held.topic.room == room for held in self._subscriptions.values())
+
+    @override
     def hold(self, subscription: Subscription) -> None:
         self._subscriptions[subscription.id] = subscription
         if subscription.topic.source is Source.ERRORS:

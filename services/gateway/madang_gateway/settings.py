@@ -32,6 +32,8 @@ class GatewaySettings(CommonSettings):
     """Most headers of one STOMP frame."""
     subscriptions_per_connection: int = 256
     """Most subscriptions of one connection."""
+    subscriptions_per_room: int = 16
+    """Most subscriptions of one connection to the same room, each of which costs every event."""
     sends_per_second: float = 20
     """Sends that one user may make per second, in the long run."""
     sends_burst: int = 60

@@ -48,6 +48,10 @@ class Subscribing(Protocol):
         """Whether it is over."""
         ...
 
+    def following(self, room: str) -> int:
+        """Return how many of its subscriptions are to `room`."""
+        ...
+
     def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
         """Send the RECEIPT, if one was asked for."""
         ...
@@ -119,6 +123,7 @@ class Subscriber:
         resumption: Resumption,
         verifier: TokenVerifier,
         tutorial_body: BodyMapping | None,
+        most_per_room: int,
         metrics: Metrics,
     ) -> None:
         """Serve the tutorials' topics too, with `tutorial_body`, if it is given."""
@@ -127,6 +132,7 @@ class Subscriber:
         self._resumption = resumption
         self._verifier = verifier
         self._tutorial_body = tutorial_body
+        self._most_per_room = most_per_room
         self._metrics = metrics
 
     def open(self, session: Subscribing, frame: Subscribe) -> Awaitable[None] | None:
@@ -160,7 +166,7 @@ class Subscriber:
             self._roster.remove(audience, subscription.shape, session.recipient)
 
     def _subscription(self, session: Subscribing, frame: Subscribe) -> Subscription:
-        """Return what `frame` means; raise NotFound if it means nothing."""
+        """Return what `frame` means; raise NotFound if nothing, Forbidden if that is too much."""
         found = topic(frame.destination, session.claims.subject)
         mapping = None
         if found is None and self._tutorial_body is not None:
@@ -170,6 +176,8 @@ class Subscriber:
                 mapping = self._tutorial_body
         if found is None:
             raise NotFound(f"nothing is published at {frame.destination[:100]}")
+        if found.room and session.following(found.room) >= self._most_per_room:
+            raise Forbidden(f"a connection may follow a room {self._most_per_room} times")
         audiences: tuple[str, ...] = (found.audience,) if found.audience else ()
         if mapping is not None:
             audiences = (found.audience, found.audience + LIVE_SUFFIX)

@@ -201,6 +201,7 @@ def _subscriber(
         resumption=resumption,
         verifier=near.verifiers.users,
         tutorial_body=_tutorial_body(settings),
+        most_per_room=settings.subscriptions_per_room,
         metrics=metrics,
     )
 

@@ -95,6 +95,24 @@ async def test_an_id_that_was_never_given_is_lost_and_the_subscription_goes_on(
         assert (await mina.message()).headers["message-id"] == said
 
 
+async def test_a_connection_follows_a_room_a_few_times_at_most(tmp_path: Path) -> None:
+    async with running(tmp_path, subscriptions_per_room=3) as scene:
+        scene.rooms.add("mina", room="well")
+        async with scene.connected("mina") as mina, scene.connected("mina") as another:
+            await mina.subscribe(ERRORS, "errors")
+            for number, topic in enumerate([YARD, f"{YARD}.live", "/sub/chat/room/yard"]):
+                await mina.subscribe(topic, str(number))
+
+            await mina.say("SUBSCRIBE", {"id": "s", "destination": YARD})
+
+            refusal = await mina.refusal()
+            assert (refusal["status"], refusal["subscription"]) == (403, "s")
+            await mina.subscribe("/topic/rooms.well")
+            await another.subscribe(YARD)
+            await mina.say("UNSUBSCRIBE", {"id": "0"})
+            await mina.subscribe(YARD, "again")
+
+
 @pytest.mark.parametrize("since", ["", "yesterday", "z" * 12, "0" * 13])
 async def test_since_that_is_no_id_is_refused(scene: Scene, since: str) -> None:
     async with scene.connected("mina") as mina:
