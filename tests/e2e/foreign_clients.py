@@ -84,7 +84,9 @@ class StompPy(_Told, stomp.ConnectionListener):  # type: ignore[misc]  # it has 
 
     def on_message(self, frame: Any) -> None:
         """Report a MESSAGE."""
-        self.put({"message": json.loads(frame.body), "id": frame.headers["message-id"]})
+        event = json.loads(frame.body)
+        about = "message" if event["kind"] == "message.created" else "event"
+        self.put({about: event, "id": frame.headers["message-id"]})
 
     def on_receipt(self, frame: Any) -> None:
         """Report a RECEIPT."""

@@ -19,7 +19,11 @@ const client = new Client({
     tell({ connected: frame.headers.version });
     client.subscribe(
       `/topic/rooms.${room}`,
-      (message) => tell({ message: JSON.parse(message.body), id: message.headers["message-id"] }),
+      (message) => {
+        const event = JSON.parse(message.body);
+        const about = event.kind === "message.created" ? "message" : "event";
+        tell({ [about]: event, id: message.headers["message-id"] });
+      },
       { receipt: "subscribed" },
     );
     client.watchForReceipt("subscribed", () => tell({ subscribed: true }));

@@ -119,7 +119,8 @@ class Unavailable(Problem):
 
 
 def _kinds(base: type[Problem]) -> Mapping[str, type[Problem]]:
-    found = {base.slug: base}
+    """Return the kinds by slug; a service's own subclass without one is its base to others."""
+    found = {base.slug: base} if "slug" in vars(base) else {}
     for kind in base.__subclasses__():
         found |= _kinds(kind)
     return found

@@ -10,6 +10,7 @@ from madang_common.problems import (
     Problem,
     TooManyRequests,
     Unauthenticated,
+    Unavailable,
     from_document,
 )
 
@@ -37,6 +38,15 @@ def test_no_detail_is_no_member() -> None:
 def test_every_kind_has_a_type_of_its_own() -> None:
     assert len({kind("").type for kind in KINDS}) == len(KINDS)
     assert all(400 <= kind.status <= 503 for kind in KINDS)
+
+
+def test_a_services_own_subclass_does_not_stand_for_its_base() -> None:
+    class StoreAway(Unavailable):
+        pass
+
+    understood = from_document(StoreAway().document(), StoreAway.status)
+
+    assert type(understood) is Unavailable
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.slug))
