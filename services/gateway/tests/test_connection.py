@@ -218,8 +218,9 @@ async def test_heartbeats_that_do_not_come_close_the_connection(scene: Scene) ->
         assert await mina.closed() == 4510
 
 
-async def test_a_client_that_keeps_its_heartbeats_stays(scene: Scene) -> None:
+async def test_a_client_that_keeps_its_heartbeats_stays(tmp_path: Path) -> None:
     async with (
+        running(tmp_path, heartbeat_grace=8) as scene,
         scene.connected("mina", heartbeat="200,0") as kept,
         scene.connected("jun", heartbeat="200,0") as lost,
     ):
@@ -238,7 +239,7 @@ async def test_a_client_that_keeps_its_heartbeats_stays(scene: Scene) -> None:
 
 async def test_without_heartbeats_a_ping_asks_whether_somebody_is_there(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, ping_seconds=0.2) as scene,
+        running(tmp_path, ping_seconds=0.2, heartbeat_grace=8) as scene,
         scene.connected("mina") as mina,
         raw_socket(scene.port) as dead,
     ):
