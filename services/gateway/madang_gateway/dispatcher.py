@@ -88,6 +88,7 @@ class Dispatcher:
                 arrived.append((key, first))
         for audience, placed in ready.items():
             self._delivery.events(audience, placed)
+        self._metrics.sends.inc(len(arrived))
         for key, first in arrived:
             self._receipts.arrived(key, first, now)
         self._tail.passed(shard, batch.offset)

@@ -28,7 +28,9 @@ class Metrics:
             "madang_gateway_subscriptions", "Subscriptions open now.", registry=registry
         )
         self.sends = Counter(
-            "madang_gateway_sends_total", "Messages accepted for the log.", registry=registry
+            "madang_gateway_sends_total",
+            "Messages sent here that came back from the log.",
+            registry=registry,
         )
         self.refusals = Counter(
             "madang_gateway_refusals_total",

@@ -14,7 +14,6 @@ from madang_common.tokens.claims import Claims
 from madang_gateway.destinations import Action
 from madang_gateway.history import History
 from madang_gateway.interceptors import Interceptor, intercept
-from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import Outgoing
 from madang_gateway.receipts import Outcome, Receipts
 from madang_gateway.recent_keys import First, Key, RecentKeys, digest
@@ -36,7 +35,6 @@ class Sender:
         history: History,
         publisher: Publisher,
         live: Live,
-        metrics: Metrics,
         clock: Clock,
     ) -> None:
         """Use a steady `clock` for deadlines; events carry the wall clock's time."""
@@ -46,7 +44,6 @@ class Sender:
         self._history = history
         self._publisher = publisher
         self._live = live
-        self._metrics = metrics
         self._clock = clock
 
     def send(self, who: Claims, outgoing: Outgoing, outcome: Outcome) -> Awaitable[None] | None:
@@ -123,8 +120,6 @@ class Sender:
             self._publisher.append(event.audience, event.line(), done)
         except LogError as error:
             self._receipts.failed(key, _told(error))
-        else:
-            self._metrics.sends.inc()
 
 
 def _key(who: Claims, outgoing: Outgoing) -> Key:

@@ -90,7 +90,7 @@ async def build(
         near = await _neighbours(settings, transport, stack)
         memory = _memory(settings, log.shards, near, metrics)
         publisher = _publisher(settings, log, metrics, stack)
-        sender = _sender(settings, near, memory, publisher, live, metrics)
+        sender = _sender(settings, near, memory, publisher, live)
         node = Node(
             Shared(
                 settings=settings,
@@ -163,7 +163,6 @@ def _sender(
     memory: _Memory,
     publisher: Publisher,
     live: Live,
-    metrics: Metrics,
 ) -> Sender:
     return Sender(
         interceptors=(
@@ -177,7 +176,6 @@ def _sender(
         history=near.history,
         publisher=publisher,
         live=live,
-        metrics=metrics,
         clock=_clock,
     )
 

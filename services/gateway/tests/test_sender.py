@@ -58,7 +58,6 @@ class Scene:
             history=self.stored.client(),
             publisher=self.publisher,
             live=self.live,
-            metrics=self.core.metrics,
             clock=self.core.time,
         )
 
