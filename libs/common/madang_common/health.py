@@ -17,14 +17,11 @@ class Health:
         """Check `pings`, named for what they reach."""
         self.pings = pings
         self._timeout = timeout_seconds
-        self.draining = False
-        """Set when the process is about to stop and must get no more work."""
 
     async def check(self) -> dict[str, str]:
         """Return `ok`, or what is wrong, for each dependency."""
         states = await asyncio.gather(*(self._state(ping) for ping in self.pings.values()))
-        found = dict(zip(self.pings, states, strict=True))
-        return found | {"process": "draining"} if self.draining else found
+        return dict(zip(self.pings, states, strict=True))
 
     async def _state(self, ping: Ping) -> str:
         try:

@@ -50,13 +50,3 @@ async def test_silent_dependencies_are_not_waited_for_one_after_another() -> Non
 
     assert answer.status_code == 503
     assert set(answer.json()["dependencies"].values()) == {"no answer in time"}
-
-
-async def test_a_process_that_is_about_to_stop_is_not_ready() -> None:
-    health = Health({"log": well})
-    health.draining = True
-
-    answer = await ready(health)
-
-    assert answer.status_code == 503
-    assert answer.json()["dependencies"]["process"] == "draining"

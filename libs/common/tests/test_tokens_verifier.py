@@ -46,6 +46,20 @@ async def test_a_users_token_says_who_it_is(issuer: Issuer, verifiers: Verifiers
     assert claims.expires_at == pytest.approx(time.time() + 300, abs=5)
 
 
+async def test_a_token_of_an_ended_login_does_not_hold(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    token = issuer.token("ana")
+    other = issuer.token("ana", sid="another login")
+    await verifiers.users.verify(token)
+
+    verifiers.users.end_login("login-of-ana")
+
+    with pytest.raises(Unauthenticated, match="ended"):
+        await verifiers.users.verify(token)
+    assert (await verifiers.users.verify(other)).login == "another login"
+
+
 async def test_a_services_token_needs_no_login(issuer: Issuer, verifiers: Verifiers) -> None:
     claims = await verifiers.services.verify(issuer.service_token("history"))
 

@@ -41,12 +41,20 @@ class Follower:
         self._caught_up = [asyncio.Event() for _ in range(chat_log.shards)]
 
     async def start(self) -> None:
-        """Begin to follow, and return when what was in the log at that moment has been seen."""
+        """Begin to follow, and return when what was in the log at that moment has been seen.
+
+        Raise what a follower broke on, if one does.
+        """
         self._tasks = [
             asyncio.create_task(self._follow(shard), name=f"follow-{shard}")
             for shard in range(self._log.shards)
         ]
-        await asyncio.gather(*(event.wait() for event in self._caught_up))
+        for task, caught_up in zip(self._tasks, self._caught_up, strict=True):
+            waiting = asyncio.ensure_future(caught_up.wait())
+            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if task.done():
+                await task
 
     async def stop(self) -> None:
         """End the followers."""

@@ -36,12 +36,11 @@ class Node:
     flusher: Flusher
     receipts: Receipts
     connections: set[Ticking] = field(default_factory=set)
-    draining: bool = False
 
     @property
     def full(self) -> bool:
         """Whether no further connection is taken."""
-        return self.draining or len(self.connections) >= self.shared.settings.connections_limit
+        return len(self.connections) >= self.shared.settings.connections_limit
 
     @property
     def tick_seconds(self) -> float:
@@ -54,7 +53,8 @@ class Node:
             session.leave_room(room)
 
     def end_login(self, user: str, login: str) -> None:
-        """Close the connections that belong to a login which was ended."""
+        """Close the connections of a login that was ended, and let its tokens open no others."""
+        self.shared.verifier.end_login(login)
         for session in self.shared.users.sessions(user):
             if login in {ALL_LOGINS, session.claims.login}:
                 session.end(Unauthenticated("the login was ended"), disconnects.LOGIN_ENDED)

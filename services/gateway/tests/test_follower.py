@@ -209,3 +209,16 @@ async def test_a_follower_that_broke_is_not_ready(
 
     with pytest.raises(ConnectionError):
         await scene.follower.ping()
+
+
+async def test_a_follower_that_breaks_at_the_start_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(shard: int, batch: Batch) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    await scene.append()
+    monkeypatch.setattr(scene.core.dispatcher, "apply", broken)
+
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        await scene.follower.start()

@@ -434,6 +434,18 @@ async def test_an_ended_login_closes_its_connections(scene: Scene, login: str) -
         assert await jun.send("still here")
 
 
+async def test_a_token_of_an_ended_login_opens_nothing_any_more(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        scene.live.publish(login_ended("mina", "login-of-mina"))
+        assert await mina.closed() == 4410
+
+    async with scene.opened() as again:
+        token = scene.issuer.token("mina")
+        await again.say("CONNECT", {"accept-version": "1.2", "host": "x", "passcode": token})
+        assert await again.closed() == 4401
+    assert (await scene.post("mina", text="hi")).status_code == 401
+
+
 async def test_another_login_of_the_user_goes_on(scene: Scene) -> None:
     async with scene.connected("mina") as mina:
         scene.live.publish(login_ended("mina", "another"))

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import httpx
 import jwt
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from madang_common.clock import Clock
 from madang_common.problems import Unauthenticated
@@ -15,6 +15,7 @@ from madang_common.tokens.keys import KeySet
 
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _LONGEST_TOKEN = 4096
+_ENDED_SECONDS = 86_400.0
 
 
 class TokenVerifier:
@@ -35,6 +36,8 @@ class TokenVerifier:
         self._audience = audience
         self._clock = clock
         self._good: LRUCache[str, Claims] = LRUCache(cached)
+        self._ended: TTLCache[str, None] = TTLCache(cached, _ENDED_SECONDS, timer=clock)
+        """Logins whose tokens hold no more, for longer than any of these could have lived."""
 
     def verify_now(self, token: str) -> Claims | None:
         """Return the claims, or None if the key must be fetched first: then `verify`.
@@ -45,7 +48,7 @@ class TokenVerifier:
         if claims is None:
             key = self._keys.known(_key_id(token))
             return None if key is None else self._remember(token, key)
-        return self._unless_expired(token, claims)
+        return self._if_it_holds(token, claims)
 
     async def verify(self, token: str) -> Claims:
         """Return the claims; raise Unauthenticated if the token does not hold."""
@@ -57,15 +60,21 @@ class TokenVerifier:
             raise Unauthenticated("the token is signed with an unknown key")
         return self._remember(token, key)
 
+    def end_login(self, login: str) -> None:
+        """Refuse the tokens of `login` from now on, though they have not expired."""
+        self._ended[login] = None
+
     def _remember(self, token: str, key: jwt.PyJWK) -> Claims:
-        claims = self._unless_expired(token, self._check(token, key))
+        claims = self._if_it_holds(token, self._check(token, key))
         self._good[token] = claims
         return claims
 
-    def _unless_expired(self, token: str, claims: Claims) -> Claims:
+    def _if_it_holds(self, token: str, claims: Claims) -> Claims:
         if claims.expires_at <= self._clock():
             self._good.pop(token, None)
             raise Unauthenticated("the token has expired")
+        if claims.login in self._ended:
+            raise Unauthenticated("the login was ended")
         return claims
 
     def _check(self, token: str, key: jwt.PyJWK) -> Claims:
