@@ -1,5 +1,6 @@
 """Start all of Madang in one process."""
 
+import gc
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ from madang_standalone.wiring import Product, build
 log = structlog.get_logger()
 
 _BACKLOG = 2048
+_ALLOCATIONS_PER_COLLECTION = 50_000
 
 
 class _Server(uvicorn.Server):
@@ -59,6 +61,7 @@ async def _run(settings: StandaloneSettings, listener: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     async with build(settings) as product:
+        _spare_the_collector()
         await _Server(_config(product, settings)).serve(sockets=[listener])
     log.info("stopped")
 
@@ -86,6 +89,17 @@ def _listen(settings: StandaloneSettings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
+
+
+def _spare_the_collector() -> None:
+    """Let garbage collection pass over what stays, and come less often for what does not.
+
+    Nearly all that a message makes is freed by its reference count; only what is left of
+    connections needs collecting.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
 
 
 def _raise_file_limit() -> None:
