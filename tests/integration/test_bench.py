@@ -1,4 +1,4 @@
-"""The bench, run as a reader would run it, on the side that it brings along."""
+"""The bench, run as a reader would run it, in its short form."""
 
 import json
 import subprocess
@@ -18,21 +18,22 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def bench(*arguments: str) -> str:
-    """Run the bench in its short form and return what it prints."""
-    command = [sys.executable, "-m", "bench", "--short", "--server", "naive", *arguments]
+def bench(*arguments: str, server: str = "naive") -> str:
+    """Run the bench on one side and return what it prints."""
+    command = [sys.executable, "-m", "bench", "--short", "--server", server, *arguments]
     ended = run(command)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
+@pytest.mark.parametrize("server", ["naive", "madang"])
 @pytest.mark.parametrize("figure", FIGURES)
-def test_each_figure_is_measured_on_its_own(figure: str) -> None:
-    printed = json.loads(bench(figure, "--json"))
+def test_each_figure_is_measured_on_its_own(figure: str, server: str) -> None:
+    printed = json.loads(bench(figure, "--json", server=server))
 
     (measured,) = printed["figures"]
     assert measured["figure"] == figure
-    assert measured["values"]["naive"] > 0
+    assert measured["values"][server] > 0
     assert measured["ratio"] is None
     assert printed["machine"]["cores"] >= 1
 
