@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common.health import Health
 from madang_common.http.app import create_app
-from madang_common.metrics import Merged
 from madang_common.settings import CommonSettings
 
 _HEADERS = {
@@ -41,13 +40,18 @@ class _Secured:
 
 def create_site(settings: CommonSettings, web: Path, services: Mapping[str, FastAPI]) -> FastAPI:
     """Return the app for `/`, `/metrics` and `/health`, which speak for all `services`."""
-    registry = CollectorRegistry()
-    registry.register(Merged([service.state.registry for service in services.values()]))
     pings = {
         f"{name}.{dependency}": ping
         for name, service in services.items()
         for dependency, ping in service.state.health.pings.items()
     }
-    site = create_app("standalone", settings, routers=[], health=Health(pings), registry=registry)
+    site = create_app(
+        "standalone",
+        settings,
+        routers=[],
+        health=Health(pings),
+        registry=CollectorRegistry(),
+        beside=[service.state.registry for service in services.values()],
+    )
     site.mount("/", _Secured(StaticFiles(directory=web, html=True)))
     return site

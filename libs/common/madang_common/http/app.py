@@ -16,7 +16,7 @@ from madang_common import problems
 from madang_common.health import Health, health_router
 from madang_common.http import request_id
 from madang_common.http.middleware import LimitBody, Observe
-from madang_common.metrics import HttpMetrics
+from madang_common.metrics import HttpMetrics, Merged
 from madang_common.problems import InvalidBody, Problem, TooLarge
 from madang_common.settings import CommonSettings
 
@@ -35,10 +35,12 @@ def create_app(
     routers: Sequence[APIRouter],
     health: Health,
     registry: CollectorRegistry,
+    beside: Sequence[CollectorRegistry] = (),
 ) -> FastAPI:
     """Return the app of `service`, with health, metrics, problems, request ids and a body limit.
 
-    It has no lifespan: a service's `build` starts and stops what runs in the background.
+    `/metrics` shows `registry` and those `beside` it as one. The app has no lifespan: a service's
+    `build` starts and stops what runs in the background.
     """
     app = FastAPI(
         title=f"Madang {service}",
@@ -51,7 +53,7 @@ def create_app(
         redirect_slashes=False,
         responses={"4XX": _PROBLEM_RESPONSE},
     )
-    for router in (*routers, health_router(health), metrics_router(registry)):
+    for router in (*routers, health_router(health), metrics_router([registry, *beside])):
         app.include_router(router)
     app.state.registry = registry
     app.state.health = health
@@ -62,9 +64,11 @@ def create_app(
     return app
 
 
-def metrics_router(registry: CollectorRegistry) -> APIRouter:
-    """Return `/metrics`, in Prometheus' text format."""
+def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
+    """Return `/metrics`, in Prometheus' text format, for all `registries` as one."""
     router = APIRouter(include_in_schema=False)
+    registry = CollectorRegistry()
+    registry.register(Merged(registries))
 
     @router.get("/metrics")
     async def metrics() -> Response:

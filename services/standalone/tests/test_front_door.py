@@ -1,0 +1,35 @@
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
+
+from madang_standalone.front_door import FrontDoor
+
+
+def saying(name: str) -> ASGIApp:
+    return PlainTextResponse(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "answered_by"),
+    [
+        ("/api/auth/v1/login", "auth"),
+        ("/.well-known/jwks.json", "auth"),
+        ("/api/rooms/v1/rooms", "rooms"),
+        ("/api/roomsier", "site"),
+        ("/internal/access", "site"),
+        ("/api/../internal/access", "site"),
+        ("/", "site"),
+    ],
+)
+async def test_each_path_has_one_that_answers(path: str, answered_by: str) -> None:
+    auth = saying("auth")
+    apps = {"/api/auth/": auth, "/.well-known/": auth, "/api/rooms/": saying("rooms")}
+    door = FrontDoor(apps, saying("site"))
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(door), base_url="http://madang"
+    ) as client:
+        answer = await client.get(path)
+
+    assert answer.text == answered_by
