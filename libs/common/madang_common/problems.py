@@ -62,6 +62,9 @@ class Problem(Exception):  # noqa: N818 - named for what it is to a client
         document: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
         if self.detail:
             document["detail"] = self.detail
+        if self.retry_after_seconds is not None:
+            # For STOMP, where there is no Retry-After.
+            document["retry_after_seconds"] = math.ceil(self.retry_after_seconds)
         return document | self.members | members
 
 

@@ -80,5 +80,6 @@ def test_an_unknown_type_is_told_by_its_status(
 
 def test_headers_say_how_to_go_on() -> None:
     assert TooManyRequests(retry_after_seconds=0.2).headers() == {"Retry-After": "1"}
+    assert TooManyRequests(retry_after_seconds=0.2).document()["retry_after_seconds"] == 1
     assert Unauthenticated().headers() == {"WWW-Authenticate": "Bearer"}
     assert NotFound().headers() == {}
