@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
@@ -31,6 +31,7 @@ from madang_auth.throttle.bucket import Limit
 from madang_auth.throttle.gate import Gate, Limits
 from madang_auth.throttle.port import Throttle
 from madang_auth.throttle.sqlite import SqliteThrottle
+from madang_common import background
 from madang_common.clock import Clock
 from madang_common.health import Health
 from madang_common.http.app import create_app
@@ -88,7 +89,7 @@ async def build(
         )
         app.state.logins = logins
         await _trust_itself(app, settings, clock, stack)
-        stack.push_async_callback(_stop, _start_sweep(sessions, throttle, settings, clock))
+        stack.push_async_callback(background.end, _start_sweep(sessions, throttle, settings, clock))
         yield app
 
 
@@ -191,9 +192,3 @@ def _start_sweep(
 ) -> asyncio.Task[None]:
     sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
     return asyncio.create_task(sweep, name="auth-sweep")
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -75,7 +75,7 @@ def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
         size=len(send.body),
         key=next_key() if key is None else check_key(key),
         retry=key is not None and headers.get("retry") == "true",
-        token=bearer(headers.get("Authorization") or headers.get("authorization")),
+        token=own_token(headers),
         headers=_passed_on(headers),
     )
 
@@ -85,6 +85,11 @@ def check_key(key: str) -> str:
     if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
         raise InvalidRequest(f"key is 1 to {KEY_LENGTH} printable characters")
     return key
+
+
+def own_token(headers: Mapping[str, str]) -> str | None:
+    """Return the token in a frame's Authorization header, which clients write in either case."""
+    return bearer(headers.get("Authorization") or headers.get("authorization"))
 
 
 def bearer(authorization: str | None) -> str | None:

@@ -29,7 +29,7 @@ from madang_gateway.disconnects import Disconnect
 from madang_gateway.in_order import InOrder, Pending
 from madang_gateway.link import Link
 from madang_gateway.metrics import Metrics
-from madang_gateway.outgoing import bearer, read_send
+from madang_gateway.outgoing import own_token, read_send
 from madang_gateway.sender import Sender
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.stomp import events as stomp
@@ -243,8 +243,7 @@ class Session(Subscribing):
 
     def _connect(self, frame: stomp.Connect) -> Pending:
         headers = frame.headers
-        given = headers.get("Authorization") or headers.get("authorization")
-        token = bearer(given) or headers.get("token") or frame.passcode
+        token = own_token(headers) or headers.get("token") or frame.passcode
         try:
             if not token:
                 raise Unauthenticated("CONNECT needs an Authorization header with an access token")
@@ -303,9 +302,8 @@ class Session(Subscribing):
         self._leave_if_done()
 
     async def _renew(self, frame: stomp.Send) -> None:
-        given = frame.headers.get("Authorization") or frame.headers.get("authorization")
         try:
-            token = bearer(given) or frame.body.decode().strip()
+            token = own_token(frame.headers) or frame.body.decode().strip()
             claims = await self._shared.verifier.verify(token)
             if claims.subject != self.user:
                 raise Unauthenticated("the token is another user's")

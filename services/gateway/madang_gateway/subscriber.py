@@ -16,7 +16,7 @@ from madang_gateway.delivery import Recipient, Roster
 from madang_gateway.destinations import LIVE_SUFFIX, Source, Topic, topic
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
-from madang_gateway.outgoing import bearer
+from madang_gateway.outgoing import own_token
 from madang_gateway.resume import Reader, Resumption, read_since, to_since
 from madang_gateway.shapes import BodyMapping, Placed, Shape, encode
 from madang_gateway.stomp.events import Subscribe
@@ -141,8 +141,7 @@ class Subscriber:
             subscription = self._subscription(session, frame)
             since = read_since(frame.headers.get("since"))
             user, room = session.claims.subject, subscription.topic.room
-            headers = frame.headers
-            token = bearer(headers.get("Authorization") or headers.get("authorization"))
+            token = own_token(frame.headers)
             if token is None:
                 access = self._memberships.known(user, room) if room else None
                 if access is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from madang_common import access
+from madang_common import access, background
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
@@ -109,7 +109,7 @@ async def build(
         stack.push_async_callback(follower.stop)
         await follower.start()
         for work in (live_notices.pass_on(live, delivery, node), node.keep_time()):
-            stack.push_async_callback(_end, asyncio.create_task(work))
+            stack.push_async_callback(background.end, asyncio.create_task(work))
 
         health = Health({"log": log.ping, "live": live.ping, "follower": follower.ping})
         app = create_app(
@@ -230,12 +230,6 @@ def _follower(
         seconds=settings.tail_seconds + settings.key_seconds,
         on_gap=partial(_start_over, memory.memberships, node),
     )
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _start_over(memberships: Memberships, node: Node) -> None:

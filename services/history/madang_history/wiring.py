@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from madang_common import background
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
@@ -45,7 +46,7 @@ async def build(
         await check_log(log, store)
         ingest = Ingest(log, store, HistoryMetrics(registry), settings, clock=time.time)
         ingesting = asyncio.create_task(ingest.run(), name="history-ingest")
-        stack.push_async_callback(_cancel, ingesting)
+        stack.push_async_callback(background.end, ingesting)
 
         async def ping_ingest() -> None:
             if ingesting.done():
@@ -67,9 +68,3 @@ async def build(
         )
         secure(app, Verifiers.asking(auth, issuer=settings.issuer))
         yield app
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
