@@ -18,7 +18,7 @@ from contracts.asyncapi import asyncapi
 from contracts.events import sample, schema
 from madang_common.events.kinds import DURABLE, LIVE
 from madang_standalone.settings import StandaloneSettings
-from madang_standalone.wiring import build
+from madang_standalone.wiring import services
 
 _PUBLIC = ("/api/", "/.well-known/")
 
@@ -35,11 +35,8 @@ def main() -> None:
 async def contracts() -> list[tuple[str, str]]:
     """Return each contract's path and text."""
     with tempfile.TemporaryDirectory() as data:
-        async with build(StandaloneSettings(data_dir=Path(data))) as product:
-            found = [
-                (f"openapi/{name}.json", _json(openapi(app)))
-                for name, app in product.services.items()
-            ]
+        async with services(StandaloneSettings(data_dir=Path(data))) as apps:
+            found = [(f"openapi/{name}.json", _json(openapi(app))) for name, app in apps.items()]
     found.append(("asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100)))
     return found + list(_events())
 

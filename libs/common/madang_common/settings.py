@@ -1,12 +1,18 @@
 """Settings shared by every service: read once from `MADANG_…` variables into a frozen object."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from madang_common.log.port import Retention
+
 DEVELOPMENT_SECRET = "madang-development-only"  # noqa: S105 - refused outside development, below
+
+
+class CannotStart(Exception):  # noqa: N818 - reads as the state it tells
+    """Something that a person has to put right first; the text tells what."""
 
 
 class Environment(StrEnum):
@@ -38,8 +44,20 @@ class CommonSettings(BaseSettings):
     """Port to listen on."""
     log_shards: int = 4
     """Number of shards of the chat log; fixed for the life of a deployment."""
+    log_retention_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
+    """How long the chat log keeps an event; history must never be further behind than this."""
+    log_retention_bytes: Annotated[int, Field(ge=1_048_576)] = 4_294_967_296
+    """Bytes that one shard of the chat log keeps."""
+    amqp_url: SecretStr | None = None
+    """RabbitMQ, `amqp(s)://user:password@host:port/vhost`, or more nodes of it after commas."""
+    request_head_bytes: int = 65_536
+    """Largest head of a request: its first line and its headers."""
     request_body_bytes: int = 65_536
     """Largest body of a REST request."""
+    request_seconds: float = 30
+    """Longest time in which a request comes whole, from its first byte or the connection on."""
+    proxy_addresses: tuple[str, ...] = ()
+    """Addresses or networks of the proxy, whose `X-Forwarded-For` is believed; nobody else's is."""
     issuer: str = "madang"
     """`iss` of every token."""
     auth_url: str = "http://auth"
@@ -50,6 +68,18 @@ class CommonSettings(BaseSettings):
     """Where history is reached from inside."""
     service_client_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     """Secret with which this service asks auth for service tokens."""
+
+    @property
+    def retention(self) -> Retention:
+        """How long the chat log keeps events."""
+        return Retention(self.log_retention_seconds, self.log_retention_bytes)
+
+    def required(self, name: str) -> str:
+        """Return the secret setting `name`; raise CannotStart if it was not given."""
+        secret: SecretStr | None = getattr(self, name)
+        if secret is None:
+            raise CannotStart(f"MADANG_{name.upper()} must be set")
+        return secret.get_secret_value()
 
     @model_validator(mode="after")
     def refuse_default_secrets(self) -> Self:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from madang_common.log.port import Batch, LogUnavailable, Start
-from madang_common.log.sqlite import Retention, SqliteLog
+from madang_common.log.port import Batch, LogUnavailable, Retention, Start
+from madang_common.log.sqlite import SqliteLog
 
 PATIENCE_SECONDS = 20
 SHARD = 0

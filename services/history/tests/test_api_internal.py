@@ -7,8 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from madang_common.events.envelope import Event
+from madang_common.log.port import Retention
 from madang_common.log.position import position, shard_of, to_id
-from madang_common.log.sqlite import Retention, SqliteLog
+from madang_common.log.sqlite import SqliteLog
 from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer

@@ -12,9 +12,9 @@ from typing_extensions import override
 from madang_common.clock import rfc3339
 from madang_common.events.envelope import Event
 from madang_common.log import port as log_port
-from madang_common.log.port import Batch, Log, LogUnavailable
+from madang_common.log.port import Batch, Log, LogUnavailable, Retention
 from madang_common.log.position import position, shard_of
-from madang_common.log.sqlite import Retention, SqliteLog
+from madang_common.log.sqlite import SqliteLog
 from madang_history.ingest import Ingest, age_seconds, check_log
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from madang_common.settings import CannotStart
+
 _LOCK = "madang.lock"
 
 
-class FolderInUse(Exception):  # noqa: N818 - reads as the state it tells
+class FolderInUse(CannotStart):
     """Another process uses the folder."""
 
 

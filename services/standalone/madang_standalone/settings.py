@@ -34,10 +34,6 @@ class StandaloneSettings(CommonSettings):
     """Folder of the browser client."""
     log_format: LogFormat = Field(default_factory=_fitting_format)
     """`console` for people, `json` for machines; if not given, what fits standard error."""
-    request_head_bytes: int = 65_536
-    """Largest head of a request: its first line and its headers."""
-    request_seconds: float = 30
-    """Longest time in which a request comes whole, from its first byte or the connection on."""
     service_client_secret: SecretStr = Field(default_factory=_fresh_secret)
     """Secret between the services of this process, made anew at every start."""
 

@@ -1,9 +1,7 @@
 """The four services in one process, on embedded adapters."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -15,26 +13,32 @@ import madang_rooms.wiring
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.sqlite import SqliteLog
+from madang_common.server import Served
+from madang_standalone.data_folder import held
 from madang_standalone.front_door import FrontDoor
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.site import create_site
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What the server serves."""
-
-    services: Mapping[str, FastAPI]
-    app: ASGIApp
-    websocket: type[asyncio.Protocol]
+@asynccontextmanager
+async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
+    """Start everything, yield what is to be served, and stop everything in reverse order."""
+    async with services(settings) as apps:
+        site = create_site(settings, settings.web_dir, apps)
+        paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
+        paths["/.well-known/"] = apps["auth"]
+        yield Served(FrontDoor(paths, site), apps["gateway"].state.websocket)
 
 
 @asynccontextmanager
-async def build(settings: StandaloneSettings) -> AsyncIterator[Product]:
-    """Start everything, yield what is to be served, and stop everything in reverse order."""
+async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, FastAPI]]:
+    """Run the four services, and yield their apps by name."""
     network = InProcessNetwork()
     async with AsyncExitStack() as stack:
-        log = await SqliteLog.open(settings.data_dir / "log.db", settings.log_shards)
+        stack.enter_context(held(settings.data_dir))
+        log = await SqliteLog.open(
+            settings.data_dir / "log.db", settings.log_shards, retention=settings.retention
+        )
         stack.push_async_callback(log.close)
         live = InProcessLive()
         stack.push_async_callback(live.close)
@@ -55,9 +59,4 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Product]:
             madang_gateway.wiring.build(settings.gateway(), log=log, live=live, transport=network)
         )
         network.add("gateway", gateway)
-
-        services = {"auth": auth, "rooms": rooms, "history": history, "gateway": gateway}
-        site = create_site(settings, settings.web_dir, services)
-        paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in services.items()}
-        paths["/.well-known/"] = auth
-        yield Product(services, FrontDoor(paths, site), gateway.state.websocket)
+        yield {"auth": auth, "rooms": rooms, "history": history, "gateway": gateway}

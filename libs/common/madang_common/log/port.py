@@ -8,6 +8,7 @@ LogError
 """
 
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -37,6 +38,14 @@ class Batch(NamedTuple):
 
     offset: int
     lines: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a batch is kept: both limits hold, per shard."""
+
+    seconds: float = 30 * 86_400
+    bytes: int = 4_294_967_296
 
 
 Start = int | datetime | Literal["first"]

@@ -21,7 +21,7 @@ from typing import Self, TypeVar
 from typing_extensions import override
 
 from madang_common.clock import Clock
-from madang_common.log.port import Batch, Log, LogMismatch, LogUnavailable, Start
+from madang_common.log.port import Batch, Log, LogMismatch, LogUnavailable, Retention, Start
 from madang_common.log.position import MAX_LINES
 
 _SCHEMA = """
@@ -46,14 +46,6 @@ _TRIM_EVERY_SECONDS = 1.0
 _TRIM_BATCHES = 256
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long a batch is kept: both limits hold, per shard."""
-
-    seconds: float = 30 * 86_400
-    bytes: int = 4_294_967_296
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from madang_standalone.http_protocol import http_protocol
+from madang_common.http.protocol import http_protocol
 
 HEAD_BYTES = 2000
 SECONDS = 0.5

@@ -1,0 +1,148 @@
+"""One process of the product: settings in, a server that listens, an orderly end.
+
+Every `__main__` calls `run`, which reads the settings, binds the port, builds the service, serves
+it until a signal comes, and takes everything down again in the reverse order.
+"""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+import uvicorn
+import uvloop
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+from typing_extensions import override
+
+from madang_common import logging
+from madang_common.http.protocol import http_protocol
+from madang_common.log.port import LogError
+from madang_common.settings import CannotStart, CommonSettings
+
+log = structlog.get_logger()
+
+_BACKLOG = 2048
+_ALLOCATIONS_PER_COLLECTION = 50_000
+
+S = TypeVar("S", bound=CommonSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a process serves on its port."""
+
+    app: ASGIApp
+    websocket: type[asyncio.Protocol] | None = None
+    """Protocol class for WebSocket upgrades; without one they are answered as plain HTTP."""
+
+
+Build = Callable[[S], AbstractAsyncContextManager[Served]]
+
+
+def run(name: str, settings_class: type[S], build: Build[S]) -> None:
+    """Serve what `build` yields until a signal ends it; say in one line why it cannot start."""
+    # What is made from here on, chats and password hashes too, is for this user alone, whatever
+    # folder it lies in.
+    os.umask(0o077)
+    try:
+        settings = settings_class()
+        logging.configure(settings)
+        with _bind(settings) as listener:
+            _raise_file_limit()
+            uvloop.run(_run(name, settings, build, listener))
+    except ValidationError as error:
+        sys.exit(f"{name}: settings: {_told(error)}")
+    except (CannotStart, LogError, OSError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+class _Server(uvicorn.Server):
+    """Says where to go once it listens."""
+
+    def __init__(self, name: str, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._name = name
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            print(f"{self._name} is ready: http://{host}:{port}", flush=True)  # noqa: T201 - for people
+
+
+async def _run(name: str, settings: S, build: Build[S], listener: socket.socket) -> None:
+    # uvicorn hands the signal that ended it on to whoever handled it before; the default would
+    # end the process here, before everything is closed in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    async with build(settings) as served:
+        _spare_the_collector()
+        await _Server(name, _config(served, settings)).serve(sockets=[listener])
+    log.info("stopped")
+
+
+def _config(served: Served, settings: CommonSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        served.app,
+        ws=served.websocket or "none",
+        http=http_protocol(
+            within_head_bytes=settings.request_head_bytes, within_seconds=settings.request_seconds
+        ),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.proxy_addresses),
+        forwarded_allow_ips=list(settings.proxy_addresses),
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _bind(settings: CommonSettings) -> socket.socket:
+    """Return a socket bound to the address; raise OSError with the address in it.
+
+    It does not listen yet: who connects too early is refused, and does not wait.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
+    return listener
+
+
+def _told(error: ValidationError) -> str:
+    """Return what is wrong with the settings, without their values: one may be a secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, found['loc'])) or 'all'}: {found['msg']}" for found in error.errors()
+    )
+
+
+def _spare_the_collector() -> None:
+    """Let garbage collection pass over what stays, and come less often for what does not.
+
+    Nearly all that a message makes is freed by its reference count; only what is left of
+    connections needs collecting.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as this process may have: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
