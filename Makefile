@@ -70,8 +70,8 @@ bench: $(VENV)/.dev ## Measure Madang beside a plain FastAPI chat and print the 
 	$(BIN)/python -m bench
 
 .PHONY: contracts
-contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, event samples) from the code.
-	$(BIN)/python -m contracts.generate contracts
+contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and docs/settings.md from the code.
+	$(BIN)/python -m contracts.generate .
 
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.

@@ -1,4 +1,4 @@
-"""Writes the published contracts into a folder, from the code alone.
+"""Writes the published contracts and the page of settings, from the code alone.
 
 python -m contracts.generate FOLDER
 """
@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from contracts.asyncapi import asyncapi
 from contracts.events import sample, schema
+from contracts.settings import settings_page
 from madang_common.events.kinds import DURABLE, LIVE
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import services
@@ -24,7 +25,7 @@ _PUBLIC = ("/api/", "/.well-known/")
 
 
 def main() -> None:
-    """Write every contract below the folder given on the command line."""
+    """Write every contract below the folder, the repository's root, given on the command line."""
     folder = Path(sys.argv[1])
     for name, text in asyncio.run(contracts()):
         path = folder / name
@@ -36,8 +37,14 @@ async def contracts() -> list[tuple[str, str]]:
     """Return each contract's path and text."""
     with tempfile.TemporaryDirectory() as data:
         async with services(StandaloneSettings(data_dir=Path(data))) as apps:
-            found = [(f"openapi/{name}.json", _json(openapi(app))) for name, app in apps.items()]
-    found.append(("asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100)))
+            found = [
+                (f"contracts/openapi/{name}.json", _json(openapi(app)))
+                for name, app in apps.items()
+            ]
+    found.append(
+        ("contracts/asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100))
+    )
+    found.append(("docs/settings.md", settings_page()))
     return found + list(_events())
 
 
@@ -51,8 +58,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 def _events() -> Iterator[tuple[str, str]]:
     for kind in sorted(DURABLE | LIVE):
-        yield f"events/{kind}.schema.json", _json(schema(kind))
-        yield f"events/{kind}.sample.json", _json(sample(kind))
+        yield f"contracts/events/{kind}.schema.json", _json(schema(kind))
+        yield f"contracts/events/{kind}.sample.json", _json(sample(kind))
 
 
 def _json(document: object) -> str:

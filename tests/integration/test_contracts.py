@@ -10,13 +10,14 @@ from contracts.events import sample, schema
 from contracts.generate import contracts
 from madang_common.events.kinds import DURABLE, LIVE
 
-FOLDER = Path(__file__).parents[2] / "contracts"
+ROOT = Path(__file__).parents[2]
+COMMITTED = ("contracts/**/*.json", "contracts/**/*.yaml", "docs/settings.md")
 
 
 async def test_committed_contracts_are_up_to_date() -> None:
     generated = dict(await contracts())
-    names = sorted(path for kind in ("json", "yaml") for path in FOLDER.rglob(f"*.{kind}"))
-    committed = {str(path.relative_to(FOLDER)): path.read_text("utf-8") for path in names}
+    paths = [path for pattern in COMMITTED for path in ROOT.glob(pattern)]
+    committed = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
 
     differences = [
         line

@@ -1,0 +1,66 @@
+"""The table of every setting, from the settings classes' own sentences."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from madang_auth.settings import AuthSettings
+from madang_common.settings import DEVELOPMENT_SECRET, CommonSettings
+from madang_gateway.settings import GatewaySettings
+from madang_history.settings import HistorySettings
+from madang_rooms.settings import RoomsSettings
+from madang_standalone.settings import StandaloneSettings
+
+_CLASSES: Mapping[str, type[CommonSettings]] = {
+    "Every service": CommonSettings,
+    "gateway": GatewaySettings,
+    "auth": AuthSettings,
+    "rooms": RoomsSettings,
+    "history": HistorySettings,
+    "All in one process (`make run`)": StandaloneSettings,
+}
+_HEAD = """\
+# Settings
+
+Every setting is an environment variable, read once at the start. Lists and tables are given as
+JSON. This page is generated from the settings classes: `make contracts` writes it anew.
+"""
+_COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
+
+
+def settings_page() -> str:
+    """Return the page as Markdown: one table for all services, then each one's own."""
+    return _HEAD + "".join(
+        f"\n## {title}\n\n{_COLUMNS}{''.join(_rows(settings))}"
+        for title, settings in _CLASSES.items()
+    )
+
+
+def _rows(settings: type[CommonSettings]) -> Iterator[str]:
+    common = {} if settings is CommonSettings else CommonSettings.model_fields
+    for name, field in settings.model_fields.items():
+        if name in common and _default(field) == _default(common[name]):
+            continue
+        yield f"| `MADANG_{name.upper()}` | {_default(field)} | {field.description} |\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "see the meaning"
+    default = field.default
+    if default is None:
+        return "not set"
+    if _is_development_secret(default):
+        return "for development only"
+    if isinstance(default, Path):
+        default = default.name
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+def _is_development_secret(default: object) -> bool:
+    values = default.values() if isinstance(default, dict) else [default]
+    secrets = [value for value in values if isinstance(value, SecretStr)]
+    return any(secret.get_secret_value() == DEVELOPMENT_SECRET for secret in secrets)
