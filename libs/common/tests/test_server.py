@@ -1,0 +1,114 @@
+"""A process of the product, started for real: its ready line, its signals, its refusals."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+PROGRAM = """
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+from starlette.responses import PlainTextResponse
+
+from madang_common import server
+from madang_common.settings import CannotStart, CommonSettings
+
+
+class Settings(CommonSettings):
+    needed: SecretStr | None = None
+
+
+@asynccontextmanager
+async def build(settings):
+    settings.required("needed")
+
+    async def app(scope, receive, send):
+        await PlainTextResponse(f"hello {scope['client'][0]}")(scope, receive, send)
+
+    yield server.Served(app)
+    print("closed", flush=True)
+
+
+server.run("madang-test", Settings, build)
+"""
+SETTINGS = {"MADANG_PORT": "0", "MADANG_ENVIRONMENT": "development", "MADANG_NEEDED": "it"}
+READY = "madang-test is ready: "
+
+
+@contextmanager
+def process(**settings: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | SETTINGS | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith(READY), process.communicate()
+    return line.removeprefix(READY).strip()
+
+
+def refusal(**settings: str) -> str:
+    with process(**settings) as failing:
+        out, err = failing.communicate(timeout=20)
+        assert (failing.returncode, out) == (1, "")
+        return err.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal_and_closes_everything(number: signal.Signals) -> None:
+    with process() as running:
+        assert httpx.get(url_of(running)).text == "hello 127.0.0.1"
+        running.send_signal(number)
+        out, _ = running.communicate(timeout=20)
+
+    assert (running.returncode, out) == (0, "closed\n")
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(SETTINGS, "MADANG_NEEDED")
+        assert refusal() == "madang-test: MADANG_NEEDED must be set"
+
+
+def test_a_bad_setting_is_told_without_its_value() -> None:
+    told = refusal(MADANG_REQUEST_SECONDS="s3cret")
+
+    assert told.startswith("madang-test: settings: request_seconds: ")
+    assert "s3cret" not in told
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        assert refusal(MADANG_PORT=str(port)).startswith(
+            f"madang-test: cannot listen on 127.0.0.1:{port}: "
+        )
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"), [("[]", "127.0.0.1"), ('["127.0.0.0/8"]', "203.0.113.7")]
+)
+def test_a_forwarded_address_is_believed_of_the_proxy_only(proxies: str, seen: str) -> None:
+    with process(MADANG_PROXY_ADDRESSES=proxies) as running:
+        answer = httpx.get(url_of(running), headers={"X-Forwarded-For": "203.0.113.7"})
+
+    assert answer.text == f"hello {seen}"
