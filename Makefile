@@ -49,6 +49,11 @@ install: $(VENV)/.dev ## Install everything for development into .venv.
 run: $(VENV)/.run ## Start the whole product in one process (MADANG_PORT, MADANG_DATA_DIR).
 	@exec $(BIN)/madang-standalone
 
+.PHONY: certificate
+certificate: FOLDER ?= .certificate
+certificate: ## Make a CA and a certificate for localhost in .certificate/ (FOLDER, NAMES).
+	@deploy/nginx/certificate.sh $(FOLDER) $(NAMES)
+
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts.
 	$(BIN)/ruff check $(CODE)
