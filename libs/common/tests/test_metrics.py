@@ -1,6 +1,6 @@
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from madang_common.metrics import HttpMetrics, Merged
+from madang_common.metrics import HttpMetrics, Merged, QuickHistogram
 
 
 def page(*registries: CollectorRegistry) -> str:
@@ -58,3 +58,16 @@ def test_a_request_is_counted_in_and_out() -> None:
 
     assert registry.get_sample_value(*running) == 1
     assert registry.get_sample_value("madang_http_requests_failed_total", running[1]) == 1
+
+
+def test_a_quick_histogram_says_what_an_ordinary_one_says() -> None:
+    pages = []
+    for kind in (Histogram, QuickHistogram):
+        registry = CollectorRegistry()
+        histogram = kind("madang_seconds", "Times.", registry=registry, buckets=(0.5, 1, 2.5))
+        for amount in (0.1, 0.5, 0.6, 1.0, 3.0):
+            histogram.observe(amount)
+        page = generate_latest(registry).decode().splitlines()
+        pages.append([line for line in page if "_created" not in line])
+
+    assert pages[0] == pages[1]

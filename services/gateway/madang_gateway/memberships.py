@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from cachetools import LRUCache
 
 from madang_common.access import MOST_QUESTIONS, Access, Question
 from madang_common.problems import Problem, Unavailable
+from madang_gateway.generations import Generations
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class Memberships:
     def __init__(self, ask: Ask, *, rooms: int) -> None:
         """Ask with `ask`, and remember the members of up to `rooms` rooms."""
         self._ask = ask
-        self._known: LRUCache[str, dict[str, Access]] = LRUCache(rooms)
+        self._known: Generations[str, dict[str, Access]] = Generations(rooms)
         self._asking: dict[Question, asyncio.Future[Access]] = {}
         self._next: list[Question] = []
         self._changed: list[set[str]] = []
@@ -56,7 +56,7 @@ class Memberships:
 
     def changed(self, room: str) -> None:
         """Forget what is known of `room`."""
-        self._known.pop(room, None)
+        self._known.forget(room)
         for changed in self._changed:
             changed.add(room)
 
@@ -96,7 +96,11 @@ class Memberships:
 
     def _answer(self, access: Access) -> None:
         if access.role is not None:
-            self._known.setdefault(access.room, {})[access.user] = access
+            members = self._known.get(access.room)
+            if members is None:
+                members = {}
+                self._known.put(access.room, members)
+            members[access.user] = access
         answer = self._asking.pop(Question(user=access.user, room=access.room), None)
         if answer is not None:
             answer.set_result(access)

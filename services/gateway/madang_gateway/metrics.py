@@ -1,6 +1,8 @@
 """What the gateway counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from madang_common.metrics import QuickHistogram
 
 _LATENCY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -38,7 +40,7 @@ class Metrics:
             ["problem"],
             registry=registry,
         )
-        self.receipt_seconds = Histogram(
+        self.receipt_seconds = QuickHistogram(
             "madang_gateway_receipt_seconds",
             "Time from a SEND until its event came back from the log.",
             registry=registry,
@@ -76,4 +78,24 @@ class Metrics:
         )
         self.append_waiting_bytes = Gauge(
             "madang_gateway_append_waiting_bytes", "Bytes that wait for the log.", registry=registry
+        )
+        self.presence_here = Gauge(
+            "madang_gateway_presence_here",
+            "Users present here, each once for every room they are in.",
+            registry=registry,
+        )
+        self.presence_failures = Counter(
+            "madang_gateway_presence_failures_total",
+            "Times that the presence board did not answer.",
+            registry=registry,
+        )
+        self.presence_heals = Counter(
+            "madang_gateway_presence_heals_total",
+            "Times that everything was written to the presence board again.",
+            registry=registry,
+        )
+        self.presence_cleared = Counter(
+            "madang_gateway_presence_cleared_total",
+            "Users whom this gateway took off the presence board after their own had died.",
+            registry=registry,
         )

@@ -2,8 +2,7 @@
 
 from typing import Generic, Protocol, TypeVar
 
-from cachetools import LRUCache
-
+from madang_gateway.generations import Generations
 from madang_gateway.rate import Bucket, Rate
 
 
@@ -32,7 +31,7 @@ class Users(Generic[S]):
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._sessions: dict[str, set[S]] = {}
-        self._buckets: LRUCache[str, Bucket] = LRUCache(_BUCKETS)
+        self._buckets: Generations[str, Bucket] = Generations(_BUCKETS)
 
     def add(self, session: S) -> None:
         """Count `session` in."""
@@ -54,7 +53,8 @@ class Users(Generic[S]):
         """Return the allowance of `user`."""
         bucket = self._buckets.get(user)
         if bucket is None:
-            bucket = self._buckets[user] = self._rate.bucket()
+            bucket = self._rate.bucket()
+            self._buckets.put(user, bucket)
         return bucket
 
     def __len__(self) -> int:
