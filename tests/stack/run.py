@@ -1,0 +1,92 @@
+"""The servers of one test run: shared by all its workers, and gone however it ends."""
+
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from filelock import FileLock
+
+from tests.stack.servers.processes import ProcessFile, Recorded
+from tests.stack.servers.server import Server
+
+_ROOT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 180
+"""Longest wait for another worker that is starting the same server."""
+
+_S = TypeVar("_S", bound=Server)
+
+
+@dataclass(frozen=True)
+class ServerRun:
+    """A folder of servers that belong to one process, the run's controller."""
+
+    folder: Path
+    owner: int
+    """Process whose end is the end of all these servers."""
+
+    @classmethod
+    def begin(cls) -> Self:
+        """Make the run of this process, without any server yet."""
+        # Not below pytest's own folder: paths of sockets must be short.
+        return cls(Path(tempfile.mkdtemp(prefix="madang-servers-")), os.getpid())
+
+    def shared(self, kind: type[_S]) -> _S:
+        """Return the run's one server of that kind, started by the first who asks."""
+        server = kind(self.folder / kind.name)
+        with FileLock(self.folder / f"{kind.name}.lock", timeout=_START_SECONDS):
+            if server.process is None:
+                self.watch()
+                server.start()
+        return server
+
+    def private(self, kind: type[_S], name: str) -> _S:
+        """Return a server of one's own, not started; `name` is unlike any other's in this run."""
+        self.watch()
+        return kind(self.folder / name)
+
+    def watch(self) -> None:
+        """See to it that the servers end even if the owner is killed."""
+        keeper = self._keeper
+        with FileLock(self.folder / "keeper.lock", timeout=_START_SECONDS):
+            if keeper.alive("main") is None:
+                keeper.start(
+                    "main",
+                    [sys.executable, "-m", "tests.stack.keeper", str(self.owner), self.folder],
+                    log=self.folder / "keeper.log",
+                    env={"PYTHONPATH": str(_ROOT)},
+                )
+
+    def end(self, *, keep_logs: bool = False) -> None:
+        """End every server of the run and remove what they kept, perhaps except for the logs."""
+        for keeper in self._keeper.read().values():
+            if keeper.pid != os.getpid():
+                keeper.end(grace_seconds=0)
+        end_processes(self.folder)
+        if not keep_logs:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        for path in (*sorted(self.folder.rglob("*"), reverse=True), self.folder):
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path.suffix != ".log" or not path.stat().st_size:
+                path.unlink()
+
+    @property
+    def _keeper(self) -> ProcessFile:
+        return ProcessFile(self.folder / "keeper.json")
+
+
+def end_processes(folder: Path) -> None:
+    """End every process that is written down anywhere below `folder`."""
+    for process in _recorded(folder):
+        process.end(grace_seconds=0)
+
+
+def _recorded(folder: Path) -> list[Recorded]:
+    files = (ProcessFile(path) for path in folder.rglob("processes.json"))
+    return [process for file in files for process in file.read().values()]

@@ -1,0 +1,9 @@
+"""Private real servers, one class each."""
+
+from tests.stack.servers.mariadb import MariaDB
+from tests.stack.servers.mongodb import MongoDB
+from tests.stack.servers.rabbitmq import RabbitMQ
+from tests.stack.servers.redis import Redis
+from tests.stack.servers.server import Server, ServerNotReadyError
+
+__all__ = ["MariaDB", "MongoDB", "RabbitMQ", "Redis", "Server", "ServerNotReadyError"]
