@@ -9,8 +9,11 @@ from typing import Protocol
 import pytest
 from typing_extensions import override
 
+from madang_auth.redis_store import RedisStore
 from madang_auth.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.port import (
+    Ended,
+    EndedPage,
     Lifetimes,
     Login,
     Opened,
@@ -22,12 +25,13 @@ from madang_auth.sessions.port import (
     Successor,
     Unknown,
 )
+from madang_auth.sessions.redis import RedisSessions
 from madang_auth.sessions.sqlite import SqliteSessions
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
 
 NOW = 1_800_000_000.0
-LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10)
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
 
 
 class Stores(Protocol):
@@ -47,9 +51,21 @@ class SqliteStores(Stores):
         return await SqliteSessions.open_file(self._path, LIFETIMES)
 
 
-@pytest.fixture(params=["sqlite"])
+class RedisStores(Stores):
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @override
+    async def open(self) -> Sessions:
+        store = RedisStore.at(self._url, connections=10, timeout_seconds=5)
+        return RedisSessions(store, LIFETIMES)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    return {"sqlite": SqliteStores}[request.param](tmp_path)
+    if request.param == "redis":
+        return RedisStores(request.getfixturevalue("redis_database_url"))
+    return SqliteStores(tmp_path)
 
 
 @pytest.fixture
@@ -233,9 +249,9 @@ async def test_logins_are_listed_by_user_with_the_one_used_last_first(sessions: 
 async def test_a_login_is_ended_by_its_user_once(sessions: Sessions) -> None:
     new, token = await opened(sessions)
 
-    assert await sessions.end(new.id, user="u2") is None
-    assert await sessions.end(new.id, user="u1") == new
-    assert await sessions.end(new.id, user="u1") is None
+    assert await sessions.end(new.id, user="u2", now=NOW) is None
+    assert await sessions.end(new.id, user="u1", now=NOW) == new
+    assert await sessions.end(new.id, user="u1", now=NOW) is None
     assert (await show(sessions, token, at=NOW))[0] == Unknown()
 
 
@@ -243,9 +259,9 @@ async def test_a_login_is_ended_by_any_token_of_its_family(sessions: Sessions) -
     new, first = await opened(sessions)
     await show(sessions, first, at=NOW)
 
-    assert await sessions.end_presented(RefreshToken.first(new.id).hashed()) is None
-    assert await sessions.end_presented(first.hashed()) == new
-    assert await sessions.end_presented(first.hashed()) is None
+    assert await sessions.end_presented(RefreshToken.first(new.id).hashed(), now=NOW) is None
+    assert await sessions.end_presented(first.hashed(), now=NOW) == new
+    assert await sessions.end_presented(first.hashed(), now=NOW) is None
 
 
 async def test_all_others_end_at_once(sessions: Sessions) -> None:
@@ -310,15 +326,105 @@ async def test_many_opened_at_once_stay_within_the_bound(sessions: Sessions) -> 
     assert len(await sessions.owned_by("u1", now=NOW)) == 5
 
 
-async def test_sweeping_forgets_what_has_expired_and_nothing_else(sessions: Sessions) -> None:
+async def test_sweeping_forgets_nothing_that_is_open(sessions: Sessions) -> None:
     await opened(sessions, at=NOW)
     kept, token = await opened(sessions, at=NOW + 500)
 
-    assert await sessions.sweep(now=NOW + 1000) == 1
+    await sessions.sweep(now=NOW + 1000)
+
     assert await sessions.sweep(now=NOW + 1000) == 0
     assert (await show(sessions, token, at=NOW + 1000))[0] == Rotated(
         replace(kept, last_used_at=NOW + 1000)
     )
+
+
+async def ended(sessions: Sessions) -> list[Ended]:
+    """Return everything that has ended."""
+    return list((await sessions.ended_after(None, limit=1000)).items)
+
+
+async def test_nothing_has_ended_at_first(sessions: Sessions) -> None:
+    _, token = await opened(sessions)
+    await show(sessions, token, at=NOW)
+
+    page = await sessions.ended_after(None, limit=10)
+
+    assert page.items == ()
+    assert await sessions.ended_after(page.cursor, limit=10) == page
+
+
+async def test_each_way_to_end_a_login_is_put_down_once(sessions: Sessions) -> None:
+    by_user, _ = await opened(sessions)
+    by_token, token = await opened(sessions)
+    by_reuse, first = await opened(sessions)
+    surplus, _ = await opened(sessions, at=NOW + 1)
+    await show(sessions, first, at=NOW)
+    last = login(at=NOW + 3)
+
+    for _ in range(2):
+        await sessions.end(by_user.id, user="u1", now=NOW)
+        await sessions.end_presented(token.hashed(), now=NOW + 1)
+        await show(sessions, first, at=NOW + 100)
+    await sessions.open(last, RefreshToken.first(last.id).hashed(), began_at=NOW + 3, most=1)
+
+    assert await ended(sessions) == [
+        Ended("u1", by_user.id, NOW),
+        Ended("u1", by_token.id, NOW + 1),
+        Ended("u1", by_reuse.id, NOW + 100),
+        Ended("u1", surplus.id, NOW + 3),
+    ]
+
+
+async def test_all_others_are_put_down_at_once_and_one_by_one(sessions: Sessions) -> None:
+    kept, _ = await opened(sessions)
+    others = {(await opened(sessions))[0].id for _ in range(3)}
+    await opened(sessions, "u2")
+
+    await sessions.end_others("u1", keep=kept.id, now=NOW + 5)
+    everybody, *each = await ended(sessions)
+
+    assert everybody == Ended("u1", None, NOW + 5, keep=kept.id)
+    assert {one.login for one in each} == others
+    assert {(one.user, one.at, one.keep) for one in each} == {("u1", NOW + 5, None)}
+
+
+async def test_what_expires_is_not_put_down(sessions: Sessions) -> None:
+    _, token = await opened(sessions)
+    new = login(at=NOW + 1000)
+
+    await show(sessions, token, at=NOW + 1000)
+    answer = await sessions.open(
+        new, RefreshToken.first(new.id).hashed(), began_at=NOW + 1000, most=1
+    )
+
+    assert answer == Opened(())
+    assert await ended(sessions) == []
+
+
+async def test_ended_logins_are_read_page_by_page(stores: Stores, sessions: Sessions) -> None:
+    logins = [(await opened(sessions))[0].id for _ in range(5)]
+    for one in logins:
+        await sessions.end(one, user="u1", now=NOW)
+    other = await stores.open()
+
+    first = await sessions.ended_after(None, limit=2)
+    second = await other.ended_after(first.cursor, limit=2)
+    third = await sessions.ended_after(second.cursor, limit=2)
+
+    await other.close()
+    pages = [[one.login for one in page.items] for page in (first, second, third)]
+    assert pages == [logins[:2], logins[2:4], logins[4:]]
+    assert await sessions.ended_after(third.cursor, limit=2) == EndedPage((), third.cursor)
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", "1" * 30, "9" * 30 + "-1", "-1", "٣"])
+async def test_a_foreign_cursor_starts_over(sessions: Sessions, cursor: str) -> None:
+    new, _ = await opened(sessions)
+    await sessions.end(new.id, user="u1", now=NOW)
+
+    page = await sessions.ended_after(cursor, limit=10)
+
+    assert [one.login for one in page.items] == [new.id]
 
 
 async def test_everything_survives_a_restart(stores: Stores) -> None:

@@ -74,20 +74,21 @@ class Logins:
 
     async def end(self, login: str, *, user: str) -> None:
         """End one of the user's logins; raise NotFound if there is no such login."""
-        ended = await self._sessions.end(login, user=user)
+        ended = await self._sessions.end(login, user=user, now=self._clock())
         if ended is None:
             raise NotFound("you have no such login")
         self._notices.ended([ended], "ended")
 
     async def log_out(self, login: str, *, user: str) -> None:
         """End the login that an access token belongs to, if it has not ended."""
-        self._logged_out(await self._sessions.end(login, user=user))
+        self._logged_out(await self._sessions.end(login, user=user, now=self._clock()))
 
     async def log_out_by_token(self, text: str) -> None:
         """End the login that a refresh token belongs to, if there is one."""
         token = RefreshToken.read(text)
         if token is not None:
-            self._logged_out(await self._sessions.end_presented(token.hashed()))
+            ended = await self._sessions.end_presented(token.hashed(), now=self._clock())
+            self._logged_out(ended)
 
     async def end_others(self, login: Login) -> None:
         """End all logins of the user but `login`, after a change of the password."""

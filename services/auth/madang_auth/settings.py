@@ -21,8 +21,17 @@ class AuthSettings(CommonSettings):
     """Folder of the embedded form's files; auth's are in `auth/`."""
     signing_keys_dir: Path | None = None
     """Folder of the signing keys; if not given, `<data_dir>/auth/keys` with a first key made."""
+    signing_keys_poll_seconds: float = 10
+    """Pause between looks whether the folder of the signing keys has changed."""
     service_secrets: dict[str, SecretStr] = _development_secrets()
     """Secret of each service that may ask for service tokens, by its name."""
+
+    redis_url: SecretStr | None = None
+    """Where logins and throttles are kept, the same for all replicas; by default in `data_dir`."""
+    redis_connections: int = 20
+    """Most connections to Redis; who needs one more waits for it."""
+    redis_timeout_seconds: float = 2
+    """How long to wait for a connection to Redis, and for one answer of it."""
 
     directory_timeout_seconds: float = 2
     """How long to wait for one answer of rooms."""
@@ -81,4 +90,18 @@ class AuthSettings(CommonSettings):
                     raise ValueError(
                         f"MADANG_SERVICE_SECRETS: {name} must be set outside development"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def refuse_keys_of_its_own_beside_others(self) -> Self:
+        """Refuse to make a key that the replicas on the same Redis would not have."""
+        if (
+            self.redis_url is not None
+            and self.signing_keys_dir is None
+            and self.environment is not Environment.DEVELOPMENT
+        ):
+            raise ValueError(
+                "MADANG_SIGNING_KEYS_DIR must be set where MADANG_REDIS_URL is: all replicas sign"
+                " with the keys of one folder (make the first with `madang-auth keys new`)"
+            )
         return self

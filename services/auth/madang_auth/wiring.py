@@ -20,8 +20,10 @@ from madang_auth.logins import Logins
 from madang_auth.metrics import AuthMetrics
 from madang_auth.notices import Notices
 from madang_auth.passwords import HashCost, Passwords
+from madang_auth.redis_store import RedisStore
 from madang_auth.refreshes import Refreshes
 from madang_auth.sessions.port import Lifetimes, Sessions
+from madang_auth.sessions.redis import RedisSessions
 from madang_auth.sessions.sqlite import SqliteSessions
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.issuer import Issuer, OwnServiceTokens
@@ -30,6 +32,7 @@ from madang_auth.sweeping import sweep_forever
 from madang_auth.throttle.bucket import Limit
 from madang_auth.throttle.gate import Gate, Limits
 from madang_auth.throttle.port import Throttle
+from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
 from madang_common import background
 from madang_common.clock import Clock
@@ -40,6 +43,9 @@ from madang_common.http.security import secure
 from madang_common.live.port import Live
 from madang_common.tokens.service import ServiceAuth
 from madang_common.tokens.verifier import Verifiers
+
+_CLOCKS_DIFFER_SECONDS = 60.0
+"""How far the clocks of two machines may be apart."""
 
 
 @asynccontextmanager
@@ -53,8 +59,7 @@ async def build(
     """Yield the running service; `transport` replaces the network towards rooms."""
     metrics = AuthMetrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
-        sessions = await _sessions(settings, stack)
-        throttle = await _throttle(settings, stack)
+        sessions, throttle = await _stores(settings, stack)
         passwords = await _passwords(settings, metrics, stack)
         keys = await asyncio.to_thread(_keys, settings, clock)
         issuer = _issuer(settings, keys, metrics, clock)
@@ -93,22 +98,29 @@ async def build(
         yield app
 
 
-async def _sessions(settings: AuthSettings, stack: AsyncExitStack) -> Sessions:
+async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessions, Throttle]:
     lifetimes = Lifetimes(
         idle=settings.refresh_idle_seconds,
         absolute=settings.refresh_absolute_seconds,
         grace=settings.refresh_grace_seconds,
+        told=settings.access_token_seconds + _CLOCKS_DIFFER_SECONDS,
     )
-    path = settings.data_dir / "auth" / "sessions.db"
-    sessions = await SqliteSessions.open_file(path, lifetimes)
-    stack.push_async_callback(sessions.close)
-    return sessions
-
-
-async def _throttle(settings: AuthSettings, stack: AsyncExitStack) -> Throttle:
-    throttle = await SqliteThrottle.open_file(settings.data_dir / "auth" / "throttle.db")
+    sessions: Sessions
+    throttle: Throttle
+    if settings.redis_url is None:
+        folder = settings.data_dir / "auth"
+        sessions = await SqliteSessions.open_file(folder / "sessions.db", lifetimes)
+        stack.push_async_callback(sessions.close)
+        throttle = await SqliteThrottle.open_file(folder / "throttle.db")
+    else:
+        redis = RedisStore.at(
+            settings.redis_url.get_secret_value(),
+            connections=settings.redis_connections,
+            timeout_seconds=settings.redis_timeout_seconds,
+        )
+        sessions, throttle = RedisSessions(redis, lifetimes), RedisThrottle(redis)
     stack.push_async_callback(throttle.close)
-    return throttle
+    return sessions, throttle
 
 
 async def _passwords(

@@ -16,7 +16,7 @@ from madang_auth.sessions.port import (
 )
 from madang_auth.sessions.rotation import Record, begin, decide
 
-LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10)
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
 LOGIN = Login("0" * 24, "u", "mina", "Mina", None, created_at=0, last_used_at=0)
 
 

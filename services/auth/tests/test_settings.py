@@ -31,3 +31,13 @@ def test_secrets_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in AuthSettings.model_fields.values())
+
+
+def test_replicas_share_their_keys_outside_development(tmp_path: Path) -> None:
+    url = SecretStr("redis://redis")
+
+    with pytest.raises(ValidationError, match="MADANG_SIGNING_KEYS_DIR must be set"):
+        settings(tmp_path, redis_url=url)
+
+    assert settings(tmp_path, redis_url=url, signing_keys_dir=tmp_path).redis_url == url
+    assert settings(tmp_path, redis_url=url, environment=Environment.DEVELOPMENT).redis_url == url

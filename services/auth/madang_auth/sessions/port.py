@@ -38,6 +38,12 @@ class Lifetimes:
     idle: float
     absolute: float
     grace: float
+    told: float
+    """How long an ended login can be read of; longer than any access token holds."""
+
+
+KEEP_ENDINGS_SECONDS = 3600.0
+"""How long `end_others` binds logins under way: far longer than one may take to open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,27 @@ class Unknown:
 Rotation = Rotated | Repeated | Reused | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A login that ended before its time; or all of a user's that were opened before."""
+
+    user: str
+    login: str | None
+    """None for all that had begun, one that the store may have lost included."""
+    at: float
+    keep: str | None = None
+    """The one login that goes on when all others end."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPage:
+    """Logins that have ended, in the order in which they did."""
+
+    items: tuple[Ended, ...]
+    cursor: str
+    """Where the next page begins; also good after a restart, and at another process."""
+
+
 class Sessions(Protocol):
     """Open logins. One that is past a lifetime is as good as gone for every method."""
 
@@ -116,11 +143,11 @@ class Sessions(Protocol):
         """Return the user's open logins, the one used last first."""
         ...
 
-    async def end(self, login: str, *, user: str) -> Login | None:
+    async def end(self, login: str, *, user: str, now: float) -> Login | None:
         """End the user's login and return it, or None if the user has no such login."""
         ...
 
-    async def end_presented(self, presented: Presented) -> Login | None:
+    async def end_presented(self, presented: Presented, *, now: float) -> Login | None:
         """End the login that a token, new or used, belongs to, and return it."""
         ...
 
@@ -128,8 +155,15 @@ class Sessions(Protocol):
         """End all the user's logins but `keep`, those being opened too; return the ended."""
         ...
 
+    async def ended_after(self, cursor: str | None, *, limit: int) -> EndedPage:
+        """Return at most `limit` logins that ended after `cursor`; None: all there are.
+
+        A cursor that is none of this store's counts as None.
+        """
+        ...
+
     async def sweep(self, *, now: float) -> int:
-        """Forget what has expired; return how many logins that were."""
+        """Forget what has expired and does not go by itself; return how many logins that were."""
         ...
 
     async def ping(self) -> None:

@@ -1,5 +1,7 @@
 """Logins in one SQLite file, for one process."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from sqlite3 import Row
 from typing import Self
@@ -8,7 +10,18 @@ import aiosqlite
 from typing_extensions import override
 
 from madang_auth.refresh_tokens import Presented
-from madang_auth.sessions.port import Lifetimes, Login, Opened, Rotation, Sessions, Successor
+from madang_auth.sessions.port import (
+    KEEP_ENDINGS_SECONDS,
+    Ended,
+    EndedPage,
+    Lifetimes,
+    Login,
+    Opened,
+    Reused,
+    Rotation,
+    Sessions,
+    Successor,
+)
 from madang_auth.sessions.rotation import Record, begin, decide
 from madang_auth.sqlite_file import SqliteFile
 
@@ -30,11 +43,18 @@ CREATE TABLE IF NOT EXISTS logins (
 CREATE INDEX IF NOT EXISTS logins_by_user ON logins (user);
 CREATE INDEX IF NOT EXISTS logins_by_expiry ON logins (expires_at);
 CREATE TABLE IF NOT EXISTS endings (user TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ended (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    user TEXT NOT NULL,
+    login TEXT,
+    at REAL NOT NULL,
+    keep TEXT
+);
 PRAGMA user_version = 1;
 """
 _PUT = "INSERT OR REPLACE INTO logins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_KEEP_ENDINGS_SECONDS = 3600.0
-"""Far longer than a login may take from the look at the password to its opening."""
+_PUT_ENDED = "INSERT INTO ended (user, login, at, keep) VALUES (?, ?, ?, ?)"
+_CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 class SqliteSessions(Sessions):
@@ -65,8 +85,10 @@ class SqliteSessions(Sessions):
                 " RETURNING *",
                 (login.user, login.created_at, most - 1),
             )
+            gone = [_login(row) for row in surplus if row["expires_at"] > login.created_at]
+            await _put_ended(db, gone, at=login.created_at)
             await _put(db, begin(login, token, self._lifetimes))
-        return Opened(tuple(_login(row) for row in surplus))
+        return Opened(tuple(gone))
 
     @override
     async def rotate(self, presented: Presented, successor: Successor, *, now: float) -> Rotation:
@@ -75,6 +97,8 @@ class SqliteSessions(Sessions):
             answer, after = decide(record, presented, successor, now=now, lifetimes=self._lifetimes)
             if after is None:
                 await db.execute("DELETE FROM logins WHERE id = ?", (presented.login,))
+                if isinstance(answer, Reused):
+                    await _put_ended(db, [answer.login], at=now)
             elif after is not record:
                 await _put(db, after)
         return answer
@@ -96,21 +120,13 @@ class SqliteSessions(Sessions):
         return [_login(row) for row in rows]
 
     @override
-    async def end(self, login: str, *, user: str) -> Login | None:
-        async with self._file.transaction() as db:
-            rows = await db.execute_fetchall(
-                "DELETE FROM logins WHERE id = ? AND user = ? RETURNING *", (login, user)
-            )
-        return next((_login(row) for row in rows), None)
+    async def end(self, login: str, *, user: str, now: float) -> Login | None:
+        return await self._end("id = ? AND user = ?", (login, user), at=now)
 
     @override
-    async def end_presented(self, presented: Presented) -> Login | None:
-        async with self._file.transaction() as db:
-            rows = await db.execute_fetchall(
-                "DELETE FROM logins WHERE id = ? AND family = ? RETURNING *",
-                (presented.login, presented.family),
-            )
-        return next((_login(row) for row in rows), None)
+    async def end_presented(self, presented: Presented, *, now: float) -> Login | None:
+        family = (presented.login, presented.family)
+        return await self._end("id = ? AND family = ?", family, at=now)
 
     @override
     async def end_others(self, user: str, *, keep: str | None, now: float) -> list[Login]:
@@ -123,13 +139,29 @@ class SqliteSessions(Sessions):
             rows = await db.execute_fetchall(
                 "DELETE FROM logins WHERE user = ? AND id IS NOT ? RETURNING *", (user, keep)
             )
-        return [_login(row) for row in rows]
+            await db.execute(_PUT_ENDED, (user, None, now, keep))
+            gone = [_login(row) for row in rows]
+            await _put_ended(db, gone, at=now)
+        return gone
+
+    @override
+    async def ended_after(self, cursor: str | None, *, limit: int) -> EndedPage:
+        after = cursor if cursor is not None and _CURSOR.fullmatch(cursor) else "0"
+        async with self._file.transaction() as db:
+            rows = list(
+                await db.execute_fetchall(
+                    "SELECT * FROM ended WHERE n > ? ORDER BY n LIMIT ?", (int(after), limit)
+                )
+            )
+        items = tuple(Ended(row["user"], row["login"], row["at"], row["keep"]) for row in rows)
+        return EndedPage(items, cursor=str(rows[-1]["n"]) if rows else after)
 
     @override
     async def sweep(self, *, now: float) -> int:
         async with self._file.transaction() as db:
             gone = await db.execute("DELETE FROM logins WHERE expires_at <= ?", (now,))
-            await db.execute("DELETE FROM endings WHERE at < ?", (now - _KEEP_ENDINGS_SECONDS,))
+            await db.execute("DELETE FROM endings WHERE at < ?", (now - KEEP_ENDINGS_SECONDS,))
+            await db.execute("DELETE FROM ended WHERE at < ?", (now - self._lifetimes.told,))
         return gone.rowcount
 
     @override
@@ -139,6 +171,20 @@ class SqliteSessions(Sessions):
     @override
     async def close(self) -> None:
         await self._file.close()
+
+    async def _end(self, which: str, values: tuple[str | bytes, ...], *, at: float) -> Login | None:
+        async with self._file.transaction() as db:
+            rows = await db.execute_fetchall(
+                f"DELETE FROM logins WHERE {which} RETURNING *",  # noqa: S608 - no values in it
+                values,
+            )
+            gone = [_login(row) for row in rows]
+            await _put_ended(db, gone, at=at)
+        return next(iter(gone), None)
+
+
+async def _put_ended(db: aiosqlite.Connection, gone: Iterable[Login], *, at: float) -> None:
+    await db.executemany(_PUT_ENDED, [(login.user, login.id, at, None) for login in gone])
 
 
 async def _find(db: aiosqlite.Connection, login: str) -> Record | None:

@@ -22,7 +22,7 @@ class Throttle(Protocol):
         ...
 
     async def sweep(self, *, now: float) -> int:
-        """Forget the buckets that have drained; return how many those were."""
+        """Forget drained buckets that do not go by themselves; return how many those were."""
         ...
 
     async def ping(self) -> None:

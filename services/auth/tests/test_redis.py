@@ -1,0 +1,313 @@
+"""auth on a real Redis: what it leaves there, and what happens when Redis goes away."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis as Client
+
+from madang_auth.redis_store import RedisStore, Write
+from madang_auth.refresh_tokens import RefreshToken, new_nonce
+from madang_auth.sessions.port import Lifetimes, Login, Opened, Rotated, Successor
+from madang_auth.sessions.redis import RedisSessions
+from madang_auth.signing.keys import make_first_key
+from madang_auth.throttle.bucket import Limit, Taken
+from madang_auth.throttle.redis import RedisThrottle
+from madang_common.ids import new_id
+from madang_common.problems import Unavailable
+from services.auth.tests.scene import Rooms, Scene, Time, running
+from tests.stack.servers import Redis
+
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
+LIMIT = Limit(count=3, seconds=30)
+
+
+@pytest.fixture
+async def client(redis_database_url: str) -> AsyncIterator[Client]:
+    client = Client.from_url(redis_database_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def store(redis_database_url: str) -> AsyncIterator[RedisStore]:
+    store = RedisStore.at(redis_database_url, connections=4, timeout_seconds=5)
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def on_redis(
+    url: str, tmp_path: Path, *, rooms: Rooms | None = None, time: Time | None = None
+) -> AsyncGenerator[Scene]:
+    """Yield a replica of auth on the Redis at `url`."""
+    keys = tmp_path / "keys"
+    make_first_key(keys, lambda: 1_800_000_000)
+    changes = {
+        "redis_url": SecretStr(url),
+        "redis_timeout_seconds": 0.5,
+        "signing_keys_dir": keys,
+    }
+    async with running(tmp_path / new_id(), rooms=rooms, time=time, changes=changes) as scene:
+        yield scene
+
+
+def login(user: str = "u1") -> Login:
+    return Login(
+        id=new_id(),
+        user=user,
+        username="mina",
+        name="미나",
+        device=None,
+        created_at=time.time(),
+        last_used_at=time.time(),
+    )
+
+
+async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client: Client) -> None:
+    sessions, throttle = RedisSessions(store, LIFETIMES), RedisThrottle(store)
+    one, two = login(), login()
+    for new in (one, two):
+        token = RefreshToken.first(new.id).hashed()
+        await sessions.open(new, token, began_at=new.created_at, most=10)
+    await sessions.end(one.id, user="u1", now=time.time())
+    await throttle.take("address", LIMIT, now=time.time())
+
+    keys = [key.decode() async for key in client.scan_iter()]
+    left = {key: await client.pttl(key) / 1000 for key in keys}
+
+    assert left.keys() == {
+        f"madang:auth:login:{two.id}",
+        "madang:auth:user:u1",
+        "madang:auth:ended",
+        "madang:auth:bucket:address",
+    }
+    assert left[f"madang:auth:login:{two.id}"] == pytest.approx(LIFETIMES.idle, abs=10)
+    assert left["madang:auth:user:u1"] == pytest.approx(3600, abs=10)
+    assert left["madang:auth:ended"] == pytest.approx(LIFETIMES.told, abs=10)
+    assert left["madang:auth:bucket:address"] == pytest.approx(10, abs=9)
+
+
+async def test_what_ended_long_ago_is_dropped_when_more_is_added(
+    store: RedisStore, client: Client
+) -> None:
+    sessions = RedisSessions(store, LIFETIMES)
+    long_ago = int((time.time() - LIFETIMES.told - 1) * 1000)
+    await client.xadd("madang:auth:ended", {"e": "{}"}, id=f"{long_ago}-0")
+    new = login()
+    await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=new.created_at, most=10)
+
+    await sessions.end(new.id, user="u1", now=time.time())
+
+    assert [one.login for one in (await sessions.ended_after(None, limit=10)).items] == [new.id]
+    assert await client.xlen("madang:auth:ended") == 1
+
+
+async def test_no_part_of_a_token_is_stored_in_clear(store: RedisStore, client: Client) -> None:
+    sessions = RedisSessions(store, LIFETIMES)
+    new = login()
+    first, nonce = RefreshToken.first(new.id), new_nonce()
+    second = first.successor(nonce)
+    await sessions.open(new, first.hashed(), began_at=new.created_at, most=10)
+    await sessions.rotate(first.hashed(), Successor(second.hashed().secret, nonce), now=time.time())
+
+    stored = [await client.get(key) for key in await client.keys("madang:auth:*")]
+
+    parts = {part for token in (first, second) for part in token.text().split(".")[1:]}
+    text = repr([value for value in stored if value is not None])
+    assert new.id in text
+    assert not [part for part in parts if part in text]
+
+
+async def test_scripts_that_redis_forgot_are_told_again(store: RedisStore, client: Client) -> None:
+    await store.write(Write("a", None, b"1", 60))
+    await client.script_flush()
+
+    await store.write(Write("a", b"1", b"2", 60))
+
+    assert await store.read("a") == [b"2"]
+
+
+async def test_more_at_once_than_there_are_connections_all_get_their_turn(
+    store: RedisStore,
+) -> None:
+    throttle = RedisThrottle(store)
+    limit = Limit(count=40, seconds=60)
+
+    outcomes = await asyncio.gather(*(throttle.take("k", limit, now=0.0) for _ in range(100)))
+
+    assert sum(isinstance(outcome, Taken) for outcome in outcomes) == 40
+
+
+async def test_a_full_redis_refuses_what_is_new_and_keeps_what_it_has(
+    private_redis: Redis,
+) -> None:
+    store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=5)
+    sessions = RedisSessions(store, LIFETIMES)
+    first, second = login(), login()
+    token = RefreshToken.first(first.id).hashed()
+    assert await sessions.open(first, token, began_at=0, most=10) == Opened(())
+    async with Client.from_url(private_redis.url) as client:
+        await client.config_set("maxmemory", 1)
+
+        token = RefreshToken.first(second.id).hashed()
+        with pytest.raises(Unavailable):
+            await sessions.open(second, token, began_at=0, most=10)
+
+        assert await sessions.get(first.id, now=time.time()) == first
+        await client.config_set("maxmemory", 0)
+    assert await sessions.open(second, token, began_at=0, most=10) == Opened(())
+    await store.close()
+
+
+async def test_a_redis_that_hangs_is_unavailable_in_time_and_then_works_again(
+    private_redis: Redis,
+) -> None:
+    store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=0.2)
+    await store.write(Write("a", None, b"1", 60))
+
+    private_redis.pause()
+    began = time.monotonic()
+    answers = await asyncio.gather(*(store.read("a") for _ in range(20)), return_exceptions=True)
+    took = time.monotonic() - began
+    private_redis.resume()
+
+    assert {type(answer) for answer in answers} == {Unavailable}
+    assert took < 5
+    assert await store.read("a") == [b"1"]
+    await store.close()
+
+
+async def test_a_step_cut_off_halfway_leaves_the_connections_in_order(
+    private_redis: Redis,
+) -> None:
+    store = RedisStore.at(private_redis.url, connections=1, timeout_seconds=5)
+    await store.write(Write("a", None, b"1", 60), Write("b", None, b"2", 60))
+
+    private_redis.pause()
+    cut = asyncio.create_task(store.read("a"))
+    await asyncio.sleep(0.05)  # so that the question is on its way
+    cut.cancel()
+    await asyncio.wait([cut])
+    private_redis.resume()
+
+    assert await store.read("b") == [b"2"]
+    await store.close()
+
+
+async def test_killed_and_started_again_redis_has_every_login(private_redis: Redis) -> None:
+    store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=5)
+    sessions = RedisSessions(store, LIFETIMES)
+    new = login()
+    token = RefreshToken.first(new.id)
+    await sessions.open(new, token.hashed(), began_at=new.created_at, most=10)
+
+    private_redis.kill()
+    with pytest.raises(Unavailable):
+        await sessions.get(new.id, now=time.time())
+    await asyncio.to_thread(private_redis.start)
+
+    nonce = new_nonce()
+    successor = Successor(token.successor(nonce).hashed().secret, nonce)
+    answer = await sessions.rotate(token.hashed(), successor, now=time.time())
+    assert isinstance(answer, Rotated)
+    assert answer.login.id == new.id
+    await store.close()
+
+
+async def test_auth_says_503_while_redis_is_away_and_goes_on_when_it_is_back(
+    private_redis: Redis, tmp_path: Path
+) -> None:
+    async with on_redis(private_redis.url, tmp_path) as scene:
+        await scene.register()
+        pair = await scene.login()
+
+        private_redis.kill()
+        away = [
+            await scene.try_login(),
+            await scene.try_refresh(pair.refresh),
+            await scene.client.get("/api/auth/v1/me", headers=pair.headers),
+            await scene.client.get("/health/ready"),
+        ]
+        await asyncio.to_thread(private_redis.start)
+
+        assert [answer.status_code for answer in away] == [503] * 4
+        assert away[0].json()["type"] == "urn:madang:problem:unavailable"
+        again = await scene.refresh(pair.refresh)
+        assert again.claims.login == pair.claims.login
+        assert (await scene.client.get("/health/ready")).status_code == 200
+
+
+async def test_auth_starts_without_redis_and_is_ready_when_it_comes(
+    private_redis: Redis, tmp_path: Path
+) -> None:
+    private_redis.stop()
+    async with on_redis(private_redis.url, tmp_path) as scene:
+        before = await scene.client.get("/health/ready")
+        await asyncio.to_thread(private_redis.start)
+        after = await scene.client.get("/health/ready")
+
+    assert before.json()["dependencies"]["sessions"] == "Unavailable"
+    assert after.status_code == 200
+
+
+async def test_what_redis_lost_costs_a_login_and_nothing_else(
+    redis_database_url: str, client: Client, tmp_path: Path
+) -> None:
+    async with on_redis(redis_database_url, tmp_path) as scene:
+        await scene.register()
+        pair = await scene.login()
+
+        await client.flushdb()
+
+        assert (await scene.try_refresh(pair.refresh)).status_code == 401
+        again = await scene.login()
+        await scene.refresh(again.refresh)
+
+
+async def test_two_replicas_are_one_auth(redis_database_url: str, tmp_path: Path) -> None:
+    rooms, clock = Rooms(), Time()
+    async with (
+        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
+        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as other,
+    ):
+        await one.register()
+        pair = await one.login()
+
+        answers = await asyncio.gather(
+            *(scene.try_refresh(pair.refresh) for scene in (one, other) * 5)
+        )
+        refreshed = {answer.json()["refresh_token"] for answer in answers}
+        listed = await other.client.get("/api/auth/v1/logins", headers=pair.headers)
+
+        assert [answer.status_code for answer in answers] == [200] * 10
+        assert len(refreshed) == 1
+        assert (
+            await one.metric("madang_auth_refreshes_total", result="rotated")
+            + (await other.metric("madang_auth_refreshes_total", result="rotated"))
+            == 1
+        )
+        assert [item["id"] for item in listed.json()["items"]] == [pair.claims.login]
+        await one.client.post("/api/auth/v1/logout", json={"refresh_token": refreshed.pop()})
+        assert (await other.client.get("/api/auth/v1/me", headers=pair.headers)).status_code == 401
+
+
+async def test_wrong_passwords_count_at_all_replicas_together(
+    redis_database_url: str, tmp_path: Path
+) -> None:
+    rooms, clock = Rooms(), Time()
+    async with (
+        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
+        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as other,
+    ):
+        await one.register()
+        statuses = [
+            (await scene.try_login(password="wrong password")).status_code
+            for scene in (one, other) * 6
+        ]
+
+    assert statuses == [401] * 10 + [429] * 2
