@@ -1,10 +1,15 @@
 """The private servers keep what they were given, over stops and crashes."""
 
+import aio_pika
 import pytest
+from aiormq.abc import ArgumentsType
 from pymongo import MongoClient, WriteConcern
 from redis import Redis as RedisClient
 
 from tests.stack.servers import MariaDB, MongoDB, RabbitMQ, Redis
+from tests.stack.servers.deadline import wait_until
+
+_STREAM: ArgumentsType = {"x-queue-type": "stream"}
 
 
 def test_redis_keeps_its_address_and_data_when_it_is_stopped(private_redis: Redis) -> None:
@@ -33,6 +38,40 @@ def test_mariadb_keeps_what_was_committed_when_it_is_killed(private_mariadb: Mar
     private_mariadb.kill()
     private_mariadb.start()
     assert private_mariadb.sql("SELECT word FROM madang.words") == "🙂\n"
+
+
+async def test_rabbitmq_keeps_what_was_confirmed_when_it_is_killed(
+    private_rabbitmq: RabbitMQ,
+) -> None:
+    url = private_rabbitmq.create_vhost("kept")
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue("words", durable=True, arguments=_STREAM)
+    # A node killed within half a second of its very first stream forgets how to open streams.
+    private_rabbitmq.restart()
+    _await_stream(private_rabbitmq)
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        stream = await channel.declare_queue("words", durable=True, arguments=_STREAM)
+        message = aio_pika.Message("안녕".encode(), delivery_mode=2)
+        await channel.default_exchange.publish(message, stream.name)
+    private_rabbitmq.kill()
+    private_rabbitmq.start()
+    _await_stream(private_rabbitmq)
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.set_qos(1)
+        again = await channel.declare_queue("words", durable=True, arguments=_STREAM)
+        async with again.iterator(arguments={"x-stream-offset": "first"}, timeout=10) as messages:
+            assert (await anext(messages)).body.decode() == "안녕"
+    private_rabbitmq.delete_vhost("kept")
+
+
+def _await_stream(rabbitmq: RabbitMQ) -> None:
+    """Return when the stream has its leader back, which is later than the node answers."""
+    with rabbitmq.management() as client:
+        queue = "/api/queues/kept/words"
+        assert wait_until(lambda: client.get(queue).json().get("state") == "running", seconds=30)
 
 
 def test_a_frozen_server_answers_when_it_goes_on(private_redis: Redis) -> None:
