@@ -1,0 +1,221 @@
+"""What stands around nginx in its tests: replicas that say what reached them, and the proxy."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+from websockets.http11 import Request
+from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import Server as WebSocketServer
+from websockets.sync.server import ServerConnection, serve
+
+from tests.stack.servers.ports import LOOPBACK
+from tests.stack.servers.programs import program
+from tests.stack.servers.server import Server
+from tests.support import proxy
+
+
+@dataclass
+class Arrived:
+    """One request as a replica saw it."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Replica:
+    """One replica behind the proxy, and all that reached it."""
+
+    name: str
+    address: str
+    arrived: list[Arrived] = field(default_factory=list)
+
+    @property
+    def last(self) -> Arrived:
+        """The request that came last."""
+        return self.arrived[-1]
+
+
+@contextmanager
+def rest_replica(name: str, *, mute: bool = False) -> Iterator[Replica]:
+    """Run a replica that answers with its name, or one that hangs up without an answer."""
+    replica = Replica(name, "")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            replica.arrived.append(Arrived(self.command, self.path, dict(self.headers.items())))
+            if mute:
+                self.close_connection = True
+                return
+            body = json.dumps({"by": name}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Request-ID", self.headers["X-Request-ID"])
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the library's names
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    replica.address = f"{LOOPBACK}:{server.server_port}"
+    with server, _running(server.serve_forever, server.shutdown):
+        yield replica
+
+
+@contextmanager
+def websocket_replica(name: str, connected: Counter[str]) -> Iterator[Replica]:
+    """Run a gateway that sends back what it is sent, and counts its connections."""
+    replica = Replica(name, "")
+
+    def note(connection: ServerConnection, request: Request) -> None:
+        headers = dict(request.headers.raw_items())
+        replica.arrived.append(Arrived("GET", request.path, headers))
+
+    def echo(connection: ServerConnection) -> None:
+        connected[name] += 1
+        for message in connection:
+            connection.send(message)
+
+    listener = socket.create_server((LOOPBACK, 0))
+    server: WebSocketServer = serve(echo, sock=listener, process_request=note)
+    replica.address = f"{LOOPBACK}:{listener.getsockname()[1]}"
+    with _running(server.serve_forever, server.shutdown):
+        yield replica
+
+
+@contextmanager
+def _running(run: Any, stop: Any) -> Iterator[None]:
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop()
+        thread.join()
+
+
+@dataclass
+class Answer:
+    """What the proxy answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        """The body, as the JSON that it should be."""
+        return json.loads(self.body)
+
+
+class Proxy(Server):
+    """nginx with the repository's template, on ports of its own."""
+
+    name: ClassVar[str] = "nginx"
+    port_names: ClassVar[tuple[str, ...]] = ("https", "http")
+
+    def __init__(self, folder: Path, certificate: Path, settings: Mapping[str, str]) -> None:
+        super().__init__(folder)
+        self.settings = dict(settings)
+        self.certificate = certificate
+        self.trusting = ssl.create_default_context(cafile=certificate / "ca.pem")
+
+    @override
+    def prepare(self) -> None:
+        state = self.folder / "state"
+        state.mkdir(exist_ok=True)
+        own = {
+            "PROXY_HTTP_LISTEN": f"{LOOPBACK}:{self.ports['http']}",
+            "PROXY_HTTPS_LISTEN": f"{LOOPBACK}:{self.ports['https']}",
+            "PROXY_PUBLIC_PORT": f":{self.ports['https']}",
+            "PROXY_CERTIFICATE": str(self.certificate / "localhost.pem"),
+            "PROXY_CERTIFICATE_KEY": str(self.certificate / "localhost.key"),
+            "PROXY_WEB_DIR": str(proxy.NGINX.parents[1] / "web"),
+            "PROXY_STATE_DIR": str(state),
+            "PROXY_ACCESS_LOG": str(self.access_log),
+            "PROXY_RESOLVER": LOOPBACK,
+            "PROXY_WORKERS": "2",
+            "PROXY_WORKER_CONNECTIONS": "256",
+            "PROXY_OPEN_FILES": "1024",
+        }
+        self.config.write_text(proxy.render(own | self.settings), encoding="utf-8")
+
+    @override
+    def launch(self) -> None:
+        self.run("main", self.command)
+
+    @override
+    def is_ready(self) -> bool:
+        try:
+            return self.ask("/").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    @property
+    def command(self) -> list[str | Path]:
+        """The command that starts it; another `-t` has it check its configuration."""
+        # As root, its workers would be nobody, who cannot read a test's folder.
+        user = "user root;" if os.geteuid() == 0 else ""
+        return [
+            program("nginx", package="nginx-light"),
+            *("-c", self.config, "-g", f"daemon off; {user}"),
+        ]
+
+    @property
+    def config(self) -> Path:
+        """The template, filled in."""
+        return self.folder / "nginx.conf"
+
+    @property
+    def access_log(self) -> Path:
+        """A line for each request."""
+        return self.folder / "access.log"
+
+    def ask(
+        self,
+        target: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        plain_port: str | None = None,
+    ) -> Answer:
+        """Send one request with `target` as it is; over TLS unless to a `plain_port`."""
+        if plain_port is not None:
+            connection = http.client.HTTPConnection(LOOPBACK, self.ports[plain_port], timeout=10)
+        else:
+            connection = http.client.HTTPSConnection(
+                "localhost", self.ports["https"], timeout=10, context=self.trusting
+            )
+        try:
+            connection.request(method, target, body=body, headers=dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+
+    def websocket(self, **options: Any) -> ClientConnection:
+        """Open a WebSocket over TLS, with the certificate verified."""
+        url = f"wss://localhost:{self.ports['https']}/ws"
+        websocket: ClientConnection = connect(url, ssl=self.trusting, **options)
+        return websocket

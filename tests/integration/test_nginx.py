@@ -1,0 +1,395 @@
+"""The proxy as it is deployed, with nginx itself and replicas that say what reached them."""
+
+import json
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from madang_standalone import site
+from tests.integration.behind_proxy import Proxy, Replica, rest_replica, websocket_replica
+from tests.stack.servers.deadline import wait_until
+from tests.stack.servers.ports import LOOPBACK, free_port
+from tests.support.proxy import defaults, make_certificate, render, servers
+
+
+@dataclass
+class Scene:
+    proxy: Proxy
+    rest: dict[str, Replica]
+    gateways: list[Replica]
+    connected: Counter[str]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("certificate")
+    make_certificate(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Scene]:
+    """Give a proxy with one replica of each service and two gateways."""
+    connected: Counter[str] = Counter()
+    with ExitStack() as stack:
+        names = ("auth", "rooms", "history")
+        rest = {name: stack.enter_context(rest_replica(name)) for name in names}
+        gateways = [
+            stack.enter_context(websocket_replica(name, connected)) for name in ("one", "two")
+        ]
+        settings = {f"PROXY_{name.upper()}_SERVERS": servers(rest[name].address) for name in names}
+        settings["PROXY_GATEWAY_SERVERS"] = servers(*(gateway.address for gateway in gateways))
+        proxy = Proxy(tmp_path_factory.mktemp("nginx"), certificate, settings)
+        proxy.start()
+        stack.callback(proxy.stop)
+        yield Scene(proxy, rest, gateways, connected)
+
+
+Started = Callable[..., Proxy]
+
+
+@pytest.fixture
+def started(tmp_path: Path, certificate: Path) -> Iterator[Started]:
+    """Give a function that starts a proxy of the test's own; upstreams not given are nowhere."""
+    with ExitStack() as stack:
+
+        def start(**given: str) -> Proxy:
+            nowhere = servers(f"{LOOPBACK}:{free_port()}")
+            settings = {
+                f"PROXY_{name}_SERVERS": nowhere for name in ("AUTH", "ROOMS", "HISTORY", "GATEWAY")
+            }
+            proxy = Proxy(tmp_path, certificate, settings | given)
+            proxy.start()
+            stack.callback(proxy.stop)
+            return proxy
+
+        yield start
+
+
+def test_nginx_takes_the_configuration_without_a_warning(scene: Scene) -> None:
+    checked = subprocess.run(
+        [*scene.proxy.command, "-t"], capture_output=True, text=True, check=True
+    )
+
+    assert "[" not in checked.stderr
+
+
+def test_every_setting_of_the_template_has_a_default_and_every_default_a_place() -> None:
+    with pytest.raises(ValueError, match="PROXY_UNKNOWN"):
+        render({"PROXY_UNKNOWN": "1"})
+
+    assert "${" not in render({})
+    for name in defaults():
+        assert "found here" in render({name: "found here"}), name
+
+
+@pytest.mark.parametrize("service", ["auth", "rooms", "history"])
+def test_each_path_goes_to_its_service_as_it_came(scene: Scene, service: str) -> None:
+    target = f"/api/{service}/v1/rooms/a%2Fb%20c?limit=2&after=%2B"
+
+    answer = scene.proxy.ask(target)
+
+    assert (answer.status, answer.document) == (200, {"by": service})
+    assert scene.rest[service].last.target == target
+
+
+def test_the_public_keys_come_from_auth(scene: Scene) -> None:
+    assert scene.proxy.ask("/.well-known/jwks.json").document == {"by": "auth"}
+    assert scene.rest["auth"].last.target == "/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/internal/access",
+        "/internal",
+        "/metrics",
+        "/health/ready",
+        "/health/live",
+        "/.well-known/",
+        "/.well-known/other",
+        "/api/",
+        "/api/rooms/internal/access",
+        "/api/rooms/v2/rooms",
+        "/api/secrets/v1/all",
+        "/api/rooms/v1/../../../internal/access",
+        "/api/rooms/v1/%2e%2e/%2e%2e/%2e%2e/internal/access",
+        "/api/rooms/v1/..%2f..%2f..%2finternal/access",
+        "/internal/../api/rooms/v1/rooms",
+        "/internal/..%2fapi%2frooms%2fv1%2frooms",
+        "//internal/access",
+        "/API/rooms/v1/rooms",
+        "/../main/pyproject.toml",
+        "/.problem",
+        "/no-such-page",
+    ],
+)
+def test_nothing_else_can_be_reached(scene: Scene, target: str) -> None:
+    before = [len(replica.arrived) for replica in (*scene.rest.values(), *scene.gateways)]
+
+    answer = scene.proxy.ask(target)
+
+    assert answer.status in {400, 404}
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.document["status"] == answer.status
+    assert before == [len(replica.arrived) for replica in (*scene.rest.values(), *scene.gateways)]
+
+
+def test_what_a_client_says_of_its_address_is_not_passed_on(scene: Scene) -> None:
+    told = {"X-Forwarded-For": "192.0.2.1", "X-Real-IP": "192.0.2.1", "Forwarded": "for=192.0.2.1"}
+
+    scene.proxy.ask("/api/rooms/v1/rooms", headers=told | {"X-Forwarded-Proto": "http"})
+
+    headers = scene.rest["rooms"].last.headers
+    assert headers["X-Forwarded-For"] == LOOPBACK
+    assert headers["X-Forwarded-Proto"] == "https"
+    assert headers["Host"] == f"localhost:{scene.proxy.ports['https']}"
+    assert "192.0.2.1" not in str(headers)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("chosen-by-me_1", True), ("short", False), ("x" * 65, False), ('"; drop', False)],
+)
+def test_a_sane_request_id_is_kept(scene: Scene, given: str, *, kept: bool) -> None:
+    answer = scene.proxy.ask("/api/rooms/v1/rooms", headers={"X-Request-ID": given})
+
+    used = scene.rest["rooms"].last.headers["X-Request-ID"]
+    assert (used == given) is kept
+    assert answer.headers["X-Request-ID"] == used
+
+
+def test_pages_come_with_the_headers_of_the_embedded_form(scene: Scene) -> None:
+    for target in ("/", "/app.js"):
+        page = scene.proxy.ask(target)
+        assert page.status == 200
+        assert page.headers.items() >= site._HEADERS.items()
+        assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert scene.proxy.ask("/app.js").headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+def test_answers_of_services_are_secured_and_otherwise_left_alone(scene: Scene) -> None:
+    headers = scene.proxy.ask("/api/rooms/v1/rooms").headers
+
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "Cache-Control" not in headers
+    assert headers["Server"] == "nginx"
+
+
+def handshake(proxy: Proxy, version: ssl.TLSVersion, *, weak: bool = False) -> str | None:
+    """Return the protocol of a connection that can speak nothing but `version`."""
+    context = ssl.create_default_context(cafile=proxy.certificate / "ca.pem")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    if weak:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with (
+        socket.create_connection((LOOPBACK, proxy.ports["https"]), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        return secure.version()
+
+
+def test_tls_is_1_2_or_1_3(scene: Scene) -> None:
+    assert handshake(scene.proxy, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    assert handshake(scene.proxy, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    # It is the server that says no.
+    with pytest.raises(ssl.SSLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
+        handshake(scene.proxy, ssl.TLSVersion.TLSv1_1, weak=True)
+
+
+def test_http_2_is_offered(scene: Scene) -> None:
+    context = ssl.create_default_context(cafile=scene.proxy.certificate / "ca.pem")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    with (
+        socket.create_connection((LOOPBACK, scene.proxy.ports["https"]), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "h2"
+
+
+def test_a_websocket_goes_through_with_its_origin_and_host(scene: Scene) -> None:
+    origin = f"https://localhost:{scene.proxy.ports['https']}"
+
+    with scene.proxy.websocket(origin=origin) as websocket:
+        websocket.send("안녕")
+        assert websocket.recv(timeout=10) == "안녕"
+
+    arrived = max((one for one in scene.gateways if one.arrived), key=lambda one: len(one.arrived))
+    headers = arrived.last.headers
+    assert arrived.last.target == "/ws"
+    assert headers["Host"] == origin.removeprefix("https://")
+    assert headers["Origin"] == origin
+    assert headers["X-Forwarded-For"] == LOOPBACK
+
+
+def test_websockets_go_to_the_gateway_with_the_fewest(scene: Scene) -> None:
+    scene.connected.clear()
+
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(scene.proxy.websocket())
+
+        assert wait_until(lambda: scene.connected.total() == 6, seconds=10)
+        assert scene.connected == {"one": 3, "two": 3}
+
+
+def test_no_other_protocol_is_upgraded_to(scene: Scene) -> None:
+    headers = {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": ""}
+
+    scene.proxy.ask("/api/rooms/v1/rooms", headers=headers)
+
+    assert "Upgrade" not in scene.rest["rooms"].last.headers
+
+
+def test_plain_http_is_sent_to_https_and_a_plain_websocket_refused(scene: Scene) -> None:
+    moved = scene.proxy.ask("/api/rooms/v1/rooms?limit=1", plain_port="http")
+    assert moved.status == 308
+    https = f"https://{LOOPBACK}:{scene.proxy.ports['https']}"
+    assert moved.headers["Location"] == f"{https}/api/rooms/v1/rooms?limit=1"
+
+    on_the_wrong_port = scene.proxy.ask("/app.js", plain_port="https")
+    assert on_the_wrong_port.status == 308
+    assert on_the_wrong_port.headers["Location"] == f"{https}/app.js"
+
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://{LOOPBACK}:{scene.proxy.ports['http']}/ws")
+    assert refused.value.response.status_code == 403
+
+
+def test_large_bodies_and_heads_are_refused_as_the_services_would(scene: Scene) -> None:
+    before = len(scene.rest["rooms"].arrived)
+
+    large = scene.proxy.ask("/api/rooms/v1/rooms", method="POST", body=b"x" * 65_537)
+    head = scene.proxy.ask("/api/rooms/v1/rooms", headers={"X-Long": "x" * 20_000})
+    line = scene.proxy.ask("/api/rooms/v1/" + "x" * 20_000)
+
+    assert large.status == 413
+    assert large.document["type"] == "urn:madang:problem:too-large"
+    assert (head.status, head.document["status"]) == (431, 431)
+    assert (line.status, line.document["status"]) == (414, 414)
+    assert len(scene.rest["rooms"].arrived) == before
+    assert scene.proxy.ask("/api/rooms/v1/rooms", method="POST", body=b"x" * 65_536).status == 200
+
+
+def test_the_log_holds_neither_queries_nor_codes_of_invites(scene: Scene) -> None:
+    scene.proxy.ask("/api/rooms/v1/invites/let-me-in/accept?token=hidden", method="POST")
+    scene.proxy.ask("/api/rooms/v1/rooms/r1/invites/let-me-in", method="DELETE")
+    logged = "/api/rooms/v1/rooms/r1/invites/*"
+
+    assert wait_until(lambda: logged in scene.proxy.access_log.read_text(), seconds=10)
+    text = scene.proxy.access_log.read_text()
+    assert "/api/rooms/v1/invites/*/accept" in text
+    assert "let-me-in" not in text
+    assert "hidden" not in text
+    assert all(json.loads(line)["event"] == "request" for line in text.splitlines())
+
+
+def test_a_client_that_asks_too_often_is_slowed_down(started: Started) -> None:
+    proxy = started(PROXY_REQUESTS_PER_SECOND="1", PROXY_REQUESTS_BURST="3")
+
+    answers = [proxy.ask("/app.js") for _ in range(20)]
+
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.document["type"] == "urn:madang:problem:too-many-requests"
+    assert refused.headers["Retry-After"] == "1"
+
+
+def test_the_other_replica_answers_where_one_is_away(started: Started) -> None:
+    with rest_replica("alive") as alive:
+        away = f"{LOOPBACK}:{free_port()}"
+        proxy = started(PROXY_ROOMS_SERVERS=servers(away, alive.address))
+
+        answers = [proxy.ask("/api/rooms/v1/rooms", method="POST", body=b"{}") for _ in range(20)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert len(alive.arrived) == 20
+
+
+def test_a_service_that_is_away_is_told_as_a_problem(started: Started) -> None:
+    proxy = started()
+
+    answer = proxy.ask("/api/auth/v1/login", method="POST", body=b"{}")
+
+    assert answer.status == 502
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.document["type"] == "urn:madang:problem:unavailable"
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(("method", "tries"), [("POST", 1), ("GET", 2)])
+def test_what_may_have_been_done_is_not_sent_twice(
+    started: Started, method: str, tries: int
+) -> None:
+    with rest_replica("one", mute=True) as one, rest_replica("two", mute=True) as two:
+        proxy = started(PROXY_ROOMS_SERVERS=servers(one.address, two.address))
+
+        answer = proxy.ask("/api/rooms/v1/rooms", method=method)
+
+        assert answer.status == 502
+        assert len(one.arrived) + len(two.arrived) == tries
+
+
+def test_a_reload_keeps_open_websockets(started: Started) -> None:
+    connected: Counter[str] = Counter()
+    with (
+        rest_replica("before") as before,
+        rest_replica("after") as after,
+        websocket_replica("gateway", connected) as gateway,
+    ):
+        proxy = started(
+            PROXY_ROOMS_SERVERS=servers(before.address),
+            PROXY_GATEWAY_SERVERS=servers(gateway.address),
+        )
+        with proxy.websocket() as websocket:
+            assert proxy.ask("/api/rooms/v1/rooms").document == {"by": "before"}
+            proxy.settings["PROXY_ROOMS_SERVERS"] = servers(after.address)
+            proxy.prepare()
+            assert proxy.process is not None
+            proxy.process.send(signal.SIGHUP)
+
+            def reloaded() -> bool:
+                return bool(proxy.ask("/api/rooms/v1/rooms").document == {"by": "after"})
+
+            assert wait_until(reloaded, seconds=10)
+            websocket.send("still here")
+            assert websocket.recv(timeout=10) == "still here"
+        assert connected == {"gateway": 1}
+
+
+def test_the_certificate_is_made_once_and_its_keys_are_private(tmp_path: Path) -> None:
+    make_certificate(tmp_path, "DNS:chat.example")
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    make_certificate(tmp_path, "DNS:chat.example")
+
+    assert made == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("ca.key", "localhost.key"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    told = subprocess.run(
+        ["openssl", "x509", "-noout", "-text", "-in", tmp_path / "localhost.pem"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in ("DNS:localhost", "IP Address:127.0.0.1", "DNS:chat.example"):
+        assert name in told
+
+    make_certificate(tmp_path)
+    assert (tmp_path / "localhost.pem").read_bytes() != made["localhost.pem"]
+    assert (tmp_path / "ca.pem").read_bytes() == made["ca.pem"]
