@@ -26,6 +26,8 @@ _SAMPLES: tuple[Data, ...] = (
     kinds.MembershipRemoved(room=_ROOM, by=_ALICE),
     kinds.RoomTyping(),
     kinds.RoomRead(upto="000000000800"),
+    kinds.PresenceJoined(user=_ALICE, name="Minji"),
+    kinds.PresenceLeft(user=_ALICE, name="Minji"),
     kinds.PresenceEntered(),
     kinds.PresenceQuit(),
     kinds.LoginEnded(login="06h06ktj1om2bua34ookk9hv"),

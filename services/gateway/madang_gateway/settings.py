@@ -1,6 +1,6 @@
 """The gateway's settings."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from madang_common.settings import CommonSettings
 
@@ -70,6 +70,18 @@ class GatewaySettings(CommonSettings):
     """Events asked of history at a time while a subscription resumes."""
     memberships_cached: int = 50_000
     """Rooms whose members' access is remembered."""
+    redis_url: SecretStr | None = None
+    """`redis://…` where all gateways note who is present; if not given, only this process knows."""
+    redis_connections: int = Field(default=8, ge=1)
+    """Most connections to Redis."""
+    redis_timeout_seconds: float = Field(default=2, gt=0)
+    """Longest wait for Redis, which nobody waits for but who asks who is present."""
+    presence_seconds: float = Field(default=15, gt=0)
+    """Longest time for which users are shown as present after their gateway died."""
+    presence_grace_seconds: float = Field(default=3, ge=0)
+    """Time to come back in before others are told that somebody left."""
+    presence_notice_members: int = Field(default=1_000, ge=0)
+    """Most users present in a room in which each is told who comes and goes; 0 tells nobody."""
     alias_entered: str = "{name} entered the room."
     """What tutorial clients are shown when somebody enters."""
     alias_quit: str = "{name} left the room."

@@ -17,6 +17,7 @@ from madang_gateway.destinations import LIVE_SUFFIX, Source, Topic, topic
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import own_token
+from madang_gateway.presence.here import Here
 from madang_gateway.resume import Reader, Resumption, read_since, to_since
 from madang_gateway.shapes import BodyMapping, Placed, Shape, encode
 from madang_gateway.stomp.events import Subscribe
@@ -120,6 +121,7 @@ class Subscriber:
         *,
         roster: Roster,
         memberships: Memberships,
+        here: Here,
         resumption: Resumption,
         verifier: TokenVerifier,
         tutorial_body: BodyMapping | None,
@@ -129,6 +131,7 @@ class Subscriber:
         """Serve the tutorials' topics too, with `tutorial_body`, if it is given."""
         self._roster = roster
         self._memberships = memberships
+        self._here = here
         self._resumption = resumption
         self._verifier = verifier
         self._tutorial_body = tutorial_body
@@ -159,6 +162,8 @@ class Subscriber:
             return
         subscription.ended = True
         self._metrics.subscriptions.dec()
+        if subscription.topic.room:
+            self._here.leave(subscription.topic.room, session.claims.subject)
         if subscription.resuming is not None:
             subscription.resuming.cancel()
         for audience in subscription.audiences:
@@ -232,6 +237,9 @@ class Subscriber:
             return None
         session.hold(subscription)
         self._metrics.subscriptions.inc()
+        if subscription.topic.room:
+            claims = session.claims
+            self._here.enter(subscription.topic.room, claims.subject, claims.name)
         audience = subscription.topic.audience
         durable = subscription.topic.source in {Source.ROOM, Source.USER}
         reader = _CatchingUp(session, subscription, self._roster, receipt_id)

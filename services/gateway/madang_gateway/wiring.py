@@ -35,6 +35,13 @@ from madang_gateway.interceptors import Membership, OwnToken, RateLimit, SizeLim
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
 from madang_gateway.node import Node
+from madang_gateway.presence.api import router as presence_router
+from madang_gateway.presence.here import Here
+from madang_gateway.presence.inprocess import InProcessBoard
+from madang_gateway.presence.keeper import Keeper
+from madang_gateway.presence.notices import Notices
+from madang_gateway.presence.port import Board
+from madang_gateway.presence.redis import RedisBoard
 from madang_gateway.rate import Rate
 from madang_gateway.receipts import Receipts
 from madang_gateway.recent_keys import RecentKeys
@@ -70,6 +77,7 @@ class _Memory:
     receipts: Receipts
     memberships: Memberships
     users: Users[Session]
+    here: Here
 
 
 @asynccontextmanager
@@ -108,13 +116,17 @@ async def build(
         follower = _follower(settings, log, memory, delivery, node, metrics)
         stack.push_async_callback(follower.stop)
         await follower.start()
-        for work in (live_notices.pass_on(live, delivery, node), node.keep_time()):
+        board = _board(settings)
+        stack.push_async_callback(board.close)
+        keeper = _keeper(settings, board, memory, live, metrics)
+        stack.push_async_callback(keeper.stop)
+        works = (live_notices.pass_on(live, delivery, node), node.keep_time(), keeper.keep())
+        for work in works:
             stack.push_async_callback(background.end, asyncio.create_task(work))
 
         health = Health({"log": log.ping, "live": live.ping, "follower": follower.ping})
-        app = create_app(
-            "gateway", settings, routers=[router(sender)], health=health, registry=registry
-        )
+        routers = [router(sender), presence_router(board, memory.memberships)]
+        app = create_app("gateway", settings, routers=routers, health=health, registry=registry)
         secure(app, near.verifiers)
         app.state.websocket = connection_class(node)
         yield app
@@ -141,6 +153,7 @@ def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: 
         receipts=Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
         memberships=Memberships(partial(access.ask, near.rooms), rooms=settings.memberships_cached),
         users=Users(Rate(settings.sends_per_second, settings.sends_burst)),
+        here=Here(settings.presence_grace_seconds, _clock),
     )
 
 
@@ -196,6 +209,7 @@ def _subscriber(
     return Subscriber(
         roster=memory.roster,
         memberships=memory.memberships,
+        here=memory.here,
         resumption=resumption,
         verifier=near.verifiers.users,
         tutorial_body=_tutorial_body(settings),
@@ -219,7 +233,7 @@ def _follower(
         receipts=memory.receipts,
         roster=memory.roster,
         delivery=delivery,
-        end_membership=node.leave_room,
+        end_membership=partial(_end_membership, node, memory.here),
         metrics=metrics,
         clock=_clock,
     )
@@ -230,6 +244,36 @@ def _follower(
         seconds=settings.tail_seconds + settings.key_seconds,
         on_gap=partial(_start_over, memory.memberships, node),
     )
+
+
+def _board(settings: GatewaySettings) -> Board:
+    if settings.redis_url is None:
+        return InProcessBoard()
+    return RedisBoard.at(
+        settings.redis_url.get_secret_value(),
+        connections=settings.redis_connections,
+        timeout_seconds=settings.redis_timeout_seconds,
+    )
+
+
+def _keeper(
+    settings: GatewaySettings, board: Board, memory: _Memory, live: Live, metrics: Metrics
+) -> Keeper:
+    return Keeper(
+        board,
+        memory.here,
+        Notices(live, most_present=settings.presence_notice_members),
+        seconds=settings.presence_seconds,
+        grace_seconds=settings.presence_grace_seconds,
+        metrics=metrics,
+        clock=_clock,
+    )
+
+
+def _end_membership(node: Node, here: Here, user: str, room: str) -> None:
+    """End what `user` follows of `room`, and their presence there."""
+    node.leave_room(user, room)
+    here.expel(room, user)
 
 
 def _start_over(memberships: Memberships, node: Node) -> None:

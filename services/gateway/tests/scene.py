@@ -275,6 +275,7 @@ def settings(**changes: Any) -> GatewaySettings:
         "service_client_secret": SecretStr("secret-of-a-service"),
         "heartbeat_seconds": 0.2,
         "close_seconds": 1,
+        "presence_notice_members": 0,
     }
     return GatewaySettings(**(given | changes))
 

@@ -134,6 +134,23 @@ class RoomRead(Data):
     """Id of the last event read."""
 
 
+class PresenceJoined(Data):
+    """Somebody is in the room now: they follow it over at least one connection.
+
+    Sent once however many connections; of two notices about one user the later `at` counts.
+    """
+
+    user: Id
+    name: Name
+
+
+class PresenceLeft(Data):
+    """Somebody is in the room no more; not sent, as the other, where very many are present."""
+
+    user: Id
+    name: Name
+
+
 class PresenceEntered(Data):
     """A member opened the room; sent by clients that announce it."""
 
@@ -160,6 +177,8 @@ DURABLE: dict[str, type[Data]] = {
 LIVE: dict[str, type[Data]] = {
     "room.typing": RoomTyping,
     "room.read": RoomRead,
+    "presence.joined": PresenceJoined,
+    "presence.left": PresenceLeft,
     "presence.entered": PresenceEntered,
     "presence.quit": PresenceQuit,
     "login.ended": LoginEnded,

@@ -1,0 +1,134 @@
+"""Presence on Redis, shared by all gateways.
+
+| key after `madang:presence:` | | holds |
+| --- | --- | --- |
+| `life` | string | names the data's life: whoever finds none makes one |
+| `gateways` | sorted set | each gateway, by the millisecond until which it is believed |
+| `numbers` | hash | each enrolled gateway's last batch |
+| `of:{gateway}` | set | its notes, `{room} {user}` |
+| `room:{room}` | sorted set | `{user} {gateway}` for each note, all with score 0: by user |
+| `names:{room}` | hash | who is present, and the name of each |
+
+Keys are made as they are needed, so this is for one Redis (with replicas), not for a cluster.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from typing_extensions import override
+
+from madang_common.ids import new_id
+from madang_gateway.presence import scripts
+from madang_gateway.presence.port import (
+    Batch,
+    Board,
+    BoardError,
+    Cleared,
+    Forgotten,
+    Outcome,
+    Person,
+    Present,
+    Stay,
+    Turn,
+)
+
+_MOST_DEAD = 16
+"""Most dead gateways that one renewal tells of."""
+
+
+class RedisBoard(Board):
+    """Notes in one Redis, each change a script that happens as a whole or not at all."""
+
+    def __init__(self, client: Redis, prefix: str = "madang:presence:") -> None:
+        """Use `client`, and close it in the end; all keys begin with `prefix`."""
+        self._client = client
+        self._prefix = prefix
+        self._enroll = client.register_script(scripts.ENROLL)
+        self._write = client.register_script(scripts.WRITE)
+        self._renew = client.register_script(scripts.RENEW)
+        self._clear = client.register_script(scripts.CLEAR)
+        self._retire = client.register_script(scripts.RETIRE)
+        self._present = client.register_script(scripts.PRESENT)
+
+    @classmethod
+    def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
+        """Return a board at `redis://…`; it connects when it is first asked."""
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            decode_responses=True,
+            encoding_errors="replace",
+            protocol=2,
+            # Once, at once: a connection from before Redis was started anew fails only when used.
+            retry=Retry(NoBackoff(), 1),
+        )
+        return cls(Redis.from_pool(pool))
+
+    @override
+    async def enroll(self, gateway: str, seconds: float) -> str:
+        return str(await self._run(self._enroll, gateway, _milliseconds(seconds), new_id()))
+
+    @override
+    async def write(self, gateway: str, batch: Batch) -> Outcome:
+        joined = [field for stay in batch.joined for field in stay]
+        left = [field for stay in batch.left for field in stay.place]
+        known, *answer = await self._run(
+            self._write, gateway, batch.number, len(batch.joined), *joined, *left
+        )
+        if not known:
+            raise Forgotten
+        now, came, went = answer
+        return Outcome(_turns(came, now), _turns(went, now))
+
+    @override
+    async def renew(self, gateway: str, number: int, seconds: float) -> tuple[str, ...]:
+        known, *dead = await self._run(
+            self._renew, gateway, number, _milliseconds(seconds), _MOST_DEAD
+        )
+        if not known:
+            raise Forgotten
+        return tuple(dead[0])
+
+    @override
+    async def clear(self, dead: str, limit: int) -> Cleared:
+        done, now, left = await self._run(self._clear, dead, limit)
+        return Cleared(_turns(left, now), done=bool(done))
+
+    @override
+    async def retire(self, gateway: str, seconds: float) -> None:
+        await self._run(self._retire, gateway, _milliseconds(seconds))
+
+    @override
+    async def present(self, room: str, *, after: str, limit: int) -> Present:
+        now, count, more, users, names = await self._run(self._present, room, after, limit)
+        people = tuple(Person(user, name or "") for user, name in zip(users, names, strict=True))
+        return Present(people, count, bool(more), now / 1000)
+
+    @override
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _run(self, script: Any, *args: str | int) -> Any:
+        try:
+            return await script(args=[self._prefix, *args])
+        except (RedisError, OSError) as error:
+            raise BoardError(type(error).__name__) from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _turns(fields: Sequence[Any], now: int) -> tuple[Turn, ...]:
+    """Return the turns that a script told as room, user, name and count of each."""
+    return tuple(
+        Turn(Stay(room, user, name or ""), count, now / 1000)
+        for room, user, name, count in zip(*[iter(fields)] * 4, strict=True)
+    )
