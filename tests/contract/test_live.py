@@ -1,22 +1,25 @@
 """What every adapter of the live-events port must do."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import pytest
 
+from madang_common.live.amqp import AmqpLive
 from madang_common.live.inprocess import InProcessLive
 from madang_common.live.port import Live
 
 PATIENCE_SECONDS = 20
 
-ADAPTERS: dict[str, Callable[[], Live]] = {"inprocess": InProcessLive}
 
-
-@pytest.fixture(params=ADAPTERS)
+@pytest.fixture(params=["inprocess", "amqp"])
 async def live(request: pytest.FixtureRequest) -> AsyncIterator[Live]:
-    live = ADAPTERS[request.param]()
+    live: Live
+    if request.param == "inprocess":
+        live = InProcessLive()
+    else:
+        live = await AmqpLive.open(request.getfixturevalue("rabbitmq_vhost_url"))
     yield live
     await live.close()
 

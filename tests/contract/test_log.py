@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 from typing_extensions import override
 
+from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, Log, LogMismatch, LogUnavailable, Start
 from madang_common.log.position import MAX_LINES
 from madang_common.log.sqlite import SqliteLog
@@ -35,9 +36,20 @@ class SqliteLogs(Logs):
         return await SqliteLog.open(self._path, shards)
 
 
-@pytest.fixture(params=["sqlite"])
+class AmqpLogs(Logs):
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @override
+    async def open(self, shards: int = SHARDS) -> Log:
+        return await AmqpLog.open(self._url, shards)
+
+
+@pytest.fixture(params=["sqlite", "amqp"])
 def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
-    return {"sqlite": SqliteLogs}[request.param](tmp_path)
+    if request.param == "sqlite":
+        return SqliteLogs(tmp_path)
+    return AmqpLogs(request.getfixturevalue("rabbitmq_vhost_url"))
 
 
 @pytest.fixture

@@ -1,20 +1,11 @@
 """Live notices within one process."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 
 from typing_extensions import override
 
+from madang_common.live.listeners import Listeners
 from madang_common.live.port import Live
-
-
-class _Listener:
-    """Notices that one listener has not taken yet; the oldest go first when too many wait."""
-
-    def __init__(self, backlog: int) -> None:
-        self.lines: deque[bytes] = deque(maxlen=backlog)
-        self.ready = asyncio.Event()
 
 
 class InProcessLive(Live):
@@ -24,38 +15,21 @@ class InProcessLive(Live):
     """
 
     def __init__(self, backlog: int = 10_000) -> None:
-        self._backlog = backlog
-        self._listeners: set[_Listener] = set()
-        self._closed = False
+        self._listeners = Listeners(backlog)
 
     @override
     def publish(self, line: bytes) -> None:
-        for listener in self._listeners:
-            listener.lines.append(line)
-            listener.ready.set()
+        self._listeners.hand(line)
 
     @override
-    async def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
-        listener = _Listener(self._backlog)
-        self._listeners.add(listener)
-        try:
-            while not self._closed:
-                await listener.ready.wait()
-                listener.ready.clear()
-                if listener.lines:
-                    lines = tuple(listener.lines)
-                    listener.lines.clear()
-                    yield lines
-        finally:
-            self._listeners.discard(listener)
+    def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
+        return self._listeners.listen()
 
     @override
     async def ping(self) -> None:
-        if self._closed:
+        if self._listeners.closed:
             raise ConnectionError("live notices are closed")
 
     @override
     async def close(self) -> None:
-        self._closed = True
-        for listener in self._listeners:
-            listener.ready.set()
+        self._listeners.close()

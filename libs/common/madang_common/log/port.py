@@ -34,7 +34,10 @@ class LogMismatch(LogError):  # noqa: N818 - reads as the state it tells
 
 
 class Batch(NamedTuple):
-    """What one append stored: `lines[i]` has position `offset << 12 | i`."""
+    """What one append stored: `lines[i]` has position `offset << 12 | i`.
+
+    Without lines it stands for a number that the log took for itself, so that none is missing.
+    """
 
     offset: int
     lines: tuple[bytes, ...]

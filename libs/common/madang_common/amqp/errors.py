@@ -1,0 +1,67 @@
+"""What can go wrong with RabbitMQ, told in two classes whatever the client library raised.
+
+AmqpUnavailable   RabbitMQ cannot be reached; whether it did what was asked is not known
+└── AmqpRefused   it answers, and does not let this user in or do this
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ConnectionNotAllowed,
+    ProbableAuthenticationError,
+)
+
+
+class AmqpUnavailable(ConnectionError):  # noqa: N818 - reads as the state it tells
+    """RabbitMQ cannot be reached; whether it did what was asked is not known."""
+
+
+class AmqpRefused(AmqpUnavailable):
+    """RabbitMQ answers, and does not let this user in or do this."""
+
+
+_REFUSALS = (
+    AuthenticationError,
+    ChannelAccessRefused,
+    ConnectionNotAllowed,
+    ProbableAuthenticationError,
+)
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Raise AmqpUnavailable for whatever the client library raises inside.
+
+    A connection that ends cancels what waits on it. Only a cancellation that was meant for the task
+    itself stays one.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise AmqpUnavailable("the connection ended") from None
+    except AmqpUnavailable:
+        raise
+    except _REFUSALS as error:
+        raise AmqpRefused(_told(error)) from error
+    except (AMQPError, ChannelInvalidStateError, OSError, EOFError, RuntimeError) as error:
+        raise AmqpUnavailable(_told(error)) from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # What waits on a channel that is closed without a reason gets this and nothing else.
+        raise AmqpUnavailable("the channel was closed") from error
+
+
+def _told(error: BaseException) -> str:
+    """Return the broker's own text where there is one."""
+    words = [str(part) for part in error.args if part]
+    return words[-1] if words else type(error).__name__

@@ -1,0 +1,166 @@
+"""Live notices over RabbitMQ's fanout exchange."""
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import Any, Self
+
+import structlog
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from pamqp.commands import Basic
+from typing_extensions import override
+
+from madang_common.amqp.connection import Link
+from madang_common.amqp.errors import AmqpUnavailable, unavailable
+from madang_common.background import end
+from madang_common.live.listeners import Listeners
+from madang_common.live.port import Live
+from madang_common.log import topology
+from madang_common.log.declare import declare_exchange
+
+log = structlog.get_logger()
+
+_WAITING_BYTES = 1_048_576
+_MESSAGE_BYTES = 262_144
+_ANSWER_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5
+_QUEUE: dict[str, Any] = {
+    "x-max-length-bytes": 16_777_216,
+    "x-overflow": "drop-head",
+    "x-message-ttl": 10_000,
+}
+"""What a process that does not read leaves in the broker, at most: the newest of a few seconds."""
+
+
+class AmqpLive(Live):
+    """Carries notices to every process that listens. Make one with `await AmqpLive.open(url)`.
+
+    Notices of one turn of the event loop go out together, unconfirmed. They are dropped, oldest
+    first, when too much waits, and all of them when no node of RabbitMQ answers.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._listeners = Listeners()
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._some = asyncio.Event()
+        self._closed = False
+        self._sending = asyncio.create_task(self._send(), name="live-send")
+        self._receiving: asyncio.Task[None] | None = None
+        self._receives = asyncio.Event()
+
+    @classmethod
+    async def open(cls, url: str, *, name: str = "madang", patience_seconds: float = 60.0) -> Self:
+        """Connect; raise AmqpUnavailable if no node lets this user in within `patience_seconds`."""
+        link = Link(url, f"{name} live")
+        try:
+            await link.wait_for(patience_seconds)
+            for exchange in topology.EXCHANGES:
+                if exchange.name == topology.LIVE:
+                    await declare_exchange(link, exchange)
+        except BaseException:
+            await link.close()
+            raise
+        return cls(link)
+
+    @override
+    def publish(self, line: bytes) -> None:
+        if self._closed:
+            return
+        self._waiting.append(line)
+        self._waiting_bytes += len(line)
+        while self._waiting_bytes > _WAITING_BYTES:
+            self._waiting_bytes -= len(self._waiting.popleft())
+        self._some.set()
+
+    @override
+    def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
+        if self._receiving is None and not self._closed:
+            self._receiving = asyncio.create_task(self._receive(), name="live-receive")
+        return self._listeners.listen()
+
+    @override
+    async def ping(self) -> None:
+        if self._closed:
+            raise ConnectionError("live notices are closed")
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                self._link.leave(await self._link.channel())
+        except TimeoutError:
+            raise ConnectionError("no answer in time") from None
+        if self._receiving is not None and not self._receives.is_set():
+            raise ConnectionError("live notices are not received")
+
+    @override
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await end(self._sending)
+        if self._receiving is not None:
+            await end(self._receiving)
+        self._listeners.close()
+        await self._link.close()
+
+    async def _send(self) -> None:
+        """Publish what waits, all of it together, for as long as this lives."""
+        channel: AbstractChannel | None = None
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            try:
+                if channel is None or channel.is_closed:
+                    channel = await self._link.channel()
+                while body := self._take():
+                    with unavailable():
+                        await channel.basic_publish(
+                            body, exchange=topology.LIVE, properties=Basic.Properties()
+                        )
+            except AmqpUnavailable as error:
+                log.warning("live_dropped", notices=len(self._waiting), error=str(error))
+                self._waiting.clear()
+                self._waiting_bytes = 0
+
+    def _take(self) -> bytes:
+        lines: list[bytes] = []
+        size = 0
+        while self._waiting and size < _MESSAGE_BYTES:
+            line = self._waiting.popleft()
+            lines.append(line)
+            size += len(line)
+        self._waiting_bytes -= size
+        return b"\n".join(lines)
+
+    async def _receive(self) -> None:
+        """Have a queue of this process's own, a new one whenever it was lost."""
+        while True:
+            try:
+                channel = await self._link.channel()
+                try:
+                    await self._consume(channel)
+                finally:
+                    self._receives.clear()
+                    self._link.leave(channel)
+            except AmqpUnavailable as error:
+                log.warning("live_receive_failed", error=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _consume(self, channel: AbstractChannel) -> None:
+        """Receive until the channel or the queue is gone."""
+        gone = asyncio.Event()
+        channel.on_consumer_cancel_callbacks.add(lambda _: gone.set())
+        channel.closing.add_done_callback(lambda _: gone.set())
+        queue = f"{topology.LIVE}.{uuid.uuid4().hex}"
+        with unavailable():
+            await channel.queue_declare(queue, exclusive=True, auto_delete=True, arguments=_QUEUE)
+            await channel.queue_bind(queue, topology.LIVE)
+            await channel.basic_consume(queue, self._arrived, no_ack=True)
+        self._receives.set()
+        await gone.wait()
+        raise AmqpUnavailable("the queue of this process is gone")
+
+    async def _arrived(self, message: DeliveredMessage) -> None:
+        for line in message.body.split(b"\n"):
+            self._listeners.hand(line)

@@ -1,0 +1,172 @@
+"""The chat log on RabbitMQ streams."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from datetime import datetime
+from typing import Self
+
+from typing_extensions import override
+
+from madang_common.amqp.connection import Link
+from madang_common.amqp.errors import AmqpUnavailable
+from madang_common.amqp.sender import Sender
+from madang_common.amqp.stream import Message, StreamReader, first_offset_since, newest_offset
+from madang_common.log import topology
+from madang_common.log.declare import declare_log
+from madang_common.log.port import Batch, Log, LogUnavailable, Retention, Start
+from madang_common.log.position import MAX_LINES
+from madang_common.log.topology import stream_name
+
+_CONTENT_TYPE = "application/x-ndjson"
+_PREFETCH = 64
+"""Batches of a shard that the broker sends ahead of a slow reader."""
+_ANSWER_SECONDS = 5.0
+
+
+class AmqpLog(Log):
+    """The production log. Make one with `await AmqpLog.open(url, shards)`.
+
+    It writes over one connection and reads over another: a broker that slows a publisher down
+    stops listening to its whole connection.
+    """
+
+    def __init__(self, shards: int, writing: Link, reading: Link) -> None:
+        self._writing = writing
+        self._reading = reading
+        self._sender = Sender(writing)
+        self._readers: set[StreamReader] = set()
+        # The end that each shard is known to have reached at least.
+        self._reached = [0] * shards
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        shards: int,
+        *,
+        retention: Retention | None = None,
+        name: str = "madang",
+        patience_seconds: float = 60.0,
+    ) -> Self:
+        """Connect, and make the log if it is not there.
+
+        Raise LogMismatch if its shard count differs, LogUnavailable if no node lets this user in
+        within `patience_seconds`.
+        """
+        chat_log = cls(shards, Link(url, f"{name} log writer"), Link(url, f"{name} log reader"))
+        try:
+            await chat_log._reading.wait_for(patience_seconds)
+            await declare_log(chat_log._reading, shards, retention or Retention())
+            await chat_log._writing.wait_for(_ANSWER_SECONDS)
+        except AmqpUnavailable as error:
+            await chat_log.close()
+            raise LogUnavailable(str(error)) from error
+        except BaseException:
+            await chat_log.close()
+            raise
+        return chat_log
+
+    @property
+    @override
+    def shards(self) -> int:
+        return len(self._reached)
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        if self._closed:
+            raise LogUnavailable("the log is closed")
+        if not 1 <= len(lines) <= MAX_LINES:
+            raise ValueError(f"a batch holds 1 to {MAX_LINES} lines, not {len(lines)}")
+        body = b"\n".join(lines)
+        if body.count(b"\n") >= len(lines):
+            raise ValueError("a line has no line break in it")
+        try:
+            await self._sender.send(topology.LOG, str(shard), body, content_type=_CONTENT_TYPE)
+        except AmqpUnavailable as error:
+            raise LogUnavailable(str(error)) from error
+        self._reached[shard] = self._reached[shard] or 1
+
+    @override
+    async def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
+        if self._closed:
+            return
+        stream = stream_name(shard)
+        expected = None if start == "first" else start
+        reader: StreamReader | None = None
+        try:
+            if isinstance(expected, datetime):
+                expected = await self._offset_at(shard, expected)
+            reader = await StreamReader.open(
+                self._reading, stream, expected or 0, prefetch=_PREFETCH
+            )
+            self._readers.add(reader)
+            while not self._closed:
+                message = await reader.next()
+                for batch in _batches(message, expected):
+                    yield batch
+                expected = max(expected or 0, message.offset + 1)
+                self._reached[shard] = max(self._reached[shard], message.offset + 1)
+        except AmqpUnavailable as error:
+            if not self._closed:
+                raise LogUnavailable(str(error)) from error
+        finally:
+            if reader is not None:
+                self._readers.discard(reader)
+                reader.close()
+
+    @override
+    async def end(self, shard: int) -> int:
+        if self._closed:
+            raise LogUnavailable("the log is closed")
+        newest = await self._newest(shard)
+        if newest is not None:
+            self._reached[shard] = max(self._reached[shard], newest + 1)
+        return self._reached[shard]
+
+    @override
+    async def ping(self) -> None:
+        if self._closed:
+            raise LogUnavailable("the log is closed")
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                for link in (self._writing, self._reading):
+                    link.leave(await link.channel())
+        except (AmqpUnavailable, TimeoutError) as error:
+            raise LogUnavailable(str(error) or "no answer in time") from error
+
+    @override
+    async def close(self) -> None:
+        self._closed = True
+        for reader in self._readers:
+            reader.end("the log is closed")
+        await asyncio.gather(self._writing.close(), self._reading.close())
+
+    async def _newest(self, shard: int) -> int | None:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await newest_offset(
+                    self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
+                )
+        except (AmqpUnavailable, TimeoutError) as error:
+            raise LogUnavailable(str(error) or "no answer in time") from error
+
+    async def _offset_at(self, shard: int, time: datetime) -> int:
+        """Return an offset from which all follows that came at or after `time`, and the newest."""
+        newest = await newest_offset(
+            self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
+        )
+        if newest is None:
+            return 0
+        since = await first_offset_since(self._reading, stream_name(shard), time)
+        return newest if since is None else min(since, newest)
+
+
+def _batches(message: Message, expected: int | None) -> Iterator[Batch]:
+    """Yield what `message` is to a reader that has seen everything before `expected`."""
+    if expected is not None and message.offset < expected:
+        return  # the rest of a chunk that began earlier
+    if expected is not None and message.offset == expected + 1:
+        # RabbitMQ takes one number for itself where a segment of the stream begins.
+        yield Batch(expected, ())
+    yield Batch(message.offset, tuple(message.body.split(b"\n")))

@@ -1,0 +1,131 @@
+"""Makes what the log needs in RabbitMQ, if it is not there, and checks the number of shards.
+
+Everything is asked for first, which needs no permission. A process whose user may not configure
+anything works where somebody else, or `deploy/rabbitmq/definitions.json`, made the topology.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
+
+from madang_common.amqp.connection import Link
+from madang_common.amqp.errors import AmqpUnavailable, unavailable
+from madang_common.log import topology
+from madang_common.log.port import LogMismatch, Retention
+from madang_common.log.topology import Exchange, Queue, stream_name
+
+log = structlog.get_logger()
+
+_TURN = "madang.setup"
+"""Exclusive queue: whoever has it may declare, until its connection ends."""
+_TURN_SECONDS = 30.0
+
+
+async def declare_log(link: Link, shards: int, retention: Retention) -> None:
+    """Make the streams and all around them; raise LogMismatch if they are not `shards` many."""
+    if await _complete(link, shards):
+        return
+    async with _turn(link):
+        # Another process may have made everything while this one waited for its turn.
+        if await _complete(link, shards):
+            return
+        for exchange in topology.EXCHANGES:
+            await declare_exchange(link, exchange)
+        for queue in topology.queues(shards, retention):
+            await _declare_queue(link, queue)
+    log.info("log_declared", shards=shards)
+
+
+async def declare_exchange(link: Link, exchange: Exchange) -> None:
+    """Make `exchange` if it is not there."""
+    channel = await link.channel()
+    try:
+        with unavailable():
+            await channel.exchange_declare(exchange.name, passive=True)
+            return
+    except AmqpUnavailable as error:
+        if not isinstance(error.__cause__, ChannelNotFoundEntity):
+            raise
+    finally:
+        link.leave(channel)
+    channel = await link.channel()
+    try:
+        with unavailable():
+            await channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
+    finally:
+        link.leave(channel)
+
+
+async def _complete(link: Link, shards: int) -> bool:
+    """Tell whether everything is there; raise LogMismatch if it was made for other shards.
+
+    Streams are declared from the last shard down to the first, and the queue after them. So the
+    first shard being there means that all are, and the queue that they are bound too.
+    """
+    if await _exists(link, stream_name(shards)):
+        raise LogMismatch(f"RabbitMQ's log was made with more than {shards} shards")
+    if not await _exists(link, stream_name(0)):
+        return False
+    if not await _exists(link, stream_name(shards - 1)):
+        raise LogMismatch(f"RabbitMQ's log was made with fewer than {shards} shards")
+    return await _exists(link, topology.DEAD)
+
+
+async def _exists(link: Link, queue: str) -> bool:
+    channel = await link.channel()
+    try:
+        with unavailable():
+            await channel.queue_declare(queue, passive=True)
+    except AmqpUnavailable as error:
+        if isinstance(error.__cause__, ChannelNotFoundEntity):
+            return False
+        raise
+    finally:
+        link.leave(channel)
+    return True
+
+
+async def _declare_queue(link: Link, queue: Queue) -> None:
+    # A stream that is there keeps the retention it was made with: policies change it.
+    exists = await _exists(link, queue.name)
+    channel = await link.channel()
+    try:
+        with unavailable():
+            if not exists:
+                await channel.queue_declare(
+                    queue.name, durable=True, arguments=dict(queue.arguments)
+                )
+            for key in queue.keys:
+                await channel.queue_bind(queue.name, topology.LOG, key)
+    finally:
+        link.leave(channel)
+
+
+@asynccontextmanager
+async def _turn(link: Link) -> AsyncIterator[None]:
+    """Be the only process that declares."""
+    deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
+    while True:
+        channel = await link.channel()
+        try:
+            with unavailable():
+                await channel.queue_declare(_TURN, exclusive=True)
+            break
+        except AmqpUnavailable as error:
+            link.leave(channel)
+            locked = isinstance(error.__cause__, ChannelLockedResource)
+            if not locked or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(random.uniform(0.05, 0.15))  # noqa: S311 - jitter
+    try:
+        yield
+    finally:
+        try:
+            with unavailable():
+                await channel.queue_delete(_TURN)
+        finally:
+            link.leave(channel)
