@@ -1,12 +1,17 @@
 """What every adapter of history's store port must do."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from pydantic import SecretStr
 from typing_extensions import override
 
+from madang_history import mongo
+from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.port import (
     Entry,
     Hole,
@@ -39,9 +44,31 @@ class SqliteStores(Stores):
         return await SqliteMessageStore.open(self._path, shards)
 
 
-@pytest.fixture(params=["sqlite"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    return {"sqlite": SqliteStores}[request.param](tmp_path / "new" / "messages.db")
+class MongoStores(Stores):
+    def __init__(self, url: str, database: str, clients: AsyncExitStack) -> None:
+        self._url = url
+        self._database = database
+        self._clients = clients
+
+    @override
+    async def open(self, shards: int = SHARDS) -> MessageStore:
+        connected = mongo.connected(
+            SecretStr(self._url), self._database, timeout_seconds=10, connections=4
+        )
+        return await MongoMessageStore.open(
+            await self._clients.enter_async_context(connected), shards
+        )
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
+    if request.param == "sqlite":
+        yield SqliteStores(tmp_path / "new" / "messages.db")
+        return
+    url = request.getfixturevalue("mongo_url")
+    database = request.getfixturevalue("mongo_database")
+    async with AsyncExitStack() as clients:
+        yield MongoStores(url, database, clients)
 
 
 @pytest.fixture
@@ -114,6 +141,53 @@ async def test_the_first_of_two_in_one_batch_counts(store: MessageStore) -> None
     assert positions(await store.after(ROOM, -1, 10)) == [1]
 
 
+async def test_of_two_with_a_key_the_first_counts_whatever_comes_between(
+    store: MessageStore,
+) -> None:
+    batch = [entry(n) for n in range(1, 400)]
+    batch[10:11] = [entry(11, key="k")]
+    batch[300:301] = [entry(301, key="k")]
+
+    new = await store.store(0, batch, 1)
+
+    assert new == len(batch) - 1
+    assert await store.one(ROOM, 301) is None
+    found = await store.by_key(ROOM, "ana", "k")
+    assert found is not None
+    assert found.position == 11
+
+
+async def test_what_overlaps_counts_only_what_is_new(store: MessageStore) -> None:
+    await store.store(0, [entry(1), entry(2)], 2)
+
+    new = await store.store(0, [entry(1), entry(2), entry(3), entry(4, key="key-1")], 4)
+
+    assert new == 1
+    assert positions(await store.after(ROOM, -1, 10)) == [1, 2, 3]
+
+
+async def test_writers_that_overlap_leave_everything_there_once(stores: Stores) -> None:
+    writers = [await stores.open() for _ in range(3)]
+    entries = [entry(n, key=f"key-{n % 50}") for n in range(100)]
+
+    async def write(store: MessageStore, step: int) -> int:
+        """Store all of it from the beginning, `step` at a time."""
+        new = 0
+        for begin in range(0, len(entries), step):
+            new += await store.store(0, entries[begin : begin + step], begin + step)
+        return new
+
+    new = await asyncio.gather(
+        *(write(store, step) for store, step in zip(writers, (7, 20, 100), strict=True))
+    )
+
+    assert sum(new) == 50
+    assert positions(await writers[0].after(ROOM, -1, 1000)) == list(range(50))
+    assert await writers[0].progress(0) == 105
+    for store in writers:
+        await store.close()
+
+
 async def test_a_key_counts_within_its_audience_only(store: MessageStore) -> None:
     await store.store(0, [entry(1, key="k"), entry(2, key="k", audience="users.ana")], 1)
 
@@ -156,6 +230,7 @@ async def test_ranges_can_be_of_some_kinds(store: MessageStore) -> None:
     assert positions(await store.after(ROOM, -1, 2, ["room.updated", *SPOKEN])) == [0, 2]
     assert positions(await store.before(ROOM, None, 2, ["room.updated", *SPOKEN])) == [2, 3]
     assert positions(await store.after(ROOM, -1, 10, ["no.such"])) == []
+    assert positions(await store.after(ROOM, -1, 10, [*SPOKEN, *SPOKEN])) == [0, 3]
 
 
 async def test_the_largest_position_is_found(store: MessageStore) -> None:
@@ -171,6 +246,33 @@ async def test_one_event_is_only_of_its_own_audience(store: MessageStore) -> Non
 
     assert await store.one(ROOM, 1) is not None
     assert await store.one("rooms.other", 1) is None
+
+
+async def test_an_audience_whose_name_begins_like_another_is_another(store: MessageStore) -> None:
+    others = [f"{ROOM}/", f"{ROOM}/00000000000v", f"{ROOM}s", f"{ROOM}~", ROOM[:-1]]
+    await store.store(0, [entry(n, audience=name) for n, name in enumerate(others)], 1)
+    await store.store(0, [entry(3)], 1)
+
+    assert positions(await store.before(ROOM, None, 10)) == [3]
+    assert positions(await store.after(ROOM, -1, 10)) == [3]
+    assert await store.count_after(ROOM, -1, (), 10) == 1
+    assert [positions(await store.after(name, -1, 10)) for name in others] == [
+        [0],
+        [1],
+        [2],
+        [3],
+        [4],
+    ]
+
+
+async def test_names_may_be_anything_that_text_can_be(store: MessageStore) -> None:
+    odd = {"sender": "$where: 안나.\0", "key": "a.b$\0c👋" * 100, "kind": "$kind"}
+    await store.store(0, [entry(1, audience="rooms.$x.\0", **odd)], 1)
+
+    found = await store.by_key("rooms.$x.\0", odd["sender"], odd["key"])
+
+    assert found is not None
+    assert positions(await store.after("rooms.$x.\0", -1, 10, ["$kind"])) == [1]
 
 
 async def test_an_event_is_found_by_its_key(store: MessageStore) -> None:
@@ -192,14 +294,6 @@ async def test_counting_stops_where_it_is_told(store: MessageStore) -> None:
     assert await store.count_after(ROOM, -1, SPOKEN, 2) == 2
     assert await store.count_after(ROOM, -1, (), 100) == 6
     assert await store.count_after(ROOM, 9, SPOKEN, 100) == 0
-
-
-async def test_a_line_can_be_set_aside_again(store: MessageStore) -> None:
-    await store.set_aside(0, 3, b"\xff not JSON", "it is none")
-
-    await store.set_aside(0, 3, b"\xff not JSON", "it is none")
-
-    await store.set_aside(1, 3, b"", "empty")
 
 
 async def test_holes_are_kept_in_order(store: MessageStore) -> None:

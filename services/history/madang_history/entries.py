@@ -6,16 +6,8 @@ from dataclasses import dataclass, field
 from madang_common.events.envelope import read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
+from madang_history.dead.port import DeadLine
 from madang_history.store.port import Entry
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLine:
-    """A line that cannot be stored as an event, and why."""
-
-    position: int
-    line: bytes
-    reason: str
 
 
 @dataclass(slots=True)
@@ -35,7 +27,7 @@ def sort_lines(batches: Iterable[Batch], shard: int, shards: int) -> Sorted:
             try:
                 found.entries.append(_entry(at, line, shard, shards))
             except ValueError as error:
-                found.dead.append(DeadLine(at, line, str(error)))
+                found.dead.append(DeadLine(shard, at, line, str(error)))
     return found
 
 

@@ -9,6 +9,7 @@ from madang_common.clock import Clock
 from madang_common.events.envelope import read_line
 from madang_common.log.port import Batch, Log, LogError
 from madang_history.backlog import Backlog
+from madang_history.dead.port import DeadLines
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.shard import ShardIngest
@@ -35,6 +36,7 @@ class Ingest:
         self,
         chat_log: Log,
         store: MessageStore,
+        dead_lines: DeadLines,
         metrics: HistoryMetrics,
         settings: HistorySettings,
         *,
@@ -49,6 +51,7 @@ class Ingest:
                 shard,
                 chat_log=chat_log,
                 store=store,
+                dead_lines=dead_lines,
                 backlog=Backlog(
                     most_bytes=settings.history_backlog_bytes,
                     take_events=settings.history_write_events,

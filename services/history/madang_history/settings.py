@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from madang_common.settings import CommonSettings
 
@@ -13,6 +13,15 @@ class HistorySettings(CommonSettings):
 
     data_dir: Path = Path("data")
     """Folder of the embedded store: its file is `history/messages.db` in it."""
+    mongo_url: SecretStr | None = None
+    """MongoDB that stores messages, `mongodb://user:password@host,host/?replicaSet=name`, if a file
+    of `data_dir` should not."""
+    mongo_database: str = "madang"
+    """Database that holds history's collections."""
+    mongo_timeout_seconds: Annotated[float, Field(ge=0.5)] = 5.0
+    """Longest wait for MongoDB: to find its primary, to connect, and for each answer."""
+    mongo_connections: Annotated[int, Field(ge=2)] = 20
+    """Most connections of one process to a MongoDB server."""
     history_write_events: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Events after which no further batch of the log joins a bulk write."""
     history_backlog_bytes: Annotated[int, Field(ge=1)] = 8_388_608

@@ -11,7 +11,8 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from madang_common.log.port import Batch, Log
 from madang_common.log.position import to_id
 from madang_history.backlog import Backlog
-from madang_history.entries import DeadLine, sort_lines
+from madang_history.dead.port import DeadLine, DeadLines
+from madang_history.entries import sort_lines
 from madang_history.metrics import HistoryMetrics
 from madang_history.store.port import Hole, MessageStore
 
@@ -29,6 +30,7 @@ class ShardIngest:
         *,
         chat_log: Log,
         store: MessageStore,
+        dead_lines: DeadLines,
         backlog: Backlog,
         metrics: HistoryMetrics,
         retry_seconds: float,
@@ -37,6 +39,7 @@ class ShardIngest:
         self._shard = shard
         self._log = chat_log
         self._store = store
+        self._dead_lines = dead_lines
         self._backlog = backlog
         self._metrics = metrics
         self._pause = wait_random_exponential(multiplier=0.05, max=retry_seconds)
@@ -99,9 +102,7 @@ class ShardIngest:
         log.error("log_hole", shard=self._shard, first=hole.first, after=hole.after)
 
     async def _set_aside(self, dead: DeadLine) -> None:
-        await self._until_done(
-            lambda: self._store.set_aside(self._shard, dead.position, dead.line, dead.reason)
-        )
+        await self._until_done(lambda: self._dead_lines.put(dead))
         self._metrics.dead.inc()
         position = to_id(dead.position)
         log.error("line_set_aside", shard=self._shard, position=position, reason=dead.reason)

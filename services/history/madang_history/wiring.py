@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -17,11 +18,15 @@ from madang_common.http.security import secure
 from madang_common.log.port import Log
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
+from madang_history import mongo
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
+from madang_history.dead.sqlite import SqliteDeadLines
 from madang_history.ingest import Ingest, check_log
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
+from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.port import MessageStore
 from madang_history.store.sqlite import SqliteMessageStore
 
 
@@ -40,11 +45,11 @@ async def build(
         rooms = await stack.enter_async_context(
             create_client(settings.rooms_url, auth=ServiceAuth(credentials), transport=transport)
         )
-        path = settings.data_dir / "history" / "messages.db"
-        store = await SqliteMessageStore.open(path, log.shards)
-        stack.push_async_callback(store.close)
+        store = await _open_store(settings, log.shards, stack)
         await check_log(log, store)
-        ingest = Ingest(log, store, HistoryMetrics(registry), settings, clock=time.time)
+        dead_lines = SqliteDeadLines(_embedded_file(settings))
+        stack.push_async_callback(dead_lines.close)
+        ingest = Ingest(log, store, dead_lines, HistoryMetrics(registry), settings, clock=time.time)
         ingesting = asyncio.create_task(ingest.run(), name="history-ingest")
         stack.push_async_callback(background.end, ingesting)
 
@@ -68,3 +73,26 @@ async def build(
         )
         secure(app, Verifiers.asking(auth, issuer=settings.issuer))
         yield app
+
+
+async def _open_store(
+    settings: HistorySettings, shards: int, stack: AsyncExitStack
+) -> MessageStore:
+    if settings.mongo_url is None:
+        store: MessageStore = await SqliteMessageStore.open(_embedded_file(settings), shards)
+    else:
+        database = await stack.enter_async_context(
+            mongo.connected(
+                settings.mongo_url,
+                settings.mongo_database,
+                timeout_seconds=settings.mongo_timeout_seconds,
+                connections=settings.mongo_connections,
+            )
+        )
+        store = await MongoMessageStore.open(database, shards)
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _embedded_file(settings: HistorySettings) -> Path:
+    return settings.data_dir / "history" / "messages.db"

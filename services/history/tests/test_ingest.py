@@ -15,6 +15,8 @@ from madang_common.log import port as log_port
 from madang_common.log.port import Batch, Log, LogUnavailable, Retention
 from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog
+from madang_history.dead.port import DeadLine
+from madang_history.dead.sqlite import SqliteDeadLines
 from madang_history.ingest import Ingest, age_seconds, check_log
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
@@ -78,11 +80,16 @@ Start = Callable[[Log, SqliteMessageStore], AbstractAsyncContextManager[Running]
 
 
 @pytest.fixture
-def running(settings: HistorySettings) -> Start:
+def dead_lines(tmp_path: Path) -> SqliteDeadLines:
+    return SqliteDeadLines(tmp_path / "dead.db")
+
+
+@pytest.fixture
+def running(settings: HistorySettings, dead_lines: SqliteDeadLines) -> Start:
     @asynccontextmanager
     async def running(log: Log, store: SqliteMessageStore) -> AsyncIterator[Running]:
         registry = CollectorRegistry()
-        ingest = Ingest(log, store, HistoryMetrics(registry), settings, clock=time.time)
+        ingest = Ingest(log, store, dead_lines, HistoryMetrics(registry), settings, clock=time.time)
         running = Running(ingest, registry)
         yield running
         running.task.cancel()
@@ -102,6 +109,17 @@ async def keys(store: SqliteMessageStore) -> list[str]:
         found.line.split(b'"key":"')[1].split(b'"')[0].decode()
         for found in await store.after(ROOM, -1, 1000)
     ]
+
+
+async def kept(dead_lines: SqliteDeadLines) -> list[DeadLine]:
+    found: list[DeadLine] = []
+
+    async def look(dead: DeadLine) -> bool:
+        found.append(dead)
+        return False
+
+    await dead_lines.visit(look, most=100)
+    return found
 
 
 async def test_what_was_sent_before_and_while_it_runs_is_stored(
@@ -152,12 +170,15 @@ async def test_an_event_that_was_sent_twice_is_stored_once(
 
 
 async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
-    log: SqliteLog, store: TroubledStore, settings: HistorySettings
+    log: SqliteLog,
+    store: TroubledStore,
+    dead_lines: SqliteDeadLines,
+    settings: HistorySettings,
 ) -> None:
     await append(log, *(an_event(str(n)) for n in range(250)))
     bounded = settings.model_copy(update={"history_write_events": 100})
     registry = CollectorRegistry()
-    ingest = Ingest(log, store, HistoryMetrics(registry), bounded, clock=time.time)
+    ingest = Ingest(log, store, dead_lines, HistoryMetrics(registry), bounded, clock=time.time)
 
     at_work = Running(ingest, registry)
     await at_work.stored(250)
@@ -170,7 +191,7 @@ async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
 
 
 async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
-    log: SqliteLog, store: TroubledStore, running: Start, tmp_path: Path
+    log: SqliteLog, store: TroubledStore, dead_lines: SqliteDeadLines, running: Start
 ) -> None:
     await append(log, an_event("1"), b"\xff poison", an_event("2"))
 
@@ -180,8 +201,9 @@ async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
 
     assert await keys(store) == ["1", "2"]
     assert at_work.counted("events_dead_total") == 1
-    dead = await store._rows("SELECT shard, position, line FROM dead", ())
-    assert dead == [(SHARD, position(1, 0), b"\xff poison")]
+    (dead,) = await kept(dead_lines)
+    assert (dead.shard, dead.position, dead.line) == (SHARD, position(1, 0), b"\xff poison")
+    assert dead.reason
     (told,) = [line for line in logged if line["event"] == "line_set_aside"]
     assert told["log_level"] == "error"
 

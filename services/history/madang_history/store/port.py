@@ -81,10 +81,6 @@ class MessageStore(Protocol):
         """Return the offset that `shard` is to be followed from: everything before it is stored."""
         ...
 
-    async def set_aside(self, shard: int, position: int, line: bytes, reason: str) -> None:
-        """Keep a line that is no event, with the reason, for somebody to look at."""
-        ...
-
     async def add_hole(self, shard: int, hole: Hole) -> None:
         """Note that the log lost `hole` before it could be stored."""
         ...

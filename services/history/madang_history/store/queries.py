@@ -31,14 +31,6 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS events_by_key ON events (audience, sender, key);
 CREATE INDEX IF NOT EXISTS events_by_kind ON events (audience, kind, position);
-CREATE TABLE IF NOT EXISTS dead (
-    shard INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    line BLOB NOT NULL,
-    reason TEXT NOT NULL,
-    at REAL NOT NULL,
-    PRIMARY KEY (shard, position)
-);
 CREATE TABLE IF NOT EXISTS holes (
     shard INTEGER NOT NULL,
     first INTEGER NOT NULL,
@@ -50,7 +42,6 @@ CREATE TABLE IF NOT EXISTS holes (
 ADD_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)"
 SET_PROGRESS = "UPDATE progress SET next = max(next, ?) WHERE shard = ?"
 PROGRESS = "SELECT next FROM progress WHERE shard = ?"
-ADD_DEAD = "INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?)"
 ADD_HOLE = "INSERT OR REPLACE INTO holes VALUES (?, ?, ?)"
 HOLES = "SELECT first, after FROM holes WHERE shard = ? ORDER BY first"
 ONE = "SELECT position, line FROM events WHERE audience = ? AND position = ?"
@@ -75,8 +66,9 @@ def range_of(
     if not kinds:
         query = f"SELECT {columns} FROM events WHERE audience = ? AND {tail}"  # noqa: S608 - ours
         return query, (audience, position, limit)
+    each = list(dict.fromkeys(kinds))
     of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608
-    of_each = " UNION ALL ".join([f"SELECT * FROM ({of_kind})"] * len(kinds))  # noqa: S608 - ours
+    of_each = " UNION ALL ".join([f"SELECT * FROM ({of_kind})"] * len(each))  # noqa: S608 - ours
     query = f"SELECT * FROM ({of_each}) ORDER BY position {order} LIMIT ?"  # noqa: S608 - ours
-    values = [value for kind in kinds for value in (audience, kind, position, limit)]
+    values = [value for kind in each for value in (audience, kind, position, limit)]
     return query, (*values, limit)

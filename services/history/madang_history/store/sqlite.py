@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, Self, TypeVar
 
 from typing_extensions import override
 
-from madang_common.clock import Clock
 from madang_history.store import queries
 from madang_history.store.port import (
     Entry,
@@ -53,25 +51,22 @@ def _prepare(path: Path, shards: int) -> tuple[sqlite3.Connection, sqlite3.Conne
 class SqliteMessageStore(MessageStore):
     """The embedded store. Make one with `await SqliteMessageStore.open(path, shards)`."""
 
-    def __init__(
-        self, writer: sqlite3.Connection, reader: sqlite3.Connection, shards: int, clock: Clock
-    ) -> None:
+    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, shards: int) -> None:
         self._writer = writer
         self._reader = reader
         self._shards = shards
-        self._clock = clock
         self._writes = ThreadPoolExecutor(1, "store-writer")
         self._reads = ThreadPoolExecutor(1, "store-reader")
         self._closed = False
 
     @classmethod
-    async def open(cls, path: Path, shards: int, *, clock: Clock = time.time) -> Self:
+    async def open(cls, path: Path, shards: int) -> Self:
         """Open or make the store at `path`; raise StoreMismatch if its shard count differs."""
         try:
             writer, reader = await asyncio.to_thread(_prepare, path, shards)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{path}: {error}") from error
-        return cls(writer, reader, shards, clock)
+        return cls(writer, reader, shards)
 
     @property
     @override
@@ -95,11 +90,6 @@ class SqliteMessageStore(MessageStore):
     async def progress(self, shard: int) -> int:
         row = await self._one_row(queries.PROGRESS, (shard,))
         return int(row[0]) if row else 0
-
-    @override
-    async def set_aside(self, shard: int, position: int, line: bytes, reason: str) -> None:
-        row = (shard, position, line, reason, self._clock())
-        await self._write(lambda: self._writer.execute(queries.ADD_DEAD, row))
 
     @override
     async def add_hole(self, shard: int, hole: Hole) -> None:

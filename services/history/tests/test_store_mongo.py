@@ -1,0 +1,383 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from bson import Int64
+from pydantic import SecretStr
+from pymongo.errors import OperationFailure, WriteError
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+from typing_extensions import override
+
+from madang_common.log.position import shard_of
+from madang_history import mongo
+from madang_history.mongo import Database
+from madang_history.store import documents
+from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.port import Entry, Hole, StoreUnavailable
+from tests.stack.servers import MongoDB
+
+SHARDS = 4
+ROOM = "rooms.yard"
+SPOKEN = ("message.created",)
+
+
+class Heard(CommandListener):
+    """What the client sends, as the server gets it."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    @override
+    def started(self, event: CommandStartedEvent) -> None:
+        self.commands.append(dict(event.command))
+
+    @override
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    @override
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    def named(self, *names: str) -> list[dict[str, Any]]:
+        return [command for command in self.commands if next(iter(command)) in names]
+
+
+Connect = Callable[[str], AbstractAsyncContextManager[Database]]
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+async def database(mongo_url: str, mongo_database: str, heard: Heard) -> AsyncIterator[Database]:
+    async with mongo.connected(
+        SecretStr(mongo_url),
+        mongo_database,
+        timeout_seconds=10,
+        connections=4,
+        listeners=[heard],
+    ) as database:
+        yield database
+
+
+@pytest.fixture
+async def store(database: Database) -> MongoMessageStore:
+    return await MongoMessageStore.open(database, SHARDS)
+
+
+def entries(first: int, count: int, size: int = 10, **changes: str) -> list[Entry]:
+    fields = {"audience": ROOM, "kind": "message.created", "sender": "ana"} | changes
+    return [
+        Entry(position=n, key=str(n), line=b"x" * size, **fields)
+        for n in range(first, first + count)
+    ]
+
+
+def stages(plan: dict[str, Any]) -> set[str]:
+    """Return the names of all stages of an executed plan."""
+    inner = [plan[name] for name in ("inputStage", "thenStage", "elseStage") if name in plan]
+    inner += plan.get("inputStages", [])
+    return {plan["stage"]}.union(*map(stages, inner))
+
+
+async def explained(database: Database, command: dict[str, Any]) -> dict[str, Any]:
+    """Return how the server executed `command`, which the store sent."""
+    left_out = {"lsid", "$clusterTime", "$db", "readConcern", "txnNumber"}
+    asked = {name: value for name, value in command.items() if name not in left_out}
+    plan = await database.command("explain", asked, verbosity="executionStats")
+    if "stages" in plan:
+        plan = plan["stages"][0]["$cursor"]
+    executed: dict[str, Any] = plan["executionStats"]
+    return executed
+
+
+QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
+    "newest": (lambda store: store.before(ROOM, None, 50), 50, documents.BY_ID),
+    "before": (lambda store: store.before(ROOM, 900, 50), 50, documents.BY_ID),
+    "after": (lambda store: store.after(ROOM, 100, 50), 50, documents.BY_ID),
+    "from the first": (lambda store: store.after(ROOM, -1, 50), 50, documents.BY_ID),
+    "one": (lambda store: store.one(ROOM, 500), 1, documents.BY_ID),
+    "by key": (lambda store: store.by_key(ROOM, "ana", "500"), 1, documents.BY_KEY),
+    "newest of a kind": (lambda store: store.before(ROOM, None, 50, SPOKEN), 50, documents.BY_KIND),
+    "newest of a rare kind": (
+        lambda store: store.before(ROOM, None, 5, ["room.updated"]),
+        2,
+        documents.BY_KIND,
+    ),
+    "after, of some kinds": (
+        lambda store: store.after(ROOM, 100, 50, ["room.updated", *SPOKEN, "member.left"]),
+        50,
+        documents.BY_KIND,
+    ),
+    "holes": (lambda store: store.holes(1), 2, documents.BY_FIRST),
+    "progress": (lambda store: store.progress(1), 1, documents.BY_ID),
+}
+
+
+async def fill(store: MongoMessageStore) -> None:
+    """Put 1,000 events of the yard among those of its neighbours."""
+    for audience in ("rooms.yard", "rooms.yar", "rooms.yarda", "users.ana"):
+        await store.store(1, entries(0, 1000, audience=audience), 7)
+    await store.store(1, entries(2000, 2, kind="room.updated"), 8)
+    for hole in (Hole(1, 2), Hole(5, 6)):
+        await store.add_hole(1, hole)
+        await store.add_hole(2, hole)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_a_query_looks_at_what_it_returns_and_sorts_nothing(
+    name: str, store: MongoMessageStore, database: Database, heard: Heard
+) -> None:
+    query, returned, index = QUERIES[name]
+    await fill(store)
+    heard.commands.clear()
+    await query(store)
+    (command,) = heard.named("find", "getMore")
+
+    done = await explained(database, command)
+
+    used = stages(done["executionStages"])
+    assert done["nReturned"] == returned
+    assert done["totalDocsExamined"] == returned
+    assert done["totalKeysExamined"] <= returned + 4
+    assert used & {"IXSCAN", "IDHACK"}
+    assert not used & {"SORT", "COLLSCAN"}
+    assert command.get("hint", documents.BY_ID) == index
+
+
+@pytest.mark.parametrize(("after", "most", "counted"), [(-1, 100, 100), (989, 100, 10)])
+async def test_counting_looks_at_the_index_alone_and_no_further_than_asked(
+    store: MongoMessageStore,
+    database: Database,
+    heard: Heard,
+    after: int,
+    most: int,
+    counted: int,
+) -> None:
+    await fill(store)
+    heard.commands.clear()
+    assert await store.count_after(ROOM, after, SPOKEN, most) == counted
+    (command,) = heard.named("aggregate")
+
+    done = await explained(database, command)
+
+    assert done["totalDocsExamined"] == 0
+    assert done["totalKeysExamined"] <= counted + 2
+    assert not stages(done["executionStages"]) & {"SORT", "COLLSCAN"}
+
+
+async def test_everything_is_written_to_a_majority_and_read_from_it(
+    store: MongoMessageStore, heard: Heard
+) -> None:
+    heard.commands.clear()
+    await store.store(1, entries(0, 3), 1)
+    await store.add_hole(1, Hole(1, 2))
+    await store.after(ROOM, -1, 10)
+    await store.by_key(ROOM, "ana", "1")
+    await store.progress(1)
+    await store.holes(1)
+    await store.count_after(ROOM, -1, SPOKEN, 10)
+
+    written = heard.named("insert", "update")
+    read = heard.named("find", "aggregate")
+    assert len(written) == 3
+    assert all(
+        command["writeConcern"] == {"w": "majority", "j": True, "wtimeout": 10_000}
+        for command in written
+    )
+    assert len(read) == 5
+    assert {command["readConcern"]["level"] for command in read} == {"majority"}
+
+
+async def test_a_read_sees_at_least_what_the_one_before_it_saw(
+    store: MongoMessageStore, heard: Heard
+) -> None:
+    heard.commands.clear()
+    await store.store(1, entries(0, 3), 1)
+    await store.progress(1)
+    await store.after(ROOM, -1, 10)
+
+    waited_for = [command["readConcern"]["afterClusterTime"] for command in heard.named("find")]
+    assert len(waited_for) == 2
+    assert waited_for == sorted(waited_for)
+
+
+async def test_every_unique_index_begins_with_the_shard_key(
+    store: MongoMessageStore, database: Database
+) -> None:
+    indexes = await database["events"].index_information()
+
+    unique = [index["key"] for index in indexes.values() if index.get("unique")]
+    assert unique
+    shard_key = [(name, 1) for name in documents.SHARD_KEY]
+    assert all(key[: len(shard_key)] == shard_key for key in unique)
+
+
+async def test_every_query_for_events_names_the_shard_key(
+    store: MongoMessageStore, heard: Heard
+) -> None:
+    await store.store(1, entries(0, 3), 1)
+    heard.commands.clear()
+    for query, _, _ in QUERIES.values():
+        await query(store)
+    await store.count_after(ROOM, -1, SPOKEN, 10)
+
+    asked = [command["filter"] for command in heard.named("find") if command["find"] == "events"]
+    asked += [command["pipeline"][0]["$match"] for command in heard.named("aggregate")]
+    assert len(asked) == 10
+    place = {"shard": shard_of(ROOM, SHARDS), "audience": ROOM}
+    assert all(place.items() <= query.items() for query in asked)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"position": 1}, id="a position of 32 bits"),
+        pytest.param({"position": "1"}, id="a position that is text"),
+        pytest.param({"line": "text"}, id="a line that is no bytes"),
+        pytest.param({"audience": None}, id="nobody's"),
+        pytest.param({"key": 5}, id="a key that is a number"),
+    ],
+)
+async def test_the_database_refuses_what_is_no_event(
+    store: MongoMessageStore, database: Database, change: dict[str, Any]
+) -> None:
+    (entry,) = entries(0, 1)
+    good = documents.event(entry, SHARDS)
+
+    with pytest.raises(WriteError, match="failed validation"):
+        await database["events"].insert_one(good | change)
+
+    await database["events"].insert_one(good)
+
+
+async def test_the_database_refuses_a_progress_that_is_none(
+    store: MongoMessageStore, database: Database
+) -> None:
+    with pytest.raises(WriteError, match="failed validation"):
+        await database["progress"].insert_one({"_id": 1, "next": Int64(-1)})
+
+
+async def test_a_refused_write_leaves_the_progress_where_it_was(
+    store: MongoMessageStore, database: Database
+) -> None:
+    await store.store(1, entries(0, 2), 1)
+    refusing = {"$jsonSchema": documents.EVENT, "key": {"$ne": "3"}}
+    await database.command("collMod", "events", validator=refusing)
+
+    with pytest.raises(StoreUnavailable):
+        await store.store(1, entries(2, 3), 2)
+    assert await store.progress(1) == 1
+
+    await database.command("collMod", "events", validator={"$jsonSchema": documents.EVENT})
+    assert await store.store(1, entries(2, 3), 2) == 1
+    assert [found.position for found in await store.after(ROOM, -1, 10)] == [0, 1, 2, 3, 4]
+    assert await store.progress(1) == 2
+
+
+async def test_replicas_that_start_together_make_one_store(database: Database) -> None:
+    opened = await asyncio.gather(*(MongoMessageStore.open(database, SHARDS) for _ in range(5)))
+
+    await opened[0].store(1, entries(0, 1), 1)
+    assert [await store.progress(1) for store in opened] == [1] * 5
+
+
+async def test_an_index_that_is_named_must_be_there(
+    store: MongoMessageStore, database: Database
+) -> None:
+    await database["events"].drop_index(documents.BY_KIND)
+
+    with pytest.raises(StoreUnavailable) as told:
+        await store.before(ROOM, None, 1, SPOKEN)
+
+    assert isinstance(told.value.__cause__, OperationFailure)
+
+
+async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> None:
+    nowhere = SecretStr("mongodb://madang:hunter2@127.0.0.1:9/?replicaSet=none")
+    async with mongo.connected(
+        nowhere, mongo_database, timeout_seconds=0.5, connections=2
+    ) as database:
+        with pytest.raises(StoreUnavailable) as told:
+            await MongoMessageStore.open(database, SHARDS)
+
+    assert "127.0.0.1" not in told.value.detail
+    assert "127.0.0.1" in str(told.value.__cause__)
+    assert "hunter2" not in str(told.value.__cause__)
+
+
+async def test_a_server_that_was_killed_is_found_again_with_everything_in_it(
+    private_mongodb: MongoDB,
+) -> None:
+    url = SecretStr(private_mongodb.url)
+    async with mongo.connected(url, "madang", timeout_seconds=1, connections=4) as database:
+        store = await MongoMessageStore.open(database, SHARDS)
+        await store.store(1, entries(0, 500), 1)
+
+        await asyncio.to_thread(private_mongodb.kill)
+        with pytest.raises(StoreUnavailable):
+            await store.store(1, entries(500, 500), 2)
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+        await asyncio.to_thread(private_mongodb.start)
+
+        assert await store.progress(1) == 1
+        assert await store.store(1, entries(500, 500), 2) == 500
+        assert len(await store.after(ROOM, -1, 2000)) == 1000
+
+
+async def test_a_server_that_does_not_answer_is_given_up_in_time(private_mongodb: MongoDB) -> None:
+    url = SecretStr(private_mongodb.url)
+    async with mongo.connected(url, "madang", timeout_seconds=1, connections=4) as database:
+        store = await MongoMessageStore.open(database, SHARDS)
+        private_mongodb.pause()
+        try:
+            async with asyncio.timeout(15):
+                with pytest.raises(StoreUnavailable):
+                    await store.after(ROOM, -1, 1)
+                with pytest.raises(StoreUnavailable):
+                    await store.store(1, entries(0, 1), 1)
+        finally:
+            private_mongodb.resume()
+
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    await store.store(1, entries(0, 1), 1)
+                    break
+                except StoreUnavailable:
+                    continue
+        assert len(await store.after(ROOM, -1, 10)) == 1
+
+
+async def test_a_write_that_nobody_waits_for_any_more_does_no_harm(
+    store: MongoMessageStore,
+) -> None:
+    for at in range(0, 2000, 100):
+        write = asyncio.create_task(store.store(1, entries(at, 100), at))
+        await asyncio.sleep(at / 1_000_000)
+        write.cancel()
+        await asyncio.wait([write])
+
+    assert await store.store(1, entries(0, 2000), 2000) <= 2000
+    assert len(await store.after(ROOM, -1, 3000)) == 2000
+
+
+def ids(audience: str, positions: Sequence[int]) -> list[str]:
+    return [documents.event_id(audience, position) for position in positions]
+
+
+def test_ids_sort_by_position_within_an_audience() -> None:
+    positions = [0, 1, 31, 32, 4096, 1 << 40, (1 << 60) - 1]
+
+    assert ids(ROOM, positions) == sorted(ids(ROOM, positions))
