@@ -46,6 +46,21 @@ def test_a_line_larger_than_a_batch_goes_alone() -> None:
     assert [tags for _, tags in drained(waiting)] == [[1], [2]]
 
 
+def test_lines_that_go_together_are_never_parted() -> None:
+    waiting: Waiting[int] = Waiting(BatchLimits(lines=3, bytes=100))
+    waiting.add(b"a", 1)
+    waiting.add(b"b", 2)
+    waiting.add_together((b"c", b"d"), 3)
+    waiting.add_together((b"e",), 4)
+    waiting.add_together((b"x" * 50, b"y" * 48), 5)
+
+    assert waiting.bytes == 103
+    assert waiting.take() == ((b"a", b"b"), [1, 2])
+    assert waiting.take() == ((b"c", b"d", b"e"), [3, 4])
+    assert waiting.take() == ((b"x" * 50, b"y" * 48), [5])
+    assert len(waiting) == waiting.bytes == 0
+
+
 @given(
     lines=st.lists(st.binary(max_size=20)), most=st.integers(1, 5), most_bytes=st.integers(1, 30)
 )

@@ -276,3 +276,58 @@ async def test_a_closed_publisher_takes_nothing(log: WatchedLog) -> None:
 
     with pytest.raises(LogUnavailable, match="closed"):
         await publisher.publish(ROOM, b"late")
+
+
+async def test_what_goes_together_is_next_to_each_other_in_one_batch(log: WatchedLog) -> None:
+    publisher = Publisher(log, limits=BatchLimits(lines=3))
+    told: list[LogError | None] = []
+    gate = log.before = Gate()
+    publisher.append(ROOM, b"0", lambda _: None)
+    await gate.reached.wait()
+    publisher.append(ROOM, b"1", lambda _: None)
+    publisher.append(ROOM, b"2", lambda _: None)
+
+    publisher.append_together(ROOM, (b"a", b"b"), told.append)
+    publisher.append(ROOM, b"3", lambda _: None)
+    gate.open.set()
+    await publisher.close()
+
+    batches = [lines for shard, lines in log.appends if shard == SHARD]
+    assert batches == [(b"0",), (b"1", b"2"), (b"a", b"b", b"3")]
+    assert told == [None]
+
+
+async def test_what_goes_together_fails_together(log: WatchedLog) -> None:
+    publisher = Publisher(log)
+    told: list[LogError | None] = []
+    log.before = failing(1, ValueError("broken"))
+
+    publisher.append_together(ROOM, (b"a", b"b"), told.append)
+    await publisher.close()
+
+    assert [type(error) for error in told] == [LogUnavailable]
+    assert await log.end(SHARD) == 0
+
+
+@pytest.mark.parametrize("lines", [(b"x",) * 4, (b"12345678", b"12345678")])
+async def test_what_one_batch_cannot_hold_does_not_go_together(
+    log: WatchedLog, lines: tuple[bytes, ...]
+) -> None:
+    publisher = Publisher(log, limits=BatchLimits(lines=3, bytes=16))
+
+    with pytest.raises(LogTooLarge):
+        publisher.append_together(ROOM, lines, lambda _: None)
+
+    await publisher.close()
+    assert publisher.waiting_bytes == 0
+
+
+async def test_too_much_together_does_not_wait(log: WatchedLog) -> None:
+    publisher = Publisher(log, waiting_bytes=10)
+
+    with pytest.raises(LogBusy):
+        publisher.append_together(ROOM, (b"12345", b"12345"), lambda _: None)
+
+    await publisher.close()
+    with pytest.raises(LogUnavailable, match="closed"):
+        publisher.append_together(ROOM, (b"1",), lambda _: None)

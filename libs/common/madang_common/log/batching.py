@@ -27,7 +27,7 @@ class Waiting(Generic[T]):
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
-        self._lines: deque[tuple[bytes, T]] = deque()
+        self._lines: deque[tuple[bytes | tuple[bytes, ...], T]] = deque()
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -38,18 +38,31 @@ class Waiting(Generic[T]):
         self._lines.append((line, tag))
         self.bytes += len(line)
 
+    def add_together(self, lines: tuple[bytes, ...], tag: T) -> None:
+        """Put `lines`, which one batch can hold, at the end; they stay together, under one tag."""
+        self._lines.append((lines, tag))
+        self.bytes += sum(map(len, lines))
+
     def take(self) -> tuple[tuple[bytes, ...], list[T]]:
         """Remove and return as many of the oldest lines as one batch may hold, and their tags."""
         room = self._limits.bytes
         lines: list[bytes] = []
         tags: list[T] = []
         while self._lines and len(lines) < self._limits.lines:
-            line, tag = self._lines[0]
-            room -= len(line) + 1
-            if room < 0 and lines:
-                break
+            found, tag = self._lines[0]
+            if isinstance(found, bytes):
+                room -= len(found) + 1
+                if room < 0 and lines:
+                    break
+                lines.append(found)
+                self.bytes -= len(found)
+            else:
+                size = sum(map(len, found))
+                room -= size + len(found)
+                if lines and (room < 0 or len(lines) + len(found) > self._limits.lines):
+                    break
+                lines += found
+                self.bytes -= size
             self._lines.popleft()
-            lines.append(line)
             tags.append(tag)
-            self.bytes -= len(line)
         return tuple(lines), tags

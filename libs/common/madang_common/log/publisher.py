@@ -53,18 +53,25 @@ class Publisher:
 
         Raise LogBusy or LogTooLarge if it cannot wait, LogUnavailable after `close`.
         """
-        if self._closed:
-            raise LogUnavailable("the publisher is closed")
         if len(line) >= self._limits.bytes:
             raise LogTooLarge(f"{len(line)} bytes do not fit into a batch")
         shard = shard_of(audience, len(self._waiting))
-        waiting = self._waiting[shard]
-        if waiting.bytes + len(line) > self._waiting_bytes:
-            raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
-        waiting.add(line, done)
+        self._place(shard, len(line)).add(line, done)
         if shard not in self._flushes:
-            flush = asyncio.create_task(self._flush(shard), name=f"log-publisher-{shard}")
-            self._flushes[shard] = flush
+            self._begin(shard)
+
+    def append_together(self, audience: str, lines: tuple[bytes, ...], done: Done) -> None:
+        """Let `lines` go out next to each other in one batch: all are stored, or none is.
+
+        `done` is told once for all. Raise as `append` does.
+        """
+        size = sum(map(len, lines)) + len(lines)
+        if size > self._limits.bytes or len(lines) > self._limits.lines:
+            raise LogTooLarge(f"{len(lines)} lines of {size} bytes do not fit into a batch")
+        shard = shard_of(audience, len(self._waiting))
+        self._place(shard, size).add_together(lines, done)
+        if shard not in self._flushes:
+            self._begin(shard)
 
     async def publish(self, audience: str, line: bytes) -> None:
         """Append `line` and return when it is durable; raise LogError if that is not known."""
@@ -85,6 +92,19 @@ class Publisher:
         """Take nothing new, and return when all that waits is confirmed or given up."""
         self._closed = True
         await asyncio.gather(*self._flushes.values())
+
+    def _place(self, shard: int, size: int) -> Waiting[Done]:
+        """Return where `size` more bytes may wait; raise LogUnavailable or LogBusy if nowhere."""
+        if self._closed:
+            raise LogUnavailable("the publisher is closed")
+        waiting = self._waiting[shard]
+        if waiting.bytes + size > self._waiting_bytes:
+            raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
+        return waiting
+
+    def _begin(self, shard: int) -> None:
+        flush = asyncio.create_task(self._flush(shard), name=f"log-publisher-{shard}")
+        self._flushes[shard] = flush
 
     async def _flush(self, shard: int) -> None:
         waiting = self._waiting[shard]

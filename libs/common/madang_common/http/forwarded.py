@@ -1,0 +1,64 @@
+"""Whose request it is: the peer's, or whoever the proxies in front say."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
+
+_Address: TypeAlias = IPv4Address | IPv6Address
+_Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class Proxies:
+    """The proxies whose `X-Forwarded-For` is believed; nobody else's is."""
+
+    __slots__ = ("_all", "_networks")
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        """Believe those addresses and networks, `*` for everyone; raise ValueError for others."""
+        named = tuple(addresses)
+        self._all = "*" in named
+        self._networks: tuple[_Network, ...] = tuple(
+            ip_network(name, strict=False) for name in named if name != "*"
+        )
+
+    def client(self, peer: str, forwarded_for: Iterable[str]) -> str:
+        """Return the client's address, from the values of the request's `X-Forwarded-For`.
+
+        Each proxy adds at the end whom it heard, so that is the last one which is no proxy of ours.
+        """
+        address = peer
+        if not self._believes(peer):
+            return peer
+        for entry in reversed(",".join(forwarded_for).split(",")):
+            named = _without_port(entry.strip())
+            if not named:
+                continue
+            address = named
+            if not self._believes(named):
+                break
+        return address
+
+    def _believes(self, address: str) -> bool:
+        if self._all:
+            return True
+        found = _address(address)
+        return found is not None and any(found in network for network in self._networks)
+
+
+def _address(text: str) -> _Address | None:
+    """Return the address in `text`; an IPv4 address within IPv6 is that IPv4 address."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+def _without_port(entry: str) -> str:
+    """Return the address in an entry, which may be `1.2.3.4:5` or `[::1]:5`."""
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    if entry.count(":") == 1:
+        return entry.partition(":")[0]
+    return entry
