@@ -49,6 +49,32 @@ class HttpMetrics:
         self._dropped.inc()
 
 
+class RevocationMetrics:
+    """What one service hears of ended logins."""
+
+    def __init__(self, registry: CollectorRegistry, service: str) -> None:
+        self._revoked = Counter(
+            "madang_revocations_total",
+            "Ended logins that auth told of.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
+        self._heard = Gauge(
+            "madang_revocations_heard_timestamp_seconds",
+            "When auth last told which logins have ended, 0 if it never did.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
+
+    def revoked(self) -> None:
+        """Count an ended login."""
+        self._revoked.inc()
+
+    def heard(self, now: float) -> None:
+        """Note that auth has answered at `now`, seconds since the epoch."""
+        self._heard.set(now)
+
+
 class QuickHistogram(Collector):
     """A histogram without labels for one thread's hot path: one search and two additions."""
 

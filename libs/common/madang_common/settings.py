@@ -69,6 +69,9 @@ class CommonSettings(BaseSettings):
     service_client_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     """Secret with which this service asks auth for service tokens."""
 
+    revocations_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """Pause between a service's questions to auth, which logins have ended."""
+
     @property
     def retention(self) -> Retention:
         """How long the chat log keeps events."""

@@ -60,6 +60,36 @@ async def test_a_token_of_an_ended_login_does_not_hold(
     assert (await verifiers.users.verify(other)).login == "another login"
 
 
+async def test_when_all_logins_of_a_user_ended_newer_tokens_hold(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    now = int(time.time())
+    old, kept = issuer.token("ana", iat=now - 1), issuer.token("ana", iat=now - 1, sid="kept")
+    new, others = issuer.token("ana", iat=now, sid="new"), issuer.token("bo", iat=now - 1)
+    await verifiers.users.verify(old)
+
+    verifiers.users.end_logins("ana", at=now + 0.9, keep="kept")
+
+    with pytest.raises(Unauthenticated, match="ended"):
+        await verifiers.users.verify(old)
+    for token in (kept, new, others):
+        await verifiers.users.verify(token)
+
+
+async def test_of_two_ends_of_all_logins_the_later_counts(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    now = int(time.time())
+    verifiers.users.end_logins("ana", at=now, keep="second")
+    verifiers.users.end_logins("ana", at=now - 10, keep="first")
+
+    claims = await verifiers.users.verify(issuer.token("ana", iat=now - 5, sid="second"))
+
+    assert verifiers.users.holds(claims)
+    with pytest.raises(Unauthenticated, match="ended"):
+        await verifiers.users.verify(issuer.token("ana", iat=now - 5, sid="first"))
+
+
 async def test_a_services_token_needs_no_login(issuer: Issuer, verifiers: Verifiers) -> None:
     claims = await verifiers.services.verify(issuer.service_token("history"))
 

@@ -9,7 +9,7 @@ from madang_auth.notices import Notices
 from madang_auth.passwords import Passwords
 from madang_auth.problems import DisabledAccount, EndedLogin, WrongCredentials
 from madang_auth.refresh_tokens import RefreshToken
-from madang_auth.sessions.port import Login, Sessions
+from madang_auth.sessions.port import EndedPage, Login, Sessions
 from madang_auth.signing.issuer import Grant, Issuer
 from madang_auth.throttle.gate import Gate
 from madang_common.clock import Clock
@@ -71,6 +71,10 @@ class Logins:
     async def owned_by(self, user: str) -> list[Login]:
         """Return the user's logins, the one used last first."""
         return await self._sessions.owned_by(user, now=self._clock())
+
+    async def ended_after(self, cursor: str | None, *, limit: int) -> EndedPage:
+        """Return logins that ended lately, those that were not read at `cursor` yet."""
+        return await self._sessions.ended_after(cursor, limit=limit)
 
     async def end(self, login: str, *, user: str) -> None:
         """End one of the user's logins; raise NotFound if there is no such login."""

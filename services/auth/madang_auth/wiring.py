@@ -13,6 +13,7 @@ from madang_auth.accounts import Accounts
 from madang_auth.api.accounts import accounts_router
 from madang_auth.api.keys import keys_router
 from madang_auth.api.logins import logins_router
+from madang_auth.api.revocations import revocations_router
 from madang_auth.api.service_tokens import service_tokens_router
 from madang_auth.clients import Clients
 from madang_auth.directory import Directory
@@ -88,6 +89,7 @@ async def build(
                 logins_router(logins, refreshes),
                 keys_router(keys, max_age_seconds=settings.jwks_max_age_seconds),
                 service_tokens_router(clients, seconds=settings.service_token_seconds),
+                revocations_router(logins),
             ],
             health=Health({"sessions": sessions.ping, "rooms": directory.ping}),
             registry=registry,

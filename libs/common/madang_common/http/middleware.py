@@ -14,6 +14,8 @@ from madang_common.problems import TooLarge
 log = structlog.get_logger()
 
 _UNKNOWN_ROUTE = "unknown"
+_EVERY_FEW_SECONDS = ("/health", "/metrics", "/internal/revocations")
+"""What is asked for by machines all the time."""
 
 
 class Observe:
@@ -46,7 +48,7 @@ class Observe:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
             self._metrics.ended(scope["method"], route, status, seconds)
-            say = log.debug if scope["path"].startswith(("/health", "/metrics")) else log.info
+            say = log.debug if scope["path"].startswith(_EVERY_FEW_SECONDS) else log.info
             say(
                 "request",
                 method=scope["method"],

@@ -23,3 +23,5 @@ class Claims:
     """Display name."""
     expires_at: int
     """`exp`, seconds since the epoch."""
+    issued_at: int = 0
+    """`iat`, seconds since the epoch."""

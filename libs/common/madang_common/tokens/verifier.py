@@ -16,6 +16,17 @@ from madang_common.tokens.keys import KeySet
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _LONGEST_TOKEN = 4096
 _ENDED_SECONDS = 86_400.0
+"""Longer than any token can live."""
+_MOST_ENDED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _AllEnded:
+    """All logins of a user have ended, but one."""
+
+    second: int
+    """Tokens issued before it hold no more, seconds since the epoch."""
+    keep: str | None
 
 
 class TokenVerifier:
@@ -36,8 +47,12 @@ class TokenVerifier:
         self._audience = audience
         self._clock = clock
         self._good: LRUCache[str, Claims] = LRUCache(cached)
-        self._ended: TTLCache[str, None] = TTLCache(cached, _ENDED_SECONDS, timer=clock)
-        """Logins whose tokens hold no more, for longer than any of these could have lived."""
+        self._ended: TTLCache[str, None] = TTLCache(_MOST_ENDED, _ENDED_SECONDS, timer=clock)
+        """Logins whose tokens hold no more."""
+        self._all_ended: TTLCache[str, _AllEnded] = TTLCache(
+            _MOST_ENDED, _ENDED_SECONDS, timer=clock
+        )
+        """When all logins of a user ended, by user."""
 
     def verify_now(self, token: str) -> Claims | None:
         """Return the claims, or None if the key must be fetched first: then `verify`.
@@ -64,6 +79,22 @@ class TokenVerifier:
         """Refuse the tokens of `login` from now on, though they have not expired."""
         self._ended[login] = None
 
+    def end_logins(self, user: str, *, at: float, keep: str | None) -> None:
+        """Refuse the tokens of `user` that were issued before `at`, but those of the login `keep`.
+
+        By whole seconds, as tokens are dated: one of the same second may be of a newer login.
+        """
+        known = self._all_ended.get(user)
+        if known is None or known.second <= at:
+            self._all_ended[user] = _AllEnded(int(at), keep)
+
+    def holds(self, claims: Claims) -> bool:
+        """Return whether the login of `claims` goes on, as far as it is known here."""
+        if claims.login in self._ended:
+            return False
+        ended = self._all_ended.get(claims.subject)
+        return ended is None or claims.login == ended.keep or claims.issued_at >= ended.second
+
     def _remember(self, token: str, key: jwt.PyJWK) -> Claims:
         claims = self._if_it_holds(token, self._check(token, key))
         self._good[token] = claims
@@ -73,7 +104,7 @@ class TokenVerifier:
         if claims.expires_at <= self._clock():
             self._good.pop(token, None)
             raise Unauthenticated("the token has expired")
-        if claims.login in self._ended:
+        if not self.holds(claims):
             raise Unauthenticated("the login was ended")
         return claims
 
@@ -102,6 +133,7 @@ class TokenVerifier:
                 username=payload.get("username", ""),
                 name=payload.get("name", ""),
                 expires_at=int(payload["exp"]),
+                issued_at=int(payload["iat"]),
             )
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             raise Unauthenticated("the token does not hold") from error

@@ -1,0 +1,237 @@
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from madang_common.problems import Unauthenticated
+from madang_common.settings import CommonSettings, Environment
+from madang_common.tokens.revocations import PAGE, Revocation, Revocations, follow_revocations
+from madang_common.tokens.verifier import TokenVerifier
+from tests.support.issuer import Issuer
+
+
+@dataclass
+class Auth:
+    """auth, as far as it is asked here."""
+
+    issuer: Issuer = field(default_factory=Issuer)
+    ended: list[Revocation] = field(default_factory=list)
+    away: bool = False
+    garbage: bool = False
+    asked: list[str | None] = field(default_factory=list)
+    """The cursor of each question."""
+    at_once: int = 0
+    most_at_once: int = 0
+    seconds: float = 0
+    """How long an answer takes."""
+
+    def end(self, user: str, login: str | None, *, at: float = 0, keep: str | None = None) -> None:
+        self.ended.append(Revocation(user=user, login=login, keep=keep, at=at))
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/internal/token":
+            token = self.issuer.service_token("rooms")
+            return httpx.Response(200, json={"access_token": token, "expires_in": 300})
+        assert request.url.path == "/internal/revocations"
+        assert request.headers["Authorization"].startswith("Bearer ")
+        self.asked.append(request.url.params.get("after"))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self.seconds)
+        self.at_once -= 1
+        if self.away:
+            return httpx.Response(503)
+        if self.garbage:
+            return httpx.Response(200, json=["nothing", "known"])
+        after = int(request.url.params.get("after", 0))
+        items = tuple(self.ended[after : after + PAGE])
+        page = Revocations(items=items, cursor=str(after + len(items)))
+        return httpx.Response(200, content=page.model_dump_json())
+
+    async def asked_again(self, times: int = 2) -> None:
+        """Return when it was asked and has answered after this."""
+        count = len(self.asked) + times
+        await until(lambda: len(self.asked) >= count)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is asked for comes by another's timer
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def auth() -> Auth:
+    return Auth()
+
+
+@pytest.fixture
+def verifier(auth: Auth) -> TokenVerifier:
+    return auth.issuer.verifiers().users
+
+
+def following(
+    auth: Auth,
+    verifier: TokenVerifier,
+    *,
+    registry: CollectorRegistry | None = None,
+    told: list[str] | None = None,
+    poll_seconds: float = 0.005,
+) -> AbstractAsyncContextManager[None]:
+    settings = CommonSettings(
+        environment=Environment.DEVELOPMENT, revocations_poll_seconds=poll_seconds
+    )
+    return follow_revocations(
+        "rooms",
+        settings,
+        verifier,
+        registry=registry or CollectorRegistry(),
+        transport=httpx.MockTransport(auth.answer),
+        on_ended=(told if told is not None else []).append,
+    )
+
+
+async def refuses(verifier: TokenVerifier, token: str) -> bool:
+    try:
+        await verifier.verify(token)
+    except Unauthenticated:
+        return True
+    return False
+
+
+async def test_what_ended_before_the_start_is_refused_from_the_start(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
+    auth.end("ana", "login-of-ana")
+
+    async with following(auth, verifier, poll_seconds=3600):
+        assert await refuses(verifier, auth.issuer.token("ana"))
+        assert not await refuses(verifier, auth.issuer.token("bo"))
+
+
+async def test_what_ends_later_is_refused_at_the_next_question(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
+    told: list[str] = []
+    async with following(auth, verifier, told=told):
+        token = auth.issuer.token("ana")
+        assert not await refuses(verifier, token)
+
+        auth.end("ana", "login-of-ana")
+        await auth.asked_again()
+
+        assert await refuses(verifier, token)
+        assert told == ["ana"]
+
+
+async def test_all_logins_of_a_user_end_but_one(auth: Auth, verifier: TokenVerifier) -> None:
+    now = time.time()
+    auth.end("ana", None, at=now, keep="kept")
+
+    async with following(auth, verifier):
+        before = int(now) - 1
+        assert await refuses(verifier, auth.issuer.token("ana", iat=before))
+        assert not await refuses(verifier, auth.issuer.token("ana", iat=before, sid="kept"))
+        assert not await refuses(verifier, auth.issuer.token("bo", iat=before))
+
+
+async def test_each_question_goes_on_where_the_last_answer_ended(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
+    auth.end("ana", "one")
+    auth.end("ana", "two")
+
+    async with following(auth, verifier):
+        await auth.asked_again()
+
+    assert auth.asked[:2] == [None, "2"]
+
+
+async def test_many_that_ended_come_page_by_page_at_once(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
+    for n in range(2 * PAGE + 1):
+        auth.end("ana", f"login-{n}")
+
+    async with following(auth, verifier, poll_seconds=3600):
+        assert auth.asked == [None, str(PAGE), str(2 * PAGE)]
+        assert await refuses(verifier, auth.issuer.token("ana", sid=f"login-{2 * PAGE}"))
+
+
+async def test_with_auth_away_what_is_known_stays_and_the_rest_comes_later(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
+    auth.end("ana", "login-of-ana")
+    async with following(auth, verifier):
+        auth.away = True
+        auth.end("bo", "login-of-bo")
+        await auth.asked_again()
+        assert await refuses(verifier, auth.issuer.token("ana"))
+        assert not await refuses(verifier, auth.issuer.token("bo"))
+
+        auth.away = False
+        await auth.asked_again()
+        assert await refuses(verifier, auth.issuer.token("bo"))
+
+
+async def test_it_begins_without_auth_too(auth: Auth, verifier: TokenVerifier) -> None:
+    auth.away = True
+    auth.end("ana", "login-of-ana")
+
+    async with following(auth, verifier):
+        assert not await refuses(verifier, auth.issuer.token("ana"))
+        auth.away = False
+        await auth.asked_again()
+        assert await refuses(verifier, auth.issuer.token("ana"))
+
+
+async def test_an_answer_that_cannot_be_understood_ends_nothing(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
+    async with following(auth, verifier):
+        auth.garbage = True
+        await auth.asked_again()
+        auth.garbage = False
+        auth.end("ana", "login-of-ana")
+        await auth.asked_again()
+
+        assert await refuses(verifier, auth.issuer.token("ana"))
+
+
+async def test_there_is_one_question_at_a_time(auth: Auth, verifier: TokenVerifier) -> None:
+    auth.seconds = 0.02
+
+    async with following(auth, verifier, poll_seconds=0.001):
+        await auth.asked_again(5)
+
+    assert auth.most_at_once == 1
+
+
+async def test_nobody_is_asked_any_more_at_the_end(auth: Auth, verifier: TokenVerifier) -> None:
+    async with following(auth, verifier):
+        await auth.asked_again()
+    asked = len(auth.asked)
+
+    await asyncio.sleep(0.05)
+
+    assert len(auth.asked) == asked
+    assert "revocations" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_what_was_heard_and_when_is_counted(auth: Auth, verifier: TokenVerifier) -> None:
+    registry = CollectorRegistry()
+    auth.away = True
+    auth.end("ana", "login-of-ana")
+
+    async with following(auth, verifier, registry=registry):
+        heard = ("madang_revocations_heard_timestamp_seconds", {"service": "rooms"})
+        assert registry.get_sample_value(*heard) == 0
+        auth.away = False
+        await auth.asked_again()
+        assert (registry.get_sample_value(*heard) or 0) > 1_700_000_000
+        assert registry.get_sample_value("madang_revocations_total", {"service": "rooms"}) == 1
