@@ -10,7 +10,16 @@ import pytest
 from pymongo import MongoClient
 
 from tests.stack.run import ServerRun
-from tests.stack.servers import MariaDB, MongoDB, RabbitMQ, Redis, Server
+from tests.stack.servers import (
+    MariaDB,
+    MissingProgramError,
+    MongoDB,
+    MySQL,
+    RabbitMQ,
+    Redis,
+    Server,
+)
+from tests.stack.servers.sql import SqlServer
 
 _RUN = pytest.StashKey[ServerRun]()
 _FAILED = pytest.StashKey[bool]()
@@ -88,10 +97,28 @@ def mariadb_url(mariadb: MariaDB) -> str:
 @pytest.fixture
 def mariadb_database_url(mariadb: MariaDB) -> Iterator[str]:
     """Give the URL of a database of the test's own in the shared MariaDB."""
-    database = _unique("test")
-    mariadb.sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
-    yield mariadb.database_url(database)
-    mariadb.sql(f"DROP DATABASE {database}")
+    yield from _fresh_database(mariadb)
+
+
+@pytest.fixture(scope="session")
+def mysql(server_run: ServerRun) -> MySQL:
+    """Give the MySQL that all tests share; where it cannot be had, say why and skip."""
+    try:
+        return server_run.shared(MySQL)
+    except MissingProgramError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def mysql_url(mysql: MySQL) -> str:
+    """Give the URL of the shared MySQL's database `madang`."""
+    return mysql.url
+
+
+@pytest.fixture
+def mysql_database_url(mysql: MySQL) -> Iterator[str]:
+    """Give the URL of a database of the test's own in the shared MySQL."""
+    yield from _fresh_database(mysql)
 
 
 @pytest.fixture(scope="session")
@@ -177,6 +204,13 @@ def _private(run: ServerRun, kind: type[_S]) -> Iterator[_S]:
     server.start()
     yield server
     server.kill()
+
+
+def _fresh_database(server: SqlServer) -> Iterator[str]:
+    database = _unique("test")
+    server.sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
+    yield server.database_url(database)
+    server.sql(f"DROP DATABASE {database}")
 
 
 def _unique(name: str) -> str:

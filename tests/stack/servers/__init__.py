@@ -2,8 +2,19 @@
 
 from tests.stack.servers.mariadb import MariaDB
 from tests.stack.servers.mongodb import MongoDB
+from tests.stack.servers.mysql import MySQL
+from tests.stack.servers.programs import MissingProgramError
 from tests.stack.servers.rabbitmq import RabbitMQ
 from tests.stack.servers.redis import Redis
 from tests.stack.servers.server import Server, ServerNotReadyError
 
-__all__ = ["MariaDB", "MongoDB", "RabbitMQ", "Redis", "Server", "ServerNotReadyError"]
+__all__ = [
+    "MariaDB",
+    "MissingProgramError",
+    "MongoDB",
+    "MySQL",
+    "RabbitMQ",
+    "Redis",
+    "Server",
+    "ServerNotReadyError",
+]

@@ -121,7 +121,7 @@ class Server(ABC):
             return
         what = "did not answer in time" if self.process is not None else "ended while starting"
         self.kill()
-        raise ServerNotReadyError(f"{self.name} {what} in {self.folder}:\n{self._log_tail()}")
+        raise ServerNotReadyError(f"{self.name} {what} in {self.folder}:\n{self.log_tail()}")
 
     def run(
         self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str] | None = None
@@ -129,6 +129,12 @@ class Server(ABC):
         """Start one of its processes with a bare environment and `env`."""
         bare = {"PATH": BARE_PATH, "LANG": "C.UTF-8", "HOME": str(self.folder)}
         self.processes.start(name, command, log=self.log_file, env=bare | dict(env or {}))
+
+    def log_tail(self) -> str:
+        """Return the last of what it logged."""
+        if not self.log_file.exists():
+            return "(it logged nothing)"
+        return self.log_file.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
 
     def _end(self, *, grace_seconds: float) -> bool:
         asked = True
@@ -142,11 +148,6 @@ class Server(ABC):
         if process is None:
             raise RuntimeError(f"{self.name} does not run in {self.folder}")
         return process
-
-    def _log_tail(self) -> str:
-        if not self.log_file.exists():
-            return "(it logged nothing)"
-        return self.log_file.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
 
     @cached_property
     def _identity(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from aiormq.abc import ArgumentsType
 from pymongo import MongoClient, WriteConcern
 from redis import Redis as RedisClient
 
-from tests.stack.servers import MariaDB, MongoDB, RabbitMQ, Redis
+from tests.stack.servers import MariaDB, MongoDB, MySQL, RabbitMQ, Redis
 from tests.stack.servers.deadline import wait_until
 
 _STREAM: ArgumentsType = {"x-queue-type": "stream"}
@@ -100,3 +100,12 @@ def test_each_test_has_an_empty_redis_database(redis: Redis, redis_database_url:
 
 def test_rabbitmqctl_asks_the_node(private_rabbitmq: RabbitMQ) -> None:
     assert "madang" in private_rabbitmq.rabbitmqctl("list_users")
+
+
+def test_mysql_speaks_of_itself(mysql_database_url: str, mysql: MySQL) -> None:
+    version, character_set, text = mysql.sql(
+        "SELECT @@version, @@character_set_server, '안녕🙂'"
+    ).split()
+    assert "MariaDB" not in version
+    assert (character_set, text) == ("utf8mb4", "안녕🙂")
+    assert mysql_database_url.rpartition("/")[2] in mysql.sql("SHOW DATABASES").split()
