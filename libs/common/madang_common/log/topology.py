@@ -43,6 +43,30 @@ class Queue:
     keys: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a service's own RabbitMQ user needs: patterns of names, as RabbitMQ takes them."""
+
+    configure: str
+    write: str
+    read: str
+
+
+NOTHING = "^$"
+PERMISSIONS = {
+    "gateway": Permissions(
+        configure=r"^madang\.live\..*",
+        write=r"^madang\.(log|live|live\..*)$",
+        read=r"^madang\.(log\.\d+|live|live\..*)$",
+    ),
+    "auth": Permissions(configure=NOTHING, write=r"^madang\.live$", read=NOTHING),
+    "rooms": Permissions(configure=NOTHING, write=r"^madang\.log$", read=NOTHING),
+    "history": Permissions(
+        configure=NOTHING, write=r"^amq\.default$", read=r"^madang\.(log\.\d+|dead)$"
+    ),
+}
+"""By service, where the topology was made beforehand; else somebody configures `^madang\\.`."""
+
 EXCHANGES = (Exchange(LIVE, "fanout"), Exchange(LOG, "direct"))
 DEAD_QUEUE = Queue(DEAD, {"x-queue-type": "quorum"})
 

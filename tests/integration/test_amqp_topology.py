@@ -1,0 +1,265 @@
+"""What Madang declares in RabbitMQ: the same by code and by definitions, for whoever may not."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import aio_pika
+import pytest
+
+from madang_common.amqp.connection import Link
+from madang_common.amqp.errors import AmqpRefused
+from madang_common.live.amqp import AmqpLive
+from madang_common.log import declare, topology
+from madang_common.log.amqp import AmqpLog
+from madang_common.log.port import Batch, LogMismatch, LogUnavailable, Retention
+from madang_common.log.topology import Permissions
+from tests.stack.servers import RabbitMQ
+
+SHARDS = 2
+PATIENCE_SECONDS = 30
+KEPT = Retention()
+ALL_OF_MADANG = Permissions(r"^madang\.", r"^madang\.", r"^madang\.")
+
+Users = Callable[[Permissions], str]
+
+
+def vhost_of(url: str) -> str:
+    return unquote(urlsplit(url).path[1:])
+
+
+@pytest.fixture
+def users(rabbitmq: RabbitMQ, rabbitmq_vhost_url: str) -> Iterator[Users]:
+    """Give what makes a user with just these permissions, and returns their URL."""
+    made: list[str] = []
+
+    def make(permissions: Permissions) -> str:
+        name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
+        with rabbitmq.management() as client:
+            client.put(f"/api/users/{name}", json={"password": password, "tags": ""})
+            made.append(name)
+            client.put(
+                f"/api/permissions/{vhost_of(rabbitmq_vhost_url)}/{name}",
+                json={
+                    "configure": permissions.configure,
+                    "write": permissions.write,
+                    "read": permissions.read,
+                },
+            ).raise_for_status()
+        parts = urlsplit(rabbitmq_vhost_url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}"))
+
+    yield make
+    with rabbitmq.management() as client:
+        for name in made:
+            client.delete(f"/api/users/{name}").raise_for_status()
+
+
+def without_vhosts(definitions: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {
+        kind: sorted(
+            ({k: v for k, v in item.items() if k != "vhost"} for item in definitions[kind]), key=str
+        )
+        for kind in ("exchanges", "queues", "bindings")
+    }
+
+
+def load_definitions(rabbitmq: RabbitMQ, url: str, shards: int) -> None:
+    definitions = without_vhosts(topology.definitions(shards, KEPT))
+    with rabbitmq.management() as client:
+        client.post(f"/api/definitions/{vhost_of(url)}", json=definitions).raise_for_status()
+
+
+def found_definitions(rabbitmq: RabbitMQ, url: str) -> dict[str, Any]:
+    with rabbitmq.management() as client:
+        return without_vhosts(client.get(f"/api/definitions/{vhost_of(url)}").json())
+
+
+async def test_code_declares_what_the_definitions_hold(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str
+) -> None:
+    await (await AmqpLog.open(rabbitmq_vhost_url, SHARDS, retention=KEPT)).close()
+
+    expected = without_vhosts(topology.definitions(SHARDS, KEPT))
+    assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
+
+
+async def test_definitions_are_enough_for_the_code(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str
+) -> None:
+    load_definitions(rabbitmq, rabbitmq_vhost_url, SHARDS)
+    with pytest.raises(LogMismatch):
+        await AmqpLog.open(rabbitmq_vhost_url, SHARDS + 1)
+    with pytest.raises(LogMismatch):
+        await AmqpLog.open(rabbitmq_vhost_url, SHARDS - 1)
+
+    log = await AmqpLog.open(rabbitmq_vhost_url, SHARDS)
+
+    await log.append(1, (b"a",))
+    assert await log.end(1) == 1
+    await log.close()
+    expected = without_vhosts(topology.definitions(SHARDS, KEPT))
+    assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
+
+
+async def test_each_service_manages_with_its_own_permissions(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, users: Users
+) -> None:
+    load_definitions(rabbitmq, rabbitmq_vhost_url, SHARDS)
+    urls = {service: users(needed) for service, needed in topology.PERMISSIONS.items()}
+    async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE_SECONDS):
+        logs: dict[str, AmqpLog] = {}
+        for service in ("gateway", "rooms", "history"):
+            logs[service] = await AmqpLog.open(urls[service], SHARDS)
+            stack.push_async_callback(logs[service].close)
+        auth, gateway = [await AmqpLive.open(urls[name]) for name in ("auth", "gateway")]
+        stack.push_async_callback(auth.close)
+        stack.push_async_callback(gateway.close)
+
+        await logs["rooms"].append(0, (b"joined",))
+        await logs["gateway"].append(0, (b"hello",))
+        for service in ("gateway", "history"):
+            assert await logs[service].end(0) == 2
+            async with aclosing(logs[service].follow(0, 0)) as batches:
+                assert await anext(batches) == Batch(0, (b"joined",))
+        notices = await stack.enter_async_context(aclosing(gateway.listen()))
+        hearing = asyncio.ensure_future(anext(notices))
+        while not hearing.done():
+            auth.publish(b"logged out")
+            await asyncio.sleep(0.01)
+        assert b"logged out" in await hearing
+        await auth.ping()
+        await gateway.ping()
+
+
+async def test_who_may_not_do_something_is_told(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, users: Users
+) -> None:
+    load_definitions(rabbitmq, rabbitmq_vhost_url, SHARDS)
+    history = await AmqpLog.open(users(topology.PERMISSIONS["history"]), SHARDS)
+    rooms = await AmqpLog.open(users(topology.PERMISSIONS["rooms"]), SHARDS)
+
+    with pytest.raises(LogUnavailable, match="ACCESS_REFUSED"):
+        await history.append(0, (b"forged",))
+    with pytest.raises(LogUnavailable, match="ACCESS_REFUSED"):
+        await rooms.end(0)
+    with pytest.raises(LogUnavailable, match="ACCESS_REFUSED"):
+        await anext(rooms.follow(0, 0))
+    # A refusal costs nothing else.
+    await rooms.append(0, (b"joined",))
+    assert await history.end(0) == 1
+
+    await history.close()
+    await rooms.close()
+
+
+async def test_a_user_without_rights_cannot_make_the_log(users: Users) -> None:
+    url = users(topology.PERMISSIONS["gateway"])
+
+    with pytest.raises(LogUnavailable, match="ACCESS_REFUSED"):
+        await AmqpLog.open(url, SHARDS)
+    with pytest.raises(AmqpRefused):
+        await AmqpLive.open(url)
+
+
+async def test_names_that_begin_with_madang_are_enough_to_make_it(users: Users) -> None:
+    log = await AmqpLog.open(users(ALL_OF_MADANG), SHARDS)
+
+    await log.append(1, (b"a",))
+
+    assert await log.end(1) == 1
+    await log.close()
+
+
+async def test_many_may_start_first_at_once(rabbitmq: RabbitMQ, rabbitmq_vhost_url: str) -> None:
+    logs = await asyncio.gather(*(AmqpLog.open(rabbitmq_vhost_url, SHARDS) for _ in range(8)))
+
+    for n, log in enumerate(logs):
+        await log.append(n % SHARDS, (b"%d" % n,))
+    assert [await logs[0].end(shard) for shard in range(SHARDS)] == [4, 4]
+    await asyncio.gather(*(log.close() for log in logs))
+    expected = without_vhosts(topology.definitions(SHARDS, KEPT))
+    assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
+
+
+@pytest.mark.parametrize("attempt", range(3))
+async def test_of_those_who_start_first_with_other_shards_one_number_wins(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, attempt: int
+) -> None:
+    wanted = [2, 3, 2, 3, 1, 3, 1, 2]
+
+    opened = await asyncio.gather(
+        *(AmqpLog.open(rabbitmq_vhost_url, shards) for shards in wanted), return_exceptions=True
+    )
+
+    logs = [log for log in opened if isinstance(log, AmqpLog)]
+    (won,) = {log.shards for log in logs}
+    assert len(logs) == wanted.count(won)
+    assert sum(isinstance(refused, LogMismatch) for refused in opened) == len(wanted) - len(logs)
+    await asyncio.gather(*(log.close() for log in logs))
+    expected = without_vhosts(topology.definitions(won, KEPT))
+    assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
+
+
+@contextmanager
+def dying_after(declared: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let whoever declares break down after so many queues, the next one not yet bound."""
+    declare_queue = declare._declare_queue
+    left = declared
+
+    async def declare_or_die(link: Link, queue: topology.Queue) -> None:
+        nonlocal left
+        if left == 0:
+            await declare_queue(link, topology.Queue(queue.name, queue.arguments))
+            raise KeyError("the power is gone")
+        left -= 1
+        await declare_queue(link, queue)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(declare, "_declare_queue", declare_or_die)
+        yield
+
+
+@pytest.mark.parametrize("declared", range(4))
+async def test_what_was_left_half_made_is_finished(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, monkeypatch: pytest.MonkeyPatch, declared: int
+) -> None:
+    with dying_after(declared, monkeypatch), pytest.raises(KeyError):
+        await AmqpLog.open(rabbitmq_vhost_url, 3)
+
+    with pytest.raises(LogMismatch):
+        await AmqpLog.open(rabbitmq_vhost_url, 2)
+    log = await AmqpLog.open(rabbitmq_vhost_url, 3)
+
+    for shard in range(3):
+        await log.append(shard, (b"a",))
+    await log.close()
+    expected = without_vhosts(topology.definitions(3, KEPT))
+    assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
+
+
+async def test_a_log_that_was_deleted_is_not_made_anew_by_who_uses_it(
+    rabbitmq_vhost_url: str,
+) -> None:
+    log = await AmqpLog.open(rabbitmq_vhost_url, SHARDS)
+    await log.append(0, (b"a",))
+    connection = await aio_pika.connect(rabbitmq_vhost_url)
+    channel = await connection.channel()
+    following = log.follow(0, 0)
+    await anext(following)
+
+    await channel.queue_delete(topology.stream_name(0))
+
+    with pytest.raises(LogUnavailable):
+        await anext(following)
+    with pytest.raises(LogUnavailable):
+        await log.append(0, (b"b",))
+    with pytest.raises(LogUnavailable):
+        await log.end(0)
+    await log.append(1, (b"c",))
+    await connection.close()
+    await log.close()
