@@ -60,7 +60,7 @@ def run(name: str, settings_class: type[S], build: Build[S]) -> None:
             _raise_file_limit()
             uvloop.run(_run(name, settings, build, listener))
     except ValidationError as error:
-        sys.exit(f"{name}: settings: {_told(error)}")
+        sys.exit(f"{name}: settings: {told(error)}")
     except (CannotStart, LogError, OSError) as error:
         sys.exit(f"{name}: {error}")
 
@@ -124,7 +124,7 @@ def _bind(settings: CommonSettings) -> socket.socket:
     return listener
 
 
-def _told(error: ValidationError) -> str:
+def told(error: ValidationError) -> str:
     """Return what is wrong with the settings, without their values: one may be a secret."""
     return "; ".join(
         f"{'.'.join(map(str, found['loc'])) or 'all'}: {found['msg']}" for found in error.errors()

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 
 from madang_common.access import Access, Question
-from madang_rooms.unit_of_work import UnitsOfWork
+from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads
 
 
 class Doorkeeper:
     """Answers from the database, so that a change shows with the next question."""
 
     def __init__(self, units: UnitsOfWork) -> None:
-        self._units = units
+        self.units = units
 
-    async def answer(self, questions: Sequence[Question]) -> list[Access]:
+    @reads
+    async def answer(self, unit: UnitOfWork, questions: Sequence[Question]) -> list[Access]:
         """Return one answer a question, in their order, from one statement."""
         if not questions:
             return []
         pairs = {(question.room, question.user) for question in questions}
-        async with self._units.read() as unit:
-            archived, roles = await unit.memberships.standings(pairs)
+        archived, roles = await unit.memberships.standings(pairs)
         return [
             Access(
                 user=question.user,

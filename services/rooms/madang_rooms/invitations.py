@@ -17,7 +17,7 @@ from madang_rooms.standing import (
     see,
     stand,
 )
-from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
+from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import (
     InviteView,
     ReceivedInviteView,
@@ -32,96 +32,97 @@ class Invitations:
     """Makes, shows, takes back and accepts invites."""
 
     def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
-        self._units = units
+        self.units = units
         self._settings = settings
 
+    @writes
     async def create_link(
-        self, actor: str, room: str, *, seconds: int | None, uses: int | None
+        self, unit: UnitOfWork, actor: str, room: str, *, seconds: int | None, uses: int | None
     ) -> InviteView:
         """Make an invite for whoever has its code; raise if `actor` may not."""
         wanted = self._settings.invite_uses if uses is None else uses
         if wanted > self._settings.invite_most_uses:
             raise InvalidBody("too many uses", limit=self._settings.invite_most_uses)
-        async with self._units.write() as unit:
-            standing = await self._inviting(unit, actor, room)
-            return invite_view(await self._add(unit, standing, seconds, wanted), None)
+        standing = await self._inviting(unit, actor, room)
+        return invite_view(await self._add(unit, standing, seconds, wanted), None)
 
+    @writes
     async def create_for(
-        self, actor: str, room: str, user: str, *, seconds: int | None
+        self, unit: UnitOfWork, actor: str, room: str, user: str, *, seconds: int | None
     ) -> InviteView:
         """Invite `user`, once while they can still accept; raise if `actor` may not."""
-        async with self._units.write() as unit:
-            standing = await self._inviting(unit, actor, room)
-            invited = (await unit.users.lock(user)).get(user)
-            if invited is None or invited.disabled:
-                raise NotFound("there is no such user")
-            if await unit.memberships.get(room, user) is not None:
-                raise Conflict("they are a member already")
-            invite = await unit.invites.open_for(room, user, unit.now_ms)
-            if invite is None:
-                invite = await self._add(unit, standing, seconds, 1, invited)
-            return invite_view(invite, invited)
+        standing = await self._inviting(unit, actor, room)
+        # Both at once: the invite's row refers to who made it, which takes a lock as well.
+        invited = (await unit.users.lock(user, actor)).get(user)
+        if invited is None or invited.disabled:
+            raise NotFound("there is no such user")
+        if await unit.memberships.get(room, user) is not None:
+            raise Conflict("they are a member already")
+        invite = await unit.invites.open_for(room, user, unit.now_ms)
+        if invite is None:
+            invite = await self._add(unit, standing, seconds, 1, invited)
+        return invite_view(invite, invited)
 
-    async def list(self, actor: str, room: str, cursor: str | None, limit: int) -> Page[InviteView]:
+    @reads
+    async def list(
+        self, unit: UnitOfWork, actor: str, room: str, cursor: str | None, limit: int
+    ) -> Page[InviteView]:
         """Return the invites that can be accepted; raise if `actor` may not invite."""
-        async with self._units.read() as unit:
-            seen, membership = await see(unit, room, actor)
-            check_shared(seen)
-            if not may(membership.role, Action.INVITE):
-                raise Forbidden(f"a {membership.role} may not see invites")
-            after = read_cursor(cursor)
-            rows = await unit.invites.open_of_room(room, unit.now_ms, after, limit + 1)
-            users = await unit.users.by_ids(row.for_user for row in rows if row.for_user)
+        seen, membership = await see(unit, room, actor)
+        check_shared(seen)
+        if not may(membership.role, Action.INVITE):
+            raise Forbidden(f"a {membership.role} may not see invites")
+        after = read_cursor(cursor)
+        rows = await unit.invites.open_of_room(room, unit.now_ms, after, limit + 1)
+        users = await unit.users.by_ids(row.for_user for row in rows if row.for_user)
 
-            def view(invite: Invite) -> InviteView:
-                return invite_view(invite, users.get(invite.for_user or ""))
+        def view(invite: Invite) -> InviteView:
+            return invite_view(invite, users.get(invite.for_user or ""))
 
-            return page(rows, limit, lambda invite: invite.code, view)
+        return page(rows, limit, lambda invite: invite.code, view)
 
+    @reads
     async def received(
-        self, actor: str, cursor: str | None, limit: int
+        self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int
     ) -> Page[ReceivedInviteView]:
         """Return the invites for `actor` that they can accept."""
-        async with self._units.read() as unit:
-            after = read_cursor(cursor)
-            rows = await unit.invites.open_of_user(actor, unit.now_ms, after, limit + 1)
-            return page(
-                rows, limit, lambda row: row[0].code, lambda row: received_invite_view(*row)
-            )
+        after = read_cursor(cursor)
+        rows = await unit.invites.open_of_user(actor, unit.now_ms, after, limit + 1)
+        return page(rows, limit, lambda row: row[0].code, lambda row: received_invite_view(*row))
 
-    async def revoke(self, actor: str, room: str, code: str) -> None:
+    @writes
+    async def revoke(self, unit: UnitOfWork, actor: str, room: str, code: str) -> None:
         """Take an invite back; raise if `actor` may not, or if there is none."""
-        async with self._units.write() as unit:
-            standing = await stand(unit, room, actor)
-            standing.check_may(Action.INVITE)
-            invite = await unit.invites.lock(room, code)
-            if invite is None:
-                raise NotFound("there is no such invite")
-            await unit.invites.delete(invite)
+        standing = await stand(unit, room, actor)
+        standing.check_may(Action.INVITE)
+        invite = await unit.invites.lock(room, code)
+        if invite is None:
+            raise NotFound("there is no such invite")
+        await unit.invites.delete(invite)
 
-    async def accept(self, actor: str, code: str) -> RoomView:
+    @writes
+    async def accept(self, unit: UnitOfWork, actor: str, code: str) -> RoomView:
         """Let `actor` in; a member gets the room and uses nothing.
 
         Raise NotFound, Forbidden if it is for somebody else, or Gone.
         """
-        async with self._units.write() as unit:
-            room = await lock_room(unit, await unit.invites.room_of(code) or "")
-            invite = await unit.invites.lock(room.id, code)
-            if invite is None:
-                raise NotFound("there is no such invite")
-            if invite.for_user not in {None, actor}:
-                raise Forbidden("this invite is for somebody else")
-            membership = await unit.memberships.get(room.id, actor)
-            if membership is None:
-                if not invite.open_at(unit.now_ms):
-                    raise Gone("the invite has expired or was used up")
-                user = await lock_actor(unit, actor)
-                await check_space(unit, room, user, self._settings)
-                invite.uses_left -= 1
-                membership = await admit(
-                    unit, room, user, Role.MEMBER, by=invite.created_by, sender=user
-                )
-            return room_view(room, membership.role)
+        room = await lock_room(unit, await unit.invites.room_of(code) or "")
+        invite = await unit.invites.lock(room.id, code)
+        if invite is None:
+            raise NotFound("there is no such invite")
+        if invite.for_user not in {None, actor}:
+            raise Forbidden("this invite is for somebody else")
+        membership = await unit.memberships.get(room.id, actor)
+        if membership is None:
+            if not invite.open_at(unit.now_ms):
+                raise Gone("the invite has expired or was used up")
+            user = await lock_actor(unit, actor)
+            await check_space(unit, room, user, self._settings)
+            invite.uses_left -= 1
+            membership = await admit(
+                unit, room, user, Role.MEMBER, by=invite.created_by, sender=user
+            )
+        return room_view(room, membership.role)
 
     async def _inviting(self, unit: UnitOfWork, actor: str, room: str) -> Standing:
         standing = await stand(unit, room, actor)

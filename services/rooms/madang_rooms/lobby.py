@@ -17,7 +17,7 @@ from madang_rooms.paging import Page, page, read_cursor
 from madang_rooms.roles import Action
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.standing import check_open, known, lock_actor, see, stand
-from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
+from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import RoomView, room_view
 
 
@@ -25,82 +25,88 @@ class Lobby:
     """Makes and shows rooms."""
 
     def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
-        self._units = units
+        self.units = units
         self._settings = settings
 
-    async def create(self, actor: str, name: str, visibility: Visibility) -> RoomView:
+    @writes
+    async def create(
+        self, unit: UnitOfWork, actor: str, name: str, visibility: Visibility
+    ) -> RoomView:
         """Make a room that `actor` owns; raise Conflict if they are in too many."""
-        async with self._units.write() as unit:
-            owner = await lock_actor(unit, actor)
-            await check_rooms_of(unit, owner, self._settings)
-            room = await _add(unit, owner, name, visibility)
-            await admit(unit, room, owner, Role.OWNER, by=owner.id, sender=owner)
-            return room_view(room, Role.OWNER)
+        owner = await lock_actor(unit, actor)
+        await check_rooms_of(unit, owner, self._settings)
+        room = await _add(unit, owner, name, visibility)
+        await admit(unit, room, owner, Role.OWNER, by=owner.id, sender=owner)
+        return room_view(room, Role.OWNER)
 
-    async def direct(self, actor: str, peer: str) -> tuple[RoomView, bool]:
+    @writes
+    async def direct(self, unit: UnitOfWork, actor: str, peer: str) -> tuple[RoomView, bool]:
         """Return the one room of `actor` and `peer`, and whether it was made just now."""
         if actor == peer:
             raise InvalidBody("a direct room is for two")
-        async with self._units.write() as unit:
-            # Whoever opens the same room at the same time waits here, and then finds it.
-            both = await unit.users.lock(actor, peer)
-            me, other = known(both.get(actor)), both.get(peer)
-            if other is None or other.disabled:
-                raise NotFound("there is no such user")
-            room = await unit.rooms.of_pair(direct_pair(actor, peer))
-            if room is not None:
-                return room_view(room, Role.MEMBER, other), False
-            await check_rooms_of(unit, me, self._settings)
-            room = await self._add_direct(unit, me, other)
-            return room_view(room, Role.MEMBER, other), True
+        # Whoever opens the same room at the same time waits here, and then finds it.
+        both = await unit.users.lock(actor, peer)
+        me, other = known(both.get(actor)), both.get(peer)
+        if other is None or other.disabled:
+            raise NotFound("there is no such user")
+        room = await unit.rooms.of_pair(direct_pair(actor, peer))
+        if room is not None:
+            return room_view(room, Role.MEMBER, other), False
+        await check_rooms_of(unit, me, self._settings)
+        room = await self._add_direct(unit, me, other)
+        return room_view(room, Role.MEMBER, other), True
 
-    async def mine(self, actor: str, cursor: str | None, limit: int) -> Page[RoomView]:
+    @reads
+    async def mine(
+        self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int
+    ) -> Page[RoomView]:
         """Return the rooms that `actor` is in, newest first."""
-        async with self._units.read() as unit:
-            rows = await unit.rooms.of_user(actor, read_cursor(cursor), limit + 1)
-            peers = [room.peer_of(actor) for room, _ in rows]
-            users = await unit.users.by_ids(peer for peer in peers if peer)
+        rows = await unit.rooms.of_user(actor, read_cursor(cursor), limit + 1)
+        peers = [room.peer_of(actor) for room, _ in rows]
+        users = await unit.users.by_ids(peer for peer in peers if peer)
 
-            def view(row: tuple[Room, Role]) -> RoomView:
-                room, role = row
-                return room_view(room, role, users.get(room.peer_of(actor) or ""))
+        def view(row: tuple[Room, Role]) -> RoomView:
+            room, role = row
+            return room_view(room, role, users.get(room.peer_of(actor) or ""))
 
-            return page(rows, limit, lambda row: row[0].id, view)
+        return page(rows, limit, lambda row: row[0].id, view)
 
-    async def public(self, actor: str, text: str, cursor: str | None, limit: int) -> Page[RoomView]:
+    @reads
+    async def public(
+        self, unit: UnitOfWork, actor: str, text: str, cursor: str | None, limit: int
+    ) -> Page[RoomView]:
         """Return public rooms with `text` in their name, newest first."""
-        async with self._units.read() as unit:
-            rows = await unit.rooms.public(actor, text, read_cursor(cursor), limit + 1)
-            return page(rows, limit, lambda row: row[0].id, lambda row: room_view(*row))
+        rows = await unit.rooms.public(actor, text, read_cursor(cursor), limit + 1)
+        return page(rows, limit, lambda row: row[0].id, lambda row: room_view(*row))
 
-    async def get(self, actor: str, room: str) -> RoomView:
+    @reads
+    async def get(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
         """Return a room of `actor`; raise NotFound or NotAMember."""
-        async with self._units.read() as unit:
-            seen, membership = await see(unit, room, actor)
-            peer = seen.peer_of(actor)
-            other = None if peer is None else await unit.users.get(peer)
-            return room_view(seen, membership.role, other)
+        seen, membership = await see(unit, room, actor)
+        peer = seen.peer_of(actor)
+        other = None if peer is None else await unit.users.get(peer)
+        return room_view(seen, membership.role, other)
 
-    async def rename(self, actor: str, room: str, name: str) -> RoomView:
+    @writes
+    async def rename(self, unit: UnitOfWork, actor: str, room: str, name: str) -> RoomView:
         """Give a room another name; raise if `actor` may not."""
-        async with self._units.write() as unit:
-            standing = await stand(unit, room, actor)
-            standing.check_may(Action.RENAME)
-            check_open(standing.room)
-            if standing.room.name != name:
-                standing.room.name = name
-                unit.outbox.to_room(room, RoomUpdated(name=name), standing.actor)
-            return room_view(standing.room, standing.role)
+        standing = await stand(unit, room, actor)
+        standing.check_may(Action.RENAME)
+        check_open(standing.room)
+        if standing.room.name != name:
+            standing.room.name = name
+            unit.outbox.to_room(room, RoomUpdated(name=name), standing.actor)
+        return room_view(standing.room, standing.role)
 
-    async def archive(self, actor: str, room: str) -> RoomView:
+    @writes
+    async def archive(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
         """Let a room be read only from now on; raise if `actor` may not."""
-        async with self._units.write() as unit:
-            standing = await stand(unit, room, actor)
-            standing.check_may(Action.ARCHIVE)
-            if not standing.room.archived:
-                standing.room.archived_at_ms = unit.now_ms
-                unit.outbox.to_room(room, RoomArchived(), standing.actor)
-            return room_view(standing.room, standing.role)
+        standing = await stand(unit, room, actor)
+        standing.check_may(Action.ARCHIVE)
+        if not standing.room.archived:
+            standing.room.archived_at_ms = unit.now_ms
+            unit.outbox.to_room(room, RoomArchived(), standing.actor)
+        return room_view(standing.room, standing.role)
 
     @staticmethod
     async def _add_direct(unit: UnitOfWork, me: User, other: User) -> Room:

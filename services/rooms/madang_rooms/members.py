@@ -21,7 +21,7 @@ from madang_rooms.standing import (
     see,
     stand,
 )
-from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
+from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import MemberView, RoomView, member_view, room_view
 
 
@@ -29,75 +29,79 @@ class Members:
     """Changes who is in a room, and as what."""
 
     def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
-        self._units = units
+        self.units = units
         self._settings = settings
 
-    async def list(self, actor: str, room: str, cursor: str | None, limit: int) -> Page[MemberView]:
+    @reads
+    async def list(
+        self, unit: UnitOfWork, actor: str, room: str, cursor: str | None, limit: int
+    ) -> Page[MemberView]:
         """Return the members of a room of `actor`, who registered first first."""
-        async with self._units.read() as unit:
-            await see(unit, room, actor)
-            rows = await unit.memberships.members(room, read_cursor(cursor), limit + 1)
-            return page(rows, limit, lambda row: row[1].id, lambda row: member_view(*row))
+        await see(unit, room, actor)
+        rows = await unit.memberships.members(room, read_cursor(cursor), limit + 1)
+        return page(rows, limit, lambda row: row[1].id, lambda row: member_view(*row))
 
-    async def join(self, actor: str, room: str) -> RoomView:
+    @writes
+    async def join(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
         """Let `actor` into a public room, once; others raise NotAMember."""
-        async with self._units.write() as unit:
-            entered = await lock_room(unit, room)
-            membership = await unit.memberships.get(room, actor)
-            if membership is None:
-                if entered.visibility is not Visibility.PUBLIC:
-                    raise NotAMember
-                user = await lock_actor(unit, actor)
-                await check_space(unit, entered, user, self._settings)
-                membership = await admit(unit, entered, user, Role.MEMBER, by=user.id, sender=user)
-            return room_view(entered, membership.role)
+        entered = await lock_room(unit, room)
+        membership = await unit.memberships.get(room, actor)
+        if membership is None:
+            if entered.visibility is not Visibility.PUBLIC:
+                raise NotAMember
+            user = await lock_actor(unit, actor)
+            await check_space(unit, entered, user, self._settings)
+            membership = await admit(unit, entered, user, Role.MEMBER, by=user.id, sender=user)
+        return room_view(entered, membership.role)
 
-    async def leave(self, actor: str, room: str) -> None:
+    @writes
+    async def leave(self, unit: UnitOfWork, actor: str, room: str) -> None:
         """Let `actor` out; raise Conflict if nobody would own the room for those who stay.
 
         The room that the last member leaves is archived: nobody is left to let anyone in.
         """
-        async with self._units.write() as unit:
-            standing = await stand(unit, room, actor)
-            check_shared(standing.room)
-            last = standing.room.member_count == 1
-            if not last:
-                await _check_owned_without(unit, standing)
-            user = await lock_actor(unit, actor)
-            await dismiss(unit, standing.room, standing.membership, user, user)
-            if last and not standing.room.archived:
-                standing.room.archived_at_ms = unit.now_ms
-                unit.outbox.to_room(room, RoomArchived(), user)
+        standing = await stand(unit, room, actor)
+        check_shared(standing.room)
+        last = standing.room.member_count == 1
+        if not last:
+            await _check_owned_without(unit, standing)
+        user = await lock_actor(unit, actor)
+        await dismiss(unit, standing.room, standing.membership, user, user)
+        if last and not standing.room.archived:
+            standing.room.archived_at_ms = unit.now_ms
+            unit.outbox.to_room(room, RoomArchived(), user)
 
-    async def remove(self, actor: str, room: str, user: str) -> None:
+    @writes
+    async def remove(self, unit: UnitOfWork, actor: str, room: str, user: str) -> None:
         """Remove a member; raise if `actor` may not, or if `user` is no member."""
-        async with self._units.write() as unit:
-            standing = await stand(unit, room, actor)
-            check_shared(standing.room)
-            if user == actor:
-                raise Conflict("leave the room instead")
-            membership = await _member(unit, room, user)
-            if not may_remove(standing.role, membership.role):
-                raise Forbidden(f"a {standing.role} may not remove a {membership.role}")
-            removed = (await unit.users.lock(user))[user]
-            await dismiss(unit, standing.room, membership, removed, standing.actor)
+        standing = await stand(unit, room, actor)
+        check_shared(standing.room)
+        if user == actor:
+            raise Conflict("leave the room instead")
+        membership = await _member(unit, room, user)
+        if not may_remove(standing.role, membership.role):
+            raise Forbidden(f"a {standing.role} may not remove a {membership.role}")
+        removed = (await unit.users.lock(user))[user]
+        await dismiss(unit, standing.room, membership, removed, standing.actor)
 
-    async def change_role(self, actor: str, room: str, user: str, role: Role) -> MemberView:
+    @writes
+    async def change_role(
+        self, unit: UnitOfWork, actor: str, room: str, user: str, role: Role
+    ) -> MemberView:
         """Give a member another role, or step down; raise if `actor` may not."""
-        async with self._units.write() as unit:
-            standing = await stand(unit, room, actor)
-            check_shared(standing.room)
-            check_open(standing.room)
-            membership = await _member(unit, room, user)
-            if user == actor:
-                await _check_steps_down(unit, standing, role)
-            elif not may_change(standing.role, membership.role, role):
-                raise Forbidden(f"a {standing.role} may not make a {membership.role} a {role}")
-            if membership.role is not role:
-                membership.role = role
-                changed = MemberRoleChanged(user=user, role=role, by=actor)
-                unit.outbox.to_room(room, changed, standing.actor)
-            return member_view(membership, (await unit.users.lock(user))[user])
+        standing = await stand(unit, room, actor)
+        check_shared(standing.room)
+        check_open(standing.room)
+        membership = await _member(unit, room, user)
+        if user == actor:
+            await _check_steps_down(unit, standing, role)
+        elif not may_change(standing.role, membership.role, role):
+            raise Forbidden(f"a {standing.role} may not make a {membership.role} a {role}")
+        if membership.role is not role:
+            membership.role = role
+            changed = MemberRoleChanged(user=user, role=role, by=actor)
+            unit.outbox.to_room(room, changed, standing.actor)
+        return member_view(membership, (await unit.users.lock(user))[user])
 
 
 async def _member(unit: UnitOfWork, room: str, user: str) -> Membership:

@@ -1,7 +1,14 @@
 """The relay: outbox rows go into the log, in their order, and are deleted once confirmed.
 
-A process killed between the log's confirm and the delete finds the rows again and appends them a
-second time, with the same keys, by which every reader knows them.
+A process killed between the log's confirm and the delete leaves the rows to be appended a second
+time, with the same keys, by which every reader knows them.
+
+Of several replicas each wants a turn when it committed something, and one has it at a time; it
+carries what all of them committed, until nothing is left. So a change is on its way as soon as it
+is committed, whichever replica took it. The order does not hang on that: were two to carry at once,
+an event would still come into the log for the first time behind those of its audience that were
+committed before. For whoever sees a row also sees these, or else they were deleted, which is to
+say confirmed; and those that one chunk holds go in one batch, in order.
 """
 
 import asyncio
@@ -12,6 +19,7 @@ import structlog
 from madang_common.log.batching import BatchLimits, Waiting
 from madang_common.log.port import LogError
 from madang_common.log.publisher import Done, Publisher
+from madang_common.problems import Unavailable
 from madang_rooms.database import Database
 from madang_rooms.metrics import RoomsMetrics
 from madang_rooms.models import OutboxRow
@@ -66,15 +74,18 @@ class Relay:
 
     async def _run(self) -> None:
         while not self._stopping:
-            self._woken.clear()
             try:
-                more = await self._carry_chunk()
+                async with self._database.turn() as turn:
+                    if turn is None:
+                        # Somebody else carries. That may be about to end before the newest row.
+                        continue
+                    await self._carry(turn)
+            except Unavailable as error:
+                log.warning("relay_waits", error=str(error))
             except Exception:
-                # Whatever it was, the rows are still there, and nobody else carries them.
+                # Whatever it was, the rows are still there, and have to be carried.
                 log.exception("relay_failed")
-                more = False
-            if not more:
-                await self._wait()
+            await self._wait()
 
     async def _wait(self) -> None:
         try:
@@ -83,9 +94,16 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _carry_chunk(self) -> bool:
+    async def _carry(self, turn: Database) -> None:
+        """Carry all that is there, or until the log does not take it."""
+        while not self._stopping:
+            self._woken.clear()
+            if not await self._carry_chunk(turn):
+                return
+
+    async def _carry_chunk(self, turn: Database) -> bool:
         """Append and delete the oldest rows; return whether to go on at once."""
-        async with self._database.reading() as session:
+        async with turn.reading() as session:
             outbox = Outbox(session, 0)
             self._metrics.outbox(*await outbox.waiting())
             first = await outbox.first(self._settings.outbox_chunk_rows)
@@ -96,9 +114,9 @@ class Relay:
         confirmed = [row.id for row, error in zip(rows, errors, strict=True) if error is None]
         failed = len(rows) - len(confirmed)
         if confirmed:
-            async with self._database.writing() as session:
+            async with turn.writing() as session:
                 await Outbox(session, 0).delete(confirmed)
-                await session.commit()
+                await turn.commit(session)
         self._metrics.relayed(confirmed=len(confirmed), failed=failed)
         if failed:
             log.warning("outbox_rows_failed", rows=failed, error=str(next(filter(None, errors))))

@@ -4,9 +4,17 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from madang_common.settings import CannotStart
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class WrongRevision(CannotStart):
+    """The schema is not the one that this code was written for."""
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -24,3 +32,19 @@ def migrate(connection: Connection, revision: str = "head") -> None:
         command.downgrade(config(connection), revision)
     else:
         command.upgrade(config(connection), revision)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision that the schema behind `connection` is at; None before the first."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def check(connection: Connection) -> None:
+    """Raise WrongRevision if the schema behind `connection` is not at the last revision."""
+    wanted = ScriptDirectory.from_config(config()).get_current_head()
+    found = revision_of(connection)
+    if found != wanted:
+        raise WrongRevision(
+            f"the database's schema is at revision {found}, this version needs {wanted}:"
+            " run `madang-rooms migrate`"
+        )

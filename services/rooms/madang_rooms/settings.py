@@ -1,6 +1,11 @@
 """Settings of the rooms service."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from madang_common.settings import CommonSettings
 
@@ -10,6 +15,8 @@ class RoomsSettings(CommonSettings):
 
     data_dir: Path = Path("data")
     """Folder of the embedded database."""
+    database_url: SecretStr | None = None
+    """MySQL or MariaDB, `mysql+asyncmy://user:password@host:port/name`; without one, embedded."""
     room_most_members: int = 10_000
     """Most members that one room may have."""
     user_most_rooms: int = 1_000
@@ -38,3 +45,27 @@ class RoomsSettings(CommonSettings):
     """How long a stop waits for the outbox rows that are on their way."""
     database_wait_seconds: float = 5.0
     """Longest wait for the database, its connection or its lock, before a request is refused."""
+    database_pool_size: Annotated[int, Field(ge=1)] = 10
+    """Connections to MySQL for reading, and as many again for writing."""
+    database_lock_seconds: Annotated[int, Field(ge=1)] = 2
+    """Longest wait in MySQL for a row that another change holds, before the change begins anew."""
+    database_statement_seconds: Annotated[int, Field(ge=1)] = 10
+    """Longest wait for MySQL's answer to a statement."""
+    database_idle_seconds: Annotated[int, Field(ge=10)] = 60
+    """How long MySQL keeps the connection, and the locks, of a replica that is not heard of."""
+    database_start_seconds: float = 30.0
+    """How long a start or a migration waits for MySQL to answer."""
+
+    @field_validator("database_url")
+    @classmethod
+    def check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse what is no address of a MySQL database."""
+        if url is None:
+            return None
+        try:
+            parsed = make_url(url.get_secret_value())
+        except ArgumentError:
+            raise ValueError("not a URL") from None
+        if parsed.get_backend_name() not in {"mysql", "mariadb"} or not parsed.database:
+            raise ValueError("not mysql+asyncmy://user:password@host:port/name")
+        return url

@@ -54,6 +54,7 @@ def _engine(
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait_seconds,
+        hide_parameters=True,  # a failing statement is logged, and a password's hash is not
     )
     _prepare(engine.sync_engine, wait_seconds, begin, extra)
     return engine

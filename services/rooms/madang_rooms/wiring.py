@@ -15,17 +15,23 @@ from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.security import secure
+from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
+from madang_common.server import Served
+from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
 from madang_rooms.api.desk import Desk, open_desk
+from madang_rooms.database import Database
 from madang_rooms.directory import Directory
 from madang_rooms.doorkeeper import Doorkeeper
 from madang_rooms.invitations import Invitations
 from madang_rooms.lobby import Lobby
 from madang_rooms.members import Members
 from madang_rooms.metrics import RoomsMetrics
+from madang_rooms.mysql import Limits, open_mysql
+from madang_rooms.mysql import migrate as migrate_mysql
 from madang_rooms.relay import Relay
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.sqlite import open_sqlite
@@ -45,9 +51,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Start the service on `log`, which stays the caller's to close."""
     async with AsyncExitStack() as stack:
-        path = settings.data_dir / FILE
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        database = await open_sqlite(path, wait_seconds=settings.database_wait_seconds)
+        database = await _open_database(settings)
         stack.push_async_callback(database.close)
         auth = await stack.enter_async_context(
             create_client(settings.auth_url, transport=transport)
@@ -64,7 +68,9 @@ async def build(
             metrics.committed(kinds)
             relay.wake()
 
-        units = UnitsOfWork(database, clock, committed)
+        units = UnitsOfWork(
+            database, clock, committed, patience_seconds=settings.database_wait_seconds
+        )
         app = create_app(
             "rooms",
             settings,
@@ -72,7 +78,12 @@ async def build(
             health=Health({"database": database.ping, "log": log.ping}),
             registry=registry,
         )
-        secure(app, Verifiers.asking(auth, issuer=settings.issuer))
+        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
+        following = follow_revocations(
+            "rooms", settings, verifiers.users, registry=registry, transport=transport
+        )
+        await stack.enter_async_context(following)
+        secure(app, verifiers)
         open_desk(
             app,
             Desk(
@@ -84,3 +95,42 @@ async def build(
             ),
         )
         yield app
+
+
+@asynccontextmanager
+async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
+    """Start the service on RabbitMQ."""
+    async with AsyncExitStack() as stack:
+        log = await AmqpLog.open(
+            settings.required("amqp_url"), settings.log_shards, retention=settings.retention
+        )
+        stack.push_async_callback(log.close)
+        yield Served(await stack.enter_async_context(build(settings, log=log)))
+
+
+async def migrate(settings: RoomsSettings, revision: str) -> None:
+    """Bring the schema in MySQL to `revision`; raise CannotStart if that cannot be done."""
+    await migrate_mysql(
+        settings.required("database_url"),
+        start_seconds=settings.database_start_seconds,
+        revision=revision,
+    )
+
+
+async def _open_database(settings: RoomsSettings) -> Database:
+    """Open MySQL, which must be migrated already, or the embedded one, which migrates itself."""
+    if settings.database_url is None:
+        path = settings.data_dir / FILE
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        return await open_sqlite(path, wait_seconds=settings.database_wait_seconds)
+    return await open_mysql(
+        settings.database_url.get_secret_value(),
+        Limits(
+            pool_size=settings.database_pool_size,
+            wait_seconds=settings.database_wait_seconds,
+            lock_seconds=settings.database_lock_seconds,
+            statement_seconds=settings.database_statement_seconds,
+            idle_seconds=settings.database_idle_seconds,
+            start_seconds=settings.database_start_seconds,
+        ),
+    )

@@ -57,7 +57,7 @@ async def test_a_batch_is_one_statement_that_goes_through_no_table(
 ) -> None:
     nari = await scene.person("nari")
     room = await nari.make_room()
-    engine = scene.app.state.desk.doorkeeper._units._database._reading.sync_engine
+    engine = scene.app.state.desk.doorkeeper.units._database._reading.sync_engine
     asked: list[tuple[str, tuple[object, ...]]] = []
 
     @event.listens_for(engine, "before_cursor_execute")

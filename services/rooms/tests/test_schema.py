@@ -139,6 +139,5 @@ def test_the_migrations_can_be_told_to_mysql() -> None:
             revision.module.upgrade()
 
     for table in Base.metadata.tables:
-        assert f"CREATE TABLE {table}" in told.getvalue()
-    assert "CHARACTER SET ascii COLLATE ascii_bin" in told.getvalue()
+        assert f"CREATE TABLE IF NOT EXISTS {table}" in told.getvalue()
     assert told.getvalue().count("ENGINE=InnoDB") == len(Base.metadata.tables)

@@ -4,13 +4,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from sqlalchemy import BigInteger, Enum, MetaData, String
+from sqlalchemy import BigInteger, Dialect, Enum, MetaData, String, TypeDecorator
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.types import TypeEngine
+from typing_extensions import override
 
 ID_LENGTH = 24
 """Length of what `madang_common.ids.new_id` makes."""
-TABLE_OPTIONS: Mapping[str, str] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+TABLE_OPTIONS: Mapping[str, str] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+"""Names people give are compared by their code points.
+
+To MySQL's other collations that MariaDB has too, any two emoji are the same.
+"""
 _KIND_LENGTH = 16
 
 
@@ -28,13 +38,38 @@ class Base(DeclarativeBase):
     )
 
 
-def ascii_text(length: int) -> String:
-    """Return a type for machine-made text, compared byte by byte in every database.
+class PlainText(TypeDecorator[str]):
+    """Machine-made text, compared byte by byte in every database.
 
-    MySQL's default collations take `a` for `A` and sort `_` before `0`.
+    Every collation that both MySQL and MariaDB have passes over trailing spaces, so that the id
+    `a ` would find `a`, or takes `A` for `a`; their VARBINARY does neither.
     """
-    binary = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return String(length).with_variant(binary, "mysql", "mariadb")
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        """Hold up to `length` ASCII characters."""
+        super().__init__(length)
+        self._length = length
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str] | TypeEngine[bytes]:
+        if _is_mysql(dialect):
+            return dialect.type_descriptor(mysql.VARBINARY(self._length))
+        return dialect.type_descriptor(String(self._length))
+
+    @override
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
+        return value.encode() if value is not None and _is_mysql(dialect) else value
+
+    @override
+    def process_result_value(self, value: str | bytes | None, dialect: Dialect) -> str | None:
+        return value.decode() if isinstance(value, bytes) else value
+
+
+def _is_mysql(dialect: Dialect) -> bool:
+    return dialect.name in {"mysql", "mariadb"}
 
 
 def kind_text(kind: type[StrEnum]) -> Enum:
@@ -47,6 +82,6 @@ def kind_text(kind: type[StrEnum]) -> Enum:
     )
 
 
-Id = Annotated[str, mapped_column(ascii_text(ID_LENGTH))]
+Id = Annotated[str, mapped_column(PlainText(ID_LENGTH))]
 Milliseconds = Annotated[int, mapped_column(BigInteger)]
 """Since the epoch: a whole number needs no time zone and no fraction of a DATETIME."""

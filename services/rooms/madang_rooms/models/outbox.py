@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from madang_rooms.models.base import TABLE_OPTIONS, Base, Milliseconds, ascii_text
+from madang_rooms.models.base import TABLE_OPTIONS, Base, Milliseconds, PlainText
 
 AUDIENCE_LENGTH = 64
 LINE_BYTES = 65_535
@@ -19,7 +19,7 @@ class OutboxRow(Base):
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
-    audience: Mapped[str] = mapped_column(ascii_text(AUDIENCE_LENGTH))
+    audience: Mapped[str] = mapped_column(PlainText(AUDIENCE_LENGTH))
     line: Mapped[bytes] = mapped_column(LargeBinary(LINE_BYTES))
     """The event as it will stand in the log, its key included."""
     created_at_ms: Mapped[Milliseconds]

@@ -10,7 +10,7 @@ from madang_rooms.models.base import (
     Base,
     Id,
     Milliseconds,
-    ascii_text,
+    PlainText,
     kind_text,
 )
 from madang_rooms.names import ROOM_NAME_LENGTH
@@ -30,7 +30,7 @@ class Room(Base):
     id: Mapped[Id] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(ROOM_NAME_LENGTH))
     visibility: Mapped[Visibility] = mapped_column(kind_text(Visibility))
-    direct_pair: Mapped[str | None] = mapped_column(ascii_text(2 * ID_LENGTH + 1))
+    direct_pair: Mapped[str | None] = mapped_column(PlainText(2 * ID_LENGTH + 1))
     """Both members' ids, the lesser first, of a direct room: two people share at most one."""
     member_count: Mapped[int] = mapped_column(default=0)
     """Kept under the room's row lock, so that a limit needs no counting."""

@@ -3,7 +3,7 @@
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from madang_rooms.models.base import TABLE_OPTIONS, Base, Id, Milliseconds, ascii_text
+from madang_rooms.models.base import TABLE_OPTIONS, Base, Id, Milliseconds, PlainText
 from madang_rooms.names import DISPLAY_NAME_LENGTH, USERNAME_LENGTH
 
 PASSWORD_HASH_LENGTH = 255
@@ -16,8 +16,8 @@ class User(Base):
     __table_args__ = (UniqueConstraint("username"), dict(TABLE_OPTIONS))
 
     id: Mapped[Id] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(ascii_text(USERNAME_LENGTH))
+    username: Mapped[str] = mapped_column(PlainText(USERNAME_LENGTH))
     display_name: Mapped[str] = mapped_column(String(DISPLAY_NAME_LENGTH))
-    password_hash: Mapped[str] = mapped_column(ascii_text(PASSWORD_HASH_LENGTH))
+    password_hash: Mapped[str] = mapped_column(PlainText(PASSWORD_HASH_LENGTH))
     disabled: Mapped[bool] = mapped_column(default=False)
     created_at_ms: Mapped[Milliseconds]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Result, and_, func, literal, null, select, tuple_, union_all
+from sqlalchemy import Result, and_, func, literal, null, select, tuple_, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang_common.events.kinds import Role
@@ -70,7 +70,9 @@ class MembershipStore:
             Membership.user_id.in_({user for _, user in pairs}),
             tuple_(Membership.room_id, Membership.user_id).in_(list(pairs)),
         )
-        rooms = select(Room.id, null().label("user_id"), null().label("role"), archived).where(
+        # The first half decides how both are read.
+        nobody = type_coerce(null(), Membership.user_id.type).label("user_id")
+        rooms = select(Room.id, nobody, null().label("role"), archived).where(
             Room.id.in_({room for room, _ in pairs})
         )
         roles = select(

@@ -1,0 +1,47 @@
+"""Start one rooms process on the real servers, or bring its database's schema up to date."""
+
+import argparse
+import asyncio
+import sys
+
+from pydantic import ValidationError
+
+from madang_common import logging, server
+from madang_common.settings import CannotStart
+from madang_rooms import wiring
+from madang_rooms.settings import RoomsSettings
+
+NAME = "madang-rooms"
+
+
+def main() -> None:
+    """Serve until a signal ends it; or, asked to `migrate`, do that and end."""
+    asked = _parser().parse_args()
+    if asked.command == "migrate":
+        _migrate(asked.revision)
+    else:
+        server.run(NAME, RoomsSettings, wiring.serve)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=NAME, description="Serve rooms.")
+    migrate = parser.add_subparsers(dest="command").add_parser(
+        "migrate", help="bring the schema of MADANG_DATABASE_URL up to date, and end"
+    )
+    migrate.add_argument("--revision", default="head", help="another revision than the last one")
+    return parser
+
+
+def _migrate(revision: str) -> None:
+    try:
+        settings = RoomsSettings()
+        logging.configure(settings)
+        asyncio.run(wiring.migrate(settings, revision))
+    except ValidationError as error:
+        sys.exit(f"{NAME} migrate: settings: {server.told(error)}")
+    except CannotStart as error:
+        sys.exit(f"{NAME} migrate: {error}")
+
+
+if __name__ == "__main__":
+    main()
