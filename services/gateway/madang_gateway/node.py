@@ -59,6 +59,12 @@ class Node:
             if login in {ALL_LOGINS, session.claims.login}:
                 session.end(Unauthenticated("the login was ended"), disconnects.LOGIN_ENDED)
 
+    def check_logins(self, user: str) -> None:
+        """Close the connections of `user` whose login was ended."""
+        for session in self.shared.users.sessions(user):
+            if not self.shared.verifier.holds(session.claims):
+                session.end(Unauthenticated("the login was ended"), disconnects.LOGIN_ENDED)
+
     def disconnect_all(self) -> None:
         """Make everyone come back and resume: something may have been missed here."""
         for connection in tuple(self.connections):

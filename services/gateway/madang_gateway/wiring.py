@@ -19,6 +19,7 @@ from madang_common.http.security import secure
 from madang_common.live.port import Live
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
+from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
 from madang_gateway import live as live_notices
@@ -124,6 +125,10 @@ async def build(
         for work in works:
             stack.push_async_callback(background.end, asyncio.create_task(work))
 
+        ended = partial(follow_revocations, "gateway", settings, near.verifiers.users)
+        await stack.enter_async_context(
+            ended(registry=registry, transport=transport, on_ended=node.check_logins)
+        )
         health = Health({"log": log.ping, "live": live.ping, "follower": follower.ping})
         routers = [router(sender), presence_router(board, memory.memberships)]
         app = create_app("gateway", settings, routers=routers, health=health, registry=registry)

@@ -22,7 +22,7 @@ from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.inprocess import InProcessNetwork
-from madang_common.http.security import only, secure
+from madang_common.http.security import Service, only, secure
 from madang_common.ids import new_id
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.port import Log
@@ -31,6 +31,7 @@ from madang_common.log.sqlite import SqliteLog
 from madang_common.problems import NotFound, Unavailable
 from madang_common.settings import CommonSettings, Environment
 from madang_common.tokens.claims import Claims
+from madang_common.tokens.revocations import Revocation, Revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.wiring import build
@@ -177,8 +178,12 @@ def _document(at: int, event: Event) -> dict[str, Any]:
     return {"id": to_id(at), **event.document(with_headers=True)}
 
 
-def _auth(issuer: Issuer) -> APIRouter:
+def _auth(issuer: Issuer, ended: list[Revocation]) -> APIRouter:
     router = APIRouter()
+
+    @router.get("/internal/revocations")
+    async def revocations(_: Service, after: int = 0) -> Revocations:
+        return Revocations(items=tuple(ended[after:]), cursor=str(len(ended)))
 
     @router.get("/.well-known/jwks.json")
     async def jwks() -> dict[str, object]:
@@ -227,6 +232,8 @@ class Scene:
     http: httpx.AsyncClient
     stop: Callable[[], None]
     """Tells the server to shut down."""
+    ended: list[Revocation]
+    """The logins that auth tells have ended."""
 
     @property
     def url(self) -> str:
@@ -276,6 +283,7 @@ def settings(**changes: Any) -> GatewaySettings:
         "heartbeat_seconds": 0.2,
         "close_seconds": 1,
         "presence_notice_members": 0,
+        "revocations_poll_seconds": 0.05,
     }
     return GatewaySettings(**(given | changes))
 
@@ -291,10 +299,11 @@ async def running(
     """Yield a gateway on the log in `folder`, its settings changed as given."""
     log, live, issuer = await log_class.open(folder / "log.db", 2), InProcessLive(), Issuer()
     rooms, history = Rooms(), Stored(log)
+    ended: list[Revocation] = []
     rooms.add("mina", "jun")
     network = InProcessNetwork()
     for name, router in {
-        "auth": _auth(issuer),
+        "auth": _auth(issuer, ended),
         "rooms": rooms.router(),
         "history": history.router(),
     }.items():
@@ -307,7 +316,9 @@ async def running(
             async with _served(app, listener) as server:
                 port = listener.getsockname()[1]
                 async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-                    yield Scene(app, log, live, rooms, history, issuer, port, http, server.stop_now)
+                    yield Scene(
+                        app, log, live, rooms, history, issuer, port, http, server.stop_now, ended
+                    )
     finally:
         await live.close()
         await log.close()

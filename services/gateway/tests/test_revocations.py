@@ -1,0 +1,54 @@
+"""Logins that have ended, when no live notice tells of them."""
+
+import time
+
+from madang_common.tokens.revocations import Revocation
+from services.gateway.tests.scene import Scene
+
+YARD = "/topic/rooms.yard"
+
+
+def one(login: str, user: str = "mina") -> Revocation:
+    return Revocation(user=user, login=login, at=time.time())
+
+
+def all_but(keep: str | None, user: str = "mina") -> Revocation:
+    return Revocation(user=user, login=None, keep=keep, at=time.time() + 1)
+
+
+async def test_the_connections_of_an_ended_login_close(scene: Scene) -> None:
+    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+        scene.ended.append(one("login-of-mina"))
+
+        assert await mina.closed() == 4410
+        assert await jun.send("still here")
+
+
+async def test_another_login_of_the_user_goes_on(scene: Scene) -> None:
+    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+        scene.ended.append(one("another login of mina's"))
+        scene.ended.append(one("login-of-jun", "jun"))
+
+        assert await jun.closed() == 4410
+        assert await mina.send("still here")
+
+
+async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(scene: Scene) -> None:
+    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+        scene.ended.append(all_but("login-of-mina"))
+        scene.ended.append(all_but(None, "jun"))
+
+        assert await jun.closed() == 4410
+        assert await mina.send("still here")
+
+
+async def test_its_tokens_open_nothing_and_send_nothing_any_more(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        scene.ended.append(one("login-of-mina"))
+        assert await mina.closed() == 4410
+
+    async with scene.opened() as again:
+        token = scene.issuer.token("mina")
+        await again.say("CONNECT", {"accept-version": "1.2", "host": "x", "passcode": token})
+        assert await again.closed() == 4401
+    assert (await scene.post("mina", text="hi")).status_code == 401
