@@ -1,33 +1,59 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 
+_MANY = {"MADANG_REGISTRATIONS_PER_ADDRESS": "10000"}
+"""All tests come from one address."""
+Make = Callable[..., Product]
 
-def _running(folder: Path) -> Iterator[Product]:
-    product = Product.start(folder, MADANG_REGISTRATIONS_PER_ADDRESS="10000")
+
+@pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded").split(","))
+def form(request: pytest.FixtureRequest) -> str:
+    """Give the form in which the product runs; `MADANG_E2E` lists them."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def product(form: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """Give the running product that tests share; none of them ends it."""
+    yield from _embedded(tmp_path_factory.mktemp("product"))
+
+
+@pytest.fixture
+def mortal(form: str, tmp_path: Path) -> Iterator[Product]:
+    """Give a product to be killed and started again; no other test uses it meanwhile."""
+    yield from _embedded(tmp_path)
+
+
+@pytest.fixture
+def with_settings(form: str, tmp_path: Path) -> Iterator[Make]:
+    """Give a function that starts a product with `MADANG_…` settings of the test's own."""
+    made: list[Embedded] = []
+
+    def make(**settings: str) -> Product:
+        made.append(Embedded.start(tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for product in made:
+        product.stop()
+
+
+def _embedded(folder: Path) -> Iterator[Embedded]:
+    product = Embedded.start(folder, **_MANY)
     try:
         yield product
     finally:
         if product.process is not None:
             product.stop()
     assert product.errors() == []
-
-
-@pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Give the running product that tests share; none of them ends it."""
-    yield from _running(tmp_path_factory.mktemp("product"))
-
-
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Product]:
-    """Give a product of the test's own, to be killed and started again."""
-    yield from _running(tmp_path)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Clients that nobody here wrote, as the tests use them."""
 
 import json
+import os
 import queue
 import subprocess
 import threading
@@ -8,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import stomp
 
@@ -66,6 +68,14 @@ class StompJs(_Told):
         self._process.stdout.close()
 
 
+def _address(url: str) -> tuple[str, int]:
+    """Return the host and the port of `url`."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
 class StompPy(_Told, stomp.ConnectionListener):  # type: ignore[misc]  # it has no types
     """`stomp.py` with its WebSocket connection."""
 
@@ -74,8 +84,11 @@ class StompPy(_Told, stomp.ConnectionListener):  # type: ignore[misc]  # it has 
         self._room = room
         self._sent = 0
         self._connection = stomp.WSStompConnection(
-            [("127.0.0.1", product.port)], ws_path="/ws", heartbeats=(5000, 5000)
+            [_address(product.ws_url)], ws_path="/ws", heartbeats=(5000, 5000)
         )
+        if product.ws_url.startswith("wss:"):
+            ca = os.environ.get("SSL_CERT_FILE")
+            self._connection.transport.set_ssl([_address(product.ws_url)], ca_certs=ca)
         self._connection.set_listener("told", self)
         self._connection.connect(wait=True, headers={"Authorization": f"Bearer {token}"})
         self._connection.subscribe(

@@ -3,9 +3,7 @@
 import re
 import secrets
 import shutil
-import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, WebSocketRoute, expect, sync_playwright
@@ -54,7 +52,10 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
     def enter(product: Product, path: str = "/", *, width: int = 1000) -> Visitor:
         context = browser.new_context(
-            locale="en-GB", viewport={"width": width, "height": 720}, reduced_motion="reduce"
+            locale="en-GB",
+            viewport={"width": width, "height": 720},
+            reduced_motion="reduce",
+            ignore_https_errors=True,
         )
         visitor = Visitor.enter(context, product.url, path)
         visitors.append(visitor)
@@ -85,19 +86,15 @@ Meet = Callable[[Product], tuple[Visitor, Visitor]]
 
 
 @pytest.fixture
-def hasty(tmp_path: Path) -> Iterator[Product]:
+def hasty(with_settings: Callable[..., Product]) -> Product:
     """Give a product whose access tokens hold for seconds only."""
-    product = Product.start(tmp_path, MADANG_ACCESS_TOKEN_SECONDS="4")
-    yield product
-    product.stop()
+    return with_settings(MADANG_ACCESS_TOKEN_SECONDS="8")
 
 
 @pytest.fixture
-def lively(tmp_path: Path) -> Iterator[Product]:
+def lively(with_settings: Callable[..., Product]) -> Product:
     """Give a product whose heart beats fast."""
-    product = Product.start(tmp_path, MADANG_HEARTBEAT_SECONDS="1")
-    yield product
-    product.stop()
+    return with_settings(MADANG_HEARTBEAT_SECONDS="1")
 
 
 def test_two_people_talk_and_read_back(product: Product, pair: Meet) -> None:
@@ -482,13 +479,12 @@ def test_the_policy_lets_only_the_pages_own_scripts_run(product: Product, visit:
 
 def test_a_server_that_falls_silent_is_noticed(lively: Product, pair: Meet) -> None:
     mina, junho = pair(lively)
-    assert lively.process is not None
 
     with mina.server_down(), junho.server_down():
-        lively.process.send_signal(signal.SIGSTOP)
+        lively.pause()
         expect(mina.status).to_have_text("Offline.", timeout=BACK_MILLISECONDS)
         mina.write("are you there?")
-        lively.process.send_signal(signal.SIGCONT)
+        lively.resume()
 
     junho.reads("are you there?")
     mina.reads("are you there?")

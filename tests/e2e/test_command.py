@@ -1,6 +1,7 @@
 """The `madang` command, through pipes, against a product that is killed meanwhile."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,7 +90,8 @@ class Talk:
 
 
 def test_two_people_chat_through_a_crash(mortal: Product, tmp_path: Path) -> None:
-    minji, junho = (Somebody(name, mortal, tmp_path) for name in ("minji", "junho"))
+    names = [f"{name}-{secrets.token_hex(4)}" for name in ("minji", "junho")]
+    minji, junho = (Somebody(name, mortal, tmp_path) for name in names)
     for person in (minji, junho):
         person.run("register", person.name)
         person.run("login", person.name)
@@ -102,15 +104,15 @@ def test_two_people_chat_through_a_crash(mortal: Product, tmp_path: Path) -> Non
         his.line_with("before anyone listens")
         hers.line_with("before anyone listens")
         hers.say("안녕")
-        assert "minji: 안녕" in his.line_with("안녕")
+        assert f"{minji.name}: 안녕" in his.line_with("안녕")
 
         mortal.kill()
         hers.say("said while it was down")
         mortal.launch()
 
-        assert "minji: said while it was down" in his.line_with("while it was down")
+        assert f"{minji.name}: said while it was down" in his.line_with("while it was down")
         his.say("and I heard it")
-        assert "junho: and I heard it" in hers.line_with("and I heard it")
+        assert f"{junho.name}: and I heard it" in hers.line_with("and I heard it")
 
     told = minji.run("history", "yard")
     assert told.count("said while it was down") == 1

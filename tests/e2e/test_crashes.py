@@ -1,6 +1,7 @@
 """People talk through the SDK while the product is killed under them."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -47,9 +48,10 @@ async def _gather(
     """Return the logins of new people who share a room, and its id."""
     logins = []
     for name in names:
+        username = f"{name}-{secrets.token_hex(4)}"
         account = await accounts.enter_async_context(Account(url))
-        await account.register(name, PASSWORD)
-        logins.append(await account.login(name, PASSWORD))
+        await account.register(username, PASSWORD)
+        logins.append(await account.login(username, PASSWORD))
     room = (await logins[0].create_room("마당")).id
     code = (await logins[0].invite(room)).code
     for login in logins[1:]:

@@ -95,25 +95,7 @@ def test_everything_survives_a_crash(mortal: Product) -> None:
         assert client.post("/api/auth/v1/refresh", json=tokens).status_code == 200
 
 
-def test_a_second_process_on_the_same_folder_is_refused(product: Product) -> None:
-    with pytest.raises(AssertionError, match=r"data is in use by process \d+"):
-        Product.start(product.folder)
-
-
-def test_it_stops_when_asked(mortal: Product) -> None:
-    assert mortal.stop() == 0
-
-
-def test_the_process_speaks_for_all_its_services(client: httpx.Client) -> None:
-    ready = client.get("/health/ready")
-    metrics = client.get("/metrics").text
+def test_the_page_says_what_it_may_load(client: httpx.Client) -> None:
     page = client.get("/")
 
-    assert ready.status_code == 200
-    services = {name.partition(".")[0] for name in ready.json()["dependencies"]}
-    assert services == {"auth", "rooms", "history", "gateway"}
-    for service in services:
-        assert f'madang_http_requests_running{{service="{service}"}}' in metrics
-        assert f"# HELP madang_{service}_" in metrics
-    assert metrics.count("# TYPE madang_http_request_seconds histogram") == 1
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")

@@ -1,0 +1,56 @@
+"""What only the embedded form has: one process, its folder and its one port."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.embedded import Embedded
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    product = Embedded.start(tmp_path)
+    yield product
+    if product.process is not None:
+        product.stop()
+    assert product.errors() == []
+
+
+def test_what_lies_in_a_folder_that_all_may_enter_is_for_its_owner_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+
+    product = Embedded.start(tmp_path)
+    readable = [path.name for path in data.rglob("*") if path.stat().st_mode & _OTHERS]
+    product.stop()
+
+    assert (data / "log.db").exists()
+    assert readable == []
+
+
+def test_a_second_process_on_the_same_folder_is_refused(embedded: Embedded) -> None:
+    with pytest.raises(AssertionError, match=r"data is in use by process \d+"):
+        Embedded.start(embedded.folder)
+
+
+def test_it_stops_when_asked(embedded: Embedded) -> None:
+    assert embedded.stop() == 0
+
+
+def test_the_process_speaks_for_all_its_services(embedded: Embedded) -> None:
+    ready = httpx.get(f"{embedded.url}/health/ready")
+    metrics = httpx.get(f"{embedded.url}/metrics").text
+
+    assert ready.status_code == 200
+    services = {name.partition(".")[0] for name in ready.json()["dependencies"]}
+    assert services == {"auth", "rooms", "history", "gateway"}
+    for service in services:
+        assert f'madang_http_requests_running{{service="{service}"}}' in metrics
+        assert f"# HELP madang_{service}_" in metrics
+    assert metrics.count("# TYPE madang_http_request_seconds histogram") == 1
