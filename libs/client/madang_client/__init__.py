@@ -27,7 +27,7 @@ from madang_client.errors import (
 from madang_client.event import Event, Gap
 from madang_client.login import Login
 from madang_client.page import Page
-from madang_client.room import Invite, Member, Room, User
+from madang_client.room import Invite, Member, Person, Room, User
 from madang_client.settings import ChatSettings
 from madang_client.subscription import Subscription
 from madang_client.token_store import MemoryStore, TokenStore
@@ -61,6 +61,7 @@ __all__ = [
     "NotReachable",
     "OutOfOrder",
     "Page",
+    "Person",
     "ProtocolError",
     "Refused",
     "Room",

@@ -112,15 +112,20 @@ class Chat:
         It returns once the server has accepted, so nothing said later is missed. Raise Refused if
         it did not.
         """
-        subscription = self._subscription(f"/topic/rooms.{_checked(room)}", room, since)
-        if self._session is not None:
-            self._session.subscribe(subscription)
-        try:
-            await subscription.granted_once()
-        except BaseException:
-            await subscription.close()
-            raise
-        return subscription
+        return await self._open_subscription(
+            self._subscription(f"/topic/rooms.{_checked(room)}", room, since)
+        )
+
+    async def live(self, room: str) -> Subscription:
+        """Return the notices of `room` from now on: who writes, reads, comes and goes.
+
+        None is kept by the server or sent again; unread, it keeps the latest. What it missed while
+        the connection was lost is for `Login.present` to tell. Raise Refused if the server says no.
+        """
+        self._check_open()
+        return await self._open_subscription(
+            self._subscription(f"/topic/rooms.{_checked(room)}.live", room, lossy=True)
+        )
 
     async def send(
         self, room: str, text: str, *, key: str | None = None, retry: bool = False
@@ -146,6 +151,16 @@ class Chat:
         finally:
             message.abandon()
             self._outbox.remove(message)
+
+    async def _open_subscription(self, subscription: Subscription) -> Subscription:
+        if self._session is not None:
+            self._session.subscribe(subscription)
+        try:
+            await subscription.granted_once()
+        except BaseException:
+            await subscription.close()
+            raise
+        return subscription
 
     async def _run(self) -> None:
         try:

@@ -8,8 +8,17 @@ from madang_client.chat import Change, Chat
 from madang_client.errors import ProtocolError, Unauthenticated
 from madang_client.keeper import TokenKeeper
 from madang_client.page import Page, read_page
-from madang_client.rest import AUTH, HISTORY, ROOMS, Rest, segment
-from madang_client.room import Invite, Member, Room, read_invite, read_member, read_room
+from madang_client.rest import AUTH, GATEWAY, HISTORY, ROOMS, Rest, segment
+from madang_client.room import (
+    Invite,
+    Member,
+    Person,
+    Room,
+    read_invite,
+    read_member,
+    read_person,
+    read_room,
+)
 from madang_client.settings import ChatSettings
 from madang_client.token_store import TokenStore
 from madang_client.tokens import Tokens
@@ -87,9 +96,14 @@ class Login:
         return read_room(await self._call("POST", f"{ROOMS}/invites/{segment(code)}/accept"))
 
     async def members(self, room: str) -> AsyncIterator[Member]:
-        """Yield who is in a room."""
+        """Yield the members of a room."""
         async for item in self._items(f"{ROOMS}/rooms/{segment(room)}/members"):
             yield read_member(item)
+
+    async def present(self, room: str) -> AsyncIterator[Person]:
+        """Yield who is in a room now, on whichever connection, in the order of their ids."""
+        async for item in self._items(f"{GATEWAY}/rooms/{segment(room)}/presence"):
+            yield read_person(item)
 
     async def remove(self, room: str, user: str) -> None:
         """Remove the user with that id from a room."""

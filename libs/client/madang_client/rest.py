@@ -13,6 +13,7 @@ from madang_client.problem import refusal
 AUTH = "/api/auth/v1"
 ROOMS = "/api/rooms/v1"
 HISTORY = "/api/history/v1"
+GATEWAY = "/api/gateway/v1"
 
 
 class Rest:

@@ -1,4 +1,4 @@
-"""Rooms, their members and invites, as the REST interface shows them."""
+"""Rooms, their members, who is there and invites, as the REST interface shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +39,16 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is in a room now."""
+
+    user: str
+    """The user's id."""
+    name: str
+    """What others see."""
+
+
+@dataclass(frozen=True, slots=True)
 class Invite:
     """What lets others in."""
 
@@ -71,6 +81,12 @@ def read_member(document: Any) -> Member:
     """Return the member in an answer."""
     found = _mapping(document, "user", "role")
     return Member(user=read_user(found["user"]), role=str(found["role"]))
+
+
+def read_person(document: Any) -> Person:
+    """Return the person in an answer."""
+    found = _mapping(document, "user", "name")
+    return Person(user=str(found["user"]), name=str(found["name"]))
 
 
 def read_invite(document: Any) -> Invite:

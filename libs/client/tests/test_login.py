@@ -13,6 +13,7 @@ from madang_client import (
     NotAMember,
     NotFound,
     NotReachable,
+    Person,
     ProtocolError,
     Unauthenticated,
 )
@@ -72,6 +73,18 @@ async def test_rooms_are_made_listed_over_pages_and_entered(
         ("ada", "owner"),
         ("bob", "member"),
     ]
+
+
+async def test_who_is_in_a_room_is_listed_over_pages(login: Login, rest: RestServer) -> None:
+    rest.page_size = 2
+    room = rest.add_room("yard", "ada", "bob")
+    rest.present[room] = ["ada", "bob", "cy"]
+
+    people = [person async for person in login.present(room)]
+
+    assert people == [Person("id-ada", "Ada"), Person("id-bob", "Bob"), Person("id-cy", "Cy")]
+    with pytest.raises(NotAMember):
+        _ = [person async for person in login.present(rest.add_room("others", "bob"))]
 
 
 async def test_history_pages_back_to_the_beginning(login: Login, rest: RestServer) -> None:

@@ -385,3 +385,43 @@ async def test_an_unread_personal_queue_keeps_the_latest_and_holds_nobody_up(
 
         assert await take(chat.personal, 3) == ["n7", "n8", "n9"]
         assert chat.personal.dropped == 7
+
+
+async def test_notices_of_a_room_come_by_themselves_also_after_a_break(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat() as chat:
+        notices = await chat.live("yard")
+        await stomp.notice("yard", "presence.joined", user="bob", name="Bob")
+        await stomp.say("yard", "not a notice")
+        stomp.peers[0].drop()
+        await eventually(lambda: len(stomp.connects) == 2)
+        await eventually(lambda: "/topic/rooms.yard.live" in str(stomp.peers[-1].subscriptions))
+        await stomp.notice("yard", "presence.left", user="bob", name="Bob")
+
+        heard = [await anext(notices) for _ in range(2)]
+
+        assert all(isinstance(event, Event) for event in heard)
+        assert [event.kind for event in heard if isinstance(event, Event)] == [
+            "presence.joined",
+            "presence.left",
+        ]
+
+
+async def test_unread_notices_keep_the_latest_and_hold_nobody_up(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
+    async with make_chat(queue_events=3) as chat:
+        notices = await chat.live("yard")
+        for number in range(10):
+            await stomp.notice("yard", "room.typing", text=f"n{number}")
+        await chat.send("yard", "not held up")
+
+        assert await take(notices, 3) == ["n7", "n8", "n9"]
+
+
+async def test_notices_of_a_closed_chat_are_refused(make_chat: MakeChat) -> None:
+    chat = make_chat()
+
+    with pytest.raises(Closed):
+        await chat.live("yard")

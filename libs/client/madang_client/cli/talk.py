@@ -21,7 +21,10 @@ from madang_client.subscription import Subscription
 
 _FAREWELL_SECONDS = 10.0
 _UNSENT = 100
-_HELP = "/more shows older messages, /quit leaves; // begins a message with a slash"
+_HELP = (
+    "/more shows older messages, /who who is here, /quit leaves; // begins a message with a slash"
+)
+_SHOWN_PEOPLE = 50
 
 
 class NotSent(MadangError):  # noqa: N818 - reads as what happened
@@ -92,6 +95,8 @@ class Talk:
                 return
             if line == "/more":
                 await self._more()
+            elif line == "/who":
+                await self._who()
             elif line.startswith("/") and not line.startswith("//"):
                 self._remark(_HELP)
             elif line.strip():
@@ -156,6 +161,19 @@ class Talk:
         for event in page.items:
             self._screen.say(event_line(event, _now()), "dim")
         self._remark("end of older")
+
+    async def _who(self) -> None:
+        names: list[str] = []
+        try:
+            async for person in self._login.present(self._room.id):
+                if len(names) == _SHOWN_PEOPLE:
+                    names.append("and others")
+                    break
+                names.append(plain(person.name))
+        except (NotReachable, Refused) as error:
+            self._remark(f"nobody can tell who is here now: {plain(str(error))}")
+            return
+        self._remark(f"here: {', '.join(names) or 'nobody'}")
 
     async def _newest(self) -> Page:
         return await self._login.history(self._room.id, limit=self._page_size)

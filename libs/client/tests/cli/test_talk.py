@@ -73,6 +73,21 @@ async def test_more_shows_older_messages_until_there_are_none(
     assert words == [f"m{number}" for number in [*range(5, 15), *range(5)]]
 
 
+async def test_who_shows_who_is_here(ada: Terminal, room: str, rest: RestServer) -> None:
+    rest.present[room] = ["ada", "bob"]
+    process = await ada.start("chat", "yard")
+
+    await type_line(process, "/who")
+    shown = await read_until(process, "here: Ada, Bob")
+    rest.present[room] = [f"user{number:02}" for number in range(60)]
+    await type_line(process, "/who")
+    many = await read_until(process, "and others")
+    await process.communicate(b"/quit\n")
+
+    assert shown[-1] == "-- here: Ada, Bob"
+    assert many[-1].count(",") == 50
+
+
 async def test_a_chat_reconnects_says_so_and_marks_what_was_missed(
     ada: Terminal, room: str, stomp: StompServer
 ) -> None:

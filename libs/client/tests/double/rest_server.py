@@ -30,6 +30,7 @@ class RestServer:
         self.passwords: dict[str, str] = {}
         self.rooms: dict[str, dict[str, Any]] = {}
         self.members: dict[str, list[str]] = {}
+        self.present: dict[str, list[str]] = {}
         self.refresh_tokens: dict[str, str] = {}
         self.expires_in = 300.0
         self.refreshes = 0
@@ -97,6 +98,8 @@ class RestServer:
                 return self._enter(code.removeprefix("code-"), user, invited=True)
             case ("GET", "history", "v1", "rooms", room, "messages") if room in self.rooms:
                 return self._history(request, room, user)
+            case ("GET", "gateway", "v1", "rooms", room, "presence") if room in self.rooms:
+                return self._presence(request, room, user)
             case (_, "rooms", "v1", "rooms", room, *action) if room in self.rooms:
                 return self._room(request, room, action, user)
         return 404, problem("not-found", 404, "There is no such thing")
@@ -160,6 +163,14 @@ class RestServer:
         items = older[-limit:]
         more = items[0]["id"] if len(older) > limit else None
         return 200, {"items": items, "before": more, "after": items[-1]["id"] if items else None}
+
+    def _presence(self, request: httpx.Request, room: str, user: str) -> Answer:
+        if user not in self.members[room]:
+            return 403, problem("not-a-member", 403, "Only members of the room may do this")
+        people = self.present.get(room, [])
+        items = [{"user": f"id-{name}", "name": name.title()} for name in people]
+        status, page = self._page(request, items)
+        return status, page | {"count": len(items), "at": "2026-01-02T03:04:05.678Z"}
 
     def _enter(self, room: str, user: str, *, invited: bool) -> Answer:
         if room not in self.rooms:

@@ -176,6 +176,16 @@ class StompServer:
                 if destination == "/user/queue/events":
                     await self._message(peer, name, destination, user_event)
 
+    async def notice(self, room: str, kind: str, **data: str) -> None:
+        """Tell a notice, which is not kept, to everyone who follows those of the room."""
+        self._count += 1
+        told = {"v": 1, "key": f"k{self._count}", "kind": kind, "room": room, "sender": "bob"}
+        told |= {"sender_name": "Bob", "at": "2026-01-02T03:04:05.678Z"}
+        for peer in list(self.peers):
+            for name, destination in list(peer.subscriptions.items()):
+                if destination == f"/topic/rooms.{room}.live":
+                    await self._message(peer, name, destination, told | {"data": data})
+
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         self.upgrades += 1
         if not self.script.upgrades:
@@ -256,7 +266,7 @@ class StompServer:
         since = frame.headers.get("since")
         told = {"subscription": name}
         tells = self.script.tells_position and (since is None or self.script.tells_end)
-        if destination.startswith("/topic/") and tells:
+        if destination.startswith("/topic/") and not destination.endswith(".live") and tells:
             told["position"] = event_id(self._count) if self._count else "start"
         since = "" if since == "start" else since
         if since is not None:
