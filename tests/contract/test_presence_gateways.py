@@ -1,0 +1,370 @@
+"""Several gateways and one board: who is told what, whatever happens to either."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis as Client
+from typing_extensions import override
+
+from madang_common.clock import Clock
+from madang_common.events.envelope import read_line
+from madang_common.live.inprocess import InProcessLive
+from madang_gateway.metrics import Metrics
+from madang_gateway.presence.here import Here
+from madang_gateway.presence.inprocess import InProcessBoard
+from madang_gateway.presence.keeper import CHUNK, Keeper
+from madang_gateway.presence.notices import Notices
+from madang_gateway.presence.port import Board, BoardError
+from madang_gateway.presence.redis import RedisBoard
+from tests.stack.servers import Redis
+
+ROOM = "yard"
+GRACE_SECONDS = 0.3
+PRESENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 30
+
+MakeBoard = Callable[[], Board]
+
+
+class Told(InProcessLive):
+    """The live notices of all gateways, remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notices: list[tuple[str, str]] = []
+
+    @override
+    def publish(self, line: bytes) -> None:
+        event = read_line(line)
+        assert (event.sender, event.sender_name) == (event.data["user"], event.data["name"])
+        self.notices.append((event.kind.removeprefix("presence."), event.sender))
+
+    def count(self, kind: str) -> int:
+        return sum(found == kind for found, _ in self.notices)
+
+
+class Gateway:
+    """What of a gateway has to do with presence."""
+
+    def __init__(self, board: Board, told: Told, *, most_present: int, clock: Clock) -> None:
+        self.board = board
+        self.here = Here(GRACE_SECONDS, clock)
+        self.registry = CollectorRegistry()
+        self.keeper = Keeper(
+            board,
+            self.here,
+            Notices(told, most_present=most_present),
+            seconds=PRESENCE_SECONDS,
+            grace_seconds=GRACE_SECONDS,
+            metrics=Metrics(self.registry),
+            clock=clock,
+        )
+        self._keeping: asyncio.Task[None] | None = None
+
+    def go_on(self) -> None:
+        """Begin to work, or go on after a pause."""
+        self._keeping = asyncio.create_task(self.keeper.keep())
+
+    async def pause(self) -> None:
+        """Do nothing more, as a process that was killed or stopped."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+
+    async def stop(self) -> None:
+        """Stop as a gateway does when it is asked to."""
+        await self.pause()
+        await self.keeper.stop()
+
+    def enter(self, *users: str, room: str = ROOM) -> None:
+        for user in users:
+            self.here.enter(room, user, user.title())
+
+    def leave(self, *users: str, room: str = ROOM) -> None:
+        for user in users:
+            self.here.leave(room, user)
+
+    async def users(self) -> list[str]:
+        found = await self.board.present(ROOM, after="", limit=200)
+        return [user for user, _ in found.people]
+
+    def metric(self, name: str) -> float:
+        return self.registry.get_sample_value(f"madang_gateway_presence_{name}") or 0.0
+
+
+class Yard:
+    """Gateways on one board."""
+
+    def __init__(self, make_board: MakeBoard) -> None:
+        self._make_board = make_board
+        self._gateways: list[Gateway] = []
+        self.told = Told()
+
+    def open(self, *, most_present: int = 1000, clock: Clock = time.monotonic) -> Gateway:
+        gateway = Gateway(self._make_board(), self.told, most_present=most_present, clock=clock)
+        self._gateways.append(gateway)
+        gateway.go_on()
+        return gateway
+
+    async def close(self) -> None:
+        for gateway in self._gateways:
+            await gateway.pause()
+        for gateway in self._gateways:
+            await gateway.board.close()
+
+
+@pytest.fixture(params=["inprocess", "redis"])
+def make_board(request: pytest.FixtureRequest) -> Iterator[MakeBoard]:
+    if request.param == "inprocess":
+        board = InProcessBoard()
+        yield lambda: board
+    else:
+        url: str = request.getfixturevalue("redis_database_url")
+        yield lambda: RedisBoard.at(url, connections=4, timeout_seconds=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+async def yard(make_board: MakeBoard) -> AsyncIterator[Yard]:
+    yard = Yard(make_board)
+    yield yard
+    await yard.close()
+
+
+@pytest.fixture
+async def mortal_yard(private_redis: Redis) -> AsyncIterator[Yard]:
+    """Give gateways on a Redis that the test may kill."""
+    yard = Yard(lambda: RedisBoard.at(private_redis.url, connections=4, timeout_seconds=1))
+    yield yard
+    await yard.close()
+
+
+async def shows(gateway: Gateway, *users: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until exactly `users` are present, as `gateway` sees it."""
+    found: list[str] | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            while found != sorted(users):
+                with suppress(BoardError):
+                    found = await gateway.users()
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"present are {found}, not {sorted(users)}") from None
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():  # noqa: ASYNC110 - several tasks and a server bring it about
+            await asyncio.sleep(0.01)
+
+
+async def test_everyone_is_told_once_who_comes_and_goes(yard: Yard) -> None:
+    one, two = yard.open(), yard.open()
+
+    one.enter("mina", "mina")
+    await shows(two, "mina")
+    two.enter("mina", "jun")
+    await shows(one, "jun", "mina")
+    one.leave("mina", "mina")
+    two.leave("jun")
+    await shows(one, "mina")
+    two.leave("mina")
+    await shows(one)
+
+    assert yard.told.notices == [
+        ("joined", "mina"),
+        ("joined", "jun"),
+        ("left", "jun"),
+        ("left", "mina"),
+    ]
+
+
+async def test_a_page_loaded_anew_on_another_gateway_is_no_news(yard: Yard) -> None:
+    one, two = yard.open(), yard.open()
+    one.enter("mina", "jun")
+    await shows(two, "jun", "mina")
+
+    one.leave("mina")
+    two.enter("mina")
+    one.leave("jun")
+    await shows(one, "mina")
+
+    assert yard.told.notices == [("joined", "mina"), ("joined", "jun"), ("left", "jun")]
+
+
+async def test_quick_changes_end_as_they_should(yard: Yard) -> None:
+    one, two = yard.open(), yard.open()
+    for number in range(300):
+        gateway = (one, two)[number % 2]
+        gateway.enter("mina", "jun")
+        if number % 3 == 0:
+            await asyncio.sleep(0.002)
+        gateway.leave("mina", "jun")
+    one.enter("jun")
+
+    await shows(two, "jun")
+
+    assert yard.told.notices[-1] == ("left", "mina")
+    assert [kind for kind, user in yard.told.notices if user == "jun"] == ["joined"]
+
+
+async def test_whoever_is_expelled_is_gone_at_once(yard: Yard) -> None:
+    clock_stands_still = 1000.0
+    one, two = yard.open(clock=lambda: clock_stands_still), yard.open()
+    one.enter("mina", "jun")
+    await shows(two, "jun", "mina")
+
+    one.leave("mina", "jun")
+    one.here.expel(ROOM, "mina")
+
+    await shows(two, "jun")
+
+
+async def test_after_a_crash_exactly_one_gateway_tells_who_is_gone(yard: Yard) -> None:
+    crashed, *others = [yard.open() for _ in range(4)]
+    crashed.enter(*(f"user{number}" for number in range(CHUNK + 50)))
+    crashed.enter("mina")
+    others[0].enter("mina", "jun")
+    await until(lambda: yard.told.count("joined") == CHUNK + 52)
+    # Who clears away was here for as long as a gateway is believed.
+    await asyncio.sleep(PRESENCE_SECONDS * 0.6)
+
+    await crashed.pause()
+
+    await shows(others[2], "jun", "mina", seconds=PRESENCE_SECONDS + 1)
+    await until(lambda: yard.told.count("left") == CHUNK + 50)
+    assert len(set(yard.told.notices)) == len(yard.told.notices)
+    assert ("left", "mina") not in yard.told.notices
+    assert sum(other.metric("cleared_total") for other in others) == CHUNK + 50
+
+
+async def test_a_gateway_that_was_only_paused_writes_everyone_again(yard: Yard) -> None:
+    paused, other = yard.open(), yard.open()
+    paused.enter("mina", "jun")
+    other.enter("ara")
+    await shows(other, "ara", "jun", "mina")
+    await paused.pause()
+    await shows(other, "ara")
+
+    paused.enter("bora")
+    paused.go_on()
+
+    await shows(other, "ara", "bora", "jun", "mina")
+    assert paused.metric("heals_total") == 1
+    assert sorted(yard.told.notices[3:]) == [
+        ("joined", "bora"),
+        ("joined", "jun"),
+        ("joined", "mina"),
+        ("left", "jun"),
+        ("left", "mina"),
+    ]
+
+
+async def test_a_gateway_that_stops_leaves_time_to_come_back_elsewhere(yard: Yard) -> None:
+    stopped, other = yard.open(), yard.open()
+    stopped.enter("mina", "jun")
+    await shows(other, "jun", "mina")
+    await asyncio.sleep(PRESENCE_SECONDS * 0.6)
+
+    await stopped.stop()
+    other.enter("mina")
+
+    await shows(other, "mina")
+    assert yard.told.notices[2:] == [("left", "jun")]
+
+
+async def test_nobody_is_told_where_very_many_are_present(yard: Yard) -> None:
+    one, two = yard.open(most_present=2), yard.open(most_present=2)
+
+    for user in ("a", "b", "c", "d"):
+        one.enter(user)
+        await until(lambda: one.here.next_at() is None)
+    await shows(two, "a", "b", "c", "d")
+    one.leave("a", "b")
+    await shows(two, "c", "d")
+
+    assert yard.told.notices == [("joined", "a"), ("joined", "b"), ("left", "b")]
+
+
+async def test_redis_may_be_killed_and_nobody_is_told(
+    mortal_yard: Yard, private_redis: Redis
+) -> None:
+    one, two = mortal_yard.open(), mortal_yard.open()
+    one.enter("mina", "jun")
+    two.enter("mina", "ara")
+    await shows(one, "ara", "jun", "mina")
+    before = list(mortal_yard.told.notices)
+
+    private_redis.kill()
+    with pytest.raises(BoardError):
+        await one.users()
+    one.leave("jun")
+    two.enter("bora")
+    await until(lambda: min(one.metric("failures_total"), two.metric("failures_total")) > 1)
+    await asyncio.sleep(PRESENCE_SECONDS)
+    private_redis.start()
+
+    await shows(two, "ara", "bora", "mina", seconds=PRESENCE_SECONDS + 3)
+    assert sorted(mortal_yard.told.notices[len(before) :]) == [("joined", "bora"), ("left", "jun")]
+
+
+async def test_redis_may_lose_everything_and_nobody_is_told(
+    mortal_yard: Yard, private_redis: Redis
+) -> None:
+    everyone = [f"user{number:03}" for number in range(100)]
+    one, two = mortal_yard.open(), mortal_yard.open()
+    one.enter("mina", "jun", *everyone, *everyone)
+    one.enter(*(f"other{number}" for number in range(3 * CHUNK)), room="well")
+    two.enter("mina")
+    await until(lambda: mortal_yard.told.count("joined") == 102 + 3 * CHUNK)
+    before = len(mortal_yard.told.notices)
+
+    async with Client.from_url(private_redis.url) as client:
+        await client.flushall()
+    one.leave("jun")
+    two.enter("bora")
+
+    await shows(two, "bora", "mina", *everyone, seconds=PRESENCE_SECONDS + 3)
+    assert (one.metric("heals_total"), two.metric("heals_total")) == (1, 1)
+    assert (await two.board.present("well", after="", limit=1)).count == 3 * CHUNK
+    assert sorted(mortal_yard.told.notices[before:]) == [("joined", "bora"), ("left", "jun")]
+
+
+async def test_redis_may_come_back_with_something_older(
+    mortal_yard: Yard, private_redis: Redis
+) -> None:
+    one, two = mortal_yard.open(), mortal_yard.open()
+    one.enter("mina", "jun")
+    two.enter("ara")
+    await shows(two, "ara", "jun", "mina")
+    async with Client.from_url(private_redis.url) as client:
+        older = {key: await client.dump(key) or b"" for key in await client.keys("*")}
+        one.leave("jun")
+        one.enter("bora")
+        await shows(two, "ara", "bora", "mina")
+
+        pipeline = client.pipeline(transaction=True)
+        pipeline.flushall()
+        for key, value in older.items():
+            pipeline.restore(key, 0, value)
+        await pipeline.execute()
+
+    await shows(two, "ara", "bora", "mina", seconds=2 * PRESENCE_SECONDS + 3)
+
+
+async def test_a_gateway_may_start_before_redis(mortal_yard: Yard, private_redis: Redis) -> None:
+    private_redis.kill()
+    gateway = mortal_yard.open()
+    gateway.enter("mina", "jun")
+    await until(lambda: gateway.metric("failures_total") > 0)
+    gateway.leave("jun")
+
+    private_redis.start()
+
+    await shows(gateway, "mina")
+    assert mortal_yard.told.notices == [("joined", "mina")]
