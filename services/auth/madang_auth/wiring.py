@@ -41,7 +41,9 @@ from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.security import secure
+from madang_common.live.amqp import AmqpLive
 from madang_common.live.port import Live
+from madang_common.server import Served
 from madang_common.tokens.service import ServiceAuth
 from madang_common.tokens.verifier import Verifiers
 
@@ -98,6 +100,17 @@ async def build(
         await _trust_itself(app, settings, clock, stack)
         stack.push_async_callback(background.end, _start_sweep(sessions, throttle, settings, clock))
         yield app
+
+
+@asynccontextmanager
+async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
+    """Run auth on RabbitMQ and Redis, for a process of its own."""
+    url = settings.required("amqp_url")
+    settings.required("redis_url")
+    async with AsyncExitStack() as stack:
+        live = await AmqpLive.open(url, name="auth")
+        stack.push_async_callback(live.close)
+        yield Served(await stack.enter_async_context(build(settings, live=live)))
 
 
 async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessions, Throttle]:

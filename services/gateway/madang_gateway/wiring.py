@@ -16,9 +16,12 @@ from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.security import secure
+from madang_common.live.amqp import AmqpLive
 from madang_common.live.port import Live
+from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
+from madang_common.server import Served
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
@@ -135,6 +138,22 @@ async def build(
         secure(app, near.verifiers)
         app.state.websocket = connection_class(node)
         yield app
+
+
+@asynccontextmanager
+async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
+    """Run a gateway on RabbitMQ and Redis, for a process of its own."""
+    url = settings.required("amqp_url")
+    settings.required("redis_url")
+    async with AsyncExitStack() as stack:
+        log = await AmqpLog.open(
+            url, settings.log_shards, retention=settings.retention, name="gateway"
+        )
+        stack.push_async_callback(log.close)
+        live = await AmqpLive.open(url, name="gateway")
+        stack.push_async_callback(live.close)
+        app = await stack.enter_async_context(build(settings, log=log, live=live))
+        yield Served(app, app.state.websocket)
 
 
 async def _neighbours(
