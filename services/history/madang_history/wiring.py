@@ -16,6 +16,7 @@ from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.security import secure
 from madang_common.log.port import Log
+from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
 from madang_history import mongo
@@ -71,7 +72,12 @@ async def build(
             health=Health(pings),
             registry=registry,
         )
-        secure(app, Verifiers.asking(auth, issuer=settings.issuer))
+        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
+        following = follow_revocations(
+            "history", settings, verifiers.users, registry=registry, transport=transport
+        )
+        await stack.enter_async_context(following)
+        secure(app, verifiers)
         yield app
 
 
