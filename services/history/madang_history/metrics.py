@@ -30,6 +30,12 @@ class HistoryMetrics:
             "Batches that the log dropped before they were stored.",
             registry=registry,
         )
+        self.held = Gauge(
+            "madang_history_shard_held",
+            "1 for a shard of the log that this replica brings into the store, 0 for any other.",
+            ["shard"],
+            registry=registry,
+        )
         self.stored_offset = Gauge(
             "madang_history_stored_offset",
             "Offset up to which a shard of the log is stored.",
@@ -48,3 +54,8 @@ class HistoryMetrics:
             ["shard"],
             registry=registry,
         )
+
+    def forget(self, shard: int) -> None:
+        """Tell nothing more of a shard that another replica has now."""
+        for gauge in (self.stored_offset, self.end_offset, self.behind):
+            gauge.remove(shard)

@@ -22,6 +22,8 @@ class HistorySettings(CommonSettings):
     """Longest wait for MongoDB: to find its primary, to connect, and for each answer."""
     mongo_connections: Annotated[int, Field(ge=2)] = 20
     """Most connections of one process to a MongoDB server."""
+    history_lease_seconds: Annotated[float, Field(ge=1)] = 10.0
+    """Time after which the shards of a replica that died are taken over by the others."""
     history_write_events: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Events after which no further batch of the log joins a bulk write."""
     history_backlog_bytes: Annotated[int, Field(ge=1)] = 8_388_608

@@ -13,6 +13,7 @@ from madang_common.log.position import to_id
 from madang_history.backlog import Backlog
 from madang_history.dead.port import DeadLine, DeadLines
 from madang_history.entries import sort_lines
+from madang_history.leases.port import LeaseLost
 from madang_history.metrics import HistoryMetrics
 from madang_history.store.port import Hole, MessageStore
 
@@ -31,15 +32,20 @@ class ShardIngest:
         chat_log: Log,
         store: MessageStore,
         dead_lines: DeadLines,
+        holds: Callable[[], bool],
         backlog: Backlog,
         metrics: HistoryMetrics,
         retry_seconds: float,
     ) -> None:
-        """Bring `shard` of `chat_log` into `store`; pause up to `retry_seconds` after failures."""
+        """Bring `shard` of `chat_log` into `store`, writing only while `holds` says so.
+
+        Pause up to `retry_seconds` after failures.
+        """
         self._shard = shard
         self._log = chat_log
         self._store = store
         self._dead_lines = dead_lines
+        self._holds = holds
         self._backlog = backlog
         self._metrics = metrics
         self._pause = wait_random_exponential(multiplier=0.05, max=retry_seconds)
@@ -88,24 +94,32 @@ class ShardIngest:
         found = sort_lines(batches, self._shard, self._store.shards)
         for dead in found.dead:
             await self._set_aside(dead)
-        new = await self._until_done(
-            lambda: self._store.store(self._shard, found.entries, expected)
-        )
+        new = await self._write(lambda: self._store.store(self._shard, found.entries, expected))
         self._stored_to = expected
         self._metrics.stored.inc(new)
         self._metrics.repeated.inc(len(found.entries) - new)
         self._metrics.stored_offset.labels(self._shard).set(expected)
 
     async def _note_hole(self, hole: Hole) -> None:
-        await self._until_done(lambda: self._store.add_hole(self._shard, hole))
+        await self._write(lambda: self._store.add_hole(self._shard, hole))
         self._metrics.lost.inc(hole.after - hole.first)
         log.error("log_hole", shard=self._shard, first=hole.first, after=hole.after)
 
     async def _set_aside(self, dead: DeadLine) -> None:
-        await self._until_done(lambda: self._dead_lines.put(dead))
+        await self._write(lambda: self._dead_lines.put(dead))
         self._metrics.dead.inc()
         position = to_id(dead.position)
         log.error("line_set_aside", shard=self._shard, position=position, reason=dead.reason)
+
+    async def _write(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write if the shard is still held, else wait to be stopped or to hold it again."""
+
+        async def write_if_held() -> T:
+            if not self._holds():
+                raise LeaseLost(f"shard {self._shard} may be another replica's by now")
+            return await write()
+
+        return await self._until_done(write_if_held)
 
     async def _until_done(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return what `work` returns; whatever it raises, try again, so that nothing is skipped."""
@@ -118,5 +132,9 @@ class ShardIngest:
         self._metrics.failures.inc()
         error = state.outcome.exception() if state.outcome else None
         log.warning(
-            "ingest_failed", shard=self._shard, attempt=state.attempt_number, error=repr(error)
+            "ingest_failed",
+            shard=self._shard,
+            attempt=state.attempt_number,
+            error=repr(error),
+            cause=repr(error.__cause__) if error else None,
         )

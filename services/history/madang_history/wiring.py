@@ -24,6 +24,9 @@ from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
 from madang_history.dead.sqlite import SqliteDeadLines
 from madang_history.ingest import Ingest, check_log
+from madang_history.leases.everything import Everything
+from madang_history.leases.mongo import MongoLeases
+from madang_history.leases.port import Leases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
@@ -46,11 +49,12 @@ async def build(
         rooms = await stack.enter_async_context(
             create_client(settings.rooms_url, auth=ServiceAuth(credentials), transport=transport)
         )
-        store = await _open_store(settings, log.shards, stack)
+        store, leases = await _open_store(settings, log.shards, stack)
         await check_log(log, store)
         dead_lines = SqliteDeadLines(_embedded_file(settings))
         stack.push_async_callback(dead_lines.close)
-        ingest = Ingest(log, store, dead_lines, HistoryMetrics(registry), settings, clock=time.time)
+        metrics = HistoryMetrics(registry)
+        ingest = Ingest(log, store, dead_lines, leases, metrics, settings, clock=time.time)
         ingesting = asyncio.create_task(ingest.run(), name="history-ingest")
         stack.push_async_callback(background.end, ingesting)
 
@@ -83,21 +87,24 @@ async def build(
 
 async def _open_store(
     settings: HistorySettings, shards: int, stack: AsyncExitStack
-) -> MessageStore:
+) -> tuple[MessageStore, Leases]:
+    """Return the store, and who may write to it."""
+    store: MessageStore
     if settings.mongo_url is None:
-        store: MessageStore = await SqliteMessageStore.open(_embedded_file(settings), shards)
-    else:
-        database = await stack.enter_async_context(
-            mongo.connected(
-                settings.mongo_url,
-                settings.mongo_database,
-                timeout_seconds=settings.mongo_timeout_seconds,
-                connections=settings.mongo_connections,
-            )
+        store = await SqliteMessageStore.open(_embedded_file(settings), shards)
+        stack.push_async_callback(store.close)
+        return store, Everything(shards)
+    database = await stack.enter_async_context(
+        mongo.connected(
+            settings.mongo_url,
+            settings.mongo_database,
+            timeout_seconds=settings.mongo_timeout_seconds,
+            connections=settings.mongo_connections,
         )
-        store = await MongoMessageStore.open(database, shards)
+    )
+    store = await MongoMessageStore.open(database, shards)
     stack.push_async_callback(store.close)
-    return store
+    return store, await MongoLeases.open(database, shards, seconds=settings.history_lease_seconds)
 
 
 def _embedded_file(settings: HistorySettings) -> Path:

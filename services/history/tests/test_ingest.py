@@ -15,12 +15,14 @@ from madang_common.log import port as log_port
 from madang_common.log.port import Batch, Log, LogUnavailable, Retention
 from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead.port import DeadLine
+from madang_history.dead.port import DeadLine, DeadLines
 from madang_history.dead.sqlite import SqliteDeadLines
 from madang_history.ingest import Ingest, age_seconds, check_log
+from madang_history.leases.everything import Everything
+from madang_history.leases.port import Leases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
-from madang_history.store.port import Entry, Hole, StoreMismatch, StoreUnavailable
+from madang_history.store.port import Entry, Hole, MessageStore, StoreMismatch, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
 
 from .conftest import SHARDS, an_event
@@ -76,6 +78,19 @@ class Running:
         await self.until(lambda: self.counted("stored_offset", shard=str(SHARD)) >= offset)
 
 
+def _ingest(
+    log: Log,
+    store: MessageStore,
+    dead_lines: DeadLines,
+    registry: CollectorRegistry,
+    settings: HistorySettings,
+    leases: Leases | None = None,
+) -> Ingest:
+    leases = leases or Everything(SHARDS)
+    metrics = HistoryMetrics(registry)
+    return Ingest(log, store, dead_lines, leases, metrics, settings, clock=time.time)
+
+
 Start = Callable[[Log, SqliteMessageStore], AbstractAsyncContextManager[Running]]
 
 
@@ -89,7 +104,7 @@ def running(settings: HistorySettings, dead_lines: SqliteDeadLines) -> Start:
     @asynccontextmanager
     async def running(log: Log, store: SqliteMessageStore) -> AsyncIterator[Running]:
         registry = CollectorRegistry()
-        ingest = Ingest(log, store, dead_lines, HistoryMetrics(registry), settings, clock=time.time)
+        ingest = _ingest(log, store, dead_lines, registry, settings)
         running = Running(ingest, registry)
         yield running
         running.task.cancel()
@@ -178,7 +193,7 @@ async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
     await append(log, *(an_event(str(n)) for n in range(250)))
     bounded = settings.model_copy(update={"history_write_events": 100})
     registry = CollectorRegistry()
-    ingest = Ingest(log, store, dead_lines, HistoryMetrics(registry), bounded, clock=time.time)
+    ingest = _ingest(log, store, dead_lines, registry, bounded)
 
     at_work = Running(ingest, registry)
     await at_work.stored(250)

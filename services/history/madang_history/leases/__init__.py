@@ -1,0 +1,1 @@
+"""Which replica brings which shards of the log into the store."""

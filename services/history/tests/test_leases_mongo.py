@@ -1,0 +1,286 @@
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from madang_history import mongo
+from madang_history.leases.mongo import MongoLeases
+from madang_history.mongo import Database
+from tests.stack.servers import MongoDB
+
+SHARDS = 4
+SECONDS = 1.0
+PATIENCE_SECONDS = 20
+
+
+class Replica:
+    """One replica's leases, and what it would work on."""
+
+    def __init__(self, leases: MongoLeases) -> None:
+        self.leases = leases
+        self.held: frozenset[int] = frozenset()
+        self.told: list[frozenset[int]] = []
+        self.task = asyncio.create_task(self._follow())
+
+    @property
+    def sure(self) -> set[int]:
+        """The shards that it would write to now."""
+        return {shard for shard in range(SHARDS) if self.leases.holds(shard)}
+
+    async def _follow(self) -> None:
+        async with aclosing(self.leases.changes()) as changes:
+            async for held in changes:
+                self.held = held
+                self.told.append(held)
+
+    async def die(self) -> None:
+        """Renew nothing any more and release nothing."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+    async def stop(self) -> None:
+        await self.die()
+        self.held = frozenset()
+        await self.leases.release()
+
+
+@pytest.fixture
+async def database(mongo_url: str, mongo_database: str) -> AsyncIterator[Database]:
+    async with mongo.connected(
+        SecretStr(mongo_url), mongo_database, timeout_seconds=10, connections=10
+    ) as database:
+        yield database
+
+
+Join = Callable[[], Any]
+
+
+@pytest.fixture
+async def join(database: Database) -> AsyncIterator[Join]:
+    replicas: list[Replica] = []
+
+    async def join() -> Replica:
+        replicas.append(Replica(await MongoLeases.open(database, SHARDS, seconds=SECONDS)))
+        return replicas[-1]
+
+    yield join
+    for replica in replicas:
+        await replica.stop()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not holds():  # noqa: ASYNC110 - what is waited for happens in the database
+            await asyncio.sleep(0.005)
+
+
+def shared(*replicas: Replica) -> Callable[[], bool]:
+    """Return what tells whether every shard is held, evenly, and by one alone."""
+
+    def shared() -> bool:
+        sizes = [len(replica.sure) for replica in replicas]
+        together = set[int]().union(*(replica.sure for replica in replicas))
+        return together == set(range(SHARDS)) and max(sizes) - min(sizes) <= 1
+
+    return shared
+
+
+async def test_two_share_the_shards_evenly(join: Join) -> None:
+    first, second = await join(), await join()
+
+    await until(shared(first, second))
+
+    assert len(first.sure) == len(second.sure) == 2
+
+
+async def test_nobody_ever_writes_to_a_shard_that_another_holds(join: Join) -> None:
+    chance = random.Random(1)
+    replicas: list[Replica] = [await join()]
+    held_twice = False
+
+    async def watch() -> None:
+        nonlocal held_twice
+        while True:
+            together = [shard for replica in replicas for shard in replica.sure]
+            held_twice = held_twice or len(together) > len(set(together))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    for _ in range(12):
+        if len(replicas) < 2 or (len(replicas) < 4 and chance.random() < 0.6):
+            replicas.append(await join())
+        else:
+            gone = replicas.pop(chance.randrange(len(replicas)))
+            await (gone.stop() if chance.random() < 0.5 else gone.die())
+        await asyncio.sleep(chance.uniform(0, SECONDS))
+    await until(shared(*replicas))
+    watching.cancel()
+    await asyncio.wait([watching])
+
+    assert not held_twice
+
+
+async def test_who_joins_takes_no_more_than_it_should_have(join: Join) -> None:
+    first = await join()
+    await until(shared(first))
+    second = await join()
+    await until(shared(first, second))
+    before = {0: first.held, 1: second.held}
+
+    third = await join()
+    await until(shared(first, second, third))
+
+    assert len(third.held) == 1
+    moved = (before[0] - first.held) | (before[1] - second.held)
+    assert moved == third.held
+
+
+async def test_a_shard_is_given_up_only_when_work_on_it_has_stopped(
+    database: Database, join: Join
+) -> None:
+    first = await MongoLeases.open(database, SHARDS, seconds=SECONDS)
+    async with aclosing(first.changes()) as changes:
+        assert await anext(changes) == {0, 1, 2, 3}
+        second = await join()
+        assert await anext(changes) == {0, 1}
+
+        # Long enough for the second to look several times, and too short for a lease to run out.
+        await asyncio.sleep(SECONDS / 4)
+        assert second.held == set()
+
+        stopped = asyncio.ensure_future(anext(changes))
+        await until(lambda: second.held == {2, 3})
+        stopped.cancel()
+        await asyncio.wait([stopped])
+    await first.release()
+
+
+async def test_what_one_released_is_taken_without_waiting_for_its_end(
+    database: Database, join: Join
+) -> None:
+    first, second = await join(), await join()
+    await until(shared(first, second))
+
+    await first.stop()
+
+    left = [lease["owner"] async for lease in database["leases"].find()]
+    assert first.leases.name not in left
+    await until(shared(second))
+
+
+async def test_one_that_died_is_replaced_within_the_lease_time(join: Join) -> None:
+    first, second = await join(), await join()
+    await until(shared(first, second))
+
+    await first.die()
+    died = time.monotonic()
+    await until(shared(second))
+
+    # The time of the lease, and what two trips to the database take on a busy machine.
+    assert time.monotonic() - died < SECONDS + 0.5
+    assert first.sure == set()
+
+
+async def test_leases_that_cannot_be_renewed_are_not_held_for_longer_than_they_last(
+    private_mongodb: MongoDB,
+) -> None:
+    url = SecretStr(private_mongodb.url)
+    async with mongo.connected(url, "madang", timeout_seconds=0.5, connections=4) as database:
+        replica = Replica(await MongoLeases.open(database, SHARDS, seconds=SECONDS))
+        await until(shared(replica))
+
+        private_mongodb.pause()
+        paused = time.monotonic()
+        await until(lambda: not replica.sure)
+        unsure = time.monotonic()
+        await until(lambda: not replica.held)
+        private_mongodb.resume()
+
+        assert unsure - paused <= SECONDS + 0.1
+        await until(shared(replica))
+        await replica.stop()
+
+
+async def test_clocks_of_replicas_do_not_matter(database: Database, join: Join) -> None:
+    """A replica whose own clock stands somewhere else altogether shares as all others do."""
+    first = await join()
+    await until(shared(first))
+    second = await join()
+    second.leases._clock = lambda: time.monotonic() + 1_000_000
+
+    await until(lambda: len(first.held) == 2 and len(second.held) == 2)
+
+
+REPLICA = """
+import asyncio, sys
+from pydantic import SecretStr
+from madang_history import mongo
+from madang_history.leases.mongo import MongoLeases
+
+async def main(url, name):
+    async with mongo.connected(
+        SecretStr(url), name, timeout_seconds=10, connections=4
+    ) as database:
+        leases = await MongoLeases.open(database, 4, seconds=1)
+        async for held in leases.changes():
+            print("held", *sorted(held), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@asynccontextmanager
+async def other_process(
+    url: str, database: str, folder: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    script = folder / "replica.py"
+    await asyncio.to_thread(script.write_text, REPLICA)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), url, database, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        # Whoever waits for a pipe that nobody reads waits for ever.
+        await process.communicate()
+
+
+async def told(process: asyncio.subprocess.Process) -> set[int]:
+    assert process.stdout is not None
+    while True:
+        line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
+        if line.startswith(b"held"):
+            return {int(shard) for shard in line.split()[1:]}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_process_that_is_killed_or_stopped_is_replaced_within_the_lease_time(
+    mongo_url: str, mongo_database: str, tmp_path: Path, join: Join, how: signal.Signals
+) -> None:
+    async with other_process(mongo_url, mongo_database, tmp_path) as process:
+        assert await told(process) == {0, 1, 2, 3}
+        here = await join()
+        assert await told(process) == {0, 1}
+        await until(lambda: here.sure == {2, 3})
+
+        os.kill(process.pid, how)
+        ended = time.monotonic()
+        await until(shared(here))
+
+        assert time.monotonic() - ended < SECONDS + 0.5
+        if how == signal.SIGSTOP:
+            os.kill(process.pid, signal.SIGCONT)
+            # It finds that all is lost, and is given its share again.
+            assert await told(process) == set()
+            assert len(await told(process)) == 2
