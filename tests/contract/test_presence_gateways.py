@@ -368,3 +368,22 @@ async def test_a_gateway_may_start_before_redis(mortal_yard: Yard, private_redis
 
     await shows(gateway, "mina")
     assert mortal_yard.told.notices == [("joined", "mina")]
+
+
+async def test_a_redis_that_hangs_is_not_waited_for(
+    mortal_yard: Yard, private_redis: Redis
+) -> None:
+    gateway = mortal_yard.open()
+    gateway.enter("mina")
+    await shows(gateway, "mina")
+
+    private_redis.pause()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(BoardError):
+            await gateway.users()
+    gateway.enter("jun")
+    await until(lambda: gateway.metric("failures_total") > 0)
+    private_redis.resume()
+
+    await shows(gateway, "jun", "mina")
+    assert mortal_yard.told.notices == [("joined", "mina"), ("joined", "jun")]
