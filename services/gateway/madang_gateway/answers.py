@@ -9,7 +9,8 @@ from madang_common import problems
 from madang_common.ids import new_id
 from madang_common.problems import Problem
 from madang_gateway.destinations import ERRORS
-from madang_gateway.shapes import websocket_frame
+from madang_gateway.shapes import Shape, websocket_frame
+from madang_gateway.sockjs.frames import array
 from madang_gateway.stomp.connection import ServerConnection
 from madang_gateway.stomp.errors import ProtocolError
 from madang_gateway.stomp.serializer import message_frame
@@ -22,17 +23,22 @@ class Outlet(Protocol):
         """Send WebSocket frames at the end of this turn of the event loop."""
         ...
 
+    @property
+    def sockjs(self) -> bool:
+        """Whether the client reads SockJS frames."""
+        ...
+
 
 class Answers:
     """Writes answers through the STOMP connection, which knows what may still be said."""
 
-    __slots__ = ("_outlet", "_stomp", "errors_subscription")
+    __slots__ = ("_outlet", "_stomp", "errors")
 
     def __init__(self, stomp: ServerConnection, outlet: Outlet) -> None:
         self._stomp = stomp
         self._outlet = outlet
-        self.errors_subscription: str | None = None
-        """Id of the client's subscription to its refusals, if it has one."""
+        self.errors: Shape | None = None
+        """The client's subscription to its refusals, if it has one."""
 
     def connected(self, session: str, user: str) -> None:
         """Let the client in."""
@@ -45,18 +51,21 @@ class Answers:
 
     def refusal(self, problem: Problem, receipt_id: str | None, **context: str) -> bool:
         """Tell of a refusal where the client listens for them; return False if it does not."""
-        if self.errors_subscription is None:
+        shape = self.errors
+        if shape is None:
             return False
         headers = {} if receipt_id is None else {"receipt-id": receipt_id}
         body = orjson.dumps(problem.document(**headers, **context))
+        message_id = new_id()
         frame = message_frame(
-            self.errors_subscription,
+            shape.subscription,
             ERRORS,
-            new_id(),
+            message_id,
             headers,
             body,
-            version=self._stomp.version or "1.2",
+            version=shape.version,
             content_type=problems.MEDIA_TYPE,
+            ack=shape.ack(message_id),
         )
         self._write(frame)
         return True
@@ -78,4 +87,4 @@ class Answers:
 
     def _write(self, frame: bytes) -> None:
         if frame:
-            self._outlet.write(websocket_frame(frame))
+            self._outlet.write(websocket_frame(array(frame) if self._outlet.sockjs else frame))

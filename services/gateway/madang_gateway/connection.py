@@ -10,6 +10,7 @@ import asyncio
 import logging
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import ClassVar, cast
 
 from typing_extensions import override
@@ -19,10 +20,10 @@ from websockets.extensions.permessage_deflate import (
     ServerPerMessageDeflateFactory,
 )
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from websockets.typing import StatusLike, Subprotocol
 
 from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
@@ -30,9 +31,13 @@ from madang_gateway.disconnects import Disconnect
 from madang_gateway.node import Node
 from madang_gateway.session import Session
 from madang_gateway.shapes import DEFLATE_BITS, websocket_frame
-from madang_gateway.upgrade import SUBPROTOCOLS, check_request, refusal
+from madang_gateway.sockjs import frames as sockjs_frames
+from madang_gateway.upgrade import SUBPROTOCOLS, Framing, refusal, rejection
 
 _HEARTBEAT = websocket_frame(b"\n")
+_SOCKJS_OPEN = websocket_frame(sockjs_frames.OPEN)
+_SOCKJS_SILENCE = websocket_frame(sockjs_frames.HEARTBEAT)
+_SOCKJS_HEARTBEAT = websocket_frame(sockjs_frames.array(b"\n"))
 _ABNORMAL = 1006
 _FIRST_PRIVATE = 3000
 """Stands for all close codes that clients define themselves (RFC 6455 section 7.4.2)."""
@@ -56,11 +61,16 @@ class _Protocol(ServerProtocol):
                 return Subprotocol(ours)
         return None
 
+    @override
+    def reject(self, status: StatusLike, text: str) -> Response:
+        return rejection(HTTPStatus(status), text)
+
 
 class Connection(asyncio.Protocol):
     """One WebSocket connection; `connection_class` makes the class that belongs to a node."""
 
     __slots__ = (
+        "_address",
         "_decoder",
         "_heard",
         "_out",
@@ -72,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_sent",
         "_session",
         "_silent_since",
+        "_sockjs",
         "_state",
         "_transport",
         "_waiting",
@@ -97,7 +108,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._session: Session | None = None
         self._out: list[bytes] = []
+        self._address = ""
         self._decoder: IncrementalDecoder | None = None
+        self._sockjs: sockjs_frames.Reader | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._paused = self._reading_paused = False
         self._heard = self._sent = self._pinged = False
@@ -135,6 +148,7 @@ class Connection(asyncio.Protocol):
         if self._session is not None:
             code = self._close_code()
             self.node.connections.discard(self)
+            self.node.admission.leave(self._address)
             self.node.shared.metrics.connections.dec()
             self.node.shared.metrics.closed.labels(code).inc()
             self._session.closed_by_link(code)
@@ -158,6 +172,11 @@ class Connection(asyncio.Protocol):
     def user(self) -> str:
         """Id of the user, empty before CONNECT."""
         return "" if self._session is None else self._session.user
+
+    @property
+    def sockjs(self) -> bool:
+        """Whether the peer reads SockJS frames."""
+        return self._sockjs is not None
 
     @property
     def behind(self) -> bool:
@@ -206,6 +225,8 @@ class Connection(asyncio.Protocol):
 
     def close(self, why: Disconnect) -> None:
         """Send what waits and a close frame; let go of a peer that does not answer it in time."""
+        if self._sockjs is not None and self._protocol.state is State.OPEN:
+            self.write(websocket_frame(sockjs_frames.close(why.code, why.reason)))
         self.flush()
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(why.code, why.reason)
@@ -227,18 +248,21 @@ class Connection(asyncio.Protocol):
         session = self._session
         if session is None or session.closed:
             return
+        settings = self.node.shared.settings
         send, expect = session.heartbeat
         if self._sent:
             self._sent = False
             self._quiet_since = now
         elif send and now - self._quiet_since >= send / 1000 - self.node.tick_seconds:
-            self.write(_HEARTBEAT)
+            self.write(_HEARTBEAT if self._sockjs is None else _SOCKJS_HEARTBEAT)
+        elif self._sockjs is not None and now - self._quiet_since >= settings.ping_seconds:
+            self.write(_SOCKJS_SILENCE)
         if self._heard:
             self._heard = self._pinged = False
             self._silent_since = now
         else:
             self._check_silence(session, now - self._silent_since, expect / 1000)
-        session.check_time()
+        session.tick(self.node.tick_seconds)
 
     def _check_silence(self, session: Session, seconds: float, expect: float) -> None:
         settings = self.node.shared.settings
@@ -258,8 +282,8 @@ class Connection(asyncio.Protocol):
         """Answer the opening handshake."""
         node = self.node
         try:
-            origins = node.shared.settings.allowed_origins
-            check_request(request, allowed_origins=origins, full=node.full)
+            peer = self._transport.get_extra_info("peername")
+            framing, address = node.admission.check(request, peer)
             response = self._protocol.accept(request)
         except Problem as problem:
             response = refusal(problem)
@@ -277,8 +301,13 @@ class Connection(asyncio.Protocol):
         )
         self._session = Session(node.shared, self)
         self._quiet_since = self._silent_since = asyncio.get_running_loop().time()
+        self._address = address
         node.connections.add(self)
+        node.admission.enter(address)
         node.shared.metrics.connections.inc()
+        if framing is Framing.SOCKJS:
+            self._sockjs = sockjs_frames.Reader()
+            self.write(_SOCKJS_OPEN)
 
     def _receive(self, frame: Frame) -> None:
         """Pass the payload of a data frame on; control frames were answered by the library."""
@@ -291,7 +320,21 @@ class Connection(asyncio.Protocol):
         except UnicodeDecodeError:
             session.close(disconnects.NOT_UTF8)
             return
-        session.receive(payload)
+        if self._sockjs is None:
+            session.receive(payload)
+        else:
+            self._receive_sockjs(session, self._sockjs, payload, fin=frame.fin)
+
+    def _receive_sockjs(
+        self, session: Session, reader: sockjs_frames.Reader, payload: bytes, *, fin: bool
+    ) -> None:
+        try:
+            messages = reader.receive(payload, fin=fin)
+        except sockjs_frames.BrokenFraming:
+            session.close(disconnects.BROKEN_FRAMING)
+            return
+        for message in messages:
+            session.receive(message)
 
     def _check_text(self, frame: Frame, payload: bytes) -> None:
         """Raise UnicodeDecodeError if a text message is not UTF-8 (RFC 6455 section 8.1)."""

@@ -1,7 +1,7 @@
 """Handing events to the connections that follow their audience."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, cast
 
 from madang_common.events.envelope import Event
 from madang_gateway.hub import Hub
@@ -27,12 +27,26 @@ class Recipient(Protocol):
         """Whether it reads compressed messages."""
         ...
 
+    @property
+    def sockjs(self) -> bool:
+        """Whether it reads SockJS frames."""
+        ...
+
     def write(self, frames: bytes) -> None:
         """Send WebSocket frames at the end of this turn of the event loop."""
         ...
 
 
+class Acknowledges(Recipient, Protocol):
+    """The place of a subscription whose messages wait for an ACK."""
+
+    def offer(self, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Send messages, each with its position, as far as what waits allows."""
+        ...
+
+
 Roster = Hub[Shape, Recipient]
+"""In shapes that are acknowledged, every recipient of events `Acknowledges`."""
 
 
 class Delivery:
@@ -49,13 +63,19 @@ class Delivery:
         for shape, recipients in self._roster.groups(audience):
             if shape.mapping is not None and present is None:
                 present = self.present(audience)
-            frames = b"".join(
-                [encode(shape, one.event, one.id, one.body, present or 0) for one in placed]
-            )
-            if frames:
+            encoded = [encode(shape, one.event, one.id, one.body, present or 0) for one in placed]
+            frames = b"".join(encoded)
+            if not frames:
+                continue
+            if shape.acknowledged:
+                positions = (one.position for one in placed)
+                messages = [pair for pair in zip(positions, encoded, strict=True) if pair[1]]
+                for recipient in recipients:
+                    cast(Acknowledges, recipient).offer(messages)
+            else:
                 for recipient in recipients:
                     recipient.write(frames)
-                count += len(recipients)
+            count += len(recipients)
         if count:
             self._metrics.deliveries.inc(count * len(placed))
 

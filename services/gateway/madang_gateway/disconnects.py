@@ -18,6 +18,7 @@ class Disconnect:
 
 DISCONNECTED = Disconnect(1000, "disconnected", reconnect=False)
 RESTARTING = Disconnect(1012, "restarting", reconnect=True)
+BROKEN_FRAMING = Disconnect(1002, "not what SockJS sends", reconnect=False)
 NOT_UTF8 = Disconnect(1007, "not UTF-8", reconnect=False)
 INTERNAL = Disconnect(1011, "internal error", reconnect=True)
 PROTOCOL_ERROR = Disconnect(4400, "protocol error", reconnect=False)

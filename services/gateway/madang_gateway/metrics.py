@@ -26,6 +26,11 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self.rests = Counter(
+            "madang_gateway_reading_rests_total",
+            "Times that a connection sent frames too fast and was not read for a moment.",
+            registry=registry,
+        )
         self.subscriptions = Gauge(
             "madang_gateway_subscriptions", "Subscriptions open now.", registry=registry
         )

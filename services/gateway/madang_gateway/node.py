@@ -6,6 +6,7 @@ from typing import Protocol
 
 from madang_common.problems import Unauthenticated
 from madang_gateway import disconnects
+from madang_gateway.admission import Admission
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.flusher import Flusher
 from madang_gateway.receipts import Receipts
@@ -36,11 +37,12 @@ class Node:
     flusher: Flusher
     receipts: Receipts
     connections: set[Ticking] = field(default_factory=set)
+    admission: Admission = field(init=False)
 
-    @property
-    def full(self) -> bool:
-        """Whether no further connection is taken."""
-        return len(self.connections) >= self.shared.settings.connections_limit
+    def __post_init__(self) -> None:
+        """Admit connections as the settings say."""
+        shared = self.shared
+        self.admission = Admission(shared.settings, shared.verifier, shared.users)
 
     @property
     def tick_seconds(self) -> float:

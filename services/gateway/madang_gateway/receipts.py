@@ -49,6 +49,11 @@ class Receipts:
             self._observe(now - send.sent_at)
             send.outcome(first.position if send.digest == first.digest else KeyConflict())
 
+    def under_way(self, key: Key) -> int | None:
+        """Return the digest of what is under way with `key`, if anything is."""
+        sends = self._waiting.get(key)
+        return sends[0].digest if sends else None
+
     def waits(self, key: Key) -> bool:
         """Tell whether anyone waits for `key`."""
         return key in self._waiting

@@ -1,11 +1,13 @@
 """Sends into the log, and live notices past it."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
 
 from madang_common.clock import Clock, rfc3339
 from madang_common.events.envelope import Event, room_audience
-from madang_common.events.kinds import document, kind_of
+from madang_common.events.kinds import RoomRead, document, kind_of
 from madang_common.live.port import Live
 from madang_common.log.port import LogBusy, LogError, LogTooLarge
 from madang_common.log.publisher import Publisher
@@ -88,23 +90,88 @@ class Sender:
         """Tell whether only history can know if this was sent before."""
         return outgoing.retry and self._keys.get(_key(who, outgoing)) is None
 
+    async def send_together(self, who: Claims, sends: Sequence[Outgoing]) -> None:
+        """Send all of `sends`, those to one room next to each other, and return when all are back.
+
+        Raise the Problem with which one of them was refused: then nothing was sent. Raise
+        Unavailable if a room's batch, which is stored whole or not at all, was not confirmed.
+        """
+        known: set[Key] = set()
+        for outgoing in sends:
+            pending = intercept(self._interceptors, who, outgoing)
+            if pending is not None:
+                await pending
+            if self._must_look_back(who, outgoing) and await self._stored(who, outgoing):
+                known.add(_key(who, outgoing))
+        # From here on there is no pause, so what was checked still holds.
+        fresh: dict[Key, Event] = {}
+        notices = []
+        for outgoing in sends:
+            event, key = _event(who, outgoing), _key(who, outgoing)
+            if outgoing.action is not Action.MESSAGE:
+                notices.append(event)
+            elif key not in known and self._is_fresh(key, event, fresh):
+                fresh[key] = event
+        gathered = _Gathered(len(fresh))
+        for notice in notices:
+            self._live.publish(notice.line())
+        self._append_together(fresh, gathered)
+        await gathered.done()
+
+    def mark_read(self, who: Claims, room: str, upto: str) -> None:
+        """Tell `room`, whose messages `who` receives, that they have read up to that event."""
+        outgoing = Outgoing(Action.READ, room, RoomRead(upto=upto), 0)
+        self._live.publish(_event(who, outgoing).line())
+
+    async def _stored(self, who: Claims, outgoing: Outgoing) -> bool:
+        """Tell whether history has it; raise KeyConflict if it has something else by that key."""
+        stored = await self._history.by_key(*_key(who, outgoing))
+        if stored is None:
+            return False
+        if digest(stored[1].data) != digest(document(outgoing.data)):
+            raise KeyConflict
+        return True
+
+    def _is_fresh(self, key: Key, event: Event, others: Mapping[Key, Event]) -> bool:
+        """Tell whether nothing has `key` yet; raise KeyConflict if something else has it."""
+        sent = digest(event.data)
+        first, other = self._keys.get(key), others.get(key)
+        taken = {
+            first and first.digest,
+            other and digest(other.data),
+            self._receipts.under_way(key),
+        } - {None}
+        if taken - {sent}:
+            raise KeyConflict
+        # What is under way already is waited for, and appended no second time.
+        return first is None and other is None
+
+    def _append_together(self, fresh: Mapping[Key, Event], gathered: "_Gathered") -> None:
+        now = self._clock()
+        rooms: dict[str, dict[Key, bytes]] = {}
+        for key, event in fresh.items():
+            if self._receipts.wait(key, digest(event.data), now, gathered.outcome):
+                rooms.setdefault(event.audience, {})[key] = event.line()
+
+        def fail(keys: Iterable[Key], error: LogError | None) -> None:
+            if error is not None:
+                for key in keys:
+                    self._receipts.failed(key, _told(error))
+
+        for audience, lines in rooms.items():
+            try:
+                done = partial(fail, tuple(lines))
+                self._publisher.append_together(audience, tuple(lines.values()), done)
+            except LogError as error:
+                fail(tuple(lines), error)
+
     def _accept(self, who: Claims, outgoing: Outgoing, outcome: Outcome) -> None:
-        data = document(outgoing.data)
-        event = Event(
-            key=outgoing.key,
-            kind=kind_of(outgoing.data),
-            sender=who.subject,
-            sender_name=who.name or who.username,
-            at=rfc3339(time.time()),
-            data=data,
-            room=outgoing.room,
-            headers=outgoing.headers,
-        )
+        event = _event(who, outgoing)
         if outgoing.action is not Action.MESSAGE:
             self._live.publish(event.line())
             outcome(None)
             return
-        key = _key(who, outgoing)
+        key, data = _key(who, outgoing), event.data
         first = self._keys.get(key)
         if first is not None:
             outcome(_answer(first, digest(data)))
@@ -120,6 +187,44 @@ class Sender:
             self._publisher.append(event.audience, event.line(), done)
         except LogError as error:
             self._receipts.failed(key, _told(error))
+
+
+class _Gathered:
+    """The outcomes of sends that belong together."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._refused: Problem | None = None
+        self._all = asyncio.Event()
+        if not count:
+            self._all.set()
+
+    def outcome(self, result: int | Problem | None) -> None:
+        """Take one of them."""
+        if self._refused is None and isinstance(result, Problem):
+            self._refused = result
+        self._missing -= 1
+        if not self._missing:
+            self._all.set()
+
+    async def done(self) -> None:
+        """Return when all are there; raise the first Problem among them."""
+        await self._all.wait()
+        if self._refused is not None:
+            raise self._refused
+
+
+def _event(who: Claims, outgoing: Outgoing) -> Event:
+    return Event(
+        key=outgoing.key,
+        kind=kind_of(outgoing.data),
+        sender=who.subject,
+        sender_name=who.name or who.username,
+        at=rfc3339(time.time()),
+        data=document(outgoing.data),
+        room=outgoing.room,
+        headers=outgoing.headers,
+    )
 
 
 def _key(who: Claims, outgoing: Outgoing) -> Key:

@@ -1,6 +1,5 @@
 """One client's STOMP session: what its frames do, in the order in which they came."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from madang_common.problems import (
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway import disconnects
+from madang_gateway.acks import Acks
 from madang_gateway.answers import Answers
 from madang_gateway.delivery import Recipient
 from madang_gateway.destinations import TOKEN, Source
@@ -30,6 +30,7 @@ from madang_gateway.in_order import InOrder, Pending
 from madang_gateway.link import Link
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import own_token, read_send
+from madang_gateway.pace import Pace
 from madang_gateway.sender import Sender
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.stomp import events as stomp
@@ -69,7 +70,9 @@ class Session(Subscribing):
     """
 
     __slots__ = (
+        "_acks",
         "_answers",
+        "_backlog_full",
         "_began_at",
         "_claims",
         "_closed",
@@ -77,6 +80,7 @@ class Session(Subscribing):
         "_in_flight",
         "_in_order",
         "_link",
+        "_pace",
         "_shared",
         "_stomp",
         "_subscriptions",
@@ -97,6 +101,10 @@ class Session(Subscribing):
         self._in_flight = 0
         """Sends whose outcome is not known yet."""
         self._farewell: stomp.Disconnect | None = None
+        self._acks: Acks | None = None
+        settings = shared.settings
+        self._pace = Pace(settings.frames_per_second, settings.frames_burst)
+        self._backlog_full = False
         self._closed = False
 
     @property
@@ -134,15 +142,34 @@ class Session(Subscribing):
     # What the connection calls.
 
     def receive(self, data: bytes) -> None:
-        """Take what the peer sent."""
+        """Take what the peer sent; leave for later what comes faster than it may."""
+        pace = self._pace
         try:
-            for event in self._stomp.receive(data):
+            # What is not taken from here comes with the next call.
+            events = self._stomp.receive(data)
+            while pace.left >= 1:
+                event = next(events, None)
+                if event is None:
+                    return
                 if not isinstance(event, HeartBeat):
+                    pace.left -= 1
                     self._in_order.take(event)
         except ProtocolError as error:
             self._in_order.take(error)
+        else:
+            self._shared.metrics.rests.inc()
+            self._link.pause_reading()
 
-    def check_time(self) -> None:
+    def tick(self, seconds: float) -> None:
+        """Do what is due, `seconds` after the last time."""
+        self._check_time()
+        if self._pace.tick(seconds):
+            self.receive(b"")
+            self._go_on_reading()
+        if self._acks is not None and not self._closed:
+            self._acks.tick()
+
+    def _check_time(self) -> None:
         """Close the connection if its CONNECT is overdue or its token has expired."""
         if self._closed:
             return
@@ -187,6 +214,8 @@ class Session(Subscribing):
             if subscription.topic.room == room:
                 self._stomp.end_subscription(subscription.id)
                 self._drop(subscription.id)
+        if self._acks is not None:
+            self._acks.leave(room)
 
     # What subscriptions need.
 
@@ -202,7 +231,7 @@ class Session(Subscribing):
     def hold(self, subscription: Subscription) -> None:
         self._subscriptions[subscription.id] = subscription
         if subscription.topic.source is Source.ERRORS:
-            self._answers.errors_subscription = subscription.id
+            self._answers.errors = subscription.shape
 
     @override
     def refuse_subscription(
@@ -211,6 +240,11 @@ class Session(Subscribing):
         self._stomp.end_subscription(subscription)
         self._drop(subscription)
         self._refuse(problem, receipt_id, subscription=subscription)
+
+    @override
+    def acknowledges_too_slowly(self) -> None:
+        if not self._closed:
+            self.end(Unavailable("you acknowledge too slowly"), disconnects.SLOW_CONSUMER)
 
     @override
     async def drained(self) -> None:
@@ -235,11 +269,17 @@ class Session(Subscribing):
 
     def backlog_full(self) -> None:
         """Take no more frames for now."""
+        self._backlog_full = True
         self._link.pause_reading()
 
     def backlog_done(self) -> None:
         """Go on taking frames."""
-        self._link.resume_reading()
+        self._backlog_full = False
+        self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        if not self._backlog_full and not self._pace.rests:
+            self._link.resume_reading()
 
     def _connect(self, frame: stomp.Connect) -> Pending:
         headers = frame.headers
@@ -279,11 +319,7 @@ class Session(Subscribing):
     def _send(self, frame: stomp.Send) -> Pending:
         if frame.destination == TOKEN:
             return self._renew(frame)
-        return self._pass_on(frame, partial(self._sent, frame.receipt))
-
-    def _pass_on(
-        self, frame: stomp.Send, outcome: Callable[[int | Problem | None], None]
-    ) -> Pending:
+        outcome = partial(self._sent, frame.receipt)
         self._in_flight += 1
         try:
             outgoing = read_send(frame, with_aliases=self._shared.settings.destination_aliases)
@@ -323,29 +359,37 @@ class Session(Subscribing):
         self._answers.receipt(frame.receipt, {})
 
     async def _commit(self, frame: stomp.Commit) -> None:
-        results: list[int | Problem | None] = []
-        done = asyncio.Event()
+        try:
+            found = [self._answering.find(ack) for ack in frame.acks]
+            with_aliases = self._shared.settings.destination_aliases
+            sends = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
+            await self._shared.sender.send_together(self.claims, sends)
+        except Problem as problem:
+            self._refuse(problem, frame.receipt, transaction=frame.transaction)
+            return
+        for ack, answered in zip(frame.acks, found, strict=True):
+            self._answering.settle(answered, consumed=not ack.nack)
+        self._answers.receipt(frame.receipt, {})
 
-        def outcome(result: int | Problem | None) -> None:
-            self._in_flight -= 1
-            results.append(result)
-            if len(results) == len(frame.sends):
-                done.set()
+    def _acknowledge(self, frame: stomp.Ack) -> None:
+        try:
+            answered = self._answering.find(frame)
+        except Problem as problem:
+            self._refuse(problem, frame.receipt)
+            return
+        self._answering.settle(answered, consumed=not frame.nack)
+        self._answers.receipt(frame.receipt, {})
 
-        for send in frame.sends:
-            pending = self._pass_on(send, outcome)
-            if pending is not None:
-                await pending
-        if frame.sends:
-            await done.wait()
-        refused = [result for result in results if isinstance(result, Problem)]
-        if refused:
-            self._refuse(refused[0], frame.receipt, transaction=frame.transaction)
-        else:
-            self._answers.receipt(frame.receipt, {})
-        self._leave_if_done()
+    @property
+    def _answering(self) -> Acks:
+        if self._acks is None:
+            self._acks = Acks(self._subscriptions, self._stomp.ended, self._tell_read)
+        return self._acks
 
-    def _acknowledge_frame(self, frame: stomp.Ack | stomp.Begin | stomp.Abort | stomp.Held) -> None:
+    def _tell_read(self, room: str, position: int) -> None:
+        self._shared.sender.mark_read(self.claims, room, to_id(position))
+
+    def _receive_only(self, frame: stomp.Begin | stomp.Abort | stomp.Held) -> None:
         """Answer a frame about which there is nothing more to do here."""
         self._answers.receipt(frame.receipt, {})
 
@@ -372,21 +416,21 @@ class Session(Subscribing):
         subscription = self._subscriptions.pop(subscription_id, None)
         if subscription is not None:
             self._shared.subscriber.end(self, subscription)
-            if self._answers.errors_subscription == subscription_id:
+            if self._answers.errors is subscription.shape:
                 left = self._subscriptions.values()
-                others = [other.id for other in left if other.topic.source is Source.ERRORS]
-                self._answers.errors_subscription = others[-1] if others else None
+                others = [other.shape for other in left if other.topic.source is Source.ERRORS]
+                self._answers.errors = others[-1] if others else None
 
     _HANDLERS: ClassVar[Mapping[type, Callable[..., Pending]]] = {
         stomp.Connect: _connect,
         stomp.Send: _send,
-        stomp.Held: _acknowledge_frame,
+        stomp.Held: _receive_only,
         stomp.Subscribe: _subscribe,
         stomp.Unsubscribe: _unsubscribe,
-        stomp.Ack: _acknowledge_frame,
-        stomp.Begin: _acknowledge_frame,
+        stomp.Ack: _acknowledge,
+        stomp.Begin: _receive_only,
         stomp.Commit: _commit,
-        stomp.Abort: _acknowledge_frame,
+        stomp.Abort: _receive_only,
         stomp.Disconnect: _disconnect,
     }
 

@@ -12,6 +12,8 @@ class GatewaySettings(CommonSettings):
     """Origins whose pages may connect, `*` for any; a page of the same host always may."""
     connections_limit: int = 50_000
     """Most WebSocket connections at once."""
+    connections_per_address: int = 20_000
+    """Most connections from one address, behind which there may be many people, at once."""
     connections_per_user: int = 50
     """Most connections of one user at once."""
     connect_seconds: float = 10
@@ -28,10 +30,16 @@ class GatewaySettings(CommonSettings):
     """Largest body of a SEND."""
     frame_bytes: int = 65_536
     """Largest WebSocket message from a client."""
+    frames_per_second: float = Field(default=500, gt=0)
+    """Frames of any kind that are taken from one connection per second, in the long run."""
+    frames_burst: int = Field(default=1000, ge=1)
+    """Frames that are taken from one connection at once; what comes faster waits to be read."""
     header_count: int = 64
     """Most headers of one STOMP frame."""
     subscriptions_per_connection: int = 256
     """Most subscriptions of one connection."""
+    unacknowledged_messages: int = Field(default=1000, ge=1)
+    """Most messages of one subscription that wait for an ACK; the largest `prefetch-count`."""
     subscriptions_per_room: int = 16
     """Most subscriptions of one connection to the same room, each of which costs every event."""
     sends_per_second: float = 20

@@ -9,11 +9,14 @@ from websockets.frames import Frame, Opcode
 
 from madang_common.events.envelope import Event
 from madang_common.log.position import to_id
+from madang_gateway.sockjs.frames import array
 from madang_gateway.stomp.serializer import message_frame
 
 BodyMapping = Callable[[Event, int], bytes | None]
 """Turns an event and the number of users present into another body, or None to leave it out."""
 
+ACK_DIVIDER = "/"
+"""Stands in an `ack` header between the message's id and the subscription's."""
 DEFLATE_BITS = 12
 """Window of the compression that all recipients of a shape share, in bits."""
 _DEFLATE = PerMessageDeflate(
@@ -48,11 +51,19 @@ class Shape:
     destination: str
     version: str
     acknowledged: bool = False
-    """Whether the client is to ACK it, and so needs an `ack` header."""
+    """Whether the client is to ACK it."""
     mapping: BodyMapping | None = None
     """A destination alias's body, instead of our own."""
     compressed: bool = False
     """Whether the client can read compressed WebSocket messages."""
+    sockjs: bool = False
+    """Whether the client reads SockJS frames."""
+
+    def ack(self, message_id: str) -> str | None:
+        """Return the `ack` header of a message, which 1.2 has so that an ACK needs no other."""
+        if not self.acknowledged or self.version != "1.2":
+            return None
+        return f"{message_id}{ACK_DIVIDER}{self.subscription}"
 
 
 def websocket_frame(payload: bytes, *, compressed: bool = False) -> bytes:
@@ -83,6 +94,6 @@ def encode(shape: Shape, event: Event, message_id: str, body: bytes, present: in
         body,
         version=shape.version,
         content_type="application/json",
-        ack=message_id if shape.acknowledged else None,
+        ack=shape.ack(message_id),
     )
-    return websocket_frame(frame, compressed=shape.compressed)
+    return websocket_frame(array(frame) if shape.sockjs else frame, compressed=shape.compressed)

@@ -8,10 +8,11 @@ import structlog
 from typing_extensions import override
 
 from madang_common.events.envelope import room_audience
-from madang_common.problems import Forbidden, NotFound, Problem
+from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway import aliases
+from madang_gateway.acknowledging import Acknowledging, acknowledging
 from madang_gateway.delivery import Recipient, Roster
 from madang_gateway.destinations import LIVE_SUFFIX, Source, Topic, topic
 from madang_gateway.memberships import Memberships
@@ -24,6 +25,8 @@ from madang_gateway.stomp.events import Subscribe
 from madang_gateway.subscription import Subscription
 
 log = structlog.get_logger()
+
+_DURABLE = frozenset({Source.ROOM, Source.USER})
 
 
 class Subscribing(Protocol):
@@ -67,6 +70,10 @@ class Subscribing(Protocol):
         """Count `subscription` among the session's own."""
         ...
 
+    def acknowledges_too_slowly(self) -> None:
+        """Hear that too much waits for the ACKs of one of its subscriptions."""
+        ...
+
     async def drained(self) -> None:
         """Return when more can be sent."""
         ...
@@ -98,18 +105,24 @@ class _CatchingUp(Reader):
 
     @override
     def deliver(self, placed: list[Placed]) -> None:
-        shape = self._subscription.shape
-        self._session.recipient.write(
-            b"".join([encode(shape, one.event, one.id, one.body) for one in placed])
-        )
+        subscription = self._subscription
+        shape, place = subscription.shape, subscription.acknowledging
+        encoded = [encode(shape, one.event, one.id, one.body) for one in placed]
+        if place is None:
+            self._session.recipient.write(b"".join(encoded))
+        else:
+            pairs = zip(placed, encoded, strict=True)
+            place.offer([(one.position, frame) for one, frame in pairs if frame])
 
     @override
     def go_live(self) -> None:
         for audience in self._subscription.audiences:
-            self._roster.add(audience, self._subscription.shape, self._session.recipient)
+            self._roster.add(audience, self._subscription.shape, self._subscription.recipient)
 
     @override
     async def drained(self) -> None:
+        if self._subscription.acknowledging is not None:
+            await self._subscription.acknowledging.drained()
         await self._session.drained()
 
 
@@ -126,9 +139,15 @@ class Subscriber:
         verifier: TokenVerifier,
         tutorial_body: BodyMapping | None,
         most_per_room: int,
+        most_unacknowledged: int,
+        waiting_bytes: int,
         metrics: Metrics,
     ) -> None:
-        """Serve the tutorials' topics too, with `tutorial_body`, if it is given."""
+        """Serve the tutorials' topics too, with `tutorial_body`, if it is given.
+
+        Of one subscription, so many messages may be unacknowledged, and so many bytes may wait for
+        their turn.
+        """
         self._roster = roster
         self._memberships = memberships
         self._here = here
@@ -136,6 +155,8 @@ class Subscriber:
         self._verifier = verifier
         self._tutorial_body = tutorial_body
         self._most_per_room = most_per_room
+        self._most_unacknowledged = most_unacknowledged
+        self._waiting_bytes = waiting_bytes
         self._metrics = metrics
 
     def open(self, session: Subscribing, frame: Subscribe) -> Awaitable[None] | None:
@@ -167,10 +188,13 @@ class Subscriber:
         if subscription.resuming is not None:
             subscription.resuming.cancel()
         for audience in subscription.audiences:
-            self._roster.remove(audience, subscription.shape, session.recipient)
+            self._roster.remove(audience, subscription.shape, subscription.recipient)
 
     def _subscription(self, session: Subscribing, frame: Subscribe) -> Subscription:
-        """Return what `frame` means; raise NotFound if nothing, Forbidden if that is too much."""
+        """Return what `frame` means; raise NotFound if nothing, Forbidden if that is too much.
+
+        Raise InvalidRequest if it asks for what cannot be.
+        """
         found = topic(frame.destination, session.claims.subject)
         mapping = None
         if found is None and self._tutorial_body is not None:
@@ -185,15 +209,37 @@ class Subscriber:
         audiences: tuple[str, ...] = (found.audience,) if found.audience else ()
         if mapping is not None:
             audiences = (found.audience, found.audience + LIVE_SUFFIX)
+        recipient = session.recipient
         shape = Shape(
             subscription=frame.id,
             destination=frame.destination,
             version=session.version,
             acknowledged=frame.ack != "auto",
             mapping=mapping,
-            compressed=session.recipient.compressed,
+            compressed=recipient.compressed,
+            sockjs=recipient.sockjs,
         )
-        return Subscription(frame.id, found, shape, audiences)
+        place = self._place(session, found, frame)
+        marks_read = frame.headers.get("read-marker") == "true"
+        if marks_read and (place is None or not found.room):
+            raise InvalidRequest("read-marker goes with the events of a room and ack:client")
+        return Subscription(
+            frame.id, found, shape, audiences, place or recipient, place, marks_read
+        )
+
+    def _place(self, session: Subscribing, found: Topic, frame: Subscribe) -> Acknowledging | None:
+        """Return what keeps an account of the subscription's messages, if they last."""
+        if found.source not in _DURABLE:
+            return None
+        loop = asyncio.get_running_loop()
+        return acknowledging(
+            session.recipient,
+            frame,
+            most=self._most_unacknowledged,
+            most_bytes=self._waiting_bytes,
+            # Not at once: the roster is being gone through, and the session would leave it.
+            too_slow=lambda: loop.call_soon(session.acknowledges_too_slowly),
+        )
 
     async def _open_later(
         self,
@@ -241,7 +287,7 @@ class Subscriber:
             claims = session.claims
             self._here.enter(subscription.topic.room, claims.subject, claims.name)
         audience = subscription.topic.audience
-        durable = subscription.topic.source in {Source.ROOM, Source.USER}
+        durable = subscription.topic.source in _DURABLE
         reader = _CatchingUp(session, subscription, self._roster, receipt_id)
         if not durable:
             reader.begin()

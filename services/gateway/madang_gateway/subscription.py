@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from madang_gateway.acknowledging import Acknowledging
+from madang_gateway.delivery import Recipient
 from madang_gateway.destinations import Topic
 from madang_gateway.shapes import Shape
 
@@ -16,6 +18,12 @@ class Subscription:
     shape: Shape
     audiences: tuple[str, ...]
     """Audiences in the roster that it receives."""
+    recipient: Recipient
+    """Where its messages go: the connection, or what keeps an account of them on the way there."""
+    acknowledging: Acknowledging | None = None
+    """That recipient, if messages wait for their ACK."""
+    marks_read: bool = False
+    """Whether an ACK moves the user's read marker."""
     resuming: asyncio.Task[None] | None = field(default=None)
     """Sends what was missed; the subscription is in the roster only when that is done."""
     ended: bool = False

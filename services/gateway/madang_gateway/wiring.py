@@ -238,6 +238,8 @@ def _subscriber(
         verifier=near.verifiers.users,
         tutorial_body=_tutorial_body(settings),
         most_per_room=settings.subscriptions_per_room,
+        most_unacknowledged=settings.unacknowledged_messages,
+        waiting_bytes=settings.slow_consumer_bytes,
         metrics=metrics,
     )
 

@@ -44,6 +44,7 @@ class Listener:
     user: str = "mina"
     behind: bool = False
     compressed: bool = False
+    sockjs: bool = False
     heard: list[int] = field(default_factory=list)
 
     def write(self, frames: bytes) -> None:

@@ -24,6 +24,7 @@ class Reader:
     name: str
     behind: bool = False
     compressed: bool = False
+    sockjs: bool = False
     asked: int = 0
     read: bytes = b""
 

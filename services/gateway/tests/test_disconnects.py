@@ -16,5 +16,5 @@ def test_the_code_alone_tells_whether_to_come_back() -> None:
 
 def test_every_code_and_reason_fits_into_a_close_frame() -> None:
     for why in TABLE:
-        assert why.code in {1000, 1007, 1011, 1012} or 4000 <= why.code < 5000
+        assert why.code in {1000, 1002, 1007, 1011, 1012} or 4000 <= why.code < 5000
         assert len(why.reason.encode()) <= 123

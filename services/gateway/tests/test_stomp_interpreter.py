@@ -218,12 +218,18 @@ def test_an_ack_may_be_part_of_an_open_transaction_only() -> None:
     target = interpreter()
     target.read(frame("BEGIN", transaction="t"))
 
-    event = target.read(frame("ACK", id="m", transaction="t"))
+    assert target.read(frame("ACK", id="m", transaction="t")) is None
+    assert target.read(frame("NACK", id="n", transaction="t", receipt="7")) == Held("t", "7")
 
-    assert isinstance(event, Ack)
-    assert event.transaction == "t"
     with pytest.raises(NotOpen):
         target.read(frame("ACK", id="m", transaction="u"))
+    commit = target.read(frame("COMMIT", transaction="t"))
+    assert isinstance(commit, Commit)
+    assert [(ack.id, ack.nack, ack.receipt) for ack in commit.acks] == [
+        ("m", False, None),
+        ("n", True, None),
+    ]
+    assert commit.sends == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -109,6 +109,10 @@ class ServerConnection:
         if self._interpreter is not None:
             self._interpreter.subscriptions.end(subscription)
 
+    def ended(self, subscription: str) -> bool:
+        """Tell whether the server ended `subscription` and the client may not know it yet."""
+        return self._interpreter is not None and self._interpreter.subscriptions.ended(subscription)
+
     def connected(self, session: str, user: str, server: str) -> bytes:
         """Return the CONNECTED frame that lets the client in."""
         if self._state is State.CLOSED:

@@ -4,7 +4,7 @@
 asked for, if it did.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from madang_gateway.stomp.frame import HeartBeat
@@ -32,7 +32,7 @@ class Send:
 
 @dataclass(slots=True)
 class Held:
-    """A SEND waits in its transaction; only its receipt is left to answer now.
+    """A SEND or ACK waits in its transaction; only its receipt is left to answer now.
 
     A client may well wait for that receipt before it commits. Nothing else is done until Commit.
     """
@@ -80,12 +80,13 @@ class Begin:
 
 @dataclass(slots=True)
 class Commit:
-    """All SENDs of a transaction, in the order they came, without receipts (see Held)."""
+    """All of a transaction, each kind in the order it came, without receipts (see Held)."""
 
     transaction: str
     sends: list[Send]
     headers: dict[str, str]
     receipt: str | None
+    acks: list[Ack] = field(default_factory=list)
 
 
 @dataclass(slots=True)

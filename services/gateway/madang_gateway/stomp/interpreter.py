@@ -73,7 +73,7 @@ class Interpreter:
         self.subscriptions.close(subscription)
         return Unsubscribe(subscription, headers, headers.get("receipt"))
 
-    def _ack(self, frame: Frame) -> Ack:
+    def _ack(self, frame: Frame) -> Ack | Held | None:
         refuse_body(frame, self.version)
         headers = frame.headers
         nack = frame.command == Command.NACK
@@ -83,10 +83,12 @@ class Interpreter:
         subscription = headers.get("subscription")
         if self.version == "1.1":
             subscription = _required(frame, "subscription")
-        transaction = headers.get("transaction")
-        if transaction is not None:
-            self.transactions.check(transaction)
-        return Ack(message, subscription, nack, transaction, headers, headers.get("receipt"))
+        receipt, transaction = headers.get("receipt"), headers.get("transaction")
+        if transaction is None:
+            return Ack(message, subscription, nack, None, headers, receipt)
+        ack = Ack(message, subscription, nack, transaction, headers, None)
+        self.transactions.hold(transaction, ack)
+        return None if receipt is None else Held(transaction, receipt)
 
     def _begin(self, frame: Frame) -> Begin:
         refuse_body(frame, self.version)
@@ -97,8 +99,14 @@ class Interpreter:
     def _commit(self, frame: Frame) -> Commit:
         refuse_body(frame, self.version)
         transaction = _required(frame, "transaction")
-        sends = self.transactions.end(transaction)
-        return Commit(transaction, sends, frame.headers, frame.headers.get("receipt"))
+        held = self.transactions.end(transaction)
+        return Commit(
+            transaction,
+            [one for one in held if isinstance(one, Send)],
+            frame.headers,
+            frame.headers.get("receipt"),
+            [one for one in held if isinstance(one, Ack)],
+        )
 
     def _abort(self, frame: Frame) -> Abort:
         refuse_body(frame, self.version)

@@ -18,7 +18,7 @@ class Limits:
     transactions: int = 16
     """Transactions open at a time."""
     transaction_frames: int = 100
-    """SENDs that one transaction holds."""
+    """SENDs and ACKs that one transaction holds."""
     transaction_bytes: int = 1_048_576
     """Memory for what all open transactions of a connection hold together."""
     subscriptions: int = 256

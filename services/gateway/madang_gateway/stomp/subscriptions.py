@@ -55,6 +55,10 @@ class Subscriptions:
         if len(self._ended) > self._limits.subscriptions:
             del self._ended[next(iter(self._ended))]
 
+    def ended(self, subscription: str) -> bool:
+        """Tell whether the server ended `subscription` and the client may not know it yet."""
+        return subscription in self._ended
+
     def id_for(self, destination: str) -> str:
         """Return the id that an UNSUBSCRIBE of 1.0 means by its destination."""
         for known in (self._open, self._ended):

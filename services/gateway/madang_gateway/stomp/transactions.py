@@ -1,7 +1,7 @@
-"""Transactions: SENDs that wait for their COMMIT."""
+"""Transactions: SENDs and ACKs that wait for their COMMIT."""
 
 from madang_gateway.stomp.errors import Duplicate, NotOpen, TooLarge
-from madang_gateway.stomp.events import Send
+from madang_gateway.stomp.events import Ack, Send
 from madang_gateway.stomp.limits import Limits
 
 _OBJECTS = 100
@@ -15,7 +15,7 @@ class Transactions:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._open: dict[str, list[Send]] = {}
+        self._open: dict[str, list[Send | Ack]] = {}
         self._bytes = 0
 
     def begin(self, transaction: str) -> None:
@@ -40,21 +40,21 @@ class Transactions:
                 f"The transaction {transaction[:40]!r} was not begun, or is over.",
             )
 
-    def hold(self, transaction: str, send: Send) -> None:
-        """Keep `send` until its transaction ends."""
+    def hold(self, transaction: str, frame: Send | Ack) -> None:
+        """Keep `frame` until its transaction ends."""
         self.check(transaction)
         held, limits = self._open[transaction], self._limits
-        size = self._bytes + _size(send)
+        size = self._bytes + _size(frame)
         if len(held) >= limits.transaction_frames or size > limits.transaction_bytes:
             raise TooLarge(
                 "transaction too large",
                 f"A transaction may hold {limits.transaction_frames} frames, and all open ones "
                 f"together {limits.transaction_bytes} bytes.",
             )
-        held.append(send)
+        held.append(frame)
         self._bytes = size
 
-    def end(self, transaction: str) -> list[Send]:
+    def end(self, transaction: str) -> list[Send | Ack]:
         """Close `transaction` and return what it held, in order."""
         self.check(transaction)
         held = self._open.pop(transaction)
@@ -62,7 +62,8 @@ class Transactions:
         return held
 
 
-def _size(send: Send) -> int:
-    """Return roughly what `send` takes in memory, so that many tiny headers count as well."""
-    headers = send.headers.items()
-    return len(send.body) + sum(_OBJECTS + len(name) + len(value) for name, value in headers)
+def _size(frame: Send | Ack) -> int:
+    """Return roughly what `frame` takes in memory, so that many tiny headers count as well."""
+    headers = frame.headers.items()
+    body = len(frame.body) if isinstance(frame, Send) else 0
+    return body + sum(_OBJECTS + len(name) + len(value) for name, value in headers)

@@ -1,0 +1,157 @@
+"""Subscriptions whose messages wait for an ACK: what was sent, what may be sent, what is read."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from typing_extensions import override
+
+from madang_common.problems import InvalidRequest
+from madang_gateway.delivery import Acknowledges, Recipient
+from madang_gateway.stomp.events import Subscribe
+from madang_gateway.stomp.unacknowledged import Unacknowledged
+
+_AUTO = "auto"
+_CLIENT = "client"
+_DIGITS = 9
+
+
+class Acknowledging(Acknowledges):
+    """A subscription's own place in the roster, between the log and its connection.
+
+    With a window, no more than so many messages are under way; the others wait here, within
+    bounds: whoever never answers is a slow reader.
+    """
+
+    __slots__ = (
+        "_link",
+        "_most_bytes",
+        "_room",
+        "_too_slow",
+        "_unacknowledged",
+        "_waiting",
+        "_waiting_bytes",
+        "_window",
+    )
+
+    def __init__(
+        self,
+        link: Recipient,
+        *,
+        cumulative: bool,
+        window: int,
+        remembered: int,
+        most_bytes: int,
+        too_slow: Callable[[], object],
+    ) -> None:
+        """Let `window` messages be under way, any number if 0, and remember that many of them.
+
+        `too_slow` is told, once, when more than `most_bytes` wait.
+        """
+        self._link = link
+        self._window = window
+        self._unacknowledged = Unacknowledged(cumulative=cumulative, limit=remembered)
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._most_bytes = most_bytes
+        self._too_slow: Callable[[], object] | None = too_slow
+        self._room: asyncio.Future[None] | None = None
+
+    @property
+    @override
+    def user(self) -> str:
+        return self._link.user
+
+    @property
+    @override
+    def behind(self) -> bool:
+        return self._link.behind
+
+    @property
+    @override
+    def compressed(self) -> bool:
+        return self._link.compressed
+
+    @property
+    @override
+    def sockjs(self) -> bool:
+        return self._link.sockjs
+
+    @property
+    def read_up_to(self) -> int | None:
+        """The newest message that was consumed and has none before it that waits."""
+        return self._unacknowledged.read_up_to
+
+    @override
+    def write(self, frames: bytes) -> None:
+        self._link.write(frames)
+
+    @override
+    def offer(self, messages: Iterable[tuple[int, bytes]]) -> None:
+        waiting = self._waiting
+        for position, frame in messages:
+            if waiting or not self._open:
+                waiting.append((position, frame))
+                self._waiting_bytes += len(frame)
+            else:
+                self._unacknowledged.sent(position)
+                self._link.write(frame)
+        if self._waiting_bytes > self._most_bytes and self._too_slow is not None:
+            tell, self._too_slow = self._too_slow, None
+            tell()
+
+    def sent_already(self, position: int) -> bool:
+        """Tell whether the message at `position` was sent, as far as that is remembered."""
+        return self._unacknowledged.sent_already(position)
+
+    def answer(self, position: int, *, consumed: bool) -> None:
+        """Take an ACK, or a NACK if not `consumed`, and send what may be sent now."""
+        self._unacknowledged.answer(position, consumed=consumed)
+        while self._waiting and self._open:
+            later, frame = self._waiting.popleft()
+            self._waiting_bytes -= len(frame)
+            self._unacknowledged.sent(later)
+            self._link.write(frame)
+        if not self._waiting and self._room is not None:
+            self._room.set_result(None)
+            self._room = None
+
+    async def drained(self) -> None:
+        """Return when nothing waits here."""
+        while self._waiting:
+            if self._room is None:
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
+
+    @property
+    def _open(self) -> bool:
+        return not self._window or self._unacknowledged.waiting < self._window
+
+
+def window_of(frame: Subscribe, most: int) -> int:
+    """Return the `prefetch-count` of a SUBSCRIBE, 0 for none; raise InvalidRequest if it is bad."""
+    text = frame.headers.get("prefetch-count", "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= most):
+        raise InvalidRequest(f"prefetch-count is a number up to {most}")
+    return int(text)
+
+
+def acknowledging(
+    link: Recipient,
+    frame: Subscribe,
+    *,
+    most: int,
+    most_bytes: int,
+    too_slow: Callable[[], object],
+) -> Acknowledging | None:
+    """Return the place of a subscription that `frame` wants to acknowledge, if it does."""
+    if frame.ack == _AUTO:
+        return None
+    return Acknowledging(
+        link,
+        cumulative=frame.ack == _CLIENT,
+        window=window_of(frame, most),
+        remembered=most,
+        most_bytes=most_bytes,
+        too_slow=too_slow,
+    )

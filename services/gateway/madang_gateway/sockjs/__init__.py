@@ -1,0 +1,1 @@
+"""SockJS 0.3.3 over WebSocket, which the clients of older tutorials speak."""

@@ -1,0 +1,139 @@
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+
+from madang_common.http.client import create_client
+from madang_common.problems import (
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
+from madang_common.tokens.verifier import TokenVerifier, Verifiers
+from madang_gateway.admission import Admission
+from madang_gateway.upgrade import Framing
+from services.gateway.tests.scene import settings
+from tests.support.issuer import ISSUER, Issuer
+
+PEER = ("9.9.9.9", 4711)
+
+
+class Sessions:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def sessions(self, user: str) -> tuple[object, ...]:
+        return (user,) * self.count
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
+    """Give a verifier that has its keys at hand."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=issuer.jwks()))
+    async with create_client("http://auth", transport=transport) as auth:
+        verifier = Verifiers.asking(auth, issuer=ISSUER).users
+        await verifier.verify(issuer.token("somebody"))
+        yield verifier
+
+
+def admission(verifier: TokenVerifier, *, sessions: int = 0, **changes: Any) -> Admission:
+    return Admission(settings(**changes), verifier, Sessions(sessions))
+
+
+def request(path: str = "/ws", **headers: str) -> Request:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request(path, Headers({"Host": "chat.example"} | named))
+
+
+def test_who_may_enter_is_told_what_is_spoken_and_who_they_are(verifier: TokenVerifier) -> None:
+    door = admission(verifier)
+
+    assert door.check(request(), PEER) == (Framing.STOMP, "9.9.9.9")
+    assert door.check(request("/ws-stomp/0/a/websocket"), PEER)[0] is Framing.SOCKJS
+    with pytest.raises(NotFound):
+        door.check(request("/other"), PEER)
+    with pytest.raises(Forbidden):
+        door.check(request(Origin="https://evil.example"), PEER)
+
+
+def test_a_full_gateway_says_when_to_come_back(verifier: TokenVerifier) -> None:
+    door = admission(verifier, connections_limit=1)
+    door.enter("1.1.1.1")
+
+    with pytest.raises(Unavailable) as refused:
+        door.check(request(), PEER)
+
+    assert refused.value.retry_after_seconds == 5
+    door.leave("1.1.1.1")
+    door.check(request(), PEER)
+
+
+def test_a_gateway_that_stops_sends_everyone_elsewhere(verifier: TokenVerifier) -> None:
+    door = admission(verifier)
+    door.draining = True
+
+    with pytest.raises(Unavailable) as refused:
+        door.check(request(), PEER)
+
+    assert refused.value.retry_after_seconds == 1
+
+
+def test_connections_are_counted_by_address(verifier: TokenVerifier) -> None:
+    door = admission(verifier, connections_per_address=2)
+    for _ in range(2):
+        door.check(request(), PEER)
+        door.enter("9.9.9.9")
+
+    with pytest.raises(TooManyRequests):
+        door.check(request(), PEER)
+
+    door.check(request(), ("8.8.8.8", 1))
+    door.leave("9.9.9.9")
+    door.check(request(), PEER)
+
+
+def test_the_address_is_the_clients_behind_our_proxy_and_nobody_can_claim_one(
+    verifier: TokenVerifier,
+) -> None:
+    door = admission(verifier, proxy_addresses=("10.0.0.0/8",))
+    asked = request(X_Forwarded_For="6.6.6.6, 1.1.1.1")
+
+    assert door.check(asked, ("10.1.2.3", 1))[1] == "1.1.1.1"
+    assert door.check(asked, PEER)[1] == "9.9.9.9"
+
+
+@pytest.mark.parametrize("peer", ["", None, "/run/socket", ()])
+def test_a_peer_without_an_address_is_one_address(verifier: TokenVerifier, peer: object) -> None:
+    assert admission(verifier).check(request(), peer)[1] == ""
+
+
+def test_a_token_that_comes_with_the_upgrade_is_counted_for_its_user(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    token = issuer.token("mina")
+    asked = request(Authorization=f"Bearer {token}")
+
+    admission(verifier, sessions=1, connections_per_user=2).check(asked, PEER)
+    with pytest.raises(TooManyRequests, match="you have too many connections"):
+        admission(verifier, sessions=2, connections_per_user=2).check(asked, PEER)
+    with pytest.raises(Unauthenticated):
+        admission(verifier).check(request(Authorization="Bearer nonsense"), PEER)
+    admission(verifier, sessions=2, connections_per_user=2).check(request(), PEER)
+
+
+async def test_a_token_whose_key_is_not_at_hand_is_for_connect_to_judge(issuer: Issuer) -> None:
+    asked = request(Authorization=f"Bearer {issuer.token('mina')}")
+    async with create_client("http://auth") as auth:
+        verifier = Verifiers.asking(auth, issuer=ISSUER).users
+
+        admission(verifier, sessions=2, connections_per_user=2).check(asked, PEER)
