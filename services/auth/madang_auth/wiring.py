@@ -28,7 +28,8 @@ from madang_auth.sessions.redis import RedisSessions
 from madang_auth.sessions.sqlite import SqliteSessions
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.issuer import Issuer, OwnServiceTokens
-from madang_auth.signing.keys import SigningKeys, make_first_key, read_keys
+from madang_auth.signing.keyring import Keyring
+from madang_auth.signing.keys import make_first_key
 from madang_auth.sweeping import sweep_forever
 from madang_auth.throttle.bucket import Limit
 from madang_auth.throttle.gate import Gate, Limits
@@ -64,8 +65,8 @@ async def build(
     async with AsyncExitStack() as stack:
         sessions, throttle = await _stores(settings, stack)
         passwords = await _passwords(settings, metrics, stack)
-        keys = await asyncio.to_thread(_keys, settings, clock)
-        issuer = _issuer(settings, keys, metrics, clock)
+        keyring = await asyncio.to_thread(_keyring, settings, clock)
+        issuer = _issuer(settings, keyring, metrics, clock)
         directory = await _directory(settings, issuer, transport, clock, stack)
         gate = Gate(throttle, _limits(settings), metrics=metrics, clock=clock)
         notices = Notices(live, metrics=metrics, clock=clock)
@@ -89,7 +90,7 @@ async def build(
             routers=[
                 accounts_router(accounts),
                 logins_router(logins, refreshes),
-                keys_router(keys, max_age_seconds=settings.jwks_max_age_seconds),
+                keys_router(keyring, max_age_seconds=settings.jwks_max_age_seconds),
                 service_tokens_router(clients, seconds=settings.service_token_seconds),
                 revocations_router(logins),
             ],
@@ -98,7 +99,8 @@ async def build(
         )
         app.state.logins = logins
         await _trust_itself(app, settings, clock, stack)
-        stack.push_async_callback(background.end, _start_sweep(sessions, throttle, settings, clock))
+        for work in _background(settings, sessions, throttle, keyring, clock):
+            stack.push_async_callback(background.end, work)
         yield app
 
 
@@ -156,19 +158,17 @@ async def _passwords(
     return passwords
 
 
-def _keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
+def _keyring(settings: AuthSettings, clock: Clock) -> Keyring:
     if settings.signing_keys_dir is not None:
-        return read_keys(settings.signing_keys_dir)
+        return Keyring(settings.signing_keys_dir)
     folder = settings.data_dir / "auth" / "keys"
     make_first_key(folder, clock)
-    return read_keys(folder)
+    return Keyring(folder)
 
 
-def _issuer(
-    settings: AuthSettings, keys: SigningKeys, metrics: AuthMetrics, clock: Clock
-) -> Issuer:
+def _issuer(settings: AuthSettings, keyring: Keyring, metrics: AuthMetrics, clock: Clock) -> Issuer:
     return Issuer(
-        keys,
+        keyring,
         issuer=settings.issuer,
         access_seconds=settings.access_token_seconds,
         service_seconds=settings.service_token_seconds,
@@ -214,8 +214,11 @@ def _limits(settings: AuthSettings) -> Limits:
     )
 
 
-def _start_sweep(
-    sessions: Sessions, throttle: Throttle, settings: AuthSettings, clock: Clock
-) -> asyncio.Task[None]:
+def _background(
+    settings: AuthSettings, sessions: Sessions, throttle: Throttle, keyring: Keyring, clock: Clock
+) -> tuple[asyncio.Task[None], ...]:
     sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
-    return asyncio.create_task(sweep, name="auth-sweep")
+    return (
+        asyncio.create_task(sweep, name="auth-sweep"),
+        asyncio.create_task(keyring.follow(settings.signing_keys_poll_seconds), name="auth-keys"),
+    )

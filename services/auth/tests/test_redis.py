@@ -17,9 +17,11 @@ from madang_auth.sessions.redis import RedisSessions
 from madang_auth.signing.keys import make_first_key
 from madang_auth.throttle.bucket import Limit, Taken
 from madang_auth.throttle.redis import RedisThrottle
+from madang_common.http.client import create_client
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
-from services.auth.tests.scene import Rooms, Scene, Time, running
+from madang_common.tokens.service import ClientCredentials, ServiceAuth
+from services.auth.tests.scene import SECRET, Rooms, Scene, Time, running
 from tests.stack.servers import Redis
 
 LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
@@ -311,3 +313,22 @@ async def test_wrong_passwords_count_at_all_replicas_together(
         ]
 
     assert statuses == [401] * 10 + [429] * 2
+
+
+async def test_a_login_that_one_replica_ended_is_told_by_the_other(
+    redis_database_url: str, tmp_path: Path
+) -> None:
+    rooms, clock = Rooms(), Time()
+    async with (
+        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
+        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as other,
+    ):
+        await one.register()
+        pair = await one.login()
+        await one.client.post("/api/auth/v1/logout", json={"refresh_token": pair.refresh})
+
+        auth = create_client("http://auth", transport=other.network)
+        service = ServiceAuth(ClientCredentials(auth, name="rooms", secret=SECRET))
+        told = await other.client.get("/internal/revocations", auth=service)
+
+    assert [item["login"] for item in told.json()["items"]] == [pair.claims.login]

@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from madang_auth.signing.keys import SigningKeys
+from madang_auth.signing.keyring import Keyring
 
 
-def keys_router(keys: SigningKeys, *, max_age_seconds: int) -> APIRouter:
+def keys_router(keyring: Keyring, *, max_age_seconds: int) -> APIRouter:
     """Return the page of public keys, to be kept for `max_age_seconds`."""
     router = APIRouter(tags=["keys"])
     headers = {"Cache-Control": f"public, max-age={max_age_seconds}"}
@@ -14,6 +14,6 @@ def keys_router(keys: SigningKeys, *, max_age_seconds: int) -> APIRouter:
     @router.get("/.well-known/jwks.json")
     async def jwks() -> JSONResponse:
         """Return the keys that tokens are signed with, and those about to be."""
-        return JSONResponse({"keys": list(keys.published)}, headers=headers)
+        return JSONResponse({"keys": list(keyring.keys.published)}, headers=headers)
 
     return router

@@ -9,7 +9,7 @@ from typing_extensions import override
 from madang_auth.metrics import AuthMetrics
 from madang_auth.refresh_tokens import RefreshToken
 from madang_auth.sessions.port import Login
-from madang_auth.signing.keys import SigningKeys
+from madang_auth.signing.keyring import Keyring
 from madang_common.clock import Clock
 from madang_common.ids import new_id
 from madang_common.tokens.claims import ALGORITHM, SERVICES, USERS
@@ -31,7 +31,7 @@ class Issuer:
 
     def __init__(
         self,
-        keys: SigningKeys,
+        keyring: Keyring,
         *,
         issuer: str,
         access_seconds: int,
@@ -39,8 +39,8 @@ class Issuer:
         metrics: AuthMetrics,
         clock: Clock,
     ) -> None:
-        """Sign with the signing key of `keys`, as `issuer`."""
-        self._keys = keys
+        """Sign with the signing key of `keyring`, as `issuer`."""
+        self._keyring = keyring
         self._issuer = issuer
         self._access_seconds = access_seconds
         self.service_seconds = service_seconds
@@ -73,9 +73,8 @@ class Issuer:
             "exp": now + seconds,
             "jti": new_id(),
         }
-        return jwt.encode(
-            payload, self._keys.signing, algorithm=ALGORITHM, headers={"kid": self._keys.kid}
-        )
+        keys = self._keyring.keys
+        return jwt.encode(payload, keys.signing, algorithm=ALGORITHM, headers={"kid": keys.kid})
 
 
 class OwnServiceTokens(ServiceTokens):

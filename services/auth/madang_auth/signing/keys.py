@@ -6,6 +6,7 @@ token is signed with it.
 """
 
 import os
+import secrets
 import stat
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,14 +24,16 @@ from cryptography.hazmat.primitives.serialization import (
 
 from madang_auth.signing.jwk import Jwk, thumbprint, to_jwk
 from madang_common.clock import Clock
+from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
 
+_NOW = ".pem"
 _NEXT = ".next.pem"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class UnusableKeys(Exception):  # noqa: N818 - reads as the state it tells
+class UnusableKeys(CannotStart):
     """The folder of keys does not hold what is needed; the message names the file."""
 
 
@@ -56,29 +59,39 @@ def read_keys(folder: Path) -> SigningKeys:
 
 def make_first_key(folder: Path, clock: Clock) -> None:
     """Make `folder` with one key in it, unless it holds any."""
+    if not any(folder.glob("*.pem")):
+        make_key(folder, clock)
+
+
+def make_key(folder: Path, clock: Clock, *, coming: bool = False) -> Path:
+    """Make a key in `folder`, for its owner only, and return its file, named for the time.
+
+    It signs from now on; or, if it is `coming`, it is published until it is given its real name.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(folder.glob("*.pem")):
-        return
     pem = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
     made_at = datetime.fromtimestamp(clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
-    path = folder / f"{made_at}.pem"
+    path = folder / f"{made_at}{_NEXT if coming else _NOW}"
+    if path.exists():
+        raise UnusableKeys(f"{path} is there already")
     # Written whole under another name first: a crash leaves a whole key or none.
-    unfinished = path.with_suffix(".unfinished")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    unfinished = folder / f"{made_at}.{secrets.token_hex(4)}.unfinished"
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(path)
     log.info("signing_key_made", path=str(path))
+    return path
 
 
 def _read(path: Path) -> Ed25519PrivateKey:
-    if path.stat().st_mode & _OTHERS:
-        log.warning("signing_key_readable_by_others", path=str(path))
     try:
+        if path.stat().st_mode & _OTHERS:
+            log.warning("signing_key_readable_by_others", path=str(path))
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UnusableKeys(f"{path} is no private key in PEM") from error

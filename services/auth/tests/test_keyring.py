@@ -1,0 +1,184 @@
+"""Keys that change while auth runs, and the command that makes them."""
+
+import asyncio
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+from pydantic import SecretStr
+
+from madang_auth.signing.keyring import Keyring
+from madang_auth.signing.keys import UnusableKeys, make_key, read_keys
+from services.auth.tests.scene import Rooms, Scene, Time, running
+
+EARLY, LATE = (lambda: 1_800_000_000.0), (lambda: 1_900_000_000.0)
+
+
+def kids(keyring: Keyring) -> set[str]:
+    return {jwk["kid"] for jwk in keyring.keys.published}
+
+
+def test_a_key_that_was_added_is_used_after_a_refresh(tmp_path: Path) -> None:
+    make_key(tmp_path, EARLY)
+    keyring = Keyring(tmp_path)
+    first = keyring.keys
+
+    keyring.refresh()
+    assert keyring.keys is first
+    make_key(tmp_path, LATE)
+    keyring.refresh()
+
+    assert keyring.keys.kid != first.kid
+    assert kids(keyring) == {first.kid, keyring.keys.kid}
+
+
+def test_a_key_that_is_coming_is_published_and_signs_when_it_is_renamed(tmp_path: Path) -> None:
+    make_key(tmp_path, EARLY)
+    keyring = Keyring(tmp_path)
+    first = keyring.keys.kid
+
+    coming = make_key(tmp_path, LATE, coming=True)
+    keyring.refresh()
+    (new,) = kids(keyring) - {first}
+    assert keyring.keys.kid == first
+    coming.rename(tmp_path / coming.name.replace(".next", ""))
+    keyring.refresh()
+
+    assert keyring.keys.kid == new
+    assert kids(keyring) == {first, new}
+
+
+def test_a_folder_that_cannot_be_used_changes_nothing_until_it_can(tmp_path: Path) -> None:
+    first = make_key(tmp_path, EARLY)
+    keyring = Keyring(tmp_path)
+    known = keyring.keys
+
+    (tmp_path / "broken.pem").write_text("nonsense")
+    keyring.refresh()
+    assert keyring.keys is known
+    (tmp_path / "broken.pem").unlink()
+    first.unlink()
+    keyring.refresh()
+    assert keyring.keys is known
+    make_key(tmp_path, LATE)
+    keyring.refresh()
+
+    assert keyring.keys.kid == read_keys(tmp_path).kid != known.kid
+
+
+def test_two_keys_of_one_second_do_not_take_each_others_place(tmp_path: Path) -> None:
+    make_key(tmp_path, EARLY)
+    kid = read_keys(tmp_path).kid
+
+    with pytest.raises(UnusableKeys, match="is there already"):
+        make_key(tmp_path, EARLY)
+
+    assert read_keys(tmp_path).kid == kid
+
+
+async def test_two_replicas_take_a_new_key_without_a_restart(
+    redis_database_url: str, tmp_path: Path
+) -> None:
+    keys, rooms, time = tmp_path / "keys", Rooms(), Time()
+    first = make_key(keys, EARLY)
+    changes = {
+        "redis_url": SecretStr(redis_database_url),
+        "signing_keys_dir": keys,
+        "signing_keys_poll_seconds": 0.01,
+    }
+    async with (
+        running(tmp_path / "1", rooms=rooms, time=time, changes=changes) as one,
+        running(tmp_path / "2", rooms=rooms, time=time, changes=changes) as other,
+    ):
+        await one.register()
+        old = await one.login()
+
+        coming = make_key(keys, LATE, coming=True)
+        for scene in (one, other):
+            await until(scene, lambda page: len(page["keys"]) == 2)
+        coming.rename(keys / coming.name.replace(".next", ""))
+        kid = read_keys(keys).kid
+        new = await signed_with(kid, one)
+
+        for token in (old.access, new):
+            for scene in (one, other):
+                headers = {"Authorization": f"Bearer {token}"}
+                answer = await scene.client.get("/api/auth/v1/me", headers=headers)
+                assert answer.status_code == 200
+        first.unlink()
+        for scene in (one, other):
+            await until(scene, lambda page: [key["kid"] for key in page["keys"]] == [kid])
+
+
+async def signed_with(kid: str, scene: Scene) -> str:
+    """Return an access token when one is signed with the key called `kid`."""
+    async with asyncio.timeout(10):
+        while True:
+            token = str((await scene.try_login()).json()["access_token"])
+            if jwt.get_unverified_header(token)["kid"] == kid:
+                return token
+
+
+async def until(scene: Scene, fits: Callable[[dict[str, list[dict[str, str]]]], bool]) -> None:
+    """Return when the page of public keys is as it should be."""
+    async with asyncio.timeout(10):
+        while True:
+            if fits((await scene.client.get("/.well-known/jwks.json")).json()):
+                return
+            await asyncio.sleep(0.005)
+
+
+async def command(*arguments: str | Path) -> tuple[int | None, str]:
+    """Run `madang-auth` and return its exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "madang_auth",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_the_command_makes_a_key_for_its_owner_only(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+
+    code, said = await command("keys", "new", folder)
+
+    (path,) = folder.iterdir()
+    assert code == 0
+    assert path.name in said
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert read_keys(folder).kid
+
+
+async def test_the_command_makes_the_first_key_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert (await command("keys", "new", tmp_path, "--first"))[0] == 0
+
+    assert len(read_keys(tmp_path).published) == 1
+
+
+async def test_the_command_makes_a_key_that_does_not_sign_yet(tmp_path: Path) -> None:
+    make_key(tmp_path, EARLY)
+    kid = read_keys(tmp_path).kid
+
+    assert (await command("keys", "new", tmp_path, "--next"))[0] == 0
+
+    assert read_keys(tmp_path).kid == kid
+    assert len(read_keys(tmp_path).published) == 2
+
+
+async def test_the_command_says_in_a_line_why_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    code, said = await command("keys", "new", tmp_path / "file")
+
+    assert code == 1
+    assert said.startswith("madang-auth keys new: ")
+    assert said.count("\n") == 1
