@@ -11,10 +11,10 @@ SERVICES := services/gateway services/auth services/rooms services/history servi
 DISTRIBUTIONS := $(LIBS) $(SERVICES)
 EDITABLE := $(addprefix -e ./,$(DISTRIBUTIONS))
 PROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
-CODE := libs services tests bench contracts
+CODE := libs services tests bench contracts conftest.py
 # The packages by name and the tests by path: every distribution has a folder called tests.
 PACKAGES := $(foreach dir,$(DISTRIBUTIONS),-p madang_$(notdir $(dir)))
-TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench contracts
+TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench contracts conftest.py
 
 .PHONY: help
 help: ## List every target.
@@ -40,7 +40,19 @@ tests/e2e/node_modules/.installed: tests/e2e/package.json tests/e2e/package-lock
 
 .PHONY: chromium
 chromium:
-	@tests/e2e/install_chromium.sh
+	@tests/stack/install.sh "the browser that end-to-end tests drive" chromium=chromium
+
+.PHONY: servers
+servers: $(VENV)/.dev ## Install the servers that tests and the stack run privately, where missing.
+	@tests/stack/install.sh "servers that the tests and the stack run" \
+	  rabbitmq-server=rabbitmq-server mariadbd=mariadb-server redis-server=redis-server \
+	  nginx=nginx prometheus=prometheus openssl=openssl mmdebstrap=mmdebstrap
+	@$(BIN)/python -m tests.stack check
+
+# MySQL itself is no package of Debian's: where it cannot be built its tests say so and are skipped.
+.PHONY: mysql
+mysql: servers
+	@$(BIN)/python -m tests.stack mysql
 
 .PHONY: install
 install: $(VENV)/.dev ## Install everything for development into .venv.
@@ -54,6 +66,14 @@ certificate: FOLDER ?= .certificate
 certificate: ## Make a CA and a certificate for localhost in .certificate/ (FOLDER, NAMES).
 	@deploy/nginx/certificate.sh $(FOLDER) $(NAMES)
 
+.PHONY: stack
+stack: servers ## Start the full product on real servers: https://localhost:8443 (MADANG_STACK_PORT).
+	@$(BIN)/python -m tests.stack up
+
+.PHONY: stack-down
+stack-down: $(VENV)/.dev ## Stop the stack; its data stays in .stack.
+	@$(BIN)/python -m tests.stack down
+
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts.
 	$(BIN)/ruff check $(CODE)
@@ -63,11 +83,11 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run every test: unit, contract, integration, end to end.
+test: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run every test: unit, contract, integration, end to end.
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: cover
-cover: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run the tests with branch coverage.
+cover: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run the tests with branch coverage.
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 .PHONY: bench

@@ -3,7 +3,9 @@
 from tests.stack.servers.mariadb import MariaDB
 from tests.stack.servers.mongodb import MongoDB
 from tests.stack.servers.mysql import MySQL
+from tests.stack.servers.nginx import Nginx
 from tests.stack.servers.programs import MissingProgramError
+from tests.stack.servers.prometheus import Prometheus
 from tests.stack.servers.rabbitmq import RabbitMQ
 from tests.stack.servers.redis import Redis
 from tests.stack.servers.server import Server, ServerNotReadyError
@@ -13,6 +15,8 @@ __all__ = [
     "MissingProgramError",
     "MongoDB",
     "MySQL",
+    "Nginx",
+    "Prometheus",
     "RabbitMQ",
     "Redis",
     "Server",

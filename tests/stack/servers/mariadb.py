@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from typing_extensions import override
 
@@ -16,7 +15,7 @@ _REDO_LOG = "--innodb-log-file-size=16M"
 class MariaDB(SqlServer):
     """One MariaDB."""
 
-    name: ClassVar[str] = "mariadb"
+    name: str = "mariadb"
 
     @override
     def server_command(self) -> Sequence[str | Path]:

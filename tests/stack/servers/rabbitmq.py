@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from tests.stack.servers.ports import LOOPBACK, answers
 from tests.stack.servers.programs import program, rabbitmq_scripts
+from tests.stack.servers.secret_file import write_secret
 from tests.stack.servers.server import BARE_PATH, Server
 
 _USER = "madang"
@@ -38,7 +39,7 @@ _CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
 class RabbitMQ(Server):
     """A node with streams, quorum queues, the management API and metrics."""
 
-    name: ClassVar[str] = "rabbitmq"
+    name: str = "rabbitmq"
     port_names: ClassVar[tuple[str, ...]] = ("main", "dist", "epmd", "management", "prometheus")
 
     @property
@@ -87,10 +88,7 @@ class RabbitMQ(Server):
     @override
     def prepare(self) -> None:
         config = self.folder / "rabbitmq.conf"
-        config.touch(mode=0o600)
-        config.write_text(
-            _CONFIG.format(**self.ports, user=_USER, password=self.password), encoding="utf-8"
-        )
+        write_secret(config, _CONFIG.format(**self.ports, user=_USER, password=self.password))
         (self.folder / "enabled_plugins").write_text(
             "[rabbitmq_management,rabbitmq_prometheus].\n", encoding="utf-8"
         )

@@ -1,13 +1,12 @@
 """Redis, with an append-only file as in production."""
 
-from typing import ClassVar
-
 from redis import Redis as Client
 from redis.exceptions import RedisError
 from typing_extensions import override
 
 from tests.stack.servers.ports import LOOPBACK
 from tests.stack.servers.programs import program
+from tests.stack.servers.secret_file import write_secret
 from tests.stack.servers.server import Server
 
 _CONFIG = """\
@@ -30,7 +29,7 @@ _TAKEN = "databases-taken"
 class Redis(Server):
     """One Redis with a password and 1024 databases."""
 
-    name: ClassVar[str] = "redis"
+    name: str = "redis"
 
     @property
     def url(self) -> str:
@@ -56,12 +55,11 @@ class Redis(Server):
     @override
     def prepare(self) -> None:
         config = self.folder / "redis.conf"
-        config.touch(mode=0o600)
-        config.write_text(
+        write_secret(
+            config,
             _CONFIG.format(
                 port=self.port, password=self.password, folder=self.folder, databases=_DATABASES
             ),
-            encoding="utf-8",
         )
 
     @override

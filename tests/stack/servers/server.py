@@ -1,7 +1,6 @@
 """What every private server has in common: a folder, ports, processes, and being asked."""
 
 import json
-import os
 import secrets
 import signal
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 from tests.stack.servers.deadline import wait_until
 from tests.stack.servers.ports import free_port
 from tests.stack.servers.processes import ProcessFile, Recorded
+from tests.stack.servers.secret_file import write_secret
 
 BARE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOG_TAIL = 4000
@@ -29,7 +29,7 @@ class Server(ABC):
     two must not start it at the same time.
     """
 
-    name: ClassVar[str]
+    name: str
     """What it is called, in messages and log files."""
     port_names: ClassVar[tuple[str, ...]] = ("main",)
     """What it needs ports for."""
@@ -38,14 +38,11 @@ class Server(ABC):
     stop_seconds: ClassVar[float] = 20
     """Longest time that it has to stop before it is killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, log_file: Path | None = None) -> None:
         self.folder = folder.resolve()
-        self.processes = ProcessFile(self.folder / "processes.json")
-
-    @property
-    def log_file(self) -> Path:
+        self.log_file = log_file or self.folder / f"{self.name}.log"
         """Everything that its processes logged."""
-        return self.folder / f"{self.name}.log"
+        self.processes = ProcessFile(self.folder / "processes.json")
 
     @property
     def port(self) -> int:
@@ -57,6 +54,14 @@ class Server(ABC):
         """Its ports by name, the same at every start."""
         ports: dict[str, int] = self._identity["ports"]
         return ports
+
+    def choose_port(self, name: str, port: int) -> None:
+        """Have it listen there from its next start on, instead of on a free port."""
+        write_secret(
+            self._identity_file,
+            json.dumps(self._identity | {"ports": {**self.ports, name: port}}),
+        )
+        del self._identity
 
     @property
     def password(self) -> str:
@@ -149,19 +154,18 @@ class Server(ABC):
             raise RuntimeError(f"{self.name} does not run in {self.folder}")
         return process
 
+    @property
+    def _identity_file(self) -> Path:
+        return self.folder / "identity.json"
+
     @cached_property
     def _identity(self) -> dict[str, Any]:
         """What it is told once and keeps: its ports and its password."""
-        path = self.folder / "identity.json"
+        path = self._identity_file
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            made = {
-                "ports": {name: free_port() for name in self.port_names},
-                "password": secrets.token_urlsafe(24),
-            }
-            beside = path.with_suffix(f".{os.getpid()}")
-            beside.touch(mode=0o600)
-            beside.write_text(json.dumps(made), encoding="utf-8")
-            beside.replace(path)
+            ports = {name: free_port() for name in self.port_names}
+            made = {"ports": ports, "password": secrets.token_urlsafe(24)}
+            write_secret(path, json.dumps(made))
         identity: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return identity

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from tests.stack.servers.ports import LOOPBACK
+from tests.stack.servers.secret_file import write_secret
 from tests.stack.servers.server import BARE_PATH, Server, ServerNotReadyError
 
 _USER = "madang"
@@ -60,10 +61,9 @@ class SqlServer(Server):
 
     @override
     def prepare(self) -> None:
-        grants = self.folder / "grants.sql"
-        grants.touch(mode=0o600)
-        grants.write_text(
-            _GRANTS.format(database=_DATABASE, user=_USER, password=self.password), encoding="utf-8"
+        write_secret(
+            self.folder / "grants.sql",
+            _GRANTS.format(database=_DATABASE, user=_USER, password=self.password),
         )
         data = self.folder / "data"
         if not data.exists():

@@ -1,0 +1,78 @@
+"""The stack from the command line.
+
+`up` and `down` start and stop the full product; `check` tells whether its programs are there;
+`mysql` builds MySQL itself for the tests, where that can be done.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.stack.servers import MissingProgramError, ServerNotReadyError
+from tests.stack.servers.mysql_tree import mysql_tree
+from tests.stack.servers.programs import check_programs
+from tests.stack.stack import Stack, StackError
+
+_PORT = 8443
+_OWN = "MADANG_STACK_"
+
+
+def main() -> None:
+    """Do what the first argument says."""
+    commands = {"up": _up, "down": _down, "check": check_programs, "mysql": _mysql}
+    parser = argparse.ArgumentParser(prog="python -m tests.stack", description=__doc__)
+    parser.add_argument("command", choices=commands)
+    try:
+        commands[parser.parse_args().command]()
+    except (StackError, ServerNotReadyError, MissingProgramError) as problem:
+        sys.exit(str(problem))
+
+
+def _up() -> None:
+    stack = _stack()
+    port = int(os.environ.get("MADANG_STACK_PORT") or _PORT)
+    if stack.is_up:
+        _say(f"The stack is up already, at {stack.url}; `make stack-down` stops it.")
+        return
+    settings = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("MADANG_") and not name.startswith(_OWN)
+    }
+    begun = time.monotonic()
+    stack.up(port=port, settings=settings, report=_say)
+    _say(
+        f"Madang is ready: {stack.url} ({time.monotonic() - begun:.0f} s)\n"
+        f"  CA for clients:  {stack.ca}\n"
+        f"  logs:            {stack.folder / 'logs'}\n"
+        f"  addresses:       {stack.folder / 'addresses.json'}\n"
+        "`make stack-down` stops it."
+    )
+
+
+def _down() -> None:
+    stack = _stack()
+    stack.down(report=_say)
+    _say(f"The stack is down; its data and logs are kept in {stack.folder}.")
+
+
+def _mysql() -> None:
+    try:
+        mysql_tree()
+    except MissingProgramError as missing:
+        _say(f"{missing}\nTests on MySQL itself will be skipped; those on MariaDB run.")
+
+
+def _stack() -> Stack:
+    return Stack(Path(os.environ.get("MADANG_STACK_DIR") or ".stack"))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The stack as a client sees it: through TLS, by the CA that it is given."""
+
+import ssl
+from pathlib import Path
+
+import httpx
+
+_ANSWER_SECONDS = 5
+_PATHS = {
+    "/": 200,
+    "/.well-known/jwks.json": 200,
+    "/api/rooms/v1/rooms": 401,
+    "/api/history/v1/rooms/none/messages": 401,
+    "/api/gateway/v1/rooms/none/messages": 405,
+    "/api/auth/v1/login": 405,
+    "/ws": 426,
+}
+"""What each service answers to somebody unknown; what nginx says for it would be another."""
+
+
+def client(url: str, ca: Path) -> httpx.Client:
+    """Return a client that trusts `ca` and nothing else."""
+    context = ssl.create_default_context(cafile=str(ca))
+    return httpx.Client(base_url=url, verify=context, timeout=_ANSWER_SECONDS, trust_env=False)
+
+
+def unreached(url: str, ca: Path) -> dict[str, str]:
+    """Return what is not reached from outside, and why; nothing if all is."""
+    with client(url, ca) as asking:
+        answers = {path: _answer(asking, path) for path in _PATHS}
+    return {path: answers[path] for path, right in _PATHS.items() if answers[path] != str(right)}
+
+
+def _answer(asking: httpx.Client, path: str) -> str:
+    try:
+        return str(asking.get(path).status_code)
+    except httpx.TransportError as error:
+        return str(error) or type(error).__name__
