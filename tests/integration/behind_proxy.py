@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import socket
 import ssl
 import threading
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from typing_extensions import override
 from websockets.http11 import Request
@@ -20,9 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server as WebSocketServer
 from websockets.sync.server import ServerConnection, serve
 
+from tests.stack.servers.nginx import Nginx
 from tests.stack.servers.ports import LOOPBACK
-from tests.stack.servers.programs import program
-from tests.stack.servers.server import Server
 from tests.support import proxy
 
 
@@ -128,11 +126,8 @@ class Answer:
         return json.loads(self.body)
 
 
-class Proxy(Server):
+class Proxy(Nginx):
     """nginx with the repository's template, on ports of its own."""
-
-    name: ClassVar[str] = "nginx"
-    port_names: ClassVar[tuple[str, ...]] = ("https", "http")
 
     def __init__(self, folder: Path, certificate: Path, settings: Mapping[str, str]) -> None:
         super().__init__(folder)
@@ -146,8 +141,8 @@ class Proxy(Server):
         state.mkdir(exist_ok=True)
         own = {
             "PROXY_HTTP_LISTEN": f"{LOOPBACK}:{self.ports['http']}",
-            "PROXY_HTTPS_LISTEN": f"{LOOPBACK}:{self.ports['https']}",
-            "PROXY_PUBLIC_PORT": f":{self.ports['https']}",
+            "PROXY_HTTPS_LISTEN": f"{LOOPBACK}:{self.port}",
+            "PROXY_PUBLIC_PORT": f":{self.port}",
             "PROXY_CERTIFICATE": str(self.certificate / "localhost.pem"),
             "PROXY_CERTIFICATE_KEY": str(self.certificate / "localhost.key"),
             "PROXY_WEB_DIR": str(proxy.NGINX.parents[1] / "web"),
@@ -158,33 +153,12 @@ class Proxy(Server):
             "PROXY_WORKER_CONNECTIONS": "256",
             "PROXY_OPEN_FILES": "1024",
         }
-        self.config.write_text(proxy.render(own | self.settings), encoding="utf-8")
-
-    @override
-    def launch(self) -> None:
-        self.run("main", self.command)
-
-    @override
-    def is_ready(self) -> bool:
-        try:
-            return self.ask("/").status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+        self.configure(proxy.render(own | self.settings))
 
     @property
-    def command(self) -> list[str | Path]:
-        """The command that starts it; another `-t` has it check its configuration."""
-        # As root, its workers would be nobody, who cannot read a test's folder.
-        user = "user root;" if os.geteuid() == 0 else ""
-        return [
-            program("nginx", package="nginx-light"),
-            *("-c", self.config, "-g", f"daemon off; {user}"),
-        ]
-
-    @property
-    def config(self) -> Path:
-        """The template, filled in."""
-        return self.folder / "nginx.conf"
+    def origin(self) -> str:
+        """What a browser calls it."""
+        return f"https://localhost:{self.port}"
 
     @property
     def access_log(self) -> Path:
@@ -205,7 +179,7 @@ class Proxy(Server):
             connection = http.client.HTTPConnection(LOOPBACK, self.ports[plain_port], timeout=10)
         else:
             connection = http.client.HTTPSConnection(
-                "localhost", self.ports["https"], timeout=10, context=self.trusting
+                "localhost", self.port, timeout=30, context=self.trusting
             )
         try:
             connection.request(method, target, body=body, headers=dict(headers or {}))
@@ -214,8 +188,8 @@ class Proxy(Server):
         finally:
             connection.close()
 
-    def websocket(self, **options: Any) -> ClientConnection:
+    def websocket(self, target: str = "/ws", **options: Any) -> ClientConnection:
         """Open a WebSocket over TLS, with the certificate verified."""
-        url = f"wss://localhost:{self.ports['https']}/ws"
-        websocket: ClientConnection = connect(url, ssl=self.trusting, **options)
+        url = self.origin.replace("https:", "wss:") + target
+        websocket: ClientConnection = connect(url, ssl=self.trusting, open_timeout=30, **options)
         return websocket
