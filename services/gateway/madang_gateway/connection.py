@@ -9,8 +9,6 @@ the library's.
 import asyncio
 import logging
 from codecs import IncrementalDecoder, getincrementaldecoder
-from collections.abc import Sequence
-from http import HTTPStatus
 from typing import ClassVar, cast
 
 from typing_extensions import override
@@ -20,10 +18,8 @@ from websockets.extensions.permessage_deflate import (
     ServerPerMessageDeflateFactory,
 )
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import StatusLike, Subprotocol
 
 from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
@@ -32,7 +28,7 @@ from madang_gateway.node import Node
 from madang_gateway.session import Session
 from madang_gateway.shapes import DEFLATE_BITS, websocket_frame
 from madang_gateway.sockjs import frames as sockjs_frames
-from madang_gateway.upgrade import SUBPROTOCOLS, Framing, refusal, rejection
+from madang_gateway.upgrade import Framing, Protocol, refusal
 
 _HEARTBEAT = websocket_frame(b"\n")
 _SOCKJS_OPEN = websocket_frame(sockjs_frames.OPEN)
@@ -49,21 +45,6 @@ _DEFLATE = ServerPerMessageDeflateFactory(
     client_max_window_bits=DEFLATE_BITS,
 )
 _utf8_decoder = getincrementaldecoder("utf-8")
-
-
-class _Protocol(ServerProtocol):
-    """websockets' protocol, for clients with one of our subprotocols or with none at all."""
-
-    @override
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        for ours in SUBPROTOCOLS:
-            if ours in subprotocols:
-                return Subprotocol(ours)
-        return None
-
-    @override
-    def reject(self, status: StatusLike, text: str) -> Response:
-        return rejection(HTTPStatus(status), text)
 
 
 class Connection(asyncio.Protocol):
@@ -100,7 +81,7 @@ class Connection(asyncio.Protocol):
         """Take what uvicorn gives to every protocol class: its list of connections matters."""
         settings = self.node.shared.settings
         self._state = server_state
-        self._protocol = _Protocol(
+        self._protocol = Protocol(
             max_size=settings.frame_bytes,
             extensions=[_DEFLATE] if settings.permessage_deflate else None,
             logger=_LOGGER,
@@ -307,6 +288,8 @@ class Connection(asyncio.Protocol):
         node.shared.metrics.connections.inc()
         if framing is Framing.SOCKJS:
             self._sockjs = sockjs_frames.Reader()
+            # The answer to the handshake leaves first.
+            self._send_control()
             self.write(_SOCKJS_OPEN)
 
     def _receive(self, frame: Frame) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+from typing_extensions import override
 from websockets.datastructures import Headers
 from websockets.http11 import Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike, Subprotocol
 
 from madang_common import problems
 from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
@@ -115,3 +118,21 @@ def rejection(status: HTTPStatus, text: str) -> Response:
     # Whoever tried another version, or none, learns which one is spoken (section 4.4).
     response.headers["Sec-WebSocket-Version"] = "13"
     return response
+
+
+class Protocol(ServerProtocol):
+    """websockets' protocol, for clients with one of our subprotocols or with none at all.
+
+    What it rejects is told as a problem.
+    """
+
+    @override
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        for ours in SUBPROTOCOLS:
+            if ours in subprotocols:
+                return Subprotocol(ours)
+        return None
+
+    @override
+    def reject(self, status: StatusLike, text: str) -> Response:
+        return rejection(HTTPStatus(status), text)

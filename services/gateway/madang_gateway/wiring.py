@@ -53,6 +53,7 @@ from madang_gateway.resume import Resumption
 from madang_gateway.sender import Sender
 from madang_gateway.session import Session, Shared
 from madang_gateway.settings import GatewaySettings
+from madang_gateway.sockjs.api import router as sockjs_router
 from madang_gateway.stomp.limits import Limits
 from madang_gateway.subscriber import Subscriber
 from madang_gateway.tail import Tail
@@ -133,7 +134,11 @@ async def build(
             ended(registry=registry, transport=transport, on_ended=node.check_logins)
         )
         health = Health({"log": log.ping, "live": live.ping, "follower": follower.ping})
-        routers = [router(sender), presence_router(board, memory.memberships)]
+        routers = [
+            router(sender),
+            presence_router(board, memory.memberships),
+            sockjs_router(settings.allowed_origins),
+        ]
         app = create_app("gateway", settings, routers=routers, health=health, registry=registry)
         secure(app, near.verifiers)
         app.state.websocket = connection_class(node)

@@ -27,6 +27,7 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         site = create_site(settings, settings.web_dir, apps)
         paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
         paths["/.well-known/"] = apps["auth"]
+        paths["/ws-stomp"] = apps["gateway"]
         yield Served(FrontDoor(paths, site), apps["gateway"].state.websocket)
 
 

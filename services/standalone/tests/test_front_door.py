@@ -16,6 +16,8 @@ def saying(name: str) -> ASGIApp:
         ("/api/auth/v1/login", "auth"),
         ("/.well-known/jwks.json", "auth"),
         ("/api/rooms/v1/rooms", "rooms"),
+        ("/ws-stomp", "gateway"),
+        ("/ws-stomp/info", "gateway"),
         ("/api/roomsier", "site"),
         ("/internal/access", "site"),
         ("/api/../internal/access", "site"),
@@ -24,7 +26,12 @@ def saying(name: str) -> ASGIApp:
 )
 async def test_each_path_has_one_that_answers(path: str, answered_by: str) -> None:
     auth = saying("auth")
-    apps = {"/api/auth/": auth, "/.well-known/": auth, "/api/rooms/": saying("rooms")}
+    apps = {
+        "/api/auth/": auth,
+        "/.well-known/": auth,
+        "/api/rooms/": saying("rooms"),
+        "/ws-stomp": saying("gateway"),
+    }
     door = FrontDoor(apps, saying("site"))
 
     async with httpx.AsyncClient(
