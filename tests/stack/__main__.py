@@ -33,14 +33,14 @@ def main() -> None:
 def _up() -> None:
     stack = _stack()
     port = int(os.environ.get("MADANG_STACK_PORT") or _PORT)
-    if stack.is_up:
-        _say(f"The stack is up already, at {stack.url}; `make stack-down` stops it.")
-        return
     settings = {
         name: value
         for name, value in os.environ.items()
         if name.startswith("MADANG_") and not name.startswith(_OWN)
     }
+    if stack.is_up and stack.settings == settings and not stack.unreached():
+        _say(f"The stack is up already, at {stack.url}; `make stack-down` stops it.")
+        return
     begun = time.monotonic()
     stack.up(port=port, settings=settings, report=_say)
     _say(

@@ -84,6 +84,14 @@ class Stack:
         return [*data, self.inside, self.nginx, self.prometheus]
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The `MADANG_…` variables that it was given for every service."""
+        if not self._settings_file.exists():
+            return {}
+        given: dict[str, str] = json.loads(self._settings_file.read_text(encoding="utf-8"))
+        return given
+
+    @property
     def is_up(self) -> bool:
         """Whether every process runs."""
         return all(part.process is not None for part in (*self.servers, *self.services))
@@ -97,11 +105,13 @@ class Stack:
     ) -> None:
         """Start whatever does not run, and return when everything is reached from outside.
 
-        `port` is nginx's, any free one if not given; `settings` are `MADANG_…` variables for every
-        service, those of the last time if not given. Raise if something cannot start.
+        `port` is nginx's, the last one or any free one if not given; `settings` are `MADANG_…`
+        variables for every service, which restarts them if they are others than the last time.
+        Raise if something cannot start.
         """
         with self._turn():
-            if settings is not None:
+            if settings is not None and settings != self.settings:
+                self._stop(self.services, report)
                 write_secret(self._settings_file, json.dumps(dict(settings)))
             if port is not None and self.nginx.process is None:
                 self._take(port)
@@ -109,26 +119,27 @@ class Stack:
             self._write_addresses()
             self._await_outside()
 
+    def unreached(self) -> dict[str, str]:
+        """Return which paths are not reached from outside, and why; nothing if all are."""
+        return unreached(self.url, self.ca)
+
     def down(self, *, report: Callable[[str], None] = _quietly) -> None:
         """Stop every process, whatever state it is in; data and logs stay."""
         with self._turn():
-            for parts in (self.services, self.servers):
-                running = [part for part in parts if part.process is not None]
-                self._at_once({part.name: part.stop for part in running}, report, "stopped")
-                for part in parts:
-                    part.kill()  # what stands beside its main process
+            self._stop(self.services, report)
+            self._stop(self.servers, report)
 
     def kill(self) -> None:
         """End every process with SIGKILL."""
         for part in (*self.services, *self.servers):
             part.kill()
 
-    def heal(self) -> None:
+    def heal(self, *, settings: Mapping[str, str] | None = None) -> None:
         """Have everything run and be reached again, whatever was stopped, killed or paused."""
         for part in (*self.servers, *self.services):
             if part.process is not None:
                 part.resume()
-        self.up()
+        self.up(settings=settings)
 
     def errors(self) -> dict[str, list[str]]:
         """Return the lines that services logged at level error, by process; none have no entry."""
@@ -152,7 +163,7 @@ class Stack:
         """Return the environment that every replica of a service has."""
         return {
             "MADANG_LOG_FORMAT": "json",
-            **self._given(),
+            **self.settings,
             "MADANG_AMQP_URL": self.rabbitmq.vhost_url(_VHOST),
             "MADANG_REDIS_URL": self.redis.url,
             "MADANG_DATABASE_URL": self.mariadb.url,
@@ -193,6 +204,12 @@ class Stack:
         steps = {part.name: otherwise.get(part.name, part.start) for part in missing}
         self._at_once(steps, report, "ready")
 
+    def _stop(self, parts: list[Server] | list[Service], report: Callable[[str], None]) -> None:
+        running = [part for part in parts if part.process is not None]
+        self._at_once({part.name: part.stop for part in running}, report, "stopped")
+        for part in parts:
+            part.kill()  # what stands beside its main process
+
     def _start_rabbitmq(self) -> None:
         self.rabbitmq.start()
         self.rabbitmq.create_vhost(_VHOST)
@@ -222,11 +239,8 @@ class Stack:
             future.result()
 
     def _await_outside(self) -> None:
-        def reached() -> bool:
-            return not unreached(self.url, self.ca)
-
-        if not wait_until(reached, seconds=_OUTSIDE_SECONDS):
-            wrong = unreached(self.url, self.ca)
+        if not wait_until(lambda: not self.unreached(), seconds=_OUTSIDE_SECONDS):
+            wrong = self.unreached()
             raise StackError(f"{self.url} does not answer as it should: {wrong}; see {self.folder}")
 
     def _take(self, port: int) -> None:
@@ -250,12 +264,6 @@ class Stack:
         addresses["nginx"] = entry(self.nginx, self.url)
         text = json.dumps(addresses, indent=2) + "\n"
         (self.folder / "addresses.json").write_text(text, encoding="utf-8")
-
-    def _given(self) -> dict[str, str]:
-        if not self._settings_file.exists():
-            return {}
-        given: dict[str, str] = json.loads(self._settings_file.read_text(encoding="utf-8"))
-        return given
 
     def _replicas(self, kind: str) -> list[Service]:
         names = [f"{kind}-{number}" for number in range(1, _REPLICAS + 1)]

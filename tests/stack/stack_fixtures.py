@@ -1,0 +1,36 @@
+"""Pytest's view of the full product: one that all tests share, and one that they may break."""
+
+from collections.abc import Iterator
+
+import pytest
+from filelock import FileLock
+
+from tests.stack.run import ServerRun
+from tests.stack.stack import Stack
+
+_SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000"}
+"""All tests come from one address."""
+_TURN_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def stack(server_run: ServerRun) -> Stack:
+    """Give the running product that all tests share; none of them stops any part of it."""
+    stack = Stack(server_run.folder / "stack")
+    server_run.watch()
+    stack.up(settings=_SETTINGS)
+    return stack
+
+
+@pytest.fixture
+def mortal_stack(server_run: ServerRun) -> Iterator[Stack]:
+    """Give a whole running product whose parts may be stopped, killed and paused.
+
+    All tests of a run use the same one after another, also those of other workers: what earlier
+    tests wrote is in it, and everything runs again when the next one begins.
+    """
+    stack = Stack(server_run.folder / "mortal-stack")
+    server_run.watch()
+    with FileLock(server_run.folder / "mortal-stack.lock", timeout=_TURN_SECONDS):
+        stack.heal(settings=_SETTINGS)
+        yield stack
