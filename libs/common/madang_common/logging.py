@@ -17,6 +17,7 @@ _QUIET = (
     "websockets",
     "alembic",
 )
+_SILENT = ("aiormq", "aio_pika")
 
 
 def configure(settings: CommonSettings) -> None:
@@ -63,6 +64,9 @@ def configure(settings: CommonSettings) -> None:
     for name in _QUIET:
         # The servers' and clients' own chatter; create_app logs each request once.
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        # What they lose is told once by who uses them, without a traceback for each.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _json(value: object, **options: object) -> str:

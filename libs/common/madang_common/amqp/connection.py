@@ -6,6 +6,7 @@ who asks gets a new one, from the next node.
 """
 
 import asyncio
+import itertools
 import random
 import re
 from urllib.parse import urlsplit, urlunsplit
@@ -69,7 +70,7 @@ class Link:
             open_one = _inner(self._connection)
             if open_one is not None:
                 return open_one
-            self._lost()
+            self._lost(self._connection)
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(), name=f"amqp-{self._name}")
             self._opening.add_done_callback(self._opened)
@@ -97,15 +98,15 @@ class Link:
     async def channel(self, *, confirms: bool = False) -> AbstractChannel:
         """Return a new channel; raise AmqpUnavailable."""
         connection = await self.connection()
+        # The library counts on where others are in use, past what the broker allows.
+        number = next(n for n in itertools.count(1) if n not in connection.channels)
         with unavailable():
-            return await connection.channel(publisher_confirms=confirms)
+            return await connection.channel(number, publisher_confirms=confirms)
 
     def leave(self, channel: AbstractChannel) -> None:
         """Close `channel` without waiting for the broker to agree."""
         if not channel.is_closed:
-            task = asyncio.create_task(_close(channel), name=f"amqp-{self._name}-leave")
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._leave(channel)
 
     async def close(self) -> None:
         """Close the connection, which ends everything on it."""
@@ -125,8 +126,14 @@ class Link:
             # Read here, since whoever waited for it may have gone.
             opening.exception()
 
-    def _lost(self) -> None:
+    def _leave(self, closable: AioPikaConnection | AbstractChannel) -> None:
+        task = asyncio.create_task(_close(closable), name=f"amqp-{self._name}-leave")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def _lost(self, connection: AioPikaConnection) -> None:
         log.warning("amqp_connection_lost", name=self._name)
+        self._leave(connection)
         self._connection = None
         self._failures = max(self._failures, 1)
         self._next += 1

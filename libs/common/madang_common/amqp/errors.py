@@ -14,6 +14,7 @@ from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelInvalidStateError,
     ConnectionNotAllowed,
+    DeliveryError,
     ProbableAuthenticationError,
 )
 
@@ -63,5 +64,7 @@ def unavailable() -> Iterator[None]:
 
 def _told(error: BaseException) -> str:
     """Return the broker's own text where there is one."""
+    if isinstance(error, DeliveryError):
+        return f"not taken: {' '.join(str(part) for part in error.args if part)}"
     words = [str(part) for part in error.args if part]
     return words[-1] if words else type(error).__name__

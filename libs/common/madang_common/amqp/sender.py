@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
+from pamqp.common import FieldValue
 
 from madang_common.amqp.connection import Link
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
@@ -21,7 +23,15 @@ class Sender:
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
 
-    async def send(self, exchange: str, key: str, body: bytes, *, content_type: str) -> None:
+    async def send(
+        self,
+        exchange: str,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        headers: Mapping[str, FieldValue] | None = None,
+    ) -> None:
         """Return when the message is in its queues for good; raise AmqpUnavailable otherwise.
 
         Messages go out in the order of the calls. One that was cancelled or failed may be there.
@@ -29,7 +39,10 @@ class Sender:
         channel = await self._ready()
         now = datetime.fromtimestamp(time.time(), UTC)
         properties = Basic.Properties(
-            content_type=content_type, delivery_mode=_PERSISTENT, timestamp=now
+            content_type=content_type,
+            delivery_mode=_PERSISTENT,
+            timestamp=now,
+            headers=dict(headers) if headers else None,
         )
         with unavailable():
             confirm = await channel.basic_publish(

@@ -1,0 +1,326 @@
+"""RabbitMQ dies, stops, freezes: what was acknowledged is there, and readers miss nothing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+
+import pytest
+
+from madang_common.background import end
+from madang_common.log.amqp import AmqpLog
+from madang_common.log.port import Batch, LogBusy, LogError, LogUnavailable
+from madang_common.log.publisher import Publisher
+from tests.stack.servers import RabbitMQ
+
+SHARDS = 2
+PATIENCE_SECONDS = 60
+PAUSE_SECONDS = 0.1
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Reader:
+    """Follows one shard over every failure, from the next offset on."""
+
+    def __init__(self, log: AmqpLog, shard: int) -> None:
+        self.seen: list[Batch] = []
+        self.failures = 0
+        self._log = log
+        self._shard = shard
+        self.task = asyncio.create_task(self._follow())
+
+    @property
+    def next(self) -> int:
+        return self.seen[-1].offset + 1 if self.seen else 0
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._log.follow(self._shard, self.next)) as batches:
+                    async for batch in batches:
+                        assert batch.offset == self.next
+                        self.seen.append(batch)
+            except LogUnavailable:
+                self.failures += 1
+                await asyncio.sleep(PAUSE_SECONDS)
+
+
+class Writer:
+    """Publishes numbered lines without a pause, and keeps what became of each."""
+
+    def __init__(self, log: AmqpLog, name: str, *, timeout_seconds: float) -> None:
+        self.confirmed: list[bytes] = []
+        self.refused: list[bytes] = []
+        self.longest_seconds = 0.0
+        self._name = name
+        self._publisher = Publisher(log, timeout_seconds=timeout_seconds)
+        self._senders = [asyncio.create_task(self._send(n)) for n in range(8)]
+
+    async def _send(self, sender: int) -> None:
+        number = 0
+        while True:
+            line = b"%s-%d-%d" % (self._name.encode(), sender, number)
+            number += 1
+            began = time.monotonic()
+            try:
+                await self._publisher.publish(f"rooms.{sender}", line)
+            except LogError:
+                self.refused.append(line)
+            else:
+                self.confirmed.append(line)
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Send nothing more, and wait for what is under way."""
+        for sender in self._senders:
+            sender.cancel()
+        await asyncio.wait(self._senders)
+        await self._publisher.close()
+
+
+class Scene:
+    """Two processes' logs on one broker, each writing and reading all the time."""
+
+    def __init__(self, logs: list[AmqpLog], *, timeout_seconds: float) -> None:
+        self.logs = logs
+        self.writers = [
+            Writer(log, f"w{n}", timeout_seconds=timeout_seconds) for n, log in enumerate(logs)
+        ]
+        self.readers = [[Reader(log, shard) for log in logs] for shard in range(SHARDS)]
+
+    @property
+    def confirmed(self) -> int:
+        return sum(len(writer.confirmed) for writer in self.writers)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not holds():
+                for task in [reader.task for pair in self.readers for reader in pair]:
+                    if task.done():
+                        await task
+                await asyncio.sleep(0.01)
+
+    async def until_more(self, count: int = 100) -> None:
+        """Return when all writers have so many more confirmed."""
+        goals = [len(writer.confirmed) + count for writer in self.writers]
+        await self.until(
+            lambda: all(len(w.confirmed) >= g for w, g in zip(self.writers, goals, strict=True))
+        )
+
+    async def settle(self) -> None:
+        """Stop writing, let everything arrive, and check what must hold whatever happened."""
+        await asyncio.gather(*(writer.stop() for writer in self.writers))
+        in_log: list[bytes] = []
+        for shard, readers in enumerate(self.readers):
+            goal = await self.logs[0].end(shard)
+            await self.until(lambda r=readers, g=goal: all(x.next >= g for x in r))  # type: ignore[misc]
+            first, *others = readers
+            assert all(other.seen == first.seen for other in others)
+            in_log += [line for batch in first.seen for line in batch.lines]
+        confirmed = [line for writer in self.writers for line in writer.confirmed]
+        assert len(set(confirmed)) == len(confirmed)
+        assert set(confirmed) <= set(in_log)
+
+    async def stop(self) -> None:
+        for readers in self.readers:
+            for reader in readers:
+                await end(reader.task)
+        await asyncio.gather(*(writer.stop() for writer in self.writers))
+        await asyncio.gather(*(log.close() for log in self.logs))
+
+
+Begin = Callable[..., Awaitable[Scene]]
+
+
+@pytest.fixture
+def vhost(private_rabbitmq: RabbitMQ, request: pytest.FixtureRequest) -> str:
+    return f"{request.node.name}-{time.time_ns()}"
+
+
+@pytest.fixture
+def url(private_rabbitmq: RabbitMQ, vhost: str) -> str:
+    return private_rabbitmq.create_vhost(vhost)
+
+
+@pytest.fixture
+async def begin(url: str) -> AsyncIterator[Begin]:
+    scenes: list[Scene] = []
+
+    async def begin(*, timeout_seconds: float = 30) -> Scene:
+        logs = [await AmqpLog.open(url, SHARDS) for _ in range(2)]
+        scenes.append(Scene(logs, timeout_seconds=timeout_seconds))
+        await scenes[0].until_more()
+        # A node notes half a second after its first stream that it has any; one that is killed
+        # before then does not find them again (RabbitMQ 3.10, its directory of Raft servers).
+        await asyncio.sleep(2)
+        return scenes[0]
+
+    yield begin
+    for scene in scenes:
+        await scene.stop()
+
+
+async def test_a_killed_broker_costs_nothing_that_was_acknowledged(
+    private_rabbitmq: RabbitMQ, begin: Begin
+) -> None:
+    scene = await begin()
+
+    for _ in range(2):
+        await asyncio.to_thread(private_rabbitmq.kill)
+        await asyncio.to_thread(private_rabbitmq.start)
+        await scene.until_more()
+
+    await scene.settle()
+    assert not any(writer.refused for writer in scene.writers)
+    assert all(reader.failures for readers in scene.readers for reader in readers)
+
+
+async def test_sends_wait_for_a_broker_that_is_away_for_ten_seconds(
+    private_rabbitmq: RabbitMQ, begin: Begin
+) -> None:
+    scene = await begin()
+
+    await asyncio.to_thread(private_rabbitmq.stop)
+    stopped = scene.confirmed
+    await asyncio.sleep(10)
+    assert scene.confirmed == stopped
+    await asyncio.to_thread(private_rabbitmq.start)
+    await scene.until_more()
+
+    await scene.settle()
+    assert not any(writer.refused for writer in scene.writers)
+    assert max(writer.longest_seconds for writer in scene.writers) > 10
+
+
+async def test_sends_are_refused_in_time_while_the_broker_is_away(
+    private_rabbitmq: RabbitMQ, begin: Begin
+) -> None:
+    scene = await begin(timeout_seconds=2)
+
+    await asyncio.to_thread(private_rabbitmq.stop)
+    stopped = scene.confirmed
+    await scene.until(lambda: all(len(writer.refused) >= 8 for writer in scene.writers))
+    with pytest.raises(LogUnavailable):
+        await scene.logs[0].ping()
+    with pytest.raises(LogUnavailable):
+        await scene.logs[0].end(0)
+    assert scene.confirmed == stopped
+    await asyncio.to_thread(private_rabbitmq.start)
+    await scene.until_more()
+
+    await scene.settle()
+    # One batch waits for its own time, behind one that was under way and waits for its.
+    assert max(writer.longest_seconds for writer in scene.writers) < 2 * 2 + 1
+    await scene.logs[0].ping()
+
+
+async def test_what_may_wait_is_bounded(private_rabbitmq: RabbitMQ, url: str) -> None:
+    log = await AmqpLog.open(url, 1)
+    publisher = Publisher(log, waiting_bytes=10_000, timeout_seconds=30)
+    await asyncio.to_thread(private_rabbitmq.kill)
+    outcomes: list[LogError | None] = []
+    publisher.append("a", b"under way", outcomes.append)
+    await asyncio.sleep(0)
+
+    for _ in range(10):
+        publisher.append("a", b"x" * 1000, outcomes.append)
+    with pytest.raises(LogBusy):
+        publisher.append("a", b"x" * 1000, outcomes.append)
+    await asyncio.to_thread(private_rabbitmq.start)
+    await publisher.close()
+
+    assert outcomes == [None] * 11
+    assert await log.end(0) >= 2
+    await log.close()
+
+
+async def test_connections_that_the_broker_closes_are_made_anew(
+    private_rabbitmq: RabbitMQ, begin: Begin, vhost: str
+) -> None:
+    scene = await begin()
+
+    for _ in range(3):
+        await asyncio.to_thread(
+            private_rabbitmq.rabbitmqctl, "close_all_connections", "--vhost", vhost, "maintenance"
+        )
+        await scene.until_more()
+
+    await scene.settle()
+    assert not any(writer.refused for writer in scene.writers)
+    assert all(reader.failures for readers in scene.readers for reader in readers)
+
+
+async def test_a_closed_channel_costs_the_appends_on_it_no_certainty(begin: Begin) -> None:
+    scene = await begin()
+
+    for log in scene.logs:
+        for _ in range(5):
+            with pytest.raises(ConnectionError, match="NOT_FOUND"):
+                await log._sender.send("madang.nowhere", "0", b"x", content_type="text/plain")
+            await scene.until_more(10)
+
+    await scene.settle()
+    assert not any(writer.refused for writer in scene.writers)
+    assert not any(reader.failures for readers in scene.readers for reader in readers)
+
+
+async def test_a_frozen_broker_is_noticed(private_rabbitmq: RabbitMQ, begin: Begin) -> None:
+    scene = await begin(timeout_seconds=3)
+    log = scene.logs[0]
+
+    private_rabbitmq.pause()
+    frozen = scene.confirmed
+    began = time.monotonic()
+    with pytest.raises(LogUnavailable):
+        await log.ping()
+    with pytest.raises(LogUnavailable):
+        await log.end(0)
+    assert time.monotonic() - began < 12
+    readers = [reader for pair in scene.readers for reader in pair]
+    await scene.until(lambda: all(reader.failures for reader in readers))
+    assert time.monotonic() - began < 22
+    await scene.until(lambda: all(len(writer.refused) >= 8 for writer in scene.writers))
+    private_rabbitmq.resume()
+    await scene.until_more()
+
+    await scene.settle()
+    # What was sent into the frozen connection may have been confirmed in the end, at most.
+    assert scene.confirmed > frozen
+
+
+async def test_a_broker_that_freezes_briefly_costs_nothing(
+    private_rabbitmq: RabbitMQ, begin: Begin
+) -> None:
+    scene = await begin()
+
+    private_rabbitmq.pause()
+    await asyncio.sleep(3)
+    private_rabbitmq.resume()
+    await scene.until_more()
+
+    await scene.settle()
+    assert not any(writer.refused for writer in scene.writers)
+    assert not any(reader.failures for readers in scene.readers for reader in readers)
+
+
+async def test_cancelled_appends_leave_the_log_usable(url: str) -> None:
+    log = await AmqpLog.open(url, 1)
+
+    for turn in range(200):
+        append = asyncio.create_task(log.append(0, (b"%d" % turn,)))
+        for _ in range(turn % 20):
+            await asyncio.sleep(0)
+        append.cancel()
+    await log.append(0, (b"last",))
+
+    seen: list[bytes] = []
+    async with aclosing(log.follow(0, 0)) as batches, asyncio.timeout(PATIENCE_SECONDS):
+        async for batch in batches:
+            seen += batch.lines
+            if batch.lines == (b"last",):
+                break
+    assert len(set(seen)) == len(seen)
+    assert await log.end(0) == len(seen)
+    await log.close()
