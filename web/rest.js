@@ -9,6 +9,8 @@
  * @typedef {{code: string, room: {id: string, name: string}, by: User}} ReceivedInvite
  * @typedef {{id: string, key: string, kind: string, room?: string, user?: string, sender: string,
  *   sender_name: string, at: string, data: Record<string, any>}} ChatEvent
+ * @typedef {{items: {user: string, name: string}[], count: number, next: string | null,
+ *   at: string}} PresentPage
  * @typedef {{items: ChatEvent[], before: string | null, after: string | null}} MessagePage
  */
 
@@ -114,6 +116,16 @@ export class Rest {
    */
   accept(code) {
     return this.#ask("POST", `/api/rooms/v1/invites/${encodeURIComponent(code)}/accept`);
+  }
+
+  /**
+   * Return who is in a room now, the first of them if there are very many.
+   *
+   * @param {string} room
+   * @returns {Promise<PresentPage>}
+   */
+  present(room) {
+    return this.#ask("GET", `/api/gateway/v1/rooms/${encodeURIComponent(room)}/presence?limit=100`);
   }
 
   /**

@@ -14,6 +14,7 @@ import { Composer } from "./composer.js";
 import { byId } from "./element.js";
 import { Invitation } from "./invitation.js";
 import { MessageList } from "./message_list.js";
+import { Presence } from "./presence.js";
 import { explain } from "./problem.js";
 import { Timeline } from "./timeline.js";
 import { Typing } from "./typing.js";
@@ -35,6 +36,9 @@ export class RoomView {
   #timeline = null;
   /** @type {Typing | null} */
   #typing = null;
+  /** @type {Presence | null} */
+  #presence = null;
+  #unfollow = () => {};
   #section = byId("room", HTMLElement);
   #nowhere = byId("nowhere", HTMLElement);
   #name = byId("room-name", HTMLHeadingElement);
@@ -91,12 +95,7 @@ export class RoomView {
   #enter(room) {
     this.#describe(room);
     this.#composer.open(room.id);
-    this.#typing = new Typing(
-      room.id,
-      this.#me.id,
-      this.#connection,
-      byId("typing", HTMLParagraphElement),
-    );
+    this.#follow(room.id);
     const timeline = new Timeline(room.id, this.#rest, this.#connection);
     timeline.addEventListener("added", (event) => this.#added(timeline, event));
     timeline.addEventListener("cleared", () => this.#showDrafts());
@@ -108,12 +107,38 @@ export class RoomView {
     timeline.open();
   }
 
+  /**
+   * Follow what does not last: who writes, who comes and goes.
+   *
+   * @param {string} room
+   */
+  #follow(room) {
+    const connection = this.#connection;
+    const me = this.#me.id;
+    const typing = new Typing(room, me, connection, byId("typing", HTMLParagraphElement));
+    const shown = byId("present", HTMLParagraphElement);
+    const presence = new Presence(room, me, this.#rest, shown);
+    this.#typing = typing;
+    this.#presence = presence;
+    this.#unfollow = connection.subscribe(`/topic/rooms.${room}.live`, {
+      onBegin: () => presence.load(),
+      onEvent: (event) => {
+        typing.heard(event);
+        presence.heard(event);
+      },
+    });
+  }
+
   #leave() {
     const timeline = this.#timeline;
     this.#timeline = null;
     timeline?.close();
+    this.#unfollow();
+    this.#unfollow = () => {};
     this.#typing?.close();
     this.#typing = null;
+    this.#presence?.close();
+    this.#presence = null;
     this.#room = null;
     this.#invitation.hide();
     this.#list.clear();

@@ -2,6 +2,7 @@
  * Who is writing in the room just now.
  *
  * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("./rest.js").ChatEvent} ChatEvent
  */
 
 const TOLD_EVERY_MILLISECONDS = 3_000;
@@ -12,12 +13,12 @@ const MOST_NAMES = 2;
 /** Tells the others that I write, and shows who of them does. */
 export class Typing {
   #room;
+  #me;
   #connection;
   #shown;
   #toldAt = 0;
   /** @type {Map<string, {name: string, timer: ReturnType<typeof setTimeout>}>} */
   #writers = new Map();
-  #unsubscribe;
 
   /**
    * @param {string} room
@@ -27,19 +28,19 @@ export class Typing {
    */
   constructor(room, me, connection, shown) {
     this.#room = room;
+    this.#me = me;
     this.#connection = connection;
     this.#shown = shown;
-    this.#unsubscribe = connection.subscribe(`/topic/rooms.${room}.live`, {
-      onEvent: ({ kind, sender, sender_name: name }) => {
-        if (kind === "room.typing" && sender !== me) {
-          this.#writes(sender, name);
-        }
-      },
-    });
+  }
+
+  /** @param {ChatEvent} event */
+  heard({ kind, sender, sender_name: name }) {
+    if (kind === "room.typing" && sender !== this.#me) {
+      this.#writes(sender, name);
+    }
   }
 
   close() {
-    this.#unsubscribe();
     for (const writer of [...this.#writers.keys()]) {
       this.stopped(writer);
     }

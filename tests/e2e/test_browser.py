@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
     # Not for the whole session: async tests cannot run beside this.
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.fail("chromium is missing; tests/e2e/install_chromium.sh installs it")
+        pytest.fail("chromium is missing; `make chromium` installs it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         yield browser
@@ -127,6 +127,28 @@ def test_each_sees_that_the_other_writes(product: Product, pair: Meet) -> None:
     junho.page.keyboard.press("Enter")
     mina.reads("잠깐")
     expect(mina.page.locator("#typing")).to_be_empty()
+
+
+def test_each_sees_who_else_is_here(product: Product, pair: Meet, visit: Visit) -> None:
+    mina, junho = pair(product)
+    ara = visit(product)
+    ara.register(account("ara"), "Ara")
+
+    expect(mina.present).to_have_text("Junho <b>준호</b> is here")
+    expect(junho.present).to_have_text("Mina 민아 is here")
+    ara.join(mina.invite(), "마당 🌱")
+    expect(mina.present).to_have_text(
+        re.compile("^(Junho <b>준호</b> and Ara|Ara and Junho <b>준호</b>) are here$")
+    )
+    expect(ara.present).to_contain_text("are here")
+    junho.page.reload()
+    junho.is_in("마당 🌱")
+    expect(junho.present).to_contain_text("are here")
+    ara.page.close()
+
+    expect(mina.present).to_have_text("Junho <b>준호</b> is here", timeout=BACK_MILLISECONDS)
+    junho.page.evaluate("location.hash = ''")
+    expect(mina.present).to_be_empty(timeout=BACK_MILLISECONDS)
 
 
 def test_enter_that_ends_a_korean_syllable_sends_nothing(product: Product, pair: Meet) -> None:

@@ -145,6 +145,10 @@ class Visitor:
         return self.page.locator("#status")
 
     @property
+    def present(self) -> Locator:
+        return self.page.locator("#present")
+
+    @property
     def log(self) -> Locator:
         return self.page.get_by_role("log", name="Messages")
 
