@@ -55,12 +55,13 @@ def test_prometheus_scrapes_every_replica(stack: Stack) -> None:
 
 
 def test_a_service_is_reached_while_one_of_its_replicas_is_dead(mortal_stack: Stack) -> None:
-    for replicas in (mortal_stack.auth, mortal_stack.rooms, mortal_stack.history):
-        for dead in replicas:
-            dead.kill()
-            for _ in range(4):
-                assert mortal_stack.unreached() == {}
-            dead.start()
+    kinds = (mortal_stack.auth, mortal_stack.rooms, mortal_stack.history, mortal_stack.gateways)
+    for number in (0, 1):
+        for replicas in kinds:
+            replicas[number].kill()
+        for _ in range(4):
+            assert mortal_stack.unreached() == {}
+        mortal_stack.heal()
 
 
 def test_a_replica_comes_back_where_it_was(mortal_stack: Stack) -> None:
@@ -91,9 +92,10 @@ def test_from_the_command_line_it_stops_starts_and_says_so(mortal_stack: Stack) 
 
 
 def _command(name: str, stack: Stack, **env: str) -> str:
+    env = stack.settings | {"MADANG_STACK_DIR": str(stack.folder)} | env
     done = subprocess.run(
         [sys.executable, "-m", "tests.stack", name],
-        env=os.environ | {"MADANG_STACK_DIR": str(stack.folder), **env},
+        env=os.environ | env,
         capture_output=True,
         text=True,
         timeout=110,
