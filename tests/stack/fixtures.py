@@ -1,5 +1,6 @@
 """Pytest's view of the private servers: one of each kind per run, and some that may be killed."""
 
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -51,9 +52,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
     if run is None or hasattr(config, "workerinput"):
         return
-    run.end(keep_logs=config.stash.get(_FAILED, True))
-    if run.folder.exists():
-        sys.stderr.write(f"logs of the servers: {run.folder}\n")
+    kept = _place_for_logs(config) if config.stash.get(_FAILED, True) else None
+    run.end(logs_to=kept)
+    if kept is not None and kept.exists():
+        sys.stderr.write(f"logs of the servers: {kept}\n")
+
+
+def _place_for_logs(config: pytest.Config) -> Path | None:
+    """Return where the logs of the last run that failed are kept, emptied; None without a cache."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if cache is None:
+        return None
+    place = cache.mkdir("servers")
+    shutil.rmtree(place)
+    return place
 
 
 @pytest.fixture(scope="session")

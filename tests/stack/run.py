@@ -60,21 +60,22 @@ class ServerRun:
                     env={"PYTHONPATH": str(_ROOT)},
                 )
 
-    def end(self, *, keep_logs: bool = False) -> None:
-        """End every server of the run and remove what they kept, perhaps except for the logs."""
+    def end(self, *, logs_to: Path | None = None) -> None:
+        """End every server of the run and remove what they kept, once the logs are copied."""
         for keeper in self._keeper.read().values():
             if keeper.pid != os.getpid():
                 keeper.end(grace_seconds=0)
         end_processes(self.folder)
-        if not keep_logs:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            return
-        for path in (*sorted(self.folder.rglob("*"), reverse=True), self.folder):
-            if path.is_dir():
-                if not any(path.iterdir()):
-                    path.rmdir()
-            elif path.suffix != ".log" or not path.stat().st_size:
-                path.unlink()
+        if logs_to is not None:
+            self._copy_logs(logs_to)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _copy_logs(self, place: Path) -> None:
+        for log in self.folder.rglob("*.log"):
+            if log.stat().st_size:
+                copy = place / log.relative_to(self.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(log, copy)
 
     @property
     def _keeper(self) -> ProcessFile:
