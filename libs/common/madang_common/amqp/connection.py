@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractConnection as AioPikaConnection
 from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
-from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, unavailable
+from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, answer_within, unavailable
 
 log = structlog.get_logger()
 
@@ -165,11 +165,10 @@ class Link:
         raise kind("; ".join(reasons))
 
     async def _open_at(self, node: URL) -> AbstractConnection:
-        with unavailable():
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                self._connection = await aio_pika.connect(
-                    node, client_properties={"connection_name": self._name}
-                )
+        async with answer_within(_CONNECT_SECONDS):
+            self._connection = await aio_pika.connect(
+                node, client_properties={"connection_name": self._name}
+            )
         connection = _inner(self._connection)
         if connection is None:
             raise AmqpUnavailable("closed at once")
@@ -186,8 +185,7 @@ def _inner(connection: AioPikaConnection) -> AbstractConnection | None:
 
 async def _close(closable: AioPikaConnection | AbstractChannel) -> None:
     try:
-        with unavailable():
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await closable.close()
-    except (AmqpUnavailable, TimeoutError) as error:
+        async with answer_within(_CLOSE_SECONDS):
+            await closable.close()
+    except AmqpUnavailable as error:
         log.info("amqp_close_failed", error=str(error))

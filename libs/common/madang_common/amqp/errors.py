@@ -5,8 +5,8 @@ AmqpUnavailable   RabbitMQ cannot be reached; whether it did what was asked is n
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiormq.exceptions import (
     AMQPError,
@@ -62,8 +62,18 @@ def unavailable() -> Iterator[None]:
         raise AmqpUnavailable("the channel was closed") from error
 
 
+@asynccontextmanager
+async def answer_within(seconds: float) -> AsyncIterator[None]:
+    """Raise AmqpUnavailable for whatever goes wrong inside, or takes longer than `seconds`."""
+    with unavailable():
+        async with asyncio.timeout(seconds):
+            yield
+
+
 def _told(error: BaseException) -> str:
     """Return the broker's own text where there is one."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     if isinstance(error, DeliveryError):
         return f"not taken: {' '.join(str(part) for part in error.args if part)}"
     words = [str(part) for part in error.args if part]

@@ -12,7 +12,7 @@ from pamqp.commands import Basic
 from typing_extensions import override
 
 from madang_common.amqp.connection import Link
-from madang_common.amqp.errors import AmqpUnavailable, unavailable
+from madang_common.amqp.errors import AmqpUnavailable, answer_within, unavailable
 from madang_common.background import end
 from madang_common.live.listeners import Listeners
 from madang_common.live.port import Live
@@ -57,9 +57,7 @@ class AmqpLive(Live):
         link = Link(url, f"{name} live")
         try:
             await link.wait_for(patience_seconds)
-            for exchange in topology.EXCHANGES:
-                if exchange.name == topology.LIVE:
-                    await declare_exchange(link, exchange)
+            await declare_exchange(link, topology.LIVE_EXCHANGE)
         except BaseException:
             await link.close()
             raise
@@ -85,11 +83,8 @@ class AmqpLive(Live):
     async def ping(self) -> None:
         if self._closed:
             raise ConnectionError("live notices are closed")
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                self._link.leave(await self._link.channel())
-        except TimeoutError:
-            raise ConnectionError("no answer in time") from None
+        async with answer_within(_ANSWER_SECONDS):
+            self._link.leave(await self._link.channel())
         if self._receiving is not None and not self._receives.is_set():
             raise ConnectionError("live notices are not received")
 
@@ -112,7 +107,7 @@ class AmqpLive(Live):
             self._some.clear()
             try:
                 if channel is None or channel.is_closed:
-                    channel = await self._link.channel()
+                    channel = await self._channel()
                 while body := self._take():
                     with unavailable():
                         await channel.basic_publish(
@@ -120,8 +115,14 @@ class AmqpLive(Live):
                         )
             except AmqpUnavailable as error:
                 log.warning("live_dropped", notices=len(self._waiting), error=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
                 self._waiting.clear()
                 self._waiting_bytes = 0
+
+    async def _channel(self) -> AbstractChannel:
+        """Return a new channel; the exchange is made anew if the broker lost it."""
+        await declare_exchange(self._link, topology.LIVE_EXCHANGE)
+        return await self._link.channel()
 
     def _take(self) -> bytes:
         lines: list[bytes] = []
@@ -137,7 +138,7 @@ class AmqpLive(Live):
         """Have a queue of this process's own, a new one whenever it was lost."""
         while True:
             try:
-                channel = await self._link.channel()
+                channel = await self._channel()
                 try:
                     await self._consume(channel)
                 finally:

@@ -8,7 +8,7 @@ from typing import Self
 from typing_extensions import override
 
 from madang_common.amqp.connection import Link
-from madang_common.amqp.errors import AmqpUnavailable
+from madang_common.amqp.errors import AmqpUnavailable, answer_within
 from madang_common.amqp.sender import Sender
 from madang_common.amqp.stream import Message, StreamReader, first_offset_since, newest_offset
 from madang_common.log import topology
@@ -129,11 +129,11 @@ class AmqpLog(Log):
         if self._closed:
             raise LogUnavailable("the log is closed")
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with answer_within(_ANSWER_SECONDS):
                 for link in (self._writing, self._reading):
                     link.leave(await link.channel())
-        except (AmqpUnavailable, TimeoutError) as error:
-            raise LogUnavailable(str(error) or "no answer in time") from error
+        except AmqpUnavailable as error:
+            raise LogUnavailable(str(error)) from error
 
     @override
     async def close(self) -> None:
@@ -144,12 +144,12 @@ class AmqpLog(Log):
 
     async def _newest(self, shard: int) -> int | None:
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with answer_within(_ANSWER_SECONDS):
                 return await newest_offset(
                     self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
                 )
-        except (AmqpUnavailable, TimeoutError) as error:
-            raise LogUnavailable(str(error) or "no answer in time") from error
+        except AmqpUnavailable as error:
+            raise LogUnavailable(str(error)) from error
 
     async def _offset_at(self, shard: int, time: datetime) -> int:
         """Return an offset from which all follows that came at or after `time`, and the newest."""

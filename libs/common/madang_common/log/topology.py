@@ -67,7 +67,8 @@ PERMISSIONS = {
 }
 """By service, where the topology was made beforehand; else somebody configures `^madang\\.`."""
 
-EXCHANGES = (Exchange(LIVE, "fanout"), Exchange(LOG, "direct"))
+LIVE_EXCHANGE = Exchange(LIVE, "fanout")
+EXCHANGES = (LIVE_EXCHANGE, Exchange(LOG, "direct"))
 DEAD_QUEUE = Queue(DEAD, {"x-queue-type": "quorum"})
 
 

@@ -1,0 +1,196 @@
+"""Connections to RabbitMQ: addresses, errors, and nodes that do not answer."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from aiormq.exceptions import (
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    ProbableAuthenticationError,
+    PublishError,
+)
+
+from madang_common.amqp.connection import Link, node_urls
+from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, unavailable
+
+
+@pytest.fixture
+def nobody() -> int:
+    """Give a port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+async def mute() -> AsyncIterator[int]:
+    """Give a port where somebody listens who never says a word."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "nodes"),
+    [
+        ("amqp://u:p@one:1/v", ["amqp://u:p@one:1/v"]),
+        ("amqp://u:p@one:1,two:2/v", ["amqp://u:p@one:1/v", "amqp://u:p@two:2/v"]),
+        ("amqp://u:p@one:1/v,amqps://x:y@two/w", ["amqp://u:p@one:1/v", "amqps://x:y@two/w"]),
+        (
+            "amqp://u:p%40%2C@[::1]:1,two/%2F",
+            ["amqp://u:p%40,@[::1]:1/%2F", "amqp://u:p%40,@two/%2F"],
+        ),
+    ],
+)
+def test_an_address_names_one_node_or_many(url: str, nodes: list[str]) -> None:
+    found = node_urls(url)
+
+    assert [str(node.without_query_params("heartbeat")) for node in found] == nodes
+    assert all(0 < int(node.query["heartbeat"]) < 10 for node in found)
+
+
+@pytest.mark.parametrize("url", ["", "localhost:5672", "http://one/", "amqp:///v", "amqp://u:p@/v"])
+def test_what_names_no_node_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="not the address") as refusal:
+        node_urls(url)
+    assert "u:p@/" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told", "text"),
+    [
+        (ChannelNotFoundEntity("NOT_FOUND - no queue"), AmqpUnavailable, "NOT_FOUND - no queue"),
+        (ChannelAccessRefused("ACCESS_REFUSED - no"), AmqpRefused, "ACCESS_REFUSED - no"),
+        (ProbableAuthenticationError("ACCESS_REFUSED"), AmqpRefused, "ACCESS_REFUSED"),
+        (ConnectionResetError(104, "reset by peer"), AmqpUnavailable, "reset by peer"),
+        (asyncio.CancelledError(), AmqpUnavailable, "the connection ended"),
+        (Exception(), AmqpUnavailable, "closed"),
+        (PublishError.__new__(PublishError), AmqpUnavailable, "not taken"),
+    ],
+)
+async def test_what_the_library_raises_is_told_in_one_class(
+    raised: BaseException, told: type[AmqpUnavailable], text: str
+) -> None:
+    with pytest.raises(AmqpUnavailable, match=text) as caught, unavailable():
+        raise raised
+
+    assert caught.type is told
+
+
+async def test_mistakes_of_our_own_stay_what_they_are() -> None:
+    with pytest.raises(KeyError), unavailable():
+        raise KeyError("mine")
+
+
+async def test_a_task_that_is_cancelled_stays_cancelled() -> None:
+    async def wait() -> None:
+        with unavailable():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_nobody_answering_is_told_to_all_who_ask(nobody: int) -> None:
+    link = Link(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
+
+    told = await asyncio.gather(*(link.connection() for _ in range(5)), return_exceptions=True)
+
+    assert all(isinstance(error, AmqpUnavailable) for error in told)
+    assert not any("secret" in str(error) for error in told)
+    await link.close()
+
+
+async def test_a_node_that_is_mute_costs_a_bounded_time(mute: int) -> None:
+    link = Link(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    began = time.monotonic()
+
+    with pytest.raises(AmqpUnavailable, match="no answer in time"):
+        await link.connection()
+
+    assert time.monotonic() - began < 6
+    await link.close()
+
+
+async def test_waiting_for_a_node_ends(nobody: int) -> None:
+    link = Link(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
+
+    with pytest.raises(AmqpUnavailable):
+        await link.wait_for(0.5)
+
+    await link.close()
+
+
+async def test_closing_ends_an_attempt(mute: int) -> None:
+    link = Link(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    asking = asyncio.create_task(link.connection())
+    await asyncio.sleep(0.05)
+
+    await link.close()
+
+    with pytest.raises(AmqpUnavailable):
+        await asking
+    with pytest.raises(AmqpUnavailable, match="closed"):
+        await link.connection()
+
+
+async def test_one_who_stops_waiting_takes_nothing_from_the_others(rabbitmq_url: str) -> None:
+    link = Link(rabbitmq_url, "test")
+    leaving, staying = (asyncio.create_task(link.connection()) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    connection = await staying
+
+    assert await link.connection() is connection
+    await link.close()
+
+
+async def test_the_next_node_is_tried_when_one_does_not_answer(
+    rabbitmq_url: str, nobody: int
+) -> None:
+    before, at, after = rabbitmq_url.rpartition("@")
+    for _ in range(4):
+        link = Link(f"{before}{at}127.0.0.1:{nobody},{after}", "test")
+        for _ in range(3):
+            connection = await link.connection()
+            await connection.close()
+        await link.close()
+
+
+async def test_a_wrong_password_is_a_refusal(rabbitmq_url: str) -> None:
+    host = rabbitmq_url.rpartition("@")[2]
+    link = Link(f"amqp://madang:wrong@{host}", "test")
+    began = time.monotonic()
+
+    with pytest.raises(AmqpRefused):
+        await link.wait_for(60)
+
+    assert time.monotonic() - began < 30
+    await link.close()
+
+
+async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
+    link = Link(rabbitmq_url, "test")
+    first, second, third = [await link.channel() for _ in range(3)]
+    await second.close()
+
+    again = await link.channel()
+
+    assert [channel.number for channel in (first, again, third)] == [1, 2, 3]
+    await link.close()

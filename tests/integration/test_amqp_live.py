@@ -1,0 +1,186 @@
+"""Live notices over a RabbitMQ that dies, restarts or freezes: some are lost, none waits."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from madang_common.background import end
+from madang_common.live.amqp import AmqpLive
+from tests.stack.servers import RabbitMQ
+
+PATIENCE_SECONDS = 60
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Ear:
+    """Listens for as long as the test runs."""
+
+    def __init__(self, live: AmqpLive) -> None:
+        self.heard: list[bytes] = []
+        self.task = asyncio.create_task(self._listen(live))
+
+    async def _listen(self, live: AmqpLive) -> None:
+        async for lines in live.listen():
+            self.heard += lines
+
+
+class Voice:
+    """Publishes numbered notices all the time, and knows how long a publish took at most."""
+
+    def __init__(self, live: AmqpLive) -> None:
+        self.said = 0
+        self.longest_seconds = 0.0
+        self.task = asyncio.create_task(self._talk(live))
+
+    async def _talk(self, live: AmqpLive) -> None:
+        while True:
+            began = time.monotonic()
+            live.publish(b"%d" % self.said)
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
+            self.said += 1
+            await asyncio.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not holds():  # noqa: ASYNC110 - asks several parts that have no common event
+            await asyncio.sleep(0.01)
+
+
+class Scene:
+    def __init__(self, speaking: AmqpLive, hearing: list[AmqpLive]) -> None:
+        self.speaking = speaking
+        self.hearing = hearing
+        self.voice = Voice(speaking)
+        self.ears = [Ear(live) for live in hearing for _ in range(2)]
+
+    async def until_heard(self) -> None:
+        """Return when every ear heard something that is said from now on."""
+        said = self.voice.said
+        await until(lambda: all(e.heard and int(e.heard[-1]) > said for e in self.ears))
+
+    def check(self) -> None:
+        for ear in self.ears:
+            numbers = [int(line) for line in ear.heard]
+            assert numbers == sorted(set(numbers))
+        assert self.voice.longest_seconds < 1
+
+    async def stop(self) -> None:
+        for task in [self.voice.task, *(ear.task for ear in self.ears)]:
+            await end(task)
+        for live in [self.speaking, *self.hearing]:
+            await live.close()
+
+
+@pytest.fixture
+def vhost(private_rabbitmq: RabbitMQ, request: pytest.FixtureRequest) -> str:
+    return f"{request.node.name}-{time.time_ns()}"
+
+
+@pytest.fixture
+async def scene(private_rabbitmq: RabbitMQ, vhost: str) -> AsyncIterator[Scene]:
+    url = private_rabbitmq.create_vhost(vhost)
+    scene = Scene(await AmqpLive.open(url), [await AmqpLive.open(url) for _ in range(2)])
+    await scene.until_heard()
+    yield scene
+    await scene.stop()
+
+
+async def test_listening_goes_on_by_itself_after_a_crash(
+    private_rabbitmq: RabbitMQ, scene: Scene
+) -> None:
+    await asyncio.to_thread(private_rabbitmq.kill)
+    with pytest.raises(ConnectionError):
+        await scene.speaking.ping()
+    await asyncio.to_thread(private_rabbitmq.start)
+
+    await scene.until_heard()
+
+    scene.check()
+    for live in scene.hearing:
+        await live.ping()
+
+
+async def test_listening_goes_on_after_the_broker_closed_the_connections(
+    private_rabbitmq: RabbitMQ, scene: Scene, vhost: str
+) -> None:
+    await asyncio.to_thread(
+        private_rabbitmq.rabbitmqctl, "close_all_connections", "--vhost", vhost, "maintenance"
+    )
+
+    await scene.until_heard()
+
+    scene.check()
+
+
+async def test_listening_goes_on_after_a_queue_was_deleted(
+    private_rabbitmq: RabbitMQ, scene: Scene, vhost: str
+) -> None:
+    with private_rabbitmq.management() as client:
+        queues = [queue["name"] for queue in client.get(f"/api/queues/{vhost}").json()]
+    assert len(queues) == 2
+    channel = await scene.hearing[0]._link.channel()
+    deleted = 0
+    for queue in queues:
+        try:
+            await channel.queue_delete(queue)
+        except Exception:  # noqa: BLE001 - the other process's own queue
+            channel = await scene.hearing[0]._link.channel()
+        else:
+            deleted += 1
+    assert deleted == 1
+
+    await scene.until_heard()
+
+    scene.check()
+
+
+async def test_a_frozen_broker_holds_nobody_up(private_rabbitmq: RabbitMQ, scene: Scene) -> None:
+    private_rabbitmq.pause()
+    said = scene.voice.said
+    with pytest.raises(ConnectionError):
+        await scene.speaking.ping()
+    await until(lambda: scene.voice.said > said + 100)
+    private_rabbitmq.resume()
+
+    await scene.until_heard()
+
+    scene.check()
+
+
+async def test_what_waits_is_bounded_and_the_newest_is_kept(rabbitmq_vhost_url: str) -> None:
+    live = await AmqpLive.open(rabbitmq_vhost_url)
+    ear = Ear(live)
+    while not ear.heard:
+        live.publish(b"0")
+        await asyncio.sleep(0.01)
+    live.publish(b"begin")
+    await until(lambda: ear.heard[-1] == b"begin")
+    ear.heard.clear()
+
+    for n in range(5000):
+        live.publish(b"%d " % n + b"x" * 1000)
+    assert live._waiting_bytes <= 1_048_576
+
+    await until(lambda: bool(ear.heard) and ear.heard[-1].startswith(b"4999 "))
+    numbers = [int(line.split()[0]) for line in ear.heard]
+    assert numbers == list(range(numbers[0], 5000))
+    assert 900 < len(numbers) < 1100
+    await end(ear.task)
+    await live.close()
+
+
+async def test_who_does_not_listen_has_no_queue(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str
+) -> None:
+    live = await AmqpLive.open(rabbitmq_vhost_url)
+    live.publish(b"a")
+    await live.ping()
+
+    with rabbitmq.management() as client:
+        vhost = rabbitmq_vhost_url.rpartition("/")[2]
+        assert client.get(f"/api/queues/{vhost}").json() == []
+    await live.close()
