@@ -53,8 +53,9 @@ async def test_a_batch_is_bounded(scene: Scene) -> None:
 
 
 async def test_a_batch_is_one_statement_that_goes_through_no_table(
-    scene: Scene, tmp_path: Path
+    embedded_scene: Scene, tmp_path: Path
 ) -> None:
+    scene = embedded_scene
     nari = await scene.person("nari")
     room = await nari.make_room()
     engine = scene.app.state.desk.doorkeeper.units._database._reading.sync_engine

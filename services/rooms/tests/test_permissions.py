@@ -10,6 +10,12 @@ from services.rooms.tests.scene import API, Person, Scene, read
 WHO = ("owner", "moderator", "member", "stranger")
 
 
+@pytest.fixture
+def scene(embedded_scene: Scene) -> Scene:
+    """Give the service on one database: what a role may do hangs on none."""
+    return embedded_scene
+
+
 @dataclass(frozen=True)
 class Request:
     method: str
