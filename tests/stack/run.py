@@ -1,6 +1,7 @@
 """The servers of one test run: shared by all its workers, and gone however it ends."""
 
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -31,15 +32,16 @@ class ServerRun:
     @classmethod
     def begin(cls) -> Self:
         """Make the run of this process, without any server yet."""
-        # Not below pytest's own folder: paths of sockets must be short.
-        return cls(Path(tempfile.mkdtemp(prefix="madang-servers-")), os.getpid())
+        # Made with the first server: most runs have none.
+        name = f"madang-servers-{secrets.token_hex(8)}"
+        return cls(Path(tempfile.gettempdir()) / name, os.getpid())
 
     def shared(self, kind: type[_S]) -> _S:
         """Return the run's one server of that kind, started by the first who asks."""
         server = kind(self.folder / kind.name)
+        self.watch()
         with FileLock(self.folder / f"{kind.name}.lock", timeout=_START_SECONDS):
             if server.process is None:
-                self.watch()
                 server.start()
         return server
 
@@ -49,7 +51,8 @@ class ServerRun:
         return kind(self.folder / name)
 
     def watch(self) -> None:
-        """See to it that the servers end even if the owner is killed."""
+        """Make the folder, and see to it that its servers end even if the owner is killed."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         keeper = self._keeper
         with FileLock(self.folder / "keeper.lock", timeout=_START_SECONDS):
             if keeper.alive("main") is None:
