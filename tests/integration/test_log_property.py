@@ -26,7 +26,9 @@ from madang_common.log.port import Batch, Log, LogError, LogUnavailable, Start
 from madang_common.log.position import position, shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
+from madang_history.dead.sqlite import SqliteDeadLines
 from madang_history.ingest import Ingest
+from madang_history.leases.everything import Everything
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.port import Entry, MessageStore, StoreUnavailable
@@ -167,7 +169,16 @@ class World:
         store.faults = self.store_faults
         self.store: MessageStore = store
         metrics = HistoryMetrics(CollectorRegistry())
-        ingest = Ingest(self.log, self.store, metrics, SETTINGS, clock=lambda: 0.0)
+        dead_lines = SqliteDeadLines(self._folder / "messages.db")
+        ingest = Ingest(
+            self.log,
+            self.store,
+            dead_lines,
+            Everything(SHARDS),
+            metrics,
+            SETTINGS,
+            clock=lambda: 0.0,
+        )
         self._tasks = [asyncio.create_task(ingest.run())]
         for reader in readers:
             self.follow(reader)

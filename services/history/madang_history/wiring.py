@@ -9,19 +9,25 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from madang_common import background
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.security import secure
+from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
+from madang_common.server import Served
+from madang_common.settings import CannotStart
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
 from madang_history import mongo
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
+from madang_history.dead.amqp import AmqpDeadLines
+from madang_history.dead.port import DeadLines
 from madang_history.dead.sqlite import SqliteDeadLines
 from madang_history.ingest import Ingest, check_log
 from madang_history.leases.everything import Everything
@@ -30,15 +36,21 @@ from madang_history.leases.port import Leases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
-from madang_history.store.port import MessageStore
+from madang_history.store.port import MessageStore, StoreError, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
+
+_START_SECONDS = 60
+"""How long a process waits for MongoDB when both start together."""
 
 
 @asynccontextmanager
 async def build(
     settings: HistorySettings, *, log: Log, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[FastAPI]:
-    """Yield history's app, with the log flowing into the store as long as it is open."""
+    """Yield history's app, with the log flowing into the store as long as it is open.
+
+    `transport` replaces the network towards auth and rooms.
+    """
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
         auth = await stack.enter_async_context(
@@ -51,10 +63,9 @@ async def build(
         )
         store, leases = await _open_store(settings, log.shards, stack)
         await check_log(log, store)
-        dead_lines = SqliteDeadLines(_embedded_file(settings))
-        stack.push_async_callback(dead_lines.close)
+        dead = await stack.enter_async_context(dead_lines(settings))
         metrics = HistoryMetrics(registry)
-        ingest = Ingest(log, store, dead_lines, leases, metrics, settings, clock=time.time)
+        ingest = Ingest(log, store, dead, leases, metrics, settings, clock=time.time)
         ingesting = asyncio.create_task(ingest.run(), name="history-ingest")
         stack.push_async_callback(background.end, ingesting)
 
@@ -85,6 +96,45 @@ async def build(
         yield app
 
 
+@asynccontextmanager
+async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
+    """Run history on RabbitMQ and MongoDB, for a process of its own."""
+    settings.required("mongo_url")
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(production_log(settings))
+        try:
+            app = await stack.enter_async_context(build(settings, log=log))
+        except StoreError as error:
+            raise CannotStart(str(error)) from error
+        yield Served(app)
+
+
+@asynccontextmanager
+async def production_log(settings: HistorySettings) -> AsyncIterator[AmqpLog]:
+    """Yield the log on RabbitMQ; raise LogError, or CannotStart if no setting says where it is."""
+    url = settings.required("amqp_url")
+    retention = settings.retention
+    log = await AmqpLog.open(url, settings.log_shards, retention=retention, name="history")
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+@asynccontextmanager
+async def dead_lines(settings: HistorySettings) -> AsyncIterator[DeadLines]:
+    """Yield the place for dead lines, which goes with the log."""
+    kept: DeadLines
+    if settings.amqp_url is None:
+        kept = SqliteDeadLines(_embedded_file(settings))
+    else:
+        kept = AmqpDeadLines.at(settings.amqp_url.get_secret_value())
+    try:
+        yield kept
+    finally:
+        await kept.close()
+
+
 async def _open_store(
     settings: HistorySettings, shards: int, stack: AsyncExitStack
 ) -> tuple[MessageStore, Leases]:
@@ -102,7 +152,14 @@ async def _open_store(
             connections=settings.mongo_connections,
         )
     )
-    store = await MongoMessageStore.open(database, shards)
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(StoreUnavailable),
+        stop=stop_after_delay(_START_SECONDS),
+        wait=wait_fixed(1),
+        reraise=True,
+    ):
+        with attempt:
+            store = await MongoMessageStore.open(database, shards)
     stack.push_async_callback(store.close)
     return store, await MongoLeases.open(database, shards, seconds=settings.history_lease_seconds)
 

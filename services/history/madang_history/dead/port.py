@@ -32,7 +32,8 @@ class DeadLines(Protocol):
     async def visit(self, settle: Callable[[DeadLine], Awaitable[bool]], *, most: int) -> None:
         """Call `settle` with up to `most` of the oldest lines; let go of one if that returns True.
 
-        All others stay, in their order, and so does one that `settle` raises on.
+        All others stay, and so does one that `settle` raises on; those that it was called with may
+        then come after those that it was not.
         """
         ...
 
