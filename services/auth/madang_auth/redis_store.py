@@ -25,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from madang_common.problems import Unavailable
+from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
 
@@ -104,18 +105,24 @@ class RedisStore:
         """Return the store at `url` (`redis://`, `rediss://` or `unix://`); it connects when asked.
 
         Each of these may take `timeout_seconds`: to connect, to answer, to wait for a connection
-        when all of `connections` are in use.
+        when all of `connections` are in use. Raise CannotStart if `url` is none of Redis.
         """
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            protocol=2,
-            # A step that was perhaps taken is not taken again unseen: the port's users decide.
-            retry=Retry(NoBackoff(), 0),
-        )
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=connections,
+                timeout=timeout_seconds,
+                socket_timeout=timeout_seconds,
+                socket_connect_timeout=timeout_seconds,
+                protocol=2,
+                # A step that was perhaps taken is not taken again unseen: the port's users decide.
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError:
+            # Without its text, which may hold a part of the password.
+            raise CannotStart(
+                "MADANG_REDIS_URL cannot be understood: it is like redis://user:password@host:6379/0"
+            ) from None
         return cls(Redis.from_pool(pool))
 
     async def read(self, *keys: str) -> list[bytes | None]:

@@ -20,6 +20,7 @@ from madang_auth.throttle.redis import RedisThrottle
 from madang_common.http.client import create_client
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
+from madang_common.settings import CannotStart
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from services.auth.tests.scene import SECRET, Rooms, Scene, Time, running
 from tests.stack.servers import Redis
@@ -123,6 +124,15 @@ async def test_no_part_of_a_token_is_stored_in_clear(store: RedisStore, client: 
     text = repr([value for value in stored if value is not None])
     assert new.id in text
     assert not [part for part in parts if part in text]
+
+
+@pytest.mark.parametrize("url", ["http://h", "redis://:secr/et@h:1/0", "redis://h:secret", ""])
+def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(CannotStart, match="MADANG_REDIS_URL") as told:
+        RedisStore.at(url, connections=1, timeout_seconds=1)
+
+    assert "secr" not in str(told.value)
+    assert told.value.__suppress_context__
 
 
 async def test_scripts_that_redis_forgot_are_told_again(store: RedisStore, client: Client) -> None:
