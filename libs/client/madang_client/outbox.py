@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from madang_client.errors import MadangError, ProtocolError, Refused, Unavailable
+from madang_client.errors import MadangError, ProtocolError, Refused, TooManyRequests, Unavailable
 from madang_client.stomp.frame import Frame
 
 
@@ -47,9 +47,12 @@ class Outgoing:
             self._done.set_exception(ProtocolError("the RECEIPT of a SEND has no message-id"))
 
     def refused(self, problem: Refused) -> bool:
-        """Take the refusal; return whether to try again in a moment."""
+        """Take the refusal; return whether to try again in a moment.
+
+        What waited through an outage all goes at once, which may be faster than a user may send.
+        """
         self._attempts -= 1
-        if isinstance(problem, Unavailable) and self._attempts > 0:
+        if isinstance(problem, Unavailable | TooManyRequests) and self._attempts > 0:
             return not self._done.done()
         self.fail(problem)
         return False

@@ -24,7 +24,7 @@ class ChatSettings:
     stable_seconds: float = 5.0
     """A connection that lasted this long begins the delays anew."""
     unavailable_attempts: int = 5
-    """How often a message is sent, with the same key, while the server says "try again"."""
+    """How often a message is sent, with the same key, while the server says "not now"."""
     queue_events: int = 1_000
     """Most events that wait for one reader; then the connection is read no further."""
     remembered_events: int = 2_000

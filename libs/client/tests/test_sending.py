@@ -92,7 +92,6 @@ async def test_a_lost_receipt_costs_the_connection_and_not_the_message(
     [
         (problem("not-a-member", 403), NotAMember),
         (problem("key-conflict", 409), KeyConflict),
-        (problem("too-many-requests", 429, retry_after_seconds=2), TooManyRequests),
     ],
 )
 async def test_a_refused_send_raises_what_the_problem_says_and_the_chat_goes_on(
@@ -109,22 +108,30 @@ async def test_a_refused_send_raises_what_the_problem_says_and_the_chat_goes_on(
     assert len(stomp.connects) == 1
 
 
-async def test_a_send_is_tried_again_while_the_server_is_not_ready(
-    stomp: StompServer, make_chat: MakeChat
+NOT_NOW = [
+    (problem("unavailable", 503), Unavailable),
+    (problem("too-many-requests", 429, retry_after_seconds=0.01), TooManyRequests),
+]
+
+
+@pytest.mark.parametrize(("document", "_"), NOT_NOW)
+async def test_a_send_is_tried_again_while_the_server_says_not_now(
+    stomp: StompServer, make_chat: MakeChat, document: dict[str, object], _: object
 ) -> None:
-    stomp.script.sends = [problem("unavailable", 503)] * 2
+    stomp.script.sends = [document] * 2
     async with make_chat() as chat:
         await chat.send("yard", "hello")
 
     assert [frame.headers.get("retry") for frame in stomp.sends] == [None, "true", "true"]
 
 
-async def test_a_server_that_stays_unready_is_told_to_the_sender(
-    stomp: StompServer, make_chat: MakeChat
+@pytest.mark.parametrize(("document", "kind"), NOT_NOW)
+async def test_a_server_that_goes_on_saying_so_is_told_to_the_sender(
+    stomp: StompServer, make_chat: MakeChat, document: dict[str, object], kind: type[Exception]
 ) -> None:
-    stomp.script.sends = [problem("unavailable", 503)] * 3
+    stomp.script.sends = [document] * 3
     async with make_chat(unavailable_attempts=3) as chat:
-        with pytest.raises(Unavailable):
+        with pytest.raises(kind):
             await chat.send("yard", "hello")
 
 
