@@ -35,7 +35,7 @@ $(VENV)/.dev: $(VENV)/.run dev-requirements.txt
 
 tests/e2e/node_modules/.installed: tests/e2e/package.json tests/e2e/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: the end-to-end tests drive a JavaScript client (node 20 or later)." >&2; exit 1; }
-	@npm ci --prefix tests/e2e --silent --no-audit --no-fund
+	@npm ci --prefix tests/e2e --omit=optional --silent --no-audit --no-fund
 	@touch $@
 
 .PHONY: chromium

@@ -16,7 +16,6 @@ import stomp
 from tests.e2e.product import Product
 
 _SECONDS = 20
-_SCRIPT = Path(__file__).with_name("stompjs_client.mjs")
 
 
 class _Told:
@@ -32,14 +31,18 @@ class _Told:
         """Return the next report about that, waiting for it."""
         return self._queues[about].get(timeout=_SECONDS)
 
+    def empty(self, about: str) -> bool:
+        """Tell whether nothing about that was reported that was not taken."""
+        return self._queues[about].empty()
 
-class StompJs(_Told):
-    """`@stomp/stompjs` under node."""
 
-    def __init__(self, product: Product, token: str, room: str) -> None:
+class _Node(_Told):
+    """A client in a script of ours under node, which prints what happens to it."""
+
+    def __init__(self, script: str, *arguments: str) -> None:
         super().__init__()
         self._process = subprocess.Popen(
-            ["node", str(_SCRIPT), product.ws_url, token, room],
+            ["node", str(Path(__file__).with_name(script)), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -66,6 +69,32 @@ class StompJs(_Told):
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+class StompJs(_Node):
+    """`@stomp/stompjs`, with options of its own if they are given."""
+
+    def __init__(self, product: Product, token: str, room: str, **options: object) -> None:
+        given = json.dumps(options)
+        super().__init__("stompjs_client.mjs", product.ws_url, token, room, given)
+
+
+class Tutorial(_Node):
+    """A client of the common tutorials: which library, over what, and with whose destinations."""
+
+    def __init__(
+        self,
+        product: Product,
+        token: str,
+        room: str,
+        *,
+        library: str,
+        transport: str = "sockjs",
+        family: str = "topic",
+        name: str = "somebody",
+    ) -> None:
+        url = f"{product.url}/ws-stomp"
+        super().__init__("tutorial_client.mjs", library, transport, family, url, token, room, name)
 
 
 def _address(url: str) -> tuple[str, int]:

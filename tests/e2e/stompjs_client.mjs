@@ -1,12 +1,14 @@
 // A chat client on @stomp/stompjs, unmodified: prints one JSON line for each thing that happens,
 // and says each line of its standard input, a JSON string, in the room.
 //
-//   node stompjs_client.mjs WS_URL TOKEN ROOM
+//   node stompjs_client.mjs WS_URL TOKEN ROOM [OPTIONS]
+//
+// OPTIONS are the client's own, as JSON.
 import { createInterface } from "node:readline";
 import { Client } from "@stomp/stompjs";
 import { WebSocket } from "ws";
 
-const [url, token, room] = process.argv.slice(2);
+const [url, token, room, options = "{}"] = process.argv.slice(2);
 const tell = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 
 const client = new Client({
@@ -15,6 +17,7 @@ const client = new Client({
   heartbeatIncoming: 5000,
   heartbeatOutgoing: 5000,
   reconnectDelay: 100,
+  ...JSON.parse(options),
   onConnect: (frame) => {
     tell({ connected: frame.headers.version });
     client.subscribe(
