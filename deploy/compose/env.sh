@@ -22,6 +22,8 @@ filled() {
 
 if [ -e "$file" ]; then
     cat "$file" >"$new"
+    # A last line without its end.
+    if [ -n "$(tail -c 1 "$new")" ]; then echo >>"$new"; fi
     while IFS= read -r line; do
         case $line in
         [A-Z]*=*) if missing "${line%%=*}"; then filled "$line" >>"$new"; fi ;;
