@@ -53,7 +53,9 @@ def metrics() -> Mapping[str, set[str]]:
     for family in registry.collect():
         if family.type == "histogram":
             for suffix in ("_bucket", "_count", "_sum"):
-                found[family.name + suffix] = found[family.name] | {"le"}
+                # A collector of our own is not known by the names of its series.
+                known = found.get(family.name, {"job", "instance"})
+                found[family.name + suffix] = known | {"le"}
     return found
 
 
