@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -8,40 +9,62 @@ import pytest
 from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
+from tests.e2e.stacked import Stacked
+from tests.stack.stack import Stack
 
 _MANY = {"MADANG_REGISTRATIONS_PER_ADDRESS": "10000"}
 """All tests come from one address."""
 Make = Callable[..., Product]
 
 
-@pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded").split(","))
+@pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded,stack").split(","))
 def form(request: pytest.FixtureRequest) -> str:
     """Give the form in which the product runs; `MADANG_E2E` lists them."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def product(form: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def product(
+    form: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Product]:
     """Give the running product that tests share; none of them ends it."""
-    yield from _embedded(tmp_path_factory.mktemp("product"))
+    if form == "stack":
+        yield from _stacked(request.getfixturevalue("stack"))
+    else:
+        yield from _embedded(tmp_path_factory.mktemp("product"))
 
 
 @pytest.fixture
-def mortal(form: str, tmp_path: Path) -> Iterator[Product]:
+def mortal(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Product]:
     """Give a product to be killed and started again; no other test uses it meanwhile."""
-    yield from _embedded(tmp_path)
+    if form == "stack":
+        yield from _stacked(request.getfixturevalue("mortal_stack"))
+    else:
+        yield from _embedded(tmp_path)
 
 
 @pytest.fixture
-def with_settings(form: str, tmp_path: Path) -> Iterator[Make]:
+def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Give a function that starts a product with `MADANG_…` settings of the test's own."""
+    if form == "stack":
+        stack: Stack = request.getfixturevalue("mortal_stack")
+        usual = stack.settings
+
+        def restart(**settings: str) -> Product:
+            stack.up(settings={**usual, **settings})
+            return Stacked(stack)
+
+        with trusting(stack.ca):
+            yield restart
+        stack.up(settings=usual)
+        return
     made: list[Embedded] = []
 
-    def make(**settings: str) -> Product:
+    def start(**settings: str) -> Product:
         made.append(Embedded.start(tmp_path, **settings))
         return made[-1]
 
-    yield make
+    yield start
     for product in made:
         product.stop()
 
@@ -54,6 +77,23 @@ def _embedded(folder: Path) -> Iterator[Embedded]:
         if product.process is not None:
             product.stop()
     assert product.errors() == []
+
+
+def _stacked(stack: Stack) -> Iterator[Stacked]:
+    product = Stacked(stack)
+    before = len(product.errors())
+    with trusting(stack.ca):
+        yield product
+    assert product.errors()[before:] == []
+
+
+@contextmanager
+def trusting(ca: Path) -> Iterator[None]:
+    """Let this process, and those that it starts, trust the certificates of `ca` too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(ca))
+        patch.setenv("NODE_EXTRA_CA_CERTS", str(ca))
+        yield
 
 
 @pytest.fixture

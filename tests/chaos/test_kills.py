@@ -1,0 +1,63 @@
+"""Processes of the product are killed with SIGKILL while people talk."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.chaos.load import PER_SECOND, talking
+from tests.stack.service import Service
+from tests.stack.stack import Stack
+
+_SHARDS = 4
+_LEASE_SECONDS = 10
+_SLACK_SECONDS = 5
+"""For what is left to say, hear and store."""
+
+
+@pytest.mark.parametrize("kind", ["gateways", "history", "rooms", "auth"])
+async def test_nothing_is_lost_or_doubled_when_a_replica_is_killed(
+    mortal_stack: Stack, kind: str
+) -> None:
+    victim = getattr(mortal_stack, kind)[0]
+    async with talking(mortal_stack) as crowd:
+        await asyncio.to_thread(victim.kill)
+        await crowd.acknowledge(2 * PER_SECOND)
+        await asyncio.to_thread(victim.start)
+
+
+async def test_nothing_is_lost_or_doubled_when_all_of_the_product_is_killed(
+    mortal_stack: Stack,
+) -> None:
+    async with talking(mortal_stack) as crowd:
+        await asyncio.to_thread(_kill_services, mortal_stack)
+        await asyncio.to_thread(mortal_stack.up)
+        await crowd.acknowledge(PER_SECOND)
+
+
+async def test_the_other_history_takes_over_within_the_lease(mortal_stack: Stack) -> None:
+    first, second = mortal_stack.history
+    async with talking(mortal_stack) as crowd:
+        assert shards_held(first)
+        assert shards_held(second)
+
+        await asyncio.to_thread(first.kill)
+        async with asyncio.timeout(_LEASE_SECONDS + _SLACK_SECONDS):
+            await crowd.hush()
+            await crowd.settle()
+            await crowd.compare()
+
+        assert shards_held(second) == _SHARDS
+        crowd.talk(PER_SECOND)
+
+
+def shards_held(history: Service) -> int:
+    """Return how many shards a replica of history stores now, by its own metrics."""
+    page = httpx.get(f"{history.url}/metrics").text
+    held = [line for line in page.splitlines() if line.startswith("madang_history_shard_held")]
+    return int(float(held[0].split()[1]))
+
+
+def _kill_services(stack: Stack) -> None:
+    for service in stack.services:
+        service.kill()
