@@ -11,6 +11,15 @@ from tests.stack.stack import Stack
 _SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000"}
 """All tests come from one address."""
 _TURN_SECONDS = 300
+_TEST_SECONDS = 400
+"""Longest time of a test on a stack: it may start one first, or wait for its turn."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        needed = {"stack", "mortal_stack"} & set(getattr(item, "fixturenames", ()))
+        if needed and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
 
 
 @pytest.fixture(scope="session")
