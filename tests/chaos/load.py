@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from tests.stack.stack import Stack
 from tests.support.crowd import Crowd, gathered
+from tests.support.trust import trusting
 
 PEOPLE = 8
 ROOMS = 2
@@ -14,11 +15,12 @@ PER_SECOND = 300
 @asynccontextmanager
 async def talking(stack: Stack) -> AsyncIterator[Crowd]:
     """Yield a crowd that talks; at the end everybody must have heard and history stored it all."""
-    async with gathered(stack.url, people=PEOPLE, rooms=ROOMS) as crowd:
-        crowd.talk(PER_SECOND)
-        await crowd.acknowledge(PER_SECOND)
-        yield crowd
-        await crowd.acknowledge(PER_SECOND)
-        await crowd.hush()
-        await crowd.settle()
-        await crowd.compare()
+    with trusting(stack.ca):
+        async with gathered(stack.url, people=PEOPLE, rooms=ROOMS) as crowd:
+            crowd.talk(PER_SECOND)
+            await crowd.acknowledge(PER_SECOND)
+            yield crowd
+            await crowd.acknowledge(PER_SECOND)
+            await crowd.hush()
+            await crowd.settle()
+            await crowd.compare()

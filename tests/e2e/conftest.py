@@ -1,6 +1,5 @@
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,6 +10,7 @@ from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
 from tests.stack.stack import Stack
+from tests.support.trust import trusting
 
 _MANY = {"MADANG_REGISTRATIONS_PER_ADDRESS": "10000"}
 """All tests come from one address."""
@@ -85,15 +85,6 @@ def _stacked(stack: Stack) -> Iterator[Stacked]:
     with trusting(stack.ca):
         yield product
     assert product.errors()[before:] == []
-
-
-@contextmanager
-def trusting(ca: Path) -> Iterator[None]:
-    """Let this process, and those that it starts, trust the certificates of `ca` too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(ca))
-        patch.setenv("NODE_EXTRA_CA_CERTS", str(ca))
-        yield
 
 
 @pytest.fixture
