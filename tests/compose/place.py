@@ -1,0 +1,10 @@
+"""Where the composed product and its engine keep what they have."""
+
+from tests.compose.composed import Composed
+from tests.compose.engine import Engine
+from tests.compose.trees import cache
+
+
+def composed() -> Composed:
+    """Return the one of this machine, running or not."""
+    return Composed(cache() / "product", Engine(cache() / "engine"))
