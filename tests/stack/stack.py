@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from tests.stack.outside import unreached
 from tests.stack.proxies import Front, Inside
-from tests.stack.scraping import scrape_configuration
+from tests.stack.scraping import configure_scraping
 from tests.stack.secrets_of_stack import Secrets
 from tests.stack.servers import MariaDB, MongoDB, Prometheus, RabbitMQ, Redis, Server
 from tests.stack.servers.deadline import wait_until
@@ -185,7 +185,7 @@ class Stack:
         scraped = [f"127.0.0.1:{self.rabbitmq.ports['prometheus']}"]
         self.nginx.serve(replicas, self.folder)
         self.inside.serve(replicas)
-        self.prometheus.configure(scrape_configuration({**replicas, "rabbitmq": scraped}))
+        configure_scraping(self.prometheus, {**replicas, "rabbitmq": scraped})
         (self.folder / "logs").mkdir(exist_ok=True)
         first: dict[str, Callable[[], object]] = {
             "rabbitmq": self._start_rabbitmq,

@@ -33,6 +33,11 @@ class Prometheus(Server):
         found: list[dict[str, Any]] = self._ask("/api/v1/targets")["data"]["activeTargets"]
         return {target["labels"]["instance"]: target["health"] for target in found}
 
+    def alerts(self) -> set[str]:
+        """Return the names of the alerting rules that it evaluates."""
+        groups: list[dict[str, Any]] = self._ask("/api/v1/rules", type="alert")["data"]["groups"]
+        return {rule["name"] for group in groups for rule in group["rules"]}
+
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return what an instant query finds: a list of `metric` and `value`."""
         answer: list[dict[str, Any]] = self._ask("/api/v1/query", query=expression)["data"][

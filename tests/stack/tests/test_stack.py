@@ -52,6 +52,11 @@ def test_prometheus_scrapes_every_replica(stack: Stack) -> None:
         return all(targets.get(replica.address) == "up" for replica in stack.services)
 
     assert wait_until(all_up, seconds=_SCRAPED_SECONDS), stack.prometheus.targets()
+    found = stack.prometheus.query('up{job="gateway"} == 1')
+    assert {sample["metric"]["instance"] for sample in found} == {
+        gateway.address for gateway in stack.gateways
+    }
+    assert "MadangInstanceDown" in stack.prometheus.alerts()
 
 
 def test_a_service_is_reached_while_one_of_its_replicas_is_dead(mortal_stack: Stack) -> None:
