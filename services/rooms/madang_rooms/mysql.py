@@ -123,7 +123,8 @@ async def migrate(url: str, *, start_seconds: float, revision: str = "head") -> 
     """Bring the schema of the database at `url` to `revision`; of two who do, one waits.
 
     MySQL commits at each statement of a migration: run again, it goes on where it was killed.
-    Raise CannotStart if the database does not answer, or another migration takes too long.
+    Raise CannotStart if the database does not answer, another migration takes too long, or this
+    one cannot be done.
     """
     limits = Limits(lock_seconds=_MIGRATION_SECONDS, statement_seconds=0, idle_seconds=28_800)
     engine = _engine(make_url(url), limits, _WRITING, None)
@@ -133,6 +134,8 @@ async def migrate(url: str, *, start_seconds: float, revision: str = "head") -> 
                 raise CannotStart("another migration is running")
             await connection.run_sync(schema.migrate, revision)
             await connection.commit()
+    except DBAPIError as error:
+        raise CannotStart(f"the database: {error.orig}") from error
     finally:
         await engine.dispose()
 

@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from madang_common.settings import CannotStart
@@ -27,11 +28,17 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:
-    """Bring the schema behind `connection` to `revision`, up or down; this blocks."""
-    if revision == "base":
-        command.downgrade(config(connection), revision)
-    else:
-        command.upgrade(config(connection), revision)
+    """Bring the schema behind `connection` to `revision`, up or down; this blocks.
+
+    Raise CannotStart if there is no such revision.
+    """
+    try:
+        if revision == "base":
+            command.downgrade(config(connection), revision)
+        else:
+            command.upgrade(config(connection), revision)
+    except CommandError as error:
+        raise CannotStart(str(error)) from error
 
 
 def revision_of(connection: Connection) -> str | None:
