@@ -332,3 +332,15 @@ async def test_a_gateway_that_retires_is_believed_for_a_moment_more(board: Board
     assert [turn.stay.user for turn in (await board.clear(retired.id, 10)).left] == ["mina"]
     await board.retire(retired.id, LONG_SECONDS)
     assert await alive.renew() == ()
+
+
+async def test_whoever_asks_can_be_ended_at_any_moment(board: Board) -> None:
+    gateway = await Gateway.enrolled(board)
+    for turns in range(40):
+        asking = asyncio.create_task(gateway.renew())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        ended = asking.cancel()
+        await asyncio.wait([asking])
+
+        assert asking.cancelled() == ended

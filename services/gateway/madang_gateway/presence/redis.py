@@ -12,6 +12,7 @@
 Keys are made as they are needed, so this is for one Redis (with replicas), not for a cluster.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -116,10 +117,22 @@ class RedisBoard(Board):
         await self._client.aclose()
 
     async def _run(self, script: Any, *args: str | int) -> Any:
+        before = _cancellations()
         try:
             return await script(args=[self._prefix, *args])
         except (RedisError, OSError) as error:
             raise BoardError(type(error).__name__) from error
+        finally:
+            if _cancellations() > before:
+                # The client waits with `asyncio.wait_for`, which before Python 3.12 may keep a
+                # cancellation to itself; whoever ends the caller would wait for it forever.
+                raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """Return how often this task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _milliseconds(seconds: float) -> int:
