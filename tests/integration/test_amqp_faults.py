@@ -305,6 +305,28 @@ async def test_a_broker_that_freezes_briefly_costs_nothing(
     assert not any(reader.failures for readers in scene.readers for reader in readers)
 
 
+async def test_a_broker_short_of_memory_refuses_sends_and_is_still_read(
+    private_rabbitmq: RabbitMQ, begin: Begin
+) -> None:
+    scene = await begin(timeout_seconds=2)
+
+    try:
+        await asyncio.to_thread(
+            private_rabbitmq.rabbitmqctl, "set_vm_memory_high_watermark", "absolute", "1MB"
+        )
+        await scene.until(lambda: all(len(writer.refused) >= 8 for writer in scene.writers))
+        end_of_log = await scene.logs[0].end(0)
+        await scene.until(lambda: all(reader.next >= end_of_log for reader in scene.readers[0]))
+    finally:
+        await asyncio.to_thread(
+            private_rabbitmq.rabbitmqctl, "set_vm_memory_high_watermark", "absolute", "1GB"
+        )
+    await scene.until_more()
+
+    await scene.settle()
+    assert not any(reader.failures for readers in scene.readers for reader in readers)
+
+
 async def test_cancelled_appends_leave_the_log_usable(url: str) -> None:
     log = await AmqpLog.open(url, 1)
 
