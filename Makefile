@@ -61,6 +61,17 @@ install: $(VENV)/.dev ## Install everything for development into .venv.
 run: $(VENV)/.run ## Start the whole product in one process (MADANG_PORT, MADANG_DATA_DIR).
 	@exec $(BIN)/madang-standalone
 
+.PHONY: up
+up: certificate ## Build and start the whole product with Docker Compose (.env is made once).
+	@deploy/compose/env.sh .env.example .env
+	@docker compose build
+	@docker compose up --detach --wait
+	@echo "Madang is ready: https://localhost:$$(sed -n s/^HTTPS_PORT=//p .env)"
+
+.PHONY: down
+down: ## Stop what `make up` started; its data stays in the volumes.
+	@docker compose down
+
 .PHONY: certificate
 certificate: FOLDER ?= .certificate
 certificate: ## Make a CA and a certificate for localhost in .certificate/ (FOLDER, NAMES).
@@ -85,6 +96,12 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 .PHONY: test
 test: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run every test: unit, contract, integration, end to end.
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+.PHONY: test-compose
+test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run docker-compose.yml on a private engine (root, Debian), end-to-end tests on it.
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --requirement tests/compose/requirements.txt
+	@$(BIN)/hadolint services/*/Dockerfile
+	@$(BIN)/python -m tests.compose test $(ARGS)
 
 .PHONY: cover
 cover: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run the tests with branch coverage.
