@@ -11,10 +11,10 @@ SERVICES := services/gateway services/auth services/rooms services/history servi
 DISTRIBUTIONS := $(LIBS) $(SERVICES)
 EDITABLE := $(addprefix -e ./,$(DISTRIBUTIONS))
 PROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
-CODE := libs services tests bench contracts conftest.py
+CODE := libs services tests bench contracts deploy conftest.py
 # The packages by name and the tests by path: every distribution has a folder called tests.
 PACKAGES := $(foreach dir,$(DISTRIBUTIONS),-p madang_$(notdir $(dir)))
-TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench contracts conftest.py
+TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench contracts deploy conftest.py
 
 .PHONY: help
 help: ## List every target.
