@@ -60,6 +60,8 @@ class Shared:
 
 
 _Taken = stomp.Event | ProtocolError
+_LASTING = (stomp.Send, stomp.Commit)
+"""What is done though its client is gone."""
 
 
 class Session(Subscribing):
@@ -77,6 +79,7 @@ class Session(Subscribing):
         "_claims",
         "_closed",
         "_farewell",
+        "_gone",
         "_in_flight",
         "_in_order",
         "_link",
@@ -101,6 +104,8 @@ class Session(Subscribing):
         self._in_flight = 0
         """Sends whose outcome is not known yet."""
         self._farewell: stomp.Disconnect | None = None
+        self._gone = False
+        """Whether the client went, and was not sent away."""
         self._acks: Acks | None = None
         settings = shared.settings
         self._pace = Pace(settings.frames_per_second, settings.frames_burst)
@@ -196,11 +201,15 @@ class Session(Subscribing):
         self._stomp.close()
         if why is not None:
             self._link.close(why)
-        else:
-            self._in_order.cancel()
 
     def closed_by_link(self, code: int) -> None:
-        """Let go of everything: the connection is gone."""
+        """Let go of everything: the connection is gone.
+
+        If the client went, what it had sent before is still done, as STOMP 1.2 says of RECEIPT.
+        """
+        self._gone = not self._closed
+        if not self._gone:
+            self._in_order.cancel()
         self.close(None)
         if self._claims is not None:
             seconds = round(time.monotonic() - self._began_at, 3)
@@ -254,7 +263,7 @@ class Session(Subscribing):
 
     def handle(self, taken: _Taken) -> Pending:
         """Act on one frame, or on the mistake that ends them."""
-        if self._closed:
+        if self._closed and not (self._gone and isinstance(taken, _LASTING)):
             return None
         if isinstance(taken, ProtocolError):
             self._shared.metrics.refusals.labels("protocol-error").inc()
