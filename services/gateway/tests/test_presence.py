@@ -98,8 +98,11 @@ async def test_the_room_is_told_who_comes_and_goes(scene: Scene) -> None:
         assert came["at"] < went["at"] <= (await shows(scene, "mina"))["at"]
 
 
-async def test_who_comes_back_at_once_is_no_news(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_who_comes_back_at_once_is_no_news(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, presence_notice_members=100, presence_grace_seconds=2) as scene,
+        scene.connected("mina") as mina,
+    ):
         await mina.subscribe(NOTICES)
         for _ in range(3):
             async with scene.connected("jun") as jun:
