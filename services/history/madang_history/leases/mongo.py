@@ -197,4 +197,4 @@ class MongoLeases(Leases):
 
 
 def _why(error: Exception) -> str:
-    return repr(error.__cause__ or error)
+    return repr(error.__cause__) if isinstance(error, StoreUnavailable) else "no answer in time"
