@@ -8,7 +8,12 @@ from filelock import FileLock
 from tests.stack.run import ServerRun
 from tests.stack.stack import Stack
 
-_SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000"}
+_SETTINGS = {
+    "MADANG_REGISTRATIONS_PER_ADDRESS": "100000",
+    "MADANG_SENDS_PER_SECOND": "1000",
+    "MADANG_SENDS_BURST": "1000",
+}
+"""A few people at one address say what many would."""
 """All tests come from one address."""
 _TURN_SECONDS = 300
 _TEST_SECONDS = 400

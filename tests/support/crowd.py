@@ -16,6 +16,9 @@ from madang_client import Account, Chat, ChatSettings, Event, Login, Subscriptio
 
 PASSWORD = "correct horse battery"
 _PAGE = 100
+_OUTSTANDING_SECONDS = 3
+_CATCH_UP_SECONDS = 0.5
+"""How far behind its pace the crowd may be and still make up for it."""
 _PATIENT = ChatSettings(
     receipt_seconds=10,
     backoff_base_seconds=0.1,
@@ -81,8 +84,15 @@ class Crowd:
         return sum(len(texts) for talker in self.talkers for texts in talker.acknowledged.values())
 
     def talk(self, per_second: float) -> None:
-        """Let everybody talk, `per_second` messages in all, until `hush`."""
+        """Let everybody talk, `per_second` messages in all, until `hush`.
+
+        They pause as long as more than a few seconds' worth is not acknowledged.
+        """
         self._talking = self._group.create_task(self._talk(per_second))
+
+    async def say(self, talker: Talker, room: str, text: str) -> None:
+        """Let `talker` say `text`, and return when that is acknowledged."""
+        await talker.say(room, text, self.note)
 
     async def hush(self) -> None:
         """Let nobody begin to say anything more."""
@@ -146,11 +156,13 @@ class Crowd:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for number, talker in enumerate(itertools.cycle(self.talkers)):
+            await self._until(lambda: len(self._sends) < per_second * _OUTSTANDING_SECONDS)
             room = talker.rooms[number % len(talker.rooms)]
             text = f"{talker.name} says {number}"
             send = self._group.create_task(talker.say(room, text, self.note))
             self._sends.add(send)
-            due += 1 / per_second
+            send.add_done_callback(self._sends.discard)
+            due = max(due + 1 / per_second, loop.time() - _CATCH_UP_SECONDS)
             await asyncio.sleep(max(0.0, due - loop.time()))
 
 

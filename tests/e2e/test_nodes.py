@@ -1,0 +1,90 @@
+"""People on different gateways, which know nothing of each other but the log."""
+
+import asyncio
+import itertools
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.people import register, shared_room
+from tests.e2e.stomp_socket import StompSocket
+from tests.stack.stack import Stack
+from tests.support.crowd import gathered
+from tests.support.trust import trusting
+
+_CLIENTS = 20
+_SENDERS = 50
+_MESSAGES_OF_EACH = 6
+
+
+@pytest.fixture
+def gateways(stack: Stack) -> list[str]:
+    """Give the WebSocket address of each gateway, past the proxy."""
+    return [f"ws://{gateway.address}/ws" for gateway in stack.gateways]
+
+
+async def test_two_people_on_two_gateways_talk(stack: Stack, gateways: list[str]) -> None:
+    with trusting(stack.ca):
+        async with gathered(stack.url, people=2, chats=gateways) as crowd:
+            crowd.talk(per_second=20)
+            await crowd.acknowledge(20)
+            await crowd.hush()
+            await crowd.settle()
+            await crowd.compare()
+
+
+async def test_all_clients_of_both_gateways_see_one_order(
+    stack: Stack, gateways: list[str]
+) -> None:
+    with trusting(stack.ca):
+        async with gathered(stack.url, people=_CLIENTS, chats=gateways) as crowd:
+
+            async def say_some(sender: int) -> None:
+                talker = crowd.talkers[sender % _CLIENTS]
+                for number in range(_MESSAGES_OF_EACH):
+                    await crowd.say(talker, talker.rooms[0], f"sender {sender}: {number}")
+
+            await asyncio.gather(*map(say_some, range(_SENDERS)))
+            await crowd.settle()
+            await crowd.compare()
+
+            assert crowd.acknowledged == _SENDERS * _MESSAGES_OF_EACH
+            heard = [event.text for event in crowd.talkers[0].heard[crowd.talkers[0].rooms[0]]]
+            for sender in range(_SENDERS):
+                said = [text for text in heard if text.startswith(f"sender {sender}: ")]
+                assert said == [f"sender {sender}: {n}" for n in range(_MESSAGES_OF_EACH)]
+
+
+def test_who_is_removed_receives_nothing_past_the_removal_on_the_other_gateway(
+    stack: Stack, gateways: list[str]
+) -> None:
+    with trusting(stack.ca), httpx.Client(base_url=stack.url, timeout=20) as client:
+        minji, junho = register(client, "minji"), register(client, "junho")
+        room = shared_room(minji, junho)
+        with (
+            StompSocket.open(gateways[0], minji.token) as hers,
+            StompSocket.open(gateways[1], junho.token) as his,
+        ):
+            hers.subscribe(room)
+            his.subscribe(room)
+            numbers = itertools.count()
+            for _ in range(20):
+                hers.say(room, f"{next(numbers)}")
+
+            minji.call("DELETE", f"/api/rooms/v1/rooms/{room}/members/{junho.id}", status=204)
+            events: list[Any] = []
+            while not events or events[-1]["kind"] != "member.removed":
+                frame = hers.next()
+                if frame.command == "MESSAGE":
+                    events.append(frame.json())
+            hers.say(room, "now we are alone")
+            while hers.next().command != "RECEIPT":
+                pass
+
+            received: list[Any] = []
+            while not received or received[-1]["kind"] != "member.removed":
+                received.append(his.next().json())
+            assert received == events
+            assert his.barrier() == []
+            assert his.subscribe(room).command == "ERROR"
