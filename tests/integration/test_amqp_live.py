@@ -10,9 +10,9 @@ from madang_common.background import end
 from madang_common.live.amqp import AmqpLive
 from tests.stack.servers import RabbitMQ
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 
 class Ear:
