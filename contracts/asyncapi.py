@@ -12,9 +12,12 @@ _ROOM = {"room": {"description": "Id of the room."}}
 _TO_USER = ("invite.received", "membership.added", "membership.removed")
 _LIVE_IN_ROOM = tuple(kind for kind in LIVE if kind != "login.ended")
 _IN_ROOM = tuple(kind for kind in DURABLE if kind not in _TO_USER)
+_ROOM_TOPIC = (
+    "The room's durable events; optional `since`, and with `ack` `prefetch-count`, `read-marker`."
+)
 
 _TOPICS = {
-    "room": ("/topic/rooms.{room}", "The room's durable events; optional `since`.", _IN_ROOM),
+    "room": ("/topic/rooms.{room}", _ROOM_TOPIC, _IN_ROOM),
     "roomLive": ("/topic/rooms.{room}.live", "Notices that do not last.", _LIVE_IN_ROOM),
     "events": ("/user/queue/events", "What concerns this user; optional `since`.", _TO_USER),
     "errors": ("/user/queue/errors", "Refusals of this connection's frames.", ("problem",)),
