@@ -14,7 +14,7 @@ class HistorySettings(CommonSettings):
     data_dir: Path = Path("data")
     """Folder of the embedded store: its file is `history/messages.db` in it."""
     mongo_url: SecretStr | None = None
-    """MongoDB that stores messages, with its replica set; a file of `data_dir` does if not given."""
+    """MongoDB that stores messages, with its replica set; without it a file of `data_dir` does."""
     mongo_database: str = "madang"
     """Database that holds history's collections."""
     mongo_timeout_seconds: Annotated[float, Field(ge=0.5)] = 5.0

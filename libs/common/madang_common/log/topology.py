@@ -69,7 +69,8 @@ PERMISSIONS = {
 
 LIVE_EXCHANGE = Exchange(LIVE, "fanout")
 EXCHANGES = (LIVE_EXCHANGE, Exchange(LOG, "direct"))
-DEAD_QUEUE = Queue(DEAD, {"x-queue-type": "quorum"})
+# RabbitMQ 4 would drop a line that was looked at twenty times and put back.
+DEAD_QUEUE = Queue(DEAD, {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000})
 
 
 def stream_name(shard: int) -> str:
