@@ -145,6 +145,7 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Close because the server stops; uvicorn calls this."""
+        self.node.admission.draining = True
         self.leave(disconnects.RESTARTING)
 
     # What the session, the roster and the flusher call.

@@ -194,6 +194,8 @@ class Session(Subscribing):
         if self._closed:
             return
         self._closed = True
+        if self._acks is not None:
+            self._acks.tick()
         for subscription_id in list(self._subscriptions):
             self._drop(subscription_id)
         if self._claims is not None:
@@ -263,7 +265,7 @@ class Session(Subscribing):
 
     def handle(self, taken: _Taken) -> Pending:
         """Act on one frame, or on the mistake that ends them."""
-        if self._closed and not (self._gone and isinstance(taken, _LASTING)):
+        if self._closed and not (self._gone and self._claims and isinstance(taken, _LASTING)):
             return None
         if isinstance(taken, ProtocolError):
             self._shared.metrics.refusals.labels("protocol-error").inc()

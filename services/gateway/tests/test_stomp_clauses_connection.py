@@ -427,6 +427,22 @@ async def test_an_ack_moves_the_read_marker_if_that_was_asked_for(
         assert markers == [said[1], said[2]]
 
 
+async def test_a_read_marker_is_told_though_its_client_goes(scene: Scene) -> None:
+    """1.1, 1.2 SUBSCRIBE: headers of our own; `read-marker`."""
+    async with scene.connected("jun") as jun:
+        await jun.subscribe(f"{YARD}.live", "live")
+        async with speaking(scene, "1.2") as client:
+            await client.subscribe(YARD, ack="client", **{"read-marker": "true"})
+            said = [await jun.send(str(number)) for number in range(3)]
+            for found in await client.messages(3):
+                await client.say("ACK", answer("1.2", found))
+
+        while True:
+            notice = (await jun.message("live")).json
+            if notice["kind"] == "room.read" and notice["data"]["upto"] == said[2]:
+                break
+
+
 @pytest.mark.parametrize(
     ("topic", "headers"),
     [
@@ -682,6 +698,22 @@ async def test_what_was_received_before_the_client_went_is_done_all_the_same(
             await client.raw(b"".join(frames) + written("DISCONNECT", {}))
 
         assert [found.text for found in await jun.messages(20)] == [str(n) for n in range(20)]
+
+
+async def test_a_stranger_who_is_gone_has_said_nothing(scene: Scene) -> None:
+    """1.2 RECEIPT: what came before anybody was let in is forgotten."""
+    async with scene.connected("jun") as jun:
+        await jun.subscribe(YARD)
+        async with scene.opened(subprotocols=None) as client:
+            hello = {"accept-version": "1.2", "passcode": "nonsense"}
+            frames = written("CONNECT", hello) + written("SEND", {"destination": SEND}, b"never")
+            await client.raw(frames)
+            client.socket.transport.abort()
+        await until(lambda: scene.metric("connections") == 1)
+
+        await jun.send("last")
+
+        assert (await jun.message()).text == "last"
 
 
 @every_version
