@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
 import pytest
 import structlog
 import uvloop
@@ -60,6 +61,8 @@ NAMES = st.sampled_from(
         "message-id",
         "subscription",
         "selector",
+        "prefetch-count",
+        "read-marker",
     ]
 )
 VALUES = st.one_of(
@@ -80,6 +83,8 @@ VALUES = st.one_of(
             "0",
             "5",
             "99999999",
+            "000000000000/1",
+            "client-individual",
             "application/json",
             "text/plain",
             "Bearer",
@@ -182,6 +187,8 @@ class Attack:
 
     connects: bool
     """Whether it says a good CONNECT first."""
+    sockjs: bool
+    """Whether it comes through SockJS, and wraps what could be wrapped."""
     listens: bool
     """Whether it listens for refusals, which keeps it connected."""
     frames: list[WebSocketFrame]
@@ -193,6 +200,7 @@ class Attack:
 ATTACKS = st.builds(
     Attack,
     connects=st.sampled_from([True, True, True, False]),
+    sockjs=st.sampled_from([False, False, True]),
     listens=st.sampled_from([True, True, False]),
     frames=st.lists(st.one_of(DATA_FRAMES, DATA_FRAMES, FRAGMENTS, ANY_FRAMES), max_size=5),
     tail=st.binary(max_size=20),
@@ -257,8 +265,14 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
         runner.run(gateway.__aexit__(None, None, None))
 
 
+def wrapped(data: bytes) -> bytes:
+    """Return `data` as SockJS clients send it."""
+    return orjson.dumps([data.decode("utf-8", "replace")])
+
+
 async def attack(scene: Scene, client: RawSocket, attack: Attack) -> None:
-    answer = await client.upgrade(**{"Sec-WebSocket-Extensions": "permessage-deflate"})
+    path = "/ws-stomp/0/a/websocket" if attack.sockjs else "/ws"
+    answer = await client.upgrade(path, **{"Sec-WebSocket-Extensions": "permessage-deflate"})
     assert answer.startswith(b"HTTP/1.1 101")
     hello = []
     if attack.connects:
@@ -266,9 +280,11 @@ async def attack(scene: Scene, client: RawSocket, attack: Attack) -> None:
         hello.append(written("CONNECT", {"accept-version": "1.2", "passcode": token}))
     if attack.listens:
         hello.append(written("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors"}))
-    await client.frame(Opcode.TEXT, b"".join(hello))
+    said = b"".join(hello)
+    await client.frame(Opcode.TEXT, wrapped(said) if attack.sockjs else said)
     for frame in attack.frames:
-        await client.send(frame.bytes())
+        wraps = attack.sockjs and frame.fin and frame.opcode == Opcode.TEXT
+        await client.send((replace(frame, data=wrapped(frame.data)) if wraps else frame).bytes())
     await client.send(attack.tail)
     if attack.ending == "abort":
         client.writer.transport.abort()
