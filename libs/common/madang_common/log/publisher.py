@@ -55,8 +55,13 @@ class Publisher:
         """
         if len(line) >= self._limits.bytes:
             raise LogTooLarge(f"{len(line)} bytes do not fit into a batch")
+        if self._closed:
+            raise LogUnavailable("the publisher is closed")
         shard = shard_of(audience, len(self._waiting))
-        self._place(shard, len(line)).add(line, done)
+        waiting = self._waiting[shard]
+        if waiting.bytes + len(line) > self._waiting_bytes:
+            raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
+        waiting.add(line, done)
         if shard not in self._flushes:
             self._begin(shard)
 
@@ -68,8 +73,13 @@ class Publisher:
         size = sum(map(len, lines)) + len(lines)
         if size > self._limits.bytes or len(lines) > self._limits.lines:
             raise LogTooLarge(f"{len(lines)} lines of {size} bytes do not fit into a batch")
+        if self._closed:
+            raise LogUnavailable("the publisher is closed")
         shard = shard_of(audience, len(self._waiting))
-        self._place(shard, size).add_together(lines, done)
+        waiting = self._waiting[shard]
+        if waiting.bytes + size > self._waiting_bytes:
+            raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
+        waiting.add_together(lines, done)
         if shard not in self._flushes:
             self._begin(shard)
 
@@ -92,15 +102,6 @@ class Publisher:
         """Take nothing new, and return when all that waits is confirmed or given up."""
         self._closed = True
         await asyncio.gather(*self._flushes.values())
-
-    def _place(self, shard: int, size: int) -> Waiting[Done]:
-        """Return where `size` more bytes may wait; raise LogUnavailable or LogBusy if nowhere."""
-        if self._closed:
-            raise LogUnavailable("the publisher is closed")
-        waiting = self._waiting[shard]
-        if waiting.bytes + size > self._waiting_bytes:
-            raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
-        return waiting
 
     def _begin(self, shard: int) -> None:
         flush = asyncio.create_task(self._flush(shard), name=f"log-publisher-{shard}")
