@@ -46,7 +46,10 @@ def _up(product: Composed) -> None:
 
 
 def _test(arguments: list[str]) -> int:
-    command = [sys.executable, "-m", "pytest", "tests/e2e", *arguments]
+    # By the name of the form, which stands in the names of the tests that take any form.
+    # Killing and starting six containers takes a while.
+    options = ["-k", "compose", "-o", "timeout=600"]
+    command = [sys.executable, "-m", "pytest", "tests/e2e", *options, *arguments]
     env = {**os.environ, "MADANG_E2E": "compose"}
     return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.compose.composed import Composed
+from tests.compose.place import composed
 from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
@@ -19,7 +21,7 @@ Make = Callable[..., Product]
 
 @pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded,stack").split(","))
 def form(request: pytest.FixtureRequest) -> str:
-    """Give the form in which the product runs; `MADANG_E2E` lists them."""
+    """Give the form in which the product runs; `MADANG_E2E` lists them, `compose` being another."""
     return str(request.param)
 
 
@@ -30,6 +32,8 @@ def product(
     """Give the running product that tests share; none of them ends it."""
     if form == "stack":
         yield from _stacked(request.getfixturevalue("stack"))
+    elif form == "compose":
+        yield from _composed()
     else:
         yield from _embedded(tmp_path_factory.mktemp("product"))
 
@@ -39,6 +43,8 @@ def mortal(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     """Give a product to be killed and started again; no other test uses it meanwhile."""
     if form == "stack":
         yield from _stacked(request.getfixturevalue("mortal_stack"))
+    elif form == "compose":
+        yield from _composed()
     else:
         yield from _embedded(tmp_path)
 
@@ -57,6 +63,17 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
         with trusting(stack.ca):
             yield restart
         stack.up(settings=usual)
+        return
+    if form == "compose":
+        running = composed()
+
+        def renew(**settings: str) -> Product:
+            running.launch(**settings)
+            return running
+
+        with trusting(running.ca):
+            yield renew
+        running.launch()
         return
     made: list[Embedded] = []
 
@@ -83,6 +100,15 @@ def _stacked(stack: Stack) -> Iterator[Stacked]:
     product = Stacked(stack)
     before = len(product.errors())
     with trusting(stack.ca):
+        yield product
+    assert product.errors()[before:] == []
+
+
+def _composed() -> Iterator[Composed]:
+    """Give what `python -m tests.compose` started."""
+    product = composed()
+    before = len(product.errors())
+    with trusting(product.ca):
         yield product
     assert product.errors()[before:] == []
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,21 @@ def test_every_address_is_that_of_a_container_on_the_same_network(name: str) -> 
 
 def test_the_proxy_is_the_one_whose_word_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     address = PARTS["nginx"]["networks"]["services"]["ipv4_address"]
-    subnet = COMPOSE["networks"]["services"]["ipam"]["config"][0]["subnet"]
 
     for name in SERVING:
         assert settings_of(name, monkeypatch).proxy_addresses == (address,)
-    assert address.rpartition(".")[0] == subnet.rpartition(".")[0]
+
+
+def test_what_the_proxy_knows_keeps_its_address() -> None:
+    (pool,) = COMPOSE["networks"]["services"]["ipam"]["config"]
+    others = ip_network(pool["ip_range"])
+
+    kept = [PARTS[name]["networks"]["services"]["ipv4_address"] for name in (*SERVING, "nginx")]
+
+    assert len(set(kept)) == len(SERVING) + 1
+    for address in map(ip_address, kept):
+        assert address in ip_network(pool["subnet"])
+        assert address not in others
 
 
 def test_the_proxy_and_prometheus_reach_every_replica() -> None:
