@@ -8,12 +8,9 @@ from filelock import FileLock
 from tests.stack.run import ServerRun
 from tests.stack.stack import Stack
 
-_SETTINGS = {
-    "MADANG_REGISTRATIONS_PER_ADDRESS": "100000",
-    "MADANG_SENDS_PER_SECOND": "1000",
-    "MADANG_SENDS_BURST": "1000",
-}
-"""A few people at one address say what many would."""
+_SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000"}
+_LOAD = {"MADANG_SENDS_PER_SECOND": "1000", "MADANG_SENDS_BURST": "1000"}
+"""A few people say what many would."""
 """All tests come from one address."""
 _TURN_SECONDS = 300
 _TEST_SECONDS = 400
@@ -46,5 +43,5 @@ def mortal_stack(server_run: ServerRun) -> Iterator[Stack]:
     stack = Stack(server_run.folder / "mortal-stack")
     server_run.watch()
     with FileLock(server_run.folder / "mortal-stack.lock", timeout=_TURN_SECONDS):
-        stack.heal(settings=_SETTINGS)
+        stack.heal(settings=_SETTINGS | _LOAD)
         yield stack
