@@ -18,6 +18,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, answer_within, unavailable
+from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
 
@@ -30,7 +31,20 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 
 def node_urls(url: str) -> list[URL]:
-    """Return the address of each node in `url`: hosts, or whole addresses, with commas between."""
+    """Return the address of each node in `url`: hosts, or whole addresses, with commas between.
+
+    Raise CannotStart if it names none.
+    """
+    try:
+        return _node_urls(url)
+    except ValueError:
+        # Without its text, which may hold a part of the password.
+        raise CannotStart(
+            "MADANG_AMQP_URL cannot be understood: it is like amqp://user:password@host:5672/vhost"
+        ) from None
+
+
+def _node_urls(url: str) -> list[URL]:
     found: list[URL] = []
     for whole in re.split(r",(?=amqps?://)", url):
         parts = urlsplit(whole)
@@ -38,7 +52,7 @@ def node_urls(url: str) -> list[URL]:
         for host in hosts.split(","):
             node = URL(urlunsplit(parts._replace(netloc=f"{user}{at}{host}")))
             if node.scheme not in {"amqp", "amqps"} or not node.host:
-                raise ValueError("not the address of a RabbitMQ node: amqp(s)://user:password@host")
+                raise ValueError("not the address of a RabbitMQ node")
             found.append(node.update_query(heartbeat=_HEARTBEAT_SECONDS))
     return found
 

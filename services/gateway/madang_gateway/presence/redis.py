@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from madang_common.ids import new_id
+from madang_common.settings import CannotStart
 from madang_gateway.presence import scripts
 from madang_gateway.presence.port import (
     Batch,
@@ -57,19 +58,28 @@ class RedisBoard(Board):
 
     @classmethod
     def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
-        """Return a board at `redis://…`; it connects when it is first asked."""
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            decode_responses=True,
-            encoding_errors="replace",
-            protocol=2,
-            # Once, at once: a connection from before Redis was started anew fails only when used.
-            retry=Retry(NoBackoff(), 1),
-        )
+        """Return a board at `redis://…`; it connects when it is first asked.
+
+        Raise CannotStart if `url` is none of Redis.
+        """
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=connections,
+                timeout=timeout_seconds,
+                socket_timeout=timeout_seconds,
+                socket_connect_timeout=timeout_seconds,
+                decode_responses=True,
+                encoding_errors="replace",
+                protocol=2,
+                # Once, at once: a connection from before Redis was started anew fails when used.
+                retry=Retry(NoBackoff(), 1),
+            )
+        except ValueError:
+            # Without its text, which may hold a part of the password.
+            raise CannotStart(
+                "MADANG_REDIS_URL cannot be understood: it is like redis://user:password@host:6379/0"
+            ) from None
         return cls(Redis.from_pool(pool))
 
     @override
