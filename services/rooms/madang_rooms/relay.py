@@ -51,6 +51,8 @@ class Relay:
         self._settings = settings
         self._limits = BatchLimits(lines=settings.outbox_chunk_rows)
         self._woken = asyncio.Event()
+        self._awaited: set[asyncio.Event] = set()
+        """Set when what was committed before is in the log."""
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -61,6 +63,23 @@ class Relay:
     def wake(self) -> None:
         """Look at the outbox now: something was committed."""
         self._woken.set()
+
+    async def carried(self) -> None:
+        """Return when all that was committed before is in the log, or a moment has passed.
+
+        Whoever hears that a member is out may take it that what they send from then on does not
+        reach that member. The log being away holds nobody up for longer.
+        """
+        done = asyncio.Event()
+        self._awaited.add(done)
+        self.wake()
+        try:
+            async with asyncio.timeout(self._settings.outbox_answer_seconds):
+                await done.wait()
+        except TimeoutError:
+            log.warning("outbox_not_carried_in_time")
+        finally:
+            self._awaited.discard(done)
 
     async def stop(self) -> None:
         """Finish the chunk on its way, if the log lets it; the rest waits for the next start."""
@@ -103,12 +122,15 @@ class Relay:
 
     async def _carry_chunk(self, turn: Database) -> bool:
         """Append and delete the oldest rows; return whether to go on at once."""
+        awaited = set(self._awaited)  # before looking, which then finds what these committed
         async with turn.reading() as session:
             outbox = Outbox(session, 0)
             self._metrics.outbox(*await outbox.waiting())
             first = await outbox.first(self._settings.outbox_chunk_rows)
         rows = self._chunk(first)
         if not rows:
+            for done in awaited:
+                done.set()
             return False
         errors = await self._append(rows)
         confirmed = [row.id for row, error in zip(rows, errors, strict=True) if error is None]

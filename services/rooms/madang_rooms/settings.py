@@ -41,6 +41,8 @@ class RoomsSettings(CommonSettings):
     """Most outbox rows that are on their way into the log at once."""
     outbox_append_seconds: float = 10.0
     """How long outbox rows wait for the log's confirm before they are tried anew."""
+    outbox_answer_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """Longest time that the answer to a removal waits for its event to come into the log."""
     outbox_stop_seconds: float = 5.0
     """How long a stop waits for the outbox rows that are on their way."""
     database_wait_seconds: float = 5.0

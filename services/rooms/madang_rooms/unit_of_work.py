@@ -38,8 +38,8 @@ class UnitOfWork:
         self.outbox = Outbox(session, now)
 
 
-Committed = Callable[[Sequence[str]], None]
-"""Called after a commit with the kinds of the events it added to the outbox."""
+Committed = Callable[[Sequence[str]], Awaitable[None]]
+"""Awaited after a commit with the kinds of the events it added to the outbox; never raises."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -78,7 +78,7 @@ class UnitsOfWork:
                 unit = UnitOfWork(session, self._clock())
                 result = await work(unit)
                 await self._database.commit(session)
-            self._committed(unit.outbox.kinds)
+            await self._committed(unit.outbox.kinds)
             return result
 
         return await self._tried(once)

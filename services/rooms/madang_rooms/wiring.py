@@ -37,6 +37,8 @@ from madang_rooms.settings import RoomsSettings
 from madang_rooms.sqlite import open_sqlite
 from madang_rooms.unit_of_work import UnitsOfWork
 
+_TAKING_AWAY = frozenset({"member.left", "member.removed"})
+"""Kinds of events after which somebody must not hear what is said."""
 FILE = Path("rooms") / "rooms.db"
 """Where the embedded database lies in the data folder."""
 
@@ -64,9 +66,11 @@ async def build(
         relay.start()
         stack.push_async_callback(relay.stop)
 
-        def committed(kinds: Sequence[str]) -> None:
+        async def committed(kinds: Sequence[str]) -> None:
             metrics.committed(kinds)
             relay.wake()
+            if not _TAKING_AWAY.isdisjoint(kinds):
+                await relay.carried()
 
         units = UnitsOfWork(
             database, clock, committed, patience_seconds=settings.database_wait_seconds
@@ -99,10 +103,12 @@ async def build(
 
 @asynccontextmanager
 async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
-    """Start the service on RabbitMQ."""
+    """Start the service on RabbitMQ and MySQL, for a process of its own."""
+    url = settings.required("amqp_url")
+    settings.required("database_url")
     async with AsyncExitStack() as stack:
         log = await AmqpLog.open(
-            settings.required("amqp_url"), settings.log_shards, retention=settings.retention
+            url, settings.log_shards, retention=settings.retention, name="rooms"
         )
         stack.push_async_callback(log.close)
         yield Served(await stack.enter_async_context(build(settings, log=log)))

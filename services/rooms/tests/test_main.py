@@ -79,6 +79,12 @@ async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
     for arguments, settings, reason in (
         (["migrate"], {}, "MADANG_DATABASE_URL must be set"),
         ([], {"database_url": mariadb_database_url}, "MADANG_AMQP_URL must be set"),
+        ([], {"amqp_url": f"amqp://x:{PASSWORD}@y"}, "MADANG_DATABASE_URL must be set"),
+        (
+            [],
+            {"amqp_url": f"x:{PASSWORD}@y", "database_url": mariadb_database_url},
+            "MADANG_AMQP_URL cannot be understood",
+        ),
         (["migrate"], {"database_url": wrong}, "Access denied"),
         (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "database_url: "),
         (["migrate", "--revision", "9999"], {"database_url": mariadb_database_url}, "9999"),

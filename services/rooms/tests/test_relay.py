@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from madang_common.log.port import Log
+from madang_common.log.port import Batch, Log
 from madang_common.log.position import shard_of
 from madang_rooms.wiring import FILE
 from services.rooms.tests.scene import (
@@ -51,6 +51,14 @@ async def until_empty(folder: Path) -> None:
         return waiting_lines(folder) == 0
 
     await until(empty)
+
+
+async def first_batches(log: Log, shard: int, end: int) -> AsyncIterator[Batch]:
+    """Yield all that `shard` holds before `end`."""
+    async for batch in log.follow(shard, "first"):
+        yield batch
+        if batch.offset + 1 >= end:
+            return
 
 
 async def rename(person: Person, room: str, names: Sequence[str]) -> None:
@@ -105,6 +113,47 @@ async def test_what_the_log_does_not_take_waits_and_goes_later_in_order(
         assert names_of(told) == ["1", "2", "3", "4"]
         assert waiting == 4
         await until_empty(tmp_path)
+
+
+async def test_a_removal_is_answered_once_it_is_in_the_log(
+    tmp_path: Path, log: StumblingLog
+) -> None:
+    async with running(tmp_path, log, **QUICK, outbox_answer_seconds=30) as scene:
+        nari, bora = await scene.person("nari"), await scene.person("bora")
+        room = await nari.make_room()
+        await nari.bring(room, bora)
+        await until_empty(tmp_path)
+        log.away = set(range(SHARDS))
+
+        removing = asyncio.create_task(nari.ask("DELETE", f"/rooms/{room}/members/{bora.id}"))
+        log.tried.clear()
+        await log.tried.wait()
+        early = removing.done()
+        log.away = set()
+        read(await removing, 204)
+
+        shard = shard_of(f"rooms.{room}", SHARDS)
+        end = await log.end(shard)
+        batches = [batch async for batch in first_batches(log, shard, end)]
+        assert not early
+        assert sum(b'"member.removed"' in line for batch in batches for line in batch.lines) == 1
+
+
+async def test_a_removal_is_answered_though_the_log_is_away(
+    tmp_path: Path, log: StumblingLog
+) -> None:
+    async with running(tmp_path, log, **QUICK, outbox_answer_seconds=0.05) as scene:
+        nari, bora = await scene.person("nari"), await scene.person("bora")
+        room = await nari.make_room()
+        await nari.bring(room, bora)
+        log.away = set(range(SHARDS))
+
+        removed = await nari.ask("DELETE", f"/rooms/{room}/members/{bora.id}")
+
+        assert removed.status_code == 204
+        assert [
+            member["user"]["id"] for member in (await nari.get(f"/rooms/{room}/members"))["items"]
+        ] == [nari.id]
 
 
 async def test_one_shard_that_is_away_does_not_hold_the_others(
