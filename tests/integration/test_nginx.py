@@ -259,6 +259,14 @@ def test_websockets_go_to_the_gateway_with_the_fewest(scene: Scene) -> None:
         assert scene.connected == {"one": 3, "two": 3}
 
 
+def test_what_nginx_itself_does_not_know_is_told_as_a_problem(scene: Scene) -> None:
+    answer = scene.proxy.ask(
+        "/api/rooms/v1/rooms", method="POST", headers={"Transfer-Encoding": "xchunked"}
+    )
+
+    assert (answer.status, answer.document["status"]) == (501, 501)
+
+
 def test_no_other_protocol_is_upgraded_to(scene: Scene) -> None:
     headers = {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": ""}
 
