@@ -10,6 +10,8 @@ import orjson
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.support.tls import client_context
+
 _SECONDS = 20
 
 
@@ -36,7 +38,8 @@ class StompSocket:
     @contextmanager
     def open(cls, url: str, token: str) -> Iterator[Self]:
         """Connect with that token, and close when the context ends."""
-        with connect(url, subprotocols=[Subprotocol("v12.stomp")]) as socket:
+        tls = client_context() if url.startswith("wss:") else None
+        with connect(url, ssl=tls, subprotocols=[Subprotocol("v12.stomp")]) as socket:
             stomp = cls(socket)
             stomp.send("CONNECT", **{"accept-version": "1.2", "host": "x", "Authorization": token})
             assert stomp.next().command == "CONNECTED"

@@ -3,7 +3,6 @@
 import http.client
 import json
 import socket
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from websockets.sync.server import ServerConnection, serve
 from tests.stack.servers.nginx import Nginx
 from tests.stack.servers.ports import LOOPBACK
 from tests.support import proxy
+from tests.support.tls import client_context
 
 
 @dataclass
@@ -133,7 +133,7 @@ class Proxy(Nginx):
         super().__init__(folder)
         self.settings = dict(settings)
         self.certificate = certificate
-        self.trusting = ssl.create_default_context(cafile=certificate / "ca.pem")
+        self.trusting = client_context(certificate / "ca.pem")
 
     @override
     def prepare(self) -> None:
