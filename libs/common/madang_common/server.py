@@ -1,7 +1,8 @@
 """One process of the product: settings in, a server that listens, an orderly end.
 
 Every `__main__` calls `run`, which reads the settings, binds the port, builds the service, serves
-it until a signal comes, and takes everything down again in the reverse order.
+it until a signal comes, and takes everything down again in the reverse order. A first SIGTERM
+lets connections end one after the other; a second one, or SIGINT, hurries.
 """
 
 import asyncio
@@ -11,9 +12,10 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import FrameType
 from typing import TypeVar
 
 import structlog
@@ -35,6 +37,9 @@ _ALLOCATIONS_PER_COLLECTION = 50_000
 
 S = TypeVar("S", bound=CommonSettings)
 
+Drain = Callable[[asyncio.Event], Awaitable[object]]
+"""Lets connections end before the server does; told by the event when there is no time left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -43,6 +48,8 @@ class Served:
     app: ASGIApp
     websocket: type[asyncio.Protocol] | None = None
     """Protocol class for WebSocket upgrades; without one they are answered as plain HTTP."""
+    drain: Drain | None = None
+    """Run when the process is asked to stop, while it still serves; then the server closes."""
 
 
 Build = Callable[[S], AbstractAsyncContextManager[Served]]
@@ -66,11 +73,14 @@ def run(name: str, settings_class: type[S], build: Build[S]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says where to go once it listens."""
+    """Says where to go once it listens, and drains before it closes."""
 
-    def __init__(self, name: str, config: uvicorn.Config) -> None:
+    def __init__(self, name: str, config: uvicorn.Config, drain: Drain | None) -> None:
         super().__init__(config)
         self._name = name
+        self._drain = drain
+        self._hurry = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -78,6 +88,19 @@ class _Server(uvicorn.Server):
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
             print(f"{self._name} is ready: http://{host}:{port}", flush=True)  # noqa: T201 - for people
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Whoever presses Ctrl-C does not want to wait.
+        if self.should_exit or sig == signal.SIGINT:
+            self._loop.call_soon_threadsafe(self._hurry.set)
+        super().handle_exit(sig, frame)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._drain is not None:
+            await self._drain(self._hurry)
+        await super().shutdown(sockets)
 
 
 async def _run(name: str, settings: S, build: Build[S], listener: socket.socket) -> None:
@@ -87,7 +110,7 @@ async def _run(name: str, settings: S, build: Build[S], listener: socket.socket)
         signal.signal(number, lambda *_: None)
     async with build(settings) as served:
         _spare_the_collector()
-        await _Server(name, _config(served, settings)).serve(sockets=[listener])
+        await _Server(name, _config(served, settings), served.drain).serve(sockets=[listener])
     log.info("stopped")
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 PROGRAM = """
+import os
 from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
@@ -19,6 +20,9 @@ from starlette.responses import PlainTextResponse
 
 from madang_common import server
 from madang_common.settings import CannotStart, CommonSettings
+
+
+DRAINS = "MADANG_TEST_DRAINS" in os.environ
 
 
 class Settings(CommonSettings):
@@ -32,7 +36,12 @@ async def build(settings):
     async def app(scope, receive, send):
         await PlainTextResponse(f"hello {scope['client'][0]}")(scope, receive, send)
 
-    yield server.Served(app)
+    async def drain(hurry):
+        print("draining", flush=True)
+        await hurry.wait()
+        print("hurrying", flush=True)
+
+    yield server.Served(app, drain=drain if DRAINS else None)
     print("closed", flush=True)
 
 
@@ -80,6 +89,31 @@ def test_it_serves_until_a_signal_and_closes_everything(number: signal.Signals) 
         out, _ = running.communicate(timeout=20)
 
     assert (running.returncode, out) == (0, "closed\n")
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_it_drains_while_it_still_serves_and_a_second_signal_hurries(
+    second: signal.Signals,
+) -> None:
+    with process(MADANG_TEST_DRAINS="yes") as running:
+        url = url_of(running)
+        running.send_signal(signal.SIGTERM)
+        assert running.stdout is not None
+        assert running.stdout.readline() == "draining\n"
+        assert httpx.get(url).text == "hello 127.0.0.1"
+        running.send_signal(second)
+        out, _ = running.communicate(timeout=20)
+
+    assert (running.returncode, out) == (0, "hurrying\nclosed\n")
+
+
+def test_whoever_interrupts_it_does_not_want_to_wait() -> None:
+    with process(MADANG_TEST_DRAINS="yes") as running:
+        url_of(running)
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=20)
+
+    assert (running.returncode, out) == (0, "draining\nhurrying\nclosed\n")
 
 
 def test_a_missing_setting_is_named() -> None:
