@@ -1,17 +1,72 @@
 """Which connections a gateway takes, decided when they ask for their upgrade."""
 
+import random
+import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from websockets.http11 import Request
 
+from madang_common.clock import Clock
 from madang_common.http.forwarded import Proxies
-from madang_common.problems import TooManyRequests, Unavailable
+from madang_common.problems import (
+    Forbidden,
+    NotFound,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from madang_common.tokens.verifier import TokenVerifier
+from madang_gateway.arrivals import Arrivals
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade import Framing, bearer_token, check_origin, framing
 
 _COME_BACK_SECONDS = 5
+_ELSEWHERE_SECONDS = 3
+
+
+class Draining(Unavailable):
+    """This gateway is about to stop; there may be others."""
+
+
+class Full(Unavailable):
+    """There are as many connections as this gateway takes."""
+
+
+class Rush(TooManyRequests):
+    """Connections come faster than this gateway takes them.
+
+    No 503: a proxy that tries the next gateway after one would soon take all of them for gone.
+    """
+
+
+class AddressFull(TooManyRequests):
+    """There are as many connections as one address may have."""
+
+
+class UserFull(TooManyRequests):
+    """There are as many connections as one user may have."""
+
+
+BAD_HANDSHAKE = "handshake"
+"""Why an upgrade was refused that is not made as RFC 6455 says."""
+_REASONS: Mapping[type[Problem], str] = {
+    NotFound: "path",
+    Forbidden: "origin",
+    Unauthenticated: "token",
+    Draining: "draining",
+    Full: "full",
+    Rush: "rate",
+    AddressFull: "address",
+    UserFull: "user",
+}
+
+
+def reason_of(problem: Problem) -> str:
+    """Return why an upgrade was refused, in one of a few words."""
+    return _REASONS.get(type(problem), "other")
 
 
 class HasSessions(Protocol):
@@ -26,14 +81,24 @@ class Admission:
     """Counts connections, over all and by address, and turns away those that are too many."""
 
     def __init__(
-        self, settings: GatewaySettings, verifier: TokenVerifier, users: HasSessions
+        self,
+        settings: GatewaySettings,
+        verifier: TokenVerifier,
+        users: HasSessions,
+        *,
+        clock: Clock = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
+        """Take `chance` from [0, 1), so that not all who are turned away come back together."""
         self._settings = settings
         self._verifier = verifier
         self._users = users
         self._proxies = Proxies(settings.proxy_addresses)
         self._addresses: Counter[str] = Counter()
         self._open = 0
+        self._clock = clock
+        self._chance = chance
+        self._arrivals = Arrivals(settings.connections_per_second, chance)
         self.draining = False
         """Whether this gateway is about to stop and takes nobody any more."""
 
@@ -46,25 +111,30 @@ class Admission:
         check_origin(request.headers, self._settings.allowed_origins)
         address = self._address(request, peer)
         if self.draining:
-            raise Unavailable("this gateway is stopping", retry_after_seconds=1)
+            seconds = _ELSEWHERE_SECONDS * (1 - self._chance())
+            raise Draining("this gateway is stopping", retry_after_seconds=seconds)
         if self._open >= self._settings.connections_limit:
-            raise Unavailable(
+            raise Full(
                 "there are too many connections here", retry_after_seconds=_COME_BACK_SECONDS
             )
         if self._addresses[address] >= self._settings.connections_per_address:
-            raise TooManyRequests(
+            raise AddressFull(
                 "there are too many connections from your address",
                 retry_after_seconds=_COME_BACK_SECONDS,
             )
+        self._check_rate()
         self._check_user(request)
         return spoken, address
 
     def check_sessions(self, user: str) -> None:
         """Raise TooManyRequests if `user` has as many connections as anybody may have."""
         if len(self._users.sessions(user)) >= self._settings.connections_per_user:
-            raise TooManyRequests(
-                "you have too many connections", retry_after_seconds=_COME_BACK_SECONDS
-            )
+            raise UserFull("you have too many connections", retry_after_seconds=_COME_BACK_SECONDS)
+
+    async def ping(self) -> None:
+        """Return if anybody is taken; raise Draining if this gateway is about to stop."""
+        if self.draining:
+            raise Draining
 
     def enter(self, address: str) -> None:
         """Count a connection in."""
@@ -81,6 +151,11 @@ class Admission:
     def _address(self, request: Request, peer: object) -> str:
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return self._proxies.client(host, request.headers.get_all("X-Forwarded-For"))
+
+    def _check_rate(self) -> None:
+        seconds = self._arrivals.take(self._clock())
+        if seconds:
+            raise Rush("too many want to connect at once", retry_after_seconds=seconds)
 
     def _check_user(self, request: Request) -> None:
         """Turn away whose token comes with the upgrade already; others tell theirs in CONNECT."""

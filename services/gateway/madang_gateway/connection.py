@@ -23,6 +23,7 @@ from websockets.protocol import State
 
 from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
+from madang_gateway.admission import BAD_HANDSHAKE, reason_of
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.node import Node
 from madang_gateway.session import Session
@@ -225,6 +226,13 @@ class Connection(asyncio.Protocol):
         else:
             self._session.close(why)
 
+    def retire(self, why: Disconnect) -> None:
+        """Close once everything that was taken is answered."""
+        if self._session is None:
+            self._transport.close()
+        else:
+            self._session.retire(why)
+
     def tick(self, now: float) -> None:
         """Do what is due: heart-beats both ways, pings, and what only time ends."""
         session = self._session
@@ -263,15 +271,16 @@ class Connection(asyncio.Protocol):
     def _open(self, request: Request) -> None:
         """Answer the opening handshake."""
         node = self.node
+        reason = BAD_HANDSHAKE
         try:
             peer = self._transport.get_extra_info("peername")
             framing, address = node.admission.check(request, peer)
             response = self._protocol.accept(request)
         except Problem as problem:
-            response = refusal(problem)
+            response, reason = refusal(problem), reason_of(problem)
         self._protocol.send_response(response)
         if self._protocol.state is not State.OPEN:
-            node.shared.metrics.upgrades_refused.labels(response.status_code).inc()
+            node.shared.metrics.upgrades_refused.labels(response.status_code, reason).inc()
             return
         settings = node.shared.settings
         self._transport.set_write_buffer_limits(high=settings.live_pause_bytes)

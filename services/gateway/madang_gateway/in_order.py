@@ -44,6 +44,11 @@ class InOrder(Generic[T]):
         self._backlog: deque[T] | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way or waits."""
+        return self._backlog is not None
+
     def take(self, thing: T) -> None:
         """Do `thing` now, or behind what waits."""
         if self._backlog is not None:

@@ -16,14 +16,24 @@ class Metrics:
         )
         self.upgrades_refused = Counter(
             "madang_gateway_upgrades_refused_total",
-            "WebSocket upgrades refused, by status.",
-            ["status"],
+            "WebSocket upgrades refused, by status and reason.",
+            ["status", "reason"],
             registry=registry,
         )
         self.closed = Counter(
             "madang_gateway_connections_closed_total",
             "Connections closed, by close code.",
             ["code"],
+            registry=registry,
+        )
+        self.draining = Gauge(
+            "madang_gateway_draining",
+            "1 from when this gateway was told to stop, else 0.",
+            registry=registry,
+        )
+        self.drained = Counter(
+            "madang_gateway_connections_drained_total",
+            "Connections that were open when this gateway was told to stop, and sent elsewhere.",
             registry=registry,
         )
         self.rests = Counter(

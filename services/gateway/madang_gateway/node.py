@@ -28,6 +28,10 @@ class Ticking(Protocol):
         """Close, whatever it is doing."""
         ...
 
+    def retire(self, why: Disconnect) -> None:
+        """Close once everything that was taken is answered."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Node:

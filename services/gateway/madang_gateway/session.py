@@ -84,6 +84,7 @@ class Session(Subscribing):
         "_in_order",
         "_link",
         "_pace",
+        "_retiring",
         "_shared",
         "_stomp",
         "_subscriptions",
@@ -104,6 +105,7 @@ class Session(Subscribing):
         self._in_flight = 0
         """Sends whose outcome is not known yet."""
         self._farewell: stomp.Disconnect | None = None
+        self._retiring: Disconnect | None = None
         self._gone = False
         """Whether the client went, and was not sent away."""
         self._acks: Acks | None = None
@@ -168,7 +170,7 @@ class Session(Subscribing):
     def tick(self, seconds: float) -> None:
         """Do what is due, `seconds` after the last time."""
         self._check_time()
-        if self._pace.tick(seconds):
+        if self._pace.tick(seconds) and self._retiring is None:
             self.receive(b"")
             self._go_on_reading()
         if self._acks is not None and not self._closed:
@@ -203,6 +205,13 @@ class Session(Subscribing):
         self._stomp.close()
         if why is not None:
             self._link.close(why)
+
+    def retire(self, why: Disconnect) -> None:
+        """Take nothing more, and close once all that was taken is answered."""
+        if not self._closed:
+            self._retiring = why
+            self._link.pause_reading()
+            self._leave_if_done()
 
     def closed_by_link(self, code: int) -> None:
         """Let go of everything: the connection is gone.
@@ -287,9 +296,10 @@ class Session(Subscribing):
         """Go on taking frames."""
         self._backlog_full = False
         self._go_on_reading()
+        self._leave_if_done()
 
     def _go_on_reading(self) -> None:
-        if not self._backlog_full and not self._pace.rests:
+        if not self._backlog_full and not self._pace.rests and self._retiring is None:
             self._link.resume_reading()
 
     def _connect(self, frame: stomp.Connect) -> Pending:
@@ -409,10 +419,14 @@ class Session(Subscribing):
         self._leave_if_done()
 
     def _leave_if_done(self) -> None:
-        """Close when the client has said good-bye and everything before that is answered."""
-        if self._farewell is not None and not self._in_flight and not self._closed:
+        """Close when the client has said good-bye, or has to go, and all before is answered."""
+        if self._in_flight or self._closed:
+            return
+        if self._farewell is not None:
             self._answers.receipt(self._farewell.receipt, {})
             self.close(disconnects.DISCONNECTED)
+        elif self._retiring is not None and not self._in_order.busy:
+            self.close(self._retiring)
 
     def _refuse(self, problem: Problem, receipt_id: str | None, **context: str) -> None:
         """Tell of a refusal; it costs the connection of a client that does not listen for them."""

@@ -16,6 +16,8 @@ class GatewaySettings(CommonSettings):
     """Most connections from one address, behind which there may be many people, at once."""
     connections_per_user: int = 50
     """Most connections of one user at once."""
+    connections_per_second: float = Field(default=2_000, ge=0)
+    """Connections taken per second, and at once; others are told when to come. 0 is no limit."""
     connect_seconds: float = 10
     """Longest time from the upgrade to a good CONNECT."""
     heartbeat_seconds: float = Field(default=10, gt=0)
@@ -26,6 +28,8 @@ class GatewaySettings(CommonSettings):
     """WebSocket ping after this long a silence of a peer that sends no heart-beats."""
     close_seconds: float = 3
     """Longest wait for a peer's side of the close handshake."""
+    drain_seconds: float = Field(default=10, ge=0)
+    """Time over which connections are closed, evenly, after SIGTERM; 0 closes all at once."""
     message_bytes: int = 16_384
     """Largest body of a SEND."""
     frame_bytes: int = 65_536

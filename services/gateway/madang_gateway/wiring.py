@@ -31,6 +31,7 @@ from madang_gateway.api import router
 from madang_gateway.connection import connection_class
 from madang_gateway.delivery import Delivery, Roster
 from madang_gateway.dispatcher import Dispatcher
+from madang_gateway.drain import Drain
 from madang_gateway.flusher import Flusher
 from madang_gateway.follower import Follower
 from madang_gateway.history import History
@@ -95,8 +96,8 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run a gateway on `log` and `live`; yield its app once it has seen the whole tail.
 
-    `app.state.websocket` is the protocol class for uvicorn's `ws=`. `transport` replaces the
-    network towards the other services.
+    `app.state.websocket` is the protocol class for uvicorn's `ws=`, `app.state.drain` what is to
+    run before the end. `transport` replaces the network towards the other services.
     """
     metrics = Metrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
@@ -133,7 +134,14 @@ async def build(
         await stack.enter_async_context(
             ended(registry=registry, transport=transport, on_ended=node.check_logins)
         )
-        health = Health({"log": log.ping, "live": live.ping, "follower": follower.ping})
+        health = Health(
+            {
+                "log": log.ping,
+                "live": live.ping,
+                "follower": follower.ping,
+                "admission": node.admission.ping,
+            }
+        )
         routers = [
             router(sender),
             presence_router(board, memory.memberships),
@@ -142,6 +150,7 @@ async def build(
         app = create_app("gateway", settings, routers=routers, health=health, registry=registry)
         secure(app, near.verifiers)
         app.state.websocket = connection_class(node)
+        app.state.drain = Drain(node, settings.drain_seconds).run
         yield app
 
 
@@ -158,7 +167,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
         live = await AmqpLive.open(url, name="gateway")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, log=log, live=live))
-        yield Served(app, app.state.websocket)
+        yield Served(app, app.state.websocket, app.state.drain)
 
 
 async def _neighbours(

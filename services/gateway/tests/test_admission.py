@@ -10,12 +10,13 @@ from madang_common.http.client import create_client
 from madang_common.problems import (
     Forbidden,
     NotFound,
+    Problem,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
-from madang_gateway.admission import Admission
+from madang_gateway.admission import Admission, reason_of
 from madang_gateway.upgrade import Framing
 from services.gateway.tests.scene import settings
 from tests.support.issuer import ISSUER, Issuer
@@ -81,11 +82,69 @@ def test_a_full_gateway_says_when_to_come_back(verifier: TokenVerifier) -> None:
 def test_a_gateway_that_stops_sends_everyone_elsewhere(verifier: TokenVerifier) -> None:
     door = admission(verifier)
     door.draining = True
+    told = set()
+    for _ in range(100):
+        with pytest.raises(Unavailable) as refused:
+            door.check(request(), PEER)
+        told.add(refused.value.headers()["Retry-After"])
 
-    with pytest.raises(Unavailable) as refused:
-        door.check(request(), PEER)
+    assert told == {"1", "2", "3"}
+    assert reason_of(refused.value) == "draining"
 
-    assert refused.value.retry_after_seconds == 1
+
+async def test_a_gateway_that_stops_is_not_ready(verifier: TokenVerifier) -> None:
+    door = admission(verifier)
+    await door.ping()
+
+    door.draining = True
+
+    with pytest.raises(Unavailable):
+        await door.ping()
+
+
+def test_who_comes_too_fast_is_told_when_to_come(verifier: TokenVerifier) -> None:
+    times = iter([10.0, 10.0, 10.0, 10.0, 10.5])
+    door = Admission(
+        settings(connections_per_second=2),
+        verifier,
+        Sessions(0),
+        clock=lambda: next(times),
+        chance=lambda: 0.5,
+    )
+    door.check(request(), PEER)
+    door.check(request(), PEER)
+
+    for seconds in (1.0, 1.5):
+        with pytest.raises(TooManyRequests) as refused:
+            door.check(request(), PEER)
+        assert refused.value.retry_after_seconds == seconds
+    assert reason_of(refused.value) == "rate"
+
+    door.check(request(), PEER)
+
+
+def test_who_is_refused_anyway_counts_for_nothing(verifier: TokenVerifier) -> None:
+    door = admission(verifier, connections_per_second=1)
+    for _ in range(10):
+        with pytest.raises(NotFound):
+            door.check(request("/other"), PEER)
+        with pytest.raises(Forbidden):
+            door.check(request(Origin="https://evil.example"), PEER)
+
+    door.check(request(), PEER)
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (NotFound(), "path"),
+        (Forbidden(), "origin"),
+        (Unauthenticated(), "token"),
+        (Problem(), "other"),
+    ],
+)
+def test_each_reason_has_a_word(problem: Problem, reason: str) -> None:
+    assert reason_of(problem) == reason
 
 
 def test_connections_are_counted_by_address(verifier: TokenVerifier) -> None:

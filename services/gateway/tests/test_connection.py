@@ -49,7 +49,7 @@ async def test_other_paths_are_not_found(scene: Scene) -> None:
 
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert scene.metric("upgrades_refused_total", status="404") == 1
+    assert scene.metric("upgrades_refused_total", status="404", reason="path") == 1
 
 
 async def test_only_pages_on_the_list_may_connect(tmp_path: Path) -> None:

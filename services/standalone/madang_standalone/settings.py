@@ -34,6 +34,8 @@ class StandaloneSettings(CommonSettings):
     """Folder of the browser client."""
     log_format: LogFormat = Field(default_factory=_fitting_format)
     """`console` for people, `json` for machines; if not given, what fits standard error."""
+    drain_seconds: float = Field(default=0, ge=0)
+    """Time over which connections are closed after SIGTERM; there is no other gateway for them."""
     service_client_secret: SecretStr = Field(default_factory=_fresh_secret)
     """Secret between the services of this process, made anew at every start."""
 
@@ -52,7 +54,7 @@ class StandaloneSettings(CommonSettings):
 
     def gateway(self) -> GatewaySettings:
         """Return the settings of the gateway."""
-        return GatewaySettings(**self._common())
+        return GatewaySettings(**self._common(), drain_seconds=self.drain_seconds)
 
     def _shared(self) -> dict[str, Any]:
         return self._common() | {"data_dir": self.data_dir}

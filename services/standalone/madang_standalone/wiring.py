@@ -28,7 +28,8 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
         paths["/.well-known/"] = apps["auth"]
         paths["/ws-stomp"] = apps["gateway"]
-        yield Served(FrontDoor(paths, site), apps["gateway"].state.websocket)
+        gateway = apps["gateway"].state
+        yield Served(FrontDoor(paths, site), gateway.websocket, gateway.drain)
 
 
 @asynccontextmanager

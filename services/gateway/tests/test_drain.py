@@ -1,0 +1,236 @@
+"""How a gateway sends everyone elsewhere before it ends."""
+
+import asyncio
+import math
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import cast
+
+import pytest
+import structlog
+from typing_extensions import override
+
+from madang_common.log.sqlite import SqliteLog
+from madang_gateway import drain
+from madang_gateway.drain import Drain, Turns
+from madang_gateway.node import Node
+from services.gateway.tests.raw_socket import raw_socket
+from services.gateway.tests.scene import Scene, running, until
+from services.gateway.tests.stomp_client import Client, written
+
+SEND = "/app/rooms.yard.send"
+MANY = 40
+
+
+class Held(SqliteLog):
+    """A log that keeps what it is given waiting until it is told to go on."""
+
+    goes_on = False
+
+    @override
+    async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
+        await until(lambda: self.goes_on)
+        await super().append(shard, lines)
+
+
+def node(scene: Scene) -> Node:
+    return cast(Node, scene.app.state.websocket.node)
+
+
+def go_on(scene: Scene) -> None:
+    """Let the log take what waits."""
+    cast(Held, scene.log).goes_on = True
+
+
+def draining(
+    scene: Scene, seconds: float, hurry: asyncio.Event | None = None
+) -> asyncio.Task[None]:
+    return asyncio.create_task(Drain(node(scene), seconds).run(hurry or asyncio.Event()))
+
+
+async def say(client: Client, text: str) -> None:
+    """Send `text`, which is its receipt's name too, and don't wait."""
+    headers = {"destination": SEND, "receipt": text, "content-type": "text/plain"}
+    await client.say("SEND", headers, text.encode())
+
+
+async def close_times(clients: list[Client]) -> list[float]:
+    """Return when each is closed with 1012, in seconds from now, first ones first."""
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+
+    async def closed(client: Client) -> float:
+        assert await client.closed() == 1012
+        return clock() - begun
+
+    return sorted(await asyncio.gather(*map(closed, clients)))
+
+
+# Whose turn it is
+
+
+def test_turns_are_even() -> None:
+    turns = Turns("abcde", 10, 3)
+
+    gone = {now: "".join(turns.due(now)) for now in (0, 1, 2, 3.9, 4, 10, 11)}
+
+    assert gone == {0: "a", 1: "", 2: "b", 3.9: "", 4: "c", 10: "de", 11: ""}
+
+
+@pytest.mark.parametrize(("seconds", "now"), [(0, 0.0), (10, math.inf)])
+def test_all_go_at_once_where_there_is_no_time(seconds: float, now: float) -> None:
+    assert "".join(Turns("abcde", seconds, 3).due(now)) == "abcde"
+
+
+def test_nobody_has_no_turn() -> None:
+    assert list(Turns([], 10, 3).due(math.inf)) == []
+
+
+def test_who_stays_too_long_is_put_out() -> None:
+    turns = Turns("ab", 10, 3)
+    turns.told("a", 0)
+    turns.told("b", 5)
+
+    assert "".join(turns.overdue(2.9)) == ""
+    assert "".join(turns.overdue(3)) == "a"
+    assert "".join(turns.overdue(8)) == "b"
+
+
+# A gateway that ends
+
+
+async def test_everyone_goes_evenly_and_nobody_comes(scene: Scene) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(scene.connected("mina")) for _ in range(MANY)]
+        ending = draining(scene, seconds=2)
+        await until(lambda: scene.metric("draining") == 1)
+
+        ready = await scene.http.get("/health/ready")
+        assert (ready.status_code, ready.json()["dependencies"]["admission"]) == (503, "Draining")
+        assert (await scene.http.get("/health/live")).status_code == 200
+        async with raw_socket(scene.port) as refused:
+            assert (await refused.upgrade()).startswith(b"HTTP/1.1 503 ")
+        assert (await scene.post("mina", text="REST goes on")).status_code == 201
+        times = await close_times(clients)
+        await ending
+
+    gaps = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
+    assert times[-1] == pytest.approx(2 - 2 / MANY, abs=0.5)
+    assert max(gaps) < 0.5
+    assert scene.metric("connections_drained_total") == MANY
+    assert scene.metric("upgrades_refused_total", status="503", reason="draining") == 1
+
+
+async def test_without_time_all_go_at_once(scene: Scene) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(scene.connected("mina")) for _ in range(5)]
+        ending = draining(scene, seconds=0)
+
+        assert [await client.closed() for client in clients] == [1012] * 5
+        await asyncio.wait_for(ending, 2)
+
+
+async def test_whoever_hurries_ends_the_turns(scene: Scene) -> None:
+    hurry = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(scene.connected("mina")) for _ in range(5)]
+        ending = draining(scene, 600, hurry)
+        await until(lambda: scene.metric("connections") == 4)
+
+        hurry.set()
+
+        assert [await client.closed() for client in clients] == [1012] * 5
+        await asyncio.wait_for(ending, 2)
+
+
+async def test_what_was_sent_is_acknowledged_first(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, log_class=Held) as scene,
+        scene.connected("mina") as mina,
+        scene.connected("jun") as jun,
+    ):
+        await say(mina, "one")
+        await say(mina, "two")
+        await until(lambda: len(node(scene).receipts) == 2)
+        ending = draining(scene, seconds=0)
+        assert await jun.closed() == 1012
+        await until(lambda: scene.metric("connections") == 1)
+
+        go_on(scene)
+
+        assert await mina.closed() == 1012
+        assert [told.headers["receipt-id"] for told in mina.left("RECEIPT")] == ["one", "two"]
+        await ending
+
+
+async def test_a_send_that_waits_for_an_answer_about_its_sender_is_acknowledged_too(
+    scene: Scene,
+) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.raw(
+            b"".join(
+                written(
+                    "SEND",
+                    {"destination": SEND, "receipt": text, "content-type": "text/plain"},
+                    text.encode(),
+                )
+                for text in ("one", "two", "three")
+            )
+        )
+        await until(lambda: scene.rooms.asked == 1)
+        await draining(scene, seconds=0)
+
+        assert await mina.closed() == 1012
+        told = [frame.headers["receipt-id"] for frame in mina.left("RECEIPT")]
+        assert told == ["one", "two", "three"]
+
+
+async def test_what_comes_after_the_turn_is_not_taken(tmp_path: Path) -> None:
+    async with running(tmp_path, log_class=Held) as scene, scene.connected("mina") as mina:
+        await say(mina, "before")
+        await until(lambda: len(node(scene).receipts) == 1)
+        ending = draining(scene, seconds=0)
+        await until(lambda: scene.metric("connections_drained_total") == 1)
+        await say(mina, "after")
+
+        go_on(scene)
+
+        assert await mina.closed() == 1012
+        assert [told.headers["receipt-id"] for told in mina.left("RECEIPT")] == ["before"]
+        await ending
+        assert scene.metric("sends_total") == 1
+
+
+async def test_a_log_that_does_not_answer_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "RECEIPT_SECONDS", 0.2)
+    async with running(tmp_path, log_class=Held) as scene, scene.connected("mina") as mina:
+        await say(mina, "never")
+        await until(lambda: len(node(scene).receipts) == 1)
+
+        await draining(scene, seconds=0)
+
+        assert await mina.closed() == 1012
+        assert mina.left("RECEIPT") == []
+        go_on(scene)
+
+
+async def test_a_peer_that_does_not_answer_the_close_is_let_go_of(scene: Scene) -> None:
+    async with raw_socket(scene.port) as client:
+        assert (await client.upgrade()).startswith(b"HTTP/1.1 101 ")
+
+        await asyncio.wait_for(draining(scene, seconds=0), 5)
+
+    assert scene.metric("connections") == 0
+    assert scene.metric("connections_closed_total", code="1012") == 1
+
+
+async def test_it_is_told_when_it_begins_and_when_it_is_done(scene: Scene) -> None:
+    async with scene.connected("mina"):
+        with structlog.testing.capture_logs() as entries:
+            await draining(scene, seconds=5)
+
+    told = [entry for entry in entries if entry["event"].startswith("drain")]
+    assert [entry["event"] for entry in told] == ["drain_began", "drain_ended"]
+    assert (told[0]["connections"], told[1]["hurried"]) == (1, False)
