@@ -88,3 +88,27 @@ def test_who_is_removed_receives_nothing_past_the_removal_on_the_other_gateway(
             assert received == events
             assert his.barrier() == []
             assert his.subscribe(room).command == "ERROR"
+
+
+def test_what_is_said_once_a_removal_is_answered_does_not_reach_who_was_removed(
+    stack: Stack, gateways: list[str]
+) -> None:
+    with trusting(stack.ca), httpx.Client(base_url=stack.url, timeout=20) as client:
+        minji, junho = register(client, "minji"), register(client, "junho")
+        for _ in range(10):
+            room = shared_room(minji, junho)
+            with (
+                StompSocket.open(gateways[0], minji.token) as hers,
+                StompSocket.open(gateways[1], junho.token) as his,
+            ):
+                his.subscribe(room)
+
+                minji.call("DELETE", f"/api/rooms/v1/rooms/{room}/members/{junho.id}", status=204)
+                hers.say(room, "now we are alone")
+                assert hers.next().command == "RECEIPT"
+
+                received = [his.next().json()]
+                while received[-1]["kind"] != "member.removed":
+                    received.append(his.next().json())
+                assert "message.created" not in {event["kind"] for event in received}
+                assert his.barrier() == []
