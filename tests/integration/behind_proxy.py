@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server as WebSocketServer
 from websockets.sync.server import ServerConnection, serve
@@ -81,13 +81,23 @@ def rest_replica(name: str, *, mute: bool = False) -> Iterator[Replica]:
 
 
 @contextmanager
-def websocket_replica(name: str, connected: Counter[str]) -> Iterator[Replica]:
-    """Run a gateway that sends back what it is sent, and counts its connections."""
+def websocket_replica(
+    name: str, connected: Counter[str], *, refusing: int | None = None
+) -> Iterator[Replica]:
+    """Run a gateway that sends back what it is sent, and counts its connections.
+
+    With `refusing` it takes none, and answers with that status.
+    """
     replica = Replica(name, "")
 
-    def note(connection: ServerConnection, request: Request) -> None:
+    def note(connection: ServerConnection, request: Request) -> Response | None:
         headers = dict(request.headers.raw_items())
         replica.arrived.append(Arrived("GET", request.path, headers))
+        if refusing is None:
+            return None
+        answer = connection.respond(refusing, "not now")
+        answer.headers["Retry-After"] = "7"
+        return answer
 
     def echo(connection: ServerConnection) -> None:
         connected[name] += 1

@@ -340,6 +340,37 @@ def test_the_other_replica_answers_where_one_is_away(started: Started) -> None:
     assert len(alive.arrived) == 20
 
 
+def test_a_gateway_that_stops_is_passed_over(started: Started) -> None:
+    connected: Counter[str] = Counter()
+    with (
+        websocket_replica("stopping", connected, refusing=503) as stopping,
+        websocket_replica("other", connected) as other,
+    ):
+        proxy = started(PROXY_GATEWAY_SERVERS=servers(stopping.address, other.address))
+
+        for _ in range(5):
+            with proxy.websocket() as websocket:
+                websocket.send("hi")
+                assert websocket.recv(timeout=10) == "hi"
+
+    assert connected == {"other": 5}
+    assert len(stopping.arrived) >= 1
+
+
+def test_a_rush_that_a_gateway_refuses_takes_no_gateway_out_of_service(started: Started) -> None:
+    connected: Counter[str] = Counter()
+    with websocket_replica("busy", connected, refusing=429) as busy:
+        proxy = started(PROXY_GATEWAY_SERVERS=servers(busy.address))
+
+        for _ in range(5):
+            with pytest.raises(InvalidStatus) as refused, proxy.websocket():
+                pass
+            assert refused.value.response.status_code == 429
+            assert refused.value.response.headers.get_all("Retry-After") == ["7"]
+
+    assert len(busy.arrived) == 5
+
+
 def test_a_service_that_is_away_is_told_as_a_problem(started: Started) -> None:
     proxy = started()
 
