@@ -17,11 +17,12 @@ from motor.motor_asyncio import (
 )
 from pydantic import SecretStr
 from pymongo import IndexModel, ReadPreference
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from madang_common.settings import CannotStart
 from madang_history.store.port import StoreUnavailable
 
 Document = dict[str, Any]
@@ -44,11 +45,11 @@ async def connected(
     """Yield `database`, read as a majority has it and written to the journals of a majority.
 
     Nothing is connected yet. Finding a server, connecting, and each command take at most
-    `timeout_seconds` each; at most `connections` are open to a server. Raise StoreUnavailable if
-    the URL cannot be read.
+    `timeout_seconds` each; at most `connections` are open to a server. Raise CannotStart if the
+    URL is none of MongoDB.
     """
     milliseconds = int(timeout_seconds * 1000)
-    with unavailable():
+    try:
         client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             url.get_secret_value(),
             appname="madang-history",
@@ -59,6 +60,11 @@ async def connected(
             waitQueueTimeoutMS=milliseconds,
             event_listeners=list(listeners),
         )
+    except (ConfigurationError, ValueError):
+        # Without its text, which may hold a part of the password.
+        raise CannotStart(
+            "MADANG_MONGO_URL cannot be understood: it is like mongodb://user:password@host:27017"
+        ) from None
     try:
         yield client.get_database(
             database,

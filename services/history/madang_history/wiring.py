@@ -105,7 +105,8 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
         try:
             app = await stack.enter_async_context(build(settings, log=log))
         except StoreError as error:
-            raise CannotStart(str(error)) from error
+            reason = f": {error.__cause__}" if error.__cause__ else ""
+            raise CannotStart(f"{error}{reason}") from error
         yield Served(app)
 
 

@@ -16,6 +16,7 @@ from pymongo.monitoring import (
 from typing_extensions import override
 
 from madang_common.log.position import shard_of
+from madang_common.settings import CannotStart
 from madang_history import mongo
 from madang_history.mongo import Database
 from madang_history.store import documents
@@ -314,6 +315,17 @@ async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> 
     assert "127.0.0.1" not in told.value.detail
     assert "127.0.0.1" in str(told.value.__cause__)
     assert "hunter2" not in str(told.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "mongodbx://u:secret@one", "mongodb://u:secret/@one", "mongodb://u:secret@one:x"]
+)
+async def test_what_is_no_address_of_mongodb_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(CannotStart, match="MADANG_MONGO_URL cannot be understood") as refusal:
+        async with mongo.connected(SecretStr(url), "madang", timeout_seconds=1, connections=1):
+            pass
+
+    assert "secret" not in str(refusal.value)
 
 
 async def test_a_server_that_was_killed_is_found_again_with_everything_in_it(
