@@ -33,7 +33,9 @@ class Replica:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.units = UnitsOfWork(database, lambda: 1.0, lambda _: None, patience_seconds=20)
+        self.units = UnitsOfWork(
+            database, lambda: 1.0, lambda _: asyncio.sleep(0), patience_seconds=20
+        )
         self.directory = Directory(self.units, SETTINGS)
         self.lobby = Lobby(self.units, SETTINGS)
         self.members = Members(self.units, SETTINGS)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -49,11 +49,12 @@ class Replica:
         self.database = database
         self.publisher = Publisher(log, timeout_seconds=settings.outbox_append_seconds)
         self.relay = Relay(database, self.publisher, metrics, settings)
-        self.units = UnitsOfWork(
-            database, lambda: 0.0, lambda _: self.relay.wake(), patience_seconds=20
-        )
+        self.units = UnitsOfWork(database, lambda: 0.0, self._committed, patience_seconds=20)
         self.directory = Directory(self.units, settings)
         self.lobby = Lobby(self.units, settings)
+
+    async def _committed(self, _: Sequence[str]) -> None:
+        self.relay.wake()
 
     async def rename(self, room: str, user: str, times: int) -> None:
         """Give `room` the next number for a name, and again."""
@@ -143,6 +144,16 @@ class StuckLog(StumblingLog):
 
 async def names_in(log: Log, room: str, last: int) -> list[int]:
     """Return the names given to `room`, in the log's order, waiting for the `last` one."""
+    return await _names(log, room, lambda found, _: last in found)
+
+
+async def names_by_now(log: Log, room: str) -> list[int]:
+    """Return the names given to `room` that the log has at this moment."""
+    end = await log.end(shard_of(f"rooms.{room}", SHARDS))
+    return await _names(log, room, lambda _, offset: offset + 1 >= end)
+
+
+async def _names(log: Log, room: str, is_enough: Callable[[list[int], int], bool]) -> list[int]:
     found: list[int] = []
     follower = log.follow(shard_of(f"rooms.{room}", SHARDS), 0)
     try:
@@ -153,7 +164,7 @@ async def names_in(log: Log, room: str, last: int) -> list[int]:
                 for event in events
                 if event.get("room") == room and event["kind"] == "room.updated"
             ]
-            if last in found:
+            if is_enough(found, batch.offset):
                 break
     finally:
         await follower.aclose()
@@ -173,6 +184,24 @@ async def a_person_with_rooms(replica: Replica, rooms: int) -> tuple[str, list[s
     user = (await replica.directory.add("nari", "$argon2id$x", "나리")).id
     made = [await replica.lobby.create(user, "0", Visibility.PUBLIC) for _ in range(rooms)]
     return user, [room.id for room in made]
+
+
+async def test_what_was_waited_for_is_in_the_log_whichever_replica_carries_it(
+    databases: tuple[Database, Database], log: SqliteLog
+) -> None:
+    slow = SlowLog(log)
+    patient = SETTINGS.model_copy(update={"outbox_answer_seconds": 30})
+    one, other = databases
+    async with replica_on(one, slow, patient) as first, replica_on(other, slow, patient) as second:
+        user, rooms = await a_person_with_rooms(first, 2)
+
+        async def rename(replica: Replica, room: str) -> None:
+            for number in range(1, 11):
+                await replica.rename(room, user, 1)
+                await replica.relay.carried()
+                assert number in await names_by_now(log, room)
+
+        await asyncio.gather(rename(first, rooms[0]), rename(second, rooms[1]))
 
 
 async def test_what_all_replicas_change_comes_in_the_order_of_the_commits(

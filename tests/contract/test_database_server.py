@@ -59,7 +59,9 @@ async def replicas(place: MySqlPlace) -> AsyncIterator[tuple[Database, Database]
 
 
 def units_on(database: Database, patience_seconds: float = 20) -> UnitsOfWork:
-    return UnitsOfWork(database, lambda: 1.0, lambda _: None, patience_seconds=patience_seconds)
+    return UnitsOfWork(
+        database, lambda: 1.0, lambda _: asyncio.sleep(0), patience_seconds=patience_seconds
+    )
 
 
 async def person(database: Database, username: str) -> str:
