@@ -17,6 +17,9 @@ from tests.stack.stack import Stack, StackError
 
 _PORT = 8443
 _OWN = "MADANG_STACK_"
+_OF_CLIENTS = {"MADANG_SERVER", "MADANG_PASSWORD", "MADANG_STATE_DIR"}
+_OF_EACH_REPLICA = {"MADANG_HOST", "MADANG_PORT", "MADANG_DATA_DIR"}
+_NOT_OF_SERVICES = _OF_CLIENTS | _OF_EACH_REPLICA
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def _up() -> None:
     settings = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("MADANG_") and not name.startswith(_OWN)
+        if name.startswith("MADANG_") and not name.startswith(_OWN) and name not in _NOT_OF_SERVICES
     }
     if stack.is_up and stack.settings == settings and not stack.unreached():
         _say(f"The stack is up already, at {stack.url}; `make stack-down` stops it.")

@@ -86,7 +86,8 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(stack: Stack, tmp_p
 
 def test_from_the_command_line_it_stops_starts_and_says_so(mortal_stack: Stack) -> None:
     port = mortal_stack.nginx.port
-    assert "is up already" in _command("up", mortal_stack)
+    talking = {"MADANG_SERVER": mortal_stack.url, "MADANG_PASSWORD": "correct horse"}
+    assert "is up already" in _command("up", mortal_stack, **talking)
     assert "is down" in _command("down", mortal_stack)
     assert not any(part.process for part in (*mortal_stack.servers, *mortal_stack.services))
     said = _command("up", mortal_stack, MADANG_STACK_PORT=str(port), MADANG_LOG_LEVEL="DEBUG")
