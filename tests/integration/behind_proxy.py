@@ -82,7 +82,7 @@ def rest_replica(name: str, *, mute: bool = False) -> Iterator[Replica]:
 
 @contextmanager
 def websocket_replica(
-    name: str, connected: Counter[str], *, refusing: int | None = None
+    name: str, connected: Counter[str], *, refusing: int | None = None, port: int = 0
 ) -> Iterator[Replica]:
     """Run a gateway that sends back what it is sent, and counts its connections.
 
@@ -104,7 +104,7 @@ def websocket_replica(
         for message in connection:
             connection.send(message)
 
-    listener = socket.create_server((LOOPBACK, 0))
+    listener = socket.create_server((LOOPBACK, port))
     server: WebSocketServer = serve(echo, sock=listener, process_request=note)
     replica.address = f"{LOOPBACK}:{listener.getsockname()[1]}"
     with _running(server.serve_forever, server.shutdown):

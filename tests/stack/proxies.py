@@ -80,6 +80,7 @@ class Front(Nginx):
                         f"PROXY_{service.upper()}_SERVERS": proxy.servers(*addresses)
                         for service, addresses in replicas.items()
                     },
+                    "PROXY_GATEWAY_SERVERS": proxy.gateways(*replicas["gateway"]),
                 }
             )
         )

@@ -20,6 +20,11 @@ def servers(*addresses: str) -> str:
     return " ".join(f"server {address} max_fails=1 fail_timeout=2s;" for address in addresses)
 
 
+def gateways(*addresses: str) -> str:
+    """Return the `server` lines of gateways, which are never given up on."""
+    return " ".join(f"server {address} max_fails=0;" for address in addresses)
+
+
 def render(given: Mapping[str, str]) -> str:
     """Return the configuration with `given` settings in place of the defaults."""
     known = defaults()
