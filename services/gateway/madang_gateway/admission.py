@@ -35,11 +35,8 @@ class Full(Unavailable):
     """There are as many connections as this gateway takes."""
 
 
-class Rush(TooManyRequests):
-    """Connections come faster than this gateway takes them.
-
-    No 503: a proxy that tries the next gateway after one would soon take all of them for gone.
-    """
+class Rush(Unavailable):
+    """Connections come faster than this gateway takes them."""
 
 
 class AddressFull(TooManyRequests):

@@ -115,7 +115,7 @@ def test_who_comes_too_fast_is_told_when_to_come(verifier: TokenVerifier) -> Non
     door.check(request(), PEER)
 
     for seconds in (1.0, 1.5):
-        with pytest.raises(TooManyRequests) as refused:
+        with pytest.raises(Unavailable) as refused:
             door.check(request(), PEER)
         assert refused.value.retry_after_seconds == seconds
     assert reason_of(refused.value) == "rate"
