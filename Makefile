@@ -97,6 +97,10 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 test: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run every test: unit, contract, integration, end to end.
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: chaos-rolling
+chaos-rolling: $(VENV)/.dev ## Restart the gateways one by one under 1,000 resuming clients; print the longest silence.
+	ROLLING_LISTENERS=1000 $(BIN)/pytest -q -rP tests/chaos/test_rolling.py $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run docker-compose.yml on a private engine (root, Debian), end-to-end tests on it.
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --requirement tests/compose/requirements.txt

@@ -8,10 +8,10 @@ from filelock import FileLock
 from tests.stack.run import ServerRun
 from tests.stack.stack import Stack
 
-_SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000"}
+_SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000", "MADANG_DRAIN_SECONDS": "3"}
+"""All tests come from one address, and do not wait for the last connection for long."""
 _LOAD = {"MADANG_SENDS_PER_SECOND": "1000", "MADANG_SENDS_BURST": "1000"}
 """A few people say what many would."""
-"""All tests come from one address."""
 _TURN_SECONDS = 300
 _TEST_SECONDS = 400
 """Longest time of a test on a stack: it may start one first, or wait for its turn."""

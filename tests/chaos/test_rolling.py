@@ -1,0 +1,108 @@
+"""The gateways are restarted one after the other, as a deploy does, while people talk.
+
+`make chaos-rolling` does it with a thousand listeners and prints what they noticed.
+"""
+
+import asyncio
+import itertools
+import os
+import time
+from functools import partial
+
+import httpx
+
+from tests.stack.service import Service
+from tests.stack.stack import Stack
+from tests.support.crowd import Crowd, Talker, gathered
+from tests.support.listeners import Listener, listening
+from tests.support.trust import trusting
+
+_LISTENERS = int(os.environ.get("ROLLING_LISTENERS", "20"))
+_PER_PERSON = 40
+"""A gateway takes 50 connections of one user, that user's own chat among them."""
+_PEOPLE = max(6, -(-_LISTENERS // _PER_PERSON))
+_MANY = _LISTENERS > 100
+_PER_SECOND = 10 if _MANY else 40
+"""Each is heard by everybody."""
+_DRAIN_SECONDS = "10"
+_SILENCE_SECONDS = 10
+"""Nobody hears nothing for as long as this, on whatever machine."""
+_SETTLE_SECONDS = 60
+
+
+async def test_a_rolling_restart_of_the_gateways_costs_nobody_a_message(
+    mortal_stack: Stack,
+) -> None:
+    if _MANY:
+        settings = mortal_stack.settings | {"MADANG_DRAIN_SECONDS": _DRAIN_SECONDS}
+        await asyncio.to_thread(partial(mortal_stack.up, settings=settings))
+    with trusting(mortal_stack.ca):
+        async with gathered(mortal_stack.url, people=_PEOPLE) as crowd:
+            listeners = _listeners(mortal_stack, crowd)
+            async with listening(*listeners):
+                crowd.talk(_PER_SECOND)
+                await _all_hear(listeners)
+                await crowd.acknowledge(2 * _PER_SECOND)
+                for gateway in mortal_stack.gateways:
+                    drained = await asyncio.to_thread(_restart, gateway)
+                    assert drained > 0
+                    await crowd.acknowledge(2 * _PER_SECOND)
+                await crowd.hush()
+                await crowd.settle()
+                await _same(crowd, listeners)
+            await crowd.compare()
+            _report(crowd, listeners)
+
+
+def _listeners(stack: Stack, crowd: Crowd) -> list[Listener]:
+    people = itertools.islice(itertools.cycle(crowd.talkers), _LISTENERS)
+    return [Listener(stack.ws_url, person.rooms[0], partial(_token, person)) for person in people]
+
+
+def _token(person: Talker) -> str:
+    return person.login.tokens.access
+
+
+def _restart(gateway: Service) -> float:
+    """Stop it as an orchestrator does, start it again, and return how many it had to drain."""
+    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
+        page = client.get("/metrics").text
+    begun = time.monotonic()
+    assert gateway.stop(), "it was asked to stop, and had to be killed"
+    print(f"{gateway.name} stopped within {time.monotonic() - begun:.1f} s")  # noqa: T201
+    gateway.start()
+    name = "madang_gateway_connections "
+    return next(float(line[len(name) :]) for line in page.splitlines() if line.startswith(name))
+
+
+async def _all_hear(listeners: list[Listener]) -> None:
+    async with asyncio.timeout(_SETTLE_SECONDS):
+        while not all(listener.heard for listener in listeners):  # noqa: ASYNC110 - on sockets
+            await asyncio.sleep(0.1)
+
+
+async def _same(crowd: Crowd, listeners: list[Listener]) -> None:
+    """Each listener ends with what the people heard, in the same order."""
+    (room,) = crowd.talkers[0].rooms
+    said = [event.id for event in crowd.talkers[0].heard[room]]
+    async with asyncio.timeout(_SETTLE_SECONDS):
+        while any(len(listener.heard) < len(said) for listener in listeners):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert all(listener.heard == said for listener in listeners)
+
+
+def _report(crowd: Crowd, listeners: list[Listener]) -> None:
+    silences = sorted(
+        [listener.longest_silence for listener in listeners]
+        + [talker.longest_silence for talker in crowd.talkers]
+    )
+    codes = {code for listener in listeners for code in listener.codes}
+    moved = sum(len(listener.codes) for listener in listeners)
+    refused = sum(listener.refusals for listener in listeners)
+    print(  # noqa: T201 - what the test is for
+        f"{len(silences)} clients, {crowd.acknowledged} messages, {_PER_SECOND} per second; "
+        f"longest silence of any: {silences[-1]:.2f} s, of half: {silences[len(silences) // 2]:.2f}"
+        f" s; {moved} connections closed with {sorted(codes)}, {refused} upgrades refused"
+    )
+    assert codes == {1012}
+    assert silences[-1] < _SILENCE_SECONDS
