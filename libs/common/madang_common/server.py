@@ -104,13 +104,29 @@ class _Server(uvicorn.Server):
 
 
 async def _run(name: str, settings: S, build: Build[S], listener: socket.socket) -> None:
-    # uvicorn hands the signal that ended it on to whoever handled it before; the default would
-    # end the process here, before everything is closed in order.
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    starting, interrupted = True, False
+
+    def heed(*_: object) -> None:
+        # Before uvicorn listens for signals, the wait for a broker or a database ends here. Once
+        # it has ended it hands its signal on to this; the default would end the process there,
+        # before everything is closed in order.
+        nonlocal interrupted
+        if starting and task is not None:
+            interrupted = True
+            loop.call_soon_threadsafe(task.cancel)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    async with build(settings) as served:
-        _spare_the_collector()
-        await _Server(name, _config(served, settings), served.drain).serve(sockets=[listener])
+        signal.signal(number, heed)
+    try:
+        async with build(settings) as served:
+            _spare_the_collector()
+            server = _Server(name, _config(served, settings), served.drain)
+            starting = False
+            await server.serve(sockets=[listener])
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
     log.info("stopped")
 
 

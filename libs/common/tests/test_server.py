@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 PROGRAM = """
+import asyncio
 import os
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,7 @@ from madang_common.settings import CannotStart, CommonSettings
 
 
 DRAINS = "MADANG_TEST_DRAINS" in os.environ
+WAITS = "MADANG_TEST_WAITS" in os.environ
 
 
 class Settings(CommonSettings):
@@ -32,6 +34,12 @@ class Settings(CommonSettings):
 @asynccontextmanager
 async def build(settings):
     settings.required("needed")
+    if WAITS:
+        print("waiting", flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            print("closed", flush=True)
 
     async def app(scope, receive, send):
         await PlainTextResponse(f"hello {scope['client'][0]}")(scope, receive, send)
@@ -89,6 +97,17 @@ def test_it_serves_until_a_signal_and_closes_everything(number: signal.Signals) 
         out, _ = running.communicate(timeout=20)
 
     assert (running.returncode, out) == (0, "closed\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_start_that_waits_for_something(number: signal.Signals) -> None:
+    with process(MADANG_TEST_WAITS="1") as starting:
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == "waiting\n"
+        starting.send_signal(number)
+        out, _ = starting.communicate(timeout=20)
+
+    assert (starting.returncode, out) == (0, "closed\n")
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
