@@ -20,6 +20,8 @@ SAMPLES: dict[str, dict[str, object]] = {
     "membership.removed": {"room": "r1", "by": "u2"},
     "room.typing": {},
     "room.read": {"upto": "000000000400"},
+    "presence.joined": {"user": "u1", "name": "Ana"},
+    "presence.left": {"user": "u1", "name": "Ana"},
     "presence.entered": {},
     "presence.quit": {},
     "login.ended": {"login": "*"},
