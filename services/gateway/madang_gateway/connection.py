@@ -26,6 +26,7 @@ from madang_gateway import disconnects
 from madang_gateway.admission import BAD_HANDSHAKE, reason_of
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.node import Node
+from madang_gateway.plain_frames import OTHER, TEXT, PlainFrames
 from madang_gateway.session import Session
 from madang_gateway.shapes import DEFLATE_BITS, websocket_frame
 from madang_gateway.sockjs import frames as sockjs_frames
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_out",
         "_paused",
         "_pinged",
+        "_plain",
         "_protocol",
         "_quiet_since",
         "_reading_paused",
@@ -87,6 +89,8 @@ class Connection(asyncio.Protocol):
             extensions=[_DEFLATE] if settings.permessage_deflate else None,
             logger=_LOGGER,
         )
+        self._plain: PlainFrames | None = None
+        """What takes the peer's frames, once the handshake is done."""
         self._transport: asyncio.Transport
         self._session: Session | None = None
         self._out: list[bytes] = []
@@ -110,13 +114,15 @@ class Connection(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame):
-                self._receive(event)
-            elif isinstance(event, Request):
-                self._open(event)
-        self._send_control()
+        plain = self._plain
+        if plain is None or self._protocol.state is not State.OPEN:
+            self._feed(data)
+            return
+        for kind, piece in plain.receive(data):
+            if kind == OTHER or self._protocol.state is not State.OPEN:
+                self._feed(piece)
+            else:
+                self._take(piece, text=kind == TEXT)
 
     @override
     def eof_received(self) -> None:
@@ -291,6 +297,7 @@ class Connection(asyncio.Protocol):
             for extension in self._protocol.extensions
         )
         self._session = Session(node.shared, self)
+        self._plain = PlainFrames(settings.frame_bytes)
         self._quiet_since = self._silent_since = asyncio.get_running_loop().time()
         self._address = address
         node.connections.add(self)
@@ -301,6 +308,32 @@ class Connection(asyncio.Protocol):
             # The answer to the handshake leaves first.
             self._send_control()
             self.write(_SOCKJS_OPEN)
+
+    def _feed(self, data: bytes) -> None:
+        """Give the protocol what it has to decide about, and do what it says."""
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._receive(event)
+            elif isinstance(event, Request):
+                self._open(event)
+        self._send_control()
+
+    def _take(self, payload: bytes, *, text: bool) -> None:
+        """Pass a whole message on."""
+        session = self._session
+        if session is None:
+            return
+        if text and not payload.isascii():
+            try:
+                payload.decode()
+            except UnicodeDecodeError:
+                session.close(disconnects.NOT_UTF8)
+                return
+        if self._sockjs is None:
+            session.receive(payload)
+        else:
+            self._receive_sockjs(session, self._sockjs, payload, fin=True)
 
     def _receive(self, frame: Frame) -> None:
         """Pass the payload of a data frame on; control frames were answered by the library."""
