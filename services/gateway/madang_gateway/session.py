@@ -150,7 +150,11 @@ class Session(Subscribing):
 
     def receive(self, data: bytes) -> None:
         """Take what the peer sent; leave for later what comes faster than it may."""
-        pace = self._pace
+        claims, pace = self._claims, self._pace
+        if claims is not None and claims.expires_at <= time.time():
+            # Not a moment longer, whenever the next tick is.
+            self._check_time()
+            return
         try:
             # What is not taken from here comes with the next call.
             events = self._stomp.receive(data)

@@ -1,12 +1,14 @@
 """What a client of STOMP sees, over a real socket."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
 from madang_common.events.envelope import Event
 from madang_common.problems import NotFound
+from madang_gateway import node
 from services.gateway.tests.scene import Scene, removal, running, until
 from services.gateway.tests.stomp_client import Client, read_frames, written
 
@@ -395,6 +397,29 @@ async def test_the_connection_ends_with_its_token(scene: Scene) -> None:
     async with scene.connected("mina", seconds=2) as mina:
         assert await mina.closed() == 4501
         assert mina.left("ERROR")[0].json["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("command", "destination"), [("SEND", SEND), ("SEND", "/app/token"), ("SUBSCRIBE", YARD)]
+)
+async def test_an_expired_token_does_nothing_more_though_no_tick_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, destination: str
+) -> None:
+    monkeypatch.setattr(node, "_TICK_SECONDS", 60)
+    async with (
+        running(tmp_path, heartbeat_seconds=600) as scene,
+        scene.connected("mina", seconds=2) as mina,
+    ):
+        expired_at = int(time.time()) + 2.01
+        await mina.subscribe(YARD, "before")
+
+        await asyncio.sleep(expired_at - time.time())
+        body = scene.issuer.token("mina").encode() if destination == "/app/token" else b"late"
+        await mina.say(command, {"id": "s", "destination": destination, "receipt": "late"}, body)
+
+        assert await mina.closed() == 4501
+        assert mina.left("RECEIPT") == mina.left() == []
+        assert scene.metric("sends_total") == scene.metric("subscriptions") == 0
 
 
 @pytest.mark.parametrize("in_header", [True, False])
