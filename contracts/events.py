@@ -17,6 +17,8 @@ _SAMPLES: tuple[Data, ...] = (
     kinds.MemberJoined(user=_BOB, name="Junho", role=Role.MEMBER, by=_BOB),
     kinds.MemberLeft(user=_BOB, name="Junho"),
     kinds.MemberRemoved(user=_BOB, name="Junho", by=_ALICE),
+    kinds.MemberBanned(user=_BOB, name="Junho", by=_ALICE, removed=True),
+    kinds.MemberUnbanned(user=_BOB, name="Junho", by=_ALICE),
     kinds.MemberRoleChanged(user=_BOB, role=Role.MODERATOR, by=_ALICE),
     kinds.RoomCreated(name="마당", visibility=Visibility.PRIVATE),
     kinds.RoomUpdated(name="Courtyard"),

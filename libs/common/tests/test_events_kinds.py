@@ -11,6 +11,8 @@ SAMPLES: dict[str, dict[str, object]] = {
     "member.joined": {"user": "u1", "name": "안나", "role": "member", "by": "u2"},
     "member.left": {"user": "u1", "name": "Ana"},
     "member.removed": {"user": "u1", "name": "Ana", "by": "u2"},
+    "member.banned": {"user": "u1", "name": "Ana", "by": "u2", "removed": True},
+    "member.unbanned": {"user": "u1", "name": "Ana", "by": "u2"},
     "member.role_changed": {"user": "u1", "role": "moderator", "by": "u2"},
     "room.created": {"name": "마당", "visibility": "private"},
     "room.updated": {"name": "뒷마당"},

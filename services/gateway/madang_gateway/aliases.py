@@ -45,6 +45,7 @@ _TYPES = {
     "member.joined": Type.ENTER,
     "member.left": Type.QUIT,
     "member.removed": Type.QUIT,
+    "member.banned": Type.QUIT,
 }
 
 
@@ -95,7 +96,8 @@ class TutorialBody:
     def __call__(self, event: Event, present: int) -> bytes | None:
         """Return the body for `event`, or None for what tutorials do not know."""
         kind = _TYPES.get(event.kind)
-        if kind is None:
+        if kind is None or event.data.get("removed") is False:
+            # The latter: somebody was banned who was not here.
             return None
         name = str(event.data.get("name") or event.sender_name)
         if kind is Type.TALK:

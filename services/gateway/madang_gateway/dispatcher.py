@@ -18,10 +18,8 @@ from madang_gateway.tail import Kept, Tail
 
 log = structlog.get_logger()
 
-_MEMBERSHIP = frozenset(
-    {"member.joined", "member.left", "member.removed", "member.role_changed", "room.archived"}
-)
-_GONE = frozenset({"member.left", "member.removed"})
+_GONE = frozenset({"member.left", "member.removed", "member.banned"})
+_MEMBERSHIP = _GONE | {"member.joined", "member.role_changed", "room.archived"}
 
 EndMembership = Callable[[str, str], None]
 """Ends the subscriptions of a user (first) to a room (second)."""

@@ -123,6 +123,7 @@ def test_talk_is_written_as_the_tutorials_expect_it() -> None:
         ("member.joined", {"name": "Jun"}, "ENTER", "Jun", "Jun is here."),
         ("member.left", {"name": "Jun"}, "QUIT", "Jun", "Jun is gone."),
         ("member.removed", {"name": "Jun"}, "QUIT", "Jun", "Jun is gone."),
+        ("member.banned", {"name": "Jun", "removed": True}, "QUIT", "Jun", "Jun is gone."),
     ],
 )
 def test_coming_and_going_is_written_as_enter_and_quit(
@@ -131,6 +132,10 @@ def test_coming_and_going_is_written_as_enter_and_quit(
     written = mapped(event(kind, data))
 
     assert (written["type"], written["sender"], written["message"]) == (said, who, text)
+
+
+def test_a_ban_of_somebody_who_was_not_here_is_nobodys_quit() -> None:
+    assert mapped(event("member.banned", {"name": "Jun", "removed": False})) is None
 
 
 def test_a_name_with_braces_in_it_is_only_a_name() -> None:

@@ -91,7 +91,7 @@ def test_the_same_key_of_another_sender_is_another_event() -> None:
     assert mina.heard == positions
 
 
-@pytest.mark.parametrize("kind", ["member.left", "member.removed"])
+@pytest.mark.parametrize("kind", ["member.left", "member.removed", "member.banned"])
 @pytest.mark.parametrize("together", [True, False])
 def test_who_is_gone_gets_the_event_that_says_so_and_nothing_after_it(
     kind: str, *, together: bool
@@ -130,7 +130,14 @@ def test_a_removal_that_says_not_whom_removes_nobody() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["member.joined", "member.left", "member.removed", "member.role_changed", "room.archived"],
+    [
+        "member.joined",
+        "member.left",
+        "member.removed",
+        "member.banned",
+        "member.role_changed",
+        "room.archived",
+    ],
 )
 async def test_a_change_of_the_room_makes_what_is_known_of_it_be_forgotten(kind: str) -> None:
     core = Core()

@@ -66,6 +66,24 @@ class MemberRemoved(Data):
     by: Id
 
 
+class MemberBanned(Data):
+    """Somebody may not enter any more; a member is none from here on, as if removed."""
+
+    user: Id
+    name: Name
+    by: Id
+    removed: bool
+    """Whether they were a member until here."""
+
+
+class MemberUnbanned(Data):
+    """Somebody may enter again; they are no member yet."""
+
+    user: Id
+    name: Name
+    by: Id
+
+
 class MemberRoleChanged(Data):
     """A member may do more, or less, than before."""
 
@@ -164,6 +182,8 @@ DURABLE: dict[str, type[Data]] = {
     "member.joined": MemberJoined,
     "member.left": MemberLeft,
     "member.removed": MemberRemoved,
+    "member.banned": MemberBanned,
+    "member.unbanned": MemberUnbanned,
     "member.role_changed": MemberRoleChanged,
     "room.created": RoomCreated,
     "room.updated": RoomUpdated,
