@@ -22,7 +22,7 @@ class Secrets:
     def make(self) -> None:
         """Make whatever is not there."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        make_first_key(self._keys, time.time)
+        make_first_key(self.signing_keys, time.time)
         if not self._clients.exists():
             made = {client: secrets.token_urlsafe(32) for client in _CLIENTS}
             write_secret(self._clients, json.dumps(made))
@@ -35,12 +35,13 @@ class Secrets:
             return {
                 "MADANG_SERVICE_SECRETS": json.dumps(clients),
                 "MADANG_SERVICE_CLIENT_SECRET": "",
-                "MADANG_SIGNING_KEYS_DIR": str(self._keys),
+                "MADANG_SIGNING_KEYS_DIR": str(self.signing_keys),
             }
         return {"MADANG_SERVICE_CLIENT_SECRET": clients[service]}
 
     @property
-    def _keys(self) -> Path:
+    def signing_keys(self) -> Path:
+        """Folder of the keys that auth signs with."""
         return self.folder / "signing"
 
     @property

@@ -1,8 +1,6 @@
 """The full product on real servers: two replicas of every service behind nginx with TLS."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -10,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from tests.stack.migration import migrate
 from tests.stack.outside import unreached
 from tests.stack.proxies import Front, Inside
 from tests.stack.scraping import configure_scraping
@@ -23,7 +22,6 @@ from tests.support.proxy import make_certificate
 
 _REPLICAS = 2
 _VHOST = "madang"
-_MIGRATE_SECONDS = 120
 _OUTSIDE_SECONDS = 30
 _LOCK_SECONDS = 300
 
@@ -146,19 +144,6 @@ class Stack:
         found = {service.name: service.errors() for service in self.services}
         return {name: lines for name, lines in found.items() if lines}
 
-    def migrate(self) -> None:
-        """Bring the schema of rooms up to date."""
-        done = subprocess.run(
-            [sys.executable, "-m", "madang_rooms", "migrate"],
-            env=self.settings_of("rooms"),
-            capture_output=True,
-            text=True,
-            timeout=_MIGRATE_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise StackError(f"the migration of rooms failed:\n{done.stdout}{done.stderr}")
-
     def settings_of(self, service: str) -> dict[str, str]:
         """Return the environment that every replica of a service has."""
         return {
@@ -216,7 +201,7 @@ class Stack:
 
     def _start_mariadb(self) -> None:
         self.mariadb.start()
-        self.migrate()
+        migrate(self.settings_of("rooms"))
 
     def _at_once(
         self,
