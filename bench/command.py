@@ -9,27 +9,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+import structlog
+
 from bench import machine
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.figures.connections import connections
 from bench.figures.deliveries import deliveries
 from bench.figures.port import Figure
+from bench.figures.rooms import rooms
 from bench.figures.scale import FULL, SHORT
 from bench.figures.sends import sends
 from bench.report import as_json, as_table
-from bench.sides.madang import Madang
+from bench.sides.embedded import Embedded
+from bench.sides.madang import Madang, MadangApart
 from bench.sides.naive import Naive
 from bench.sides.port import Side
 from bench.sides.reflector import Reflector
 
 FIGURES: dict[str, Figure] = {
     "deliveries": deliveries,
+    "rooms": rooms,
     "connections": connections,
     "sends": sends,
 }
-COMPARED: tuple[Side, ...] = (Madang(), Naive())
-SIDES: dict[str, Side] = {side.name: side for side in (*COMPARED, Reflector())}
+COMPARED: tuple[Side, ...] = (Madang(), Embedded(), Naive())
+SIDES: dict[str, Side] = {side.name: side for side in (*COMPARED, MadangApart(), Reflector())}
 _SPARE_FILES = 500
 
 
@@ -37,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print, and return the exit status."""
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, _end)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     scale = SHORT if options.short else FULL
     sides = (SIDES[options.server],) if options.server else COMPARED
     names = [options.figure] if options.figure else list(FIGURES)

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from bench.figures.port import Result, Turn
 from bench.sides.port import Side
 
-_MISSING = "-"
 _MUCH_TAKEN = 0.15
 _NEARLY_ALL = 0.9
 _SHARES = {
@@ -22,14 +21,17 @@ def as_table(
 ) -> str:
     """Return what a reader sees."""
     titles = {side.name: side.title for side in sides}
-    rows = [["figure", *titles.values(), "ratio"]]
+    rows = [["figure", *titles.values()]]
     for result in results:
         values = [f"{result.value(name):,.0f}" for name in titles]
-        rows.append([result.label, *values, _ratio(result)])
+        rows.append([result.label, *values])
+        if any(result.ratio(name) for name in titles):
+            rows.append(["  Madang is", *(_ratio(result, name) for name in titles)])
         for label, of in _SHARES.items():
             shares = [_share(result.turns[name], of) for name in titles]
             if any(shares):
-                rows.append([f"  {label}", *shares, ""])
+                rows.append([f"  {label}", *shares])
+        rows.extend(_parts(result, titles))
     notes = [note for result in results for note in result.notes + _doubts(result)]
     told = [f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()]
     return "\n".join([*_columns(rows), "", *notes, "", *told])
@@ -41,15 +43,15 @@ def as_json(results: Sequence[Result], machine: Mapping[str, object]) -> str:
     for result in results:
         figure = asdict(result)
         figure["values"] = {name: result.value(name) for name in result.turns}
-        figure["ratio"] = result.ratio()
+        figure["ratios"] = {name: result.ratio(name) for name in result.turns}
         figures.append(figure)
     return json.dumps({"machine": machine, "figures": figures}, indent=2)
 
 
-def _ratio(result: Result) -> str:
-    ratio = result.ratio()
+def _ratio(result: Result, side: str) -> str:
+    ratio = result.ratio(side)
     if ratio is None:
-        return _MISSING
+        return ""
     if result.more_is_better:
         return f"{ratio:.1f} x"
     return f"{ratio:.1f} x less" if ratio >= 1 else f"{1 / ratio:.1f} x more"
@@ -64,6 +66,16 @@ def _doubts(result: Result) -> list[str]:
     if any((turn.generator_busy or 0) > _NEARLY_ALL for turn in turns):
         doubts.append(f"{result.figure}: DOUBTFUL, the load generator may have been the limit")
     return doubts
+
+
+def _parts(result: Result, titles: Mapping[str, str]) -> list[list[str]]:
+    """Return how much of a core each process used, where a server is more than one."""
+    busy = {name: result.turns[name][-1].parts_busy for name in titles}
+    parts = dict.fromkeys(part for of_side in busy.values() for part in of_side)
+    return [
+        [f"  of it the {part}", *(f"{b[part]:.0%}" if part in b else "" for b in busy.values())]
+        for part in parts
+    ]
 
 
 def _share(turns: Sequence[Turn], of: str) -> str:

@@ -11,7 +11,7 @@ from bench.load.generator import generating
 from bench.machine import Cores
 from bench.seat import Crowd
 from bench.server import serving
-from bench.sides.port import Side
+from bench.sides.port import Demand, Side
 
 
 def connections(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
@@ -30,8 +30,10 @@ def connections(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Dea
 def _turn(side: Side, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:
     first = scale.warm_up_connections
     with serving(side, cores, deadline) as server:
-        seating = server.furnish(users=scale.users, rooms=1, deadline=deadline)
-        seats = [seating.seat(number) for number in range(first + scale.connections)]
+        everybody = first + scale.connections
+        demand = Demand(rooms=1, members=everybody, users=scale.users)
+        seating = server.furnish(demand, deadline)
+        seats = [seating.seat(number) for number in range(everybody)]
         early = Crowd(tuple(seats[:first]), mark=side.echo_mark, copies=1)
         late = Crowd(tuple(seats[first:]), mark=side.echo_mark, copies=1)
         with generating(server.port, early, processes=1, deadline=deadline) as warm:

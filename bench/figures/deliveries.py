@@ -8,18 +8,19 @@ from bench.figures.scale import Scale
 from bench.figures.throughput import take_turns
 from bench.machine import Cores
 from bench.seat import Crowd
-from bench.sides.port import Seating, Side
+from bench.sides.port import Demand, Seating, Side
 
 
 def deliveries(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
     """Let one subscriber talk to all; its message is in flight until it comes back to itself."""
+    demand = Demand(rooms=1, members=scale.subscribers, users=scale.users)
 
     def crowd_of(side: Side, seating: Seating) -> Crowd:
         listeners = [seating.seat(number) for number in range(1, scale.subscribers)]
         talker = seating.seat(0, in_flight=scale.subscriber_in_flight)
         return Crowd((*listeners, talker), mark=side.echo_mark, copies=scale.subscribers)
 
-    turns = take_turns(sides, scale, cores, deadline, rooms=1, crowd_of=crowd_of)
+    turns = take_turns(sides, scale, cores, deadline, demand=demand, crowd_of=crowd_of)
     return Result(
         figure="deliveries",
         label=f"deliveries/s, {scale.subscribers:,} subscribers in one room",
@@ -28,6 +29,6 @@ def deliveries(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Dead
         turns=turns,
         notes=[
             f"deliveries: one of the subscribers sends, {scale.subscriber_in_flight} in flight",
-            "deliveries, sends: every frame due was counted at the end of each turn, none missing",
+            "deliveries, rooms, sends: each turn ended with every frame due, counted, none missing",
         ],
     )

@@ -10,6 +10,9 @@ from bench.figures.scale import Scale
 from bench.machine import Cores
 from bench.sides.port import Side
 
+MEASURED = "madang"
+"""The side that the others are compared with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -22,6 +25,8 @@ class Turn:
     """Share of the server's core that somebody else took away."""
     generator_busy: float | None = None
     """Share of what its cores and processes could do that the load generator used."""
+    parts_busy: dict[str, float] = field(default_factory=dict)
+    """Share of a core that each of the server's processes used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,11 @@ class Result:
         """Return the median of the side's turns."""
         return median(turn.value for turn in self.turns[side])
 
-    def ratio(self) -> float | None:
-        """Return how many times better Madang is, if both were measured."""
-        if not {"madang", "naive"} <= self.turns.keys():
+    def ratio(self, side: str) -> float | None:
+        """Return how many times better Madang is than `side`, if both were measured."""
+        if side == MEASURED or not {MEASURED, side} <= self.turns.keys():
             return None
-        ours, theirs = self.value("madang"), self.value("naive")
+        ours, theirs = self.value(MEASURED), self.value(side)
         return ours / theirs if self.more_is_better else theirs / ours
 
 

@@ -14,7 +14,10 @@ class Scale:
     """Length of the window in which frames are counted."""
     subscribers: int = 500
     subscriber_in_flight: int = 4
-    connections: int = 5000
+    rooms: int = 100
+    room_subscribers: int = 10
+    room_senders: int = 20
+    connections: int = 10_000
     warm_up_connections: int = 100
     """Connections that stay open while the others come, so that their own cost shows."""
     senders: int = 100
@@ -23,7 +26,7 @@ class Scale:
     """Accounts; connections take turns with them, since a login costs a password hash."""
     processes: int = 2
     """Processes of the load generator per role."""
-    figure_seconds: float = 60.0
+    figure_seconds: float = 240.0
     """Longest that one figure may take."""
 
 
@@ -33,9 +36,12 @@ SHORT = Scale(
     warm_up_seconds=0.2,
     seconds=0.5,
     subscribers=20,
+    rooms=10,
+    room_subscribers=4,
+    room_senders=2,
     connections=200,
     warm_up_connections=20,
     senders=10,
-    users=2,
+    users=4,
 )
 """Seconds instead of minutes: shows that the bench works, and no more."""

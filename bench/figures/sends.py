@@ -8,11 +8,12 @@ from bench.figures.scale import Scale
 from bench.figures.throughput import take_turns
 from bench.machine import Cores
 from bench.seat import Crowd
-from bench.sides.port import Seating, Side
+from bench.sides.port import Demand, Seating, Side
 
 
 def sends(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
     """Let each sender talk in a room of its own, where it also hears itself."""
+    demand = Demand(rooms=scale.senders, users=scale.users)
 
     def crowd_of(side: Side, seating: Seating) -> Crowd:
         talkers = [
@@ -21,7 +22,7 @@ def sends(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline)
         ]
         return Crowd(tuple(talkers), mark=side.receipt_mark, copies=1)
 
-    turns = take_turns(sides, scale, cores, deadline, rooms=scale.senders, crowd_of=crowd_of)
+    turns = take_turns(sides, scale, cores, deadline, demand=demand, crowd_of=crowd_of)
     notes = [f"sends: acknowledged by {side.title}: {side.acknowledgement}" for side in sides]
     return Result(
         figure="sends",

@@ -14,7 +14,7 @@ from bench.load.generator import Generator, Reading, generating
 from bench.machine import Cores, core_seconds
 from bench.seat import Crowd
 from bench.server import Server, serving
-from bench.sides.port import Seating, Side
+from bench.sides.port import Demand, Seating, Side
 
 
 def take_turns(
@@ -23,16 +23,16 @@ def take_turns(
     cores: Cores,
     deadline: Deadline,
     *,
-    rooms: int,
+    demand: Demand,
     crowd_of: Callable[[Side, Seating], Crowd],
 ) -> dict[str, list[Turn]]:
-    """Let the sides take turns, so that what the machine does meanwhile meets both."""
+    """Let the sides take turns, so that what the machine does meanwhile meets all."""
     turns: dict[str, list[Turn]] = {side.name: [] for side in sides}
     with ExitStack() as stack:
         crowds: list[tuple[Server, Crowd]] = []
         for side in sides:
             server = stack.enter_context(serving(side, cores, deadline))
-            seating = server.furnish(users=scale.users, rooms=rooms, deadline=deadline)
+            seating = server.furnish(demand, deadline)
             crowds.append((server, crowd_of(side, seating)))
         for repeat in range(scale.repeats):
             for server, crowd in crowds:
@@ -48,7 +48,7 @@ class _Look:
     """Server, generator and the server's core at one moment."""
 
     load: Reading
-    server_seconds: float
+    server_seconds: dict[str, float]
     core_seconds: float
 
     @classmethod
@@ -66,12 +66,18 @@ def _turn(server: Server, crowd: Crowd, scale: Scale, cores: Cores, deadline: De
         generator.hush(deadline)
     server.rest()
     seconds = last.load.at - first.load.at
-    served = last.server_seconds - first.server_seconds
+    parts = {
+        name: (used - first.server_seconds[name]) / seconds
+        for name, used in last.server_seconds.items()
+    }
+    server_busy = sum(parts.values())
+    core_busy = (last.core_seconds - first.core_seconds) / seconds
     return Turn(
         value=(last.load.seen - first.load.seen) / seconds,
-        server_busy=served / seconds,
-        others_busy=max(0.0, last.core_seconds - first.core_seconds - served) / seconds,
+        server_busy=server_busy,
+        others_busy=max(0.0, core_busy - server_busy),
         generator_busy=(last.load.cpu_seconds - first.load.cpu_seconds)
         / seconds
         / min(len(cores.generator), generator.processes),
+        parts_busy=parts if len(parts) > 1 else {},
     )

@@ -1,184 +1,152 @@
-"""How to talk to Madang: accounts and rooms over REST, then STOMP 1.2 with a JWT."""
+"""Madang as it runs in production: a gateway process on RabbitMQ, the other services beside it.
 
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
+Of the services history is left out: it follows the log for itself, and no client of the gateway
+waits for it.
+"""
 
-import httpx
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 from typing_extensions import override
 
+from bench.accounts import make_accounts
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.load.opening import connect
-from bench.seat import SLOT, Line, Seat, Step
-from bench.sides.port import TEXT, Seating, Side
-from bench.websocket import text_frame, upgrade
+from bench.machine import Cores, pinned
+from bench.rows import insert_rooms
+from bench.sides.madang_seating import LIFTED_LIMITS, MadangSeating
+from bench.sides.port import Demand, Running, Seating, Side
+from madang_common.log.topology import VHOST
+from tests.stack.migration import MigrationError, migrate
+from tests.stack.run import ServerRun
+from tests.stack.secrets_of_stack import Secrets
+from tests.stack.servers import (
+    MariaDB,
+    MissingProgramError,
+    RabbitMQ,
+    Redis,
+    Server,
+    ServerNotReadyError,
+)
+from tests.stack.service import Service
 
-LIFTED_LIMITS = {
-    "MADANG_SENDS_PER_SECOND": "1000000",
-    "MADANG_SENDS_BURST": "1000000",
-    "MADANG_CONNECTIONS_PER_USER": "100000",
-    "MADANG_CONNECTIONS_PER_ADDRESS": "100000",
-    "MADANG_CONNECTIONS_PER_SECOND": "0",
-    "MADANG_FRAMES_PER_SECOND": "1000000",
-    "MADANG_FRAMES_BURST": "1000000",
-    "MADANG_REGISTRATIONS_PER_ADDRESS": "1000000",
-    "MADANG_USER_MOST_ROOMS": "100000",
-}
-"""Limits that are there for people, not for a few users that stand for hundreds."""
-
-_PASSWORD = "correct horse battery staple"
+_NOBODY = "http://127.0.0.1:9"
 
 
 class Madang(Side):
-    """All of Madang in one process."""
+    """Gateway and broker on the server's core, everything else on the generator's."""
 
     name = "madang"
     title = "Madang"
     echo_mark = b"\0"  # a STOMP frame ends in NUL
     receipt_mark = b"!"  # put into each receipt by the seat
-    acknowledgement = "RECEIPT with message-id: the message is in the log on disk (fsync)"
+    acknowledgement = "RECEIPT with message-id: the message is in a RabbitMQ stream, confirmed"
 
     @override
-    def command(self, port: int) -> list[str]:
-        return [sys.executable, "-m", "madang_standalone"]
+    @contextmanager
+    def running(self, cores: Cores, deadline: Deadline) -> Iterator[Running]:
+        run = ServerRun.begin()
+        try:
+            run.watch()
+            cluster = Cluster(run)
+            cluster.start(gateway=cores.server, broker=self.broker_core(cores))
+            yield cluster
+        except (MigrationError, MissingProgramError, ServerNotReadyError) as error:
+            raise BenchError(f"{self.title}: {error}") from error
+        finally:
+            run.end()
+
+    def broker_core(self, cores: Cores) -> frozenset[int]:
+        """Return where RabbitMQ runs."""
+        return cores.server
+
+
+class MadangApart(Madang):
+    """The gateway has the server's core for itself."""
+
+    name = "madang-apart"
+    title = "Madang, broker apart"
 
     @override
-    def environment(self, port: int, folder: Path) -> dict[str, str]:
-        own = {"PORT": str(port), "DATA_DIR": str(folder), "LOG_LEVEL": "WARNING"}
-        return LIFTED_LIMITS | {f"MADANG_{name}": value for name, value in own.items()}
+    def broker_core(self, cores: Cores) -> frozenset[int]:
+        return cores.generator
+
+
+class Cluster(Running):
+    """The servers and services of one run."""
+
+    def __init__(self, run: ServerRun) -> None:
+        self._rabbitmq = run.private(RabbitMQ, "rabbitmq")
+        self._mariadb = run.private(MariaDB, "mariadb")
+        self._redis = run.private(Redis, "redis")
+        self._secrets = Secrets(run.folder / "secrets")
+        names = ("auth-1", "rooms-1", "gateway-1")
+        self._auth, self._rooms, self._gateway = (
+            Service(run.folder / name, name, self._settings_of, log_file=run.folder / f"{name}.log")
+            for name in names
+        )
+        self.port = self._gateway.port
+        self.processes: Mapping[str, int] = {}
+
+    def start(self, *, gateway: frozenset[int], broker: frozenset[int]) -> None:
+        """Start RabbitMQ and the gateway on the cores given, and all else on the caller's."""
+        self._secrets.make()
+        _at_once(lambda: self._start_broker(broker), self._start_database, self._redis.start)
+        _at_once(self._auth.start, self._rooms.start, lambda: self._start_gateway(gateway))
+        self.processes = {"gateway": pid_of(self._gateway), "broker": pid_of(self._rabbitmq)}
 
     @override
-    def furnish(self, url: str, *, users: int, rooms: int, deadline: Deadline) -> Seating:
-        with httpx.Client(base_url=url, timeout=deadline.left("accounts")) as rest:
-            accounts = [_account(rest, f"bench-{number:04d}") for number in range(users)]
-            owners = [accounts[number % users] for number in range(rooms)]
-            made = [_room(rest, owner, f"Bench {n}") for n, owner in enumerate(owners)]
-            seating = MadangSeating(urlsplit(url).netloc, accounts, made)
-            if rooms == 1:
-                _join_all(rest, seating, deadline)
-        return seating
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A user who is logged in."""
-
-    id: str
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What a REST request carries to be this user's."""
-        return {"Authorization": f"Bearer {self.token}"}
-
-
-class MadangSeating(Seating):
-    """Accounts that take turns, so that few logins serve many connections."""
-
-    def __init__(self, host: str, accounts: list[Account], rooms: list[str]) -> None:
-        self.host = host
-        self.accounts = accounts
-        self.rooms = rooms
+    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
+        accounts = make_accounts(demand.users, self._secrets.signing_keys)
+        rooms = insert_rooms(self._mariadb.url, demand, accounts)
+        return MadangSeating(self.port, demand, accounts, rooms)
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
-        account = self.accounts[number % len(self.accounts)]
-        room = self.rooms[number % len(self.rooms)]
-        opening = [upgrade("/ws", host=self.host, subprotocol="v12.stomp"), _connect(account)]
-        opening.append(_subscribe(room))
-        if receipts:
-            opening.append(_proof(room))
-            line = _send(room, TEXT, receipt=f"!{SLOT.decode()}")
-        else:
-            line = _send(room, f"{TEXT} {SLOT.decode()}")
-        return Seat(tuple(opening), Line.of(line), in_flight)
+    def last_words(self) -> str:
+        return self._gateway.log_tail()
+
+    def _start_broker(self, cores: frozenset[int]) -> None:
+        with pinned(cores):
+            self._rabbitmq.start()
+        self._rabbitmq.create_vhost(VHOST)
+
+    def _start_database(self) -> None:
+        self._mariadb.start()
+        migrate(self._settings_of("rooms"))
+
+    def _start_gateway(self, cores: frozenset[int]) -> None:
+        with pinned(cores):
+            self._gateway.start()
+
+    def _settings_of(self, service: str) -> dict[str, str]:
+        """Return the environment of a service; everything not said here is as in production."""
+        return {
+            # Where this very code is, in case it is not the code that is installed.
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            **LIFTED_LIMITS,
+            "MADANG_AMQP_URL": self._rabbitmq.vhost_url(VHOST),
+            "MADANG_REDIS_URL": self._redis.url,
+            "MADANG_DATABASE_URL": self._mariadb.url,
+            "MADANG_AUTH_URL": self._auth.url,
+            "MADANG_ROOMS_URL": self._rooms.url,
+            "MADANG_HISTORY_URL": _NOBODY,
+            **self._secrets.settings_of(service),
+        }
 
 
-def _account(rest: httpx.Client, username: str) -> Account:
-    login = {"username": username, "password": _PASSWORD}
-    user = _made(rest.post("/api/auth/v1/register", json=login))
-    tokens = _made(rest.post("/api/auth/v1/login", json=login))
-    return Account(user["id"], tokens["access_token"])
+def _at_once(*steps: Callable[[], object]) -> None:
+    """Do all steps at the same time; raise the first problem when all have ended."""
+    with ThreadPoolExecutor(len(steps)) as pool:
+        ended = [pool.submit(step) for step in steps]
+    for step in ended:
+        step.result()
 
 
-def _room(rest: httpx.Client, owner: Account, name: str) -> str:
-    room = {"name": name, "visibility": "public"}
-    return _made(rest.post("/api/rooms/v1/rooms", json=room, headers=owner.headers))["id"]
-
-
-def _join_all(rest: httpx.Client, seating: MadangSeating, deadline: Deadline) -> None:
-    """Let everybody join the room, and return when the room has been told of all of them.
-
-    A `member.joined` that came later would be counted as a delivery.
-    """
-    (room,) = seating.rooms
-    port = httpx.URL(rest.base_url).port
-    if port is None:
-        raise BenchError("the server's address has no port")
-    with connect(port, seating.seat(0)) as watching:
-        watching.settimeout(deadline.left("members to join"))
-        for account in seating.accounts[1:]:
-            _checked(rest.post(f"/api/rooms/v1/rooms/{room}/join", headers=account.headers))
-        told, heard = 0, b""
-        while told < len(seating.accounts) - 1:
-            chunk = watching.recv(65_536)
-            if not chunk:
-                raise BenchError("the connection that waits for members was closed")
-            heard += chunk
-            told = heard.count(b'"member.joined"')
-
-
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if not answer.is_success:
-        raise BenchError(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
-    return answer
-
-
-def _made(answer: httpx.Response) -> dict[str, str]:
-    made: dict[str, str] = _checked(answer).json()
-    return made
-
-
-def _frame(command: str, headers: dict[str, str], body: str = "") -> bytes:
-    """Return a STOMP frame; none of the values used here needs escaping."""
-    head = "\n".join([command, *(f"{name}:{value}" for name, value in headers.items())])
-    return text_frame(f"{head}\n\n{body}\0".encode())
-
-
-def _connect(account: Account) -> Step:
-    headers = {
-        "accept-version": "1.2",
-        "host": "localhost",
-        "heart-beat": "0,0",
-        "Authorization": f"Bearer {account.token}",
-    }
-    return Step(_frame("CONNECT", headers), answer=rb"CONNECTED\n[^\0]*\0")
-
-
-def _subscribe(room: str) -> Step:
-    headers = {"id": "s", "destination": f"/topic/rooms.{room}", "receipt": "subscribed"}
-    answer = rb"RECEIPT\n[^\0]*receipt-id:subscribed\n[^\0]*\0"
-    return Step(_frame("SUBSCRIBE", headers), answer)
-
-
-def _proof(room: str) -> Step:
-    """Return a SEND whose RECEIPT must carry the message-id: then it is what it says."""
-    # The message itself may come before or after the RECEIPT; both are read before any counting.
-    answer = (
-        rb"(?s)(?=.*MESSAGE\n[^\0]*\0)"
-        rb"(?=.*RECEIPT\n(?=[^\0]*receipt-id:proof\n)(?=[^\0]*message-id:\w)[^\0]*\0)"
-    )
-    return Step(_send(room, "proof", receipt="proof"), answer)
-
-
-def _send(room: str, text: str, receipt: str = "") -> bytes:
-    headers = {
-        "destination": f"/app/rooms.{room}.send",
-        "content-type": "text/plain",
-        "content-length": str(len(text.encode())),
-    }
-    if receipt:
-        headers["receipt"] = receipt
-    return _frame("SEND", headers, text)
+def pid_of(server: Server) -> int:
+    """Return the main process of a server that runs."""
+    process = server.process
+    if process is None:
+        raise BenchError(f"{server.name} has ended:\n{server.log_tail()}")
+    return process.pid

@@ -2,18 +2,18 @@
 
 import json
 import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from typing_extensions import override
 
 from bench.deadline import Deadline
 from bench.seat import SLOT, Line, Seat
-from bench.sides.port import TEXT, Seating, Side
+from bench.sides.port import TEXT, Demand, Seating
+from bench.sides.process import OneProcess
 from bench.websocket import text_frame, upgrade
 
 
-class Naive(Side):
+class Naive(OneProcess):
     """FastAPI's WebSocket, as uvicorn serves it by default."""
 
     name = "naive"
@@ -28,20 +28,16 @@ class Naive(Side):
         return [*served, "--port", str(port), "--log-level", "warning"]
 
     @override
-    def environment(self, port: int, folder: Path) -> dict[str, str]:
-        return {}
-
-    @override
-    def furnish(self, url: str, *, users: int, rooms: int, deadline: Deadline) -> Seating:
-        return NaiveSeating(urlsplit(url).netloc, rooms)
+    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
+        return NaiveSeating(urlsplit(url).netloc, demand)
 
 
 class NaiveSeating(Seating):
     """Rooms that come to be when somebody connects."""
 
-    def __init__(self, host: str, rooms: int) -> None:
+    def __init__(self, host: str, demand: Demand) -> None:
         self._host = host
-        self._rooms = rooms
+        self._demand = demand
 
     @override
     def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
@@ -50,5 +46,5 @@ class NaiveSeating(Seating):
             said["receipt"] = f"!{SLOT.decode()}"
         else:
             said["text"] += f" {SLOT.decode()}"
-        opening = upgrade(f"/ws/room-{number % self._rooms}", host=self._host)
+        opening = upgrade(f"/ws/room-{self._demand.room_of(number)}", host=self._host)
         return Seat((opening,), Line.of(text_frame(json.dumps(said).encode())), in_flight)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FIGURES = ["deliveries", "connections", "sends"]
+FIGURES = ["deliveries", "rooms", "connections", "sends"]
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -26,7 +26,7 @@ def bench(*arguments: str, server: str = "naive") -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("server", ["naive", "madang"])
+@pytest.mark.parametrize("server", ["naive", "embedded"])
 @pytest.mark.parametrize("figure", FIGURES)
 def test_each_figure_is_measured_on_its_own(figure: str, server: str) -> None:
     printed = json.loads(bench(figure, "--json", server=server))
@@ -34,22 +34,36 @@ def test_each_figure_is_measured_on_its_own(figure: str, server: str) -> None:
     (measured,) = printed["figures"]
     assert measured["figure"] == figure
     assert measured["values"][server] > 0
-    assert measured["ratio"] is None
+    assert measured["ratios"][server] is None
     assert printed["machine"]["cores"] >= 1
+
+
+def test_madang_is_measured_on_a_real_stream() -> None:
+    printed = json.loads(bench("sends", "--json", server="madang"))
+
+    (measured,) = printed["figures"]
+    assert measured["values"]["madang"] > 0
+    (turn,) = measured["turns"]["madang"]
+    assert turn["parts_busy"].keys() == {"gateway", "broker"}
 
 
 def test_all_figures_stand_in_one_table_that_says_what_an_acknowledgement_is_worth() -> None:
     printed = bench()
 
     rows = printed.splitlines()
-    for label in ("deliveries/s", "bytes per idle connection", "acknowledged sends/s"):
+    for label in (
+        "deliveries/s, 20",
+        "deliveries/s, 10 rooms",
+        "bytes per idle connection",
+        "acknowledged sends/s",
+    ):
         assert any(row.startswith(label) for row in rows)
     assert "not durable" in printed
     assert "load generator's cores" in printed
 
 
 def test_an_unknown_figure_is_refused_with_the_names_of_the_known_ones() -> None:
-    command = [sys.executable, "-m", "bench", "latency"]
+    command = [sys.executable, "-m", "bench", "happiness"]
 
     ended = run(command)
 

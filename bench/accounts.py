@@ -1,0 +1,58 @@
+"""Accounts that are logged in without a password: the bench has the keys that auth signs with."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from madang_auth.metrics import AuthMetrics
+from madang_auth.refresh_tokens import RefreshToken
+from madang_auth.sessions.port import Login
+from madang_auth.signing.issuer import Issuer
+from madang_auth.signing.keyring import Keyring
+from madang_common.ids import new_id
+
+_TOKEN_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user who is logged in."""
+
+    id: str
+    username: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a REST request carries to be this user's."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def make_accounts(count: int, signing_keys: Path) -> list[Account]:
+    """Return new users with tokens as auth gives them for a password, which would cost a hash."""
+    issuer = Issuer(
+        Keyring(signing_keys),
+        issuer="madang",
+        access_seconds=_TOKEN_SECONDS,
+        service_seconds=_TOKEN_SECONDS,
+        metrics=AuthMetrics(CollectorRegistry()),
+        clock=time.time,
+    )
+    return [_account(issuer, f"bench-{number:05d}") for number in range(count)]
+
+
+def _account(issuer: Issuer, username: str) -> Account:
+    now = time.time()
+    user = new_id()
+    login = Login(
+        id=new_id(),
+        user=user,
+        username=username,
+        name=username,
+        device=None,
+        created_at=now,
+        last_used_at=now,
+    )
+    return Account(user, username, issuer.grant(login, RefreshToken.first(login.id)).access_token)

@@ -1,0 +1,92 @@
+"""How to talk to Madang: STOMP 1.2 with a JWT."""
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from bench.accounts import Account
+from bench.seat import SLOT, Line, Seat, Step
+from bench.sides.port import TEXT, Demand, Seating
+from bench.websocket import text_frame, upgrade
+
+LIFTED_LIMITS = {
+    "MADANG_SENDS_PER_SECOND": "1000000",
+    "MADANG_SENDS_BURST": "1000000",
+    "MADANG_CONNECTIONS_PER_USER": "100000",
+    "MADANG_CONNECTIONS_PER_ADDRESS": "100000",
+    "MADANG_CONNECTIONS_PER_SECOND": "1000000",
+    "MADANG_FRAMES_PER_SECOND": "1000000",
+    "MADANG_FRAMES_BURST": "1000000",
+    "MADANG_REGISTRATIONS_PER_ADDRESS": "1000000",
+    "MADANG_USER_MOST_ROOMS": "1000000",
+    "MADANG_PING_SECONDS": "3600",
+}
+"""Limits that are there for people, not for few users that stand for many: raised, not off."""
+
+
+class MadangSeating(Seating):
+    """Accounts that take turns, so that few logins serve many connections."""
+
+    def __init__(
+        self, port: int, demand: Demand, accounts: Sequence[Account], rooms: Sequence[str]
+    ) -> None:
+        self._host = f"127.0.0.1:{port}"
+        self._demand = demand
+        self.accounts = accounts
+        self.rooms = rooms
+
+    @override
+    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+        account = self.accounts[self._demand.user_of(number)]
+        room = self.rooms[self._demand.room_of(number)]
+        opening = [upgrade("/ws", host=self._host, subprotocol="v12.stomp"), _connect(account)]
+        opening.append(_subscribe(room))
+        if receipts:
+            opening.append(_proof(room))
+            line = _send(room, TEXT, receipt=f"!{SLOT.decode()}")
+        else:
+            line = _send(room, f"{TEXT} {SLOT.decode()}")
+        return Seat(tuple(opening), Line.of(line), in_flight)
+
+
+def _frame(command: str, headers: dict[str, str], body: str = "") -> bytes:
+    """Return a STOMP frame; none of the values used here needs escaping."""
+    head = "\n".join([command, *(f"{name}:{value}" for name, value in headers.items())])
+    return text_frame(f"{head}\n\n{body}\0".encode())
+
+
+def _connect(account: Account) -> Step:
+    headers = {
+        "accept-version": "1.2",
+        "host": "localhost",
+        "heart-beat": "0,0",
+        "Authorization": f"Bearer {account.token}",
+    }
+    return Step(_frame("CONNECT", headers), answer=rb"CONNECTED\n[^\0]*\0")
+
+
+def _subscribe(room: str) -> Step:
+    headers = {"id": "s", "destination": f"/topic/rooms.{room}", "receipt": "subscribed"}
+    answer = rb"RECEIPT\n[^\0]*receipt-id:subscribed\n[^\0]*\0"
+    return Step(_frame("SUBSCRIBE", headers), answer)
+
+
+def _proof(room: str) -> Step:
+    """Return a SEND whose RECEIPT must carry the message-id: then it is what it says."""
+    # The message itself may come before or after the RECEIPT; both are read before any counting.
+    answer = (
+        rb"(?s)(?=.*MESSAGE\n[^\0]*\0)"
+        rb"(?=.*RECEIPT\n(?=[^\0]*receipt-id:proof\n)(?=[^\0]*message-id:\w)[^\0]*\0)"
+    )
+    return Step(_send(room, "proof", receipt="proof"), answer)
+
+
+def _send(room: str, text: str, receipt: str = "") -> bytes:
+    headers = {
+        "destination": f"/app/rooms.{room}.send",
+        "content-type": "text/plain",
+        "content-length": str(len(text.encode())),
+    }
+    if receipt:
+        headers["receipt"] = receipt
+    return _frame("SEND", headers, text)
