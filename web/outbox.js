@@ -6,6 +6,7 @@
  *   state: "waiting" | "sending" | "sent" | "refused", refusal: string}} Draft
  */
 
+import { Backoff } from "./backoff.js";
 import { Problem } from "./problem.js";
 
 const KEY_BYTES = 16;
@@ -13,8 +14,9 @@ const KEY_BYTES = 16;
 const MOST_TRIES = 6;
 
 /**
- * Sends drafts in their order, again after a lost connection, always with the key they began with:
- * so each stands in its room once, however often it was sent. They outlast a reload of the page.
+ * Sends drafts in their order, again after a lost connection and once the server can take them,
+ * always with the key they began with: so each stands in its room once, however often it was sent.
+ * They outlast a reload of the page.
  *
  * Throws an event `changed` with the draft in its `detail`.
  */
@@ -23,6 +25,9 @@ export class Outbox extends EventTarget {
   #storedAs;
   /** @type {Map<string, Draft>} */
   #drafts;
+  /** How long the server is left alone that can take nothing now. */
+  #backoff = new Backoff();
+  #rests = false;
 
   /**
    * @param {Connection} connection
@@ -96,7 +101,7 @@ export class Outbox extends EventTarget {
   }
 
   #sendWaiting() {
-    if (this.#connection.state.name === "open") {
+    if (this.#connection.state.name === "open" && !this.#rests) {
       for (const draft of this.#drafts.values()) {
         if (draft.state === "waiting") {
           this.#send(draft);
@@ -120,8 +125,13 @@ export class Outbox extends EventTarget {
         draft.text,
       );
       draft.state = "sent";
+      this.#backoff = new Backoff();
     } catch (error) {
-      if (error instanceof Problem) {
+      if (error instanceof Problem && error.unavailable) {
+        draft.state = "waiting";
+        draft.tries = 1; // it did not cost the connection
+        this.#rest();
+      } else if (error instanceof Problem) {
         draft.state = "refused";
         draft.refusal = error.message;
       } else if (draft.tries >= MOST_TRIES) {
@@ -137,6 +147,17 @@ export class Outbox extends EventTarget {
       }
       this.#changed(draft);
       this.#sendWaiting();
+    }
+  }
+
+  /** Send nothing for a while. */
+  #rest() {
+    if (!this.#rests) {
+      this.#rests = true;
+      setTimeout(() => {
+        this.#rests = false;
+        this.#sendWaiting();
+      }, this.#backoff.next());
     }
   }
 

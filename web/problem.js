@@ -22,6 +22,11 @@ export class Problem extends Error {
   get passing() {
     return this.status === 408 || this.status === 429 || this.status >= 500;
   }
+
+  /** Whether something that the server needs is away: it says nothing of what was asked. */
+  get unavailable() {
+    return this.status >= 502 && this.status <= 504;
+  }
 }
 
 /** No answer came: nobody knows whether the request was carried out. */

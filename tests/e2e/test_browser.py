@@ -1,5 +1,6 @@
 """The page at `/` in a real browser."""
 
+import json
 import re
 import secrets
 import shutil
@@ -271,6 +272,46 @@ def test_a_refused_message_can_be_sent_again_or_given_up(product: Product, pair:
     assert sorted(junho.texts()) == sorted(many)
     assert junho.texts() == mina.texts()
     assert junho.ids() == sorted(junho.ids())
+
+
+def test_what_the_server_cannot_take_now_is_sent_again(product: Product, pair: Meet) -> None:
+    mina, junho = pair(product)
+    refused: list[str] = []
+
+    def interfere(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            text = message if isinstance(message, str) else message.decode()
+            if ".send\n" in text and not refused:
+                refused.append(text)
+                socket.send(_unavailable(text))
+            else:
+                server.send(message)
+
+        socket.on_message(pass_on)
+
+    mina.page.route_web_socket("**/ws", interfere)
+    mina.page.reload()
+    mina.is_in("마당 🌱")
+    mina.is_connected()
+    mina.write("하나")
+    mina.write("둘")
+
+    junho.reads("둘")
+    mina.reads("둘")
+    mina.reads("하나")
+    assert sorted(mina.texts()) == ["둘", "하나"]
+    assert len(refused) == 1
+
+
+def _unavailable(send: str) -> str:
+    """Return the gateway's answer to a SEND while it cannot ask who may write."""
+    receipt = re.search("^receipt:(.+)$", send, re.MULTILINE)
+    assert receipt is not None
+    problem = {"title": "Try again in a moment", "status": 503, "receipt-id": receipt[1]}
+    headers = "subscription:errors\nmessage-id:1\ncontent-type:application/problem+json"
+    return f"MESSAGE\n{headers}\n\n{json.dumps(problem)}\0"
 
 
 def test_tokens_are_renewed_without_a_new_connection(hasty: Product, visit: Visit) -> None:

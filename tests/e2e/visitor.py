@@ -15,6 +15,7 @@ BACK_MILLISECONDS = 30_000
 _NO_SERVER = re.compile(
     r"net::ERR_(CONNECTION_\w+|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING)"
     r"|WebSocket connection to \S+ failed"
+    r"|server responded with a status of 50[234] "
 )
 
 
@@ -58,7 +59,7 @@ class Visitor:
 
     @contextmanager
     def server_down(self) -> Iterator[None]:
-        """Take the browser's network errors for what they are meanwhile."""
+        """Take the browser's network errors, and a proxy's, for what they are meanwhile."""
         self._server_down = True
         try:
             yield
