@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,14 @@ from tests.support.trust import trusting
 _MANY = {"MADANG_REGISTRATIONS_PER_ADDRESS": "10000"}
 """All tests come from one address."""
 Make = Callable[..., Product]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tell which stack a test on that form is going to ask for."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and callspec.params.get("form") == "stack":
+        mortal = {"mortal", "with_settings"}.intersection(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.usefixtures("mortal_stack" if mortal else "stack"))
 
 
 @pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded,stack").split(","))
@@ -53,16 +62,15 @@ def mortal(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Give a function that starts a product with `MADANG_…` settings of the test's own."""
     if form == "stack":
-        stack: Stack = request.getfixturevalue("mortal_stack")
-        usual = stack.settings
+        heal: Callable[..., Stack] = request.getfixturevalue("mortal_stack_with")
+        with ExitStack() as trust:
 
-        def restart(**settings: str) -> Product:
-            stack.up(settings={**usual, **settings})
-            return Stacked(stack)
+            def restart(**settings: str) -> Product:
+                stack = heal(**settings)
+                trust.enter_context(trusting(stack.ca))
+                return Stacked(stack)
 
-        with trusting(stack.ca):
             yield restart
-        stack.up(settings=usual)
         return
     if form == "compose":
         running = composed()

@@ -1,6 +1,6 @@
 """Pytest's view of the full product: one that all tests share, and one that they may break."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from filelock import FileLock
@@ -17,11 +17,19 @@ _TEST_SECONDS = 400
 """Longest time of a test on a stack: it may start one first, or wait for its turn."""
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        needed = {"stack", "mortal_stack"} & set(getattr(item, "fixturenames", ()))
-        if needed and item.get_closest_marker("timeout") is None:
+        if _stacks(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
+    # They take turns: begun first, one worker has them all while the other does the rest.
+    items.sort(key=lambda item: "mortal_stack" not in _stacks(item))
+
+
+def _stacks(item: pytest.Item) -> set[str]:
+    """Return the stacks that a test asks for, or says that it will ask for."""
+    told = [name for mark in item.iter_markers("usefixtures") for name in mark.args]
+    return {"stack", "mortal_stack"} & {*getattr(item, "fixturenames", ()), *told}
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +42,24 @@ def stack(server_run: ServerRun) -> Stack:
 
 
 @pytest.fixture
-def mortal_stack(server_run: ServerRun) -> Iterator[Stack]:
+def mortal_stack_with(server_run: ServerRun) -> Iterator[Callable[..., Stack]]:
+    """Give a function that returns the mortal stack with `MADANG_…` settings of the test's own."""
+    stack = Stack(server_run.folder / "mortal-stack")
+    server_run.watch()
+
+    def heal(**settings: str) -> Stack:
+        stack.heal(settings=_SETTINGS | _LOAD | settings)
+        return stack
+
+    with FileLock(server_run.folder / "mortal-stack.lock", timeout=_TURN_SECONDS):
+        yield heal
+
+
+@pytest.fixture
+def mortal_stack(mortal_stack_with: Callable[..., Stack]) -> Stack:
     """Give a whole running product whose parts may be stopped, killed and paused.
 
     All tests of a run use the same one after another, also those of other workers: what earlier
     tests wrote is in it, and everything runs again when the next one begins.
     """
-    stack = Stack(server_run.folder / "mortal-stack")
-    server_run.watch()
-    with FileLock(server_run.folder / "mortal-stack.lock", timeout=_TURN_SECONDS):
-        stack.heal(settings=_SETTINGS | _LOAD)
-        yield stack
+    return mortal_stack_with()
