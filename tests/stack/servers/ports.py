@@ -10,10 +10,13 @@ _TRIES = 200
 
 
 def free_port() -> int:
-    """Return a port of the loopback address on which nothing listens."""
+    """Return a port of the loopback address on which nothing listens.
+
+    Nobody else is given it while this process runs: its server may start later, or stop meanwhile.
+    """
     for _ in range(_TRIES):
         port = random.choice(_RANGE)
-        if is_free(port):
+        if _reserve(port) and is_free(port):
             return port
     raise OSError(f"no free port in {_RANGE.start}-{_RANGE.stop} after {_TRIES} tries")
 
@@ -26,6 +29,18 @@ def is_free(port: int) -> bool:
             probe.bind((LOOPBACK, port))
         except OSError:
             return False
+    return True
+
+
+def _reserve(port: int) -> bool:
+    """Take a name for `port` that only one process can have, and that goes with it."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0madang-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    name.detach()
     return True
 
 
