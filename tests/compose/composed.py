@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from tests.compose.engine import Engine
 from tests.compose.images import make_images
-from tests.e2e.product import Product, error_lines
+from tests.e2e.product import Product
 from tests.stack.servers.ports import free_port
 from tests.support.deployment import ROOT, read_env
+from tests.support.log_lines import error_lines
 from tests.support.proxy import make_certificate
 
 _UP_SECONDS = 600

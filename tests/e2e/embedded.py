@@ -11,7 +11,8 @@ from typing import Self
 
 from typing_extensions import override
 
-from tests.e2e.product import Product, error_lines
+from tests.e2e.product import Product
+from tests.support.log_lines import error_lines
 
 _READY = "Madang is ready: "
 _STOP_SECONDS = 20

@@ -39,8 +39,3 @@ class Product(Protocol):
     def errors(self) -> list[str]:
         """Return the lines that its processes logged at level error."""
         ...
-
-
-def error_lines(text: str) -> list[str]:
-    """Return the lines of a log in JSON that tell of errors."""
-    return [line for line in text.splitlines() if '"level":"error"' in line or "Traceback" in line]

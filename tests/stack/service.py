@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from tests.stack.servers.ports import LOOPBACK
 from tests.stack.servers.server import Server
+from tests.support.log_lines import error_lines
 
 _ANSWER_SECONDS = 5
 
@@ -46,8 +47,7 @@ class Service(Server):
         """Return the lines that it logged at level error."""
         if not self.log_file.exists():
             return []
-        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [line for line in lines if '"level":"error"' in line or "Traceback" in line]
+        return error_lines(self.log_file.read_text(encoding="utf-8", errors="replace"))
 
     @override
     def prepare(self) -> None:
