@@ -10,12 +10,14 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from madang_common.http.protocol import http_protocol
 
 HEAD_BYTES = 2000
 SECONDS = 0.5
 PATIENCE_SECONDS = 10
+HTTP = http_protocol(within_head_bytes=HEAD_BYTES, within_seconds=SECONDS)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,9 +93,10 @@ class Client:
 
 
 @asynccontextmanager
-async def connected() -> AsyncGenerator[Client]:
+async def connected(
+    protocol: type[asyncio.Protocol] = HTTP,
+) -> AsyncGenerator[Client]:
     """Yield a connection to a server with those bounds."""
-    protocol = http_protocol(within_head_bytes=HEAD_BYTES, within_seconds=SECONDS)
     config = uvicorn.Config(app, http=protocol, ws=Echo, lifespan="off", log_config=None)
     server = _Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -183,3 +186,23 @@ async def test_a_websocket_is_not_cut_off() -> None:
         await client.say(b"still here")
 
         await client.hear(b"still here")
+
+
+async def test_a_connection_knows_of_itself_what_uvicorn_would_have_it_know() -> None:
+    known: list[dict[str, type]] = []
+    for kind in (HTTP, HttpToolsProtocol):
+
+        class Watched(kind):  # type: ignore[misc, valid-type]
+            @override
+            def connection_made(self, transport: asyncio.Transport) -> None:
+                super().connection_made(transport)
+                own = {"_deadline"}
+                known.append({name: type(at) for name, at in vars(self).items() if name not in own})
+                assert self.client == transport.get_extra_info("peername")
+                assert self.server == transport.get_extra_info("sockname")
+
+        async with connected(Watched) as client:
+            await client.say(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await client.rest()).startswith(b"HTTP/1.1 200 ")
+
+    assert known[0] == known[1]

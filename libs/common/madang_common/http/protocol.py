@@ -4,7 +4,9 @@ import asyncio
 from typing import ClassVar
 
 from typing_extensions import override
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import is_ssl
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -23,7 +25,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        # As uvicorn does, but it asks uvloop for a socket, which stays with a WebSocket for good.
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.server = _address(transport, "sockname")
+        self.client = _address(transport, "peername")
+        self.scheme = "https" if is_ssl(transport) else "http"
         self._expect_request()
 
     @override
@@ -43,6 +51,8 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._expect_nothing()
         super().handle_websocket_upgrade()
+        # They hold each other, and would wait for a garbage collection.
+        self.parser = None  # type: ignore[assignment]
 
     @override
     def on_headers_complete(self) -> None:
@@ -65,6 +75,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
+    found = transport.get_extra_info(name)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None
 
 
 def http_protocol(*, within_head_bytes: int, within_seconds: float) -> type[HttpProtocol]:
