@@ -1,36 +1,32 @@
 """The WebSocket under a session: websockets' sans-I/O protocol on an asyncio transport.
 
 uvicorn makes one of these for each upgrade, through its public `ws=` setting, and hands it the
-transport. Bytes go to `ServerProtocol`, its frames to the session; what the session writes is
+transport. Bytes go to `Protocol`, its frames to the session; what the session writes is
 coalesced and leaves once per turn of the event loop. The WebSocket rules themselves (RFC 6455) are
 the library's.
 """
 
 import asyncio
-import logging
 from codecs import IncrementalDecoder, getincrementaldecoder
 from typing import ClassVar, cast
 
 from typing_extensions import override
 from uvicorn.server import ServerState
-from websockets.extensions.permessage_deflate import (
-    PerMessageDeflate,
-    ServerPerMessageDeflateFactory,
-)
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
+from websockets.protocol import Protocol, State
 
 from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
 from madang_gateway.admission import BAD_HANDSHAKE, reason_of
 from madang_gateway.disconnects import Disconnect
+from madang_gateway.handshake import read_request
 from madang_gateway.node import Node
 from madang_gateway.plain_frames import OTHER, TEXT, PlainFrames
 from madang_gateway.session import Session
 from madang_gateway.shapes import DEFLATE_BITS, websocket_frame
 from madang_gateway.sockjs import frames as sockjs_frames
-from madang_gateway.upgrade import Framing, Protocol, refusal
+from madang_gateway.upgrade import Framing, refusal
 
 _HEARTBEAT = websocket_frame(b"\n")
 _SOCKJS_OPEN = websocket_frame(sockjs_frames.OPEN)
@@ -39,13 +35,6 @@ _SOCKJS_HEARTBEAT = websocket_frame(sockjs_frames.array(b"\n"))
 _ABNORMAL = 1006
 _FIRST_PRIVATE = 3000
 """Stands for all close codes that clients define themselves (RFC 6455 section 7.4.2)."""
-_LOGGER = logging.getLogger("websockets.server")
-_DEFLATE = ServerPerMessageDeflateFactory(
-    server_no_context_takeover=True,
-    client_no_context_takeover=True,
-    server_max_window_bits=DEFLATE_BITS,
-    client_max_window_bits=DEFLATE_BITS,
-)
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
@@ -82,16 +71,12 @@ class Connection(asyncio.Protocol):
         **_others: object,
     ) -> None:
         """Take what uvicorn gives to every protocol class: its list of connections matters."""
-        settings = self.node.shared.settings
         self._state = server_state
-        self._protocol = Protocol(
-            max_size=settings.frame_bytes,
-            extensions=[_DEFLATE] if settings.permessage_deflate else None,
-            logger=_LOGGER,
-        )
         self._plain: PlainFrames | None = None
         """What takes the peer's frames, once the handshake is done."""
         self._transport: asyncio.Transport
+        self._protocol: Protocol
+        """Not there before there is a session."""
         self._session: Session | None = None
         self._out: list[bytes] = []
         self._address = ""
@@ -113,9 +98,12 @@ class Connection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._heard = True
         plain = self._plain
-        if plain is None or self._protocol.state is not State.OPEN:
+        if plain is None:
+            self._open(data)
+            return
+        self._heard = True
+        if self._protocol.state is not State.OPEN:
             self._feed(data)
             return
         for kind, piece in plain.receive(data):
@@ -126,7 +114,8 @@ class Connection(asyncio.Protocol):
 
     @override
     def eof_received(self) -> None:
-        self._protocol.receive_eof()
+        if self._session is not None:
+            self._protocol.receive_eof()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -274,39 +263,45 @@ class Connection(asyncio.Protocol):
             self._protocol.send_ping(b"")
             self._send_control()
 
-    def _open(self, request: Request) -> None:
-        """Answer the opening handshake."""
+    def _open(self, head: bytes) -> None:
+        """Answer the opening handshake; uvicorn gives the whole head of the request at once."""
         node = self.node
         reason = BAD_HANDSHAKE
+        agreed: Protocol | None = None
         try:
+            request = read_request(head)
             peer = self._transport.get_extra_info("peername")
-            framing, address = node.admission.check(request, peer)
-            response = self._protocol.accept(request)
+            framing, self._address = node.admission.check(request, peer)
+            response, agreed = node.handshake.answer(request)
         except Problem as problem:
             response, reason = refusal(problem), reason_of(problem)
-        self._protocol.send_response(response)
-        if self._protocol.state is not State.OPEN:
+        self._transport.write(response.serialize())
+        if agreed is None:
+            self._let_go()
             node.shared.metrics.upgrades_refused.labels(response.status_code, reason).inc()
-            return
-        settings = node.shared.settings
+        else:
+            self._begin(agreed, framing)
+
+    def _begin(self, agreed: Protocol, framing: Framing) -> None:
+        """Begin the session."""
+        node, settings = self.node, self.node.shared.settings
+        self._protocol = agreed
         self._transport.set_write_buffer_limits(high=settings.live_pause_bytes)
-        self.subprotocol = self._protocol.subprotocol
+        self.subprotocol = agreed.subprotocol
         self.compressed = any(
             isinstance(extension, PerMessageDeflate)
             and extension.local_max_window_bits >= DEFLATE_BITS
-            for extension in self._protocol.extensions
+            for extension in agreed.extensions
         )
         self._session = Session(node.shared, self)
         self._plain = PlainFrames(settings.frame_bytes)
+        self._heard = True
         self._quiet_since = self._silent_since = asyncio.get_running_loop().time()
-        self._address = address
         node.connections.add(self)
-        node.admission.enter(address)
+        node.admission.enter(self._address)
         node.shared.metrics.connections.inc()
         if framing is Framing.SOCKJS:
             self._sockjs = sockjs_frames.Reader()
-            # The answer to the handshake leaves first.
-            self._send_control()
             self.write(_SOCKJS_OPEN)
 
     def _feed(self, data: bytes) -> None:
@@ -315,8 +310,6 @@ class Connection(asyncio.Protocol):
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._receive(event)
-            elif isinstance(event, Request):
-                self._open(event)
         self._send_control()
 
     def _take(self, payload: bytes, *, text: bool) -> None:
@@ -384,10 +377,14 @@ class Connection(asyncio.Protocol):
             if chunk:
                 self._transport.write(chunk)
             else:
-                self._transport.close()
-                loop = asyncio.get_running_loop()
-                loop.call_later(self.node.shared.settings.close_seconds, self._transport.abort)
+                self._let_go()
         self._check_unsent()
+
+    def _let_go(self) -> None:
+        """Close the transport once the peer has taken what was sent, or has not in time."""
+        self._transport.close()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.node.shared.settings.close_seconds, self._transport.abort)
 
     def _check_unsent(self) -> None:
         """End the session of a peer that does not read; then answer none of its pings either."""

@@ -9,6 +9,7 @@ from madang_gateway import disconnects
 from madang_gateway.admission import Admission
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.flusher import Flusher
+from madang_gateway.handshake import Handshake
 from madang_gateway.receipts import Receipts
 from madang_gateway.session import Shared
 
@@ -42,11 +43,16 @@ class Node:
     receipts: Receipts
     connections: set[Ticking] = field(default_factory=set)
     admission: Admission = field(init=False)
+    handshake: Handshake = field(init=False)
 
     def __post_init__(self) -> None:
         """Admit connections as the settings say."""
         shared = self.shared
-        self.admission = Admission(shared.settings, shared.verifier, shared.users)
+        settings = shared.settings
+        self.admission = Admission(settings, shared.verifier, shared.users)
+        self.handshake = Handshake(
+            max_size=settings.frame_bytes, deflate=settings.permessage_deflate
+        )
 
     @property
     def tick_seconds(self) -> float:

@@ -8,11 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from typing_extensions import override
 from websockets.datastructures import Headers
 from websockets.http11 import Response
-from websockets.server import ServerProtocol
-from websockets.typing import StatusLike, Subprotocol
 
 from madang_common import problems
 from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
@@ -20,9 +17,6 @@ from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 PATH = "/ws"
 TUTORIALS_PATH = "/ws-stomp"
 """Where the common tutorials' clients look for STOMP, most of them through SockJS."""
-SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
-"""Registered names of STOMP over WebSocket, newest first."""
-
 _STOMP_PATHS = {PATH, TUTORIALS_PATH, f"{TUTORIALS_PATH}/websocket"}
 _SOCKJS_PATH = re.compile(rf"{TUTORIALS_PATH}/[^/.]+/[^/.]+/websocket")
 
@@ -118,21 +112,3 @@ def rejection(status: HTTPStatus, text: str) -> Response:
     # Whoever tried another version, or none, learns which one is spoken (section 4.4).
     response.headers["Sec-WebSocket-Version"] = "13"
     return response
-
-
-class Protocol(ServerProtocol):
-    """websockets' protocol, for clients with one of our subprotocols or with none at all.
-
-    What it rejects is told as a problem.
-    """
-
-    @override
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        for ours in SUBPROTOCOLS:
-            if ours in subprotocols:
-                return Subprotocol(ours)
-        return None
-
-    @override
-    def reject(self, status: StatusLike, text: str) -> Response:
-        return rejection(HTTPStatus(status), text)
