@@ -33,9 +33,10 @@ $(VENV)/.dev: $(VENV)/.run dev-requirements.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt --requirement dev-requirements.txt
 	@touch $@
 
-tests/e2e/node_modules/.installed: tests/e2e/package.json tests/e2e/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: the end-to-end tests drive a JavaScript client (node 20 or later)." >&2; exit 1; }
-	@npm ci --prefix tests/e2e --omit=optional --silent --no-audit --no-fund
+NODE_MODULES := tests/e2e/node_modules/.installed bench/node_modules/.installed
+$(NODE_MODULES): %/node_modules/.installed: %/package.json %/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: tests drive a JavaScript client, and the bench a chat server (node 20 or later)." >&2; exit 1; }
+	@npm ci --prefix $* --omit=optional --silent --no-audit --no-fund
 	@touch $@
 
 .PHONY: chromium
@@ -94,7 +95,7 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run every test: unit, contract, integration, end to end.
+test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contract, integration, end to end.
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: chaos-rolling
@@ -108,12 +109,12 @@ test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run doc
 	@$(BIN)/python -m tests.compose test $(ARGS)
 
 .PHONY: cover
-cover: $(VENV)/.dev tests/e2e/node_modules/.installed chromium mysql ## Run the tests with branch coverage.
+cover: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run the tests with branch coverage.
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure Madang beside a plain FastAPI chat and print the ratios.
-	$(BIN)/python -m bench
+bench: servers bench/node_modules/.installed ## Measure Madang beside other chats, a figure after the other, and print the ratios.
+	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: contracts
 contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and docs/settings.md from the code.
@@ -133,4 +134,4 @@ fmt: $(VENV)/.dev ## Format the code and fix what can be fixed.
 
 .PHONY: clean
 clean: ## Remove what was installed and cached; data stays.
-	rm -rf $(VENV) tests/e2e/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/e2e/node_modules bench/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
