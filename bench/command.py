@@ -24,8 +24,11 @@ from bench.report import as_json, as_table
 from bench.sides.embedded import Embedded
 from bench.sides.madang import Madang, MadangApart
 from bench.sides.naive import Naive
+from bench.sides.nats import Nats
 from bench.sides.port import Side
 from bench.sides.reflector import Reflector
+from bench.sides.socketio import SocketIo
+from bench.sides.web_stomp import WebStomp
 
 FIGURES: dict[str, Figure] = {
     "deliveries": deliveries,
@@ -33,7 +36,7 @@ FIGURES: dict[str, Figure] = {
     "connections": connections,
     "sends": sends,
 }
-COMPARED: tuple[Side, ...] = (Madang(), Embedded(), Naive())
+COMPARED: tuple[Side, ...] = (Madang(), Embedded(), WebStomp(), Nats(), SocketIo(), Naive())
 SIDES: dict[str, Side] = {side.name: side for side in (*COMPARED, MadangApart(), Reflector())}
 _SPARE_FILES = 500
 
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     scale = SHORT if options.short else FULL
     sides = (SIDES[options.server],) if options.server else COMPARED
-    names = [options.figure] if options.figure else list(FIGURES)
+    names = options.figures or list(FIGURES)
     cores = machine.share_cores()
     os.sched_setaffinity(0, cores.generator)
     if not cores.apart:
@@ -69,11 +72,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Measure Madang beside a plain FastAPI chat."
     )
-    parser.add_argument("figure", nargs="?", choices=FIGURES, help="only this one")
+    parser.add_argument(
+        "figures", nargs="*", metavar="FIGURE", help=f"only these of {', '.join(FIGURES)}"
+    )
     parser.add_argument("--server", choices=SIDES, help="only this side; no ratios then")
     parser.add_argument("--short", action="store_true", help="seconds, to see that it works")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.figures if name not in FIGURES]
+    if unknown:
+        parser.error(f"{unknown[0]} is none of {', '.join(FIGURES)}")
+    return options
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -51,6 +51,6 @@ class Crowd:
 
     seats: tuple[Seat, ...]
     mark: bytes
-    """One byte that stands exactly once in each frame that counts, and in no other."""
+    """Bytes, best a single one, that stand once in each frame that counts and nowhere else."""
     copies: int
     """Frames that count per message sent."""

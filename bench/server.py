@@ -15,6 +15,7 @@ from bench.sides.port import Demand, Running, Seating, Side
 _REST_SECONDS = 15
 _REST_LOOK_SECONDS = 0.25
 _REST_BUSY = 0.05
+_LAST_WORDS = 1000
 
 
 class Server:
@@ -60,7 +61,5 @@ def serving(side: Side, cores: Cores, deadline: Deadline) -> Iterator[Server]:
         try:
             yield Server(side, running)
         except (BenchError, httpx.HTTPError) as error:
-            words = running.last_words()
-            raise BenchError(
-                "\n".join([f"{side.title}: {error}", *([words] if words else [])])
-            ) from error
+            told = f"{side.title}: {error}\n{running.last_words()[-_LAST_WORDS:]}"
+            raise BenchError(told.rstrip()) from error

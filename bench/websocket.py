@@ -5,7 +5,8 @@ import secrets
 
 from bench.seat import Step
 
-_FINAL_TEXT = 0x81
+_TEXT = 0x81
+_BINARY = 0x82
 _MASKED = 0x80
 _SHORT_BYTES = 125
 _LONG = 126
@@ -30,13 +31,23 @@ def upgrade(path: str, *, host: str, subprotocol: str = "") -> Step:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """Return `payload` as one text frame of a client.
+    """Return `payload` as one text frame of a client."""
+    return _frame(_TEXT, payload)
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """Return `payload` as one binary frame of a client."""
+    return _frame(_BINARY, payload)
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    """Return a frame.
 
     The masking key is zero: the server unmasks as ever, and the generator need not mask.
     """
     length = len(payload)
     if length <= _SHORT_BYTES:
-        head = bytes((_FINAL_TEXT, _MASKED | length))
+        head = bytes((kind, _MASKED | length))
     else:
-        head = bytes((_FINAL_TEXT, _MASKED | _LONG)) + length.to_bytes(2, "big")
+        head = bytes((kind, _MASKED | _LONG)) + length.to_bytes(2, "big")
     return head + _NO_MASK + payload

@@ -75,7 +75,11 @@ class Worker:
         }
         self._next = dict.fromkeys(self._seats, 0)
         self._talking = False
+        # A mark of several bytes may come in two pieces: the end of the last one is kept in front.
+        self._margin = len(job.mark) - 1
+        self._ends = dict.fromkeys(self._sockets, bytes(self._margin))
         self._buffer = bytearray(_BUFFER_BYTES)
+        self._free = memoryview(self._buffer)[self._margin :]
         self._poll = select.epoll()
         for handle in (orders.fileno(), *self._sockets):
             self._poll.register(handle, select.EPOLLIN)
@@ -100,14 +104,18 @@ class Worker:
 
     def _receive(self, handle: int) -> None:
         try:
-            size = self._sockets[handle].recv_into(self._buffer)
+            size = self._sockets[handle].recv_into(self._free)
         except OSError:
             size = 0
         if not size:
             self._poll.unregister(handle)
             self._add(Tally.CLOSED, 1)
             return
-        marks = self._buffer.count(self._job.mark, 0, size)
+        margin = self._margin
+        if margin:
+            self._buffer[:margin] = self._ends[handle]
+            self._ends[handle] = bytes(self._buffer[size : size + margin])
+        marks = self._buffer.count(self._job.mark, 0, margin + size)
         if marks:
             self._add(Tally.SEEN, marks)
             if self._talking and handle in self._seats:

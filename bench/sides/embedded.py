@@ -28,12 +28,12 @@ class Embedded(OneProcess):
     acknowledgement = "RECEIPT with message-id: the message is in the log on disk (fsync)"
 
     @override
-    def command(self, port: int) -> list[str]:
+    def command(self, port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "madang_standalone"]
 
     @override
     def environment(self, port: int, folder: Path) -> dict[str, str]:
-        own = {"PORT": str(port), "DATA_DIR": str(folder), "LOG_LEVEL": "WARNING"}
+        own = {"PORT": str(port), "DATA_DIR": str(folder / "data"), "LOG_LEVEL": "WARNING"}
         return LIFTED_LIMITS | {f"MADANG_{name}": value for name, value in own.items()}
 
     @override

@@ -18,6 +18,7 @@ from bench.machine import Cores, pinned
 from bench.rows import insert_rooms
 from bench.sides.madang_seating import LIFTED_LIMITS, MadangSeating
 from bench.sides.port import Demand, Running, Seating, Side
+from bench.sides.private import pid_of
 from madang_common.log.topology import VHOST
 from tests.stack.migration import MigrationError, migrate
 from tests.stack.run import ServerRun
@@ -27,7 +28,6 @@ from tests.stack.servers import (
     MissingProgramError,
     RabbitMQ,
     Redis,
-    Server,
     ServerNotReadyError,
 )
 from tests.stack.service import Service
@@ -142,11 +142,3 @@ def _at_once(*steps: Callable[[], object]) -> None:
         ended = [pool.submit(step) for step in steps]
     for step in ended:
         step.result()
-
-
-def pid_of(server: Server) -> int:
-    """Return the main process of a server that runs."""
-    process = server.process
-    if process is None:
-        raise BenchError(f"{server.name} has ended:\n{server.log_tail()}")
-    return process.pid

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from bench import stomp
 from bench.accounts import Account
 from bench.seat import SLOT, Line, Seat, Step
 from bench.sides.port import TEXT, Demand, Seating
-from bench.websocket import text_frame, upgrade
+from bench.websocket import upgrade
 
 LIFTED_LIMITS = {
     "MADANG_SENDS_PER_SECOND": "1000000",
@@ -39,54 +40,25 @@ class MadangSeating(Seating):
     def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
         account = self.accounts[self._demand.user_of(number)]
         room = self.rooms[self._demand.room_of(number)]
-        opening = [upgrade("/ws", host=self._host, subprotocol="v12.stomp"), _connect(account)]
-        opening.append(_subscribe(room))
+        destination = f"/app/rooms.{room}.send"
+        opening = [
+            upgrade("/ws", host=self._host, subprotocol="v12.stomp"),
+            stomp.connect({"host": "localhost", **account.headers}),
+            stomp.subscribe(f"/topic/rooms.{room}"),
+        ]
         if receipts:
-            opening.append(_proof(room))
-            line = _send(room, TEXT, receipt=f"!{SLOT.decode()}")
+            opening.append(_proof(destination))
+            line = stomp.send(destination, TEXT, receipt=f"!{SLOT.decode()}")
         else:
-            line = _send(room, f"{TEXT} {SLOT.decode()}")
+            line = stomp.send(destination, f"{TEXT} {SLOT.decode()}")
         return Seat(tuple(opening), Line.of(line), in_flight)
 
 
-def _frame(command: str, headers: dict[str, str], body: str = "") -> bytes:
-    """Return a STOMP frame; none of the values used here needs escaping."""
-    head = "\n".join([command, *(f"{name}:{value}" for name, value in headers.items())])
-    return text_frame(f"{head}\n\n{body}\0".encode())
-
-
-def _connect(account: Account) -> Step:
-    headers = {
-        "accept-version": "1.2",
-        "host": "localhost",
-        "heart-beat": "0,0",
-        "Authorization": f"Bearer {account.token}",
-    }
-    return Step(_frame("CONNECT", headers), answer=rb"CONNECTED\n[^\0]*\0")
-
-
-def _subscribe(room: str) -> Step:
-    headers = {"id": "s", "destination": f"/topic/rooms.{room}", "receipt": "subscribed"}
-    answer = rb"RECEIPT\n[^\0]*receipt-id:subscribed\n[^\0]*\0"
-    return Step(_frame("SUBSCRIBE", headers), answer)
-
-
-def _proof(room: str) -> Step:
+def _proof(destination: str) -> Step:
     """Return a SEND whose RECEIPT must carry the message-id: then it is what it says."""
     # The message itself may come before or after the RECEIPT; both are read before any counting.
     answer = (
         rb"(?s)(?=.*MESSAGE\n[^\0]*\0)"
         rb"(?=.*RECEIPT\n(?=[^\0]*receipt-id:proof\n)(?=[^\0]*message-id:\w)[^\0]*\0)"
     )
-    return Step(_send(room, "proof", receipt="proof"), answer)
-
-
-def _send(room: str, text: str, receipt: str = "") -> bytes:
-    headers = {
-        "destination": f"/app/rooms.{room}.send",
-        "content-type": "text/plain",
-        "content-length": str(len(text.encode())),
-    }
-    if receipt:
-        headers["receipt"] = receipt
-    return _frame("SEND", headers, text)
+    return Step(stomp.send(destination, "proof", receipt="proof"), answer)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from typing_extensions import override
@@ -23,7 +24,7 @@ class Naive(OneProcess):
     acknowledgement = "written to every socket of the room; not durable"
 
     @override
-    def command(self, port: int) -> list[str]:
+    def command(self, port: int, folder: Path) -> list[str]:
         served = [sys.executable, "-m", "uvicorn", "bench.naive:app"]
         return [*served, "--port", str(port), "--log-level", "warning"]
 

@@ -71,9 +71,9 @@ class Side(Protocol):
     name: str
     title: str
     echo_mark: bytes
-    """A byte that stands exactly once in each message delivered."""
+    """Bytes, best a single one, that stand exactly once in each message delivered."""
     receipt_mark: bytes
-    """A byte that stands exactly once in each acknowledgement, and in no message delivered."""
+    """The same for acknowledgements; they stand in no message delivered."""
     acknowledgement: str
     """What an acknowledgement means here."""
 

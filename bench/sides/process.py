@@ -1,7 +1,6 @@
 """A chat that is a single process, with a folder of its own."""
 
 import os
-import socket
 import subprocess
 import tempfile
 from abc import abstractmethod
@@ -16,6 +15,7 @@ from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.machine import Cores, pinned
 from bench.sides.port import Demand, Running, Seating, Side
+from tests.stack.servers.ports import answers, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 10
@@ -25,19 +25,19 @@ _LAST_LOG_BYTES = 2000
 class OneProcess(Side):
     """What such a side has to tell: its command, and how to furnish it."""
 
-    health = "/health/ready"
-    """Path that answers with success once it serves."""
+    health: str | None = "/health/ready"
+    """Path that answers once it serves; None if a server that takes connections serves."""
 
     @abstractmethod
-    def command(self, port: int) -> list[str]:
-        """Return the command that serves on `port`."""
+    def command(self, port: int, folder: Path) -> list[str]:
+        """Return the command that serves on `port`; `folder` is there for its files."""
 
     @abstractmethod
     def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
         """Make users and rooms on the server at `url`."""
 
     def environment(self, port: int, folder: Path) -> dict[str, str]:  # noqa: ARG002 - most have none
-        """Return the variables that the command needs; `folder` is for what it stores."""
+        """Return the variables that the command needs."""
         return {}
 
     @override
@@ -45,12 +45,12 @@ class OneProcess(Side):
     def running(self, cores: Cores, deadline: Deadline) -> Iterator[Running]:
         with tempfile.TemporaryDirectory(prefix=f"bench-{self.name}-") as name:
             folder = Path(name)
-            port = _free_port()
+            port = free_port()
             with (folder / "log").open("wb") as log, pinned(cores.server):
                 process = subprocess.Popen(
-                    self.command(port),
+                    self.command(port, folder),
                     cwd=ROOT,
-                    env=os.environ | self.environment(port, folder / "data"),
+                    env=os.environ | self.environment(port, folder),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -86,22 +86,22 @@ class RunningProcess(Running):
     def await_ready(self, deadline: Deadline) -> None:
         """Return when it says that it serves; raise what it logged if it ends."""
         while self._process.poll() is None:
-            try:
-                if httpx.get(f"{self._url}{self._side.health}", timeout=2).is_success:
-                    return
-            except httpx.TransportError:
-                pass
+            if self._serves():
+                return
             deadline.pause(f"{self._side.title} to be ready")
         raise BenchError(f"{self._side.title} ended before it was ready\n{self.last_words()}")
+
+    def _serves(self) -> bool:
+        if self._side.health is None:
+            return answers(self.port)
+        try:
+            return httpx.get(f"{self._url}{self._side.health}", timeout=2).is_success
+        except httpx.TransportError:
+            return False
 
     @property
     def _url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,7 @@
 """How to talk to the reflector: as to the naive chat, whose frames it counts."""
 
 import sys
+from pathlib import Path
 
 from typing_extensions import override
 
@@ -15,5 +16,5 @@ class Reflector(Naive):
     acknowledgement = "nothing: it only writes"
 
     @override
-    def command(self, port: int) -> list[str]:
+    def command(self, port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "bench.reflector", str(port)]

@@ -47,6 +47,14 @@ def test_madang_is_measured_on_a_real_stream() -> None:
     assert turn["parts_busy"].keys() == {"gateway", "broker"}
 
 
+@pytest.mark.parametrize("server", ["web-stomp", "nats", "socketio"])
+def test_a_peer_delivers_and_acknowledges_as_it_is_counted(server: str) -> None:
+    printed = json.loads(bench("deliveries", "sends", "--json", server=server))
+
+    assert [figure["figure"] for figure in printed["figures"]] == ["deliveries", "sends"]
+    assert all(figure["values"][server] > 0 for figure in printed["figures"])
+
+
 def test_all_figures_stand_in_one_table_that_says_what_an_acknowledgement_is_worth() -> None:
     printed = bench()
 
