@@ -48,6 +48,11 @@ class Directory:
         """Replace the password's hash; raise NotFound."""
         _found((await unit.users.lock(user)).get(user)).password_hash = password_hash
 
+    @writes
+    async def set_disabled(self, unit: UnitOfWork, user: str, *, disabled: bool) -> None:
+        """Disable the user, or not; raise NotFound."""
+        _found((await unit.users.lock(user)).get(user)).disabled = disabled
+
     @reads
     async def user(self, unit: UnitOfWork, user: str) -> UserView:
         """Return what everyone may see of a user; raise NotFound."""

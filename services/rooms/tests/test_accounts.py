@@ -43,11 +43,27 @@ async def test_auth_replaces_the_password(scene: Scene) -> None:
     assert account["password_hash"] == "new"
 
 
+async def test_auth_disables_and_enables_a_user(scene: Scene) -> None:
+    nari, dae = await scene.person("nari"), await scene.person("dae")
+    room = await nari.make_room("public")
+
+    for _ in range(2):
+        read(await scene.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": True}), 204)
+    disabled = read(await scene.internal("GET", f"/users/{dae.id}"), 200)
+    refused = read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
+    read(await scene.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
+
+    assert disabled["disabled"] is True
+    assert refused["detail"] == "this user is disabled"
+    read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
+
+
 async def test_who_is_not_there_is_not_found(scene: Scene) -> None:
     read(await scene.internal("GET", "/users/nobody"), 404)
     read(await scene.internal("GET", "/users/by-username/nobody"), 404)
     read(await scene.internal("GET", "/users/by-username/누구 없어요?"), 404)
     read(await scene.internal("PUT", "/users/nobody/password", {"password_hash": "new"}), 404)
+    read(await scene.internal("PUT", "/users/nobody/disabled", {"disabled": True}), 404)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +105,7 @@ async def test_only_auth_sees_accounts(scene: Scene, service: str) -> None:
         ("GET", f"/users/{nari.id}", None),
         ("GET", "/users/by-username/nari", None),
         ("PUT", f"/users/{nari.id}/password", {"password_hash": "new"}),
+        ("PUT", f"/users/{nari.id}/disabled", {"disabled": True}),
     ]:
         read(await scene.internal(method, path, body, service), 403)
         with_user_token = await scene.client.request(
@@ -97,5 +114,5 @@ async def test_only_auth_sees_accounts(scene: Scene, service: str) -> None:
         read(with_user_token, 401)
 
     account = read(await scene.internal("GET", f"/users/{nari.id}"), 200)
-    assert account["password_hash"] == "$argon2id$hash"
+    assert (account["password_hash"], account["disabled"]) == ("$argon2id$hash", False)
     read(await scene.internal("GET", "/users/by-username/other"), 404)

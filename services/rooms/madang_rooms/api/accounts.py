@@ -28,6 +28,10 @@ class NewPassword(Body):
     password_hash: PasswordHash
 
 
+class Disabling(Body):
+    disabled: bool
+
+
 @router.post("/users", status_code=201)
 async def add_user(desk: AtDesk, body: NewUser) -> UserView:
     """Add a user; 409 if the username is taken."""
@@ -52,3 +56,9 @@ async def get_account(desk: AtDesk, user: Id) -> AccountView:
 async def set_password(desk: AtDesk, user: Id, body: NewPassword) -> None:
     """Replace the hash of the password."""
     await desk.directory.set_password(user, body.password_hash)
+
+
+@router.put("/users/{user}/disabled", status_code=204)
+async def set_disabled(desk: AtDesk, user: Id, body: Disabling) -> None:
+    """Let a user log in no more, or again."""
+    await desk.directory.set_disabled(user, disabled=body.disabled)
