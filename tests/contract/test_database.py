@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from madang_common.events.kinds import RoomUpdated, Visibility
-from madang_common.problems import Conflict, Gone, Problem, Unavailable
+from madang_common.problems import Banned, Conflict, Gone, Problem, Unavailable
+from madang_rooms.bans import Bans
 from madang_rooms.database import Database
 from madang_rooms.directory import Directory
 from madang_rooms.invitations import Invitations
@@ -39,6 +40,7 @@ class Replica:
         self.directory = Directory(self.units, SETTINGS)
         self.lobby = Lobby(self.units, SETTINGS)
         self.members = Members(self.units, SETTINGS)
+        self.bans = Bans(self.units, SETTINGS)
         self.invitations = Invitations(self.units, SETTINGS)
 
     async def person(self, username: str, display_name: str = "x") -> str:
@@ -273,6 +275,32 @@ async def test_a_room_never_has_more_members_than_it_may(
     assert sum(not isinstance(answer, BaseException) for answer in joined) == 4
     assert await rows_of(other, Membership) == 5
     assert (await other.lobby.get(owner, room)).members == 5
+
+
+async def test_nobody_is_in_a_room_and_banned_from_it(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    nari, *others = await replicas[0].people(5)
+    room = (await replicas[0].lobby.create(nari, "x", Visibility.PUBLIC)).id
+
+    async def ban(replica: Replica, user: str) -> None:
+        await replica.bans.put(nari, room, user, reason="소란 🙊", seconds=None)
+
+    done = await asyncio.gather(
+        *(
+            replica.members.join(user, room)
+            for user, replica in zip(others, replicas * 2, strict=True)
+        ),
+        *(ban(replica, user) for replica in replicas for user in others),
+        return_exceptions=True,
+    )
+
+    assert {type(result) for result in done if isinstance(result, Exception)} <= {Banned}
+    assert await rows_of(replicas[1], Membership) == 1
+    banned = (await replicas[1].bans.list(nari, room, None, 10)).items
+    assert [(one.user.id, one.reason) for one in banned] == [
+        (user, "소란 🙊") for user in sorted(others)
+    ]
 
 
 async def test_a_user_is_never_in_more_rooms_than_they_may(

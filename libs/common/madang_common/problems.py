@@ -4,7 +4,8 @@ Problem
 ├── InvalidRequest      400  the request cannot be read as what it should be
 ├── Unauthenticated     401  no token, or one that does not hold
 ├── Forbidden           403  known, but not allowed
-│   └── NotAMember      403  the room is for its members
+│   ├── NotAMember      403  the room is for its members
+│   └── Banned          403  the room is closed to this user
 ├── NotFound            404
 ├── Conflict            409  the state does not allow it
 │   └── KeyConflict     409  the same key was used for another body
@@ -87,6 +88,10 @@ class Forbidden(Problem):
 
 class NotAMember(Forbidden):
     slug, title = "not-a-member", "Only members of the room may do this"
+
+
+class Banned(Forbidden):
+    slug, title = "banned", "Banned from the room"
 
 
 class NotFound(Problem):

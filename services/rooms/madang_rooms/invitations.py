@@ -3,7 +3,7 @@
 from madang_common.events.kinds import InviteReceived, Role
 from madang_common.ids import new_id
 from madang_common.problems import Conflict, Forbidden, Gone, InvalidBody, NotFound
-from madang_rooms.admission import admit, check_space
+from madang_rooms.admission import admit, check_entry, check_not_banned
 from madang_rooms.models import Invite, User
 from madang_rooms.paging import Page, page, read_cursor
 from madang_rooms.roles import Action, may
@@ -58,6 +58,7 @@ class Invitations:
             raise NotFound("there is no such user")
         if await unit.memberships.get(room, user) is not None:
             raise Conflict("they are a member already")
+        await check_not_banned(unit, standing.room, invited, "they are banned from this room")
         invite = await unit.invites.open_for(room, user, unit.now_ms)
         if invite is None:
             invite = await self._add(unit, standing, seconds, 1, invited)
@@ -117,7 +118,7 @@ class Invitations:
             if not invite.open_at(unit.now_ms):
                 raise Gone("the invite has expired or was used up")
             user = await lock_actor(unit, actor)
-            await check_space(unit, room, user, self._settings)
+            await check_entry(unit, room, user, self._settings)
             invite.uses_left -= 1
             membership = await admit(
                 unit, room, user, Role.MEMBER, by=invite.created_by, sender=user

@@ -7,7 +7,7 @@ from madang_common.events.kinds import (
     Visibility,
 )
 from madang_common.problems import Conflict, Forbidden, NotAMember, NotFound
-from madang_rooms.admission import admit, check_space, dismiss
+from madang_rooms.admission import admit, check_entry, dismiss
 from madang_rooms.models import Membership
 from madang_rooms.paging import Page, page, read_cursor
 from madang_rooms.roles import may_change, may_remove, may_step_down
@@ -50,7 +50,7 @@ class Members:
             if entered.visibility is not Visibility.PUBLIC:
                 raise NotAMember
             user = await lock_actor(unit, actor)
-            await check_space(unit, entered, user, self._settings)
+            await check_entry(unit, entered, user, self._settings)
             membership = await admit(unit, entered, user, Role.MEMBER, by=user.id, sender=user)
         return room_view(entered, membership.role)
 

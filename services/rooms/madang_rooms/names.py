@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 USERNAME_LENGTH = 32
 DISPLAY_NAME_LENGTH = 64
 ROOM_NAME_LENGTH = 128
+REASON_LENGTH = 256
 
 _USERNAME = re.compile(r"[a-z0-9_.-]{3,32}\Z")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -54,7 +55,15 @@ def _read_room_name(text: str) -> str:
     return name
 
 
+def _read_reason(text: str) -> str:
+    reason = _visible(text)
+    if len(reason) > REASON_LENGTH:
+        raise ValueError(f"a reason has at most {REASON_LENGTH} characters")
+    return reason
+
+
 # The first bound is for the raw text, which may shrink when it is normalised.
 Username = Annotated[str, Field(max_length=256), AfterValidator(read_username)]
 DisplayName = Annotated[str, Field(max_length=256), AfterValidator(_read_display_name)]
 RoomName = Annotated[str, Field(max_length=512), AfterValidator(_read_room_name)]
+Reason = Annotated[str, Field(max_length=1024), AfterValidator(_read_reason)]

@@ -13,6 +13,7 @@ class Action(StrEnum):
     INVITE = "invite"
     RENAME = "rename"
     ARCHIVE = "archive"
+    BAN = "ban"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Powers:
 
     actions: frozenset[Action] = frozenset()
     removes: frozenset[Role] = frozenset()
-    """Roles whose members it may remove."""
+    """Roles whose members it may remove, or ban."""
     changes: frozenset[Role] = frozenset()
     """Roles whose members it may give another role."""
     grants: frozenset[Role] = frozenset()
@@ -31,11 +32,11 @@ class Powers:
 POWERS: Mapping[Role, Powers] = {
     Role.MEMBER: Powers(),
     Role.MODERATOR: Powers(
-        actions=frozenset({Action.INVITE, Action.RENAME}),
+        actions=frozenset({Action.INVITE, Action.RENAME, Action.BAN}),
         removes=frozenset({Role.MEMBER}),
     ),
     Role.OWNER: Powers(
-        actions=frozenset({Action.INVITE, Action.RENAME, Action.ARCHIVE}),
+        actions=frozenset({Action.INVITE, Action.RENAME, Action.ARCHIVE, Action.BAN}),
         removes=frozenset({Role.MEMBER, Role.MODERATOR}),
         changes=frozenset({Role.MEMBER, Role.MODERATOR}),
         grants=frozenset({Role.MEMBER, Role.MODERATOR, Role.OWNER}),

@@ -23,6 +23,8 @@ class RoomsSettings(CommonSettings):
     """Most rooms that one user may create, join or open directly."""
     room_most_invites: int = 100
     """Most invites of one room that can be accepted at the same time."""
+    room_most_bans: int = 10_000
+    """Most users who may be banned from one room at the same time."""
     invite_seconds: int = 7 * 86_400
     """Life of an invite that asks for none."""
     invite_longest_seconds: int = 30 * 86_400
@@ -42,7 +44,7 @@ class RoomsSettings(CommonSettings):
     outbox_append_seconds: float = 10.0
     """How long outbox rows wait for the log's confirm before they are tried anew."""
     outbox_answer_seconds: Annotated[float, Field(ge=0)] = 1.0
-    """Longest time that the answer to a removal waits for its event to come into the log."""
+    """Longest time that the answer to a removal or ban waits for its event to come into the log."""
     outbox_stop_seconds: float = 5.0
     """How long a stop waits for the outbox rows that are on their way."""
     database_wait_seconds: float = 5.0

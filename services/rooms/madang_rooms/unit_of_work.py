@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang_common.clock import Clock
 from madang_rooms.database import Database, TryAgain
+from madang_rooms.store.bans import BanStore
 from madang_rooms.store.invites import InviteStore
 from madang_rooms.store.memberships import MembershipStore
 from madang_rooms.store.outbox import Outbox
@@ -35,6 +36,7 @@ class UnitOfWork:
         self.rooms = RoomStore(session)
         self.memberships = MembershipStore(session)
         self.invites = InviteStore(session)
+        self.bans = BanStore(session, self.now_ms)
         self.outbox = Outbox(session, now)
 
 

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
 from madang_common.events.kinds import Role, Visibility
-from madang_rooms.models import Invite, Membership, Room, User
+from madang_rooms.models import Ban, Invite, Membership, Room, User
 
 
 class View(BaseModel):
@@ -62,6 +62,17 @@ class InviteView(View):
     user: UserView | None
     """The only one who may accept; null for a link."""
     created_by: str
+    created_at: str
+
+
+class BanView(View):
+    """A ban, as those see it who may ban."""
+
+    user: UserView
+    reason: str | None
+    expires_at: str | None
+    """null for one that holds until it is lifted."""
+    banned_by: str
     created_at: str
 
 
@@ -130,6 +141,17 @@ def invite_view(invite: Invite, user: User | None) -> InviteView:
         user=None if user is None else user_view(user),
         created_by=invite.created_by,
         created_at=_time(invite.created_at_ms),
+    )
+
+
+def ban_view(ban: Ban, user: User) -> BanView:
+    """Return `ban`, which keeps `user` out."""
+    return BanView(
+        user=user_view(user),
+        reason=ban.reason,
+        expires_at=None if ban.expires_at_ms is None else _time(ban.expires_at_ms),
+        banned_by=ban.banned_by,
+        created_at=_time(ban.created_at_ms),
     )
 
 

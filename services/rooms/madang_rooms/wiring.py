@@ -23,6 +23,7 @@ from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
 from madang_rooms.api.desk import Desk, open_desk
+from madang_rooms.bans import Bans
 from madang_rooms.database import Database
 from madang_rooms.directory import Directory
 from madang_rooms.doorkeeper import Doorkeeper
@@ -37,7 +38,7 @@ from madang_rooms.settings import RoomsSettings
 from madang_rooms.sqlite import open_sqlite
 from madang_rooms.unit_of_work import UnitsOfWork
 
-_TAKING_AWAY = frozenset({"member.left", "member.removed"})
+_TAKING_AWAY = frozenset({"member.left", "member.removed", "member.banned"})
 """Kinds of events after which somebody must not hear what is said."""
 FILE = Path("rooms") / "rooms.db"
 """Where the embedded database lies in the data folder."""
@@ -94,6 +95,7 @@ async def build(
                 directory=Directory(units, settings),
                 lobby=Lobby(units, settings),
                 members=Members(units, settings),
+                bans=Bans(units, settings),
                 invitations=Invitations(units, settings),
                 doorkeeper=Doorkeeper(units),
             ),

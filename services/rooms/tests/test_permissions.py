@@ -8,6 +8,7 @@ import pytest
 from services.rooms.tests.scene import API, Person, Scene, read
 
 WHO = ("owner", "moderator", "member", "stranger")
+OTHERS = ("other owner", "other moderator", "other member", "invitable", "banned")
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ class Request:
 
 
 ROLE = "/rooms/{room}/members/"
+BAN = "/rooms/{room}/bans/"
 REQUESTS = {
     "see the room": Request("GET", "/rooms/{room}", None, (200, 200, 200, 403)),
     "list members": Request("GET", "/rooms/{room}/members", None, (200, 200, 200, 403)),
@@ -46,6 +48,16 @@ REQUESTS = {
     "remove a moderator": Request("DELETE", ROLE + "{other moderator}", None, (204, 403, 403, 403)),
     "remove an owner": Request("DELETE", ROLE + "{other owner}", None, (403, 403, 403, 403)),
     "remove nobody": Request("DELETE", ROLE + "{invitable}", None, (404, 404, 404, 403)),
+    "ban a member": Request("PUT", BAN + "{other member}", None, (201, 201, 403, 403)),
+    "ban a moderator": Request("PUT", BAN + "{other moderator}", None, (201, 403, 403, 403)),
+    "ban an owner": Request("PUT", BAN + "{other owner}", None, (403, 403, 403, 403)),
+    "ban somebody else": Request("PUT", BAN + "{invitable}", None, (201, 201, 403, 403)),
+    "ban nobody": Request("PUT", BAN + "nobody", None, (404, 404, 403, 403)),
+    "ban oneself": Request("PUT", BAN + "{me}", None, (409, 409, 403, 403)),
+    "list bans": Request("GET", "/rooms/{room}/bans", None, (200, 200, 403, 403)),
+    "see a ban": Request("GET", BAN + "{banned}", None, (200, 200, 403, 403)),
+    "lift a ban": Request("DELETE", BAN + "{banned}", None, (204, 204, 403, 403)),
+    "lift no ban": Request("DELETE", BAN + "{invitable}", None, (404, 404, 403, 403)),
     "remove oneself": Request("DELETE", ROLE + "{me}", None, (409, 409, 409, 403)),
     **{
         f"make the {target} a {role}": Request(
@@ -79,14 +91,12 @@ class House:
 
     @classmethod
     async def build(cls, scene: Scene) -> "House":
-        people = {
-            name: await scene.person(name.replace(" ", "-"))
-            for name in (*WHO, "other owner", "other moderator", "other member", "invitable")
-        }
+        people = {name: await scene.person(name.replace(" ", "-")) for name in (*WHO, *OTHERS)}
         owner = people["owner"]
         room = await owner.make_room("private")
         for name in ("moderator", "member", "other owner", "other moderator", "other member"):
             await owner.bring(room, people[name], name.rpartition(" ")[2])
+        read(await owner.ask("PUT", f"/rooms/{room}/bans/{people['banned'].id}"), 201)
         return cls(room, await owner.invite(room), people)
 
     async def ask(self, who: str, request: Request) -> httpx.Response:
@@ -100,7 +110,8 @@ class House:
     async def state(self) -> object:
         owner = self.people["other owner"]
         return [
-            await owner.get(f"/rooms/{self.room}{part}") for part in ("", "/members", "/invites")
+            await owner.get(f"/rooms/{self.room}{part}")
+            for part in ("", "/members", "/invites", "/bans")
         ]
 
 
@@ -124,8 +135,7 @@ async def test_a_role_may_do_this_and_not_that(scene: Scene, who: str, what: str
 
 async def test_nothing_can_be_done_in_a_room_that_is_not(scene: Scene) -> None:
     nari = await scene.person("nari")
-    everyone = (*WHO, "invitable", "other member", "other moderator", "other owner", "nari")
-    house = House("none", "none", dict.fromkeys(everyone, nari))
+    house = House("none", "none", dict.fromkeys((*WHO, *OTHERS), nari))
 
     for request in REQUESTS.values():
         problem = read(await house.ask("nari", request), 404)

@@ -19,6 +19,7 @@ def test_every_role_has_its_powers() -> None:
         (Action.INVITE, {MODERATOR, OWNER}),
         (Action.RENAME, {MODERATOR, OWNER}),
         (Action.ARCHIVE, {OWNER}),
+        (Action.BAN, {MODERATOR, OWNER}),
     ],
 )
 def test_each_action_is_for_these_roles(action: Action, roles: set[Role]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Path, Request
 from pydantic import BaseModel, ConfigDict
 
+from madang_rooms.bans import Bans
 from madang_rooms.directory import Directory
 from madang_rooms.doorkeeper import Doorkeeper
 from madang_rooms.invitations import Invitations
@@ -14,6 +15,8 @@ from madang_rooms.members import Members
 
 PREFIX = "/api/rooms/v1"
 
+LARGEST = 2**31 - 1
+"""The largest number in a body: sane for a database; the settings may bound it further."""
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
 
@@ -30,6 +33,7 @@ class Desk:
     directory: Directory
     lobby: Lobby
     members: Members
+    bans: Bans
     invitations: Invitations
     doorkeeper: Doorkeeper
 

@@ -6,22 +6,19 @@ from fastapi import APIRouter, status
 from pydantic import Field, model_validator
 
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Body, Id
+from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Body, Id
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import InviteView, ReceivedInviteView, RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["invites"])
-
-# Sane for a database; the settings bound both further.
-_LARGEST = 2**31 - 1
 
 
 class NewInvite(Body):
     """An invite by link, or for one `user`."""
 
     user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    expires_in_seconds: Annotated[int, Field(ge=1, le=_LARGEST)] | None = None
-    uses: Annotated[int, Field(ge=1, le=_LARGEST)] | None = None
+    expires_in_seconds: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    uses: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
 
     @model_validator(mode="after")
     def once_for_a_user(self) -> Self:

@@ -1,5 +1,6 @@
 """The tables. Importing this package registers all of them on `Base.metadata`."""
 
+from madang_rooms.models.ban import Ban
 from madang_rooms.models.base import Base
 from madang_rooms.models.invite import Invite
 from madang_rooms.models.membership import Membership
@@ -7,4 +8,4 @@ from madang_rooms.models.outbox import OutboxRow
 from madang_rooms.models.room import Room
 from madang_rooms.models.user import User
 
-__all__ = ["Base", "Invite", "Membership", "OutboxRow", "Room", "User"]
+__all__ = ["Ban", "Base", "Invite", "Membership", "OutboxRow", "Room", "User"]

@@ -66,6 +66,11 @@ class InviteStore:
             query = query.where(Invite.code > after)
         return [(invite, room, by) for invite, room, by in await self._session.execute(query)]
 
+    async def forget_for(self, room: str, user: str) -> None:
+        """Delete the invites to `room` that are for `user`."""
+        theirs = and_(Invite.room_id == room, Invite.for_user == user)
+        await self._session.execute(delete(Invite).where(theirs))
+
     async def forget(self, room: str, before_ms: int) -> None:
         """Delete the invites to `room` that expired before `before_ms`."""
         old = and_(Invite.room_id == room, Invite.expires_at_ms < before_ms)

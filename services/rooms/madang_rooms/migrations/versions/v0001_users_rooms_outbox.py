@@ -1,43 +1,14 @@
 """Users, rooms, memberships, invites and the outbox."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
-from sqlalchemy.schema import SchemaItem
+
+from madang_rooms.migrations.tables import drop_table, make_index, make_table, plain
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-_OPTIONS: dict[str, Any] = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-}
-
-
-def _plain(length: int) -> sa.String:
-    return sa.String(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
-
-
-def _table(name: str, *items: SchemaItem, **options: Any) -> None:
-    op.create_table(name, *items, if_not_exists=_in_pieces(), **options, **_OPTIONS)
-
-
-def _index(name: str, table: str, columns: list[str]) -> None:
-    if _in_pieces() and not op.get_context().as_sql:
-        made = {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}
-        if name in made:
-            return
-    op.create_index(op.f(name), table, columns)
-
-
-def _in_pieces() -> bool:
-    """Return whether each statement commits, so that a run that was killed left some behind."""
-    return op.get_context().dialect.name in {"mysql", "mariadb"}
 
 
 def upgrade() -> None:
@@ -52,16 +23,16 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop all tables."""
     for table in ("outbox", "invites", "memberships", "rooms", "users"):
-        op.drop_table(table, if_exists=_in_pieces())
+        drop_table(table)
 
 
 def _users() -> None:
-    _table(
+    make_table(
         "users",
-        sa.Column("id", _plain(24), nullable=False),
-        sa.Column("username", _plain(32), nullable=False),
+        sa.Column("id", plain(24), nullable=False),
+        sa.Column("username", plain(32), nullable=False),
         sa.Column("display_name", sa.String(64), nullable=False),
-        sa.Column("password_hash", _plain(255), nullable=False),
+        sa.Column("password_hash", plain(255), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
@@ -70,14 +41,14 @@ def _users() -> None:
 
 
 def _rooms() -> None:
-    _table(
+    make_table(
         "rooms",
-        sa.Column("id", _plain(24), nullable=False),
+        sa.Column("id", plain(24), nullable=False),
         sa.Column("name", sa.String(128), nullable=False),
         sa.Column("visibility", sa.String(16), nullable=False),
-        sa.Column("direct_pair", _plain(49), nullable=True),
+        sa.Column("direct_pair", plain(49), nullable=True),
         sa.Column("member_count", sa.Integer(), nullable=False),
-        sa.Column("created_by", _plain(24), nullable=False),
+        sa.Column("created_by", plain(24), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("archived_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rooms")),
@@ -87,14 +58,14 @@ def _rooms() -> None:
             ["created_by"], ["users.id"], name=op.f("fk_rooms_created_by_users")
         ),
     )
-    _index("ix_rooms_visibility_id", "rooms", ["visibility", "id"])
+    make_index("ix_rooms_visibility_id", "rooms", ["visibility", "id"])
 
 
 def _memberships() -> None:
-    _table(
+    make_table(
         "memberships",
-        sa.Column("room_id", _plain(24), nullable=False),
-        sa.Column("user_id", _plain(24), nullable=False),
+        sa.Column("room_id", plain(24), nullable=False),
+        sa.Column("user_id", plain(24), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("joined_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("room_id", "user_id", name=op.f("pk_memberships")),
@@ -105,16 +76,16 @@ def _memberships() -> None:
             ["user_id"], ["users.id"], name=op.f("fk_memberships_user_id_users")
         ),
     )
-    _index("ix_memberships_user_id_room_id", "memberships", ["user_id", "room_id"])
+    make_index("ix_memberships_user_id_room_id", "memberships", ["user_id", "room_id"])
 
 
 def _invites() -> None:
-    _table(
+    make_table(
         "invites",
-        sa.Column("code", _plain(24), nullable=False),
-        sa.Column("room_id", _plain(24), nullable=False),
-        sa.Column("created_by", _plain(24), nullable=False),
-        sa.Column("for_user", _plain(24), nullable=True),
+        sa.Column("code", plain(24), nullable=False),
+        sa.Column("room_id", plain(24), nullable=False),
+        sa.Column("created_by", plain(24), nullable=False),
+        sa.Column("for_user", plain(24), nullable=True),
         sa.Column("uses_left", sa.Integer(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
@@ -126,12 +97,12 @@ def _invites() -> None:
         ),
         sa.ForeignKeyConstraint(["for_user"], ["users.id"], name=op.f("fk_invites_for_user_users")),
     )
-    _index("ix_invites_room_id_code", "invites", ["room_id", "code"])
-    _index("ix_invites_for_user_code", "invites", ["for_user", "code"])
+    make_index("ix_invites_room_id_code", "invites", ["room_id", "code"])
+    make_index("ix_invites_for_user_code", "invites", ["for_user", "code"])
 
 
 def _outbox() -> None:
-    _table(
+    make_table(
         "outbox",
         sa.Column(
             "id",
@@ -139,7 +110,7 @@ def _outbox() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("audience", _plain(64), nullable=False),
+        sa.Column("audience", plain(64), nullable=False),
         sa.Column("line", sa.LargeBinary(65_535), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
