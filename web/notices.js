@@ -8,6 +8,8 @@ const SENTENCES = {
   "member.joined": (_, { name }) => `${name} joined.`,
   "member.left": (_, { name }) => `${name} left.`,
   "member.removed": (who, { name }) => `${who} removed ${name}.`,
+  "member.banned": (who, { name }) => `${who} banned ${name}.`,
+  "member.unbanned": (who, { name }) => `${who} lets ${name} in again.`,
   "member.role_changed": (who, { role }) => `${who} made a member ${role}.`,
 };
 

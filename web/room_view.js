@@ -19,7 +19,7 @@ import { explain } from "./problem.js";
 import { Timeline } from "./timeline.js";
 import { Typing } from "./typing.js";
 
-const GONE = new Set(["member.left", "member.removed"]);
+const GONE = new Set(["member.left", "member.removed", "member.banned"]);
 
 /** Shows one room at a time. */
 export class RoomView {

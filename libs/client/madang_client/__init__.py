@@ -3,6 +3,7 @@
 from madang_client.account import Account
 from madang_client.chat import Change, Chat, Connected, Lost
 from madang_client.errors import (
+    Banned,
     Closed,
     Conflict,
     ConnectionLost,
@@ -27,7 +28,7 @@ from madang_client.errors import (
 from madang_client.event import Event, Gap
 from madang_client.login import Login
 from madang_client.page import Page
-from madang_client.room import Invite, Member, Person, Room, User
+from madang_client.room import Ban, Invite, Member, Person, Room, User
 from madang_client.settings import ChatSettings
 from madang_client.subscription import Subscription
 from madang_client.token_store import MemoryStore, TokenStore
@@ -35,6 +36,8 @@ from madang_client.tokens import Tokens
 
 __all__ = [
     "Account",
+    "Ban",
+    "Banned",
     "Change",
     "Chat",
     "ChatSettings",

@@ -12,7 +12,8 @@ MadangError
     ├── Invalid          400, 422
     ├── Unauthenticated  401
     ├── Forbidden        403
-    │   └── NotAMember
+    │   ├── NotAMember
+    │   └── Banned       from the room
     ├── NotFound         404
     ├── Conflict         409
     │   └── KeyConflict  the key was used for another message
@@ -104,6 +105,10 @@ class Forbidden(Refused):
 
 class NotAMember(Forbidden):
     """The room is for its members."""
+
+
+class Banned(Forbidden):
+    """The room is closed to this user."""
 
 
 class NotFound(Refused):

@@ -10,10 +10,12 @@ from madang_client.keeper import TokenKeeper
 from madang_client.page import Page, read_page
 from madang_client.rest import AUTH, GATEWAY, HISTORY, ROOMS, Rest, segment
 from madang_client.room import (
+    Ban,
     Invite,
     Member,
     Person,
     Room,
+    read_ban,
     read_invite,
     read_member,
     read_person,
@@ -108,6 +110,26 @@ class Login:
     async def remove(self, room: str, user: str) -> None:
         """Remove the user with that id from a room."""
         await self._call("DELETE", f"{ROOMS}/rooms/{segment(room)}/members/{segment(user)}")
+
+    async def ban(
+        self, room: str, user: str, *, reason: str | None = None, seconds: int | None = None
+    ) -> Ban:
+        """Keep the user with that id out of a room, for so many seconds or until it is lifted.
+
+        A member is removed. Only those who may ban see the reason.
+        """
+        body = {"reason": reason, "expires_in_seconds": seconds}
+        path = f"{ROOMS}/rooms/{segment(room)}/bans/{segment(user)}"
+        return read_ban(await self._call("PUT", path, json=body))
+
+    async def unban(self, room: str, user: str) -> None:
+        """Let the user with that id enter a room again."""
+        await self._call("DELETE", f"{ROOMS}/rooms/{segment(room)}/bans/{segment(user)}")
+
+    async def bans(self, room: str) -> AsyncIterator[Ban]:
+        """Yield who may not enter a room."""
+        async for item in self._items(f"{ROOMS}/rooms/{segment(room)}/bans"):
+            yield read_ban(item)
 
     async def history(
         self,

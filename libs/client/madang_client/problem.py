@@ -24,6 +24,7 @@ _BY_STATUS: dict[int, type[Refused]] = {
 }
 _BY_TYPE: dict[str, type[Refused]] = {
     "urn:madang:problem:not-a-member": errors.NotAMember,
+    "urn:madang:problem:banned": errors.Banned,
     "urn:madang:problem:key-conflict": errors.KeyConflict,
 }
 

@@ -1,4 +1,4 @@
-"""Rooms, their members, who is there and invites, as the REST interface shows them."""
+"""Rooms, their members, who is there, bans and invites, as the REST interface shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +49,17 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """That somebody may not enter a room."""
+
+    user: User
+    reason: str | None
+    """For those who may ban, nobody else."""
+    expires_at: str | None
+    """None for one that holds until it is lifted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Invite:
     """What lets others in."""
 
@@ -87,6 +98,16 @@ def read_person(document: Any) -> Person:
     """Return the person in an answer."""
     found = _mapping(document, "user", "name")
     return Person(user=str(found["user"]), name=str(found["name"]))
+
+
+def read_ban(document: Any) -> Ban:
+    """Return the ban in an answer."""
+    found = _mapping(document, "user")
+    return Ban(
+        user=read_user(found["user"]),
+        reason=found.get("reason"),
+        expires_at=found.get("expires_at"),
+    )
 
 
 def read_invite(document: Any) -> Invite:

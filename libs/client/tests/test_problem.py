@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from madang_client import KeyConflict, NotAMember, Refused, TooManyRequests, Unavailable
+from madang_client import Banned, KeyConflict, NotAMember, Refused, TooManyRequests, Unavailable
 from madang_client.problem import refusal
 
 
@@ -9,6 +9,7 @@ from madang_client.problem import refusal
     ("document", "kind"),
     [
         ({"type": "urn:madang:problem:not-a-member", "status": 403}, NotAMember),
+        ({"type": "urn:madang:problem:banned", "status": 403}, Banned),
         ({"type": "urn:madang:problem:key-conflict", "status": 409}, KeyConflict),
         ({"type": "urn:madang:problem:of-tomorrow", "status": 429}, TooManyRequests),
         ({"type": "about:blank", "status": 418}, Refused),

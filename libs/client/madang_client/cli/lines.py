@@ -11,6 +11,8 @@ _HAPPENED: dict[str, Callable[[Event], str]] = {
     "member.joined": lambda event: f"{_name(event.data, event)} joined",
     "member.left": lambda event: f"{_name(event.data, event)} left",
     "member.removed": lambda event: f"{_name(event.data)} was removed by {event.sender_name}",
+    "member.banned": lambda event: f"{_name(event.data)} was banned by {event.sender_name}",
+    "member.unbanned": lambda event: f"{event.sender_name} lets {_name(event.data)} in again",
     "member.role_changed": lambda event: (
         f"{event.sender_name} made {_name(event.data)} a {event.data.get('role')}"
     ),

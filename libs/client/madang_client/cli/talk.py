@@ -21,6 +21,7 @@ from madang_client.subscription import Subscription
 
 _FAREWELL_SECONDS = 10.0
 _UNSENT = 100
+_GONE = frozenset({"member.left", "member.removed", "member.banned"})
 _HELP = (
     "/more shows older messages, /who who is here, /quit leaves; // begins a message with a slash"
 )
@@ -141,7 +142,7 @@ class Talk:
                 self._check_membership(item)
 
     def _check_membership(self, event: Event) -> None:
-        gone = event.kind in {"member.removed", "member.left"} and not event.missed
+        gone = event.kind in _GONE and not event.missed
         if gone and event.data.get("user") == self._login.user:
             raise Removed("you are no longer in this room")
 

@@ -23,6 +23,8 @@ def event(kind: str, data: dict[str, Any], **fields: Any) -> Event:
         ("member.joined", {"user": "id-bob", "name": "Bob"}, "* Bob joined"),
         ("member.left", {"user": "id-bob"}, "* Ada left"),
         ("member.removed", {"user": "id-bob", "name": "Bob"}, "* Bob was removed by Ada"),
+        ("member.banned", {"user": "id-bob", "name": "Bob"}, "* Bob was banned by Ada"),
+        ("member.unbanned", {"user": "id-bob", "name": "Bob"}, "* Ada lets Bob in again"),
         ("member.role_changed", {"user": "id-bob", "role": "owner"}, "* Ada made id-bob a owner"),
         ("room.created", {"name": "yard"}, "* Ada made the room"),
         ("room.updated", {"name": "yard"}, "* the room is now called yard"),

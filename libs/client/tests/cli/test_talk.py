@@ -155,15 +155,16 @@ async def test_what_the_server_no_longer_has_is_told(
     await process.communicate(b"")
 
 
+@pytest.mark.parametrize("kind", ["member.removed", "member.banned"])
 async def test_a_removed_member_is_told_and_the_chat_ends(
-    ada: Terminal, room: str, stomp: StompServer
+    ada: Terminal, room: str, stomp: StompServer, kind: str
 ) -> None:
     await stomp.say(room, "before")
     process = await ada.start("chat", "yard")
     await read_until(process, "before")
     await eventually(lambda: f"/topic/rooms.{room}" in str(stomp.peers[0].subscriptions))
 
-    removal = stomp.store(room, "", kind="member.removed")
+    removal = stomp.store(room, "", kind=kind)
     removal["data"] = {"user": "id-ada", "name": "Ada", "by": "id-bob"}
     await stomp.deliver(room, removal)
     _, err = await asyncio.wait_for(process.communicate(), 10)
