@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from madang_common.events.kinds import DURABLE, LIVE, MessageCreated, RoomRead, RoomTyping
+from madang_gateway.handshake import SUBPROTOCOLS
 from madang_gateway.settings import GatewaySettings
-from madang_gateway.upgrade import PATH, SUBPROTOCOLS
+from madang_gateway.upgrade import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}
 _TO_USER = ("invite.received", "membership.added", "membership.removed")
