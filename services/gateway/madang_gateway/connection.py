@@ -20,7 +20,7 @@ from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
 from madang_gateway.admission import BAD_HANDSHAKE, reason_of
 from madang_gateway.disconnects import Disconnect
-from madang_gateway.handshake import read_request
+from madang_gateway.handshake import Agreed, read_request
 from madang_gateway.node import Node
 from madang_gateway.plain_frames import OTHER, TEXT, PlainFrames
 from madang_gateway.session import Session
@@ -75,8 +75,8 @@ class Connection(asyncio.Protocol):
         self._plain: PlainFrames | None = None
         """What takes the peer's frames, once the handshake is done."""
         self._transport: asyncio.Transport
-        self._protocol: Protocol
-        """Not there before there is a session."""
+        self._protocol: Protocol | None = None
+        """What keeps the rules of RFC 6455; not there before there is one to keep."""
         self._session: Session | None = None
         self._out: list[bytes] = []
         self._address = ""
@@ -103,18 +103,18 @@ class Connection(asyncio.Protocol):
             self._open(data)
             return
         self._heard = True
-        if self._protocol.state is not State.OPEN:
+        if not self._talking:
             self._feed(data)
             return
         for kind, piece in plain.receive(data):
-            if kind == OTHER or self._protocol.state is not State.OPEN:
+            if kind == OTHER or not self._talking:
                 self._feed(piece)
             else:
                 self._take(piece, text=kind == TEXT)
 
     @override
     def eof_received(self) -> None:
-        if self._session is not None:
+        if self._protocol is not None:
             self._protocol.receive_eof()
 
     @override
@@ -203,12 +203,13 @@ class Connection(asyncio.Protocol):
 
     def close(self, why: Disconnect) -> None:
         """Send what waits and a close frame; let go of a peer that does not answer it in time."""
-        if self._sockjs is not None and self._protocol.state is State.OPEN:
+        if self._sockjs is not None and self._talking:
             self.write(websocket_frame(sockjs_frames.close(why.code, why.reason)))
         self.flush()
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(why.code, why.reason)
-            self._send_control()
+        if self._talking:
+            protocol = self._rules()
+            protocol.send_close(why.code, why.reason)
+            self._send_control(protocol)
             # A backlog may have stopped reading, but the peer's close frame must come through.
             self.resume_reading()
         loop = asyncio.get_running_loop()
@@ -253,21 +254,17 @@ class Connection(asyncio.Protocol):
         settings = self.node.shared.settings
         if seconds > (expect or settings.ping_seconds) * settings.heartbeat_grace:
             session.end(Unavailable("no heart-beat came"), disconnects.HEARTBEAT_LOST)
-        elif (
-            not expect
-            and seconds > settings.ping_seconds
-            and not self._pinged
-            and self._protocol.state is State.OPEN
-        ):
+        elif not expect and seconds > settings.ping_seconds and not self._pinged and self._talking:
             self._pinged = True
-            self._protocol.send_ping(b"")
-            self._send_control()
+            protocol = self._rules()
+            protocol.send_ping(b"")
+            self._send_control(protocol)
 
     def _open(self, head: bytes) -> None:
         """Answer the opening handshake; uvicorn gives the whole head of the request at once."""
         node = self.node
         reason = BAD_HANDSHAKE
-        agreed: Protocol | None = None
+        agreed: Agreed | None = None
         try:
             request = read_request(head)
             peer = self._transport.get_extra_info("peername")
@@ -282,10 +279,11 @@ class Connection(asyncio.Protocol):
         else:
             self._begin(agreed, framing)
 
-    def _begin(self, agreed: Protocol, framing: Framing) -> None:
+    def _begin(self, agreed: Agreed, framing: Framing) -> None:
         """Begin the session."""
         node, settings = self.node, self.node.shared.settings
-        self._protocol = agreed
+        if agreed.extensions:
+            self._protocol = node.handshake.protocol(agreed.extensions)
         self._transport.set_write_buffer_limits(high=settings.live_pause_bytes)
         self.subprotocol = agreed.subprotocol
         self.compressed = any(
@@ -306,11 +304,12 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         """Give the protocol what it has to decide about, and do what it says."""
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
+        protocol = self._rules()
+        protocol.receive_data(data)
+        for event in protocol.events_received():
             if isinstance(event, Frame):
                 self._receive(event)
-        self._send_control()
+        self._send_control(protocol)
 
     def _take(self, payload: bytes, *, text: bool) -> None:
         """Pass a whole message on."""
@@ -367,9 +366,20 @@ class Connection(asyncio.Protocol):
             if frame.fin:
                 self._decoder = None
 
-    def _send_control(self) -> None:
-        """Send what the library wants sent: the handshake, pongs, close frames, the end."""
-        chunks = self._protocol.data_to_send()
+    @property
+    def _talking(self) -> bool:
+        """Whether neither side has begun to close."""
+        return self._protocol is None or self._protocol.state is State.OPEN
+
+    def _rules(self) -> Protocol:
+        """Return what keeps the rules, which most connections need at their end only."""
+        if self._protocol is None:
+            self._protocol = self.node.handshake.protocol([])
+        return self._protocol
+
+    def _send_control(self, protocol: Protocol) -> None:
+        """Send what the library wants sent: pings, pongs, close frames, the end."""
+        chunks = protocol.data_to_send()
         if not chunks:
             return
         self.flush()
@@ -403,12 +413,12 @@ class Connection(asyncio.Protocol):
             self._waiting = None
 
     def _close_code(self) -> int:
-        received, sent = self._protocol.close_rcvd, self._protocol.close_sent
-        found = sent or received
-        if found is None:
+        protocol = self._protocol
+        found = None if protocol is None else protocol.close_sent or protocol.close_rcvd
+        if protocol is None or found is None:
             return _ABNORMAL
         # A client may choose among thousands of codes, and each would be a label of a metric.
-        theirs = self._protocol.close_rcvd_then_sent
+        theirs = protocol.close_rcvd_then_sent
         return min(found.code, _FIRST_PRIVATE) if theirs else found.code
 
 

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import NamedTuple
 
 from typing_extensions import override
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeaderValue
+from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol, Side
@@ -55,11 +57,18 @@ def _header(line: str) -> tuple[str, str]:
     return name, value.strip(" \t")
 
 
+class Agreed(NamedTuple):
+    """What both sides agreed on."""
+
+    subprotocol: Subprotocol | None
+    extensions: list[Extension]
+
+
 class Handshake(ServerProtocol):
     """Answers one opening handshake after the other; what it rejects is told as a problem.
 
-    Each connection then gets a protocol that knows nothing of HTTP: to keep one of these, with the
-    request and all its headers, would cost every connection some kilobytes.
+    To keep one of these, with the request and all its headers, would cost every connection some
+    kilobytes.
     """
 
     def __init__(self, *, max_size: int, deflate: bool) -> None:
@@ -67,16 +76,19 @@ class Handshake(ServerProtocol):
         super().__init__(extensions=[_DEFLATE] if deflate else None, logger=_LOGGER)
         self._max_size = max_size
 
-    def answer(self, request: Request) -> tuple[Response, Protocol | None]:
-        """Return the answer to `request`, and what speaks after it if that is 101."""
+    def answer(self, request: Request) -> tuple[Response, Agreed | None]:
+        """Return the answer to `request`, and what it agrees to if that is 101."""
         response = self.accept(request)
         self.handshake_exc = None
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             return response, None
-        agreed = Protocol(Side.SERVER, max_size=self._max_size, logger=_LOGGER)
-        agreed.extensions = self.extensions
-        agreed.subprotocol = self.subprotocol
-        return response, agreed
+        return response, Agreed(self.subprotocol, self.extensions)
+
+    def protocol(self, extensions: list[Extension]) -> Protocol:
+        """Return what speaks after the handshake, and knows nothing of HTTP."""
+        protocol = Protocol(Side.SERVER, max_size=self._max_size, logger=_LOGGER)
+        protocol.extensions = extensions
+        return protocol
 
     @override
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
