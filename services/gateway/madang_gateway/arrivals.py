@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from madang_gateway.rate import Rate
+from madang_common.rate import Rate
 
 _LONGEST_SECONDS = 30.0
 """Nobody is told to come back later than this, give or take chance."""

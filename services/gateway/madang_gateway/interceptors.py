@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from madang_common.clock import Clock
 from madang_common.problems import TooLarge, TooManyRequests, Unauthenticated
+from madang_common.rate import Bucket
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway.memberships import Memberships
 from madang_gateway.outgoing import Outgoing
-from madang_gateway.rate import Bucket
 
 
 class Buckets(Protocol):

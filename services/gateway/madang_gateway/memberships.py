@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from madang_common.access import MOST_QUESTIONS, Access, Question
+from madang_common.generations import Generations
 from madang_common.problems import Problem, Unavailable
-from madang_gateway.generations import Generations
 
 log = structlog.get_logger()
 

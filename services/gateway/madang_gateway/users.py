@@ -2,8 +2,7 @@
 
 from typing import Generic, Protocol, TypeVar
 
-from madang_gateway.generations import Generations
-from madang_gateway.rate import Bucket, Rate
+from madang_common.rate import Bucket, Buckets, Rate
 
 
 class HasUser(Protocol):
@@ -29,9 +28,8 @@ class Users(Generic[S]):
     """
 
     def __init__(self, rate: Rate) -> None:
-        self._rate = rate
         self._sessions: dict[str, set[S]] = {}
-        self._buckets: Generations[str, Bucket] = Generations(_BUCKETS)
+        self._buckets = Buckets(rate, remembered=_BUCKETS)
 
     def add(self, session: S) -> None:
         """Count `session` in."""
@@ -51,11 +49,7 @@ class Users(Generic[S]):
 
     def bucket(self, user: str) -> Bucket:
         """Return the allowance of `user`."""
-        bucket = self._buckets.get(user)
-        if bucket is None:
-            bucket = self._rate.bucket()
-            self._buckets.put(user, bucket)
-        return bucket
+        return self._buckets.of(user)
 
     def __len__(self) -> int:
         return len(self._sessions)

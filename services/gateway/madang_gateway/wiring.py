@@ -21,6 +21,7 @@ from madang_common.live.port import Live
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
+from madang_common.rate import Rate
 from madang_common.server import Served
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
@@ -47,7 +48,6 @@ from madang_gateway.presence.keeper import Keeper
 from madang_gateway.presence.notices import Notices
 from madang_gateway.presence.port import Board
 from madang_gateway.presence.redis import RedisBoard
-from madang_gateway.rate import Rate
 from madang_gateway.receipts import Receipts
 from madang_gateway.recent_keys import RecentKeys
 from madang_gateway.resume import Resumption

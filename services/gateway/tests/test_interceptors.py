@@ -14,6 +14,7 @@ from madang_common.problems import (
     TooManyRequests,
     Unauthenticated,
 )
+from madang_common.rate import Rate
 from madang_common.tokens.claims import Claims
 from madang_gateway.destinations import Action
 from madang_gateway.interceptors import (
@@ -26,7 +27,6 @@ from madang_gateway.interceptors import (
 )
 from madang_gateway.memberships import Memberships
 from madang_gateway.outgoing import Outgoing
-from madang_gateway.rate import Rate
 from madang_gateway.users import Users
 from tests.support.issuer import Issuer
 

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from madang_gateway.rate import Rate
+from madang_common.rate import Rate
 from madang_gateway.users import Users
 
 

@@ -39,6 +39,11 @@ class RoomsMetrics:
         )
         for result in ("confirmed", "failed"):
             self._appends.labels(result)
+        self._throttled = Counter(
+            "madang_rooms_throttled_total",
+            "Changes refused because their user asked for too many.",
+            registry=registry,
+        )
 
     def committed(self, kinds: Iterable[str]) -> None:
         """Count the events of one committed unit of work."""
@@ -56,6 +61,10 @@ class RoomsMetrics:
         self._appends.labels("confirmed").inc(confirmed)
         self._appends.labels("failed").inc(failed)
         self._waiting.dec(confirmed)
+
+    def throttled(self) -> None:
+        """Count a change that was refused as one too many."""
+        self._throttled.inc()
 
     def _age(self) -> float:
         return 0.0 if self._oldest is None else max(0.0, self._clock() - self._oldest)

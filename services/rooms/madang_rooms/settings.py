@@ -17,6 +17,10 @@ class RoomsSettings(CommonSettings):
     """Folder of the embedded database."""
     database_url: SecretStr | None = None
     """MySQL or MariaDB, `mysql+asyncmy://user:password@host:port/name`; without one, embedded."""
+    user_changes_per_second: Annotated[float, Field(gt=0)] = 10.0
+    """Changes of rooms, members and invites that one user may make, on each replica."""
+    user_changes_burst: Annotated[int, Field(ge=1)] = 200
+    """Changes that one user may make at once, before the limit above counts."""
     room_most_members: int = 10_000
     """Most members that one room may have."""
     user_most_rooms: int = 1_000

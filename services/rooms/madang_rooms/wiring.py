@@ -18,12 +18,14 @@ from madang_common.http.security import secure
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
+from madang_common.rate import Rate
 from madang_common.server import Served
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
 from madang_rooms.api.desk import Desk, open_desk
 from madang_rooms.bans import Bans
+from madang_rooms.changes import Changes
 from madang_rooms.database import Database
 from madang_rooms.directory import Directory
 from madang_rooms.doorkeeper import Doorkeeper
@@ -98,6 +100,9 @@ async def build(
                 bans=Bans(units, settings),
                 invitations=Invitations(units, settings),
                 doorkeeper=Doorkeeper(units),
+                changes=Changes(
+                    Rate(settings.user_changes_per_second, settings.user_changes_burst), metrics
+                ),
             ),
         )
         yield app

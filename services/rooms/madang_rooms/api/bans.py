@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response, status
 from pydantic import Field
 
 from madang_common.http.security import User
-from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Body, Id
+from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Body, Changing, Id
 from madang_rooms.names import Reason
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import BanView
@@ -38,7 +38,7 @@ async def get_ban(desk: AtDesk, user: User, room: Id, banned: Id) -> BanView:
 @router.put("/rooms/{room}/bans/{banned}", responses={status.HTTP_201_CREATED: {"model": BanView}})
 async def ban_user(
     desk: AtDesk,
-    user: User,
+    user: Changing,
     room: Id,
     banned: Id,
     response: Response,
@@ -58,6 +58,6 @@ async def ban_user(
 
 
 @router.delete("/rooms/{room}/bans/{banned}", status_code=status.HTTP_204_NO_CONTENT)
-async def lift_ban(desk: AtDesk, user: User, room: Id, banned: Id) -> None:
+async def lift_ban(desk: AtDesk, user: Changing, room: Id, banned: Id) -> None:
     """Let a user enter again."""
     await desk.bans.lift(user.subject, room, banned)

@@ -6,7 +6,10 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Path, Request
 from pydantic import BaseModel, ConfigDict
 
+from madang_common.http.security import User
+from madang_common.tokens.claims import Claims
 from madang_rooms.bans import Bans
+from madang_rooms.changes import Changes
 from madang_rooms.directory import Directory
 from madang_rooms.doorkeeper import Doorkeeper
 from madang_rooms.invitations import Invitations
@@ -36,6 +39,7 @@ class Desk:
     bans: Bans
     invitations: Invitations
     doorkeeper: Doorkeeper
+    changes: Changes
 
 
 def open_desk(app: FastAPI, desk: Desk) -> None:
@@ -49,3 +53,12 @@ def _desk(request: Request) -> Desk:
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]
+
+
+def _changing(desk: AtDesk, user: User) -> Claims:
+    desk.changes.take(user.subject)
+    return user
+
+
+Changing = Annotated[Claims, Depends(_changing)]
+"""The logged-in user who asks for a change, which counts: 429 if there were too many."""

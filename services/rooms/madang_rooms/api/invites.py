@@ -6,7 +6,7 @@ from fastapi import APIRouter, status
 from pydantic import Field, model_validator
 
 from madang_common.http.security import User
-from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Body, Id
+from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Body, Changing, Id
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import InviteView, ReceivedInviteView, RoomView
 
@@ -30,7 +30,7 @@ class NewInvite(Body):
 
 @router.post("/rooms/{room}/invites", status_code=status.HTTP_201_CREATED)
 async def create_invite(
-    desk: AtDesk, user: User, room: Id, body: NewInvite | None = None
+    desk: AtDesk, user: Changing, room: Id, body: NewInvite | None = None
 ) -> InviteView:
     """Make an invite by link, or invite a user."""
     wanted = body or NewInvite()
@@ -49,7 +49,7 @@ async def list_invites(
 
 
 @router.delete("/rooms/{room}/invites/{code}", status_code=status.HTTP_204_NO_CONTENT)
-async def revoke_invite(desk: AtDesk, user: User, room: Id, code: Id) -> None:
+async def revoke_invite(desk: AtDesk, user: Changing, room: Id, code: Id) -> None:
     """Take an invite back."""
     await desk.invitations.revoke(user.subject, room, code)
 
@@ -63,6 +63,6 @@ async def list_received_invites(
 
 
 @router.post("/invites/{code}/accept")
-async def accept_invite(desk: AtDesk, user: User, code: Id) -> RoomView:
+async def accept_invite(desk: AtDesk, user: Changing, code: Id) -> RoomView:
     """Enter the room that an invite leads to; 410 once it has expired or was used up."""
     return await desk.invitations.accept(user.subject, code)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, status
 
 from madang_common.events.kinds import Role
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Body, Id
+from madang_rooms.api.desk import PREFIX, AtDesk, Body, Changing, Id
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import MemberView, RoomView
 
@@ -16,13 +16,13 @@ class NewRole(Body):
 
 
 @router.post("/rooms/{room}/join")
-async def join_room(desk: AtDesk, user: User, room: Id) -> RoomView:
+async def join_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
     """Become a member of a public room."""
     return await desk.members.join(user.subject, room)
 
 
 @router.post("/rooms/{room}/leave", status_code=status.HTTP_204_NO_CONTENT)
-async def leave_room(desk: AtDesk, user: User, room: Id) -> None:
+async def leave_room(desk: AtDesk, user: Changing, room: Id) -> None:
     """Stop being a member; 409 for the only owner while others stay."""
     await desk.members.leave(user.subject, room)
 
@@ -36,12 +36,14 @@ async def list_members(
 
 
 @router.delete("/rooms/{room}/members/{member}", status_code=status.HTTP_204_NO_CONTENT)
-async def remove_member(desk: AtDesk, user: User, room: Id, member: Id) -> None:
+async def remove_member(desk: AtDesk, user: Changing, room: Id, member: Id) -> None:
     """Remove a member of a lower role than yours."""
     await desk.members.remove(user.subject, room, member)
 
 
 @router.patch("/rooms/{room}/members/{member}")
-async def change_role(desk: AtDesk, user: User, room: Id, member: Id, body: NewRole) -> MemberView:
+async def change_role(
+    desk: AtDesk, user: Changing, room: Id, member: Id, body: NewRole
+) -> MemberView:
     """Give a member another role, or step down yourself."""
     return await desk.members.change_role(user.subject, room, member, body.role)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from madang_common.events.kinds import Visibility
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Body, Id
+from madang_rooms.api.desk import PREFIX, AtDesk, Body, Changing, Id
 from madang_rooms.names import RoomName
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import RoomView
@@ -29,13 +29,15 @@ class Peer(Body):
 
 
 @router.post("/rooms", status_code=status.HTTP_201_CREATED)
-async def create_room(desk: AtDesk, user: User, body: NewRoom) -> RoomView:
+async def create_room(desk: AtDesk, user: Changing, body: NewRoom) -> RoomView:
     """Make a room and own it."""
     return await desk.lobby.create(user.subject, body.name, body.visibility)
 
 
 @router.post("/direct", responses={status.HTTP_201_CREATED: {"model": RoomView}})
-async def open_direct_room(desk: AtDesk, user: User, body: Peer, response: Response) -> RoomView:
+async def open_direct_room(
+    desk: AtDesk, user: Changing, body: Peer, response: Response
+) -> RoomView:
     """Return the one room that you and another user share; 201 if it was made just now."""
     room, made = await desk.lobby.direct(user.subject, body.user)
     if made:
@@ -71,12 +73,12 @@ async def get_room(desk: AtDesk, user: User, room: Id) -> RoomView:
 
 
 @router.patch("/rooms/{room}")
-async def rename_room(desk: AtDesk, user: User, room: Id, body: NewName) -> RoomView:
+async def rename_room(desk: AtDesk, user: Changing, room: Id, body: NewName) -> RoomView:
     """Give a room another name."""
     return await desk.lobby.rename(user.subject, room, body.name)
 
 
 @router.post("/rooms/{room}/archive")
-async def archive_room(desk: AtDesk, user: User, room: Id) -> RoomView:
+async def archive_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
     """Let a room be read only from now on."""
     return await desk.lobby.archive(user.subject, room)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_gateway.generations import Generations
+from madang_common.generations import Generations
 
 
 def test_what_was_put_is_remembered() -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from madang_common.generations import Generations
+
 
 class Bucket:
     """Allowance that fills at a steady rate up to a burst."""
@@ -34,3 +36,20 @@ class Rate:
     def bucket(self) -> Bucket:
         """Return a full bucket."""
         return Bucket(self)
+
+
+class Buckets:
+    """A bucket for each subject, full again for one that was not seen for long."""
+
+    def __init__(self, rate: Rate, *, remembered: int) -> None:
+        """Remember at least the last half of `remembered` subjects."""
+        self._rate = rate
+        self._buckets: Generations[str, Bucket] = Generations(remembered)
+
+    def of(self, subject: str) -> Bucket:
+        """Return the bucket of `subject`."""
+        bucket = self._buckets.get(subject)
+        if bucket is None:
+            bucket = self._rate.bucket()
+            self._buckets.put(subject, bucket)
+        return bucket

@@ -1,6 +1,6 @@
 import pytest
 
-from madang_gateway.rate import Rate
+from madang_common.rate import Buckets, Rate
 
 
 def test_a_full_bucket_allows_a_burst_and_no_more() -> None:
@@ -38,3 +38,20 @@ def test_asking_too_early_costs_nothing() -> None:
         assert bucket.take(at) > 0
 
     assert bucket.take(101) == 0
+
+
+def test_each_subject_has_a_bucket_of_its_own() -> None:
+    buckets = Buckets(Rate(per_second=1, burst=1), remembered=10)
+
+    taken = [buckets.of(subject).take(100) for subject in ("mina", "jun", "mina")]
+
+    assert taken == [0, 0, 1]
+
+
+def test_who_was_not_seen_for_long_has_a_full_bucket_again() -> None:
+    buckets = Buckets(Rate(per_second=1, burst=1), remembered=4)
+    buckets.of("mina").take(100)
+    for number in range(10):
+        buckets.of(f"another {number}").take(100)
+
+    assert buckets.of("mina").take(100) == 0
