@@ -61,6 +61,19 @@ def test_lines_that_go_together_are_never_parted() -> None:
     assert len(waiting) == waiting.bytes == 0
 
 
+def test_what_came_much_later_waits_for_the_next_batch_if_asked_to() -> None:
+    waiting: Waiting[int] = Waiting(BatchLimits())
+    for tag, at in enumerate((5.0, 5.5, 6.0, 6.5)):
+        waiting.add(b"a", tag, at)
+    waiting.add_together((b"b", b"c"), 4, 6.6)
+
+    assert waiting.oldest_at == 5.0
+    assert waiting.take(within_seconds=1) == ((b"a",) * 3, [0, 1, 2])
+    assert waiting.oldest_at == 6.5
+    assert waiting.take(within_seconds=0) == ((b"a",), [3])
+    assert waiting.take() == ((b"b", b"c"), [4])
+
+
 @given(
     lines=st.lists(st.binary(max_size=20)), most=st.integers(1, 5), most_bytes=st.integers(1, 30)
 )

@@ -1,5 +1,7 @@
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,92 @@ async def test_a_log_that_does_not_answer_is_not_waited_for_forever(log: Watched
     gate.open.set()
     await Publisher(log).publish(ROOM, b"b")
     assert await stored(log) == [(b"a",), (b"b",)]
+
+
+async def test_what_waits_behind_others_is_given_up_in_its_own_time(log: WatchedLog) -> None:
+    time = 0.0
+    gates = {line: Gate() for line in (b"first", b"old", b"young")}
+
+    async def stop(shard: int, lines: tuple[bytes, ...]) -> None:
+        await gates[lines[0]](shard, lines)
+
+    log.before = stop
+    publisher = Publisher(log, timeout_seconds=10, clock=lambda: time)
+    told: dict[bytes, LogError | None] = {}
+    for line, at in ((b"first", 0.0), (b"old", 1.0), (b"old too", 1.9), (b"young", 2.5)):
+        time = at
+        publisher.append(ROOM, line, partial(told.__setitem__, line))
+        await gates[b"first"].reached.wait()
+
+    # The first one is stored at last, when those behind it have waited for too long.
+    time = 11.5
+    gates[b"first"].open.set()
+    await gates[b"young"].reached.wait()
+
+    assert told.pop(b"first") is None
+    assert {line: type(error) for line, error in told.items()} == dict.fromkeys(
+        (b"old", b"old too"), LogUnavailable
+    )
+    gates[b"young"].open.set()
+    await publisher.close()
+    assert told[b"young"] is None
+    assert await stored(log) == [(b"first",), (b"young",)]
+
+
+async def test_closing_takes_no_longer_than_one_event_may_wait(log: WatchedLog) -> None:
+    log.before = Gate()
+    publisher = Publisher(log, limits=BatchLimits(lines=1), timeout_seconds=0.5)
+    told: list[LogError | None] = []
+    for n in range(20):
+        publisher.append(ROOM, b"%d" % n, told.append)
+    began = asyncio.get_running_loop().time()
+
+    await publisher.close()
+
+    assert asyncio.get_running_loop().time() - began < 20 * 0.5 / 2
+    assert [type(error) for error in told] == [LogUnavailable] * 20
+    assert len(log.appends) < 20
+
+
+async def test_what_comes_in_one_turn_is_not_parted_though_the_clock_jumps(
+    log: WatchedLog,
+) -> None:
+    clock = itertools.count(0, 5)
+    publisher = Publisher(log, timeout_seconds=20, clock=lambda: next(clock))
+
+    for n in range(3):
+        publisher.append(ROOM, b"%d" % n, lambda _: None)
+    await publisher.close()
+
+    assert await stored(log) == [(b"0", b"1", b"2")]
+
+
+async def test_each_batch_tells_how_long_its_oldest_event_took(log: WatchedLog) -> None:
+    time = 100.0
+    log.before = gate = Gate()
+    seconds: list[float] = []
+    publisher = Publisher(log, observe=seconds.append, clock=lambda: time)
+    publisher.append(ROOM, b"first", lambda _: None)
+    await gate.reached.wait()
+    for time in (100.25, 100.5):  # noqa: B007 - the publisher's clock
+        publisher.append(ROOM, b"later", lambda _: None)
+
+    time = 101.0
+    gate.open.set()
+    await publisher.close()
+
+    assert seconds == [1.0, 0.75]
+
+
+async def test_what_is_not_confirmed_is_not_told_as_time(log: WatchedLog) -> None:
+    log.before = failing(1, ValueError("broken"))
+    seconds: list[float] = []
+    publisher = Publisher(log, observe=seconds.append)
+
+    publisher.append(ROOM, b"a", lambda _: None)
+    await publisher.close()
+
+    assert seconds == []
 
 
 async def test_an_unexpected_failure_is_told_and_costs_only_its_batch(log: WatchedLog) -> None:

@@ -1,11 +1,14 @@
 """Group commit: many senders, at most one unconfirmed batch per shard."""
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Callable
 
 import structlog
 
+from madang_common.clock import Clock
 from madang_common.log.batching import BatchLimits, Waiting
 from madang_common.log.port import Log, LogBusy, LogError, LogTooLarge, LogUnavailable
 from madang_common.log.position import shard_of
@@ -14,6 +17,12 @@ log = structlog.get_logger()
 
 Done = Callable[[LogError | None], None]
 """Called once per event: with None when it is durable, else with why that is not known."""
+_SPREAD = 0.1
+"""Part of the time to wait by which events of one batch may differ in age: they end together."""
+
+
+def _ignore(_: float) -> None:
+    """Observe nothing."""
 
 
 class Publisher:
@@ -30,15 +39,21 @@ class Publisher:
         limits: BatchLimits | None = None,
         waiting_bytes: int = 16_777_216,
         timeout_seconds: float = 10.0,
+        observe: Callable[[float], object] = _ignore,
+        clock: Clock = time.monotonic,
     ) -> None:
         """Write to `chat_log`, keeping at most `waiting_bytes` per shard.
 
-        An event is given up when its batch is not confirmed within `timeout_seconds` of its start.
+        An event is given up when it is not confirmed within `timeout_seconds` of `append`, or up to
+        a tenth of that sooner, with an older one of its batch. `observe` is told once per batch how
+        many seconds its oldest event took.
         """
         self._log = chat_log
         self._limits = limits or BatchLimits()
         self._waiting_bytes = waiting_bytes
         self._timeout = timeout_seconds
+        self._observe = observe
+        self._clock = clock
         self._waiting: list[Waiting[Done]] = [Waiting(self._limits) for _ in range(chat_log.shards)]
         self._flushes: dict[int, asyncio.Task[None]] = {}
         self._closed = False
@@ -61,7 +76,7 @@ class Publisher:
         waiting = self._waiting[shard]
         if waiting.bytes + len(line) > self._waiting_bytes:
             raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
-        waiting.add(line, done)
+        waiting.add(line, done, self._clock())
         if shard not in self._flushes:
             self._begin(shard)
 
@@ -79,7 +94,7 @@ class Publisher:
         waiting = self._waiting[shard]
         if waiting.bytes + size > self._waiting_bytes:
             raise LogBusy(f"{waiting.bytes} bytes wait for shard {shard}")
-        waiting.add_together(lines, done)
+        waiting.add_together(lines, done, self._clock())
         if shard not in self._flushes:
             self._begin(shard)
 
@@ -109,10 +124,14 @@ class Publisher:
 
     async def _flush(self, shard: int) -> None:
         waiting = self._waiting[shard]
+        # What found the shard idle came in one turn of the event loop and is never parted by age.
+        within_seconds = math.inf
         try:
             while waiting:
-                lines, callbacks = waiting.take()
-                error = await self._store(shard, lines)
+                handed_over_at = waiting.oldest_at
+                lines, callbacks = waiting.take(within_seconds)
+                within_seconds = self._timeout * _SPREAD
+                error = await self._store(shard, lines, handed_over_at)
                 for done in callbacks:
                     self._tell(done, error)
         finally:
@@ -125,17 +144,23 @@ class Publisher:
         except Exception:  # one sender's mistake must not cost the others their answer
             log.exception("log_done_failed")
 
-    async def _store(self, shard: int, lines: tuple[bytes, ...]) -> LogError | None:
-        """Append the batch until it is confirmed or its time is over."""
+    async def _store(
+        self, shard: int, lines: tuple[bytes, ...], handed_over_at: float
+    ) -> LogError | None:
+        """Append the batch until it is confirmed or the time of its oldest event is over."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
+        left = self._timeout - (self._clock() - handed_over_at)
+        late = LogUnavailable(f"not confirmed within {self._timeout} s")
+        if left <= 0:
+            return late
+        deadline = loop.time() + left
         pause = 0.05
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._log.append(shard, lines)
             except TimeoutError:
-                return LogUnavailable(f"not confirmed within {self._timeout} s")
+                return late
             except LogUnavailable as error:
                 log.warning("log_append_failed", shard=shard, lines=len(lines), error=str(error))
                 if loop.time() + pause >= deadline:
@@ -148,4 +173,5 @@ class Publisher:
                 log.exception("log_append_broken", shard=shard, lines=len(lines))
                 return LogUnavailable(repr(error))
             else:
+                self._observe(self._clock() - handed_over_at)
                 return None
