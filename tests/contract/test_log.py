@@ -82,6 +82,7 @@ async def test_a_new_log_is_empty(log: Log) -> None:
     assert log.shards == SHARDS
     assert [await log.end(shard) for shard in range(SHARDS)] == [0, 0]
     await log.ping()
+    assert log.connected
 
 
 async def test_batches_get_the_next_offset_of_their_shard(log: Log) -> None:
@@ -281,6 +282,7 @@ async def test_a_closed_log_says_so(log: Log) -> None:
         await log.append(0, (b"late",))
     with pytest.raises(LogUnavailable):
         await log.ping()
+    assert not log.connected
     assert await read(log, 0, "first", 1) == []
     assert await read(log, 0, datetime.now(UTC), 1) == []
 

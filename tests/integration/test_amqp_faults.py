@@ -207,8 +207,10 @@ async def test_sends_are_refused_in_time_while_the_broker_is_away(
     with pytest.raises(LogUnavailable):
         await scene.logs[0].end(0)
     assert scene.confirmed == stopped
+    assert not scene.logs[0].connected
     await asyncio.to_thread(private_rabbitmq.start)
     await scene.until_more()
+    await scene.until(lambda: all(log.connected for log in scene.logs))
 
     await scene.settle()
     # Each event waits for its own time, whatever was under way before it.

@@ -66,6 +66,11 @@ class FaultyLog(Log):
     def shards(self) -> int:
         return self._inner.shards
 
+    @property
+    @override
+    def connected(self) -> bool:
+        return self._inner.connected
+
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         fault = self._faults.pop(0) if self._faults else Fault.NONE

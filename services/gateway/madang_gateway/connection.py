@@ -405,6 +405,7 @@ class Connection(asyncio.Protocol):
             if session.closed:
                 self.pause_reading()
             else:
+                self.node.shared.metrics.slow_closes.labels("unread").inc()
                 session.end(Unavailable("you read too slowly"), disconnects.SLOW_CONSUMER)
 
     def _wake(self) -> None:

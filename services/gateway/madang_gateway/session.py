@@ -268,6 +268,7 @@ class Session(Subscribing):
     @override
     def acknowledges_too_slowly(self) -> None:
         if not self._closed:
+            self._shared.metrics.slow_closes.labels("unacknowledged").inc()
             self.end(Unavailable("you acknowledge too slowly"), disconnects.SLOW_CONSUMER)
 
     @override

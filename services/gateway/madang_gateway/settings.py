@@ -74,6 +74,8 @@ class GatewaySettings(CommonSettings):
     """Longest wait for the log before a SEND is refused."""
     append_waiting_bytes: int = 16_777_216
     """Bytes that may wait for one shard of the log."""
+    lag_poll_seconds: float = Field(default=10, gt=0)
+    """How often it is measured how far this gateway is behind the end of the log."""
     receipt_seconds: float = 15
     """Longest wait for a sent event to come back from the log."""
     resume_seconds: float = 20

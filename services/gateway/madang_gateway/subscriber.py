@@ -88,11 +88,13 @@ class _CatchingUp(Reader):
         subscription: Subscription,
         roster: Roster,
         receipt_id: str | None,
+        metrics: Metrics,
     ) -> None:
         self._session = session
         self._subscription = subscription
         self._roster = roster
         self._receipt_id = receipt_id
+        self._metrics = metrics
 
     @override
     def begin(self, *, resumed: bool | None = None, position: int | None = None) -> None:
@@ -105,6 +107,7 @@ class _CatchingUp(Reader):
 
     @override
     def deliver(self, placed: list[Placed]) -> None:
+        self._metrics.resumed.inc(len(placed))
         subscription = self._subscription
         shape, place = subscription.shape, subscription.acknowledging
         encoded = [encode(shape, one.event, one.id, one.body) for one in placed]
@@ -288,7 +291,7 @@ class Subscriber:
             self._here.enter(subscription.topic.room, claims.subject, claims.name)
         audience = subscription.topic.audience
         durable = subscription.topic.source in _DURABLE
-        reader = _CatchingUp(session, subscription, self._roster, receipt_id)
+        reader = _CatchingUp(session, subscription, self._roster, receipt_id, self._metrics)
         if not durable:
             reader.begin()
             reader.go_live()

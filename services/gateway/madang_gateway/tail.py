@@ -34,6 +34,8 @@ class Tail:
         self._events: dict[str, deque[Kept]] = {}
         self._order: deque[_Oldest] = deque()
         self.bytes = 0
+        self.dropped_at: float | None = None
+        """When the newest of those events came that are no longer here; None if all are."""
         self.reach: list[int | None] = [None] * shards
         self.end: list[int] = [0] * shards
 
@@ -61,6 +63,7 @@ class Tail:
         order = self._order
         while order and (self.bytes > self._limit_bytes or now - order[0].at > self._limit_seconds):
             oldest = order.popleft()
+            self.dropped_at = oldest.at
             events = self._events[oldest.audience]
             events.popleft()
             if not events:

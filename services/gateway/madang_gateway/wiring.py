@@ -38,6 +38,7 @@ from madang_gateway.follower import Follower
 from madang_gateway.history import History
 from madang_gateway.hub import Hub
 from madang_gateway.interceptors import Membership, OwnToken, RateLimit, SizeLimit
+from madang_gateway.lag import Lag
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
 from madang_gateway.node import Node
@@ -126,7 +127,12 @@ async def build(
         stack.push_async_callback(board.close)
         keeper = _keeper(settings, board, memory, live, metrics)
         stack.push_async_callback(keeper.stop)
-        works = (live_notices.pass_on(live, delivery, node), node.keep_time(), keeper.keep())
+        works = (
+            live_notices.pass_on(live, delivery, node),
+            node.keep_time(),
+            keeper.keep(),
+            Lag(log, memory.tail, metrics.log_behind).watch(settings.lag_poll_seconds),
+        )
         for work in works:
             stack.push_async_callback(background.end, asyncio.create_task(work))
 
@@ -184,15 +190,22 @@ async def _neighbours(
 
 
 def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: Metrics) -> _Memory:
+    tail = Tail(shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds)
+    metrics.tail_reach_seconds.set_function(partial(_reach_seconds, tail, settings.tail_seconds))
     return _Memory(
         roster=Hub(),
-        tail=Tail(shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds),
+        tail=tail,
         keys=RecentKeys(settings.key_seconds, settings.key_count),
         receipts=Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
         memberships=Memberships(partial(access.ask, near.rooms), rooms=settings.memberships_cached),
         users=Users(Rate(settings.sends_per_second, settings.sends_burst)),
         here=Here(settings.presence_grace_seconds, _clock),
     )
+
+
+def _reach_seconds(tail: Tail, most: float) -> float:
+    """Return how far back nothing is missing in memory, `most` if it is no less."""
+    return most if tail.dropped_at is None else min(most, _clock() - tail.dropped_at)
 
 
 def _publisher(
@@ -202,8 +215,10 @@ def _publisher(
         log,
         waiting_bytes=settings.append_waiting_bytes,
         timeout_seconds=settings.append_seconds,
+        observe=metrics.append_seconds.observe,
     )
     stack.push_async_callback(publisher.close)
+    metrics.log_connected.set_function(lambda: log.connected)
     metrics.append_waiting_bytes.set_function(lambda: publisher.waiting_bytes)
     return publisher
 
@@ -282,7 +297,7 @@ def _follower(
         dispatcher,
         memory.tail,
         seconds=settings.tail_seconds + settings.key_seconds,
-        on_gap=partial(_start_over, memory.memberships, node),
+        on_gap=partial(_start_over, memory, node),
     )
 
 
@@ -316,9 +331,11 @@ def _end_membership(node: Node, here: Here, user: str, room: str) -> None:
     here.expel(room, user)
 
 
-def _start_over(memberships: Memberships, node: Node) -> None:
+def _start_over(memory: _Memory, node: Node) -> None:
     """Trust nothing that the events which were missed may have changed."""
-    memberships.forget()
+    node.shared.metrics.log_gaps.inc()
+    memory.memberships.forget()
+    memory.tail.dropped_at = _clock()
     node.disconnect_all()
 
 

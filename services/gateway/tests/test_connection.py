@@ -284,6 +284,7 @@ async def test_a_slow_reader_is_closed_and_resumes_whole_and_others_do_not_notic
             assert [m.headers["message-id"] for m in heard] == ids[-20:]
 
         assert await slow.closed() == 4508
+        assert scene.metric("slow_closes_total", cause="unread") == 1
         async with scene.connected("mina") as mina:
             await mina.subscribe(YARD, since=ids[0])
             again = await mina.messages(len(ids) - 1)

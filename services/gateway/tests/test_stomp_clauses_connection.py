@@ -393,6 +393,7 @@ async def test_whoever_never_acknowledges_is_a_slow_reader_and_resumes(tmp_path:
         said = [await jun.send("x" * 1000) for _ in range(40)]
 
         assert await client.closed() == 4508
+        assert scene.metric("slow_closes_total", cause="unacknowledged") == 1
         heard = client.left()
         assert [found.headers["message-id"] for found in heard] == said[:2]
         async with speaking(scene, "1.2") as again:

@@ -134,6 +134,19 @@ def test_after_a_gap_the_tail_never_claims_to_reach_over_it() -> None:
     assert made.reaches(0, position(10, 0) - 1)
 
 
+def test_the_tail_remembers_when_the_newest_came_that_it_dropped() -> None:
+    made = tail(limit_bytes=20, limit_seconds=60)
+    for offset in range(4):
+        add(made, offset, now=offset)
+    dropped_at = [made.dropped_at]
+
+    for now in (3, 62.5):
+        made.trim(now)
+        dropped_at.append(made.dropped_at)
+
+    assert dropped_at == [None, 1, 2]
+
+
 def test_find_gives_exactly_the_event_at_a_position() -> None:
     made = tail(limit_bytes=30)
     for offset in range(4):

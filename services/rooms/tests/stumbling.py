@@ -25,6 +25,11 @@ class StumblingLog(Log):
     def shards(self) -> int:
         return self._log.shards
 
+    @property
+    @override
+    def connected(self) -> bool:
+        return not self.away
+
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         self.tried.set()

@@ -72,6 +72,11 @@ class Link:
         self._closed = False
         self._leaving: set[asyncio.Task[None]] = set()
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now; one that was lost is made anew when it is needed."""
+        return self._connection is not None and _inner(self._connection) is not None
+
     async def connection(self) -> AbstractConnection:
         """Return the connection, after opening it if there is none.
 

@@ -72,6 +72,11 @@ class AmqpLog(Log):
     def shards(self) -> int:
         return len(self._reached)
 
+    @property
+    @override
+    def connected(self) -> bool:
+        return self._reading.connected
+
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         if self._closed:

@@ -64,6 +64,11 @@ class Log(Protocol):
         """Number of shards, fixed for the life of the log."""
         ...
 
+    @property
+    def connected(self) -> bool:
+        """Whether it can be read now, as far as that is known without asking."""
+        ...
+
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         """Store `lines` as the next batch of `shard`; return when that is durable.
 

@@ -148,6 +148,11 @@ class SqliteLog(Log):
     def shards(self) -> int:
         return len(self._shards)
 
+    @property
+    @override
+    def connected(self) -> bool:
+        return not self._closed and self._writer.is_alive()
+
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         if self._closed:
@@ -185,7 +190,7 @@ class SqliteLog(Log):
 
     @override
     async def ping(self) -> None:
-        if self._closed or not self._writer.is_alive():
+        if not self.connected:
             raise LogUnavailable("the log is closed")
 
     @override

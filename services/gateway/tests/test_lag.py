@@ -1,0 +1,69 @@
+"""How far behind the log this gateway is, as it tells operators."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from typing_extensions import override
+
+from madang_common.events.envelope import room_audience
+from madang_common.log.port import Batch, LogUnavailable, Start
+from madang_common.log.position import shard_of
+from madang_common.log.sqlite import SqliteLog
+from services.gateway.tests.scene import ROOM, Scene, message, running, until
+
+_SHARD = shard_of(room_audience(ROOM), 2)
+
+
+class Stuck(SqliteLog):
+    """A log that can stop giving out what it has, and stop answering."""
+
+    held: asyncio.Event | None = None
+    away = False
+
+    @override
+    async def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
+        async for batch in super().follow(shard, start):
+            if self.held is not None:
+                await self.held.wait()
+            yield batch
+
+    @override
+    async def end(self, shard: int) -> int:
+        if self.away:
+            raise LogUnavailable("away")
+        return await super().end(shard)
+
+
+def behind(scene: Scene, shard: int = _SHARD) -> float:
+    return scene.metric("log_behind_batches", shard=str(shard))
+
+
+async def test_what_was_not_seen_yet_counts_and_an_idle_shard_is_not_behind(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as scene:
+        assert isinstance(scene.log, Stuck)
+        await scene.append(message("seen"))
+        await until(lambda: scene.metric("events_total") == 1)
+        await until(lambda: behind(scene) == 0)
+
+        scene.log.held = asyncio.Event()
+        for _ in range(3):
+            await scene.append(message("a"), message("b"))
+        await until(lambda: behind(scene) == 3)
+        assert behind(scene, 1 - _SHARD) == 0
+
+        scene.log.held.set()
+        await until(lambda: behind(scene) == 0)
+
+
+async def test_how_far_it_is_behind_a_log_that_is_away_is_not_known(tmp_path: Path) -> None:
+    async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as scene:
+        assert isinstance(scene.log, Stuck)
+        scene.log.away = True
+        await until(lambda: math.isnan(behind(scene)))
+
+        scene.log.away = False
+        await until(lambda: behind(scene) == 0)
