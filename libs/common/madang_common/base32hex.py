@@ -1,7 +1,8 @@
 """Numbers as fixed-width lower-case base32hex digits, which sort as text (RFC 4648 section 7)."""
 
 DIGITS = "0123456789abcdefghijklmnopqrstuv"
-_PAIRS = [high + low for high in DIGITS for low in DIGITS]
+PAIRS = [high + low for high in DIGITS for low in DIGITS]
+"""Two digits for each number below 1024."""
 
 
 def encode(number: int, width: int) -> str:
@@ -10,7 +11,7 @@ def encode(number: int, width: int) -> str:
         raise ValueError(f"{number} does not fit {width} base32hex digits")
     text = ""
     for _ in range(width // 2):
-        text = _PAIRS[number & 1023] + text
+        text = PAIRS[number & 1023] + text
         number >>= 10
     return text
 

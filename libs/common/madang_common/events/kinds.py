@@ -205,12 +205,13 @@ LIVE: dict[str, type[Data]] = {
 }
 """Kinds that are only for who listens now."""
 
-_KIND_OF = {model: kind for kind, model in (DURABLE | LIVE).items()}
+KIND_OF = {model: kind for kind, model in (DURABLE | LIVE).items()}
+"""The kind of event that has each shape of data."""
 
 
 def kind_of(data: Data) -> str:
     """Return the kind of event that has `data`."""
-    return _KIND_OF[type(data)]
+    return KIND_OF[type(data)]
 
 
 def document(data: Data) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Positions of events: `offset << 12 | line`, written as 12 base32hex digits that sort as text."""
 
+from functools import lru_cache
 from zlib import crc32
 
 from madang_common import base32hex
@@ -28,7 +29,13 @@ def line_of(position: int) -> int:
 
 def to_id(position: int) -> str:
     """Return `position` as the event id that clients see."""
-    return base32hex.encode(position, WIDTH)
+    return _beginning(position >> 10) + base32hex.PAIRS[position & 1023]
+
+
+@lru_cache(maxsize=16)
+def _beginning(high: int) -> str:
+    """Return all but the last two digits of an id, which neighbours have in common."""
+    return base32hex.encode(high, WIDTH - 2)
 
 
 def from_id(text: str) -> int:
