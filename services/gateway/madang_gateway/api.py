@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from madang_common.events.kinds import MessageCreated
+from madang_common.events.kinds import MessageCreated, document, kind_of
 from madang_common.http.security import User
 from madang_common.log.position import to_id
 from madang_common.problems import Problem
@@ -49,10 +49,12 @@ def router(sender: Sender) -> APIRouter:
     async def send(room: RoomId, message: Message, who: User) -> Sent:
         """Say something in a room; the answer comes when it is durable."""
         key = next_key() if message.key is None else check_key(message.key)
+        said = MessageCreated(text=message.text)
         outgoing = Outgoing(
             action=Action.MESSAGE,
             room=room,
-            data=MessageCreated(text=message.text),
+            kind=kind_of(said),
+            data=document(said),
             size=len(message.text.encode()),
             key=key,
             # Without a connection to tell, any chosen key may be a second try.
@@ -64,7 +66,7 @@ def router(sender: Sender) -> APIRouter:
             key=key,
             room=room,
             sender=who.subject,
-            data=MessageCreated(text=message.text),
+            data=said,
         )
 
     return routes

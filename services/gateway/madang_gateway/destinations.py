@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from madang_common.events.envelope import room_audience, user_audience
@@ -10,6 +11,9 @@ from madang_common.events.envelope import room_audience, user_audience
 _ROOM = r"(?P<room>[A-Za-z0-9_-]{1,64})"
 _TOPIC = re.compile(rf"/topic/rooms\.{_ROOM}(?P<live>\.live)?")
 _APP = re.compile(rf"/app/rooms\.{_ROOM}\.(?P<action>send|typing|read)")
+
+_LONGEST = 100
+"""Characters of the longest destination that means something, and a few more."""
 
 LIVE_SUFFIX = ".live"
 ERRORS = "/user/queue/errors"
@@ -58,6 +62,11 @@ class Topic:
 
 def send_target(destination: str) -> SendTarget | None:
     """Return the meaning of a SEND's destination, or None if it has none."""
+    return _send_target(destination) if len(destination) <= _LONGEST else None
+
+
+@lru_cache(maxsize=8192)
+def _send_target(destination: str) -> SendTarget | None:
     if destination == TOKEN:
         return SendTarget(Action.TOKEN)
     found = _APP.fullmatch(destination)

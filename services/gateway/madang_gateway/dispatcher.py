@@ -60,11 +60,13 @@ class Dispatcher:
         """Apply the next batch of `shard`."""
         now = self._clock()
         self._keys.age(now)
+        followed, waited_for = self._roster.audiences, self._receipts.keys
+        kept: list[tuple[str, Kept]] = []
         ready: dict[str, list[Placed]] = {}
         arrived: list[tuple[Key, First]] = []
-        for line, raw in enumerate(batch.lines):
+        for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
-                event = read_line(raw)
+                event = read_line(line)
             except ValueError:
                 self._metrics.unreadable.inc()
                 log.exception("event_unreadable", shard=shard, offset=batch.offset)
@@ -75,21 +77,21 @@ class Dispatcher:
             if first is not None:
                 self._metrics.duplicates.inc()
             else:
-                first = First(position(batch.offset, line), digest(event.data))
+                first = (at, digest(event.data))
                 self._keys.add(key, first)
-                self._tail.add(shard, audience, Kept(first.position, raw), now)
-                if audience in self._roster:
-                    ready.setdefault(audience, []).append(Placed.at(first.position, event))
+                kept.append((audience, (at, line)))
+                if audience in followed:
+                    ready.setdefault(audience, []).append(Placed.at(at, event, line))
                 if event.kind in _MEMBERSHIP:
                     self._change(event, ready.pop(audience, []))
-            if self._receipts.waits(key):
+            if key in waited_for:
                 arrived.append((key, first))
+        self._tail.add(shard, batch.offset, kept, now)
         for audience, placed in ready.items():
             self._delivery.events(audience, placed)
         self._metrics.sends.inc(len(arrived))
         for key, first in arrived:
             self._receipts.arrived(key, first, now)
-        self._tail.passed(shard, batch.offset)
         self._tail.trim(now)
         self._metrics.events.inc(len(batch.lines))
         self._metrics.tail_bytes.set(self._tail.bytes)

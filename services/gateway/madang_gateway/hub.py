@@ -1,6 +1,6 @@
 """The roster of this gateway: which subscriptions follow which audience."""
 
-from collections.abc import Hashable, ItemsView
+from collections.abc import Hashable, ItemsView, KeysView
 from typing import Generic, TypeVar
 
 S = TypeVar("S", bound=Hashable)
@@ -34,8 +34,10 @@ class Hub(Generic[S, R]):
         """Return the recipients of `audience` by shape."""
         return self._audiences.get(audience, {}).items()
 
-    def __contains__(self, audience: str) -> bool:
-        return audience in self._audiences
+    @property
+    def audiences(self) -> KeysView[str]:
+        """The audiences that somebody here follows, always as they are now."""
+        return self._audiences.keys()
 
     def __len__(self) -> int:
         """Return how many audiences somebody here follows."""

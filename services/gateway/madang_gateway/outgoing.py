@@ -3,17 +3,22 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
 
 from madang_common.events.kinds import (
+    KIND_OF,
     Data,
     MessageCreated,
     PresenceEntered,
     PresenceQuit,
     RoomRead,
     RoomTyping,
+    document,
+    kind_of,
 )
 from madang_common.ids import new_id
 from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
@@ -34,7 +39,11 @@ _LIVE: Mapping[Action, type[Data]] = {
     Action.ENTER: PresenceEntered,
     Action.QUIT: PresenceQuit,
 }
-
+_KINDS: Mapping[Action, str] = {
+    Action.MESSAGE: KIND_OF[MessageCreated],
+    **{action: KIND_OF[data] for action, data in _LIVE.items()},
+}
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _PROCESS = new_id()
 _numbers = itertools.count()
@@ -45,13 +54,17 @@ def next_key() -> str:
     return f"{_PROCESS}{next(_numbers):x}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """Something that a client wants to tell a room."""
 
+    # Not frozen, which would make each of them three times as dear.
     action: Action
     room: str
-    data: Data
+    kind: str
+    """The kind of event that it becomes."""
+    data: Mapping[str, Any]
+    """That event's data."""
     size: int
     """Bytes of the body as sent."""
     key: str = field(default_factory=next_key)
@@ -59,24 +72,30 @@ class Outgoing:
     """Whether it may have been sent before, on another connection."""
     token: str | None = None
     """A token of its own."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
     """Headers to pass on to the receivers."""
+
+    @classmethod
+    def of(cls, action: Action, room: str, data: Data, size: int = 0) -> Self:
+        """Return `data` on its way to `room`, with a key of its own."""
+        return cls(action, room, kind_of(data), document(data), size)
 
 
 def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
     """Return what `send` asks for; raise NotFound, InvalidRequest or InvalidBody if unclear."""
     target, content_type, body = _target(send, with_aliases=with_aliases)
-    headers = send.headers
+    action, headers = target.action, send.headers
     key = headers.get("key")
     return Outgoing(
-        action=target.action,
-        room=target.room,
-        data=_data(target.action, content_type, body),
-        size=len(send.body),
-        key=next_key() if key is None else check_key(key),
-        retry=key is not None and headers.get("retry") == "true",
-        token=own_token(headers),
-        headers=_passed_on(headers),
+        action,
+        target.room,
+        _KINDS[action],
+        _data(action, content_type, body),
+        len(send.body),
+        next_key() if key is None else check_key(key),
+        key is not None and headers.get("retry") == "true",
+        own_token(headers),
+        _passed_on(headers),
     )
 
 
@@ -114,12 +133,12 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, str, bytes]:
     raise NotFound(f"nothing is sent to {send.destination[:100]}")
 
 
-def _data(action: Action, content_type: str, body: bytes) -> Data:
+def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     try:
         if action is not Action.MESSAGE:
-            return _LIVE[action].model_validate_json(body or b"{}")
+            return document(_LIVE[action].model_validate_json(body or b"{}"))
         if content_type.startswith(_JSON):
-            return MessageCreated.model_validate_json(body)
+            return document(MessageCreated.model_validate_json(body))
         text = body.decode()
     except ValidationError as error:
         raise InvalidBody("see errors", errors=_explain(error)) from error
@@ -128,16 +147,17 @@ def _data(action: Action, content_type: str, body: bytes) -> Data:
     return _read_text(text, declared=content_type.startswith(_TEXT))
 
 
-def _read_text(text: str, *, declared: bool) -> MessageCreated:
+def _read_text(text: str, *, declared: bool) -> Mapping[str, Any]:
     """Return the message in `text`: many clients send JSON and do not say so."""
     if not declared and text.startswith("{"):
         try:
-            return MessageCreated.model_validate_json(text)
+            return document(MessageCreated.model_validate_json(text))
         except ValidationError:
             pass  # then it is a text that begins with a brace
     if not text:
         raise InvalidBody("the message is empty")
-    return MessageCreated(text=text)
+    # As `MessageCreated` would have it, of which nothing else is to be checked.
+    return {"text": text}
 
 
 def _explain(error: ValidationError) -> list[dict[str, str]]:
@@ -148,8 +168,10 @@ def _explain(error: ValidationError) -> list[dict[str, str]]:
     ]
 
 
-def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+def _passed_on(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return the headers that the receivers get too, as STOMP 1.2 demands of SEND."""
+    if _CONSUMED.issuperset(headers):
+        return _NO_HEADERS
     # Padded too: some clients trim names, or drop carriage returns, and would take it for ours.
     passed = {
         name: value for name, value in headers.items() if name.strip().lower() not in _CONSUMED

@@ -1,7 +1,7 @@
 """Sends that were appended and have not come back from the log yet."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, KeysView
+from typing import TypeAlias
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
 from madang_gateway.recent_keys import First, Key
@@ -10,10 +10,8 @@ Outcome = Callable[[int | Problem | None], object]
 """Told once: the event's position, None for what has none, or why it was refused."""
 
 
-class _Send(NamedTuple):
-    digest: int
-    outcome: Outcome
-    sent_at: float
+_Send: TypeAlias = tuple[int, Outcome, float]
+"""Digest, outcome, and when it was sent."""
 
 
 class Receipts:
@@ -33,41 +31,43 @@ class Receipts:
 
         It has not if the same send is under way already. Raise KeyConflict if another one is.
         """
-        send = _Send(digest, outcome, now)
-        first = self._waiting.get(key)
-        if first is None:
+        send = (digest, outcome, now)
+        sends = self._waiting.get(key)
+        if sends is None:
             self._waiting[key] = [send]
             return True
-        if first[0].digest != digest:
+        if sends[0][0] != digest:
             raise KeyConflict
-        first.append(send)
+        sends.append(send)
         return False
 
     def arrived(self, key: Key, first: First, now: float) -> None:
         """Tell who waits for `key` which event has it."""
-        for send in self._waiting.pop(key, ()):
-            self._observe(now - send.sent_at)
-            send.outcome(first.position if send.digest == first.digest else KeyConflict())
+        position, digest = first
+        for sent, outcome, sent_at in self._waiting.pop(key, ()):
+            self._observe(now - sent_at)
+            outcome(position if sent == digest else KeyConflict())
 
     def under_way(self, key: Key) -> int | None:
         """Return the digest of what is under way with `key`, if anything is."""
         sends = self._waiting.get(key)
-        return sends[0].digest if sends else None
+        return sends[0][0] if sends else None
 
-    def waits(self, key: Key) -> bool:
-        """Tell whether anyone waits for `key`."""
-        return key in self._waiting
+    @property
+    def keys(self) -> KeysView[Key]:
+        """What is waited for, always as it is now."""
+        return self._waiting.keys()
 
     def failed(self, key: Key, problem: Problem) -> None:
         """Tell who waits for `key` that its append did not succeed."""
-        for send in self._waiting.pop(key, ()):
-            send.outcome(problem)
+        for _, outcome, _ in self._waiting.pop(key, ()):
+            outcome(problem)
 
     def expire(self, now: float) -> None:
         """Give up what has waited too long at `now`."""
         late = []
         for key, sends in self._waiting.items():
-            if sends[0].sent_at + self._seconds > now:
+            if sends[0][2] + self._seconds > now:
                 break
             late.append(key)
         for key in late:

@@ -116,7 +116,7 @@ class Resumption:
                 kept = self._tail.after(audience, since)
                 if _size(kept) <= self._chunk_bytes:
                     break
-                since = kept[-1].position
+                since = kept[-1][0]
                 missed = _placed(kept)
             else:
                 page = await self._next_page(audience, shard, since)
@@ -204,12 +204,12 @@ def _covered(page: Page, since: int) -> int:
 
 
 def _size(kept: list[Kept]) -> int:
-    return sum(len(one.line) for one in kept)
+    return sum(len(line) for _, line in kept)
 
 
 def _placed(kept: list[Kept]) -> Iterator[Placed]:
     """Return the events of the tail one by one: to read them all at once would hold up everyone."""
-    return (Placed.at(one.position, read_line(one.line)) for one in kept)
+    return (Placed.at(position, read_line(line), line) for position, line in kept)
 
 
 def _finish(missed: list[Kept], reader: Reader) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from madang_common.clock import Clock, rfc3339
 from madang_common.events.envelope import Event, room_audience
-from madang_common.events.kinds import RoomRead, document, kind_of
+from madang_common.events.kinds import RoomRead
 from madang_common.live.port import Live
 from madang_common.log.port import LogBusy, LogError, LogTooLarge
 from madang_common.log.publisher import Publisher
@@ -79,8 +79,8 @@ class Sender:
                 stored = await self._history.by_key(*key)
                 if stored is not None:
                     position, event = stored
-                    first = First(position, digest(event.data))
-                    outcome(_answer(first, digest(document(outgoing.data))))
+                    first = (position, digest(event.data))
+                    outcome(_answer(first, digest(outgoing.data)))
                     return
             self._accept(who, outgoing, outcome)
         except Problem as problem:
@@ -120,7 +120,7 @@ class Sender:
 
     def mark_read(self, who: Claims, room: str, upto: str) -> None:
         """Tell `room`, whose messages `who` receives, that they have read up to that event."""
-        outgoing = Outgoing(Action.READ, room, RoomRead(upto=upto), 0)
+        outgoing = Outgoing.of(Action.READ, room, RoomRead(upto=upto))
         self._live.publish(_event(who, outgoing).line())
 
     async def _stored(self, who: Claims, outgoing: Outgoing) -> bool:
@@ -128,7 +128,7 @@ class Sender:
         stored = await self._history.by_key(*_key(who, outgoing))
         if stored is None:
             return False
-        if digest(stored[1].data) != digest(document(outgoing.data)):
+        if digest(stored[1].data) != digest(outgoing.data):
             raise KeyConflict
         return True
 
@@ -137,7 +137,7 @@ class Sender:
         sent = digest(event.data)
         first, other = self._keys.get(key), others.get(key)
         taken = {
-            first and first.digest,
+            first and first[1],
             other and digest(other.data),
             self._receipts.under_way(key),
         } - {None}
@@ -166,26 +166,26 @@ class Sender:
                 fail(tuple(lines), error)
 
     def _accept(self, who: Claims, outgoing: Outgoing, outcome: Outcome) -> None:
-        event = _event(who, outgoing)
         if outgoing.action is not Action.MESSAGE:
-            self._live.publish(event.line())
+            self._live.publish(_event(who, outgoing).line())
             outcome(None)
             return
-        key, data = _key(who, outgoing), event.data
+        key, sent = _key(who, outgoing), digest(outgoing.data)
         first = self._keys.get(key)
         if first is not None:
-            outcome(_answer(first, digest(data)))
-        elif self._receipts.wait(key, digest(data), self._clock(), outcome):
-            self._append(key, event)
+            outcome(_answer(first, sent))
+        elif self._receipts.wait(key, sent, self._clock(), outcome):
+            self._append(key, _event(who, outgoing).line())
 
-    def _append(self, key: Key, event: Event) -> None:
-        def done(error: LogError | None) -> None:
-            if error is not None:
-                self._receipts.failed(key, _told(error))
-
+    def _append(self, key: Key, line: bytes) -> None:
+        done = partial(self._appended, key)
         try:
-            self._publisher.append(event.audience, event.line(), done)
+            self._publisher.append(key[0], line, done)
         except LogError as error:
+            done(error)
+
+    def _appended(self, key: Key, error: LogError | None) -> None:
+        if error is not None:
             self._receipts.failed(key, _told(error))
 
 
@@ -216,14 +216,15 @@ class _Gathered:
 
 def _event(who: Claims, outgoing: Outgoing) -> Event:
     return Event(
-        key=outgoing.key,
-        kind=kind_of(outgoing.data),
-        sender=who.subject,
-        sender_name=who.name or who.username,
-        at=rfc3339(time.time()),
-        data=document(outgoing.data),
-        room=outgoing.room,
-        headers=outgoing.headers,
+        outgoing.key,
+        outgoing.kind,
+        who.subject,
+        who.name or who.username,
+        rfc3339(time.time()),
+        outgoing.data,
+        outgoing.room,
+        None,
+        outgoing.headers,
     )
 
 
@@ -232,7 +233,8 @@ def _key(who: Claims, outgoing: Outgoing) -> Key:
 
 
 def _answer(first: First, sent: int) -> int | Problem:
-    return first.position if first.digest == sent else KeyConflict()
+    position, digest = first
+    return position if digest == sent else KeyConflict()
 
 
 def _told(error: LogError) -> Problem:

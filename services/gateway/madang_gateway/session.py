@@ -155,6 +155,12 @@ class Session(Subscribing):
             # Not a moment longer, whenever the next tick is.
             self._check_time()
             return
+        if pace.left >= 1:
+            send = self._stomp.receive_send(data)
+            if send is not None:
+                pace.left -= 1
+                self._in_order.take(send)
+                return
         try:
             # What is not taken from here comes with the next call.
             events = self._stomp.receive(data)
@@ -358,7 +364,7 @@ class Session(Subscribing):
         self._in_flight -= 1
         if isinstance(result, Problem):
             self._refuse(result, receipt_id)
-        else:
+        elif receipt_id is not None:
             headers = {} if result is None else {"message-id": to_id(result)}
             self._answers.receipt(receipt_id, headers)
         self._leave_if_done()

@@ -1,22 +1,21 @@
 """The newest events of every shard in memory, from which most clients resume."""
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 from madang_common.log.position import position
 
-
-class Kept(NamedTuple):
-    """One event of the tail, as it stands in the log."""
-
-    position: int
-    line: bytes
+Kept: TypeAlias = tuple[int, bytes]
+"""An event's position and its line; a plain tuple, which costs the garbage collector nothing."""
 
 
-class _Oldest(NamedTuple):
-    audience: str
+class _Batch(NamedTuple):
     shard: int
-    position: int
+    last: int
+    """Position of its last event."""
+    audiences: list[str]
+    """Whose events it brought, in order."""
     size: int
     at: float
 
@@ -32,7 +31,7 @@ class Tail:
         self._limit_bytes = limit_bytes
         self._limit_seconds = limit_seconds
         self._events: dict[str, deque[Kept]] = {}
-        self._order: deque[_Oldest] = deque()
+        self._order: deque[_Batch] = deque()
         self.bytes = 0
         self.dropped_at: float | None = None
         """When the newest of those events came that are no longer here; None if all are."""
@@ -44,34 +43,36 @@ class Tail:
         self.reach[shard] = position(offset, 0)
         self.end[shard] = max(self.end[shard], position(offset, 0))
 
-    def add(self, shard: int, audience: str, kept: Kept, now: float) -> None:
-        """Add the next event of `shard`."""
-        events = self._events.get(audience)
-        if events is None:
-            events = self._events[audience] = deque()
-        events.append(kept)
-        size = len(kept.line)
-        self.bytes += size
-        self._order.append(_Oldest(audience, shard, kept.position, size, now))
-
-    def passed(self, shard: int, offset: int) -> None:
-        """Say that the batch at `offset` has been added whole."""
+    def add(self, shard: int, offset: int, events: Sequence[tuple[str, Kept]], now: float) -> None:
+        """Add the batch at `offset`: its events, each with its audience, in order."""
+        kept_by_audience, size = self._events, 0
+        for audience, kept in events:
+            known = kept_by_audience.get(audience)
+            if known is None:
+                known = kept_by_audience[audience] = deque()
+            known.append(kept)
+            size += len(kept[1])
+        if events:
+            self.bytes += size
+            audiences = [audience for audience, _ in events]
+            self._order.append(_Batch(shard, kept[0], audiences, size, now))
         self.end[shard] = position(offset + 1, 0)
 
     def trim(self, now: float) -> None:
-        """Drop what is too much or too old at `now`."""
+        """Drop what is too much or too old at `now`, whole batches at a time."""
         order = self._order
         while order and (self.bytes > self._limit_bytes or now - order[0].at > self._limit_seconds):
             oldest = order.popleft()
             self.dropped_at = oldest.at
-            events = self._events[oldest.audience]
-            events.popleft()
-            if not events:
-                del self._events[oldest.audience]
+            for audience in oldest.audiences:
+                events = self._events[audience]
+                events.popleft()
+                if not events:
+                    del self._events[audience]
             self.bytes -= oldest.size
             # What is from before a gap does not make the tail reach over it again.
             reach = self.reach[oldest.shard] or 0
-            self.reach[oldest.shard] = max(reach, oldest.position + 1)
+            self.reach[oldest.shard] = max(reach, oldest.last + 1)
 
     def reaches(self, shard: int, since: int) -> bool:
         """Tell whether nothing after `since` is missing here."""
@@ -82,7 +83,7 @@ class Tail:
         """Return the events of `audience` after position `since`, oldest first."""
         found: list[Kept] = []
         for kept in reversed(self._events.get(audience, ())):
-            if kept.position <= since:
+            if kept[0] <= since:
                 break
             found.append(kept)
         found.reverse()
@@ -91,4 +92,4 @@ class Tail:
     def find(self, audience: str, at: int) -> Kept | None:
         """Return the event of `audience` at that position, if it is still here."""
         found = self.after(audience, at - 1)
-        return found[0] if found and found[0].position == at else None
+        return found[0] if found and found[0][0] == at else None

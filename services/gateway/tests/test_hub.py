@@ -37,12 +37,12 @@ def test_one_recipient_may_follow_in_two_shapes_and_leave_one() -> None:
 def test_an_audience_that_nobody_follows_any_more_leaves_nothing_behind() -> None:
     hub: Hub[str, str] = Hub()
     hub.add("rooms.a", "json", "mina")
-    assert "rooms.a" in hub
+    assert "rooms.a" in hub.audiences
     assert len(hub) == 1
 
     hub.remove("rooms.a", "json", "mina")
 
-    assert "rooms.a" not in hub
+    assert "rooms.a" not in hub.audiences
     assert len(hub) == 0
     assert groups(hub, "rooms.a") == {}
 

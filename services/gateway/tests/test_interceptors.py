@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Sequence
 import pytest
 
 from madang_common.access import Access, Question
-from madang_common.events.kinds import MessageCreated, Role
+from madang_common.events.kinds import Role
 from madang_common.problems import (
     Forbidden,
     NotAMember,
@@ -36,7 +36,7 @@ MINA = Claims(
 
 
 def outgoing(size: int = 2, token: str | None = None) -> Outgoing:
-    return Outgoing(Action.MESSAGE, "abc", MessageCreated(text="hi"), size, token=token)
+    return Outgoing(Action.MESSAGE, "abc", "message.created", {"text": "hi"}, size, token=token)
 
 
 class Recorder:

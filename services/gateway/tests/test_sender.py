@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from madang_common.events.envelope import read_line
-from madang_common.events.kinds import Data, MessageCreated, RoomTyping
+from madang_common.events.kinds import Data, MessageCreated, RoomTyping, document, kind_of
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.port import Batch, LogUnavailable
 from madang_common.log.publisher import Publisher
@@ -97,7 +97,8 @@ def outgoing(
     data: Data | None = None,
 ) -> Outgoing:
     data = MessageCreated(text=text) if data is None else data
-    return Outgoing(action, "yard", data, len(text), key=key, retry=retry)
+    kind = kind_of(data)
+    return Outgoing(action, "yard", kind, document(data), len(text), key=key, retry=retry)
 
 
 MakeScene: TypeAlias = Callable[..., Scene]

@@ -174,6 +174,25 @@ def test_however_bytes_are_cut_a_connection_gives_the_same_events(
 
 
 @unhurried
+@given(before=connected, data=st.data())
+def test_the_short_way_of_a_send_leads_to_the_same_event(
+    before: bytes, data: st.DataObject
+) -> None:
+    frame = data.draw(st.one_of(st.sampled_from(FRAMES), hostile))
+    long, short = ServerConnection(SMALL), ServerConnection(SMALL)
+    for target in (long, short):
+        take(target, before)
+
+    sent = short.receive_send(frame)
+
+    if sent is not None:
+        assert take(long, frame) == ([sent], None)
+        assert take(short, b"") == ([], None)
+    else:
+        assert take(short, frame) == take(long, frame)
+
+
+@unhurried
 @given(stream=connected)
 def test_no_held_send_comes_out_before_its_commit_and_none_comes_out_twice(stream: bytes) -> None:
     events, _ = run([stream])
@@ -192,9 +211,21 @@ def run(pieces: Sequence[bytes]) -> tuple[list[Event], type[ProtocolError] | Non
     events: list[Event] = []
     failure: type[ProtocolError] | None = None
     for piece in pieces:
-        try:
-            events.extend(connection.receive(piece))
-        except ProtocolError as error:
-            assert failure is None
-            failure = type(error)
+        found, failed = take(connection, piece)
+        events += found
+        assert failure is None or failed is None
+        failure = failure or failed
+    return events, failure
+
+
+def take(
+    connection: ServerConnection, data: bytes
+) -> tuple[list[Event], type[ProtocolError] | None]:
+    """Return what `connection` makes of `data`, heart-beats aside."""
+    events: list[Event] = []
+    failure: type[ProtocolError] | None = None
+    try:
+        events.extend(connection.receive(data))
+    except ProtocolError as error:
+        failure = type(error)
     return [event for event in events if not isinstance(event, HeartBeat)], failure

@@ -4,10 +4,9 @@ import pytest
 from stomp.utils import parse_frame
 
 from madang_gateway.stomp.frame import Frame
-from madang_gateway.stomp.headers import header_value
 from madang_gateway.stomp.limits import Limits
 from madang_gateway.stomp.parser import Parser
-from madang_gateway.stomp.serializer import message_frame, message_parts, serialize
+from madang_gateway.stomp.serializer import message_frame, serialize
 
 
 def read(data: bytes, version: str) -> Frame:
@@ -120,24 +119,6 @@ def test_a_sender_cannot_forge_headers_or_frames(version: str) -> None:
     frame = read(data, version)
     assert frame.headers["message-id"] != "forged"
     assert frame.body == b""
-
-
-@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
-def test_one_encoding_serves_every_subscription(version: str) -> None:
-    before, after = message_parts(
-        "/a", "2", {"b": "c"}, b"body", version=version, content_type="text/plain"
-    )
-
-    for subscription in ("1", "sub:2", "구독\\3"):
-        assert before + header_value(subscription, version) + after == message_frame(
-            subscription,
-            "/a",
-            "2",
-            {"b": "c"},
-            b"body",
-            version=version,
-            content_type="text/plain",
-        )
 
 
 def test_a_message_is_read_by_a_client_nobody_here_wrote() -> None:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_common.log.position import position
-from madang_gateway.tail import Kept, Tail
+from madang_gateway.tail import Tail
 
 ROOM = "rooms.a"
 
@@ -14,12 +14,11 @@ def tail(limit_bytes: int = 1000, limit_seconds: float = 60) -> Tail:
 
 
 def add(tail: Tail, offset: int, now: float = 0, audience: str = ROOM, size: int = 10) -> None:
-    tail.add(0, audience, Kept(position(offset, 0), b"x" * size), now)
-    tail.passed(0, offset)
+    tail.add(0, offset, [(audience, (position(offset, 0), b"x" * size))], now)
 
 
 def offsets(tail: Tail, since: int = -1, audience: str = ROOM) -> list[int]:
-    return [kept.position >> 12 for kept in tail.after(audience, since)]
+    return [position >> 12 for position, _ in tail.after(audience, since)]
 
 
 def test_a_tail_that_was_never_begun_reaches_nothing() -> None:
@@ -61,11 +60,10 @@ def test_after_gives_what_is_newer_than_a_position_oldest_first() -> None:
 def test_the_end_is_after_the_newest_whole_batch() -> None:
     made = tail()
 
-    made.add(0, ROOM, Kept(position(0, 0), b"x"), 0)
-    assert made.end[0] == 0
-    made.passed(0, 0)
+    add(made, 0)
+    made.add(0, 1, [], 0)
 
-    assert made.end[0] == position(1, 0)
+    assert made.end[0] == position(2, 0)
 
 
 def test_too_many_bytes_drop_the_oldest_over_all_audiences() -> None:
@@ -112,8 +110,8 @@ def test_shards_reach_each_on_their_own() -> None:
     made = Tail(2, limit_bytes=20, limit_seconds=60)
     made.begin(0, 0)
     made.begin(1, 0)
-    made.add(0, ROOM, Kept(position(0, 0), b"x" * 15), 0)
-    made.add(1, "rooms.b", Kept(position(0, 0), b"x" * 15), 0)
+    made.add(0, 0, [(ROOM, (position(0, 0), b"x" * 15))], 0)
+    made.add(1, 0, [("rooms.b", (position(0, 0), b"x" * 15))], 0)
 
     made.trim(0)
 
@@ -155,7 +153,7 @@ def test_find_gives_exactly_the_event_at_a_position() -> None:
 
     found = made.find(ROOM, position(2, 0))
 
-    assert found == Kept(position(2, 0), b"x" * 10)
+    assert found == (position(2, 0), b"x" * 10)
     assert made.find(ROOM, position(0, 0)) is None
     assert made.find(ROOM, position(2, 1)) is None
     assert made.find("rooms.b", position(2, 0)) is None
@@ -195,5 +193,5 @@ def test_whatever_the_tail_reaches_it_gives_whole(steps: list[Step]) -> None:
         if made.reaches(0, since):
             for audience in (ROOM, "rooms.b"):
                 expected = [at for at, to in logged if to == audience and at > since]
-                assert [kept.position for kept in made.after(audience, since)] == expected
+                assert [kept_at for kept_at, _ in made.after(audience, since)] == expected
     assert made.bytes <= 100

@@ -5,9 +5,10 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from madang_gateway.stomp.errors import OutOfOrder, ProtocolError, UnknownCommand
-from madang_gateway.stomp.events import Connect, Event
+from madang_gateway.stomp.events import Connect, Event, Send
 from madang_gateway.stomp.frame import HEARTBEAT, Command, Frame, HeartBeat
 from madang_gateway.stomp.head import trimmed
+from madang_gateway.stomp.headers import header_line, header_value
 from madang_gateway.stomp.interpreter import Interpreter, refuse_body
 from madang_gateway.stomp.limits import Limits
 from madang_gateway.stomp.negotiation import HeartBeats, agree_on_heartbeats, agree_on_version
@@ -42,6 +43,7 @@ TRANSITIONS: Mapping[tuple[State, str], State] = {
 """What a client may send when, and what follows. Only our ERROR, or `close`, leads to CLOSED."""
 
 _CLIENT_COMMANDS = frozenset(command for _, command in TRANSITIONS)
+_SEND = b"SEND\n"
 _OVER = frozenset({State.DISCONNECTING, State.CLOSED})
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -104,6 +106,19 @@ class ServerConnection:
             return iter(())
         return self._events(self._parser.receive(data))
 
+    def receive_send(self, data: bytes) -> Send | None:
+        """Return the SEND that `data` is, if it is one, whole, alone and in no transaction.
+
+        None says that it is for `receive`, whatever it is; nothing was taken.
+        """
+        interpreter = self._interpreter
+        if self._state is not State.CONNECTED or interpreter is None:
+            return None
+        if not data.startswith(_SEND):
+            return None
+        frame = self._parser.whole(data)
+        return None if frame is None else interpreter.lone_send(frame)
+
     def end_subscription(self, subscription: str) -> None:
         """Forget a subscription that the server refused or ended; an UNSUBSCRIBE may still come."""
         if self._interpreter is not None:
@@ -130,8 +145,10 @@ class ServerConnection:
         """Return the RECEIPT for `receipt_id`, or nothing after an ERROR."""
         if self._state is State.CLOSED:
             return b""
-        headers = [("receipt-id", receipt_id), *extra.items()]
-        return serialize(Command.RECEIPT, headers, b"", self.version)
+        frame = b"RECEIPT\nreceipt-id:%b\n" % header_value(receipt_id, self.version)
+        for name, value in extra.items():
+            frame += header_line(name, value, self.version)
+        return frame + b"\n\0"
 
     def error(
         self,

@@ -38,6 +38,14 @@ class Interpreter:
         """Return what `frame`, whose command is known, asks for; None if for nothing yet."""
         return self._READERS[frame.command](self, frame)
 
+    def lone_send(self, frame: Frame) -> Send | None:
+        """Return what a SEND asks for, or None if it is for `read`: in a transaction, or wrong."""
+        headers = frame.headers
+        destination = headers.get("destination")
+        if not destination or "transaction" in headers:
+            return None
+        return Send(destination, headers, frame.body, headers.get("receipt"))
+
     def _send(self, frame: Frame) -> Send | Held | None:
         headers = frame.headers
         receipt = headers.get("receipt")

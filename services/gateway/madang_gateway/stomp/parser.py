@@ -63,6 +63,26 @@ class Parser:
             self._append(data if isinstance(data, bytes) else bytes(data))
         return self._frames()
 
+    def whole(self, data: bytes) -> Frame | None:
+        """Return the frame that `data` is if nothing else is in it and nothing waits before it.
+
+        None says that it is for `receive`, whatever it is; nothing was taken.
+        """
+        if self._start < len(self._buffer) or self._frame is not None or self._stopped:
+            return None
+        end, last = data.find(b"\n\n"), len(data) - 1
+        if end < 0 or data.find(0) != last or data.find(13, 0, end) >= 0:
+            return None
+        if last - end - 2 > self._limits.body_bytes:
+            return None
+        try:
+            frame = read_head(data[:end], self.version, self._limits)
+            length = content_length(frame, self._limits)
+        except ProtocolError:
+            return None
+        frame.body = data[end + 2 : last]
+        return frame if length is None or length == len(frame.body) else None
+
     def stop(self) -> None:
         """Forget all bytes and take no more."""
         self._stopped = True

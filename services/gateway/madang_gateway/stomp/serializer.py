@@ -1,6 +1,7 @@
-"""Frames to bytes; MESSAGE frames so that one encoding serves every subscriber."""
+"""Frames to bytes."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from madang_gateway.stomp.frame import Command
 from madang_gateway.stomp.headers import header_line, header_value
@@ -21,7 +22,8 @@ OWN_HEADERS = frozenset(
 )
 """Headers of a MESSAGE that its sender does not choose, or that end with the SEND."""
 
-_BEFORE = b"MESSAGE\nsubscription:"
+_SHORT = 200
+"""Characters up to which a subscription's id and destination are worth remembering."""
 
 
 def serialize(
@@ -40,37 +42,6 @@ def serialize(
     return b"".join(parts)
 
 
-def message_parts(
-    destination: str,
-    message_id: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    version: str,
-    content_type: str,
-    ack: str | None = None,
-) -> tuple[bytes, bytes]:
-    """Return a MESSAGE without its subscription: what stands before that value, and after it.
-
-    The frame for one subscriber is `before + header_value(subscription, version) + after`.
-    `headers` are the sender's; those that are not theirs to choose are left out.
-    """
-    parts = [
-        b"\n",
-        header_line("message-id", message_id, version),
-        header_line("destination", destination, version),
-        header_line("content-type", content_type, version),
-        b"content-length:%d\n" % len(body),
-    ]
-    if ack is not None:
-        parts.append(header_line("ack", ack, version))
-    for name, value in headers.items():
-        if name not in OWN_HEADERS:
-            parts.append(header_line(name, value, version))
-    parts += (b"\n", body, b"\0")
-    return _BEFORE, b"".join(parts)
-
-
 def message_frame(
     subscription: str,
     destination: str,
@@ -82,14 +53,36 @@ def message_frame(
     content_type: str,
     ack: str | None = None,
 ) -> bytes:
-    """Return a MESSAGE for one subscription."""
-    before, after = message_parts(
-        destination,
-        message_id,
-        headers,
-        body,
-        version=version,
-        content_type=content_type,
-        ack=ack,
+    """Return a MESSAGE for one subscription.
+
+    `headers` are the sender's; those that are not theirs to choose are left out.
+    """
+    short = len(subscription) + len(destination) <= _SHORT
+    beginning = (_remembered_beginning if short else _beginning)(
+        subscription, destination, content_type, version
     )
-    return before + header_value(subscription, version) + after
+    more = b"" if ack is None else header_line("ack", ack, version)
+    for name, value in headers.items():
+        if name not in OWN_HEADERS:
+            more += header_line(name, value, version)
+    return b"%bmessage-id:%b\ncontent-length:%d\n%b\n%b\0" % (
+        beginning,
+        header_value(message_id, version),
+        len(body),
+        more,
+        body,
+    )
+
+
+def _beginning(subscription: str, destination: str, content_type: str, version: str) -> bytes:
+    """Return what all MESSAGEs of a subscription have in common."""
+    headers = {
+        "subscription": subscription,
+        "destination": destination,
+        "content-type": content_type,
+    }
+    lines = [header_line(name, value, version) for name, value in headers.items()]
+    return b"MESSAGE\n" + b"".join(lines)
+
+
+_remembered_beginning = lru_cache(maxsize=8192)(_beginning)
