@@ -2,7 +2,8 @@
 
 Every `__main__` calls `run`, which reads the settings, binds the port, builds the service, serves
 it until a signal comes, and takes everything down again in the reverse order. A first SIGTERM
-lets connections end one after the other; a second one, or SIGINT, hurries.
+lets connections end one after the other; a second one, or SIGINT, hurries. It ends with an error
+when some work ends without which it is of no use: whoever watches over it starts it anew.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import FrameType
@@ -50,6 +51,12 @@ class Served:
     """Protocol class for WebSocket upgrades; without one they are answered as plain HTTP."""
     drain: Drain | None = None
     """Run when the process is asked to stop, while it still serves; then the server closes."""
+    works: Sequence[asyncio.Task[None]] = ()
+    """What goes on for as long as the process does; the end of any is the end of the process."""
+
+
+class WorkEndedError(Exception):
+    """Some work broke off that should have gone on; the log says on what."""
 
 
 Build = Callable[[S], AbstractAsyncContextManager[Served]]
@@ -68,7 +75,7 @@ def run(name: str, settings_class: type[S], build: Build[S]) -> None:
             uvloop.run(_run(name, settings, build, listener))
     except ValidationError as error:
         sys.exit(f"{name}: settings: {told(error)}")
-    except (CannotStart, LogError, OSError) as error:
+    except (CannotStart, LogError, OSError, WorkEndedError) as error:
         sys.exit(f"{name}: {error}")
 
 
@@ -81,6 +88,20 @@ class _Server(uvicorn.Server):
         self._drain = drain
         self._hurry = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self.ended_work: str | None = None
+        """Name of the work whose end was the end of this."""
+
+    def depend_on(self, work: asyncio.Task[None]) -> None:
+        """Serve no longer than `work` goes on."""
+        work.add_done_callback(self._stop_with)
+
+    def _stop_with(self, work: asyncio.Task[None]) -> None:
+        if self.should_exit:
+            return
+        self.ended_work = work.get_name()
+        error = None if work.cancelled() else work.exception()
+        log.error("work_ended", work=self.ended_work, exc_info=error)
+        self.should_exit = True
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -106,6 +127,7 @@ class _Server(uvicorn.Server):
 async def _run(name: str, settings: S, build: Build[S], listener: socket.socket) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     starting, interrupted = True, False
+    ended_work: str | None = None
 
     def heed(*_: object) -> None:
         # Before uvicorn listens for signals, the wait for a broker or a database ends here. Once
@@ -122,11 +144,16 @@ async def _run(name: str, settings: S, build: Build[S], listener: socket.socket)
         async with build(settings) as served:
             _spare_the_collector()
             server = _Server(name, _config(served, settings), served.drain)
+            for work in served.works:
+                server.depend_on(work)
             starting = False
             await server.serve(sockets=[listener])
+            ended_work = server.ended_work
     except asyncio.CancelledError:
         if not interrupted:
             raise
+    if ended_work is not None:
+        raise WorkEndedError(f"{ended_work} has ended")
     log.info("stopped")
 
 

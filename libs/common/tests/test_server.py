@@ -24,6 +24,7 @@ from madang_common.settings import CannotStart, CommonSettings
 
 
 DRAINS = "MADANG_TEST_DRAINS" in os.environ
+BREAKS = "MADANG_TEST_BREAKS" in os.environ
 WAITS = "MADANG_TEST_WAITS" in os.environ
 
 
@@ -49,7 +50,13 @@ async def build(settings):
         await hurry.wait()
         print("hurrying", flush=True)
 
-    yield server.Served(app, drain=drain if DRAINS else None)
+    async def work():
+        if BREAKS:
+            raise ValueError("something unforeseen")
+        await asyncio.Event().wait()
+
+    works = [asyncio.create_task(work(), name="the work")]
+    yield server.Served(app, drain=drain if DRAINS else None, works=works)
     print("closed", flush=True)
 
 
@@ -133,6 +140,16 @@ def test_whoever_interrupts_it_does_not_want_to_wait() -> None:
         out, _ = running.communicate(timeout=20)
 
     assert (running.returncode, out) == (0, "draining\nhurrying\nclosed\n")
+
+
+def test_the_end_of_what_must_go_on_is_the_end_of_the_process() -> None:
+    with process(MADANG_TEST_BREAKS="yes") as broken:
+        out, err = broken.communicate(timeout=20)
+
+    assert broken.returncode == 1
+    assert out.endswith("closed\n")
+    assert "something unforeseen" in out + err
+    assert err.endswith("madang-test: the work has ended\n")
 
 
 def test_a_missing_setting_is_named() -> None:

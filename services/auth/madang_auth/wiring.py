@@ -99,8 +99,7 @@ async def build(
         )
         app.state.logins = logins
         await _trust_itself(app, settings, clock, stack)
-        for work in _background(settings, sessions, throttle, keyring, clock):
-            stack.push_async_callback(background.end, work)
+        app.state.works = _background(settings, sessions, throttle, keyring, clock, stack)
         yield app
 
 
@@ -112,7 +111,8 @@ async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
     async with AsyncExitStack() as stack:
         live = await AmqpLive.open(url, name="auth")
         stack.push_async_callback(live.close)
-        yield Served(await stack.enter_async_context(build(settings, live=live)))
+        app = await stack.enter_async_context(build(settings, live=live))
+        yield Served(app, works=app.state.works)
 
 
 async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessions, Throttle]:
@@ -215,10 +215,16 @@ def _limits(settings: AuthSettings) -> Limits:
 
 
 def _background(
-    settings: AuthSettings, sessions: Sessions, throttle: Throttle, keyring: Keyring, clock: Clock
-) -> tuple[asyncio.Task[None], ...]:
+    settings: AuthSettings,
+    sessions: Sessions,
+    throttle: Throttle,
+    keyring: Keyring,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> list[asyncio.Task[None]]:
     sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
-    return (
-        asyncio.create_task(sweep, name="auth-sweep"),
-        asyncio.create_task(keyring.follow(settings.signing_keys_poll_seconds), name="auth-keys"),
-    )
+    follow = keyring.follow(settings.signing_keys_poll_seconds)
+    return [
+        background.begin(stack, "auth-sweep", sweep),
+        background.begin(stack, "auth-keys", follow),
+    ]

@@ -37,7 +37,8 @@ class Follower:
         self._tail = tail
         self._seconds = seconds
         self._on_gap = on_gap
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        """One for each shard, from the start on; none ends by itself."""
         self._caught_up = [asyncio.Event() for _ in range(chat_log.shards)]
 
     async def start(self) -> None:
@@ -45,11 +46,11 @@ class Follower:
 
         Raise what a follower broke on, if one does.
         """
-        self._tasks = [
+        self.tasks = [
             asyncio.create_task(self._follow(shard), name=f"follow-{shard}")
             for shard in range(self._log.shards)
         ]
-        for task, caught_up in zip(self._tasks, self._caught_up, strict=True):
+        for task, caught_up in zip(self.tasks, self._caught_up, strict=True):
             waiting = asyncio.ensure_future(caught_up.wait())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
@@ -58,13 +59,13 @@ class Follower:
 
     async def stop(self) -> None:
         """End the followers."""
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def ping(self) -> None:
         """Return if every shard is followed and was caught up with once."""
-        if any(task.done() for task in self._tasks) or not all(
+        if any(task.done() for task in self.tasks) or not all(
             event.is_set() for event in self._caught_up
         ):
             raise ConnectionError("not all of the log is followed")
@@ -90,7 +91,7 @@ class Follower:
             except LogError as error:
                 log.warning("log_follow_failed", shard=shard, error=str(error))
             except Exception:
-                # `ping` tells that this shard is followed no more.
+                # What cannot be followed is not to be served: the process ends with this.
                 log.exception("log_follow_broken", shard=shard)
                 raise
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_common import access, background
@@ -98,65 +98,45 @@ async def build(
     """Run a gateway on `log` and `live`; yield its app once it has seen the whole tail.
 
     `app.state.websocket` is the protocol class for uvicorn's `ws=`, `app.state.drain` what is to
-    run before the end. `transport` replaces the network towards the other services.
+    run before the end, `app.state.works` what must not end. `transport` replaces the network
+    towards the other services.
     """
     metrics = Metrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
         near = await _neighbours(settings, transport, stack)
         memory = _memory(settings, log.shards, near, metrics)
-        publisher = _publisher(settings, log, metrics, stack)
-        sender = _sender(settings, near, memory, publisher, live)
-        node = Node(
-            Shared(
-                settings=settings,
-                limits=_limits(settings),
-                verifier=near.verifiers.users,
-                sender=sender,
-                subscriber=_subscriber(settings, near, memory, metrics),
-                users=memory.users,
-                metrics=metrics,
-            ),
-            Flusher(asyncio.get_running_loop()),
-            memory.receipts,
-        )
+        sender = _sender(settings, near, memory, _publisher(settings, log, metrics, stack), live)
+        node = _node(settings, near, memory, sender, metrics)
         delivery = Delivery(memory.roster, metrics)
         follower = _follower(settings, log, memory, delivery, node, metrics)
         stack.push_async_callback(follower.stop)
         await follower.start()
-        board = _board(settings)
-        stack.push_async_callback(board.close)
-        keeper = _keeper(settings, board, memory, live, metrics)
-        stack.push_async_callback(keeper.stop)
-        works = (
-            live_notices.pass_on(live, delivery, node),
-            node.keep_time(),
-            keeper.keep(),
-            Lag(log, memory.tail, metrics.log_behind).watch(settings.lag_poll_seconds),
-        )
-        for work in works:
-            stack.push_async_callback(background.end, asyncio.create_task(work))
-
-        ended = partial(follow_revocations, "gateway", settings, near.verifiers.users)
+        board = _board(settings, stack)
+        keeper = _keeper(settings, board, memory, live, metrics, stack)
+        works = {
+            "gateway-live": live_notices.pass_on(live, delivery, node),
+            "gateway-time": node.keep_time(),
+            "gateway-presence": keeper.keep(),
+            "gateway-lag": Lag(log, memory.tail, metrics.log_behind).watch(
+                settings.lag_poll_seconds
+            ),
+        }
+        begun = [background.begin(stack, name, work) for name, work in works.items()]
+        ended = partial(follow_revocations, registry=registry, transport=transport)
         await stack.enter_async_context(
-            ended(registry=registry, transport=transport, on_ended=node.check_logins)
+            ended("gateway", settings, near.verifiers.users, on_ended=node.check_logins)
         )
-        health = Health(
-            {
-                "log": log.ping,
-                "live": live.ping,
-                "follower": follower.ping,
-                "admission": node.admission.ping,
-            }
+        app = create_app(
+            "gateway",
+            settings,
+            routers=_routers(settings, sender, board, memory),
+            health=_health(log, live, follower, node),
+            registry=registry,
         )
-        routers = [
-            router(sender),
-            presence_router(board, memory.memberships),
-            sockjs_router(settings.allowed_origins),
-        ]
-        app = create_app("gateway", settings, routers=routers, health=health, registry=registry)
         secure(app, near.verifiers)
         app.state.websocket = connection_class(node)
         app.state.drain = Drain(node, settings.drain_seconds).run
+        app.state.works = [*follower.tasks, *begun]
         yield app
 
 
@@ -173,7 +153,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
         live = await AmqpLive.open(url, name="gateway")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, log=log, live=live))
-        yield Served(app, app.state.websocket, app.state.drain)
+        yield Served(app, app.state.websocket, app.state.drain, app.state.works)
 
 
 async def _neighbours(
@@ -273,6 +253,24 @@ def _subscriber(
     )
 
 
+def _node(
+    settings: GatewaySettings, near: _Neighbours, memory: _Memory, sender: Sender, metrics: Metrics
+) -> Node:
+    return Node(
+        Shared(
+            settings=settings,
+            limits=_limits(settings),
+            verifier=near.verifiers.users,
+            sender=sender,
+            subscriber=_subscriber(settings, near, memory, metrics),
+            users=memory.users,
+            metrics=metrics,
+        ),
+        Flusher(asyncio.get_running_loop()),
+        memory.receipts,
+    )
+
+
 def _follower(
     settings: GatewaySettings,
     log: Log,
@@ -301,20 +299,29 @@ def _follower(
     )
 
 
-def _board(settings: GatewaySettings) -> Board:
+def _board(settings: GatewaySettings, stack: AsyncExitStack) -> Board:
+    board: Board
     if settings.redis_url is None:
-        return InProcessBoard()
-    return RedisBoard.at(
-        settings.redis_url.get_secret_value(),
-        connections=settings.redis_connections,
-        timeout_seconds=settings.redis_timeout_seconds,
-    )
+        board = InProcessBoard()
+    else:
+        board = RedisBoard.at(
+            settings.redis_url.get_secret_value(),
+            connections=settings.redis_connections,
+            timeout_seconds=settings.redis_timeout_seconds,
+        )
+    stack.push_async_callback(board.close)
+    return board
 
 
 def _keeper(
-    settings: GatewaySettings, board: Board, memory: _Memory, live: Live, metrics: Metrics
+    settings: GatewaySettings,
+    board: Board,
+    memory: _Memory,
+    live: Live,
+    metrics: Metrics,
+    stack: AsyncExitStack,
 ) -> Keeper:
-    return Keeper(
+    keeper = Keeper(
         board,
         memory.here,
         Notices(live, most_present=settings.presence_notice_members),
@@ -322,6 +329,29 @@ def _keeper(
         grace_seconds=settings.presence_grace_seconds,
         metrics=metrics,
         clock=_clock,
+    )
+    stack.push_async_callback(keeper.stop)
+    return keeper
+
+
+def _routers(
+    settings: GatewaySettings, sender: Sender, board: Board, memory: _Memory
+) -> list[APIRouter]:
+    return [
+        router(sender),
+        presence_router(board, memory.memberships),
+        sockjs_router(settings.allowed_origins),
+    ]
+
+
+def _health(log: Log, live: Live, follower: Follower, node: Node) -> Health:
+    return Health(
+        {
+            "log": log.ping,
+            "live": live.ping,
+            "follower": follower.ping,
+            "admission": node.admission.ping,
+        }
     )
 
 

@@ -205,7 +205,7 @@ async def test_a_follower_that_broke_is_not_ready(
 
     monkeypatch.setattr(scene.core.dispatcher, "apply", broken)
     await scene.append()
-    await until(lambda: any(task.done() for task in scene.follower._tasks))
+    await until(lambda: any(task.done() for task in scene.follower.tasks))
 
     with pytest.raises(ConnectionError):
         await scene.follower.ping()

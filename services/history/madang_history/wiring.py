@@ -1,6 +1,5 @@
 """History's parts, put together: the one place that chooses adapters."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -49,13 +48,12 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Yield history's app, with the log flowing into the store as long as it is open.
 
-    `transport` replaces the network towards auth and rooms.
+    `transport` replaces the network towards auth and rooms; `app.state.works` is what must not end.
     """
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
-        auth = await stack.enter_async_context(
-            create_client(settings.auth_url, transport=transport)
-        )
+        auth = create_client(settings.auth_url, transport=transport)
+        await stack.enter_async_context(auth)
         secret = settings.service_client_secret.get_secret_value()
         credentials = ClientCredentials(auth, name="history", secret=secret)
         rooms = await stack.enter_async_context(
@@ -66,8 +64,7 @@ async def build(
         dead = await stack.enter_async_context(dead_lines(settings))
         metrics = HistoryMetrics(registry)
         ingest = Ingest(log, store, dead, leases, metrics, settings, clock=time.time)
-        ingesting = asyncio.create_task(ingest.run(), name="history-ingest")
-        stack.push_async_callback(background.end, ingesting)
+        ingesting = background.begin(stack, "history-ingest", ingest.run())
 
         async def ping_ingest() -> None:
             if ingesting.done():
@@ -93,6 +90,7 @@ async def build(
         )
         await stack.enter_async_context(following)
         secure(app, verifiers)
+        app.state.works = [ingesting]
         yield app
 
 
@@ -107,7 +105,7 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
         except StoreError as error:
             reason = f": {error.__cause__}" if error.__cause__ else ""
             raise CannotStart(f"{error}{reason}") from error
-        yield Served(app)
+        yield Served(app, works=app.state.works)
 
 
 @asynccontextmanager

@@ -56,9 +56,10 @@ class Relay:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin, with what stands in the outbox already."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin, with what stands in the outbox already; the work goes on until `stop`."""
         self._task = asyncio.create_task(self._run(), name="rooms-relay")
+        return self._task
 
     def wake(self) -> None:
         """Look at the outbox now: something was committed."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -54,30 +55,29 @@ async def build(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
 ) -> AsyncIterator[FastAPI]:
-    """Start the service on `log`, which stays the caller's to close."""
+    """Start the service on `log`, which stays the caller's to close.
+
+    `app.state.works` is what must not end.
+    """
+    metrics = RoomsMetrics(registry := CollectorRegistry(), clock)
     async with AsyncExitStack() as stack:
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
-        auth = await stack.enter_async_context(
-            create_client(settings.auth_url, transport=transport)
-        )
-        registry = CollectorRegistry()
-        metrics = RoomsMetrics(registry, clock)
-        publisher = Publisher(log, timeout_seconds=settings.outbox_append_seconds)
-        stack.push_async_callback(publisher.close)
-        relay = Relay(database, publisher, metrics, settings)
-        relay.start()
-        stack.push_async_callback(relay.stop)
-
-        async def committed(kinds: Sequence[str]) -> None:
-            metrics.committed(kinds)
-            relay.wake()
-            if not _TAKING_AWAY.isdisjoint(kinds):
-                await relay.carried()
-
+        relay = _relay(settings, database, log, metrics, stack)
+        working = relay.start()
         units = UnitsOfWork(
-            database, clock, committed, patience_seconds=settings.database_wait_seconds
+            database,
+            clock,
+            partial(_committed, metrics, relay),
+            patience_seconds=settings.database_wait_seconds,
         )
+        auth = create_client(settings.auth_url, transport=transport)
+        await stack.enter_async_context(auth)
+        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
+        following = follow_revocations(
+            "rooms", settings, verifiers.users, registry=registry, transport=transport
+        )
+        await stack.enter_async_context(following)
         app = create_app(
             "rooms",
             settings,
@@ -85,26 +85,9 @@ async def build(
             health=Health({"database": database.ping, "log": log.ping}),
             registry=registry,
         )
-        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
-        following = follow_revocations(
-            "rooms", settings, verifiers.users, registry=registry, transport=transport
-        )
-        await stack.enter_async_context(following)
         secure(app, verifiers)
-        open_desk(
-            app,
-            Desk(
-                directory=Directory(units, settings),
-                lobby=Lobby(units, settings),
-                members=Members(units, settings),
-                bans=Bans(units, settings),
-                invitations=Invitations(units, settings),
-                doorkeeper=Doorkeeper(units),
-                changes=Changes(
-                    Rate(settings.user_changes_per_second, settings.user_changes_burst), metrics
-                ),
-            ),
-        )
+        open_desk(app, _desk(settings, units, metrics))
+        app.state.works = [working]
         yield app
 
 
@@ -118,7 +101,8 @@ async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
             url, settings.log_shards, retention=settings.retention, name="rooms"
         )
         stack.push_async_callback(log.close)
-        yield Served(await stack.enter_async_context(build(settings, log=log)))
+        app = await stack.enter_async_context(build(settings, log=log))
+        yield Served(app, works=app.state.works)
 
 
 async def migrate(settings: RoomsSettings, revision: str) -> None:
@@ -127,6 +111,41 @@ async def migrate(settings: RoomsSettings, revision: str) -> None:
         settings.required("database_url"),
         start_seconds=settings.database_start_seconds,
         revision=revision,
+    )
+
+
+def _relay(
+    settings: RoomsSettings,
+    database: Database,
+    log: Log,
+    metrics: RoomsMetrics,
+    stack: AsyncExitStack,
+) -> Relay:
+    publisher = Publisher(log, timeout_seconds=settings.outbox_append_seconds)
+    stack.push_async_callback(publisher.close)
+    relay = Relay(database, publisher, metrics, settings)
+    stack.push_async_callback(relay.stop)
+    return relay
+
+
+async def _committed(metrics: RoomsMetrics, relay: Relay, kinds: Sequence[str]) -> None:
+    """Have events of those kinds carried, and wait for that where somebody must not hear more."""
+    metrics.committed(kinds)
+    relay.wake()
+    if not _TAKING_AWAY.isdisjoint(kinds):
+        await relay.carried()
+
+
+def _desk(settings: RoomsSettings, units: UnitsOfWork, metrics: RoomsMetrics) -> Desk:
+    rate = Rate(settings.user_changes_per_second, settings.user_changes_burst)
+    return Desk(
+        directory=Directory(units, settings),
+        lobby=Lobby(units, settings),
+        members=Members(units, settings),
+        bans=Bans(units, settings),
+        invitations=Invitations(units, settings),
+        doorkeeper=Doorkeeper(units),
+        changes=Changes(rate, metrics),
     )
 
 

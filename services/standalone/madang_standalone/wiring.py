@@ -29,7 +29,8 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         paths["/.well-known/"] = apps["auth"]
         paths["/ws-stomp"] = apps["gateway"]
         gateway = apps["gateway"].state
-        yield Served(FrontDoor(paths, site), gateway.websocket, gateway.drain)
+        works = [work for app in apps.values() for work in app.state.works]
+        yield Served(FrontDoor(paths, site), gateway.websocket, gateway.drain, works)
 
 
 @asynccontextmanager
