@@ -40,7 +40,7 @@ def make_accounts(count: int, signing_keys: Path) -> list[Account]:
         metrics=AuthMetrics(CollectorRegistry()),
         clock=time.time,
     )
-    return [_account(issuer, f"bench-{number:05d}") for number in range(count)]
+    return [_account(issuer, f"bench-{new_id()}") for _ in range(count)]
 
 
 def _account(issuer: Issuer, username: str) -> Account:

@@ -12,32 +12,14 @@ from types import FrameType
 import structlog
 
 from bench import machine
+from bench.catalogue import FIGURES, SIDES
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.figures.connections import connections
-from bench.figures.deliveries import deliveries
-from bench.figures.port import Figure
-from bench.figures.rooms import rooms
+from bench.figures.port import Result
 from bench.figures.scale import FULL, SHORT
-from bench.figures.sends import sends
+from bench.markdown import as_markdown
 from bench.report import as_json, as_table
-from bench.sides.embedded import Embedded
-from bench.sides.madang import Madang, MadangApart
-from bench.sides.naive import Naive
-from bench.sides.nats import Nats
-from bench.sides.port import Side
-from bench.sides.reflector import Reflector
-from bench.sides.socketio import SocketIo
-from bench.sides.web_stomp import WebStomp
 
-FIGURES: dict[str, Figure] = {
-    "deliveries": deliveries,
-    "rooms": rooms,
-    "connections": connections,
-    "sends": sends,
-}
-COMPARED: tuple[Side, ...] = (Madang(), Embedded(), WebStomp(), Nats(), SocketIo(), Naive())
-SIDES: dict[str, Side] = {side.name: side for side in (*COMPARED, MadangApart(), Reflector())}
 _SPARE_FILES = 500
 
 
@@ -47,41 +29,47 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _end)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     scale = SHORT if options.short else FULL
-    sides = (SIDES[options.server],) if options.server else COMPARED
-    names = options.figures or list(FIGURES)
     cores = machine.share_cores()
     os.sched_setaffinity(0, cores.generator)
     if not cores.apart:
         print("one core for server and generator: the figures are too low", file=sys.stderr)
-    results = []
+    results: list[Result] = []
     try:
         machine.allow_open_files(scale.connections + scale.warm_up_connections + _SPARE_FILES)
-        for name in names:
+        for name in options.figures:
             print(f"measuring {name}", file=sys.stderr)
-            deadline = Deadline(scale.figure_seconds)
-            results.append(FIGURES[name](sides, scale, cores, deadline))
+            measure, of = FIGURES[name]
+            sides = [SIDES[side] for side in ([options.server] if options.server else of)]
+            results += measure(sides, scale, cores, Deadline(scale.figure_seconds))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     about = machine.describe(cores, Path(tempfile.gettempdir()))
-    print(as_json(results, about) if options.json else as_table(results, sides, about))
+    print(options.form(results, about))
     return 0
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measure Madang beside a plain FastAPI chat."
+        prog="python -m bench", description="Measure Madang beside other chats."
     )
-    parser.add_argument(
-        "figures", nargs="*", metavar="FIGURE", help=f"only these of {', '.join(FIGURES)}"
-    )
+    known = ", ".join(FIGURES)
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"only these of {known}")
     parser.add_argument("--server", choices=SIDES, help="only this side; no ratios then")
     parser.add_argument("--short", action="store_true", help="seconds, to see that it works")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", dest="form", action="store_const", const=as_json, help="every turn, for machines"
+    )
+    form.add_argument(
+        "--markdown", dest="form", action="store_const", const=as_markdown, help="for the docs"
+    )
+    parser.set_defaults(form=as_table)
     options = parser.parse_args(arguments)
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
-        parser.error(f"{unknown[0]} is none of {', '.join(FIGURES)}")
+        parser.error(f"{unknown[0]} is none of {known}")
+    options.figures = options.figures or list(FIGURES)
     return options
 
 

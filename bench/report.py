@@ -1,40 +1,24 @@
-"""The figures as a table, and as JSON."""
+"""The figures as tables, and as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from bench.figures.port import Result, Turn
-from bench.sides.port import Side
+from bench.figures.port import MEASURED, Result, Target
 
 _MUCH_TAKEN = 0.15
 _NEARLY_ALL = 0.9
-_SHARES = {
-    "server's core: used by the server": "server_busy",
-    "server's core: used by others": "others_busy",
-    "load generator's cores: used by it": "generator_busy",
-}
+_FINE_BELOW = 100
 
 
-def as_table(
-    results: Sequence[Result], sides: Sequence[Side], machine: Mapping[str, object]
-) -> str:
+def as_table(results: Sequence[Result], machine: Mapping[str, object]) -> str:
     """Return what a reader sees."""
-    titles = {side.name: side.title for side in sides}
-    rows = [["figure", *titles.values()]]
+    lines: list[str] = []
     for result in results:
-        values = [f"{result.value(name):,.0f}" for name in titles]
-        rows.append([result.label, *values])
-        if any(result.ratio(name) for name in titles):
-            rows.append(["  Madang is", *(_ratio(result, name) for name in titles)])
-        for label, of in _SHARES.items():
-            shares = [_share(result.turns[name], of) for name in titles]
-            if any(shares):
-                rows.append([f"  {label}", *shares])
-        rows.extend(_parts(result, titles))
-    notes = [note for result in results for note in result.notes + _doubts(result)]
+        said = [*targets(result), *result.notes, *doubts(result)]
+        lines += [result.label, *_columns(_rows(result)), *(f"  {line}" for line in said), ""]
     told = [f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()]
-    return "\n".join([*_columns(rows), "", *notes, "", *told])
+    return "\n".join([*lines, *told])
 
 
 def as_json(results: Sequence[Result], machine: Mapping[str, object]) -> str:
@@ -44,44 +28,81 @@ def as_json(results: Sequence[Result], machine: Mapping[str, object]) -> str:
         figure = asdict(result)
         figure["values"] = {name: result.value(name) for name in result.turns}
         figure["ratios"] = {name: result.ratio(name) for name in result.turns}
+        figure["reached"] = [result.reaches(target) for target in result.targets]
         figures.append(figure)
     return json.dumps({"machine": machine, "figures": figures}, indent=2)
 
 
-def _ratio(result: Result, side: str) -> str:
-    ratio = result.ratio(side)
-    if ratio is None:
-        return ""
-    if result.more_is_better:
-        return f"{ratio:.1f} x"
-    return f"{ratio:.1f} x less" if ratio >= 1 else f"{1 / ratio:.1f} x more"
+def number(value: float) -> str:
+    """Return a value as people read it."""
+    return f"{value:,.0f}" if value >= _FINE_BELOW else f"{value:.2f}"
 
 
-def _doubts(result: Result) -> list[str]:
-    """Return why the figure may be too low."""
-    turns = [turn for side in result.turns.values() for turn in side]
-    doubts = []
-    if any((turn.others_busy or 0) > _MUCH_TAKEN for turn in turns):
-        doubts.append(f"{result.figure}: DOUBTFUL, others used the server's core: measure again")
-    if any((turn.generator_busy or 0) > _NEARLY_ALL for turn in turns):
-        doubts.append(f"{result.figure}: DOUBTFUL, the load generator may have been the limit")
-    return doubts
-
-
-def _parts(result: Result, titles: Mapping[str, str]) -> list[list[str]]:
-    """Return how much of a core each process used, where a server is more than one."""
-    busy = {name: result.turns[name][-1].parts_busy for name in titles}
-    parts = dict.fromkeys(part for of_side in busy.values() for part in of_side)
+def targets(result: Result) -> list[str]:
+    """Return what is to be reached, and whether it is."""
+    words = {True: "reached", False: "MISSED"}
     return [
-        [f"  of it the {part}", *(f"{b[part]:.0%}" if part in b else "" for b in busy.values())]
-        for part in parts
+        f"target: {target_of(result, target)}: {words[reached]}"
+        for target in result.targets
+        if (reached := result.reaches(target)) is not None
     ]
 
 
-def _share(turns: Sequence[Turn], of: str) -> str:
+def target_of(result: Result, target: Target) -> str:
+    """Return what is to be reached."""
+    if target.peer:
+        return f"{target.bound:g} x {result.titles.get(target.peer, target.peer)}"
+    bound = f"{'at least' if result.more_is_better else 'at most'} {target.bound:,g} {result.unit}"
+    return bound if target.side == MEASURED else f"{bound} ({result.titles.get(target.side)})"
+
+
+def ratio(result: Result, side: str) -> str:
+    """Return how many times better Madang is than a side."""
+    of = result.ratio(side)
+    if of is None:
+        return ""
+    if result.more_is_better:
+        return f"{of:.1f} x"
+    return f"{of:.1f} x less" if of >= 1 else f"{1 / of:.1f} x more"
+
+
+def doubts(result: Result) -> list[str]:
+    """Return why the figure may be too low."""
+    turns = [turn for side in result.turns.values() for turn in side]
+    found = []
+    if any((turn.others_busy or 0) > _MUCH_TAKEN for turn in turns):
+        found.append("DOUBTFUL, others used the server's core: measure again")
+    if any((turn.generator_busy or 0) > _NEARLY_ALL for turn in turns):
+        found.append("DOUBTFUL, the load generator may have been the limit")
+    return found
+
+
+def _rows(result: Result) -> list[list[str]]:
+    parts = dict.fromkeys(p for turns in result.turns.values() for t in turns for p in t.parts_busy)
+    rows = [["", result.unit, "Madang is", "µs each", "server", *parts, "others", "generator"]]
+    for name, turns in result.turns.items():
+        cost = result.microseconds(name)
+        rows.append(
+            [
+                result.titles.get(name, name),
+                number(result.value(name)),
+                ratio(result, name),
+                "" if cost is None else f"{cost:.2f}",
+                _share([turn.server_busy for turn in turns]),
+                *(_share([turn.parts_busy.get(part) for turn in turns]) for part in parts),
+                _share([turn.others_busy for turn in turns]),
+                _share([turn.generator_busy for turn in turns]),
+            ]
+        )
+    # A column that says nothing is left out.
+    told = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    return [list(row) for row in zip(*told, strict=True)]
+
+
+def _share(shares: Sequence[float | None]) -> str:
     """Return the highest share of the turns."""
-    shares = [share for turn in turns if (share := getattr(turn, of)) is not None]
-    return f"{max(shares):.0%}" if shares else ""
+    known = [share for share in shares if share is not None]
+    return f"{max(known):.0%}" if known else ""
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -91,6 +112,6 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     for row in rows:
         first, *rest = row
         cells = [f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
-    lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
+        lines.append("  ".join([f"  {first:<{widths[0]}}", *cells]).rstrip())
+    lines.insert(1, "  " + "-" * (sum(widths) + 2 * (len(widths) - 1)))
     return lines

@@ -40,9 +40,17 @@ class Seat:
     """One connection: how it is opened, and what it says if it talks."""
 
     opening: tuple[Step, ...]
-    line: Line
+    lines: tuple[Line, ...]
+    """What it says, one after the other and then again from the first."""
     in_flight: int = 0
     """Messages it keeps unfinished; 0 if it only listens."""
+
+    def said(self, first: int, count: int) -> bytes:
+        """Return its messages from number `first` on."""
+        if len(self.lines) == 1:
+            return self.lines[0].numbered(first, count)
+        numbers = range(first, first + count)
+        return b"".join([self.lines[n % len(self.lines)].numbered(n, 1) for n in numbers])
 
 
 @dataclass(frozen=True, slots=True)

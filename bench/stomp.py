@@ -20,11 +20,11 @@ def connect(credentials: Mapping[str, str]) -> Step:
     return Step(frame("CONNECT", headers), CONNECTED)
 
 
-def subscribe(destination: str) -> Step:
+def subscribe(destination: str, name: str = "s") -> Step:
     """Return a SUBSCRIBE that is over when its RECEIPT is there."""
-    headers = {"id": "s", "destination": destination, "receipt": "subscribed"}
-    answer = rb"RECEIPT\n[^\0]*receipt-id:subscribed\n[^\0]*\0"
-    return Step(frame("SUBSCRIBE", headers), answer)
+    headers = {"id": name, "destination": destination, "receipt": f"subscribed-{name}"}
+    answer = rf"RECEIPT\n[^\0]*receipt-id:subscribed-{name}\n[^\0]*\0"
+    return Step(frame("SUBSCRIBE", headers), answer.encode())
 
 
 def send(destination: str, text: str, receipt: str = "") -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.figures.port import Result, Turn
+from bench.figures.port import Result, Target, Turn, titles_of
 from bench.figures.scale import Scale
 from bench.load.generator import generating
 from bench.machine import Cores
@@ -14,17 +14,22 @@ from bench.server import serving
 from bench.sides.port import Demand, Side
 
 
-def connections(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
+def connections(
+    sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline
+) -> list[Result]:
     """Open connections that are logged in and in a room, and see what the server grew by."""
     turns = {side.name: [_turn(side, scale, cores, deadline)] for side in sides}
-    return Result(
+    result = Result(
         figure="connections",
-        label=f"bytes per idle connection, {scale.connections:,} connections",
+        label=f"bytes of memory per idle connection, {scale.connections:,} connections",
         unit="bytes",
         more_is_better=False,
         turns=turns,
-        notes=["connections: growth of the server's resident memory (RSS), all in one room"],
+        titles=titles_of(sides),
+        targets=(Target(9000),),
+        notes=["growth of the resident memory (RSS) of the process with the connections"],
     )
+    return [result]
 
 
 def _turn(side: Side, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.deadline import Deadline
-from bench.figures.port import Result
+from bench.figures.port import Result, Target, titles_of
 from bench.figures.scale import Scale
 from bench.figures.throughput import take_turns
 from bench.machine import Cores
@@ -11,7 +11,9 @@ from bench.seat import Crowd
 from bench.sides.port import Demand, Seating, Side
 
 
-def deliveries(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
+def deliveries(
+    sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline
+) -> list[Result]:
     """Let one subscriber talk to all; its message is in flight until it comes back to itself."""
     demand = Demand(rooms=1, members=scale.subscribers, users=scale.users)
 
@@ -21,14 +23,17 @@ def deliveries(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Dead
         return Crowd((*listeners, talker), mark=side.echo_mark, copies=scale.subscribers)
 
     turns = take_turns(sides, scale, cores, deadline, demand=demand, crowd_of=crowd_of)
-    return Result(
+    result = Result(
         figure="deliveries",
         label=f"deliveries/s, {scale.subscribers:,} subscribers in one room",
         unit="deliveries/s",
         more_is_better=True,
         turns=turns,
+        titles=titles_of(sides),
+        targets=(Target(15, "web-stomp"), Target(2.5, "naive"), Target(1, "nats")),
         notes=[
-            f"deliveries: one of the subscribers sends, {scale.subscriber_in_flight} in flight",
-            "deliveries, rooms, sends: each turn ended with every frame due, counted, none missing",
+            f"one of the subscribers sends, {scale.subscriber_in_flight} in flight",
+            "each turn ended when every frame due was counted, none missing, none too much",
         ],
     )
+    return [result]

@@ -1,6 +1,6 @@
 """What a figure is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Protocol
@@ -25,8 +25,21 @@ class Turn:
     """Share of the server's core that somebody else took away."""
     generator_busy: float | None = None
     """Share of what its cores and processes could do that the load generator used."""
-    parts_busy: dict[str, float] = field(default_factory=dict)
+    parts_busy: Mapping[str, float] = field(default_factory=dict)
     """Share of a core that each of the server's processes used."""
+    microseconds: float | None = None
+    """Processor time of the process with the connections, for each frame that was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What Madang is to reach: a value, or so many times what another side does."""
+
+    bound: float
+    peer: str | None = None
+    """The other side, if `bound` is a multiple of its value."""
+    side: str = MEASURED
+    """The form of Madang that must reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +50,21 @@ class Result:
     label: str
     unit: str
     more_is_better: bool
-    turns: dict[str, list[Turn]]
-    """By the side's name, in the order measured."""
-    notes: list[str] = field(default_factory=list)
+    turns: Mapping[str, Sequence[Turn]]
+    """By the side's name, or by the point of a curve, in the order measured."""
+    titles: Mapping[str, str]
+    """What these are called."""
+    targets: Sequence[Target] = ()
+    notes: Sequence[str] = ()
 
     def value(self, side: str) -> float:
         """Return the median of the side's turns."""
         return median(turn.value for turn in self.turns[side])
+
+    def microseconds(self, side: str) -> float | None:
+        """Return the same of the processor time for each frame."""
+        measured = [t.microseconds for t in self.turns[side] if t.microseconds is not None]
+        return median(measured) if measured else None
 
     def ratio(self, side: str) -> float | None:
         """Return how many times better Madang is than `side`, if both were measured."""
@@ -52,12 +73,25 @@ class Result:
         ours, theirs = self.value(MEASURED), self.value(side)
         return ours / theirs if self.more_is_better else theirs / ours
 
+    def reaches(self, target: Target) -> bool | None:
+        """Return whether `target` is reached; None if what it speaks of was not measured."""
+        if target.side not in self.turns or (target.peer and target.peer not in self.turns):
+            return None
+        bound = target.bound * (self.value(target.peer) if target.peer else 1)
+        value = self.value(target.side)
+        return value >= bound if self.more_is_better else value <= bound
+
 
 class Figure(Protocol):
     """Measures one figure."""
 
     def __call__(
         self, sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline
-    ) -> Result:
+    ) -> Sequence[Result]:
         """Start the sides' servers, measure, and stop them."""
         ...
+
+
+def titles_of(sides: Sequence[Side]) -> dict[str, str]:
+    """Return what the sides are called."""
+    return {side.name: side.title for side in sides}

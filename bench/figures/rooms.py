@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.deadline import Deadline
-from bench.figures.port import Result
+from bench.figures.port import Result, Target, titles_of
 from bench.figures.scale import Scale
 from bench.figures.throughput import take_turns
 from bench.machine import Cores
@@ -11,7 +11,7 @@ from bench.seat import Crowd
 from bench.sides.port import Demand, Seating, Side
 
 
-def rooms(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> Result:
+def rooms(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> list[Result]:
     """Let one subscriber of some of the rooms talk; its message is in flight until it is back."""
     seats = scale.rooms * scale.room_subscribers
     demand = Demand(rooms=scale.rooms, members=scale.room_subscribers, users=scale.users)
@@ -26,13 +26,16 @@ def rooms(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline)
         return Crowd(crowd, mark=side.echo_mark, copies=scale.room_subscribers)
 
     turns = take_turns(sides, scale, cores, deadline, demand=demand, crowd_of=crowd_of)
-    return Result(
+    result = Result(
         figure="rooms",
         label=f"deliveries/s, {scale.rooms:,} rooms of {scale.room_subscribers:,} subscribers",
         unit="deliveries/s",
         more_is_better=True,
         turns=turns,
+        titles=titles_of(sides),
+        targets=(Target(8, "web-stomp"), Target(0.5, "nats")),
         notes=[
-            f"rooms: {scale.room_senders} senders, {scale.subscriber_in_flight} in flight each",
+            f"{scale.room_senders} senders, {scale.subscriber_in_flight} in flight each",
         ],
     )
+    return [result]

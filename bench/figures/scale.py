@@ -22,11 +22,24 @@ class Scale:
     """Connections that stay open while the others come, so that their own cost shows."""
     senders: int = 100
     sender_in_flight: int = 20
+    paced_connections: int = 1000
+    paced_per_second: int = 1000
+    """Messages of all of them together, where they keep to a schedule."""
+    paced_seconds: float = 10.0
+    connects: int = 4000
+    connecting: int = 200
+    """Connections that are being opened at the same time."""
+    foreign_events: int = 100_000
+    curve_subscribers: tuple[int, ...] = (10, 100, 1000, 10_000)
+    curve_rooms: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000)
+    curve_connections: int = 10
+    """Connections that share the rooms of a curve."""
+    curve_in_flight: int = 8
     users: int = 20
     """Accounts; connections take turns with them, since a login costs a password hash."""
     processes: int = 2
     """Processes of the load generator per role."""
-    figure_seconds: float = 240.0
+    figure_seconds: float = 600.0
     """Longest that one figure may take."""
 
 
@@ -42,6 +55,15 @@ SHORT = Scale(
     connections=200,
     warm_up_connections=20,
     senders=10,
+    paced_connections=40,
+    paced_per_second=200,
+    paced_seconds=0.5,
+    connects=100,
+    connecting=20,
+    foreign_events=4000,
+    curve_subscribers=(5, 20),
+    curve_rooms=(5, 50),
+    curve_connections=5,
     users=4,
 )
 """Seconds instead of minutes: shows that the bench works, and no more."""

@@ -2,7 +2,8 @@
 
 import ctypes
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
@@ -10,33 +11,30 @@ import psutil
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.load.worker import READY, Job, Tally, work
-from bench.seat import Seat
+from bench.load.job import READY, REPORT, Job, Tallies, Tally
 
 _END_SECONDS = 5.0
 _SPAWN = multiprocessing.get_context("spawn")
+
+Work = Callable[[Job, Tallies, Connection], None]
+"""What a process runs: it says READY, then follows orders until their other end closes."""
 
 
 class Crew:
     """Processes that share one array of tallies."""
 
-    def __init__(self, port: int, mark: bytes, most: int) -> None:
-        self._port = port
-        self._mark = mark
+    def __init__(self, most: int) -> None:
         self._tallies = _SPAWN.RawArray(ctypes.c_longlong, most * len(Tally))
         self._processes: list[SpawnProcess] = []
         self._orders: list[Connection] = []
 
-    def seat(
-        self, groups: Sequence[tuple[Seat, ...]], pause_seconds: float, deadline: Deadline
-    ) -> None:
-        """Start a process for each group, and return when all of its connections are open."""
+    def hire(self, work: Work, jobs: Sequence[Job], deadline: Deadline) -> None:
+        """Start a process for each job, and return when all of them are ready."""
         new: list[Connection] = []
-        for seats in groups:
-            first = len(self._processes) * len(Tally)
-            job = Job(self._port, seats, self._mark, first, pause_seconds)
+        for job in jobs:
+            own = replace(job, first=len(self._processes) * len(Tally))
             ours, theirs = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=work, args=(job, self._tallies, theirs), daemon=True)
+            process = _SPAWN.Process(target=work, args=(own, self._tallies, theirs), daemon=True)
             self._orders.append(ours)
             self._processes.append(process)
             process.start()
@@ -49,6 +47,18 @@ class Crew:
         """Give everybody an order."""
         for orders in self._orders:
             orders.send(order)
+
+    def check(self) -> None:
+        """Raise BenchError if a process has said what went wrong."""
+        for orders in self._orders:
+            if orders.poll():
+                raise BenchError(str(orders.recv()))
+
+    def reports(self) -> Iterator[bytes]:
+        """Yield what each process has written down."""
+        self.tell(REPORT)
+        for orders in self._orders:
+            yield orders.recv_bytes()
 
     def total(self, tally: Tally) -> int:
         """Return what all have counted."""

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.load.crew import Crew
-from bench.load.worker import GO, STOP, Tally
+from bench.load.job import GO, STOP, Job, Tally
+from bench.load.metronome import read_report, tick
+from bench.load.rush import rush
+from bench.load.worker import work
 from bench.seat import Crowd, Seat
 
 _LISTENER_PAUSE_SECONDS = 0.002
@@ -49,6 +52,16 @@ class Generator:
             cpu_seconds=self._crew.cpu_seconds(),
         )
 
+    def await_seen(self, count: int, deadline: Deadline) -> None:
+        """Return when so many have been counted."""
+        while (seen := self._crew.total(Tally.SEEN)) < count:
+            self._crew.check()
+            deadline.pause(f"{count - seen} of {count} to be counted")
+
+    def latencies(self) -> list[tuple[float, float]]:
+        """Return, for each message, when it was due and how long after that it was answered."""
+        return [timed for report in self._crew.reports() for timed in read_report(report)]
+
     def hush(self, deadline: Deadline) -> None:
         """Stop talking, and return when every copy of every message has arrived.
 
@@ -71,18 +84,29 @@ class Generator:
 
 @contextmanager
 def generating(
-    port: int, crowd: Crowd, *, processes: int, deadline: Deadline
+    port: int,
+    crowd: Crowd,
+    *,
+    processes: int,
+    deadline: Deadline,
+    per_second: float = 0.0,
 ) -> Iterator[Generator]:
     """Open a crowd's connections from `processes` processes, and close them at the end.
 
-    Who listens is seated before anybody who talks, and lives in other processes.
+    Who listens is seated before anybody who talks, and lives in other processes. With `per_second`
+    those who talk keep to a schedule, whatever comes back, instead of a number in flight.
     """
     listeners = tuple(seat for seat in crowd.seats if not seat.in_flight)
     talkers = tuple(seat for seat in crowd.seats if seat.in_flight)
-    crew = Crew(port, crowd.mark, most=2 * processes)
+    pause = _LISTENER_PAUSE_SECONDS
+    listening = [Job(port, h, crowd.mark, pause_seconds=pause) for h in _deal(listeners, processes)]
+    hands = _deal(talkers, processes)
+    interval = len(hands) / per_second if per_second else 0.0
+    talking = [Job(port, hand, crowd.mark, interval_seconds=interval) for hand in hands]
+    crew = Crew(most=2 * processes)
     try:
-        crew.seat(_deal(listeners, processes), _LISTENER_PAUSE_SECONDS, deadline)
-        crew.seat(_deal(talkers, processes), 0.0, deadline)
+        crew.hire(work, listening, deadline)
+        crew.hire(tick if per_second else work, talking, deadline)
         yield Generator(crew, crowd.copies)
     finally:
         crew.end()
@@ -91,3 +115,18 @@ def generating(
 def _deal(seats: tuple[Seat, ...], hands: int) -> list[tuple[Seat, ...]]:
     """Deal seats out evenly; nobody gets an empty hand."""
     return [hand for hand in (seats[start::hands] for start in range(hands)) if hand]
+
+
+@contextmanager
+def rushing(
+    port: int, seats: tuple[Seat, ...], *, processes: int, at_once: int, deadline: Deadline
+) -> Iterator[Generator]:
+    """Be ready to open connections, `at_once` at the same time; `talk` begins."""
+    hands = _deal(seats, processes)
+    crew = Crew(most=processes)
+    try:
+        jobs = [Job(port, hand, at_once=at_once // len(hands)) for hand in hands]
+        crew.hire(rush, jobs, deadline)
+        yield Generator(crew, copies=1)
+    finally:
+        crew.end()

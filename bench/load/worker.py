@@ -1,50 +1,24 @@
 """One process of the generator: an epoll loop that counts marks and keeps messages in flight."""
 
-import ctypes
 import select
 import socket
 import time
-from dataclasses import dataclass
-from enum import IntEnum
 from multiprocessing.connection import Connection
 
 from bench.failure import BenchError
+from bench.load.job import GO, READY, Job, Tallies, Tally
 from bench.load.opening import open_all
-from bench.seat import Seat
-
-READY = "ready"
-GO = "go"
-STOP = "stop"
 
 _BUFFER_BYTES = 262_144
 
 
-class Tally(IntEnum):
-    """Where in its part of the shared array a worker counts what."""
-
-    SENT = 0
-    SEEN = 1
-    CLOSED = 2
-
-
-Tallies = ctypes.Array[ctypes.c_longlong]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What one worker does."""
-
-    port: int
-    seats: tuple[Seat, ...]
-    mark: bytes
-    first: int
-    """Index of its first tally in the shared array."""
-    pause_seconds: float
-    """Rest between looks: who only listens does better with a few large reads than many small."""
-
-
 def work(job: Job, tallies: Tallies, orders: Connection) -> None:
     """Open the connections, say so, and count until the other end of `orders` closes."""
+    work_as(Worker, job, tallies, orders)
+
+
+def work_as(kind: "type[Worker]", job: Job, tallies: Tallies, orders: Connection) -> None:
+    """Do so as a worker of that kind."""
     try:
         sockets = list(open_all(job.port, job.seats))
     except (BenchError, OSError) as error:
@@ -52,7 +26,7 @@ def work(job: Job, tallies: Tallies, orders: Connection) -> None:
         return
     orders.send(READY)
     try:
-        Worker(job, tallies, orders, sockets).run()
+        kind(job, tallies, orders, sockets).run()
     except (EOFError, KeyboardInterrupt):
         pass
     finally:
@@ -86,21 +60,38 @@ class Worker:
 
     def run(self) -> None:
         """Follow orders until they end; raise EOFError then."""
-        listening_for = self._orders.fileno()
         while True:
-            for handle, _ in self._poll.poll():
-                if handle == listening_for:
-                    self._obey(self._orders.recv())
-                else:
-                    self._receive(handle)
+            self.look(-1)
             if self._job.pause_seconds:
                 time.sleep(self._job.pause_seconds)
 
-    def _obey(self, order: str) -> None:
+    def look(self, seconds: float) -> None:
+        """Take what there is, waiting so long for it."""
+        listening_for = self._orders.fileno()
+        for handle, _ in self._poll.poll(seconds):
+            if handle == listening_for:
+                self.obey(self._orders.recv())
+            else:
+                self._receive(handle)
+
+    def obey(self, order: str) -> None:
+        """Do as told."""
         self._talking = order == GO
         if self._talking:
             for handle, seat in self._seats.items():
-                self._say(handle, seat.in_flight)
+                self.say(handle, seat.in_flight)
+
+    def heard(self, handle: int, marks: int) -> None:
+        """Go on after so many marks on a connection."""
+        if self._talking and handle in self._seats:
+            self.say(handle, marks)
+
+    def say(self, handle: int, count: int) -> None:
+        """Send a connection's next messages."""
+        first = self._next[handle]
+        self._next[handle] = first + count
+        self._sockets[handle].sendall(self._seats[handle].said(first, count))
+        self._add(Tally.SENT, count)
 
     def _receive(self, handle: int) -> None:
         try:
@@ -118,14 +109,7 @@ class Worker:
         marks = self._buffer.count(self._job.mark, 0, margin + size)
         if marks:
             self._add(Tally.SEEN, marks)
-            if self._talking and handle in self._seats:
-                self._say(handle, marks)
-
-    def _say(self, handle: int, count: int) -> None:
-        first = self._next[handle]
-        self._next[handle] = first + count
-        self._sockets[handle].sendall(self._seats[handle].line.numbered(first, count))
-        self._add(Tally.SENT, count)
+            self.heard(handle, marks)
 
     def _add(self, tally: Tally, count: int) -> None:
         self._tallies[self._job.first + tally] += count

@@ -17,7 +17,7 @@ from bench.failure import BenchError
 from bench.machine import Cores, pinned
 from bench.rows import insert_rooms
 from bench.sides.madang_seating import LIFTED_LIMITS, MadangSeating
-from bench.sides.port import Demand, Running, Seating, Side
+from bench.sides.port import Demand, Running, Side
 from bench.sides.private import pid_of
 from madang_common.log.topology import VHOST
 from tests.stack.migration import MigrationError, migrate
@@ -46,7 +46,7 @@ class Madang(Side):
 
     @override
     @contextmanager
-    def running(self, cores: Cores, deadline: Deadline) -> Iterator[Running]:
+    def running(self, cores: Cores, deadline: Deadline) -> Iterator["Cluster"]:
         run = ServerRun.begin()
         try:
             run.watch()
@@ -97,8 +97,13 @@ class Cluster(Running):
         _at_once(self._auth.start, self._rooms.start, lambda: self._start_gateway(gateway))
         self.processes = {"gateway": pid_of(self._gateway), "broker": pid_of(self._rabbitmq)}
 
+    @property
+    def amqp_url(self) -> str:
+        """Where the log is."""
+        return self._rabbitmq.vhost_url(VHOST)
+
     @override
-    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
+    def furnish(self, demand: Demand, deadline: Deadline) -> MadangSeating:
         accounts = make_accounts(demand.users, self._secrets.signing_keys)
         rooms = insert_rooms(self._mariadb.url, demand, accounts)
         return MadangSeating(self.port, demand, accounts, rooms)
@@ -126,7 +131,7 @@ class Cluster(Running):
             # Where this very code is, in case it is not the code that is installed.
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             **LIFTED_LIMITS,
-            "MADANG_AMQP_URL": self._rabbitmq.vhost_url(VHOST),
+            "MADANG_AMQP_URL": self.amqp_url,
             "MADANG_REDIS_URL": self._redis.url,
             "MADANG_DATABASE_URL": self._mariadb.url,
             "MADANG_AUTH_URL": self._auth.url,

@@ -20,9 +20,14 @@ LIFTED_LIMITS = {
     "MADANG_FRAMES_BURST": "1000000",
     "MADANG_REGISTRATIONS_PER_ADDRESS": "1000000",
     "MADANG_USER_MOST_ROOMS": "1000000",
+    "MADANG_SUBSCRIPTIONS_PER_CONNECTION": "100000",
+    "MADANG_MEMBERSHIPS_CACHED": "1000000",
     "MADANG_PING_SECONDS": "3600",
 }
 """Limits that are there for people, not for few users that stand for many: raised, not off."""
+
+
+_SUBSCRIBED_AT_ONCE = 100
 
 
 class MadangSeating(Seating):
@@ -51,7 +56,24 @@ class MadangSeating(Seating):
             line = stomp.send(destination, TEXT, receipt=f"!{SLOT.decode()}")
         else:
             line = stomp.send(destination, f"{TEXT} {SLOT.decode()}")
-        return Seat(tuple(opening), Line.of(line), in_flight)
+        return Seat(tuple(opening), (Line.of(line),), in_flight)
+
+    def follower(self, user: int, rooms: Sequence[int], *, in_flight: int) -> Seat:
+        """Return a seat of `user` in many rooms, which talks in each of them in turn."""
+        opening = [
+            upgrade("/ws", host=self._host, subprotocol="v12.stomp"),
+            stomp.connect({"host": "localhost", **self.accounts[user].headers}),
+        ]
+        names = [self.rooms[room] for room in rooms]
+        for start in range(0, len(names), _SUBSCRIBED_AT_ONCE):
+            steps = [
+                stomp.subscribe(f"/topic/rooms.{name}", f"s{start + place}")
+                for place, name in enumerate(names[start : start + _SUBSCRIBED_AT_ONCE])
+            ]
+            # Frames of one connection are answered in their order: the last answer is enough.
+            opening.append(Step(b"".join(step.sent for step in steps), steps[-1].answer))
+        sends = [stomp.send(f"/app/rooms.{name}.send", f"{TEXT} {SLOT.decode()}") for name in names]
+        return Seat(tuple(opening), tuple(Line.of(send) for send in sends), in_flight)
 
 
 def _proof(destination: str) -> Step:

@@ -48,4 +48,4 @@ class NaiveSeating(Seating):
         else:
             said["text"] += f" {SLOT.decode()}"
         opening = upgrade(f"/ws/room-{self._demand.room_of(number)}", host=self._host)
-        return Seat((opening,), Line.of(text_frame(json.dumps(said).encode())), in_flight)
+        return Seat((opening,), (Line.of(text_frame(json.dumps(said).encode())),), in_flight)

@@ -61,4 +61,4 @@ class NatsSeating(Seating):
         )
         text = f"{TEXT} {SLOT.decode()}{_END}"
         said = f"PUB {subject} {len(text)}\r\n{text}\r\n"
-        return Seat(opening, Line.of(binary_frame(said.encode())), in_flight)
+        return Seat(opening, (Line.of(binary_frame(said.encode())),), in_flight)

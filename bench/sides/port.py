@@ -25,7 +25,7 @@ class Demand:
 
     def user_of(self, seat: int) -> int:
         """Return whose seat it is."""
-        return (seat // self.rooms + seat % self.rooms) % self.users
+        return (seat // self.rooms + seat % self.rooms * self.members) % self.users
 
     def room_of(self, seat: int) -> int:
         """Return the room it is in."""

@@ -61,7 +61,7 @@ class SocketIoSeating(Seating):
             Step(text_frame(b"40"), answer=rb"40\{[^}]*\}"),
             Step(_event("join", room, acknowledged=True), answer=rb"43\d\[\]"),
         )
-        return Seat(opening, Line.of(_event("say", said, acknowledged=receipts)), in_flight)
+        return Seat(opening, (Line.of(_event("say", said, acknowledged=receipts)),), in_flight)
 
 
 def _event(name: str, argument: object, *, acknowledged: bool) -> bytes:

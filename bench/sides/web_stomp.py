@@ -108,4 +108,4 @@ class WebStompSeating(Seating):
             line = stomp.send(room, TEXT, receipt=f"!{SLOT.decode()}")
         else:
             line = stomp.send(room, f"{TEXT} {SLOT.decode()}!")
-        return Seat(opening, Line.of(line), in_flight)
+        return Seat(opening, (Line.of(line),), in_flight)

@@ -4,77 +4,101 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FIGURES = ["deliveries", "rooms", "connections", "sends"]
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `command` from the repository's root."""
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the bench from the repository's root."""
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90
+        [sys.executable, "-m", "bench", "--short", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
     )
 
 
-def bench(*arguments: str, server: str = "naive") -> str:
-    """Run the bench on one side and return what it prints."""
-    command = [sys.executable, "-m", "bench", "--short", "--server", server, *arguments]
-    ended = run(command)
+def printed(*arguments: str) -> str:
+    """Return what the bench prints."""
+    ended = run(*arguments)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
-@pytest.mark.parametrize("server", ["naive", "embedded"])
-@pytest.mark.parametrize("figure", FIGURES)
-def test_each_figure_is_measured_on_its_own(figure: str, server: str) -> None:
-    printed = json.loads(bench(figure, "--json", server=server))
+def measured(*figures: str, server: str) -> list[dict[str, Any]]:
+    """Return some figures of one side."""
+    told = json.loads(printed(*figures, "--json", "--server", server))
+    assert told["machine"]["cores"] >= 1
+    results: list[dict[str, Any]] = told["figures"]
+    return results
 
-    (measured,) = printed["figures"]
-    assert measured["figure"] == figure
-    assert measured["values"][server] > 0
-    assert measured["ratios"][server] is None
-    assert printed["machine"]["cores"] >= 1
+
+def test_the_embedded_form_is_measured() -> None:
+    deliveries, connections, sends = measured(
+        "deliveries", "connections", "sends", server="embedded"
+    )
+
+    for result in (deliveries, connections, sends):
+        assert result["values"]["embedded"] > 0
+        assert result["ratios"]["embedded"] is None
 
 
 def test_madang_is_measured_on_a_real_stream() -> None:
-    printed = json.loads(bench("sends", "--json", server="madang"))
+    (sends,) = measured("sends", server="madang")
 
-    (measured,) = printed["figures"]
-    assert measured["values"]["madang"] > 0
-    (turn,) = measured["turns"]["madang"]
+    assert sends["values"]["madang"] > 0
+    (turn,) = sends["turns"]["madang"]
     assert turn["parts_busy"].keys() == {"gateway", "broker"}
+
+
+def test_an_event_of_nobody_here_and_the_cost_of_more_rooms_are_measured() -> None:
+    foreign, subscribers, rooms = measured("foreign", "curves", server="madang")
+
+    assert foreign["values"].keys() == {"gateway", "dispatcher"}
+    assert subscribers["values"].keys() == {"5", "20"}
+    assert rooms["values"].keys() == {"5", "50"}
 
 
 @pytest.mark.parametrize("server", ["web-stomp", "nats", "socketio"])
 def test_a_peer_delivers_and_acknowledges_as_it_is_counted(server: str) -> None:
-    printed = json.loads(bench("deliveries", "sends", "--json", server=server))
+    results = measured("deliveries", "sends", server=server)
 
-    assert [figure["figure"] for figure in printed["figures"]] == ["deliveries", "sends"]
-    assert all(figure["values"][server] > 0 for figure in printed["figures"])
+    assert [result["figure"] for result in results] == ["deliveries", "sends"]
+    assert all(result["values"][server] > 0 for result in results)
 
 
-def test_all_figures_stand_in_one_table_that_says_what_an_acknowledgement_is_worth() -> None:
-    printed = bench()
+def test_every_figure_of_a_chat_has_a_table() -> None:
+    figures = ["deliveries", "rooms", "sends", "latency", "connections", "connects"]
 
-    rows = printed.splitlines()
-    for label in (
-        "deliveries/s, 20",
-        "deliveries/s, 10 rooms",
-        "bytes per idle connection",
+    table = printed(*figures, "--server", "naive")
+
+    labels = [
+        "deliveries/s, 20 subscribers in one room",
+        "deliveries/s, 10 rooms of 4 subscribers",
         "acknowledged sends/s",
-    ):
-        assert any(row.startswith(label) for row in rows)
-    assert "not durable" in printed
-    assert "load generator's cores" in printed
+        "p50 of the time to an acknowledgement",
+        "bytes of memory per idle connection",
+        "connections taken/s",
+    ]
+    for label in labels:
+        assert any(line.startswith(label) for line in table.splitlines())
+    assert "not durable" in table
+
+
+def test_the_tables_of_the_documentation_are_printed() -> None:
+    page = printed("sends", "--markdown", "--server", "naive")
+
+    assert "| figure | Madang | to reach | reached |" in page
+    assert "| naive FastAPI |" in page
 
 
 def test_an_unknown_figure_is_refused_with_the_names_of_the_known_ones() -> None:
-    command = [sys.executable, "-m", "bench", "happiness"]
-
-    ended = run(command)
+    ended = run("happiness")
 
     assert ended.returncode == 2
-    for figure in FIGURES:
-        assert figure in ended.stderr
+    assert "happiness is none of deliveries, rooms, sends, latency" in ended.stderr

@@ -1,0 +1,46 @@
+"""Every side, every figure, and which sides a figure is of."""
+
+from bench.figures.connections import connections
+from bench.figures.connects import connects
+from bench.figures.curves import curves
+from bench.figures.deliveries import deliveries
+from bench.figures.foreign import foreign
+from bench.figures.latency import latency
+from bench.figures.port import Figure
+from bench.figures.rooms import rooms
+from bench.figures.sends import sends
+from bench.sides.embedded import Embedded
+from bench.sides.madang import Madang, MadangApart
+from bench.sides.naive import Naive
+from bench.sides.nats import Nats
+from bench.sides.port import Side
+from bench.sides.reflector import Reflector
+from bench.sides.socketio import SocketIo
+from bench.sides.web_stomp import WebStomp
+
+_ALL: tuple[Side, ...] = (
+    Madang(),
+    MadangApart(),
+    Embedded(),
+    WebStomp(),
+    Nats(),
+    SocketIo(),
+    Naive(),
+    Reflector(),
+)
+SIDES = {side.name: side for side in _ALL}
+
+_OURS = (Madang.name,)
+_CHATS = tuple(name for name in SIDES if name not in {MadangApart.name, Reflector.name})
+
+FIGURES: dict[str, tuple[Figure, tuple[str, ...]]] = {
+    "deliveries": (deliveries, _CHATS),
+    "rooms": (rooms, _CHATS),
+    "sends": (sends, (Madang.name, MadangApart.name, *_CHATS[1:])),
+    "latency": (latency, _CHATS),
+    "connections": (connections, _CHATS),
+    "connects": (connects, _CHATS),
+    "foreign": (foreign, _OURS),
+    "curves": (curves, _OURS),
+}
+"""By name: how it is measured, and the sides that are compared in it, in their order."""

@@ -1,0 +1,86 @@
+"""What an event costs a gateway that has nobody in its room."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import httpx
+
+from bench.deadline import Deadline
+from bench.failure import BenchError
+from bench.figures.port import Result, Target, Turn
+from bench.figures.scale import Scale
+from bench.foreign import BATCH_LINES, foreign_batch
+from bench.machine import Cores, pinned
+from bench.server import Server
+from bench.sides.madang import Cluster, Madang
+from bench.sides.port import Side
+from bench.sides.process import ROOT
+from madang_common.log.port import Batch
+from services.gateway.tests.core import Core
+
+_FOLLOWED = "gateway"
+_ALONE = "dispatcher"
+_COUNTED = re.compile(r"^madang_gateway_events_total (\S+)$", re.MULTILINE)
+
+
+def foreign(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> list[Result]:
+    """Append batches from outside while a gateway follows, and look what that cost it."""
+    (side,) = (side for side in sides if isinstance(side, Madang))
+    with side.running(cores, deadline) as cluster:
+        server = Server(side, cluster)
+        server.rest()
+        followed = [_follow(cluster, server, scale, deadline) for _ in range(scale.repeats)]
+    with pinned(cores.server):
+        alone = [_apply(scale) for _ in range(scale.repeats)]
+    result = Result(
+        figure="foreign",
+        label=f"microseconds of gateway per foreign event, in batches of {BATCH_LINES}",
+        unit="µs",
+        more_is_better=False,
+        turns={_FOLLOWED: followed, _ALONE: alone},
+        titles={_FOLLOWED: "gateway process", _ALONE: "of it Dispatcher.apply"},
+        targets=(Target(3.0, side=_FOLLOWED),),
+        notes=["processor time, from the AMQP connection on; nobody is connected to the gateway"],
+    )
+    return [result]
+
+
+def _follow(cluster: Cluster, server: Server, scale: Scale, deadline: Deadline) -> Turn:
+    counted, used = _events(cluster), server.cpu_seconds()["gateway"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.foreign", cluster.amqp_url, str(scale.foreign_events)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=deadline.left("the publisher"),
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"the publisher: {done.stderr}")
+    while (seen := _events(cluster) - counted) < scale.foreign_events:
+        deadline.pause("the gateway to have seen all events")
+    microseconds = (server.cpu_seconds()["gateway"] - used) * 1e6 / seen
+    print(f"a foreign event: {microseconds:.2f} µs", file=sys.stderr)
+    return Turn(microseconds)
+
+
+def _events(cluster: Cluster) -> int:
+    answer = httpx.get(f"http://127.0.0.1:{cluster.port}/metrics")
+    found = _COUNTED.search(answer.text)
+    if found is None:
+        raise BenchError("the gateway does not tell how many events it has seen")
+    return int(float(found[1]))
+
+
+def _apply(scale: Scale) -> Turn:
+    """Give a dispatcher the same batches, without a broker."""
+    core = Core()
+    count = scale.foreign_events // BATCH_LINES
+    batches = [Batch(offset, foreign_batch(0, offset)) for offset in range(count)]
+    begun = time.process_time()
+    for batch in batches:
+        core.dispatcher.apply(0, batch)
+    return Turn((time.process_time() - begun) * 1e6 / (count * BATCH_LINES))

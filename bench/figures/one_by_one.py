@@ -1,0 +1,46 @@
+"""What one gets from a stream without group commit: a confirm for each single message."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from bench.deadline import Deadline
+from bench.failure import BenchError
+from bench.figures.port import Turn
+from bench.figures.scale import Scale
+from bench.machine import Cores, pinned
+from bench.sides.process import ROOT
+from tests.stack.run import ServerRun
+from tests.stack.servers import RabbitMQ
+
+ONE_BY_ONE = "aio-pika one by one"
+
+
+def one_by_one(scale: Scale, cores: Cores, deadline: Deadline) -> list[Turn]:
+    """Let a tiny publisher share the server's core with a broker of its own."""
+    run = ServerRun.begin()
+    try:
+        broker = run.private(RabbitMQ, "rabbitmq")
+        with pinned(cores.server):
+            broker.start()
+            return [_turn(broker.url, scale, deadline.left) for _ in range(scale.repeats)]
+    finally:
+        run.end()
+
+
+def _turn(url: str, scale: Scale, left: Callable[[str], float]) -> Turn:
+    in_flight = scale.senders * scale.sender_in_flight
+    arguments = [url, str(in_flight), str(scale.warm_up_seconds), str(scale.seconds)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.publisher", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=left(ONE_BY_ONE),
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"{ONE_BY_ONE}: {done.stderr}")
+    value = float(done.stdout)
+    print(f"{ONE_BY_ONE}: {value:,.0f}/s", file=sys.stderr)
+    return Turn(value)

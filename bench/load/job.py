@@ -1,0 +1,40 @@
+"""What the generator's processes are told, and where they count."""
+
+import ctypes
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bench.seat import Seat
+
+READY = "ready"
+GO = "go"
+STOP = "stop"
+REPORT = "report"
+
+
+class Tally(IntEnum):
+    """Where in its part of the shared array a process counts what."""
+
+    SENT = 0
+    SEEN = 1
+    CLOSED = 2
+
+
+Tallies = ctypes.Array[ctypes.c_longlong]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one process does."""
+
+    port: int
+    seats: tuple[Seat, ...]
+    mark: bytes = b""
+    first: int = 0
+    """Index of its first tally in the shared array."""
+    pause_seconds: float = 0.0
+    """Rest between looks: who only listens does better with a few large reads than many small."""
+    interval_seconds: float = 0.0
+    """Time from one message to the next of another connection, where there is a schedule."""
+    at_once: int = 0
+    """Connections that are being opened at the same time, where that is measured."""

@@ -1,0 +1,53 @@
+"""The figures as they stand in docs/performance.md."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from bench.figures.port import MEASURED, Result
+from bench.report import doubts, number, ratio, target_of
+
+
+def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str:
+    """Return one table of what is to be reached, then one for each figure."""
+    day = datetime.now(UTC).date().isoformat()
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+    lines = [f"Measured on {day}: {told}.", "", *_table(_targets(results))]
+    for result in results:
+        lines += ["", f"**{result.label}**", "", *_table(_values(result))]
+        if said := [*result.notes, *doubts(result)]:
+            lines += ["", *(f"- {line}" for line in said)]
+    return "\n".join(lines)
+
+
+def _targets(results: Sequence[Result]) -> Iterator[Sequence[str]]:
+    yield "figure", "Madang", "to reach", "reached"
+    words = {True: "yes", False: "**no**", None: "not measured"}
+    for result in results:
+        for target in result.targets:
+            measured = target.side in result.turns
+            value = f"{number(result.value(target.side))} {result.unit}" if measured else ""
+            wanted = target_of(result, target)
+            yield result.label, value, wanted, words[result.reaches(target)]
+
+
+def _values(result: Result) -> Iterator[Sequence[str]]:
+    costs = {name: result.microseconds(name) for name in result.turns}
+    compared = MEASURED in result.turns and len(result.turns) > 1
+    head = ["", result.unit, "Madang is", "µs of its main process for each"]
+    wanted = [True, True, compared, any(costs.values())]
+    rows = [
+        [
+            result.titles.get(name, name),
+            number(result.value(name)),
+            ratio(result, name),
+            f"{cost:.2f}" if (cost := costs[name]) else "",
+        ]
+        for name in result.turns
+    ]
+    for row in (head, *rows):
+        yield [cell for cell, told in zip(row, wanted, strict=True) if told]
+
+
+def _table(rows: Iterator[Sequence[str]]) -> list[str]:
+    head, *rest = [f"| {' | '.join(row)} |" for row in rows]
+    return [head, "|" + " --- |" * (head.count("|") - 1), *rest]
