@@ -50,6 +50,31 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_what_is_published_last_leaves_before_the_end(rabbitmq_vhost_url: str) -> None:
+    listening = await AmqpLive.open(rabbitmq_vhost_url)
+    ear = Ear(listening)
+    while not await _receives(listening):  # noqa: ASYNC110 - the broker is asked
+        await asyncio.sleep(0.01)
+
+    for number in range(5):
+        speaking = await AmqpLive.open(rabbitmq_vhost_url)
+        speaking.publish(b"%d" % number)
+        await speaking.close()
+
+    await until(lambda: len(ear.heard) == 5)
+    assert ear.heard == [b"0", b"1", b"2", b"3", b"4"]
+    await listening.close()
+    await end(ear.task)
+
+
+async def _receives(live: AmqpLive) -> bool:
+    try:
+        await live.ping()
+    except ConnectionError:
+        return False
+    return True
+
+
 class Scene:
     def __init__(self, speaking: AmqpLive, hearing: list[AmqpLive]) -> None:
         self.speaking = speaking

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 _WAITING_BYTES = 1_048_576
 _MESSAGE_BYTES = 262_144
 _ANSWER_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.5
 _QUEUE: dict[str, Any] = {
     "x-max-length-bytes": 16_777_216,
@@ -93,6 +94,9 @@ class AmqpLive(Live):
         if self._closed:
             return
         self._closed = True
+        self._some.set()
+        # What was published last leaves too, if RabbitMQ takes it.
+        await asyncio.wait([self._sending], timeout=_CLOSE_SECONDS)
         await end(self._sending)
         if self._receiving is not None:
             await end(self._receiving)
@@ -102,16 +106,16 @@ class AmqpLive(Live):
     async def _send(self) -> None:
         """Publish what waits, all of it together, for as long as this lives."""
         channel: AbstractChannel | None = None
-        while True:
+        while self._waiting or not self._closed:
             await self._some.wait()
             self._some.clear()
             try:
-                if channel is None or channel.is_closed:
-                    channel = await self._channel()
-                while body := self._take():
+                while self._waiting:
+                    if channel is None or channel.is_closed:
+                        channel = await self._channel()
                     with unavailable():
                         await channel.basic_publish(
-                            body, exchange=topology.LIVE, properties=Basic.Properties()
+                            self._take(), exchange=topology.LIVE, properties=Basic.Properties()
                         )
             except AmqpUnavailable as error:
                 log.warning("live_dropped", notices=len(self._waiting), error=str(error))
