@@ -20,7 +20,7 @@ from bench.sides.madang_seating import LIFTED_LIMITS, MadangSeating
 from bench.sides.port import Demand, Running, Side
 from bench.sides.private import pid_of
 from madang_common.log.topology import VHOST
-from tests.stack.migration import MigrationError, migrate
+from tests.stack.command import CommandError, migrate
 from tests.stack.run import ServerRun
 from tests.stack.secrets_of_stack import Secrets
 from tests.stack.servers import (
@@ -53,7 +53,7 @@ class Madang(Side):
             cluster = Cluster(run)
             cluster.start(gateway=cores.server, broker=self.broker_core(cores))
             yield cluster
-        except (MigrationError, MissingProgramError, ServerNotReadyError) as error:
+        except (CommandError, MissingProgramError, ServerNotReadyError) as error:
             raise BenchError(f"{self.title}: {error}") from error
         finally:
             run.end()

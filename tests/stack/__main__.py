@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.stack.migration import MigrationError
+from tests.stack.command import CommandError
 from tests.stack.servers import MissingProgramError, ServerNotReadyError
 from tests.stack.servers.mysql_tree import mysql_tree
 from tests.stack.servers.programs import check_programs
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("command", choices=commands)
     try:
         commands[parser.parse_args().command]()
-    except (StackError, MigrationError, ServerNotReadyError, MissingProgramError) as problem:
+    except (StackError, CommandError, ServerNotReadyError, MissingProgramError) as problem:
         sys.exit(str(problem))
 
 

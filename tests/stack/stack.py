@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.stack.migration import migrate
+from tests.stack.command import migrate, run_command
 from tests.stack.outside import unreached
 from tests.stack.proxies import Front, Inside
 from tests.stack.scraping import configure_scraping
@@ -143,6 +143,10 @@ class Stack:
         """Return the lines that services logged at level error, by process; none have no entry."""
         found = {service.name: service.errors() for service in self.services}
         return {name: lines for name, lines in found.items() if lines}
+
+    def command(self, service: str, *arguments: str) -> str:
+        """Run a command of a service and return what it says; raise CommandError."""
+        return run_command(service, *arguments, settings=self.settings_of(service))
 
     def settings_of(self, service: str) -> dict[str, str]:
         """Return the environment that every replica of a service has."""

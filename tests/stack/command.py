@@ -1,0 +1,32 @@
+"""A service's command, run as an operator does it."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+_SECONDS = 120
+
+
+class CommandError(Exception):
+    """It could not be done; the message is what it printed."""
+
+
+def run_command(service: str, *arguments: str, settings: Mapping[str, str]) -> str:
+    """Run `madang-{service}` with `arguments` and return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"madang_{service}", *arguments],
+        env=settings,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        told = f"madang-{service} {' '.join(arguments)}"
+        raise CommandError(f"{told} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def migrate(settings: Mapping[str, str]) -> None:
+    """Bring the database of rooms that `settings` tell of up to date."""
+    run_command("rooms", "migrate", settings=settings)
