@@ -1,11 +1,11 @@
-"""Start one auth process on the real servers, or make a key to sign with."""
+"""Start one auth process on the real servers, make a key to sign with, or shut somebody out."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
 
-from madang_auth import wiring
+from madang_auth import command, wiring
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.keys import UnusableKeys, make_first_key, make_key
 from madang_common import server
@@ -14,17 +14,21 @@ NAME = "madang-auth"
 
 
 def main() -> None:
-    """Serve until a signal ends it; or, asked for `keys new`, make a key and end."""
+    """Serve until a signal ends it; or, asked about `keys` or `users`, do that and end."""
     asked = _parser().parse_args()
     if asked.command == "keys":
         _make_key(asked.folder, asked.which)
+    elif asked.command == "users":
+        command.run_users(NAME, AuthSettings, wiring.operate, asked)
     else:
         server.run(NAME, AuthSettings, wiring.serve)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=NAME, description="Serve auth.")
-    keys = parser.add_subparsers(dest="command").add_parser("keys", help="the keys that sign")
+    commands = parser.add_subparsers(dest="command")
+    command.add_users(commands)
+    keys = commands.add_parser("keys", help="the keys that sign")
     new = keys.add_subparsers(dest="keys", required=True).add_parser(
         "new", help="make a key that signs from now on, and end"
     )

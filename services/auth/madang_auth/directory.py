@@ -65,6 +65,11 @@ class Directory:
         body = {"password_hash": password_hash}
         await self._call("PUT", f"/internal/users/{user}/password", (NotFound,), json=body)
 
+    async def set_disabled(self, user: str, *, disabled: bool) -> None:
+        """Let the user log in no more, or again; raise NotFound if there is no such user."""
+        body = {"disabled": disabled}
+        await self._call("PUT", f"/internal/users/{user}/disabled", (NotFound,), json=body)
+
     async def ping(self) -> None:
         """Return if rooms runs; raise if it does not answer."""
         await call(self._rooms, "GET", "/health/live")

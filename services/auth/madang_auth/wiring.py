@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
+import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -20,6 +21,7 @@ from madang_auth.directory import Directory
 from madang_auth.logins import Logins
 from madang_auth.metrics import AuthMetrics
 from madang_auth.notices import Notices
+from madang_auth.operators import Operator
 from madang_auth.passwords import HashCost, Passwords
 from madang_auth.redis_store import RedisStore
 from madang_auth.refreshes import Refreshes
@@ -37,17 +39,22 @@ from madang_auth.throttle.port import Throttle
 from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
 from madang_common import background
+from madang_common.amqp.errors import AmqpUnavailable
 from madang_common.clock import Clock
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.security import secure
 from madang_common.live.amqp import AmqpLive
+from madang_common.live.inprocess import InProcessLive
 from madang_common.live.port import Live
 from madang_common.server import Served
 from madang_common.tokens.service import ServiceAuth
 from madang_common.tokens.verifier import Verifiers
 
+log = structlog.get_logger()
+
+_LIVE_SECONDS = 2.0
 _CLOCKS_DIFFER_SECONDS = 60.0
 """How far the clocks of two machines may be apart."""
 
@@ -98,6 +105,7 @@ async def build(
             registry=registry,
         )
         app.state.logins = logins
+        app.state.operator = Operator(directory, sessions, notices, clock)
         await _trust_itself(app, settings, clock, stack)
         app.state.works = _background(settings, sessions, throttle, keyring, clock, stack)
         yield app
@@ -113,6 +121,30 @@ async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
         yield Served(app, works=app.state.works)
+
+
+@asynccontextmanager
+async def operate(settings: AuthSettings) -> AsyncGenerator[Operator]:
+    """Yield what an operator's command asks, on the Redis of the processes that serve."""
+    settings.required("redis_url")
+    async with AsyncExitStack() as stack:
+        live = await _live_at_best(settings.required("amqp_url"))
+        stack.push_async_callback(live.close)
+        app = await stack.enter_async_context(build(settings, live=live))
+        operator: Operator = app.state.operator
+        yield operator
+
+
+async def _live_at_best(url: str) -> Live:
+    """Return the way to everyone who listens; with RabbitMQ away, one that reaches nobody.
+
+    Whoever hears of no ended login asks within a second.
+    """
+    try:
+        return await AmqpLive.open(url, name="auth", patience_seconds=_LIVE_SECONDS)
+    except AmqpUnavailable as error:
+        log.warning("live_away", error=str(error))
+        return InProcessLive()
 
 
 async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessions, Throttle]:

@@ -58,6 +58,12 @@ class NewPassword(BaseModel):
     password_hash: str
 
 
+class Disabling(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    disabled: bool
+
+
 Auth = Annotated[Claims, Depends(only("auth"))]
 
 
@@ -85,6 +91,11 @@ class Rooms:
     def named(self, username: str) -> dict[str, Any]:
         return next(user for user in self.users.values() if user["username"] == username)
 
+    def _known(self, user_id: str) -> dict[str, Any]:
+        if user_id not in self.users:
+            raise NotFound("there is no such user")
+        return self.users[user_id]
+
     def _router(self) -> APIRouter:
         router = APIRouter(prefix="/internal/users")
 
@@ -105,16 +116,17 @@ class Rooms:
 
         @router.get("/{user_id}")
         async def by_id(user_id: str, _: Auth) -> dict[str, Any]:
-            if user_id not in self.users:
-                raise NotFound("there is no such user")
-            self.before_reading_by_id(self.users[user_id])
+            self.before_reading_by_id(self._known(user_id))
             return self.users[user_id]
 
         @router.put("/{user_id}/password", status_code=204)
         async def password(user_id: str, body: NewPassword, _: Auth) -> Response:
-            if user_id not in self.users:
-                raise NotFound("there is no such user")
-            self.users[user_id]["password_hash"] = body.password_hash
+            self._known(user_id)["password_hash"] = body.password_hash
+            return Response(status_code=204)
+
+        @router.put("/{user_id}/disabled", status_code=204)
+        async def disabled(user_id: str, body: Disabling, _: Auth) -> Response:
+            self._known(user_id)["disabled"] = body.disabled
             return Response(status_code=204)
 
         return router

@@ -24,6 +24,7 @@ from madang_common.server import Served
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
+from madang_rooms.api.accounts import router as accounts_router
 from madang_rooms.api.desk import Desk, open_desk
 from madang_rooms.bans import Bans
 from madang_rooms.changes import Changes
@@ -88,6 +89,36 @@ async def build(
         secure(app, verifiers)
         open_desk(app, _desk(settings, units, metrics))
         app.state.works = [working]
+        yield app
+
+
+@asynccontextmanager
+async def accounts(
+    settings: RoomsSettings, *, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[FastAPI]:
+    """Answer auth, and nobody else, beside the process that serves: no event comes of it."""
+    metrics = RoomsMetrics(registry := CollectorRegistry(), time.time)
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings)
+        stack.push_async_callback(database.close)
+
+        async def committed(_: Sequence[str]) -> None:
+            return
+
+        units = UnitsOfWork(
+            database, time.time, committed, patience_seconds=settings.database_wait_seconds
+        )
+        auth = create_client(settings.auth_url, transport=transport)
+        await stack.enter_async_context(auth)
+        app = create_app(
+            "rooms",
+            settings,
+            routers=(accounts_router,),
+            health=Health({"database": database.ping}),
+            registry=registry,
+        )
+        secure(app, Verifiers.asking(auth, issuer=settings.issuer))
+        open_desk(app, _desk(settings, units, metrics))
         yield app
 
 

@@ -1,13 +1,24 @@
-"""Start all of Madang in one process."""
+"""Start all of Madang in one process, or shut somebody out of it."""
 
+import argparse
+
+from madang_auth import command
 from madang_common import server
 from madang_standalone.settings import StandaloneSettings
-from madang_standalone.wiring import build
+from madang_standalone.wiring import build, operate
+
+NAME = "madang-standalone"
 
 
 def main() -> None:
-    """Run until a signal ends it."""
-    server.run("Madang", StandaloneSettings, build)
+    """Run until a signal ends it; or, asked about `users`, do that and end."""
+    parser = argparse.ArgumentParser(prog=NAME, description="Serve all of Madang.")
+    command.add_users(parser.add_subparsers(dest="command"))
+    asked = parser.parse_args()
+    if asked.command == "users":
+        command.run_users(NAME, StandaloneSettings, operate, asked)
+    else:
+        server.run("Madang", StandaloneSettings, build)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ import madang_auth.wiring
 import madang_gateway.wiring
 import madang_history.wiring
 import madang_rooms.wiring
+from madang_auth.operators import Operator
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.sqlite import SqliteLog
 from madang_common.server import Served
+from madang_common.settings import CannotStart
 from madang_standalone.data_folder import held
 from madang_standalone.front_door import FrontDoor
 from madang_standalone.settings import StandaloneSettings
@@ -31,6 +33,28 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         gateway = apps["gateway"].state
         works = [work for app in apps.values() for work in app.state.works]
         yield Served(FrontDoor(paths, site), gateway.websocket, gateway.drain, works)
+
+
+@asynccontextmanager
+async def operate(settings: StandaloneSettings) -> AsyncIterator[Operator]:
+    """Yield what an operator's command asks, on the files of the process that runs, or of none.
+
+    That process finds out as it would on real servers: by asking the store which logins ended.
+    """
+    if not (settings.data_dir / madang_rooms.wiring.FILE).exists():
+        raise CannotStart(f"nobody ever registered in {settings.data_dir}")
+    network = InProcessNetwork()
+    async with AsyncExitStack() as stack:
+        auth = await stack.enter_async_context(
+            madang_auth.wiring.build(settings.auth(), live=InProcessLive(), transport=network)
+        )
+        network.add("auth", auth)
+        rooms = await stack.enter_async_context(
+            madang_rooms.wiring.accounts(settings.rooms(), transport=network)
+        )
+        network.add("rooms", rooms)
+        operator: Operator = auth.state.operator
+        yield operator
 
 
 @asynccontextmanager
