@@ -2,8 +2,12 @@
 
 import time
 
+from websockets.frames import Opcode
+
 from madang_common.tokens.revocations import Revocation
+from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.scene import Scene
+from services.gateway.tests.stomp_client import written
 
 YARD = "/topic/rooms.yard"
 
@@ -52,3 +56,22 @@ async def test_its_tokens_open_nothing_and_send_nothing_any_more(scene: Scene) -
         await again.say("CONNECT", {"accept-version": "1.2", "host": "x", "passcode": token})
         assert await again.closed() == 4401
     assert (await scene.post("mina", text="hi")).status_code == 401
+
+
+async def test_nothing_is_taken_from_who_does_not_answer_the_close(scene: Scene) -> None:
+    async with raw_socket(scene.port) as mina, scene.connected("jun") as jun:
+        await jun.subscribe(YARD)
+        await mina.upgrade()
+        connect = {"accept-version": "1.2", "passcode": scene.issuer.token("mina")}
+        await mina.frame(Opcode.TEXT, written("CONNECT", connect))
+        await mina.until(b"CONNECTED")
+
+        scene.ended.append(one("login-of-mina"))
+        await mina.until(b"the login was ended")
+        for _ in range(20):
+            late = written("SEND", {"destination": "/app/rooms.yard.send"}, b"late")
+            await mina.frame(Opcode.TEXT, late)
+        await mina.rest()
+
+        said = await jun.send("hi")
+        assert (await jun.message()).headers["message-id"] == said
