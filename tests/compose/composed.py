@@ -82,6 +82,10 @@ class Composed(Product):
         self.compose("unpause", *self._ours())
 
     @override
+    def operate(self, *arguments: str) -> str:
+        return self.compose("exec", "--no-TTY", "auth", "madang-auth", *arguments)
+
+    @override
     def errors(self) -> list[str]:
         return error_lines(self.compose("logs", "--no-color", "--no-log-prefix", *self._ours()))
 

@@ -12,6 +12,7 @@ from typing import Self
 from typing_extensions import override
 
 from tests.e2e.product import Product
+from tests.stack.command import run_command
 from tests.support.log_lines import error_lines
 
 _READY = "Madang is ready: "
@@ -94,6 +95,11 @@ class Embedded(Product):
     @override
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
+
+    @override
+    def operate(self, *arguments: str) -> str:
+        settings = os.environ | {"MADANG_DATA_DIR": str(self.folder / "data")}
+        return run_command("standalone", *arguments, settings=settings)
 
     @override
     def errors(self) -> list[str]:

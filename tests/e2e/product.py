@@ -36,6 +36,10 @@ class Product(Protocol):
         """Let them go on."""
         ...
 
+    def operate(self, *arguments: str) -> str:
+        """Run an operator's command and return what it says; raise CommandError if that fails."""
+        ...
+
     def errors(self) -> list[str]:
         """Return the lines that its processes logged at level error."""
         ...

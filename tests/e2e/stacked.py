@@ -49,5 +49,9 @@ class Stacked(Product):
             service.resume()
 
     @override
+    def operate(self, *arguments: str) -> str:
+        return self.stack.command("auth", *arguments)
+
+    @override
     def errors(self) -> list[str]:
         return [line for lines in self.stack.errors().values() for line in lines]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -58,6 +59,14 @@ class StompSocket:
         command, *lines = head.split("\n")
         headers = dict(line.split(":", 1) for line in lines)
         return Frame(command, headers, body.rstrip("\0"))
+
+    def close_code(self) -> int:
+        """Return the code with which the server closes."""
+        try:
+            while True:
+                self._socket.recv(timeout=_SECONDS)
+        except ConnectionClosed as closed:
+            return 1006 if closed.rcvd is None else closed.rcvd.code
 
     def subscribe(self, room: str, **headers: str) -> Frame:
         """Follow a room and return the RECEIPT, or whatever came instead."""
