@@ -122,13 +122,20 @@ class Connection(asyncio.Protocol):
         self._state.connections.discard(self)
         self._out.clear()
         self._wake()
-        if self._session is not None:
-            code = self._close_code()
-            self.node.connections.discard(self)
-            self.node.admission.leave(self._address)
-            self.node.shared.metrics.connections.dec()
-            self.node.shared.metrics.closed.labels(code).inc()
-            self._session.closed_by_link(code)
+        session, protocol = self._session, self._protocol
+        if session is None:
+            return
+        code = _ABNORMAL if protocol is None else _close_code(protocol)
+        self.node.connections.discard(self)
+        self.node.admission.leave(self._address)
+        self.node.shared.metrics.connections.dec()
+        self.node.shared.metrics.closed.labels(code).inc()
+        session.closed_by_link(code)
+        # What holds each other would wait long for a garbage collection.
+        self._session = self._protocol = None
+        if protocol is not None:
+            protocol.parser.close()
+            protocol.parser_exc = None
 
     @override
     def pause_writing(self) -> None:
@@ -413,14 +420,15 @@ class Connection(asyncio.Protocol):
             self._waiting.set_result(None)
             self._waiting = None
 
-    def _close_code(self) -> int:
-        protocol = self._protocol
-        found = None if protocol is None else protocol.close_sent or protocol.close_rcvd
-        if protocol is None or found is None:
-            return _ABNORMAL
-        # A client may choose among thousands of codes, and each would be a label of a metric.
-        theirs = protocol.close_rcvd_then_sent
-        return min(found.code, _FIRST_PRIVATE) if theirs else found.code
+
+def _close_code(protocol: Protocol) -> int:
+    """Return the code with which the connection ended, ours if both sides gave one."""
+    found = protocol.close_sent or protocol.close_rcvd
+    if found is None:
+        return _ABNORMAL
+    # A client may choose among thousands of codes, and each would be a label of a metric.
+    theirs = protocol.close_rcvd_then_sent
+    return min(found.code, _FIRST_PRIVATE) if theirs else found.code
 
 
 def connection_class(of: Node) -> type[Connection]:

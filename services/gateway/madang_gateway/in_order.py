@@ -33,13 +33,15 @@ class Worker(Protocol[T_contra]):
 
 
 class InOrder(Generic[T]):
-    """Gives things to a worker; as long as nothing has to wait, without a task or a queue."""
+    """Gives things to a worker; as long as nothing has to wait, without a task or a queue.
 
-    __slots__ = ("_backlog", "_limit", "_task", "_worker")
+    It does not hold the worker, which holds it.
+    """
 
-    def __init__(self, worker: Worker[T], limit: int) -> None:
-        """Tell `worker` when `limit` things wait."""
-        self._worker = worker
+    __slots__ = ("_backlog", "_limit", "_task")
+
+    def __init__(self, limit: int) -> None:
+        """Tell the worker when `limit` things wait."""
         self._limit = limit
         self._backlog: deque[T] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -49,32 +51,32 @@ class InOrder(Generic[T]):
         """Whether something is under way or waits."""
         return self._backlog is not None
 
-    def take(self, thing: T) -> None:
-        """Do `thing` now, or behind what waits."""
+    def take(self, worker: Worker[T], thing: T) -> None:
+        """Let `worker` do `thing` now, or behind what waits."""
         if self._backlog is not None:
             self._backlog.append(thing)
             if len(self._backlog) >= self._limit:
-                self._worker.backlog_full()
+                worker.backlog_full()
             return
-        pending = self._worker.handle(thing)
+        pending = worker.handle(thing)
         if pending is not None:
             self._backlog = deque()
-            self._task = asyncio.create_task(self._work(pending, self._backlog))
+            self._task = asyncio.create_task(self._work(worker, pending, self._backlog))
 
     def cancel(self) -> None:
         """Give up what is under way and what waits."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _work(self, pending: Awaitable[None], backlog: deque[T]) -> None:
+    async def _work(self, worker: Worker[T], pending: Awaitable[None], backlog: deque[T]) -> None:
         try:
             await pending
             while backlog:
-                following = self._worker.handle(backlog.popleft())
+                following = worker.handle(backlog.popleft())
                 if following is not None:
                     await following
         except Exception as error:  # noqa: BLE001 - the worker tells what it means
-            self._worker.failed(error)
+            worker.failed(error)
         finally:
             self._backlog = self._task = None
-            self._worker.backlog_done()
+            worker.backlog_done()

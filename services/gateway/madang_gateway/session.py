@@ -101,7 +101,7 @@ class Session(Subscribing):
         self._answers = Answers(self._stomp, link)
         self._claims: Claims | None = None
         self._subscriptions: dict[str, Subscription] = {}
-        self._in_order: InOrder[_Taken] = InOrder(self, shared.settings.backlog_frames)
+        self._in_order: InOrder[_Taken] = InOrder(shared.settings.backlog_frames)
         self._in_flight = 0
         """Sends whose outcome is not known yet."""
         self._farewell: stomp.Disconnect | None = None
@@ -159,7 +159,7 @@ class Session(Subscribing):
             send = self._stomp.receive_send(data)
             if send is not None:
                 pace.left -= 1
-                self._in_order.take(send)
+                self._in_order.take(self, send)
                 return
         try:
             # What is not taken from here comes with the next call.
@@ -170,9 +170,9 @@ class Session(Subscribing):
                     return
                 if not isinstance(event, HeartBeat):
                     pace.left -= 1
-                    self._in_order.take(event)
+                    self._in_order.take(self, event)
         except ProtocolError as error:
-            self._in_order.take(error)
+            self._in_order.take(self, error)
         else:
             self._shared.metrics.rests.inc()
             self._link.pause_reading()
@@ -232,6 +232,7 @@ class Session(Subscribing):
         if not self._gone:
             self._in_order.cancel()
         self.close(None)
+        self._acks = None
         if self._claims is not None:
             seconds = round(time.monotonic() - self._began_at, 3)
             log.info(

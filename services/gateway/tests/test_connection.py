@@ -1,13 +1,17 @@
 """The WebSocket under STOMP: upgrades, limits, heart-beats, slow readers, compression, the end."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol
 
+from madang_gateway.connection import Connection
+from madang_gateway.session import Session
 from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.scene import Scene, message, running, until
 from services.gateway.tests.stomp_client import opened, written
@@ -195,6 +199,36 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(scene: Scene) -> Non
         await until(lambda: scene.metric("connections") == 0)
         assert scene.metric("subscriptions") == 0
         assert scene.metric("connections_closed_total", code="1006") == 1
+
+
+@pytest.mark.parametrize("ending", ["close", "abort", "stop", "mistake"])
+async def test_a_connection_that_is_gone_waits_for_no_garbage_collection(
+    scene: Scene, ending: str
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with scene.connected("mina") as mina:
+            await mina.subscribe(YARD, ack="client")
+            await mina.send("acknowledge this")
+            found = await mina.frame("MESSAGE")
+            await mina.say("ACK", {"id": found.headers["ack"]})
+            await (await mina.socket.ping())
+            if ending == "abort":
+                mina.socket.transport.abort()
+            elif ending == "mistake":
+                await mina.say("NONSENSE", {})
+            elif ending == "stop":
+                scene.stop()
+            await mina.socket.close()
+
+        await until(lambda: not any(map(_is_servers, gc.get_objects())))
+    finally:
+        gc.enable()
+
+
+def _is_servers(found: object) -> bool:
+    return isinstance(found, Connection | Session) or type(found) is Protocol
 
 
 # Heart-beats
