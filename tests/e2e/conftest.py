@@ -13,10 +13,9 @@ from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
 from tests.stack.stack import Stack
+from tests.support.of_tests import OF_TESTS
 from tests.support.trust import trusting
 
-_MANY = {"MADANG_REGISTRATIONS_PER_ADDRESS": "10000"}
-"""All tests come from one address."""
 Make = Callable[..., Product]
 
 
@@ -86,7 +85,7 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
     made: list[Embedded] = []
 
     def start(**settings: str) -> Product:
-        made.append(Embedded.start(tmp_path, **settings))
+        made.append(Embedded.start(tmp_path, **(OF_TESTS | settings)))
         return made[-1]
 
     yield start
@@ -95,7 +94,7 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
 
 
 def _embedded(folder: Path) -> Iterator[Embedded]:
-    product = Embedded.start(folder, **_MANY)
+    product = Embedded.start(folder, **OF_TESTS)
     try:
         yield product
     finally:

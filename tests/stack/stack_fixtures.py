@@ -7,9 +7,10 @@ from filelock import FileLock
 
 from tests.stack.run import ServerRun
 from tests.stack.stack import Stack
+from tests.support.of_tests import OF_TESTS
 
-_SETTINGS = {"MADANG_REGISTRATIONS_PER_ADDRESS": "100000", "MADANG_DRAIN_SECONDS": "3"}
-"""All tests come from one address, and do not wait for the last connection for long."""
+_SETTINGS = OF_TESTS | {"MADANG_DRAIN_SECONDS": "3"}
+"""They do not wait for the last connection for long."""
 _LOAD = {"MADANG_SENDS_PER_SECOND": "1000", "MADANG_SENDS_BURST": "1000"}
 """A few people say what many would."""
 _TURN_SECONDS = 300

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.stack.servers.deadline import wait_until
-from tests.stack.servers.ports import free_port
+from tests.stack.servers.ports import answers, free_port
 from tests.stack.servers.processes import ProcessFile, Recorded
 from tests.stack.servers.secret_file import write_secret
 
@@ -119,7 +119,8 @@ class Server(ABC):
         """Return when it serves; raise what it logged if it ends or takes too long."""
 
         def ready_or_dead() -> bool:
-            return self.process is None or self.is_ready()
+            # To knock costs nothing; to ask takes time from those who are starting.
+            return self.process is None or (answers(self.port) and self.is_ready())
 
         answered = wait_until(ready_or_dead, seconds=self.start_seconds)
         if answered and self.process is not None:

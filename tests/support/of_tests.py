@@ -1,0 +1,10 @@
+"""Settings of a product all of whose users are tests."""
+
+OF_TESTS = {
+    # All of them come from one address.
+    "MADANG_REGISTRATIONS_PER_ADDRESS": "100000",
+    # Nobody wants to guess their passwords, and each login would cost a fifth of a second.
+    "MADANG_PASSWORD_HASH_PASSES": "1",
+    "MADANG_PASSWORD_HASH_MEMORY_KIB": "1024",
+    "MADANG_PASSWORD_HASH_LANES": "1",
+}
