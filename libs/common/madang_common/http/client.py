@@ -1,5 +1,7 @@
 """`create_client`: how one service calls another."""
 
+from functools import cache
+
 import httpx
 from tenacity import (
     AsyncRetrying,
@@ -41,6 +43,10 @@ class Retrying(httpx.AsyncBaseTransport):
         await self._transport.aclose()
 
 
+_certificates = cache(httpx.create_ssl_context)
+"""Who is trusted over TLS; to read them takes 20 ms, and each reading half a megabyte."""
+
+
 def create_client(
     base_url: str,
     *,
@@ -63,7 +69,9 @@ def create_client(
     return httpx.AsyncClient(
         base_url=base_url,
         auth=auth,
-        transport=Retrying(transport or httpx.AsyncHTTPTransport(limits=limits)),
+        transport=Retrying(
+            transport or httpx.AsyncHTTPTransport(verify=_certificates(), limits=limits)
+        ),
         timeout=timeout_seconds,
         event_hooks={"request": [pass_request_id]},
     )
