@@ -56,7 +56,7 @@ class Sender:
         """
         try:
             pending = intercept(self._interceptors, who, outgoing)
-            if pending is None and not self._must_look_back(who, outgoing):
+            if pending is None and not (outgoing.retry and self._must_look_back(who, outgoing)):
                 self._accept(who, outgoing, outcome)
                 return None
         except Problem as problem:
