@@ -1,7 +1,8 @@
 """The stack from the command line.
 
-`up` and `down` start and stop the full product; `check` tells whether its programs are there;
-`mysql` builds MySQL itself for the tests, where that can be done.
+`up` and `down` start and stop the full product; `do` runs a service's command as its operator
+would, such as `do history dead list`; `check` tells whether its programs are there; `mysql` builds
+MySQL itself for the tests, where that can be done.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.stack.command import CommandError
+from tests.stack.command import CommandError, run_command
 from tests.stack.servers import MissingProgramError, ServerNotReadyError
 from tests.stack.servers.mysql_tree import mysql_tree
 from tests.stack.servers.programs import check_programs
@@ -27,16 +28,24 @@ def main() -> None:
     """Do what the first argument says."""
     commands = {"up": _up, "down": _down, "check": check_programs, "mysql": _mysql}
     parser = argparse.ArgumentParser(prog="python -m tests.stack", description=__doc__)
-    parser.add_argument("command", choices=commands)
+    parser.add_argument("command", choices=[*commands, "do"])
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for `do`: service, arguments")
+    given = parser.parse_args()
+    if bool(given.arguments) != (given.command == "do"):
+        parser.error("`do`, and nothing else, takes a service and its arguments")
     try:
-        commands[parser.parse_args().command]()
+        if given.command == "do":
+            _do(*given.arguments)
+        else:
+            commands[given.command]()
     except (StackError, CommandError, ServerNotReadyError, MissingProgramError) as problem:
         sys.exit(str(problem))
 
 
 def _up() -> None:
     stack = _stack()
-    port = int(os.environ.get("MADANG_STACK_PORT") or _PORT)
+    wanted = os.environ.get("MADANG_STACK_PORT") or (None if stack.nginx.known else _PORT)
+    port = None if wanted is None else int(wanted)
     settings = {
         name: value
         for name, value in os.environ.items()
@@ -60,6 +69,10 @@ def _down() -> None:
     stack = _stack()
     stack.down(report=_say)
     _say(f"The stack is down; its data and logs are kept in {stack.folder}.")
+
+
+def _do(service: str, *arguments: str) -> None:
+    sys.stdout.write(run_command(service, *arguments, settings=_stack().settings_of(service)))
 
 
 def _mysql() -> None:

@@ -55,6 +55,11 @@ class Server(ABC):
         ports: dict[str, int] = self._identity["ports"]
         return ports
 
+    @property
+    def known(self) -> bool:
+        """Whether it has its ports already, from another time."""
+        return self._identity_file.exists()
+
     def choose_port(self, name: str, port: int) -> None:
         """Have it listen there from its next start on, instead of on a free port."""
         write_secret(

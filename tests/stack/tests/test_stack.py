@@ -90,17 +90,23 @@ def test_from_the_command_line_it_stops_starts_and_says_so(mortal_stack: Stack) 
     assert "is up already" in _command("up", mortal_stack, **talking)
     assert "is down" in _command("down", mortal_stack)
     assert not any(part.process for part in (*mortal_stack.servers, *mortal_stack.services))
-    said = _command("up", mortal_stack, MADANG_STACK_PORT=str(port), MADANG_LOG_LEVEL="DEBUG")
+    said = _command("up", mortal_stack, MADANG_LOG_LEVEL="DEBUG")
     assert f"Madang is ready: https://localhost:{port}" in said
     with client(mortal_stack.url, mortal_stack.ca) as asking:
         assert asking.get("/").status_code == httpx.codes.OK
     assert mortal_stack.settings_of("rooms")["MADANG_LOG_LEVEL"] == "DEBUG"
 
 
-def _command(name: str, stack: Stack, **env: str) -> str:
+def test_a_services_command_is_run_as_its_operator_would(stack: Stack) -> None:
+    assert _command("do", stack, "history", "dead", "list") == ""
+    with pytest.raises(AssertionError, match="invalid choice: 'undead'"):
+        _command("do", stack, "history", "undead")
+
+
+def _command(name: str, stack: Stack, *arguments: str, **env: str) -> str:
     env = stack.settings | {"MADANG_STACK_DIR": str(stack.folder)} | env
     done = subprocess.run(
-        [sys.executable, "-m", "tests.stack", name],
+        [sys.executable, "-m", "tests.stack", name, *arguments],
         env=os.environ | env,
         capture_output=True,
         text=True,
