@@ -14,6 +14,7 @@ from typing_extensions import override
 from tests.compose.engine import Engine
 from tests.compose.images import make_images
 from tests.e2e.product import Product
+from tests.stack.command import CommandError
 from tests.stack.servers.ports import free_port
 from tests.support.deployment import ROOT, read_env
 from tests.support.log_lines import error_lines
@@ -83,7 +84,10 @@ class Composed(Product):
 
     @override
     def operate(self, *arguments: str) -> str:
-        return self.compose("exec", "--no-TTY", "auth", "madang-auth", *arguments)
+        try:
+            return self.compose("exec", "-T", "auth", "madang-auth", *arguments)
+        except RuntimeError as error:
+            raise CommandError(str(error)) from error
 
     @override
     def errors(self) -> list[str]:
