@@ -9,8 +9,6 @@ import os
 import time
 from functools import partial
 
-import httpx
-
 from tests.stack.service import Service
 from tests.stack.stack import Stack
 from tests.support.crowd import Crowd, Talker, gathered
@@ -70,14 +68,12 @@ def _token(person: Talker) -> str:
 
 def _restart(gateway: Service) -> float:
     """Stop it as an orchestrator does, start it again, and return how many it had to drain."""
-    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
-        page = client.get("/metrics").text
+    connections = gateway.metric("madang_gateway_connections")
     begun = time.monotonic()
     assert gateway.stop(), "it was asked to stop, and had to be killed"
     print(f"{gateway.name} stopped within {time.monotonic() - begun:.1f} s")  # noqa: T201
     gateway.start()
-    name = "madang_gateway_connections "
-    return next(float(line[len(name) :]) for line in page.splitlines() if line.startswith(name))
+    return connections
 
 
 async def _all_hear(listeners: list[Listener]) -> None:

@@ -18,10 +18,15 @@ from tests.stack.command import CommandError
 from tests.stack.servers.ports import free_port
 from tests.support.deployment import ROOT, read_env
 from tests.support.log_lines import error_lines
+from tests.support.metrics import metric_in
 from tests.support.proxy import make_certificate
 
 _UP_SECONDS = 600
 _PROJECT = "madang-test"
+_TELL_METRICS = (
+    "from urllib.request import urlopen;"
+    " print(urlopen('http://127.0.0.1:8000/metrics').read().decode())"
+)
 
 
 class Composed(Product):
@@ -88,6 +93,14 @@ class Composed(Product):
             return self.compose("exec", "-T", "auth", "madang-auth", *arguments)
         except RuntimeError as error:
             raise CommandError(str(error)) from error
+
+    @override
+    def metric(self, name: str) -> float:
+        gateways = [part for part in self._ours() if part.startswith("gateway")]
+        pages = [
+            self.compose("exec", "-T", part, "python", "-c", _TELL_METRICS) for part in gateways
+        ]
+        return sum(metric_in(page, name) for page in pages)
 
     @override
     def errors(self) -> list[str]:

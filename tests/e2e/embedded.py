@@ -14,6 +14,7 @@ from typing_extensions import override
 from tests.e2e.product import Product
 from tests.stack.command import run_command
 from tests.support.log_lines import error_lines
+from tests.support.metrics import metric
 
 _READY = "Madang is ready: "
 _STOP_SECONDS = 20
@@ -100,6 +101,10 @@ class Embedded(Product):
     def operate(self, *arguments: str) -> str:
         settings = os.environ | {"MADANG_DATA_DIR": str(self.folder / "data")}
         return run_command("standalone", *arguments, settings=settings)
+
+    @override
+    def metric(self, name: str) -> float:
+        return metric(self.url, name)
 
     @override
     def errors(self) -> list[str]:

@@ -40,6 +40,10 @@ class Product(Protocol):
         """Run an operator's command and return what it says; raise CommandError if that fails."""
         ...
 
+    def metric(self, name: str) -> float:
+        """Return what its gateways tell under `name`, all labels and gateways together."""
+        ...
+
     def errors(self) -> list[str]:
         """Return the lines that its processes logged at level error."""
         ...

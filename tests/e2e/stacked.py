@@ -53,5 +53,9 @@ class Stacked(Product):
         return self.stack.command("auth", *arguments)
 
     @override
+    def metric(self, name: str) -> float:
+        return sum(gateway.metric(name) for gateway in self.stack.gateways)
+
+    @override
     def errors(self) -> list[str]:
         return [line for lines in self.stack.errors().values() for line in lines]

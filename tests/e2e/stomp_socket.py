@@ -40,7 +40,9 @@ class StompSocket:
     def open(cls, url: str, token: str) -> Iterator[Self]:
         """Connect with that token, and close when the context ends."""
         tls = client_context() if url.startswith("wss:") else None
-        with connect(url, ssl=tls, subprotocols=[Subprotocol("v12.stomp")]) as socket:
+        subprotocols = [Subprotocol("v12.stomp")]
+        # A client that does not read sees no pong either, and would close by itself.
+        with connect(url, ssl=tls, subprotocols=subprotocols, ping_interval=None) as socket:
             stomp = cls(socket)
             stomp.send("CONNECT", **{"accept-version": "1.2", "host": "x", "Authorization": token})
             assert stomp.next().command == "CONNECTED"
@@ -62,11 +64,16 @@ class StompSocket:
 
     def close_code(self) -> int:
         """Return the code with which the server closes."""
+        return self.rest()[1]
+
+    def rest(self) -> tuple[list[Frame], int]:
+        """Return all that comes until the end, and the code with which the server closes."""
+        frames: list[Frame] = []
         try:
             while True:
-                self._socket.recv(timeout=_SECONDS)
+                frames.append(self.next())
         except ConnectionClosed as closed:
-            return 1006 if closed.rcvd is None else closed.rcvd.code
+            return frames, 1006 if closed.rcvd is None else closed.rcvd.code
 
     def subscribe(self, room: str, **headers: str) -> Frame:
         """Follow a room and return the RECEIPT, or whatever came instead."""

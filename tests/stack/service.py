@@ -10,6 +10,7 @@ from typing_extensions import override
 from tests.stack.servers.ports import LOOPBACK
 from tests.stack.servers.server import Server
 from tests.support.log_lines import error_lines
+from tests.support.metrics import metric
 
 _ANSWER_SECONDS = 5
 
@@ -48,6 +49,10 @@ class Service(Server):
         if not self.log_file.exists():
             return []
         return error_lines(self.log_file.read_text(encoding="utf-8", errors="replace"))
+
+    def metric(self, name: str) -> float:
+        """Return what it tells under `name`, all labels together."""
+        return metric(self.url, name)
 
     @override
     def prepare(self) -> None:

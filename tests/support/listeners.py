@@ -36,6 +36,8 @@ class Listener:
     """Upgrades that were not taken."""
     longest_silence: float = 0.0
     """Seconds between two messages heard one after the other."""
+    told: Callable[[bytes], object] = bytes
+    """Called with each message when it has come, as one frame of STOMP."""
     _since: str = "start"
     _last_at: float = 0.0
 
@@ -83,6 +85,7 @@ class Listener:
                     self.longest_silence = max(self.longest_silence, now - self._last_at)
                 self._last_at = now
                 self.heard.append(self._since)
+                self.told(data)
 
 
 def _context() -> ssl.SSLContext:
