@@ -14,6 +14,8 @@ from madang_gateway.tail import Tail
 log = structlog.get_logger()
 
 _PAUSE_SECONDS = 0.5
+_TURN_BYTES = 65_536
+"""About so much is applied before everything else has its turn, above all what connections take."""
 
 
 class Follower:
@@ -81,6 +83,7 @@ class Follower:
                     next_offset = 0
                     self._caught_up[shard].set()
                 start: Start = since if next_offset is None else next_offset
+                applied = 0
                 async for batch in self._log.follow(shard, start):
                     if batch.offset != next_offset:
                         self._jump(shard, batch.offset, lost=next_offset is not None)
@@ -88,6 +91,10 @@ class Follower:
                     next_offset = batch.offset + 1
                     if next_offset >= goal:
                         self._caught_up[shard].set()
+                    applied += sum(map(len, batch.lines))
+                    if applied >= _TURN_BYTES:
+                        applied = 0
+                        await asyncio.sleep(0)
             except LogError as error:
                 log.warning("log_follow_failed", shard=shard, error=str(error))
             except Exception:

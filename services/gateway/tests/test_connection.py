@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol
 
+from madang_common.log.position import position, shard_of, to_id
 from madang_gateway.connection import Connection
 from madang_gateway.session import Session
 from services.gateway.tests.raw_socket import raw_socket
@@ -323,6 +324,31 @@ async def test_a_slow_reader_is_closed_and_resumes_whole_and_others_do_not_notic
             await mina.subscribe(YARD, since=ids[0])
             again = await mina.messages(len(ids) - 1)
         assert [m.headers["message-id"] for m in again] == ids[1:]
+
+
+async def test_who_reads_is_not_taken_for_slow_when_much_comes_at_once(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, send_buffer_bytes=500_000) as scene,
+        scene.connected("mina") as mina,
+    ):
+        await mina.subscribe(YARD)
+
+        ids = await _append_at_once(scene, batches=64, events=100)
+
+        heard = await mina.messages(len(ids))
+        assert [m.headers["message-id"] for m in heard] == ids
+        assert scene.metric("slow_closes_total", cause="unread") == 0
+
+
+async def _append_at_once(scene: Scene, *, batches: int, events: int) -> list[str]:
+    """Append so many batches that the gateway finds waiting together; return their events' ids."""
+    shard = shard_of(message().audience, scene.log.shards)
+    begin = await scene.log.end(shard)
+    lines = [tuple(message("x" * 400).line() for _ in range(events)) for _ in range(batches)]
+    await asyncio.gather(*(scene.log.append(shard, batch) for batch in lines))
+    return [
+        to_id(position(begin + batch, line)) for batch in range(batches) for line in range(events)
+    ]
 
 
 @pytest.mark.parametrize("says", ["", "CONNECT"])
