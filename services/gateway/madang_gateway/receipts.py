@@ -71,4 +71,5 @@ class Receipts:
                 break
             late.append(key)
         for key in late:
-            self.failed(key, Unavailable("not seen in the log in time; send it again, same key"))
+            late = "not seen in the log in time; send it again with the same key"
+            self.failed(key, Unavailable(late, retry_after_seconds=1))

@@ -242,4 +242,5 @@ def _told(error: LogError) -> Problem:
         return TooLarge("the event is larger than the log takes")
     if isinstance(error, LogBusy):
         return Unavailable("too much is waiting for the log", retry_after_seconds=1)
-    return Unavailable("the log did not confirm it; send it again with the same key")
+    unknown = "the log did not confirm it; send it again with the same key"
+    return Unavailable(unknown, retry_after_seconds=1)
