@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from typing import Protocol
 
 from madang_common.clock import Clock
@@ -17,6 +18,8 @@ from madang_gateway.tail import Kept, Tail
 _PAUSE_SECONDS = 0.1
 _START = "start"
 """`since` of a client that has seen nothing of a log that was still empty."""
+_HELD_CHUNKS = 16
+"""Most that one reader keeps in memory of what the tail had, however slowly it reads."""
 _LAG_SECONDS = 3.0
 """How far one gateway may be behind another."""
 
@@ -116,6 +119,7 @@ class Resumption:
                 kept = self._tail.after(audience, since)
                 if _size(kept) <= self._chunk_bytes:
                     break
+                kept = _first(kept, self._chunk_bytes * _HELD_CHUNKS)
                 since = kept[-1][0]
                 missed = _placed(kept)
             else:
@@ -205,6 +209,14 @@ def _covered(page: Page, since: int) -> int:
 
 def _size(kept: list[Kept]) -> int:
     return sum(len(line) for _, line in kept)
+
+
+def _first(kept: list[Kept], size: int) -> list[Kept]:
+    """Return the oldest of `kept`, up to the one with which they have `size` bytes."""
+    for number, total in enumerate(accumulate(len(line) for _, line in kept), 1):
+        if total >= size:
+            return kept[:number]
+    return kept
 
 
 def _placed(kept: list[Kept]) -> Iterator[Placed]:

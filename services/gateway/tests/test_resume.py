@@ -122,6 +122,24 @@ class Scene:
         return reader
 
 
+async def test_who_does_not_read_keeps_little_of_what_the_tail_drops_meanwhile() -> None:
+    scene = Scene(chunk_bytes=1000)
+    positions = [one for _ in range(50) for one in scene.append(message("x" * 500))]
+    scene.catch_up()
+    reader = Resuming(scene.core, can_take_more=asyncio.Event())
+    resuming = asyncio.create_task(scene.resume(-1, reader))
+    await until(lambda: bool(reader.chunks))
+
+    scene.forget()
+    assert reader.can_take_more is not None
+    reader.can_take_more.set()
+    await resuming
+
+    assert reader.listener.heard == positions
+    assert scene.stored.asked > 0
+    assert scene.core.metric("resumes_total", source="tail") == 1
+
+
 async def test_what_the_tail_holds_comes_at_once() -> None:
     scene = Scene()
     positions = scene.append(message(), message(room="well"), message())
