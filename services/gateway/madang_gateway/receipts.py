@@ -71,5 +71,5 @@ class Receipts:
                 break
             late.append(key)
         for key in late:
-            late = "not seen in the log in time; send it again with the same key"
-            self.failed(key, Unavailable(late, retry_after_seconds=1))
+            reason = "not seen in the log in time; send it again with the same key"
+            self.failed(key, Unavailable(reason, retry_after_seconds=1))

@@ -114,7 +114,8 @@ async def test_the_tail_tells_how_far_back_it_reaches(tmp_path: Path) -> None:
         await until(lambda: scene.metric("events_total") == 1)
         assert scene.metric("tail_reach_seconds") == 50
 
-        await scene.append(*(message("x" * 500) for _ in range(5)))
+        for _ in range(5):
+            await scene.append(message("x" * 500))
         await until(lambda: scene.metric("events_total") == 6)
 
         assert 0 < scene.metric("tail_reach_seconds") < 50
