@@ -12,6 +12,7 @@ from madang_common.amqp.connection import Link
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
 
 _ACK_EVERY = 16
+"""Fewer than a reader has sent ahead, so that it never waits for them."""
 _PEEK = 1000
 
 Place = int | datetime | Literal["first", "last", "next"]
@@ -64,10 +65,8 @@ class StreamReader:
         while not self._waiting:
             if self._ended is not None:
                 raise AmqpUnavailable(self._ended)
-            await self._acknowledge()
             self._came.clear()
-            if not self._waiting:
-                await self._came.wait()
+            await self._came.wait()
         if self._taken_tag - self._acked_tag >= _ACK_EVERY:
             await self._acknowledge()
         return self._take()
