@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +30,7 @@ from madang_rooms.store.outbox import Outbox
 from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
 from services.rooms.tests.stumbling import StumblingLog
 from tests.stack.servers import MariaDB
-from tests.stack.servers.sql import SqlServer
-from tests.support.databases import LIMITS, MySqlPlace, place_on
+from tests.support.databases import LIMITS, MySqlPlace
 
 SHARDS = 2
 SETTINGS = RoomsSettings(
@@ -83,36 +82,11 @@ async def replica_on(
         await replica.publisher.close()
 
 
-@pytest.fixture(scope="module", params=["mariadb", "mysql"])
-def server(request: pytest.FixtureRequest) -> SqlServer:
-    found: SqlServer = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture(scope="module")
-def on_server(server: SqlServer) -> Iterator[MySqlPlace]:
-    with place_on(server) as made:
-        yield made
-
-
-@pytest.fixture
-async def place(on_server: MySqlPlace) -> MySqlPlace:
-    await on_server.empty()
-    return on_server
-
-
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
     opened = await SqliteLog.open(tmp_path / "log.sqlite", SHARDS)
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def databases(place: MySqlPlace) -> AsyncIterator[tuple[Database, Database]]:
-    async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(place.replica()) for _ in range(2)]
-        yield one, other
 
 
 class SlowLog(StumblingLog):

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -27,35 +26,10 @@ SETTINGS = RoomsSettings(environment="development")
 MINE = text("SELECT CONNECTION_ID()")
 
 
-@pytest.fixture(scope="module", params=["mariadb", "mysql"])
-def server(request: pytest.FixtureRequest) -> SqlServer:
-    found: SqlServer = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture(scope="module")
-def shared_place(server: SqlServer) -> Iterator[MySqlPlace]:
-    with place_on(server) as made:
-        yield made
-
-
-@pytest.fixture
-async def place(shared_place: MySqlPlace) -> MySqlPlace:
-    await shared_place.empty()
-    return shared_place
-
-
 @pytest.fixture
 def empty_place(server: SqlServer) -> Iterator[MySqlPlace]:
     with place_on(server, migrated=False) as made:
         yield made
-
-
-@pytest.fixture
-async def replicas(place: MySqlPlace) -> AsyncIterator[tuple[Database, Database]]:
-    async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(place.replica()) for _ in range(2)]
-        yield one, other
 
 
 def units_on(database: Database, patience_seconds: float = 20) -> UnitsOfWork:
@@ -150,8 +124,8 @@ async def test_what_a_column_cannot_hold_is_refused_whatever_the_servers_mode(
     assert "STRICT_ALL_TABLES" in str(mode)  # the server's own is STRICT_TRANS_TABLES
 
 
-async def test_the_loser_of_a_deadlock_runs_again(replicas: tuple[Database, Database]) -> None:
-    one, other = replicas
+async def test_the_loser_of_a_deadlock_runs_again(databases: tuple[Database, Database]) -> None:
+    one, other = databases
     nari, dae = await person(one, "nari"), await person(one, "dae")
     tries: list[str] = []
     both_hold = asyncio.Barrier(2)
@@ -203,9 +177,9 @@ async def test_a_lock_that_takes_too_long_lets_the_unit_begin_anew(place: MySqlP
 
 
 async def test_a_unit_whose_connection_is_lost_runs_again(
-    place: MySqlPlace, replicas: tuple[Database, Database]
+    place: MySqlPlace, databases: tuple[Database, Database]
 ) -> None:
-    one, other = replicas
+    one, other = databases
     nari = await person(one, "nari")
     tries = 0
 
@@ -225,9 +199,9 @@ async def test_a_unit_whose_connection_is_lost_runs_again(
 
 
 async def test_a_unit_whose_connection_is_lost_while_it_commits_does_not_run_again(
-    place: MySqlPlace, replicas: tuple[Database, Database]
+    place: MySqlPlace, databases: tuple[Database, Database]
 ) -> None:
-    one, other = replicas
+    one, other = databases
     nari = await person(one, "nari")
     tries = 0
 
@@ -255,9 +229,9 @@ async def kill_mine(place: MySqlPlace, unit: UnitOfWork) -> None:
 
 
 async def test_connections_that_the_server_ended_while_idle_are_not_used(
-    place: MySqlPlace, replicas: tuple[Database, Database]
+    place: MySqlPlace, databases: tuple[Database, Database]
 ) -> None:
-    one, other = replicas
+    one, other = databases
     nari = await person(one, "nari")
     mine: list[object] = []
     for database in (one.reading, one.writing):
@@ -296,9 +270,9 @@ async def test_more_who_ask_than_connections_wait_and_then_are_refused(place: My
 
 
 async def test_units_that_are_cancelled_leave_connections_that_answer_what_is_asked(
-    replicas: tuple[Database, Database],
+    databases: tuple[Database, Database],
 ) -> None:
-    one, _ = replicas
+    one, _ = databases
     wrong: list[tuple[int, object]] = []
 
     async def ask(number: int) -> None:

@@ -1,32 +1,19 @@
 """What every adapter of the presence port must do, and what gateways make of it together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
 from madang_common.ids import new_id
-from madang_gateway.presence.inprocess import InProcessBoard
 from madang_gateway.presence.port import Batch, Board, Forgotten, Outcome, Stay
-from madang_gateway.presence.redis import RedisBoard
 
 ROOM = "yard"
 LONG_SECONDS = 60.0
 PATIENCE_SECONDS = 20
 
 MakeBoard = Callable[[], Board]
-
-
-@pytest.fixture(params=["inprocess", "redis"])
-def make_board(request: pytest.FixtureRequest) -> Iterator[MakeBoard]:
-    """Give a function that opens the one board of the test, for another gateway each time."""
-    if request.param == "inprocess":
-        board = InProcessBoard()
-        yield lambda: board
-    else:
-        url: str = request.getfixturevalue("redis_database_url")
-        yield lambda: RedisBoard.at(url, connections=4, timeout_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
@@ -15,7 +15,6 @@ from madang_common.events.envelope import read_line
 from madang_common.live.inprocess import InProcessLive
 from madang_gateway.metrics import Metrics
 from madang_gateway.presence.here import Here
-from madang_gateway.presence.inprocess import InProcessBoard
 from madang_gateway.presence.keeper import CHUNK, Keeper
 from madang_gateway.presence.notices import Notices
 from madang_gateway.presence.port import Board, BoardError
@@ -119,16 +118,6 @@ class Yard:
             await gateway.pause()
         for gateway in self._gateways:
             await gateway.board.close()
-
-
-@pytest.fixture(params=["inprocess", "redis"])
-def make_board(request: pytest.FixtureRequest) -> Iterator[MakeBoard]:
-    if request.param == "inprocess":
-        board = InProcessBoard()
-        yield lambda: board
-    else:
-        url: str = request.getfixturevalue("redis_database_url")
-        yield lambda: RedisBoard.at(url, connections=4, timeout_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import pytest
@@ -13,6 +13,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from madang_common.http.protocol import http_protocol
+from tests.support.server_beside import ServerBeside
 
 HEAD_BYTES = 2000
 SECONDS = 0.5
@@ -51,22 +52,6 @@ class Echo(asyncio.Protocol):
         self._transport.write(data)
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
 class Client:
     """A connection that says what it likes."""
 
@@ -98,7 +83,7 @@ async def connected(
 ) -> AsyncGenerator[Client]:
     """Yield a connection to a server with those bounds."""
     config = uvicorn.Config(app, http=protocol, ws=Echo, lifespan="off", log_config=None)
-    server = _Server(config)
+    server = ServerBeside(config)
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.ready.wait()

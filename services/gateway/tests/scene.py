@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,6 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from typing_extensions import override
 
 from madang_common.access import Access, Answers, Questions
 from madang_common.events.envelope import Event, read_line
@@ -37,6 +36,7 @@ from madang_gateway.settings import GatewaySettings
 from madang_gateway.wiring import build
 from services.gateway.tests.stomp_client import Client, opened
 from tests.support.issuer import ISSUER, Issuer, bearer
+from tests.support.server_beside import ServerBeside
 
 ROOM = "yard"
 PATIENCE_SECONDS = 10
@@ -200,24 +200,6 @@ def _auth(issuer: Issuer, ended: list[Revocation]) -> APIRouter:
     return router
 
 
-class _Server(uvicorn.Server):
-    """A server beside the test, which keeps the signals for itself."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
 @dataclass
 class Scene:
     """A gateway, running, and all that it talks to."""
@@ -338,7 +320,7 @@ def _stand_in(name: str, router: APIRouter, network: InProcessNetwork) -> FastAP
 
 @dataclass
 class _Served:
-    server: _Server
+    server: ServerBeside
 
     def stop_now(self) -> None:
         self.server.should_exit = True
@@ -355,7 +337,7 @@ async def _served(app: FastAPI, listener: socket.socket) -> AsyncGenerator[_Serv
         access_log=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config)
+    server = ServerBeside(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.ready.wait()
     try:
