@@ -36,6 +36,15 @@ class Recorded:
             os.waitpid(self.pid, 0)
         return alive
 
+    @property
+    def frozen(self) -> bool:
+        """Whether none of its threads runs: a while may pass until SIGSTOP has reached them all."""
+        threads = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        try:
+            return all(_state_in(path.read_text(errors="replace")) == "T" for path in threads)
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # one of them has just ended
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, and to its children too if it is one that nobody can handle."""
         if not self.alive:
@@ -116,5 +125,13 @@ def _start_of(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else int(fields[18])
+    return None if _state_in(stat) in "ZX" else int(_fields(stat)[19])
+
+
+def _state_in(stat: str) -> str:
+    return _fields(stat)[0]
+
+
+def _fields(stat: str) -> list[str]:
+    """Return what follows the name, which may hold anything."""
+    return stat.rpartition(")")[2].split()

@@ -16,6 +16,7 @@ from tests.stack.servers.secret_file import write_secret
 
 BARE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOG_TAIL = 4000
+_FREEZE_SECONDS = 20
 
 
 class ServerNotReadyError(Exception):
@@ -102,7 +103,10 @@ class Server(ABC):
 
     def pause(self) -> None:
         """Freeze its main process: connections stay open and nothing answers."""
-        self._running().send(signal.SIGSTOP)
+        process = self._running()
+        process.send(signal.SIGSTOP)
+        if not wait_until(lambda: process.frozen, seconds=_FREEZE_SECONDS):
+            raise TimeoutError(f"{self.name} still runs after SIGSTOP")
 
     def resume(self) -> None:
         """Let its main process go on."""
