@@ -14,10 +14,15 @@ log = structlog.get_logger()
 Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
 
 _ATTEMPTS = 5
+_MOST_UNDER_WAY = 2
+"""Requests at the same time: questions that come meanwhile wait, and go out together."""
 
 
 class Memberships:
-    """Answers from memory where it can; else asks rooms, all questions of one loop turn at once.
+    """Answers from memory where it can; else asks rooms, as many questions at once as there are.
+
+    Those of one turn of the event loop go out together. The busier rooms is, the more go in one
+    request, and the fewer requests it gets.
 
     An answer that was under way while the log brought a change of its room is not believed but
     asked for again: it may be from before the change. That somebody is no member is not remembered:
@@ -67,11 +72,15 @@ class Memberships:
             changed.update(question.room for question in self._asking)
 
     def _send(self) -> None:
-        questions, self._next = self._next, []
-        for start in range(0, len(questions), MOST_QUESTIONS):
-            task = asyncio.create_task(self._resolve(questions[start : start + MOST_QUESTIONS]))
+        while self._next and len(self._running) < _MOST_UNDER_WAY:
+            questions, self._next = self._next[:MOST_QUESTIONS], self._next[MOST_QUESTIONS:]
+            task = asyncio.create_task(self._resolve(questions))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._send()
 
     async def _resolve(self, questions: list[Question]) -> None:
         changed: set[str] = set()

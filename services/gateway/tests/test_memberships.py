@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import pytest
@@ -20,11 +21,12 @@ class Rooms:
         self.roles: dict[tuple[str, str], Role] = {}
         self.away = False
         self.meanwhile: Callable[[], object] = lambda: None
+        self.wait_for: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0)
 
     async def ask(self, questions: Sequence[Question]) -> list[Access]:
         self.asked.append(list(questions))
         answers = [self._answer(question) for question in questions]
-        await asyncio.sleep(0)
+        await self.wait_for()
         self.meanwhile()
         if self.away:
             raise Unavailable("rooms is away")
@@ -74,6 +76,24 @@ async def test_more_questions_than_one_request_holds_go_in_several(rooms: Rooms)
     await asyncio.gather(*(memberships.get("mina", f"r{n}") for n in range(count)))
 
     assert [len(questions) for questions in rooms.asked] == [MOST_QUESTIONS, 1]
+
+
+async def test_the_longer_rooms_takes_the_more_is_asked_at_once(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=100)
+    answered = asyncio.Event()
+    rooms.wait_for = answered.wait
+
+    asking = []
+    for number in range(10):
+        asking.append(asyncio.create_task(memberships.get("mina", f"r{number}")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [len(questions) for questions in rooms.asked] == [1, 1]
+
+    answered.set()
+    await asyncio.gather(*asking)
+
+    assert [len(questions) for questions in rooms.asked] == [1, 1, 8]
 
 
 async def test_a_members_answer_is_remembered(rooms: Rooms) -> None:
