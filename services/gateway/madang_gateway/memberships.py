@@ -14,15 +14,15 @@ log = structlog.get_logger()
 Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
 
 _ATTEMPTS = 5
-_MOST_UNDER_WAY = 2
-"""Requests at the same time: questions that come meanwhile wait, and go out together."""
+_PATIENCE_SECONDS = 0.1
+"""How long questions wait for the request before theirs to be answered, if it takes so long."""
 
 
 class Memberships:
     """Answers from memory where it can; else asks rooms, as many questions at once as there are.
 
-    Those of one turn of the event loop go out together. The busier rooms is, the more go in one
-    request, and the fewer requests it gets.
+    Those of one turn of the event loop go out together, and so do those that come while rooms has
+    yet to answer: the busier it is, the more go in one request, and the fewer requests it gets.
 
     An answer that was under way while the log brought a change of its room is not believed but
     asked for again: it may be from before the change. That somebody is no member is not remembered:
@@ -38,6 +38,8 @@ class Memberships:
         self._changed: list[set[str]] = []
         """For each request under way, the rooms that changed since it was sent."""
         self._running: set[asyncio.Task[None]] = set()
+        self._sending: asyncio.Handle | None = None
+        """What will send the next ones, if there are any."""
 
     def known(self, user: str, room: str) -> Access | None:
         """Return what is remembered."""
@@ -55,7 +57,11 @@ class Memberships:
             loop = asyncio.get_running_loop()
             answer = self._asking[question] = loop.create_future()
             if not self._next:
-                loop.call_soon(self._send)
+                self._sending = (
+                    loop.call_later(_PATIENCE_SECONDS, self._send)
+                    if self._running
+                    else loop.call_soon(self._send)
+                )
             self._next.append(question)
         return await asyncio.shield(answer)
 
@@ -72,15 +78,18 @@ class Memberships:
             changed.update(question.room for question in self._asking)
 
     def _send(self) -> None:
-        while self._next and len(self._running) < _MOST_UNDER_WAY:
-            questions, self._next = self._next[:MOST_QUESTIONS], self._next[MOST_QUESTIONS:]
-            task = asyncio.create_task(self._resolve(questions))
+        if self._sending is not None:
+            self._sending.cancel()
+        questions, self._next = self._next, []
+        for start in range(0, len(questions), MOST_QUESTIONS):
+            task = asyncio.create_task(self._resolve(questions[start : start + MOST_QUESTIONS]))
             self._running.add(task)
             task.add_done_callback(self._sent)
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._send()
+        if self._next and not self._running:
+            self._send()
 
     async def _resolve(self, questions: list[Question]) -> None:
         changed: set[str] = set()

@@ -78,7 +78,7 @@ async def test_more_questions_than_one_request_holds_go_in_several(rooms: Rooms)
     assert [len(questions) for questions in rooms.asked] == [MOST_QUESTIONS, 1]
 
 
-async def test_the_longer_rooms_takes_the_more_is_asked_at_once(rooms: Rooms) -> None:
+async def test_what_comes_while_rooms_is_asked_goes_out_together(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=100)
     answered = asyncio.Event()
     rooms.wait_for = answered.wait
@@ -88,12 +88,31 @@ async def test_the_longer_rooms_takes_the_more_is_asked_at_once(rooms: Rooms) ->
         asking.append(asyncio.create_task(memberships.get("mina", f"r{number}")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert [len(questions) for questions in rooms.asked] == [1, 1]
+    assert [len(questions) for questions in rooms.asked] == [1]
 
     answered.set()
     await asyncio.gather(*asking)
 
-    assert [len(questions) for questions in rooms.asked] == [1, 1, 8]
+    assert [len(questions) for questions in rooms.asked] == [1, 9]
+
+
+async def test_a_request_that_hangs_does_not_keep_the_others_for_long(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.ask, rooms=100)
+    answered = asyncio.Event()
+
+    async def wait() -> None:
+        if len(rooms.asked) == 1:
+            await answered.wait()
+
+    rooms.wait_for = wait
+    hangs = asyncio.create_task(memberships.get("mina", "xyz"))
+    await asyncio.sleep(0.01)
+    access = await memberships.get("mina", "abc")
+
+    assert access.role is Role.MEMBER
+    assert not hangs.done()
+    answered.set()
+    await hangs
 
 
 async def test_a_members_answer_is_remembered(rooms: Rooms) -> None:

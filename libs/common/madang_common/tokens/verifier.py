@@ -15,6 +15,7 @@ from madang_common.tokens.keys import KeySet
 
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _LONGEST_TOKEN = 4096
+_MOST_HEADS = 100
 _ENDED_SECONDS = 86_400.0
 """Longer than any token can live."""
 _MOST_ENDED = 100_000
@@ -47,6 +48,8 @@ class TokenVerifier:
         self._audience = audience
         self._clock = clock
         self._good: LRUCache[str, Claims] = LRUCache(cached)
+        self._kids: LRUCache[str, str] = LRUCache(_MOST_HEADS)
+        """By the first part of tokens, which all that are signed with one key have in common."""
         self._ended: TTLCache[str, None] = TTLCache(_MOST_ENDED, _ENDED_SECONDS, timer=clock)
         """Logins whose tokens hold no more."""
         self._all_ended: TTLCache[str, _AllEnded] = TTLCache(
@@ -61,7 +64,7 @@ class TokenVerifier:
         """
         claims = self._good.get(token)
         if claims is None:
-            key = self._keys.known(_key_id(token))
+            key = self._keys.known(self._key_id(token))
             return None if key is None else self._remember(token, key)
         return self._if_it_holds(token, claims)
 
@@ -70,7 +73,7 @@ class TokenVerifier:
         claims = self.verify_now(token)
         if claims is not None:
             return claims
-        key = await self._keys.get(_key_id(token))
+        key = await self._keys.get(self._key_id(token))
         if key is None:
             raise Unauthenticated("the token is signed with an unknown key")
         return self._remember(token, key)
@@ -99,6 +102,16 @@ class TokenVerifier:
         claims = self._if_it_holds(token, self._check(token, key))
         self._good[token] = claims
         return claims
+
+    def _key_id(self, token: str) -> str:
+        """Return the `kid` of `token`; raise Unauthenticated if it has none or is no token."""
+        if len(token) > _LONGEST_TOKEN:
+            raise Unauthenticated("the token is too long")
+        head = token.partition(".")[0]
+        kid = self._kids.get(head)
+        if kid is None:
+            kid = self._kids[head] = _key_id(token)
+        return kid
 
     def _if_it_holds(self, token: str, claims: Claims) -> Claims:
         if claims.expires_at <= self._clock():
@@ -140,9 +153,6 @@ class TokenVerifier:
 
 
 def _key_id(token: str) -> str:
-    """Return the `kid` of `token`; raise Unauthenticated if it has none or is no token."""
-    if len(token) > _LONGEST_TOKEN:
-        raise Unauthenticated("the token is too long")
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
