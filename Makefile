@@ -116,6 +116,10 @@ cover: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run the tests with branch 
 bench: servers bench/node_modules/.installed ## Measure Madang beside other chats, a figure after the other, and print the ratios.
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-page
+bench-page: servers bench/node_modules/.installed ## Measure everything and write it into docs/performance.md.
+	$(BIN)/python -m bench --into docs/performance.md $(ARGS)
+
 .PHONY: bench-short
 bench-short: servers bench/node_modules/.installed ## The same in seconds each: shows that all of it works, the figures mean little.
 	$(BIN)/python -m bench --short $(ARGS)

@@ -17,7 +17,7 @@ from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.figures.port import Result
 from bench.figures.scale import FULL, SHORT
-from bench.markdown import as_markdown
+from bench.markdown import as_markdown, put_into
 from bench.report import as_json, as_table
 
 _SPARE_FILES = 500
@@ -33,20 +33,28 @@ def main(arguments: Sequence[str]) -> int:
     os.sched_setaffinity(0, cores.generator)
     if not cores.apart:
         print("one core for server and generator: the figures are too low", file=sys.stderr)
-    results: list[Result] = []
     try:
         machine.allow_open_files(scale.connections + scale.warm_up_connections + _SPARE_FILES)
-        for name in options.figures:
-            print(f"measuring {name}", file=sys.stderr)
-            measure, of = FIGURES[name]
-            sides = [SIDES[side] for side in ([options.server] if options.server else of)]
-            results += measure(sides, scale, cores, Deadline(scale.figure_seconds))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    results: list[Result] = []
+    failed = False
+    for name in options.figures:
+        print(f"measuring {name}", file=sys.stderr)
+        measure, of = FIGURES[name]
+        sides = [SIDES[side] for side in ([options.server] if options.server else of)]
+        try:
+            results += measure(sides, scale, cores, Deadline(scale.figure_seconds))
+        except BenchError as error:
+            print(f"bench: no {name}: {error}", file=sys.stderr)
+            failed = True
     about = machine.describe(cores, Path(tempfile.gettempdir()))
-    print(options.form(results, about))
-    return 0
+    if options.into:
+        put_into(options.into, as_markdown(results, about))
+    else:
+        print(options.form(results, about))
+    return 1 if failed else 0
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -63,6 +71,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     form.add_argument(
         "--markdown", dest="form", action="store_const", const=as_markdown, help="for the docs"
+    )
+    form.add_argument(
+        "--into", type=Path, metavar="PAGE", help="put that into a page, in place of the last run"
     )
     parser.set_defaults(form=as_table)
     options = parser.parse_args(arguments)

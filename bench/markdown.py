@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bench.figures.port import MEASURED, Result
 from bench.report import doubts, number, ratio, target_of
+
+_BEGIN = "<!-- figures: written by `python -m bench --into docs/performance.md` -->"
+_END = "<!-- end of figures -->"
 
 
 def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str:
@@ -17,6 +21,16 @@ def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str
         if said := [*result.notes, *doubts(result)]:
             lines += ["", *(f"- {line}" for line in said)]
     return "\n".join(lines)
+
+
+def put_into(page: Path, figures: str) -> None:
+    """Replace what stands between a page's marks."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"{page} has no {_BEGIN} or no {_END}")
+    text = f"{before}{begin}\n{figures}\n{end}{after}"
+    page.write_text(text, encoding="utf-8")
 
 
 def _targets(results: Sequence[Result]) -> Iterator[Sequence[str]]:
