@@ -8,6 +8,7 @@ import pytest
 
 from tests.compose.composed import Composed
 from tests.compose.place import composed
+from tests.e2e.browsing import browser, pair, visit
 from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
@@ -16,15 +17,20 @@ from tests.stack.stack import Stack
 from tests.support.of_tests import OF_TESTS
 from tests.support.trust import trusting
 
+__all__ = ["browser", "pair", "visit"]  # fixtures
+
 Make = Callable[..., Product]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Tell which stack a test on that form is going to ask for."""
     callspec = getattr(item, "callspec", None)
-    if callspec is not None and callspec.params.get("form") == "stack":
-        mortal = {"mortal", "with_settings"}.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.usefixtures("mortal_stack" if mortal else "stack"))
+    if callspec is None or callspec.params.get("form") != "stack":
+        return
+    asked = getattr(item, "fixturenames", ())
+    stacks = {"mortal": "mortal_stack", "with_settings": "mortal_stack_with"}
+    names = [stacks[fixture] for fixture in stacks if fixture in asked] or ["stack"]
+    item.add_marker(pytest.mark.usefixtures(*names))
 
 
 @pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded,stack").split(","))

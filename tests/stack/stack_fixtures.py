@@ -23,14 +23,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _stacks(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
-    # They take turns: begun first, one worker has them all while the other does the rest.
-    items.sort(key=lambda item: "mortal_stack" not in _stacks(item))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Tell how late a test comes: those that take turns first, so that one worker has them all.
+
+    Those with settings of their own restart the services, and so does the first one after them.
+    """
+    stacks = _stacks(item)
+    if "mortal_stack" in stacks:
+        return 1
+    return 0 if "mortal_stack_with" in stacks else 2
 
 
 def _stacks(item: pytest.Item) -> set[str]:
     """Return the stacks that a test asks for, or says that it will ask for."""
     told = [name for mark in item.iter_markers("usefixtures") for name in mark.args]
-    return {"stack", "mortal_stack"} & {*getattr(item, "fixturenames", ()), *told}
+    asked = {*getattr(item, "fixturenames", ()), *told}
+    return {"stack", "mortal_stack", "mortal_stack_with"} & asked
 
 
 @pytest.fixture(scope="session")
