@@ -234,22 +234,20 @@ async def test_when_the_carrier_loses_its_connection_another_carries_on(
     place: MySqlPlace, databases: tuple[Database, Database], log: SqliteLog
 ) -> None:
     stuck = StuckLog(log)
-    async with (
-        replica_on(databases[0], stuck, FOUND_BY_WAKING) as one,
-        replica_on(databases[1], log, FOUND_BY_WAKING) as other,
-    ):
+    async with replica_on(databases[0], stuck, FOUND_BY_WAKING) as one:
         user, (room,) = await a_person_with_rooms(one, 1)
         await stuck.tried.wait()  # one has its turn, and cannot end it
-        await other.rename(room, user, 3)
-        ((holder,),) = await place.ask(HOLDER)
+        async with replica_on(databases[1], log, FOUND_BY_WAKING) as other:
+            await other.rename(room, user, 3)
+            ((holder,),) = await place.ask(HOLDER)
 
-        await place.ask(f"KILL {holder}")
+            await place.ask(f"KILL {holder}")
 
-        assert await names_in(log, room, 3) == [1, 2, 3]
-        await until_empty(databases[1])
-        stuck.free.set()  # too late: its batch comes a second time, behind the first
-        await one.rename(room, user, 1)
-        assert (await names_in(log, room, 4))[-1] == 4
+            assert await names_in(log, room, 3) == [1, 2, 3]
+            await until_empty(databases[1])
+            stuck.free.set()  # too late: its batch comes a second time, behind the first
+            await one.rename(room, user, 1)
+            assert (await names_in(log, room, 4))[-1] == 4
 
 
 async def test_a_replica_that_does_not_reach_the_log_leaves_the_outbox_to_others(
