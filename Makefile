@@ -102,6 +102,10 @@ test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contr
 chaos-rolling: $(VENV)/.dev ## Restart the gateways one by one under 1,000 resuming clients; print the longest silence.
 	ROLLING_LISTENERS=1000 $(BIN)/pytest -q -rP tests/chaos/test_rolling.py $(ARGS)
 
+.PHONY: chaos-storm
+chaos-storm: $(VENV)/.dev ## Drop 10,000 clients of one gateway at once; print how long they were away.
+	STORM_LISTENERS=10000 $(BIN)/pytest -q -rP tests/chaos/test_storm.py $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run docker-compose.yml on a private engine (root, Debian), end-to-end tests on it.
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --requirement tests/compose/requirements.txt

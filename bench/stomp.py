@@ -20,9 +20,11 @@ def connect(credentials: Mapping[str, str]) -> Step:
     return Step(frame("CONNECT", headers), CONNECTED)
 
 
-def subscribe(destination: str, name: str = "s") -> Step:
+def subscribe(destination: str, name: str = "s", since: str = "") -> Step:
     """Return a SUBSCRIBE that is over when its RECEIPT is there."""
     headers = {"id": name, "destination": destination, "receipt": f"subscribed-{name}"}
+    if since:
+        headers["since"] = since
     answer = rf"RECEIPT\n[^\0]*receipt-id:subscribed-{name}\n[^\0]*\0"
     return Step(frame("SUBSCRIBE", headers), answer.encode())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
+from bench.load.comeback import CUT, Returned, come_back, read_comeback
 from bench.load.crew import Crew
 from bench.load.job import GO, STOP, Job, Tally
 from bench.load.metronome import read_report, tick
@@ -61,6 +62,14 @@ class Generator:
     def latencies(self) -> list[tuple[float, float]]:
         """Return, for each message, when it was due and how long after that it was answered."""
         return [timed for report in self._crew.reports() for timed in read_report(report)]
+
+    def cut(self) -> None:
+        """Let those who come back lose all their connections now."""
+        self._crew.tell(CUT)
+
+    def returned(self) -> list[Returned]:
+        """Return what those who come back went through; nothing about their order."""
+        return [one for report in self._crew.reports() for one in read_comeback(report)]
 
     def hush(self, deadline: Deadline) -> None:
         """Stop talking, and return when every copy of every message has arrived.
@@ -127,6 +136,19 @@ def rushing(
     try:
         jobs = [Job(port, hand, at_once=at_once // len(hands)) for hand in hands]
         crew.hire(rush, jobs, deadline)
+        yield Generator(crew, copies=1)
+    finally:
+        crew.end()
+
+
+@contextmanager
+def returning(
+    port: int, seats: tuple[Seat, ...], *, processes: int, deadline: Deadline
+) -> Iterator[Generator]:
+    """Let listeners connect, and come back with `since` whenever they lose their connections."""
+    crew = Crew(most=processes)
+    try:
+        crew.hire(come_back, [Job(port, hand) for hand in _deal(seats, processes)], deadline)
         yield Generator(crew, copies=1)
     finally:
         crew.end()

@@ -7,12 +7,16 @@ import httpx
 _ANSWER_SECONDS = 20
 
 
-def metric(url: str, name: str) -> float:
-    """Return what the process at `url` tells under `name`, all labels together."""
+def metric(url: str, name: str, label: str = "") -> float:
+    """Return what the process at `url` tells under `name`, all labels together or those with one.
+
+    `label` is written as on the page: `source="tail"`.
+    """
     page = httpx.get(f"{url}/metrics", timeout=_ANSWER_SECONDS, trust_env=False).text
-    return metric_in(page, name)
+    return metric_in(page, name, label)
 
 
-def metric_in(page: str, name: str) -> float:
-    """Return the sum of all samples of `name` on a page of metrics."""
-    return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE)))
+def metric_in(page: str, name: str, label: str = "") -> float:
+    """Return the sum of all samples of `name`, with `label` if given, on a page of metrics."""
+    samples = re.findall(rf"^{name}({{.*}})? (\S+)$", page, re.MULTILINE)
+    return sum(float(value) for labels, value in samples if label in labels)
