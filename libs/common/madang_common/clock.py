@@ -10,7 +10,7 @@ Clock = Callable[[], float]
 
 def rfc3339(seconds: float) -> str:
     """Return `seconds` since the epoch as RFC 3339 UTC with milliseconds."""
-    return _to_the_millisecond(round(seconds * 1000))
+    return _to_the_millisecond(int(seconds * 1000 + 0.5))
 
 
 @lru_cache(maxsize=1)

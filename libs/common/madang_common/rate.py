@@ -17,13 +17,15 @@ class Bucket:
 
     def take(self, now: float) -> float:
         """Take one at `now` and return 0, or return the seconds until one can be taken."""
-        filled = self._left + (now - self._at) * self._rate.per_second
-        self._left = min(float(self._rate.burst), filled)
+        rate = self._rate
+        left = self._left + (now - self._at) * rate.per_second
+        left = min(left, rate.burst)
         self._at = now
-        if self._left >= 1:
-            self._left -= 1
+        if left >= 1:
+            self._left = left - 1
             return 0.0
-        return (1 - self._left) / self._rate.per_second
+        self._left = left
+        return (1 - left) / rate.per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,28 @@ async def test_an_idle_shard_sends_at_once_and_a_busy_one_gathers(log: WatchedLo
     assert await stored(log) == [(b"first",), (b"0", b"1", b"2", b"3", b"4")]
 
 
+async def test_after_a_batch_of_many_a_shard_gathers_as_long_as_that_took(log: WatchedLog) -> None:
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+
+    async def note(_: int, __: tuple[bytes, ...]) -> None:
+        times.append(loop.time())
+
+    async def take_time(shard: int, lines: tuple[bytes, ...]) -> None:
+        await asyncio.sleep(0.005)
+        await note(shard, lines)
+
+    log.before, log.after = note, take_time
+    publisher = Publisher(log)
+    await asyncio.gather(*(publisher.publish(ROOM, b"%d" % n) for n in range(8)))
+
+    await asyncio.gather(publisher.publish(ROOM, b"one"), publisher.publish(ROOM, b"two"))
+
+    (began, ended, next_began, _) = times
+    assert next_began - ended >= min(ended - began, 0.01)
+    assert [len(lines) for _, lines in log.appends] == [8, 2]
+
+
 async def test_a_busy_shard_does_not_hold_another_one(log: WatchedLog) -> None:
     gate = Gate()
 

@@ -184,7 +184,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         out.clear()
         self._sent = True
-        self._check_unsent()
+        if self._paused:
+            self._check_unsent()
 
     async def drained(self) -> None:
         """Return when the peer has taken most of what was sent."""
@@ -406,7 +407,7 @@ class Connection(asyncio.Protocol):
     def _check_unsent(self) -> None:
         """End the session of a peer that does not read; then answer none of its pings either."""
         session = self._session
-        if session is None or not self._paused:
+        if session is None:
             return
         if self._transport.get_write_buffer_size() > self.node.shared.settings.slow_consumer_bytes:
             if session.closed:

@@ -64,7 +64,7 @@ class Event(NamedTuple):
             "v": VERSION,
             "key": key,
             "kind": kind,
-            **({"user": user} if room is None else {"room": room}),
+            "user" if room is None else "room": user if room is None else room,
             "sender": sender,
             "sender_name": sender_name,
             "at": at,

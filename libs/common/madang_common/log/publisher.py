@@ -17,6 +17,9 @@ log = structlog.get_logger()
 
 Done = Callable[[LogError | None], None]
 """Called once per event: with None when it is durable, else with why that is not known."""
+_BUSY_EVENTS = 4
+"""A batch of so many shows that there is more to come."""
+_LONGEST_REST_SECONDS = 0.01
 _SPREAD = 0.1
 """Part of the time to wait by which events of one batch may differ in age: they end together."""
 
@@ -28,8 +31,9 @@ def _ignore(_: float) -> None:
 class Publisher:
     """Appends events to the log, those that wait together in one batch.
 
-    An idle shard sends at once; a busy one lets events wait for the batch under way. A batch whose
-    confirm was lost is appended again, so an event may stand in the log twice: its key tells.
+    An idle shard sends at once; a busy one lets events wait for the batch under way, and as long
+    again, since a batch costs as much as many events do. A batch whose confirm was lost is appended
+    again, so an event may stand in the log twice: its key tells.
     """
 
     def __init__(
@@ -123,7 +127,7 @@ class Publisher:
         self._flushes[shard] = flush
 
     async def _flush(self, shard: int) -> None:
-        waiting = self._waiting[shard]
+        waiting, loop = self._waiting[shard], asyncio.get_running_loop()
         # What found the shard idle came in one turn of the event loop and is never parted by age.
         within_seconds = math.inf
         try:
@@ -131,9 +135,14 @@ class Publisher:
                 handed_over_at = waiting.oldest_at
                 lines, callbacks = waiting.take(within_seconds)
                 within_seconds = self._timeout * _SPREAD
+                began_at = loop.time()
                 error = await self._store(shard, lines, handed_over_at)
+                took = loop.time() - began_at
                 for done in callbacks:
                     self._tell(done, error)
+                if len(callbacks) >= _BUSY_EVENTS:
+                    # A batch costs as much as a dozen events: let the next one gather some more.
+                    await asyncio.sleep(min(took, _LONGEST_REST_SECONDS))
         finally:
             del self._flushes[shard]
 
