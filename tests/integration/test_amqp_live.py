@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -145,7 +146,7 @@ async def test_listening_goes_on_after_a_queue_was_deleted(
     private_rabbitmq: RabbitMQ, scene: Scene, vhost: str
 ) -> None:
     with private_rabbitmq.management() as client:
-        queues = [queue["name"] for queue in client.get(f"/api/queues/{vhost}").json()]
+        queues = [queue["name"] for queue in client.get(f"/api/queues/{quote(vhost)}").json()]
     assert len(queues) == 2
     channel = await scene.hearing[0]._link.channel()
     deleted = 0
