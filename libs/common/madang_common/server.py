@@ -33,7 +33,10 @@ from madang_common.settings import CannotStart, CommonSettings
 
 log = structlog.get_logger()
 
-_BACKLOG = 2048
+_BACKLOG = 65_535
+"""Connections that may wait to be taken; the kernel takes it down to its own limit."""
+_TAKEN_AT_ONCE = 16
+"""Connections taken in one turn of the event loop. uvloop takes one for each listening socket."""
 _ALLOCATIONS_PER_COLLECTION = 50_000
 
 S = TypeVar("S", bound=CommonSettings)
@@ -106,7 +109,7 @@ class _Server(uvicorn.Server):
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for listener in sockets or ():
+        for listener in (sockets or ())[:1]:
             host, port = listener.getsockname()[:2]
             print(f"{self._name} is ready: http://{host}:{port}", flush=True)  # noqa: T201 - for people
 
@@ -147,7 +150,7 @@ async def _run(name: str, settings: S, build: Build[S], listener: socket.socket)
             for work in served.works:
                 server.depend_on(work)
             starting = False
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=several(listener))
             ended_work = server.ended_work
     except asyncio.CancelledError:
         if not interrupted:
@@ -188,6 +191,15 @@ def _bind(settings: CommonSettings) -> socket.socket:
         listener.close()
         raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
     return listener
+
+
+def several(listener: socket.socket) -> list[socket.socket]:
+    """Return `listener` many times over.
+
+    One alone is hardly ever asked while there is much to do; then those who all come back at once
+    find no place to wait in, and the kernels of most try again seconds later.
+    """
+    return [listener, *(listener.dup() for _ in range(_TAKEN_AT_ONCE - 1))]
 
 
 def told(error: ValidationError) -> str:
