@@ -86,4 +86,5 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
     """Turn SIGTERM into an exit that stops the servers on its way."""
+    print("bench: told to end", file=sys.stderr)
     sys.exit(143)

@@ -46,8 +46,8 @@ def curves(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline
             _result(
                 "rooms",
                 measured(scale.curve_rooms, many),
-                f"shared by {scale.curve_connections} connections, each of which sends to its rooms"
-                f" in turn, {scale.curve_in_flight} in flight, and alone hears what it sent",
+                f"shared by at most {scale.curve_connections} connections, each of which sends to"
+                f" its rooms in turn and alone hears it, {scale.curve_in_flight} in flight in all",
             ),
         ]
 
@@ -73,10 +73,10 @@ def _one_room(cluster: Cluster, scale: Scale, deadline: Deadline, subscribers: i
 
 
 def _many_rooms(cluster: Cluster, scale: Scale, deadline: Deadline, rooms: int) -> Crowd:
-    people = scale.curve_connections
+    people = min(rooms, scale.curve_connections)
     seating = cluster.furnish(Demand(rooms=rooms, users=people), deadline)
+    each = scale.curve_in_flight // people
     talkers = [
-        seating.follower(user, range(user, rooms, people), in_flight=scale.curve_in_flight)
-        for user in range(people)
+        seating.follower(user, range(user, rooms, people), in_flight=each) for user in range(people)
     ]
     return Crowd(tuple(talkers), mark=Madang.echo_mark, copies=1)

@@ -32,9 +32,10 @@ class Scale:
     foreign_events: int = 100_000
     curve_subscribers: tuple[int, ...] = (10, 100, 1000, 10_000)
     curve_rooms: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000)
-    curve_connections: int = 10
-    """Connections that share the rooms of a curve."""
-    curve_in_flight: int = 8
+    curve_connections: int = 100
+    """Most connections that share the rooms of a curve."""
+    curve_in_flight: int = 100
+    """Messages unfinished on all of these together."""
     users: int = 20
     """Accounts; connections take turns with them, since a login costs a password hash."""
     processes: int = 2
@@ -64,6 +65,7 @@ SHORT = Scale(
     curve_subscribers=(5, 20),
     curve_rooms=(5, 50),
     curve_connections=5,
+    curve_in_flight=10,
     users=4,
 )
 """Seconds instead of minutes: shows that the bench works, and no more."""

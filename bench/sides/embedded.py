@@ -39,7 +39,9 @@ class Embedded(OneProcess):
     @override
     def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
         with httpx.Client(base_url=url, timeout=deadline.left("accounts")) as rest:
-            accounts = [_account(rest, f"bench-{number:04d}") for number in range(demand.users)]
+            accounts = [
+                _account(rest, f"bench-{number:04d}", deadline) for number in range(demand.users)
+            ]
             members = [demand.members_of(room) for room in range(demand.rooms)]
             owners = [accounts[first] for first, *_ in members]
             made = [_room(rest, owner, f"Bench {n}") for n, owner in enumerate(owners)]
@@ -52,7 +54,8 @@ class Embedded(OneProcess):
         return seating
 
 
-def _account(rest: httpx.Client, username: str) -> Account:
+def _account(rest: httpx.Client, username: str, deadline: Deadline) -> Account:
+    deadline.left("accounts")
     login = {"username": username, "password": _PASSWORD}
     user = _made(rest.post("/api/auth/v1/register", json=login))
     tokens = _made(rest.post("/api/auth/v1/login", json=login))

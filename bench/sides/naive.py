@@ -26,7 +26,9 @@ class Naive(OneProcess):
     @override
     def command(self, port: int, folder: Path) -> list[str]:
         served = [sys.executable, "-m", "uvicorn", "bench.naive:app"]
-        return [*served, "--port", str(port), "--log-level", "warning"]
+        # A generator that parses nothing does not answer pings, and would be closed for that.
+        quiet = ["--log-level", "warning", "--ws-ping-interval", "3600"]
+        return [*served, "--port", str(port), *quiet]
 
     @override
     def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
