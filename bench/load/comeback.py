@@ -29,8 +29,9 @@ _CHUNK_BYTES = 65_536
 _FIRST_AT_ONCE = 200
 """Connections opened at the same time before everybody has listened once."""
 _SPREAD_SECONDS = 1.0
-"""Clients that lose their connection wait for as long as chance wants, up to this."""
-_NOBODY_THERE_SECONDS = 0.25
+"""Those who lose their connection wait for as long as chance wants, up to this."""
+_LONGEST_SPREAD_SECONDS = 2.0
+"""The time doubles with each attempt in vain, up to this."""
 _RETRY_AFTER = re.compile(rb"HTTP/1\.1 (?:429|503) (?s:.*?)\n(?i:retry-after): *(\d+)\r")
 _RECEIPT = re.compile(rb"RECEIPT\n([^\0]*)\0")
 _RESUMED = b"resumed:true\n"
@@ -82,6 +83,8 @@ class _Listener:
     steps: int = 0
     """How much of its opening it has said; after that, it has subscribed."""
     listens: bool = False
+    in_vain: int = 0
+    """Attempts to connect since it listened."""
     rest: bytes = b""
     """What came and is not understood yet."""
 
@@ -207,9 +210,10 @@ class Comeback:
         self._lose(listener)
         if refused is not None:
             listener.returned.refusals += 1
-            self._wait(listener, int(refused[1]) + random.uniform(0, _NOBODY_THERE_SECONDS))
+            self._wait(listener, int(refused[1]))
         else:
-            longest = _SPREAD_SECONDS if listened else _NOBODY_THERE_SECONDS
+            listener.in_vain = 0 if listened else listener.in_vain + 1
+            longest = min(_SPREAD_SECONDS * 2**listener.in_vain, _LONGEST_SPREAD_SECONDS)
             self._wait(listener, random.uniform(0, longest))
 
     def _lose(self, listener: _Listener) -> None:

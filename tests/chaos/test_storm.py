@@ -35,7 +35,7 @@ _MANY = _LISTENERS > 1000
 _CORES = share_cores()
 _IN_A_ROOM = 100 if _MANY else 50
 _DEMAND = Demand(_LISTENERS // _IN_A_ROOM, _IN_A_ROOM, users=_LISTENERS)
-_TAKEN_PER_SECOND = _LISTENERS // 4
+_TAKEN_PER_SECOND = 2000 if _MANY else _LISTENERS // 4
 """Fewer than come at once, so that some are told when to come back."""
 _SAID_PER_SECOND = 40
 _BACK_SECONDS = 10
