@@ -106,6 +106,10 @@ chaos-rolling: $(VENV)/.dev ## Restart the gateways one by one under 1,000 resum
 chaos-storm: $(VENV)/.dev ## Drop 10,000 clients of one gateway at once; print how long they were away.
 	STORM_LISTENERS=10000 $(BIN)/pytest -q -rP tests/chaos/test_storm.py $(ARGS)
 
+.PHONY: soak-memory
+soak-memory: $(VENV)/.dev ## Send a million messages through one gateway; print what it takes of memory.
+	SOAK_MESSAGES=1000000 $(BIN)/pytest -q -rP tests/chaos/test_soak.py $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run docker-compose.yml on a private engine (root, Debian), end-to-end tests on it.
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --requirement tests/compose/requirements.txt

@@ -10,22 +10,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 
 import httpx
-import psutil
 
 from bench import stomp
-from bench.accounts import Account, make_accounts
+from bench.accounts import Account
 from bench.deadline import Deadline
 from bench.load.comeback import LAST_HEARD
 from bench.load.generator import Generator, returning
 from bench.machine import allow_open_files, pinned, share_cores
-from bench.rows import insert_rooms
 from bench.seat import Line, Seat
 from bench.sides.port import Demand
-from bench.sides.private import pid_of
 from bench.websocket import upgrade
+from tests.chaos.under_load import furnish, process_of, set_apart
 from tests.stack.service import Service
 from tests.stack.stack import Stack
 from tests.support.metrics import metric
@@ -37,6 +34,12 @@ _IN_A_ROOM = 100 if _MANY else 50
 _DEMAND = Demand(_LISTENERS // _IN_A_ROOM, _IN_A_ROOM, users=_LISTENERS)
 _TAKEN_PER_SECOND = 2000 if _MANY else _LISTENERS // 4
 """Fewer than come at once, so that some are told when to come back."""
+_SETTINGS = {
+    "MADANG_CONNECTIONS_PER_SECOND": str(_TAKEN_PER_SECOND),
+    "MADANG_CONNECTIONS_PER_ADDRESS": str(_LISTENERS),
+    # They answer no pings.
+    "MADANG_PING_SECONDS": "1000",
+}
 _SAID_PER_SECOND = 40
 _BACK_SECONDS = 10
 _START_SECONDS = 10
@@ -86,14 +89,13 @@ class Said:
 def test_all_who_come_back_at_once_resume_from_memory(mortal_stack: Stack) -> None:
     gateway, other = mortal_stack.gateways
     deadline = Deadline(_PATIENCE_SECONDS)
-    keys = Path(mortal_stack.settings_of("auth")["MADANG_SIGNING_KEYS_DIR"])
-    accounts = make_accounts(_LISTENERS, keys)
-    rooms = insert_rooms(mortal_stack.mariadb.url, _DEMAND, accounts)
+    accounts, rooms = furnish(mortal_stack, _DEMAND)
     said = Said(other, accounts, rooms)
     seats = tuple(_seat(gateway, accounts, rooms, number) for number in range(_LISTENERS))
     allow_open_files(_LISTENERS + 500)
     with (
-        _taking_few_at_once(gateway, mortal_stack),
+        _on(_CORES.server),
+        set_apart(gateway, mortal_stack, _SETTINGS),
         _on(_CORES.generator),
         returning(gateway.port, seats, processes=1, deadline=deadline) as listeners,
     ):
@@ -163,7 +165,7 @@ class Storm:
         return sum(metric(replica.url, name, route) for replica in self._history)
 
     def _cpu(self) -> float:
-        used = psutil.Process(pid_of(self._gateway)).cpu_times()
+        used = process_of(self._gateway).cpu_times()
         return float(used.user + used.system)
 
 
@@ -181,26 +183,6 @@ def _all_heard(said: Said, listeners: Generator) -> bool:
         assert one.heard == expected[: len(one.heard)]
         whole = whole and len(one.heard) == len(expected)
     return whole
-
-
-@contextmanager
-def _taking_few_at_once(gateway: Service, stack: Stack) -> Iterator[None]:
-    """Have the gateway turn some of a crowd away, and nobody for where they come from."""
-    own = {
-        "MADANG_CONNECTIONS_PER_SECOND": str(_TAKEN_PER_SECOND),
-        "MADANG_CONNECTIONS_PER_ADDRESS": str(_LISTENERS),
-        # They answer no pings.
-        "MADANG_PING_SECONDS": str(_PATIENCE_SECONDS),
-    }
-    gateway.stop()
-    gateway.settings = lambda kind: {**stack.settings_of(kind), **own}
-    try:
-        with _on(_CORES.server):
-            gateway.start()
-        yield
-    finally:
-        # With its usual settings it starts again for the next test.
-        gateway.kill()
 
 
 def _seat(gateway: Service, accounts: list[Account], rooms: list[str], number: int) -> Seat:

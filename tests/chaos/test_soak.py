@@ -1,0 +1,67 @@
+"""A gateway's memory does not grow with what went through it, once what it keeps is full.
+
+`make soak-memory` sends a million messages and prints what it takes meanwhile.
+"""
+
+import os
+
+import psutil
+
+from bench.deadline import Deadline
+from bench.load.generator import Generator, generating
+from bench.seat import Crowd
+from bench.sides.madang_seating import LIFTED_LIMITS, MadangSeating
+from bench.sides.port import Demand
+from tests.chaos.under_load import furnish, process_of, set_apart
+from tests.stack.stack import Stack
+
+_MESSAGES = int(os.environ.get("SOAK_MESSAGES", "30000"))
+_STEPS = 10 if _MESSAGES > 100_000 else 3
+_STEP = _MESSAGES // _STEPS
+"""After so many messages everything that is kept is full, and the memory is measured."""
+_TALKERS = 20
+_IN_FLIGHT = 20
+_GROWTH_BYTES = 4 * 2**20
+"""What an allocator may need more, about as much as a thousand connections."""
+_PATIENCE_SECONDS = 60 + _MESSAGES / 1000
+
+_KEPT = {
+    # An event is about 300 bytes; all this is full after half a step.
+    "MADANG_TAIL_BYTES": str(_STEP * 100),
+    "MADANG_KEY_COUNT": str(_STEP // 4),
+}
+
+
+def test_memory_stays_where_it_was_when_all_that_is_kept_was_full(mortal_stack: Stack) -> None:
+    gateway = mortal_stack.gateways[0]
+    demand = Demand(_TALKERS, users=_TALKERS)
+    accounts, rooms = furnish(mortal_stack, demand)
+    deadline = Deadline(_PATIENCE_SECONDS)
+    seating = MadangSeating(gateway.port, demand, accounts, rooms)
+    seats = tuple(seating.seat(n, in_flight=_IN_FLIGHT, receipts=True) for n in range(_TALKERS))
+    crowd = Crowd(seats, mark=b"!", copies=1)
+    with (
+        set_apart(gateway, mortal_stack, LIFTED_LIMITS | _KEPT),
+        generating(gateway.port, crowd, processes=1, deadline=deadline) as load,
+    ):
+        load.talk()
+        resident = [
+            _after((number + 1) * _STEP, load, process_of(gateway), deadline)
+            for number in range(_STEPS)
+        ]
+        load.hush(deadline)
+
+    assert max(resident) - resident[0] < _GROWTH_BYTES
+
+
+def _after(messages: int, load: Generator, process: psutil.Process, deadline: Deadline) -> int:
+    """Return the bytes resident when so many messages were acknowledged."""
+    begun = load.read()
+    load.await_seen(messages, deadline)
+    now = load.read()
+    resident = int(process.memory_info().rss)
+    print(  # noqa: T201 - what the test is for
+        f"{resident / 2**20:.1f} MB after {now.seen:,} messages, "
+        f"{(now.seen - begun.seen) / (now.at - begun.at):,.0f} per second"
+    )
+    return resident
