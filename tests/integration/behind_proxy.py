@@ -94,13 +94,14 @@ def websocket_replica(
         headers = dict(request.headers.raw_items())
         replica.arrived.append(Arrived("GET", request.path, headers))
         if refusing is None:
+            # Before the client is told, who then looks at the count.
+            connected[name] += 1
             return None
         answer = connection.respond(refusing, "not now")
         answer.headers["Retry-After"] = "7"
         return answer
 
     def echo(connection: ServerConnection) -> None:
-        connected[name] += 1
         for message in connection:
             connection.send(message)
 

@@ -135,7 +135,7 @@ async def test_a_role_may_do_this_and_not_that(scene: Scene, who: str, what: str
 
 async def test_nothing_can_be_done_in_a_room_that_is_not(scene: Scene) -> None:
     nari = await scene.person("nari")
-    house = House("none", "none", dict.fromkeys((*WHO, *OTHERS), nari))
+    house = House("none", "none", dict.fromkeys((*WHO, *OTHERS, "nari"), nari))
 
     for request in REQUESTS.values():
         problem = read(await house.ask("nari", request), 404)
