@@ -19,6 +19,25 @@ _MESSAGE = re.compile(rb"(?:^|\n)message-id:(\w+)\n")
 _SAID = b'"kind":"message.created"'
 _LONGEST_PAUSE_SECONDS = 0.5
 _CONNECT_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+class Attention:
+    """How long the process of the listeners, busy or kept from the processor, did not listen."""
+
+    def __init__(self) -> None:
+        self.lapsed = 0.0
+        """Seconds in all."""
+
+    async def watch(self) -> None:
+        """Add up what each wait takes too long, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            begun = clock()
+            await asyncio.sleep(_LOOK_SECONDS)
+            late = clock() - begun - _LOOK_SECONDS
+            if late > _LOOK_SECONDS:
+                self.lapsed += late
 
 
 @dataclass
@@ -38,8 +57,13 @@ class Listener:
     """Seconds between two messages heard one after the other."""
     told: Callable[[bytes], object] = bytes
     """Called with each message when it has come, as one frame of STOMP."""
+    longest_wait: float = 0.0
+    """Such a silence without the time for which nobody listened."""
+    attention: Attention = field(default_factory=Attention)
+    """Shared by those of one process."""
     _since: str = "start"
     _last_at: float = 0.0
+    _lapsed: float = 0.0
 
     async def listen(self) -> None:
         """Listen until cancelled."""
@@ -82,8 +106,11 @@ class Listener:
             if _SAID in data:
                 now = clock()
                 if self.heard:
-                    self.longest_silence = max(self.longest_silence, now - self._last_at)
-                self._last_at = now
+                    silence = now - self._last_at
+                    own = self.attention.lapsed - self._lapsed
+                    self.longest_silence = max(self.longest_silence, silence)
+                    self.longest_wait = max(self.longest_wait, silence - own)
+                self._last_at, self._lapsed = now, self.attention.lapsed
                 self.heard.append(self._since)
                 self.told(data)
 
@@ -101,7 +128,11 @@ _shared: ssl.SSLContext | None = None
 @asynccontextmanager
 async def listening(*listeners: Listener) -> AsyncIterator[None]:
     """Let all of them listen meanwhile."""
+    attention = Attention()
+    for listener in listeners:
+        listener.attention = attention
     tasks = [asyncio.create_task(listener.listen()) for listener in listeners]
+    tasks.append(asyncio.create_task(attention.watch()))
     try:
         yield
     finally:
