@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from madang_common.http.client import create_client
+from madang_common.ids import new_id
 from madang_common.tokens.claims import ALGORITHM, SERVICES, USERS
 from madang_common.tokens.verifier import Verifiers
 
@@ -46,8 +47,8 @@ class Issuer:
 
     def _sign(self, base: dict[str, object], seconds: float, claims: dict[str, object]) -> str:
         now = int(time.time())
-        payload = {"iss": ISSUER, "iat": now, "exp": now + int(seconds), "username": base["sub"]}
-        payload |= {"name": base["sub"], **base, **claims}
+        payload = {"iss": ISSUER, "iat": now, "exp": now + int(seconds), "jti": new_id()}
+        payload |= {"username": base["sub"], "name": base["sub"], **base, **claims}
         return jwt.encode(payload, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
 
 
