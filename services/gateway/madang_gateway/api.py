@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from madang_common.events.kinds import MessageCreated, document, kind_of
 from madang_common.http.security import User
+from madang_common.ids import next_id
 from madang_common.log.position import to_id
 from madang_common.problems import Problem
 from madang_gateway.destinations import Action
-from madang_gateway.outgoing import KEY_LENGTH, Outgoing, check_key, next_key
+from madang_gateway.outgoing import KEY_LENGTH, Outgoing, check_key
 from madang_gateway.sender import Sender
 
 RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -48,7 +49,7 @@ def router(sender: Sender) -> APIRouter:
     @routes.post("/rooms/{room}/messages", status_code=201)
     async def send(room: RoomId, message: Message, who: User) -> Sent:
         """Say something in a room; the answer comes when it is durable."""
-        key = next_key() if message.key is None else check_key(message.key)
+        key = next_id() if message.key is None else check_key(message.key)
         said = MessageCreated(text=message.text)
         outgoing = Outgoing(
             action=Action.MESSAGE,

@@ -1,6 +1,5 @@
 """What a client sends, read from its SEND or REST call."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,7 +19,7 @@ from madang_common.events.kinds import (
     document,
     kind_of,
 )
-from madang_common.ids import new_id
+from madang_common.ids import next_id
 from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
 from madang_gateway import aliases
 from madang_gateway.destinations import Action, SendTarget, send_target
@@ -45,14 +44,6 @@ _KINDS: Mapping[Action, str] = {
 }
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-_PROCESS = new_id()
-_numbers = itertools.count()
-
-
-def next_key() -> str:
-    """Return a key for a send that came without one: unique, not secret, and cheap."""
-    return f"{_PROCESS}{next(_numbers):x}"
-
 
 @dataclass(slots=True)
 class Outgoing:
@@ -67,7 +58,7 @@ class Outgoing:
     """That event's data."""
     size: int
     """Bytes of the body as sent."""
-    key: str = field(default_factory=next_key)
+    key: str = field(default_factory=next_id)
     retry: bool = False
     """Whether it may have been sent before, on another connection."""
     token: str | None = None
@@ -92,7 +83,7 @@ def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
         _KINDS[action],
         _data(action, content_type, body),
         len(send.body),
-        next_key() if key is None else check_key(key),
+        next_id() if key is None else check_key(key),
         key is not None and headers.get("retry") == "true",
         own_token(headers),
         _passed_on(headers),

@@ -9,7 +9,7 @@ from typing import ClassVar
 import structlog
 from typing_extensions import override
 
-from madang_common.ids import new_id
+from madang_common.ids import next_id
 from madang_common.log.position import to_id
 from madang_common.problems import (
     InvalidRequest,
@@ -93,7 +93,7 @@ class Session(Subscribing):
 
     def __init__(self, shared: Shared, link: Link) -> None:
         offer = int(shared.settings.heartbeat_seconds * 1000)
-        self.id = new_id()
+        self.id = next_id()
         self._began_at = time.monotonic()
         self._shared = shared
         self._link = link
