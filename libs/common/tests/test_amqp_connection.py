@@ -1,6 +1,9 @@
 """Connections to RabbitMQ: addresses, errors, and nodes that do not answer."""
 
 import asyncio
+import contextlib
+import gc
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -205,3 +208,22 @@ async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
 
     assert [channel.number for channel in (first, again, third)] == [1, 2, 3]
     await link.close()
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_connection_that_failed_leaves_nothing_to_the_collector(
+    nobody: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = Link(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
+    # What is logged would keep the error, as pytest.raises would.
+    caplog.set_level(logging.CRITICAL, "aiormq")
+    gc.disable()
+    try:
+        with contextlib.suppress(AmqpUnavailable):
+            await link.connection()
+        await link.close()
+
+        # The library's finalizer cannot close a connection from a thread that has no loop.
+        await asyncio.to_thread(gc.collect)
+    finally:
+        gc.enable()

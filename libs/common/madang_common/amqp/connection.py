@@ -184,14 +184,19 @@ class Link:
         raise kind("; ".join(reasons))
 
     async def _open_at(self, node: URL) -> AbstractConnection:
-        async with answer_within(_CONNECT_SECONDS):
-            self._connection = await aio_pika.connect(
-                node, client_properties={"connection_name": self._name}
-            )
-        connection = _inner(self._connection)
-        if connection is None:
+        connection = aio_pika.Connection(node, client_properties={"connection_name": self._name})
+        try:
+            async with answer_within(_CONNECT_SECONDS):
+                await connection.connect()
+        except BaseException:
+            # It closes itself when it is collected, at a time when no loop may be running.
+            await connection.close()
+            raise
+        self._connection = connection
+        inner = _inner(connection)
+        if inner is None:
             raise AmqpUnavailable("closed at once")
-        return connection
+        return inner
 
 
 def _inner(connection: AioPikaConnection) -> AbstractConnection | None:
