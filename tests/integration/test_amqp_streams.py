@@ -1,6 +1,7 @@
 """What streams do that the log's port does not show: segments, retention, chunks, prefetch."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -10,7 +11,7 @@ import pytest
 
 from madang_common.amqp.stream import newest_offset
 from madang_common.log.amqp import AmqpLog
-from madang_common.log.port import Batch, Retention, Start
+from madang_common.log.port import Batch, LogUnavailable, Retention, Start
 from madang_common.log.topology import stream_name
 
 PATIENCE_SECONDS = 60
@@ -68,6 +69,14 @@ async def fill(log: AmqpLog, count: int) -> None:
     await log.append(0, (b"last",))
 
 
+async def take_offsets(batches: AsyncIterator[Batch], offsets: list[int]) -> None:
+    """Add the offset of each batch up to the last one."""
+    async for batch in batches:
+        offsets.append(batch.offset)
+        if batch.lines == (b"last",):
+            break
+
+
 async def test_no_number_is_missing_where_a_segment_begins(log: AmqpLog) -> None:
     await fill(log, 30)
 
@@ -115,20 +124,43 @@ async def test_a_slow_reader_that_retention_overtakes_goes_on_with_what_is_kept(
     short_log: AmqpLog,
 ) -> None:
     await short_log.append(0, (b"first",))
-    offsets: list[int] = []
-    async with aclosing(short_log.follow(0, 0)) as batches, asyncio.timeout(PATIENCE_SECONDS):
-        offsets.append((await anext(batches)).offset)
-        await fill(short_log, 300)
-        async for batch in batches:
-            offsets.append(batch.offset)
-            if batch.lines == (b"last",):
-                break
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with aclosing(short_log.follow(0, 0)) as batches:
+            offsets = [(await anext(batches)).offset]
+            await fill(short_log, 300)
+            with contextlib.suppress(LogUnavailable):  # The broker forgets it, at times.
+                await take_offsets(batches, offsets)
+        if offsets[-1] + 1 < await short_log.end(0):
+            async with aclosing(short_log.follow(0, offsets[-1] + 1)) as batches:
+                await take_offsets(batches, offsets)
 
     assert offsets == sorted(set(offsets))
     assert await short_log.end(0) == offsets[-1] + 1
     # What was sent ahead came; what was dropped meanwhile did not, and no number hides that.
     jumps = [after - before for before, after in itertools.pairwise(offsets)]
     assert max(jumps) > 2
+
+
+async def test_a_reader_that_the_broker_forgot_ends(
+    log: AmqpLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("madang_common.log.amqp._STUCK_SECONDS", 0.2)
+    monkeypatch.setattr("madang_common.log.amqp._ANSWER_SECONDS", 0.5)
+    await log.append(0, (b"first",))
+    await log.append(0, (b"second",))
+    async with aclosing(log.follow(0, 1)) as batches, asyncio.timeout(PATIENCE_SECONDS):
+        assert (await anext(batches)).lines == (b"second",)
+        await asyncio.sleep(2)
+        (reader,) = log._readers
+        (tag,) = reader._channel.consumers  # type: ignore[attr-defined]
+        await reader._channel.basic_cancel(tag)
+
+        waiting = asyncio.create_task(anext(batches))
+        await asyncio.sleep(2)
+        assert not waiting.done()  # There is nothing to come, which is not the broker's fault.
+        await log.append(0, (b"third",))
+        with pytest.raises(LogUnavailable, match="sends nothing more"):
+            await waiting
 
 
 async def test_a_slow_reader_is_sent_little_ahead(large_log: AmqpLog) -> None:

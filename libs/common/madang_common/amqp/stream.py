@@ -38,12 +38,20 @@ class StreamReader:
         self._ended: str | None = None
         self._taken_tag = 0
         self._acked_tag = 0
+        self._reached = -1
+
+    @property
+    def reached(self) -> int | None:
+        """The last offset that was taken, or the one before the place; None while more waits."""
+        return None if self._waiting else self._reached
 
     @classmethod
     async def open(cls, link: Link, stream: str, place: Place, *, prefetch: int) -> Self:
         """Read `stream` from `place` on, with about `prefetch` messages sent ahead."""
         channel = await link.channel()
         reader = cls(link, channel, stream)
+        if isinstance(place, int):
+            reader._reached = place - 1
         channel.on_consumer_cancel_callbacks.add(reader._cancelled)
         channel.closing.add_done_callback(reader._closed)
         try:
@@ -140,7 +148,8 @@ class StreamReader:
         delivery = cast("Basic.Deliver", message.delivery)
         self._taken_tag = delivery.delivery_tag or 0
         headers = message.header.properties.headers or {}
-        return Message(cast("int", headers["x-stream-offset"]), message.body)
+        self._reached = cast("int", headers["x-stream-offset"])
+        return Message(self._reached, message.body)
 
     async def _arrived(self, message: DeliveredMessage) -> None:
         if self._ended is None:

@@ -21,6 +21,8 @@ _CONTENT_TYPE = "application/x-ndjson"
 _PREFETCH = 64
 """Batches of a shard that the broker sends ahead of a slow reader."""
 _ANSWER_SECONDS = 5.0
+_STUCK_SECONDS = 10.0
+"""How long a reader is sent nothing though there is something, until it is given up."""
 
 
 class AmqpLog(Log):
@@ -99,6 +101,7 @@ class AmqpLog(Log):
         stream = stream_name(shard)
         expected = None if start == "first" else start
         reader: StreamReader | None = None
+        watch: asyncio.Task[None] | None = None
         try:
             if isinstance(expected, datetime):
                 expected = await self._offset_at(shard, expected)
@@ -106,6 +109,7 @@ class AmqpLog(Log):
                 self._reading, stream, expected or 0, prefetch=_PREFETCH
             )
             self._readers.add(reader)
+            watch = asyncio.create_task(self._end_when_stuck(reader, shard), name="log-watch")
             while not self._closed:
                 message = await reader.next()
                 for batch in _batches(message, expected):
@@ -116,6 +120,8 @@ class AmqpLog(Log):
             if not self._closed:
                 raise LogUnavailable(str(error)) from error
         finally:
+            if watch is not None:
+                watch.cancel()
             if reader is not None:
                 self._readers.discard(reader)
                 reader.close()
@@ -146,6 +152,25 @@ class AmqpLog(Log):
         for reader in self._readers:
             reader.end("the log is closed")
         await asyncio.gather(self._writing.close(), self._reading.close())
+
+    async def _end_when_stuck(self, reader: StreamReader, shard: int) -> None:
+        """End `reader` when the broker has forgotten it.
+
+        RabbitMQ 3.10 sends nothing more, ever, to some of those that retention has overtaken.
+        """
+        while True:
+            before = reader.reached
+            await asyncio.sleep(_STUCK_SECONDS)
+            if before is None or reader.reached != before:
+                continue
+            try:
+                newest = await self._newest(shard)
+            except LogUnavailable:
+                continue  # which the reader hears of, too
+            await asyncio.sleep(_ANSWER_SECONDS)
+            if newest is not None and newest > before == reader.reached:
+                reader.end("the broker sends nothing more, though there is more")
+                return
 
     async def _newest(self, shard: int) -> int | None:
         try:
