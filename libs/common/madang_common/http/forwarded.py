@@ -1,11 +1,14 @@
 """Whose request it is: the peer's, or whoever the proxies in front say."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 _Network: TypeAlias = IPv4Network | IPv6Network
+_LONGEST_ADDRESS = 64
+"""Characters of what is looked at and remembered: an IPv6 address has 45, and a zone perhaps."""
 
 
 class Proxies:
@@ -41,10 +44,11 @@ class Proxies:
     def _believes(self, address: str) -> bool:
         if self._all:
             return True
-        found = _address(address)
+        found = _address(address) if len(address) <= _LONGEST_ADDRESS else None
         return found is not None and any(found in network for network in self._networks)
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> _Address | None:
     """Return the address in `text`; an IPv4 address within IPv6 is that IPv4 address."""
     try:
