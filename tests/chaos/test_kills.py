@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from madang_common.settings import CommonSettings
 from tests.chaos.load import PER_SECOND, talking
 from tests.stack.service import Service
 from tests.stack.stack import Stack
 
-_SHARDS = 4
+_SHARDS = int(CommonSettings.model_fields["log_shards"].default)
 _LEASE_SECONDS = 10
 _SLACK_SECONDS = 5
 """For the replica that is left to notice."""

@@ -42,8 +42,9 @@ class CommonSettings(BaseSettings):
     """Address to listen on."""
     port: int = 8000
     """Port to listen on."""
-    log_shards: int = 4
-    """Number of shards of the chat log; fixed for the life of a deployment."""
+    log_shards: int = 2
+    """Number of shards of the chat log, and most replicas of history that share its work; fixed for
+    the life of a deployment. Each more costs every gateway more batches of fewer events."""
     log_retention_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
     """How long the chat log keeps an event; history must never be further behind than this."""
     log_retention_bytes: Annotated[int, Field(ge=1_048_576)] = 4_294_967_296
