@@ -11,6 +11,7 @@ from madang_common.log.position import position
 from madang_gateway.delivery import Delivery, Roster
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
+from madang_gateway.own_lines import Own, OwnLines
 from madang_gateway.receipts import Receipts
 from madang_gateway.recent_keys import First, Key, RecentKeys, digest
 from madang_gateway.shapes import Placed
@@ -37,6 +38,7 @@ class Dispatcher:
         *,
         tail: Tail,
         keys: RecentKeys,
+        own_lines: OwnLines,
         memberships: Memberships,
         receipts: Receipts,
         roster: Roster,
@@ -48,6 +50,7 @@ class Dispatcher:
         """Use a steady `clock`; it only ages what is kept in memory."""
         self._tail = tail
         self._keys = keys
+        self._own_lines = own_lines
         self._memberships = memberships
         self._receipts = receipts
         self._roster = roster
@@ -65,19 +68,19 @@ class Dispatcher:
         ready: dict[str, list[Placed]] = {}
         arrived: list[tuple[Key, First]] = []
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
+            own = self._own_lines.take(line)
             try:
-                event = read_line(line)
+                event, key, said = own or _read(line)
             except ValueError:
                 self._metrics.unreadable.inc()
                 log.exception("event_unreadable", shard=shard, offset=batch.offset)
                 continue
-            audience = event.audience
-            key = (audience, event.sender, event.key)
+            audience = key[0]
             first = self._keys.get(key)
             if first is not None:
                 self._metrics.duplicates.inc()
             else:
-                first = (at, digest(event.data))
+                first = (at, said)
                 self._keys.add(key, first)
                 kept.append((audience, (at, line)))
                 if audience in followed:
@@ -104,3 +107,9 @@ class Dispatcher:
         self._memberships.changed(room)
         if event.kind in _GONE:
             self._end_membership(str(event.data.get("user")), room)
+
+
+def _read(line: bytes) -> Own:
+    """Return what `line` says; raise ValueError if it is no event."""
+    event = read_line(line)
+    return event, (event.audience, event.sender, event.key), digest(event.data)

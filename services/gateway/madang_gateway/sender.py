@@ -17,6 +17,7 @@ from madang_gateway.destinations import Action
 from madang_gateway.history import History
 from madang_gateway.interceptors import Interceptor, intercept
 from madang_gateway.outgoing import Outgoing
+from madang_gateway.own_lines import OwnLines
 from madang_gateway.receipts import Outcome, Receipts
 from madang_gateway.recent_keys import First, Key, RecentKeys, digest
 
@@ -33,6 +34,7 @@ class Sender:
         *,
         interceptors: Sequence[Interceptor],
         keys: RecentKeys,
+        own_lines: OwnLines,
         receipts: Receipts,
         history: History,
         publisher: Publisher,
@@ -42,6 +44,7 @@ class Sender:
         """Use a steady `clock` for deadlines; events carry the wall clock's time."""
         self._interceptors = interceptors
         self._keys = keys
+        self._own_lines = own_lines
         self._receipts = receipts
         self._history = history
         self._publisher = publisher
@@ -175,7 +178,10 @@ class Sender:
         if first is not None:
             outcome(_answer(first, sent))
         elif self._receipts.wait(key, sent, self._clock(), outcome):
-            self._append(key, _event(who, outgoing).line())
+            event = _event(who, outgoing)
+            line = event.line()
+            self._own_lines.add(line, (event, key, sent))
+            self._append(key, line)
 
     def _append(self, key: Key, line: bytes) -> None:
         done = partial(self._appended, key)

@@ -42,6 +42,7 @@ from madang_gateway.lag import Lag
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
 from madang_gateway.node import Node
+from madang_gateway.own_lines import OwnLines
 from madang_gateway.presence.api import router as presence_router
 from madang_gateway.presence.here import Here
 from madang_gateway.presence.inprocess import InProcessBoard
@@ -64,6 +65,9 @@ from madang_gateway.users import Users
 _clock = time.monotonic
 """What ages things in memory; events carry the wall clock's time."""
 
+_OWN_LINES_BYTES = 8_388_608
+"""Far more than is under way as long as the log is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Neighbours:
@@ -81,6 +85,7 @@ class _Memory:
     roster: Roster
     tail: Tail
     keys: RecentKeys
+    own_lines: OwnLines
     receipts: Receipts
     memberships: Memberships
     users: Users[Session]
@@ -176,6 +181,7 @@ def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: 
         roster=Hub(),
         tail=tail,
         keys=RecentKeys(settings.key_seconds, settings.key_count),
+        own_lines=OwnLines(_OWN_LINES_BYTES),
         receipts=Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
         memberships=Memberships(partial(access.ask, near.rooms), rooms=settings.memberships_cached),
         users=Users(Rate(settings.sends_per_second, settings.sends_burst)),
@@ -218,6 +224,7 @@ def _sender(
             Membership(memory.memberships),
         ),
         keys=memory.keys,
+        own_lines=memory.own_lines,
         receipts=memory.receipts,
         history=near.history,
         publisher=publisher,
@@ -282,6 +289,7 @@ def _follower(
     dispatcher = Dispatcher(
         tail=memory.tail,
         keys=memory.keys,
+        own_lines=memory.own_lines,
         memberships=memory.memberships,
         receipts=memory.receipts,
         roster=memory.roster,

@@ -19,6 +19,7 @@ from madang_gateway.history import History
 from madang_gateway.hub import Hub
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
+from madang_gateway.own_lines import OwnLines
 from madang_gateway.receipts import Receipts
 from madang_gateway.recent_keys import RecentKeys
 from madang_gateway.shapes import Shape
@@ -130,12 +131,14 @@ class Core:
         self.tail = Tail(1, limit_bytes=tail_bytes, limit_seconds=1000)
         self.tail.begin(0, 0)
         self.keys = RecentKeys(120, 1000)
+        self.own_lines = OwnLines(100_000)
         self.receipts = Receipts(15, lambda _: None)
         self.memberships = Memberships(_all_are_members, rooms=10)
         self.ended: list[tuple[str, str]] = []
         self.dispatcher = Dispatcher(
             tail=self.tail,
             keys=self.keys,
+            own_lines=self.own_lines,
             memberships=self.memberships,
             receipts=self.receipts,
             roster=self.roster,

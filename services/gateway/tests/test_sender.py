@@ -54,6 +54,7 @@ class Scene:
         self.sender = Sender(
             interceptors=interceptors,
             keys=self.core.keys,
+            own_lines=self.core.own_lines,
             receipts=self.core.receipts,
             history=self.stored.client(),
             publisher=self.publisher,
