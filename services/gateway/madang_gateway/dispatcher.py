@@ -5,15 +5,16 @@ from collections.abc import Callable
 import structlog
 
 from madang_common.clock import Clock
-from madang_common.events.envelope import Event, read_line
+from madang_common.events.envelope import Event
 from madang_common.log.port import Batch
 from madang_common.log.position import position
 from madang_gateway.delivery import Delivery, Roster
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
-from madang_gateway.own_lines import Own, OwnLines
+from madang_gateway.own_lines import OwnLines
+from madang_gateway.plain_lines import read
 from madang_gateway.receipts import Receipts
-from madang_gateway.recent_keys import First, Key, RecentKeys, digest
+from madang_gateway.recent_keys import First, Key, RecentKeys
 from madang_gateway.shapes import Placed
 from madang_gateway.tail import Kept, Tail
 
@@ -68,9 +69,8 @@ class Dispatcher:
         ready: dict[str, list[Placed]] = {}
         arrived: list[tuple[Key, First]] = []
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
-            own = self._own_lines.take(line)
             try:
-                event, key, said = own or _read(line)
+                event, key, said = self._own_lines.take(line) or read(line, followed)
             except ValueError:
                 self._metrics.unreadable.inc()
                 log.exception("event_unreadable", shard=shard, offset=batch.offset)
@@ -83,10 +83,11 @@ class Dispatcher:
                 first = (at, said)
                 self._keys.add(key, first)
                 kept.append((audience, (at, line)))
-                if audience in followed:
-                    ready.setdefault(audience, []).append(Placed.at(at, event, line))
-                if event.kind in _MEMBERSHIP:
-                    self._change(event, ready.pop(audience, []))
+                if event is not None:
+                    if audience in followed:
+                        ready.setdefault(audience, []).append(Placed.at(at, event, line))
+                    if event.kind in _MEMBERSHIP:
+                        self._change(event, ready.pop(audience, []))
             if key in waited_for:
                 arrived.append((key, first))
         self._tail.add(shard, batch.offset, kept, now)
@@ -107,9 +108,3 @@ class Dispatcher:
         self._memberships.changed(room)
         if event.kind in _GONE:
             self._end_membership(str(event.data.get("user")), room)
-
-
-def _read(line: bytes) -> Own:
-    """Return what `line` says; raise ValueError if it is no event."""
-    event = read_line(line)
-    return event, (event.audience, event.sender, event.key), digest(event.data)

@@ -1,12 +1,6 @@
 """What this gateway's own lines say, so that those that come back are not read again."""
 
-from typing import TypeAlias
-
-from madang_common.events.envelope import Event
-from madang_gateway.recent_keys import Key
-
-Own: TypeAlias = tuple[Event, Key, int]
-"""An event, its key, and the digest of its data."""
+from madang_gateway.plain_lines import Read
 
 
 class OwnLines:
@@ -19,20 +13,20 @@ class OwnLines:
     def __init__(self, limit_bytes: int) -> None:
         """Forget all when they are more than `limit_bytes`, as when many never come back."""
         self._limit_bytes = limit_bytes
-        self._lines: dict[bytes, Own] = {}
+        self._lines: dict[bytes, Read] = {}
         self._bytes = 0
 
-    def add(self, line: bytes, own: Own) -> None:
+    def add(self, line: bytes, said: Read) -> None:
         """Remember what `line` says."""
         self._bytes += len(line)
         if self._bytes > self._limit_bytes:
             self._lines.clear()
             self._bytes = len(line)
-        self._lines[line] = own
+        self._lines[line] = said
 
-    def take(self, line: bytes) -> Own | None:
+    def take(self, line: bytes) -> Read | None:
         """Return what `line` says, and forget it; None if that is not known."""
-        own = self._lines.pop(line, None)
-        if own is not None:
+        said = self._lines.pop(line, None)
+        if said is not None:
             self._bytes -= len(line)
-        return own
+        return said

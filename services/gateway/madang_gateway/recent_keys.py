@@ -23,8 +23,13 @@ def digest(data: Mapping[str, Any]) -> int:
         # Nearly all of them: a message is its text.
         ((name, value),) = data.items()
         if type(value) is str:
-            return hash((name, value))
+            return digest_of_text(name, value)
     return hash(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+
+
+def digest_of_text(name: str, text: str) -> int:
+    """Return the digest of data that is one text with one name."""
+    return hash((name, text))
 
 
 class RecentKeys:

@@ -1,0 +1,41 @@
+"""Messages as gateways write them, told from their lines without reading JSON.
+
+A gateway sees everybody's messages, most of them of rooms that nobody follows here: of those it
+wants the key and the digest and nothing else, which the pattern tells in half the time. It fits
+what `Event.line` writes for a message of a room without escapes and headers; all else is read.
+"""
+
+import re
+from collections.abc import Container
+from typing import TypeAlias
+
+from madang_common.events.envelope import Event, read_line, room_audience
+from madang_gateway.recent_keys import Key, digest, digest_of_text
+
+_TEXT = r'([^"\\\x00-\x1f]*)'
+"""What stands between quotes in JSON as it is (RFC 8259 section 7)."""
+_MESSAGE = re.compile(
+    rf'\{{"v":1,"key":"{_TEXT}","kind":"message\.created","room":"{_TEXT}","sender":"{_TEXT}",'
+    rf'"sender_name":"{_TEXT}","at":"{_TEXT}","data":\{{"text":"{_TEXT}"\}}\}}'
+)
+
+Read: TypeAlias = tuple[Event | None, Key, int]
+"""An event, if it is wanted, its key, and the digest of its data."""
+
+
+def read(line: bytes, wanted: Container[str]) -> Read:
+    """Return what `line` says; its event may be left out unless its audience is `wanted`.
+
+    Raise ValueError if it is no event.
+    """
+    message = _MESSAGE.fullmatch(line.decode())
+    if message is None:
+        event = read_line(line)
+        return event, (event.audience, event.sender, event.key), digest(event.data)
+    key, room, sender, name, at, text = message.groups()
+    audience = room_audience(room)
+    found = (audience, sender, key)
+    if audience not in wanted:
+        return None, found, digest_of_text("text", text)
+    said = Event(key, "message.created", sender, name, at, {"text": text}, room)
+    return said, found, digest_of_text("text", text)
