@@ -62,7 +62,8 @@ def visit(browser: Browser) -> Iterator[Visit]:
     yield enter
     for visitor in visitors:
         visitor.page.context.close()
-    assert [visitor.troubles for visitor in visitors] == [[] for _ in visitors]
+    troubles = [trouble for visitor in visitors for trouble in visitor.troubles]
+    assert not troubles, troubles
 
 
 @pytest.fixture
