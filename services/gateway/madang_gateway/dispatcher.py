@@ -70,7 +70,7 @@ class Dispatcher:
         arrived: list[tuple[Key, First]] = []
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
-                event, key, said = self._own_lines.take(line) or read(line, followed)
+                event, key, digest = self._own_lines.take(line) or read(line, followed)
             except ValueError:
                 self._metrics.unreadable.inc()
                 log.exception("event_unreadable", shard=shard, offset=batch.offset)
@@ -80,7 +80,7 @@ class Dispatcher:
             if first is not None:
                 self._metrics.duplicates.inc()
             else:
-                first = (at, said)
+                first = (at, digest)
                 self._keys.add(key, first)
                 kept.append((audience, (at, line)))
                 if event is not None:

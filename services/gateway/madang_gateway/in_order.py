@@ -60,12 +60,8 @@ class InOrder(Generic[T]):
             return
         pending = worker.handle(thing)
         if pending is not None:
-            self.finish(worker, pending)
-
-    def finish(self, worker: Worker[T], pending: Awaitable[None]) -> None:
-        """Let `pending`, which `worker` began while nothing was under way, be done before more."""
-        self._backlog = deque()
-        self._task = asyncio.create_task(self._work(worker, pending, self._backlog))
+            self._backlog = deque()
+            self._task = asyncio.create_task(self._work(worker, pending, self._backlog))
 
     def cancel(self) -> None:
         """Give up what is under way and what waits."""

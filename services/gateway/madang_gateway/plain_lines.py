@@ -9,14 +9,16 @@ import re
 from collections.abc import Container
 from typing import TypeAlias
 
-from madang_common.events.envelope import Event, read_line, room_audience
+from madang_common.events.envelope import VERSION, Event, read_line, room_audience
+from madang_common.events.kinds import KIND_OF, MessageCreated
 from madang_gateway.recent_keys import Key, digest, digest_of_text
 
+_KIND = KIND_OF[MessageCreated]
 _TEXT = r'([^"\\\x00-\x1f]*)'
 """What stands between quotes in JSON as it is (RFC 8259 section 7)."""
 _MESSAGE = re.compile(
-    rf'\{{"v":1,"key":"{_TEXT}","kind":"message\.created","room":"{_TEXT}","sender":"{_TEXT}",'
-    rf'"sender_name":"{_TEXT}","at":"{_TEXT}","data":\{{"text":"{_TEXT}"\}}\}}'
+    rf'\{{"v":{VERSION},"key":"{_TEXT}","kind":"{re.escape(_KIND)}","room":"{_TEXT}",'
+    rf'"sender":"{_TEXT}","sender_name":"{_TEXT}","at":"{_TEXT}","data":\{{"text":"{_TEXT}"\}}\}}'
 )
 
 Read: TypeAlias = tuple[Event | None, Key, int]
@@ -34,8 +36,7 @@ def read(line: bytes, wanted: Container[str]) -> Read:
         return event, (event.audience, event.sender, event.key), digest(event.data)
     key, room, sender, name, at, text = message.groups()
     audience = room_audience(room)
-    found = (audience, sender, key)
-    if audience not in wanted:
-        return None, found, digest_of_text("text", text)
-    said = Event(key, "message.created", sender, name, at, {"text": text}, room)
-    return said, found, digest_of_text("text", text)
+    said = None
+    if audience in wanted:
+        said = Event(key, _KIND, sender, name, at, {"text": text}, room)
+    return said, (audience, sender, key), digest_of_text("text", text)

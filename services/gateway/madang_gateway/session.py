@@ -159,7 +159,7 @@ class Session(Subscribing):
             send = self._stomp.receive_send(data)
             if send is not None:
                 pace.left -= 1
-                self._take_send(send)
+                self._in_order.take(self, send)
                 return
         try:
             # What is not taken from here comes with the next call.
@@ -176,14 +176,6 @@ class Session(Subscribing):
         else:
             self._shared.metrics.rests.inc()
             self._link.pause_reading()
-
-    def _take_send(self, send: stomp.Send) -> None:
-        if self._closed or self._in_order.busy:
-            self._in_order.take(self, send)
-            return
-        pending = self._send(send)
-        if pending is not None:
-            self._in_order.finish(self, pending)
 
     def tick(self, seconds: float) -> None:
         """Do what is due, `seconds` after the last time."""
