@@ -118,6 +118,18 @@ async def test_a_follower_beyond_the_end_waits_for_its_offset(log: Log) -> None:
     assert await reading == written[3:4]
 
 
+async def test_followers_that_begin_while_the_log_reaches_their_offset_miss_nothing(
+    logs: Logs,
+) -> None:
+    log = await logs.open(20)
+
+    for shard in range(log.shards):
+        readings = [asyncio.create_task(read(log, shard, 10, 1)) for _ in range(6)]
+        written = await numbered(log, shard, 0, 30)
+        assert await asyncio.gather(*readings) == [written[10:11]] * 6
+    await log.close()
+
+
 async def test_a_follower_goes_from_old_to_new_without_a_seam(log: Log) -> None:
     old = await numbered(log, 0, 0, 20)
     reading = asyncio.create_task(read(log, 0, "first", 40))

@@ -10,7 +10,13 @@ from typing_extensions import override
 from madang_common.amqp.connection import Link
 from madang_common.amqp.errors import AmqpUnavailable, answer_within
 from madang_common.amqp.sender import Sender
-from madang_common.amqp.stream import Message, StreamReader, first_offset_since, newest_offset
+from madang_common.amqp.stream import (
+    Message,
+    Place,
+    StreamReader,
+    first_offset_since,
+    newest_offset,
+)
 from madang_common.log import topology
 from madang_common.log.declare import declare_log
 from madang_common.log.port import Batch, Log, LogUnavailable, Retention, Start
@@ -105,9 +111,8 @@ class AmqpLog(Log):
         try:
             if isinstance(expected, datetime):
                 expected = await self._offset_at(shard, expected)
-            reader = await StreamReader.open(
-                self._reading, stream, expected or 0, prefetch=_PREFETCH
-            )
+            place = await self._place_before(shard, expected or 0)
+            reader = await StreamReader.open(self._reading, stream, place, prefetch=_PREFETCH)
             self._readers.add(reader)
             watch = asyncio.create_task(self._end_when_stuck(reader, shard), name="log-watch")
             while not self._closed:
@@ -171,6 +176,17 @@ class AmqpLog(Log):
             if newest is not None and newest > before == reader.reached:
                 reader.end("the broker sends nothing more, though there is more")
                 return
+
+    async def _place_before(self, shard: int, offset: int) -> Place:
+        """Return a place that is surely there, from which all follows that `offset` begins.
+
+        RabbitMQ 3.10 takes an offset that is not there yet for the end, and looks for the end anew:
+        what was appended in between would be left out.
+        """
+        newest = await newest_offset(
+            self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
+        )
+        return "first" if newest is None else min(offset, newest)
 
     async def _newest(self, shard: int) -> int | None:
         try:
