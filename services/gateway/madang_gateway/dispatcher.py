@@ -70,12 +70,11 @@ class Dispatcher:
         arrived: list[tuple[Key, First]] = []
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
-                event, key, digest = self._own_lines.take(line) or read(line, followed)
+                event, audience, key, digest = self._own_lines.take(line) or read(line, followed)
             except ValueError:
                 self._metrics.unreadable.inc()
                 log.exception("event_unreadable", shard=shard, offset=batch.offset)
                 continue
-            audience = key[0]
             first = self._keys.get(key)
             if first is not None:
                 self._metrics.duplicates.inc()

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from madang_common.events.envelope import VERSION, Event, read_line, room_audience
 from madang_common.events.kinds import KIND_OF, MessageCreated
-from madang_gateway.recent_keys import Key, digest, digest_of_text
+from madang_gateway.recent_keys import Key, digest, digest_of_text, key_of
 
 _KIND = KIND_OF[MessageCreated]
 _TEXT = r'([^"\\\x00-\x1f]*)'
@@ -21,8 +21,8 @@ _MESSAGE = re.compile(
     rf'"sender":"{_TEXT}","sender_name":"{_TEXT}","at":"{_TEXT}","data":\{{"text":"{_TEXT}"\}}\}}'
 )
 
-Read: TypeAlias = tuple[Event | None, Key, int]
-"""An event, if it is wanted, its key, and the digest of its data."""
+Read: TypeAlias = tuple[Event | None, str, Key, int]
+"""An event, if it is wanted, its audience and key, and the digest of its data."""
 
 
 def read(line: bytes, wanted: Container[str]) -> Read:
@@ -33,10 +33,11 @@ def read(line: bytes, wanted: Container[str]) -> Read:
     message = _MESSAGE.fullmatch(line.decode())
     if message is None:
         event = read_line(line)
-        return event, (event.audience, event.sender, event.key), digest(event.data)
+        audience = event.audience
+        return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
     key, room, sender, name, at, text = message.groups()
     audience = room_audience(room)
     said = None
     if audience in wanted:
         said = Event(key, _KIND, sender, name, at, {"text": text}, room)
-    return said, (audience, sender, key), digest_of_text("text", text)
+    return said, audience, key_of(audience, sender, key), digest_of_text("text", text)

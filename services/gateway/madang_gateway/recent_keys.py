@@ -1,13 +1,12 @@
 """The keys of recent events: how a second copy of an event is told from the first."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NewType, TypeAlias
 
 import orjson
 
-Key = tuple[str, str, str]
-"""Audience, sender and the sender's key."""
-
+Key = NewType("Key", str)
+"""Audience, sender and the sender's key in one: text is nothing to the garbage collector."""
 
 First: TypeAlias = tuple[int, int]
 """Position and digest of the first event that had a key.
@@ -15,6 +14,11 @@ First: TypeAlias = tuple[int, int]
 A plain tuple, of which very many are kept: unlike one with names it costs the garbage collector
 nothing.
 """
+
+
+def key_of(audience: str, sender: str, key: str) -> Key:
+    """Return the key of an event; an audience and a sender are ids, without spaces."""
+    return Key(f"{audience} {sender} {key}")
 
 
 def digest(data: Mapping[str, Any]) -> int:

@@ -19,7 +19,7 @@ from madang_gateway.interceptors import Interceptor, intercept
 from madang_gateway.outgoing import Outgoing
 from madang_gateway.own_lines import OwnLines
 from madang_gateway.receipts import Outcome, Receipts
-from madang_gateway.recent_keys import First, Key, RecentKeys, digest
+from madang_gateway.recent_keys import First, Key, RecentKeys, digest, key_of
 
 
 class Sender:
@@ -78,8 +78,7 @@ class Sender:
             if pending is not None:
                 await pending
             if self._must_look_back(who, outgoing):
-                key = _key(who, outgoing)
-                stored = await self._history.by_key(*key)
+                stored = await self._stored(who, outgoing)
                 if stored is not None:
                     position, event = stored
                     first = (position, digest(event.data))
@@ -104,7 +103,7 @@ class Sender:
             pending = intercept(self._interceptors, who, outgoing)
             if pending is not None:
                 await pending
-            if self._must_look_back(who, outgoing) and await self._stored(who, outgoing):
+            if self._must_look_back(who, outgoing) and await self._is_stored(who, outgoing):
                 known.add(_key(who, outgoing))
         # From here on there is no pause, so what was checked still holds.
         fresh: dict[Key, Event] = {}
@@ -126,14 +125,19 @@ class Sender:
         outgoing = Outgoing.of(Action.READ, room, RoomRead(upto=upto))
         self._live.publish(_event(who, outgoing).line())
 
-    async def _stored(self, who: Claims, outgoing: Outgoing) -> bool:
+    async def _is_stored(self, who: Claims, outgoing: Outgoing) -> bool:
         """Tell whether history has it; raise KeyConflict if it has something else by that key."""
-        stored = await self._history.by_key(*_key(who, outgoing))
+        stored = await self._stored(who, outgoing)
         if stored is None:
             return False
         if digest(stored[1].data) != digest(outgoing.data):
             raise KeyConflict
         return True
+
+    async def _stored(self, who: Claims, outgoing: Outgoing) -> tuple[int, Event] | None:
+        """Return the event that has its key, and where it stands, if history has one."""
+        audience = room_audience(outgoing.room)
+        return await self._history.by_key(audience, who.subject, outgoing.key)
 
     def _is_fresh(self, key: Key, event: Event, others: Mapping[Key, Event]) -> bool:
         """Tell whether nothing has `key` yet; raise KeyConflict if something else has it."""
@@ -173,22 +177,20 @@ class Sender:
             self._live.publish(_event(who, outgoing).line())
             outcome(None)
             return
-        key, sent = _key(who, outgoing), digest(outgoing.data)
+        audience = room_audience(outgoing.room)
+        key, sent = key_of(audience, who.subject, outgoing.key), digest(outgoing.data)
         first = self._keys.get(key)
         if first is not None:
             outcome(_answer(first, sent))
         elif self._receipts.wait(key, sent, self._clock(), outcome):
             event = _event(who, outgoing)
             line = event.line()
-            self._own_lines.add(line, (event, key, sent))
-            self._append(key, line)
-
-    def _append(self, key: Key, line: bytes) -> None:
-        done = partial(self._appended, key)
-        try:
-            self._publisher.append(key[0], line, done)
-        except LogError as error:
-            done(error)
+            self._own_lines.add(line, (event, audience, key, sent))
+            done = partial(self._appended, key)
+            try:
+                self._publisher.append(audience, line, done)
+            except LogError as error:
+                done(error)
 
     def _appended(self, key: Key, error: LogError | None) -> None:
         if error is not None:
@@ -235,7 +237,7 @@ def _event(who: Claims, outgoing: Outgoing) -> Event:
 
 
 def _key(who: Claims, outgoing: Outgoing) -> Key:
-    return room_audience(outgoing.room), who.subject, outgoing.key
+    return key_of(room_audience(outgoing.room), who.subject, outgoing.key)
 
 
 def _answer(first: First, sent: int) -> int | Problem:

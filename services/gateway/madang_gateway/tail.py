@@ -2,12 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from madang_common.log.position import position
 
 Kept: TypeAlias = tuple[int, bytes]
-"""An event's position and its line; a plain tuple, which costs the garbage collector nothing."""
+"""An event's position and its line."""
 
 
 class _Batch(NamedTuple):
@@ -30,7 +30,9 @@ class Tail:
     def __init__(self, shards: int, *, limit_bytes: int, limit_seconds: float) -> None:
         self._limit_bytes = limit_bytes
         self._limit_seconds = limit_seconds
-        self._events: dict[str, deque[Kept]] = {}
+        # The positions and lines of each audience, in turns: numbers and bytes are nothing to the
+        # garbage collector, which would look at every pair that stays.
+        self._events: dict[str, deque[Any]] = {}
         self._order: deque[_Batch] = deque()
         self.bytes = 0
         self.dropped_at: float | None = None
@@ -50,7 +52,7 @@ class Tail:
             known = kept_by_audience.get(audience)
             if known is None:
                 known = kept_by_audience[audience] = deque()
-            known.append(kept)
+            known.extend(kept)
             size += len(kept[1])
         if events:
             self.bytes += size
@@ -67,6 +69,7 @@ class Tail:
             for audience in oldest.audiences:
                 events = self._events[audience]
                 events.popleft()
+                events.popleft()
                 if not events:
                     del self._events[audience]
             self.bytes -= oldest.size
@@ -82,10 +85,11 @@ class Tail:
     def after(self, audience: str, since: int) -> list[Kept]:
         """Return the events of `audience` after position `since`, oldest first."""
         found: list[Kept] = []
-        for kept in reversed(self._events.get(audience, ())):
-            if kept[0] <= since:
+        newest = reversed(self._events.get(audience, ()))
+        for line, at in zip(newest, newest, strict=True):
+            if at <= since:
                 break
-            found.append(kept)
+            found.append((at, line))
         found.reverse()
         return found
 

@@ -1,11 +1,11 @@
 import pytest
 
 from madang_common.problems import KeyConflict, Problem
-from madang_gateway.recent_keys import digest
+from madang_gateway.recent_keys import digest, key_of
 from services.gateway.tests.core import Core
 from services.gateway.tests.scene import message, removal
 
-KEY = ("rooms.yard", "mina", "k")
+KEY = key_of("rooms.yard", "mina", "k")
 
 
 def test_everyone_who_follows_gets_each_event_in_the_order_of_the_log() -> None:

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_gateway.own_lines import OwnLines
-from madang_gateway.recent_keys import digest
+from madang_gateway.plain_lines import Read
+from madang_gateway.recent_keys import digest, key_of
 from services.gateway.tests.core import Core
 
 TEXTS = st.text(min_size=1).filter(lambda text: text.isprintable() or "\n" in text)
@@ -16,8 +17,9 @@ def event(text: str = "hi", key: str = "k") -> Event:
     )
 
 
-def own(event: Event) -> tuple[Event, tuple[str, str, str], int]:
-    return event, (event.audience, event.sender, event.key), digest(event.data)
+def own(event: Event) -> Read:
+    audience = event.audience
+    return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
 
 
 def test_a_line_is_taken_once() -> None:
@@ -72,7 +74,7 @@ def test_an_own_line_is_delivered_as_anybody_elses() -> None:
 
         core.dispatcher.apply(0, Batch(0, (line, line)))
 
-        heard.append((listener.heard, core.keys.get(own(event())[1])))
+        heard.append((listener.heard, core.keys.get(own(event())[2])))
 
     assert heard[0] == heard[1]
     assert len(heard[0][0]) == 1

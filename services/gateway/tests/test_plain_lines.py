@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from madang_common.events.envelope import Event, read_line
 from madang_gateway.plain_lines import Read, read
-from madang_gateway.recent_keys import digest
+from madang_gateway.recent_keys import digest, key_of
 
 AT = "2026-11-22T00:00:00.000Z"
 PLAIN = Event("k", "message.created", "mina", "미나", AT, {"text": "안녕"}, "yard")
@@ -15,7 +15,8 @@ PLAIN = Event("k", "message.created", "mina", "미나", AT, {"text": "안녕"}, 
 
 def long_way(line: bytes) -> Read:
     event = read_line(line)
-    return event, (event.audience, event.sender, event.key), digest(event.data)
+    audience = event.audience
+    return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
 
 
 def outcome(line: bytes, wanted: Container[str]) -> Read | None:

@@ -4,9 +4,10 @@ import pytest
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
 from madang_gateway.receipts import Receipts
+from madang_gateway.recent_keys import key_of
 
-KEY = ("rooms.a", "mina", "k")
-OTHER = ("rooms.a", "mina", "other")
+KEY = key_of("rooms.a", "mina", "k")
+OTHER = key_of("rooms.a", "mina", "other")
 
 Told: TypeAlias = list[int | Problem | None]
 

@@ -1,8 +1,8 @@
-from madang_gateway.recent_keys import Key, RecentKeys, digest
+from madang_gateway.recent_keys import Key, RecentKeys, digest, key_of
 
 
 def key(name: str) -> Key:
-    return ("rooms.a", "mina", name)
+    return key_of("rooms.a", "mina", name)
 
 
 def test_a_key_is_remembered_for_at_least_its_time() -> None:
@@ -46,10 +46,10 @@ def test_too_many_keys_make_a_new_generation_before_the_time() -> None:
 
 def test_keys_of_other_senders_and_rooms_are_other_keys() -> None:
     keys = RecentKeys(60, count=10)
-    keys.add(("rooms.a", "mina", "1"), (1, 1))
+    keys.add(key("1"), (1, 1))
 
-    assert keys.get(("rooms.b", "mina", "1")) is None
-    assert keys.get(("rooms.a", "jun", "1")) is None
+    assert keys.get(key_of("rooms.b", "mina", "1")) is None
+    assert keys.get(key_of("rooms.a", "jun", "1")) is None
 
 
 def test_the_time_begins_when_the_clock_is_first_seen() -> None:
