@@ -14,7 +14,7 @@ from madang_gateway.metrics import Metrics
 from madang_gateway.own_lines import OwnLines
 from madang_gateway.plain_lines import read
 from madang_gateway.receipts import Receipts
-from madang_gateway.recent_keys import First, Key, RecentKeys
+from madang_gateway.recent_keys import First, Key, RecentKeys, first_of
 from madang_gateway.shapes import Placed
 from madang_gateway.tail import Kept, Tail
 
@@ -79,7 +79,7 @@ class Dispatcher:
             if first is not None:
                 self._metrics.duplicates.inc()
             else:
-                first = (at, digest)
+                first = first_of(at, digest)
                 self._keys.add(key, first)
                 kept.append((audience, (at, line)))
                 if event is not None:

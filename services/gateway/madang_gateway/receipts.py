@@ -4,7 +4,7 @@ from collections.abc import Callable, KeysView
 from typing import TypeAlias
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
-from madang_gateway.recent_keys import First, Key
+from madang_gateway.recent_keys import First, Key, position_and_digest
 
 Outcome = Callable[[int | Problem | None], object]
 """Told once: the event's position, None for what has none, or why it was refused."""
@@ -43,7 +43,7 @@ class Receipts:
 
     def arrived(self, key: Key, first: First, now: float) -> None:
         """Tell who waits for `key` which event has it."""
-        position, digest = first
+        position, digest = position_and_digest(first)
         for sent, outcome, sent_at in self._waiting.pop(key, ()):
             self._observe(now - sent_at)
             outcome(position if sent == digest else KeyConflict())

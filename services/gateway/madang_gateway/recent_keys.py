@@ -1,19 +1,28 @@
 """The keys of recent events: how a second copy of an event is told from the first."""
 
 from collections.abc import Mapping
-from typing import Any, NewType, TypeAlias
+from typing import Any, NewType
 
 import orjson
 
 Key = NewType("Key", str)
 """Audience, sender and the sender's key in one: text is nothing to the garbage collector."""
 
-First: TypeAlias = tuple[int, int]
-"""Position and digest of the first event that had a key.
+First = NewType("First", int)
+"""Position and digest of the first event that had a key, in one number for the same reason."""
 
-A plain tuple, of which very many are kept: unlike one with names it costs the garbage collector
-nothing.
-"""
+_DIGEST_BITS = 64
+_DIGEST = (1 << _DIGEST_BITS) - 1
+
+
+def first_of(position: int, digest: int) -> First:
+    """Return that the event with this position and digest was the first."""
+    return First(position << _DIGEST_BITS | digest)
+
+
+def position_and_digest(first: First) -> tuple[int, int]:
+    """Return what `first_of` was given."""
+    return first >> _DIGEST_BITS, first & _DIGEST
 
 
 def key_of(audience: str, sender: str, key: str) -> Key:
@@ -28,12 +37,12 @@ def digest(data: Mapping[str, Any]) -> int:
         ((name, value),) = data.items()
         if type(value) is str:
             return digest_of_text(name, value)
-    return hash(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+    return hash(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)) & _DIGEST
 
 
 def digest_of_text(name: str, text: str) -> int:
     """Return the digest of data that is one text with one name."""
-    return hash((name, text))
+    return hash((name, text)) & _DIGEST
 
 
 class RecentKeys:

@@ -19,7 +19,15 @@ from madang_gateway.interceptors import Interceptor, intercept
 from madang_gateway.outgoing import Outgoing
 from madang_gateway.own_lines import OwnLines
 from madang_gateway.receipts import Outcome, Receipts
-from madang_gateway.recent_keys import First, Key, RecentKeys, digest, key_of
+from madang_gateway.recent_keys import (
+    First,
+    Key,
+    RecentKeys,
+    digest,
+    first_of,
+    key_of,
+    position_and_digest,
+)
 
 
 class Sender:
@@ -81,7 +89,7 @@ class Sender:
                 stored = await self._stored(who, outgoing)
                 if stored is not None:
                     position, event = stored
-                    first = (position, digest(event.data))
+                    first = first_of(position, digest(event.data))
                     outcome(_answer(first, digest(outgoing.data)))
                     return
             self._accept(who, outgoing, outcome)
@@ -144,7 +152,7 @@ class Sender:
         sent = digest(event.data)
         first, other = self._keys.get(key), others.get(key)
         taken = {
-            first and first[1],
+            first and position_and_digest(first)[1],
             other and digest(other.data),
             self._receipts.under_way(key),
         } - {None}
@@ -241,7 +249,7 @@ def _key(who: Claims, outgoing: Outgoing) -> Key:
 
 
 def _answer(first: First, sent: int) -> int | Problem:
-    position, digest = first
+    position, digest = position_and_digest(first)
     return position if digest == sent else KeyConflict()
 
 

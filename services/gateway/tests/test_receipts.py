@@ -4,7 +4,7 @@ import pytest
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
 from madang_gateway.receipts import Receipts
-from madang_gateway.recent_keys import key_of
+from madang_gateway.recent_keys import first_of, key_of
 
 KEY = key_of("rooms.a", "mina", "k")
 OTHER = key_of("rooms.a", "mina", "other")
@@ -24,7 +24,7 @@ def test_who_waits_is_told_the_position_once_the_event_is_back() -> None:
     assert waiting.wait(KEY, 1, 100, told.append)
     assert KEY in waiting.keys
     assert told == []
-    waiting.arrived(KEY, (7, 1), 102)
+    waiting.arrived(KEY, first_of(7, 1), 102)
 
     assert told == [7]
     assert observed == [2]
@@ -39,7 +39,7 @@ def test_the_same_send_again_waits_for_the_one_under_way() -> None:
     waiting.wait(KEY, 1, 100, first.append)
 
     again = waiting.wait(KEY, 1, 101, second.append)
-    waiting.arrived(KEY, (7, 1), 102)
+    waiting.arrived(KEY, first_of(7, 1), 102)
 
     assert not again
     assert first == second == [7]
@@ -53,7 +53,7 @@ def test_another_body_under_a_key_under_way_is_a_conflict() -> None:
     with pytest.raises(KeyConflict):
         waiting.wait(KEY, 2, 101, told.append)
 
-    waiting.arrived(KEY, (7, 1), 102)
+    waiting.arrived(KEY, first_of(7, 1), 102)
     assert told == [7]
 
 
@@ -62,7 +62,7 @@ def test_an_event_that_another_gateway_wrote_first_decides_who_is_in_conflict() 
     waiting = receipts()
     waiting.wait(KEY, 1, 100, told.append)
 
-    waiting.arrived(KEY, (7, 2), 101)
+    waiting.arrived(KEY, first_of(7, 2), 101)
 
     assert [type(result) for result in told] == [KeyConflict]
 
@@ -74,7 +74,7 @@ def test_a_failed_append_is_told_to_all_who_wait_for_it() -> None:
     waiting.wait(KEY, 1, 100, told.append)
 
     waiting.failed(KEY, Unavailable())
-    waiting.arrived(KEY, (7, 1), 101)
+    waiting.arrived(KEY, first_of(7, 1), 101)
 
     assert [type(result) for result in told] == [Unavailable, Unavailable]
 
@@ -104,5 +104,5 @@ def test_what_does_not_come_back_in_time_is_given_up_oldest_first() -> None:
 
 
 def test_an_event_that_nobody_waits_for_tells_nobody() -> None:
-    receipts().arrived(KEY, (7, 1), 101)
+    receipts().arrived(KEY, first_of(7, 1), 101)
     receipts().failed(KEY, Unavailable())
