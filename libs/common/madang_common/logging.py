@@ -1,12 +1,16 @@
 """Logs: one event a line, JSON for machines or console for people, with ids bound once."""
 
+import asyncio
+import atexit
 import logging
 import sys
+import time
 from typing import TextIO
 
 import orjson
 import structlog
 
+from madang_common.clock import rfc3339
 from madang_common.settings import CommonSettings, LogFormat
 
 _QUIET = (
@@ -31,7 +35,7 @@ def configure(settings: CommonSettings) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_timestamp,
     ]
     if settings.log_format is LogFormat.CONSOLE:
         render: list[structlog.typing.Processor] = [
@@ -71,29 +75,67 @@ def configure(settings: CommonSettings) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def _add_timestamp(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event["timestamp"] = rfc3339(time.time())
+    return event
+
+
+class _Lines:
+    """Writes what one turn of the event loop logs at once, in its end.
+
+    A write for each line costs more than all else about it. What is said outside of event loops is
+    written at once.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._waiting: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop that will write what waits."""
+        atexit.register(self.flush)
+
+    def add(self, line: str) -> None:
+        """Write `line`, soon."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # In one call, so that the lines of two threads do not mix.
+            self._file.write(f"{line}\n")
+            return
+        if self._loop is not loop:
+            self.flush()
+            self._loop = loop
+            loop.call_soon(self.flush)
+        self._waiting.append(line)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._loop = None
+        if self._waiting:
+            self._waiting.append("")
+            waiting, self._waiting = self._waiting, []
+            self._file.write("\n".join(waiting))
+
+
 class _Writer:
     """Writes lines, whatever their level; `name` is the module's that logs."""
 
-    def __init__(self, file: TextIO, name: str) -> None:
-        self._file = file
+    def __init__(self, lines: _Lines, name: str) -> None:
         self.name = name
-
-    def write(self, line: str) -> None:
-        # In one call, so that the lines of two threads do not mix.
-        self._file.write(f"{line}\n")
-
-    debug = info = warning = error = critical = write
+        self.debug = self.info = self.warning = self.error = self.critical = lines.add
 
 
 class _Writers:
     """Makes a writer for each module that logs."""
 
     def __init__(self, file: TextIO) -> None:
-        self._file = file
+        self._lines = _Lines(file)
         self._named = structlog.stdlib.LoggerFactory(ignore_frame_names=[__name__])
 
     def __call__(self, *args: object) -> _Writer:
-        return _Writer(self._file, self._named(*args).name)
+        return _Writer(self._lines, self._named(*args).name)
 
 
 def _json(value: object, **options: object) -> str:

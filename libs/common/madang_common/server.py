@@ -27,7 +27,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from madang_common import logging
-from madang_common.http.protocol import http_protocol
+from madang_common.http.protocol import Upgraded, http_protocol
 from madang_common.log.port import LogError
 from madang_common.settings import CannotStart, CommonSettings
 
@@ -50,7 +50,7 @@ class Served:
     """What a process serves on its port."""
 
     app: ASGIApp
-    websocket: type[asyncio.Protocol] | None = None
+    websocket: type[Upgraded] | None = None
     """Protocol class for WebSocket upgrades; without one they are answered as plain HTTP."""
     drain: Drain | None = None
     """Run when the process is asked to stop, while it still serves; then the server closes."""

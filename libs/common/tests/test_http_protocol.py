@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -11,8 +11,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from madang_common.http.protocol import http_protocol
+from madang_common.http.protocol import Upgraded, http_protocol
 from tests.support.server_beside import ServerBeside
 
 HEAD_BYTES = 2000
@@ -37,15 +38,22 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Echo(asyncio.Protocol):
-    """A stand-in for the WebSocket: says what it gets."""
+class Echo(Upgraded):
+    """A stand-in for the WebSocket: says what it was asked for, then whatever it gets."""
 
-    def __init__(self, **_others: object) -> None:
+    @override
+    def __init__(self, *, server_state: ServerState, **_others: object) -> None:
         self._transport: asyncio.Transport
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+
+    @override
+    def open(
+        self, method: str, target: str, version: str, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        self._transport.write(f"{method} {target} {version} {headers}\r\n\r\n".encode())
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -164,8 +172,9 @@ async def test_an_answer_may_take_longer_than_a_request() -> None:
 
 async def test_a_websocket_is_not_cut_off() -> None:
     async with connected() as client:
-        await client.say(b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-        await client.hear(b"\r\n\r\n")
+        await client.say(b"GET /a?b HTTP/1.1\r\nConnection: Upgrade\r\nUPGRADE:websocket\r\n\r\n")
+        headers = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
+        await client.hear(f"GET /a?b HTTP/1.1 {headers}\r\n\r\n".encode())
         await asyncio.sleep(2 * SECONDS)
 
         await client.say(b"still here")

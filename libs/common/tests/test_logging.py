@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -76,3 +77,40 @@ def test_an_error_is_written_with_its_cause(started: Start, log_format: LogForma
     assert "door_jammed" in written
     assert "KeyError" in written
     assert "NO_SUCH_DOOR" in written
+
+
+async def test_what_one_turn_of_the_event_loop_logs_is_written_at_once(
+    started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = started(LogFormat.JSON)
+    writes: list[str] = []
+    monkeypatch.setattr(stream, "write", writes.append)
+
+    for number in range(3):
+        log.info("door_opened", key=number)
+    assert writes == []
+    await asyncio.sleep(0)
+    log.info("door_closed")
+    await asyncio.sleep(0)
+
+    assert [write.count("\n") for write in writes] == [3, 1]
+    assert [json.loads(line)["key"] for line in writes[0].splitlines()] == [0, 1, 2]
+
+
+def test_what_the_last_turn_logs_is_written_too(started: Start) -> None:
+    stream = started(LogFormat.JSON)
+    loop = asyncio.new_event_loop()
+    try:
+        loop.call_soon(log.info, "last_words")
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+        async def speak() -> None:
+            log.info("of_another_loop")
+
+        asyncio.run(speak())
+    finally:
+        loop.close()
+
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert events == ["last_words", "of_another_loop"]

@@ -1,13 +1,13 @@
 """The WebSocket under a session: websockets' sans-I/O protocol on an asyncio transport.
 
-uvicorn makes one of these for each upgrade, through its public `ws=` setting, and hands it the
-transport. Bytes go to `Protocol`, its frames to the session; what the session writes is
-coalesced and leaves once per turn of the event loop. The WebSocket rules themselves (RFC 6455) are
-the library's.
+The HTTP server makes one of these for each upgrade, and hands it the transport and the request.
+Bytes go to `Protocol`, its frames to the session; what the session writes is coalesced and leaves
+once per turn of the event loop. The WebSocket rules themselves (RFC 6455) are the library's.
 """
 
 import asyncio
 from codecs import IncrementalDecoder, getincrementaldecoder
+from collections.abc import Sequence
 from typing import ClassVar, cast
 
 from typing_extensions import override
@@ -16,11 +16,12 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, State
 
+from madang_common.http.protocol import Upgraded
 from madang_common.problems import Problem, Unavailable
 from madang_gateway import disconnects
 from madang_gateway.admission import BAD_HANDSHAKE, reason_of
 from madang_gateway.disconnects import Disconnect
-from madang_gateway.handshake import Agreed, read_request
+from madang_gateway.handshake import Agreed, request_of
 from madang_gateway.node import Node
 from madang_gateway.plain_frames import OTHER, TEXT, PlainFrames
 from madang_gateway.session import Session
@@ -38,7 +39,7 @@ _FIRST_PRIVATE = 3000
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
-class Connection(asyncio.Protocol):
+class Connection(Upgraded):
     """One WebSocket connection; `connection_class` makes the class that belongs to a node."""
 
     __slots__ = (
@@ -65,12 +66,9 @@ class Connection(asyncio.Protocol):
 
     node: ClassVar[Node]
 
-    def __init__(
-        self,
-        server_state: ServerState,
-        **_others: object,
-    ) -> None:
-        """Take what uvicorn gives to every protocol class: its list of connections matters."""
+    @override
+    def __init__(self, *, server_state: ServerState, **_others: object) -> None:
+        # Its list of connections matters.
         self._state = server_state
         self._plain: PlainFrames | None = None
         """What takes the peer's frames, once the handshake is done."""
@@ -100,8 +98,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         plain = self._plain
         if plain is None:
-            self._open(data)
-            return
+            return  # the upgrade was refused
         self._heard = True
         if not self._talking:
             self._feed(data)
@@ -268,24 +265,26 @@ class Connection(asyncio.Protocol):
             protocol.send_ping(b"")
             self._send_control(protocol)
 
-    def _open(self, head: bytes) -> None:
-        """Answer the opening handshake; uvicorn gives the whole head of the request at once."""
+    @override
+    def open(
+        self, method: str, target: str, version: str, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
         node = self.node
         reason = BAD_HANDSHAKE
-        agreed: Agreed | None = None
         try:
-            request = read_request(head)
+            request = request_of(method, target, version, headers)
             peer = self._transport.get_extra_info("peername")
             framing, self._address = node.admission.check(request, peer)
-            response, agreed = node.handshake.answer(request)
+            answer = node.handshake.answer(request)
         except Problem as problem:
-            response, reason = refusal(problem), reason_of(problem)
-        self._transport.write(response.serialize())
-        if agreed is None:
-            self._let_go()
-            node.shared.metrics.upgrades_refused.labels(response.status_code, reason).inc()
+            answer, reason = refusal(problem), reason_of(problem)
+        if isinstance(answer, Agreed):
+            self._transport.write(answer.answer)
+            self._begin(answer, framing)
         else:
-            self._begin(agreed, framing)
+            self._transport.write(answer.serialize())
+            self._let_go()
+            node.shared.metrics.upgrades_refused.labels(answer.status_code, reason).inc()
 
     def _begin(self, agreed: Agreed, framing: Framing) -> None:
         """Begin the session."""

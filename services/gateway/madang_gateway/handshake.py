@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHeaderValue
+from websockets.exceptions import InvalidHeaderValue, WebSocketException
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
@@ -22,6 +22,7 @@ from madang_gateway.upgrade import rejection
 SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
 """Registered names of STOMP over WebSocket, newest first."""
 
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 _MOST_HEADERS = 128
 _LOGGER = logging.getLogger("websockets.server")
 _DEFLATE = ServerPerMessageDeflateFactory(
@@ -32,34 +33,32 @@ _DEFLATE = ServerPerMessageDeflateFactory(
 )
 
 
-def read_request(head: bytes) -> Request:
-    """Return the request in `head`, which the HTTP server has read before and written down again.
+def request_of(
+    method: str, target: str, version: str, headers: Sequence[tuple[bytes, bytes]]
+) -> Request:
+    """Return a request, as the HTTP server has read it, for websockets' library.
 
     Raise InvalidRequest if there is more to it than a handshake has.
     """
-    first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-    if len(lines) > _MOST_HEADERS:
+    if len(headers) > _MOST_HEADERS:
         raise InvalidRequest("there are too many headers")
     try:
-        method, path, version = first.split(" ")
-        headers = Headers([_header(line) for line in lines])
-    except (ValueError, InvalidHeaderValue) as error:
+        named = Headers(
+            (name.decode("latin-1"), value.decode("latin-1").strip(" \t"))
+            for name, value in headers
+        )
+    except InvalidHeaderValue as error:
         raise InvalidRequest("this is no request for a WebSocket") from error
-    if "Transfer-Encoding" in headers or not set(headers.get_all("Content-Length")) <= {"0"}:
+    if "Transfer-Encoding" in named or not set(named.get_all("Content-Length")) <= {"0"}:
         raise InvalidRequest("a request for a WebSocket has no body")
-    return Request(path, headers, method, version)
-
-
-def _header(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon:
-        raise ValueError(line)
-    return name, value.strip(" \t")
+    return Request(target, named, method, version)
 
 
 class Agreed(NamedTuple):
     """What both sides agreed on."""
 
+    answer: bytes
+    """The server's side of it, as it is sent."""
     subprotocol: Subprotocol | None
     extensions: list[Extension]
 
@@ -76,13 +75,23 @@ class Handshake(ServerProtocol):
         super().__init__(extensions=[_DEFLATE] if deflate else None, logger=_LOGGER)
         self._max_size = max_size
 
-    def answer(self, request: Request) -> tuple[Response, Agreed | None]:
-        """Return the answer to `request`, and what it agrees to if that is 101."""
-        response = self.accept(request)
-        self.handshake_exc = None
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            return response, None
-        return response, Agreed(self.subprotocol, self.extensions)
+    def answer(self, request: Request) -> Agreed | Response:
+        """Return what `request` leads to, or the answer that refuses it."""
+        try:
+            accept, extensions, _ = self.process_request(request)
+        except WebSocketException:
+            # This finds the same again, and says which answer that is.
+            response = self.accept(request)
+            self.handshake_exc = None
+            return response
+        # In `accept` the rest takes longer than the check, for a date that is nobody's business.
+        lines = [_SWITCHING, b"Sec-WebSocket-Accept: ", accept.encode()]
+        if extensions is not None:
+            lines += [b"\r\nSec-WebSocket-Extensions: ", extensions.encode()]
+        if self.subprotocol is not None:
+            lines += [b"\r\nSec-WebSocket-Protocol: ", self.subprotocol.encode()]
+        lines.append(b"\r\n\r\n")
+        return Agreed(b"".join(lines), self.subprotocol, self.extensions)
 
     def protocol(self, extensions: list[Extension]) -> Protocol:
         """Return what speaks after the handshake, and knows nothing of HTTP."""

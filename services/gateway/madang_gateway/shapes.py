@@ -1,7 +1,6 @@
 """How an event becomes a MESSAGE: encoded once per shape, the same bytes for every recipient."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
@@ -45,8 +44,7 @@ class Placed(NamedTuple):
         return cls(position, to_id(position), event, event.body(position, line))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """All that the bytes of a MESSAGE depend on beside the event itself."""
 
     subscription: str

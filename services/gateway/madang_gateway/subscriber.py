@@ -1,7 +1,7 @@
 """SUBSCRIBE: who may follow what, from where on, and in which shape."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import structlog
@@ -234,14 +234,13 @@ class Subscriber:
         """Return what keeps an account of the subscription's messages, if they last."""
         if found.source not in _DURABLE:
             return None
-        loop = asyncio.get_running_loop()
         return acknowledging(
             session.recipient,
             frame,
             most=self._most_unacknowledged,
             most_bytes=self._waiting_bytes,
             # Not at once: the roster is being gone through, and the session would leave it.
-            too_slow=lambda: loop.call_soon(session.acknowledges_too_slowly),
+            too_slow=lambda: _soon(session.acknowledges_too_slowly),
         )
 
     async def _open_later(
@@ -323,3 +322,7 @@ class Subscriber:
             session.refuse_subscription(subscription.id, Problem(), receipt_id)
         finally:
             subscription.resuming = None
+
+
+def _soon(do: Callable[[], object]) -> None:
+    asyncio.get_running_loop().call_soon(do)

@@ -21,6 +21,7 @@ from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
 from madang_common.http.inprocess import InProcessNetwork
+from madang_common.http.protocol import http_protocol
 from madang_common.http.security import Service, only, secure
 from madang_common.ids import new_id
 from madang_common.live.inprocess import InProcessLive
@@ -331,7 +332,7 @@ async def _served(app: FastAPI, listener: socket.socket) -> AsyncGenerator[_Serv
     config = uvicorn.Config(
         app,
         ws=app.state.websocket,
-        http="httptools",
+        http=http_protocol(within_head_bytes=65_536, within_seconds=30),
         lifespan="off",
         log_config=None,
         access_log=False,

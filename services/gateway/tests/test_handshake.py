@@ -1,15 +1,16 @@
 import pytest
+from websockets.http11 import Request, Response
 
 from madang_common.problems import InvalidRequest
-from madang_gateway.handshake import Handshake, read_request
+from madang_gateway.handshake import Agreed, Handshake, request_of
 from services.gateway.tests.raw_socket import UPGRADE
 
 
-def head(*more: str, path: str = "/ws", **changes: str) -> bytes:
-    """Return the head of a good request, with some headers changed and others added."""
+def request(*more: tuple[bytes, bytes], **changes: str) -> Request:
+    """Return a good request, with some headers changed and others added."""
     named = UPGRADE | {name.replace("_", "-"): value for name, value in changes.items()}
-    lines = [f"{name}: {value}" for name, value in named.items()]
-    return "\r\n".join([f"GET {path} HTTP/1.1", *lines, *more, "", ""]).encode("latin-1")
+    headers = [(name.lower().encode(), value.encode()) for name, value in named.items()]
+    return request_of("GET", "/ws", "HTTP/1.1", [*headers, *more])
 
 
 def handshake(*, deflate: bool = False) -> Handshake:
@@ -17,35 +18,30 @@ def handshake(*, deflate: bool = False) -> Handshake:
 
 
 def test_a_request_is_read_as_it_was_sent() -> None:
-    request = read_request(head("X-Name: \t 마당 ".encode().decode("latin-1"), "x-name:b:c"))
+    asked = request((b"x-name", "마당 \t".encode()), (b"x-name", b"b:c"))
 
-    assert (request.method, request.path, request.protocol) == ("GET", "/ws", "HTTP/1.1")
-    assert request.headers["sec-websocket-version"] == "13"
-    assert request.headers.get_all("X-Name") == ["마당".encode().decode("latin-1"), "b:c"]
+    assert (asked.method, asked.path, asked.protocol) == ("GET", "/ws", "HTTP/1.1")
+    assert asked.headers["sec-websocket-version"] == "13"
+    assert asked.headers.get_all("X-Name") == ["마당".encode().decode("latin-1"), "b:c"]
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "more",
     [
-        b"",
-        b"\r\n\r\n",
-        b"GET /ws\r\n\r\n",
-        b"GET /a b HTTP/1.1\r\n\r\n",
-        head("no colon"),
-        head("X: a\nb"),
-        head("Transfer-Encoding: chunked"),
-        head("Content-Length: 5"),
-        head("Content-Length: 0", "Content-Length: 5"),
-        head(*(f"X{number}: y" for number in range(200))),
+        [(b"x", b"a\nb")],
+        [(b"transfer-encoding", b"chunked")],
+        [(b"content-length", b"5")],
+        [(b"content-length", b"0"), (b"content-length", b"5")],
+        [(b"x%d" % number, b"y") for number in range(200)],
     ],
 )
-def test_what_is_more_or_less_than_a_handshake_is_refused(broken: bytes) -> None:
+def test_what_is_more_than_a_handshake_is_refused(more: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(InvalidRequest):
-        read_request(broken)
+        request(*more)
 
 
 def test_an_empty_body_is_none() -> None:
-    assert read_request(head("Content-Length: 0")).headers["Content-Length"] == "0"
+    assert request((b"content-length", b"0")).headers["Content-Length"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -58,29 +54,32 @@ def test_an_empty_body_is_none() -> None:
     ],
 )
 def test_the_newest_subprotocol_is_taken(offered: str, taken: str | None) -> None:
-    request = read_request(head(Sec_WebSocket_Protocol=offered))
+    agreed = handshake().answer(request(Sec_WebSocket_Protocol=offered))
 
-    response, agreed = handshake().answer(request)
-
-    assert response.status_code == 101
-    assert response.headers.get("Sec-WebSocket-Protocol") == taken
-    assert agreed == (taken, [])
+    assert isinstance(agreed, Agreed)
+    assert agreed.answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert agreed.answer.endswith(b"\r\n\r\n")
+    said = b"" if taken is None else f"\r\nSec-WebSocket-Protocol: {taken}\r\n".encode()
+    assert said in agreed.answer
+    assert (b"Sec-WebSocket-Protocol" in agreed.answer) == bool(said)
+    assert (agreed.subprotocol, agreed.extensions) == (taken, [])
 
 
 def test_one_handshake_leaves_nothing_to_the_next() -> None:
     shared = handshake(deflate=True)
     deflate = "permessage-deflate; client_max_window_bits"
 
-    rich, first = shared.answer(
-        read_request(head(Sec_WebSocket_Extensions=deflate, Sec_WebSocket_Protocol="v12.stomp"))
+    rich = shared.answer(
+        request(Sec_WebSocket_Extensions=deflate, Sec_WebSocket_Protocol="v12.stomp")
     )
-    refused, none = shared.answer(read_request(head(Sec_WebSocket_Version="8")))
-    poor, second = shared.answer(read_request(head()))
+    refused = shared.answer(request(Sec_WebSocket_Version="8"))
+    poor = shared.answer(request())
 
-    assert (rich.status_code, refused.status_code, poor.status_code) == (101, 400, 101)
-    assert first is not None
-    assert none is None
-    assert second is not None
-    assert (len(first.extensions), first.subprotocol) == (1, "v12.stomp")
-    assert (len(second.extensions), second.subprotocol) == (0, None)
-    assert "Sec-WebSocket-Extensions" not in poor.headers
+    assert isinstance(refused, Response)
+    assert refused.status_code == 400
+    assert isinstance(rich, Agreed)
+    assert (len(rich.extensions), rich.subprotocol) == (1, "v12.stomp")
+    assert b"Sec-WebSocket-Extensions: permessage-deflate" in rich.answer
+    assert isinstance(poor, Agreed)
+    assert (len(poor.extensions), poor.subprotocol) == (0, None)
+    assert b"Sec-WebSocket-Extensions" not in poor.answer

@@ -1,18 +1,41 @@
 """HTTP as uvicorn speaks it, with the bounds that a proxy in front would set."""
 
 import asyncio
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, cast
 
 from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import is_ssl
+from uvicorn.server import ServerState
+
+
+class Upgraded(asyncio.Protocol, ABC):
+    """What a connection becomes whose client asks for a WebSocket: the class in uvicorn's `ws=`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __init__(self, *, server_state: ServerState, **others: object) -> None:
+        """Take what uvicorn gives to every protocol class."""
+
+    @abstractmethod
+    def open(
+        self, method: str, target: str, version: str, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        """Answer the request; called once, when the connection is made.
+
+        `version` is as in `HTTP/1.1`, and the headers' names are in lower case.
+        """
 
 
 class HttpProtocol(HttpToolsProtocol):
     """A connection whose requests come whole in time, with heads that end.
 
-    uvicorn waits for ever and keeps whatever comes before the blank line.
+    uvicorn waits for ever and keeps whatever comes before the blank line. It also writes down the
+    head of a request for a WebSocket, for another library to read; here it is handed over as read.
     """
 
     head_bytes: ClassVar[int]
@@ -50,7 +73,13 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def handle_websocket_upgrade(self) -> None:
         self._expect_nothing()
-        super().handle_websocket_upgrade()
+        self.connections.discard(self)
+        upgraded = cast("type[Upgraded]", self.ws_protocol_class)(server_state=self.server_state)
+        upgraded.connection_made(self.transport)
+        scope = self.scope
+        version = f"HTTP/{scope['http_version']}"
+        upgraded.open(scope["method"], self.url.decode("latin-1"), version, self.headers)
+        self.transport.set_protocol(upgraded)
         # They hold each other, and would wait for a garbage collection.
         self.parser = None  # type: ignore[assignment]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from madang_common.clock import rfc3339
 from madang_common.events.envelope import Event
 from madang_common.events.kinds import PresenceJoined, PresenceLeft, document, kind_of
-from madang_common.ids import new_id
+from madang_common.ids import next_id
 from madang_common.live.port import Live
 from madang_gateway.presence.port import Turn
 
@@ -35,7 +35,7 @@ class Notices:
         if turn.count > self._most_present:
             return
         event = Event(
-            key=new_id(),
+            key=next_id(),
             kind=kind_of(data),
             sender=turn.stay.user,
             sender_name=turn.stay.name,

@@ -39,7 +39,7 @@ def escape(text: str, version: str | None) -> str:
     everywhere, line ends where there are no escapes.
     """
     if version is None or version == "1.0":
-        return text.translate(_UNWRITABLE)
+        return text if text.isprintable() else text.translate(_UNWRITABLE)
     if "\\" in text:
         text = text.replace("\\", "\\\\")
     if "\n" in text:
