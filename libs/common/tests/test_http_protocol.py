@@ -1,7 +1,6 @@
 """Requests that do not end, in bytes or in time."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -14,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from madang_common.http.protocol import Upgraded, http_protocol
-from tests.support.server_beside import ServerBeside
+from tests.support.server_beside import ServerBeside, listening
 
 HEAD_BYTES = 2000
 SECONDS = 0.5
@@ -92,7 +91,7 @@ async def connected(
     """Yield a connection to a server with those bounds."""
     config = uvicorn.Config(app, http=protocol, ws=Echo, lifespan="off", log_config=None)
     server = ServerBeside(config)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.ready.wait()
     reader, writer = await asyncio.open_connection(*listener.getsockname())

@@ -37,7 +37,7 @@ from madang_gateway.settings import GatewaySettings
 from madang_gateway.wiring import build
 from services.gateway.tests.stomp_client import Client, opened
 from tests.support.issuer import ISSUER, Issuer, bearer
-from tests.support.server_beside import ServerBeside
+from tests.support.server_beside import ServerBeside, listening
 
 ROOM = "yard"
 PATIENCE_SECONDS = 10
@@ -293,7 +293,7 @@ async def running(
         network.add(name, _stand_in(name, router, network))
     try:
         async with build(settings(**changes), log=log, live=live, transport=network) as app:
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listening()
             if send_buffer_bytes is not None:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
             async with _served(app, listener) as server:
