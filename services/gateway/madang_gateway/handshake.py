@@ -84,7 +84,8 @@ class Handshake(ServerProtocol):
             response = self.accept(request)
             self.handshake_exc = None
             return response
-        # In `accept` the rest takes longer than the check, for a date that is nobody's business.
+        # `accept` would check the same, and then build an answer with a date, which a 101 needs not
+        # have (RFC 9110 section 6.6.1); that takes longer than the check.
         lines = [_SWITCHING, b"Sec-WebSocket-Accept: ", accept.encode()]
         if extensions is not None:
             lines += [b"\r\nSec-WebSocket-Extensions: ", extensions.encode()]
