@@ -184,7 +184,7 @@ async def test_sends_wait_for_a_broker_that_is_away_for_ten_seconds(
 
     await asyncio.to_thread(private_rabbitmq.stop)
     stopped = scene.confirmed
-    await asyncio.sleep(7)  # and then some for starting
+    await asyncio.sleep(10)
     assert scene.confirmed == stopped
     await asyncio.to_thread(private_rabbitmq.start)
     await scene.until_more()

@@ -9,13 +9,13 @@ import uvicorn
 from typing_extensions import override
 
 
-def listening(port: int = 0) -> socket.socket:
+def listening() -> socket.socket:
     """Return a listener on loopback.
 
     asyncio lets the connections of a socket that it did not make itself wait for the peer's delayed
     acknowledgements, 40 ms each; uvloop, which serves the product, does not.
     """
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -41,7 +41,7 @@ class Echo(Upgraded):
     """A stand-in for the WebSocket: says what it was asked for, then whatever it gets."""
 
     @override
-    def __init__(self, *, server_state: ServerState, **_others: object) -> None:
+    def __init__(self, server_state: ServerState) -> None:
         self._transport: asyncio.Transport
 
     @override

@@ -67,7 +67,7 @@ class Connection(Upgraded):
     node: ClassVar[Node]
 
     @override
-    def __init__(self, *, server_state: ServerState, **_others: object) -> None:
+    def __init__(self, server_state: ServerState) -> None:
         # Its list of connections matters.
         self._state = server_state
         self._plain: PlainFrames | None = None

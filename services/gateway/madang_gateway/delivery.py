@@ -92,6 +92,10 @@ class Delivery:
                 elif frame:
                     recipient.write(frame)
 
+    def reaches(self, audience: str) -> bool:
+        """Tell whether anybody here follows `audience`."""
+        return audience in self._roster.audiences
+
     def present(self, audience: str) -> int:
         """Return how many users follow `audience` here; it takes a look at every recipient."""
         groups = self._roster.groups(audience)

@@ -6,7 +6,7 @@ import structlog
 from madang_common.events.envelope import Event, read_line
 from madang_common.ids import next_id
 from madang_common.live.port import Live
-from madang_gateway.delivery import Delivery, Roster
+from madang_gateway.delivery import Delivery
 from madang_gateway.destinations import LIVE_SUFFIX
 from madang_gateway.node import Node
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 _LOGIN_ENDED = "login.ended"
 
 
-async def pass_on(live: Live, delivery: Delivery, roster: Roster, node: Node) -> None:
+async def pass_on(live: Live, delivery: Delivery, node: Node) -> None:
     """Deliver notices for as long as the gateway runs."""
     async for lines in live.listen():
         for line in lines:
@@ -26,8 +26,10 @@ async def pass_on(live: Live, delivery: Delivery, roster: Roster, node: Node) ->
                 continue
             if event.kind == _LOGIN_ENDED:
                 node.end_login(event.user or "", str(event.data.get("login")))
-            elif event.room is not None and event.audience + LIVE_SUFFIX in roster.audiences:
-                delivery.notice(event.audience + LIVE_SUFFIX, event, next_id(), _body(event))
+            elif event.room is not None:
+                audience = event.audience + LIVE_SUFFIX
+                if delivery.reaches(audience):
+                    delivery.notice(audience, event, next_id(), _body(event))
 
 
 def _body(event: Event) -> bytes:

@@ -25,6 +25,12 @@ Read: TypeAlias = tuple[Event | None, str, Key, int]
 """An event, if it is wanted, its audience and key, and the digest of its data."""
 
 
+def said_by(event: Event) -> Read:
+    """Return what the line of `event` says."""
+    audience = event.audience
+    return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
+
+
 def read(line: bytes, wanted: Container[str]) -> Read:
     """Return what `line` says; its event may be left out unless its audience is `wanted`.
 
@@ -32,9 +38,7 @@ def read(line: bytes, wanted: Container[str]) -> Read:
     """
     message = _MESSAGE.fullmatch(line.decode())
     if message is None:
-        event = read_line(line)
-        audience = event.audience
-        return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
+        return said_by(read_line(line))
     key, room, sender, name, at, text = message.groups()
     audience = room_audience(room)
     said = None

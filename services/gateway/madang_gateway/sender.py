@@ -19,15 +19,7 @@ from madang_gateway.interceptors import Interceptor, intercept
 from madang_gateway.outgoing import Outgoing
 from madang_gateway.own_lines import OwnLines
 from madang_gateway.receipts import Outcome, Receipts
-from madang_gateway.recent_keys import (
-    First,
-    Key,
-    RecentKeys,
-    digest,
-    first_of,
-    key_of,
-    position_and_digest,
-)
+from madang_gateway.recent_keys import Key, RecentKeys, digest, key_of, position_and_digest
 
 
 class Sender:
@@ -89,8 +81,7 @@ class Sender:
                 stored = await self._stored(who, outgoing)
                 if stored is not None:
                     position, event = stored
-                    first = first_of(position, digest(event.data))
-                    outcome(_answer(first, digest(outgoing.data)))
+                    outcome(_answer(position, digest(event.data), digest(outgoing.data)))
                     return
             self._accept(who, outgoing, outcome)
         except Problem as problem:
@@ -189,7 +180,7 @@ class Sender:
         key, sent = key_of(audience, who.subject, outgoing.key), digest(outgoing.data)
         first = self._keys.get(key)
         if first is not None:
-            outcome(_answer(first, sent))
+            outcome(_answer(*position_and_digest(first), sent))
         elif self._receipts.wait(key, sent, self._clock(), outcome):
             event = _event(who, outgoing)
             line = event.line()
@@ -248,9 +239,9 @@ def _key(who: Claims, outgoing: Outgoing) -> Key:
     return key_of(room_audience(outgoing.room), who.subject, outgoing.key)
 
 
-def _answer(first: First, sent: int) -> int | Problem:
-    position, digest = position_and_digest(first)
-    return position if digest == sent else KeyConflict()
+def _answer(position: int, stored: int, sent: int) -> int | Problem:
+    """Return what to tell of a key whose first event is at `position`, by both digests."""
+    return position if stored == sent else KeyConflict()
 
 
 def _told(error: LogError) -> Problem:

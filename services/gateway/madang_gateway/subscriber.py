@@ -1,7 +1,7 @@
 """SUBSCRIBE: who may follow what, from where on, and in which shape."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 import structlog
@@ -240,7 +240,7 @@ class Subscriber:
             most=self._most_unacknowledged,
             most_bytes=self._waiting_bytes,
             # Not at once: the roster is being gone through, and the session would leave it.
-            too_slow=lambda: _soon(session.acknowledges_too_slowly),
+            too_slow=lambda: asyncio.get_running_loop().call_soon(session.acknowledges_too_slowly),
         )
 
     async def _open_later(
@@ -322,7 +322,3 @@ class Subscriber:
             session.refuse_subscription(subscription.id, Problem(), receipt_id)
         finally:
             subscription.resuming = None
-
-
-def _soon(do: Callable[[], object]) -> None:
-    asyncio.get_running_loop().call_soon(do)

@@ -119,7 +119,7 @@ async def build(
         board = _board(settings, stack)
         keeper = _keeper(settings, board, memory, live, metrics, stack)
         works = {
-            "gateway-live": live_notices.pass_on(live, delivery, memory.roster, node),
+            "gateway-live": live_notices.pass_on(live, delivery, node),
             "gateway-time": node.keep_time(),
             "gateway-presence": keeper.keep(),
             "gateway-lag": Lag(log, memory.tail, metrics.log_behind).watch(

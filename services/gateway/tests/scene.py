@@ -292,11 +292,12 @@ async def running(
     }.items():
         network.add(name, _stand_in(name, router, network))
     try:
-        async with build(settings(**changes), log=log, live=live, transport=network) as app:
+        chosen = settings(**changes)
+        async with build(chosen, log=log, live=live, transport=network) as app:
             listener = listening()
             if send_buffer_bytes is not None:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-            async with _served(app, listener) as server:
+            async with _served(app, listener, chosen) as server:
                 port = listener.getsockname()[1]
                 async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
                     yield Scene(
@@ -328,11 +329,15 @@ class _Served:
 
 
 @asynccontextmanager
-async def _served(app: FastAPI, listener: socket.socket) -> AsyncGenerator[_Served]:
+async def _served(
+    app: FastAPI, listener: socket.socket, chosen: GatewaySettings
+) -> AsyncGenerator[_Served]:
     config = uvicorn.Config(
         app,
         ws=app.state.websocket,
-        http=http_protocol(within_head_bytes=65_536, within_seconds=30),
+        http=http_protocol(
+            within_head_bytes=chosen.request_head_bytes, within_seconds=chosen.request_seconds
+        ),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_gateway.own_lines import OwnLines
-from madang_gateway.plain_lines import Read
-from madang_gateway.recent_keys import digest, key_of
+from madang_gateway.plain_lines import said_by
+from madang_gateway.recent_keys import digest
 from services.gateway.tests.core import Core
 
 TEXTS = st.text(min_size=1).filter(lambda text: text.isprintable() or "\n" in text)
@@ -17,23 +17,18 @@ def event(text: str = "hi", key: str = "k") -> Event:
     )
 
 
-def own(event: Event) -> Read:
-    audience = event.audience
-    return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
-
-
 def test_a_line_is_taken_once() -> None:
     lines = OwnLines(1000)
-    lines.add(b"line", own(event()))
+    lines.add(b"line", said_by(event()))
 
-    assert lines.take(bytes(bytearray(b"line"))) == own(event())
+    assert lines.take(bytes(bytearray(b"line"))) == said_by(event())
     assert lines.take(b"line") is None
 
 
 def test_what_never_comes_back_is_forgotten() -> None:
     lines = OwnLines(10)
     for n in range(1000):
-        lines.add(b"%04d" % n, own(event()))
+        lines.add(b"%04d" % n, said_by(event()))
 
     known = [n for n in range(1000) if lines.take(b"%04d" % n)]
 
@@ -44,8 +39,8 @@ def test_what_never_comes_back_is_forgotten() -> None:
 def test_what_was_taken_leaves_room() -> None:
     lines = OwnLines(10)
     for n in range(1000):
-        lines.add(b"%04d" % n, own(event()))
-        lines.add(b"x%03d" % n, own(event()))
+        lines.add(b"%04d" % n, said_by(event()))
+        lines.add(b"x%03d" % n, said_by(event()))
 
         assert lines.take(b"%04d" % n)
         assert lines.take(b"x%03d" % n)
@@ -70,11 +65,11 @@ def test_an_own_line_is_delivered_as_anybody_elses() -> None:
         listener = core.listener()
         line = event().line()
         if known:
-            core.own_lines.add(line, own(event()))
+            core.own_lines.add(line, said_by(event()))
 
         core.dispatcher.apply(0, Batch(0, (line, line)))
 
-        heard.append((listener.heard, core.keys.get(own(event())[2])))
+        heard.append((listener.heard, core.keys.get(said_by(event())[2])))
 
     assert heard[0] == heard[1]
     assert len(heard[0][0]) == 1

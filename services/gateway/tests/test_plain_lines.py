@@ -6,17 +6,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from madang_common.events.envelope import Event, read_line
-from madang_gateway.plain_lines import Read, read
-from madang_gateway.recent_keys import digest, key_of
+from madang_gateway.plain_lines import Read, read, said_by
 
 AT = "2026-11-22T00:00:00.000Z"
 PLAIN = Event("k", "message.created", "mina", "미나", AT, {"text": "안녕"}, "yard")
 
 
 def long_way(line: bytes) -> Read:
-    event = read_line(line)
-    audience = event.audience
-    return event, audience, key_of(audience, event.sender, event.key), digest(event.data)
+    return said_by(read_line(line))
 
 
 def outcome(line: bytes, wanted: Container[str]) -> Read | None:

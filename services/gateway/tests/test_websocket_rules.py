@@ -324,6 +324,16 @@ async def test_a_bad_handshake_is_told_as_a_problem(
     assert scene.metric("upgrades_refused_total", status=str(status), reason=reason) == 1
 
 
+async def test_http_before_1_1_has_no_websockets(scene: Scene) -> None:
+    # RFC 6455 section 4.2.1
+    lines = [f"{name}: {value}" for name, value in UPGRADE.items()]
+    async with raw_socket(scene.port) as client:
+        await client.send("\r\n".join(["GET /ws HTTP/1.0", *lines, "", ""]).encode())
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+
+    assert int(head.split(b" ")[1]) == orjson.loads(body)["status"] == 505
+
+
 @pytest.mark.parametrize("path", ["/", "/ws/", "/ws-stomp/a/b/xhr", "/internal"])
 async def test_an_upgrade_elsewhere_is_not_found(scene: Scene, path: str) -> None:
     async with raw_socket(scene.port) as client:

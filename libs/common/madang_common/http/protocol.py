@@ -18,8 +18,8 @@ class Upgraded(asyncio.Protocol, ABC):
     __slots__ = ()
 
     @abstractmethod
-    def __init__(self, *, server_state: ServerState, **others: object) -> None:
-        """Take what uvicorn gives to every protocol class."""
+    def __init__(self, server_state: ServerState) -> None:
+        """Take uvicorn's account of what is under way."""
 
     @abstractmethod
     def open(
@@ -74,7 +74,7 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._expect_nothing()
         self.connections.discard(self)
-        upgraded = cast("type[Upgraded]", self.ws_protocol_class)(server_state=self.server_state)
+        upgraded = cast("type[Upgraded]", self.ws_protocol_class)(self.server_state)
         upgraded.connection_made(self.transport)
         scope = self.scope
         version = f"HTTP/{scope['http_version']}"

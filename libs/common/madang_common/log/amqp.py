@@ -109,9 +109,10 @@ class AmqpLog(Log):
         reader: StreamReader | None = None
         watch: asyncio.Task[None] | None = None
         try:
+            newest = await self._peek(shard)
             if isinstance(expected, datetime):
-                expected = await self._offset_at(shard, expected)
-            place = await self._place_before(shard, expected or 0)
+                expected = await self._offset_at(shard, expected, newest)
+            place = _place_before(expected or 0, newest)
             reader = await StreamReader.open(self._reading, stream, place, prefetch=_PREFETCH)
             self._readers.add(reader)
             watch = asyncio.create_task(self._end_when_stuck(reader, shard), name="log-watch")
@@ -177,35 +178,34 @@ class AmqpLog(Log):
                 reader.end("the broker sends nothing more, though there is more")
                 return
 
-    async def _place_before(self, shard: int, offset: int) -> Place:
-        """Return a place that is surely there, from which all follows that `offset` begins.
-
-        RabbitMQ 3.10 takes an offset that is not there yet for the end, and looks for the end anew:
-        what was appended in between would be left out.
-        """
-        newest = await newest_offset(
-            self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
-        )
-        return "first" if newest is None else min(offset, newest)
-
     async def _newest(self, shard: int) -> int | None:
         try:
             async with answer_within(_ANSWER_SECONDS):
-                return await newest_offset(
-                    self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
-                )
+                return await self._peek(shard)
         except AmqpUnavailable as error:
             raise LogUnavailable(str(error)) from error
 
-    async def _offset_at(self, shard: int, time: datetime) -> int:
-        """Return an offset from which all follows that came at or after `time`, and the newest."""
-        newest = await newest_offset(
+    async def _peek(self, shard: int) -> int | None:
+        """Return the offset of the newest message, or None if there is none."""
+        return await newest_offset(
             self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
         )
+
+    async def _offset_at(self, shard: int, time: datetime, newest: int | None) -> int:
+        """Return an offset from which all follows that came at or after `time`, and `newest`."""
         if newest is None:
             return 0
         since = await first_offset_since(self._reading, stream_name(shard), time)
         return newest if since is None else min(since, newest)
+
+
+def _place_before(offset: int, newest: int | None) -> Place:
+    """Return a place that is surely there, from which all follows that `offset` begins.
+
+    RabbitMQ 3.10 takes an offset that is not there yet for the end, and looks for the end anew:
+    what was appended in between would be left out.
+    """
+    return "first" if newest is None else min(offset, newest)
 
 
 def _batches(message: Message, expected: int | None) -> Iterator[Batch]:
