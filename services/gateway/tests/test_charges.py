@@ -288,15 +288,18 @@ async def test_a_message_in_endless_fragments_ends_the_connection(still: Scene) 
 
 @pytest.mark.parametrize("name", ["pings", "line feeds"])
 async def test_a_flood_of_a_member_is_not_read(still: Scene, name: str) -> None:
-    async with connected(still) as peer, still.connected("jun") as jun:
-        async with flooding(peer.socket, FLOODS[name]):
-            await until(lambda: still.metric("reading_rests_total") > 0)
-            left = peer.left
+    async with (
+        connected(still) as peer,
+        still.connected("jun") as jun,
+        flooding(peer.socket, FLOODS[name]),
+    ):
+        await until(lambda: still.metric("reading_rests_total") > 0)
+        left = peer.left
 
-            assert await jun.send("still here")
+        assert await jun.send("still here")
 
-            assert peer.connection._reading_paused
-            assert peer.left == left
+        assert peer.connection._reading_paused
+        assert peer.left == left
 
 
 @asynccontextmanager
