@@ -97,7 +97,7 @@ class Session(Subscribing):
         self._began_at = time.monotonic()
         self._shared = shared
         self._link = link
-        self._stomp = ServerConnection(shared.limits, link.subprotocol, (offer, offer))
+        self._stomp = ServerConnection(shared.limits, link.versions, (offer, offer))
         self._answers = Answers(self._stomp, link)
         self._claims: Claims | None = None
         self._subscriptions: dict[str, Subscription] = {}
