@@ -359,6 +359,9 @@ class Session(Subscribing):
         except Problem as problem:
             outcome(problem)
             return None
+        if outgoing is None:
+            outcome(None)
+            return None
         return self._shared.sender.send(self.claims, outgoing, outcome)
 
     def _sent(self, receipt_id: str | None, result: int | Problem | None) -> None:
@@ -395,7 +398,8 @@ class Session(Subscribing):
         try:
             found = [self._answering.find(ack) for ack in frame.acks]
             with_aliases = self._shared.settings.destination_aliases
-            sends = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
+            read = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
+            sends = [outgoing for outgoing in read if outgoing is not None]
             await self._shared.sender.send_together(self.claims, sends)
         except Problem as problem:
             self._refuse(problem, frame.receipt, transaction=frame.transaction)
