@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import orjson
 
 from madang_common.events.envelope import Event, read_document
 from madang_common.http.client import call
@@ -39,7 +40,7 @@ class History:
             query["after"] = to_id(since)
         answer = await call(self._client, "GET", "/internal/events", params=query)
         with _readable():
-            document = answer.json()
+            document = orjson.loads(answer.content)
             stored_to = document["stored_to"]
             return Page(
                 events=[_read(item) for item in document["items"]],
@@ -56,7 +57,7 @@ class History:
         except NotFound:
             return None
         with _readable():
-            return _read(answer.json())
+            return _read(orjson.loads(answer.content))
 
 
 def _read(item: dict[str, Any]) -> tuple[int, Event]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
@@ -23,27 +24,52 @@ class Sorted:
 
     entries: list[Entry] = field(default_factory=list)
     dead: list[DeadLine] = field(default_factory=list)
+    barred: int = 0
+    """Messages that stand behind the end of their sender's membership."""
 
 
-def sort_lines(batches: Iterable[Batch], shard: int, shards: int) -> Sorted:
-    """Tell events from what is none in `batches` of `shard`."""
+def sort_lines(batches: Iterable[Batch], shard: int, shards: int, departures: Departures) -> Sorted:
+    """Tell events from what is none, or does not count, in `batches` of `shard`.
+
+    `departures` has noted what stands before them.
+    """
     found = Sorted()
     for batch in batches:
         for index, line in enumerate(batch.lines):
             at = position(batch.offset, index)
             try:
-                found.entries.append(_entry(at, line, shard, shards))
+                event = _event(line)
+                entry = _entry(at, event, line, shard, shards)
             except ValueError as error:
                 found.dead.append(DeadLine(shard, at, line, str(error)))
+                continue
+            departures.note(event)
+            if departures.bar(event):
+                found.barred += 1
+            else:
+                found.entries.append(entry)
     return found
 
 
-def _entry(at: int, line: bytes, shard: int, shards: int) -> Entry:
+def note_departures(batch: Batch, departures: Departures) -> None:
+    """Let `departures` note what is in `batch`, which is stored already."""
+    for line in batch.lines:
+        try:
+            departures.note(read_line(line))
+        except ValueError:
+            continue  # it was set aside
+
+
+def _event(line: bytes) -> Event:
     if len(line) > _LONGEST:
         raise ValueError(f"the line has more than {_LONGEST} bytes")
     event = read_line(line)
     if line.count(b"{") + line.count(b"[") > _DEEPEST:
         _check_depth(event)
+    return event
+
+
+def _entry(at: int, event: Event, line: bytes, shard: int, shards: int) -> Entry:
     audience = event.audience
     # Positions tell events of one shard apart, not of two: elsewhere it could hide another event.
     if shard_of(audience, shards) != shard:

@@ -15,6 +15,11 @@ class HistoryMetrics:
             "Events that stood in the store already, or in the log twice.",
             registry=registry,
         )
+        self.barred = Counter(
+            "madang_history_events_barred_total",
+            "Messages that stand behind the end of their sender's membership, and do not count.",
+            registry=registry,
+        )
         self.dead = Counter(
             "madang_history_events_dead_total",
             "Lines of the log that were no events and were set aside.",

@@ -8,11 +8,12 @@ from typing import TypeVar
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
+from madang_common.events.departures import Departures
 from madang_common.log.port import Batch, Log
 from madang_common.log.position import to_id
 from madang_history.backlog import Backlog
 from madang_history.dead.port import DeadLine, DeadLines
-from madang_history.entries import sort_lines
+from madang_history.entries import note_departures, sort_lines
 from madang_history.leases.port import LeaseLost
 from madang_history.metrics import HistoryMetrics
 from madang_history.store.port import Hole, MessageStore
@@ -20,6 +21,11 @@ from madang_history.store.port import Hole, MessageStore
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+_DEPARTED_ROOMS = 100_000
+_READ_AGAIN = 4096
+"""Batches before the stored progress that are read again, for the departures in them: far more than
+can stand between a removal and a message that crossed it."""
 
 
 class ShardIngest:
@@ -51,6 +57,7 @@ class ShardIngest:
         self._pause = wait_random_exponential(multiplier=0.05, max=retry_seconds)
         self._storing: list[Batch] = []
         self._stored_to = 0
+        self._departures = Departures(_DEPARTED_ROOMS)
 
     @property
     def oldest_waiting(self) -> Batch | None:
@@ -66,14 +73,21 @@ class ShardIngest:
             group.create_task(self._until_done(self._follow_from(self._stored_to)))
             group.create_task(self._store_all())
 
-    def _follow_from(self, offset: int) -> Callable[[], Awaitable[None]]:
-        """Return what reads the shard from `offset` on, and from where it was when called again."""
+    def _follow_from(self, stored_to: int) -> Callable[[], Awaitable[None]]:
+        """Return what reads the shard from `stored_to` on, and from where it was if called again.
+
+        What was stored before is read again only for who left a room.
+        """
+        offset = max(0, stored_to - _READ_AGAIN)
 
         async def follow() -> None:
             nonlocal offset
             async with aclosing(self._log.follow(self._shard, offset)) as batches:
                 async for batch in batches:
-                    await self._backlog.put(batch)
+                    if batch.offset < stored_to:
+                        note_departures(batch, self._departures)
+                    else:
+                        await self._backlog.put(batch)
                     offset = batch.offset + 1
             raise EOFError("the log was closed")
 
@@ -91,7 +105,8 @@ class ShardIngest:
             if batch.offset > expected:
                 await self._note_hole(Hole(expected, batch.offset))
             expected = batch.offset + 1
-        found = sort_lines(batches, self._shard, self._store.shards)
+        found = sort_lines(batches, self._shard, self._store.shards, self._departures)
+        self._metrics.barred.inc(found.barred)
         for dead in found.dead:
             await self._set_aside(dead)
         new = await self._write(lambda: self._store.store(self._shard, found.entries, expected))

@@ -75,6 +75,20 @@ async def test_the_gateway_gets_all_after_a_position(
     assert found["stored_to"] == to_id(position(4, 0) - 1)
 
 
+async def test_a_page_is_bounded_in_bytes_and_has_one_event_at_least(
+    app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
+) -> None:
+    ids = await send(app, log, *(an_event(str(n), data={"text": "x" * 1000}) for n in range(4)))
+
+    first = await events(gateway, limit_bytes=2500)
+    second = await events(gateway, limit_bytes=1, after=ids[1])
+    last = await events(gateway, limit_bytes=2500, after=ids[2])
+
+    assert (keys(first), first["complete"]) == (["0", "1"], False)
+    assert (keys(second), second["complete"]) == (["2"], False)
+    assert (keys(last), last["complete"]) == (["3"], True)
+
+
 async def test_an_event_comes_as_the_log_has_it_with_its_id(
     app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
 ) -> None:

@@ -390,3 +390,19 @@ async def test_a_store_that_is_ahead_of_the_log_belongs_to_another_one(
 
     with pytest.raises(StoreMismatch, match="another log"):
         await check_log(log, store)
+
+
+async def test_what_crossed_a_removal_is_ignored_also_after_a_restart(
+    log: SqliteLog, store: TroubledStore, running: Start
+) -> None:
+    removal = an_event("gone", kind="member.removed", sender="owner", data={"user": "ana"})
+    async with running(log, store) as at_work:
+        await append(log, an_event("before"), removal)
+        await at_work.stored(2)
+
+    async with running(log, store) as at_work:
+        await append(log, an_event("behind"))
+        await at_work.stored(3)
+
+    assert await keys(store) == ["before", "gone"]
+    assert at_work.counted("events_barred_total") == 1

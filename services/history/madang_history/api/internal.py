@@ -1,5 +1,6 @@
 """`/internal`: what the gateway asks, to resume subscriptions and to tell repeated sends."""
 
+from itertools import accumulate
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -9,10 +10,18 @@ from madang_common.log.port import Log, LogError
 from madang_common.log.position import shard_of
 from madang_common.problems import NotFound, Unavailable
 from madang_history.api.bodies import StoredEvents, full_event, json_response, optional_id
-from madang_history.api.parameters import After, Audience, EventLimit, Key, Sender, position_of
+from madang_history.api.parameters import (
+    After,
+    Audience,
+    ByteLimit,
+    EventLimit,
+    Key,
+    Sender,
+    position_of,
+)
 from madang_history.pages import stored_to
 from madang_history.reach import beyond, lost_after
-from madang_history.store.port import MessageStore
+from madang_history.store.port import MessageStore, Stored
 
 
 def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
@@ -32,8 +41,16 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
             raise Unavailable("the log does not answer") from error
 
     @router.get("/events", response_model=StoredEvents)
-    async def events(audience: Audience, after: After = None, limit: EventLimit = 500) -> Response:
-        """Return the audience's events after a position, and how far that can be relied on."""
+    async def events(
+        audience: Audience,
+        after: After = None,
+        limit: EventLimit = 500,
+        limit_bytes: ByteLimit = 524_288,
+    ) -> Response:
+        """Return the audience's events after a position, and how far that can be relied on.
+
+        There is at least one, if any is stored; others only as far as they are within both limits.
+        """
         given = position_of(after)
         than = -1 if given is None else given
         shard = shard_of(audience, store.shards)
@@ -41,10 +58,11 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         # all, and a hole that is found meanwhile is told.
         stored = stored_to(await store.progress(shard))
         found = await store.after(audience, than, limit + 1)
+        fitting = _fitting(found[:limit], limit_bytes)
         return json_response(
             {
-                "items": [full_event(event) for event in found[:limit]],
-                "complete": len(found) <= limit,
+                "items": [full_event(event) for event in fitting],
+                "complete": len(fitting) == len(found),
                 "stored_to": optional_id(stored),
                 "reaches": await reaches(shard, than, stored),
             }
@@ -59,3 +77,13 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         return json_response(full_event(stored))
 
     return router
+
+
+def _fitting(events: list[Stored], limit_bytes: int) -> list[Stored]:
+    """Return the first of `events`, and those after it that have `limit_bytes` with it."""
+    sizes = accumulate(len(event.line) for event in events)
+    return [
+        event
+        for number, (event, size) in enumerate(zip(events, sizes, strict=True))
+        if not number or size <= limit_bytes
+    ]

@@ -24,6 +24,7 @@ Audience = Annotated[
     str, Query(pattern=r"^(rooms|users)\.", max_length=80, description="`rooms.x` or `users.y`.")
 ]
 EventLimit = Annotated[int, Query(ge=1, le=1000)]
+ByteLimit = Annotated[int, Query(ge=1, le=16_777_216)]
 Sender = Annotated[str, Query(min_length=1, max_length=128)]
 Key = Annotated[str, Query(min_length=1, max_length=512)]
 
