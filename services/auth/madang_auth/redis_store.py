@@ -163,7 +163,7 @@ class RedisStore:
             except Changed:
                 # So that those who meet here do not meet again.
                 await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * tries))  # noqa: S311
-        raise Unavailable("too many want to change this at once")
+        raise Unavailable("Too many requests change this at once. Try again in a moment.")
 
     async def ping(self) -> None:
         """Return if Redis answers; raise Unavailable if not."""
@@ -178,14 +178,16 @@ class RedisStore:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         if self._closed:
-            raise Unavailable("the store is closed")
+            raise Unavailable("This process is stopping. Try again in a moment.")
         try:
             yield
         except (RedisError, OSError) as error:
             if not self._away:
                 log.warning("redis_away", error=type(error).__name__)
             self._away = True
-            raise Unavailable("the store cannot be used now") from error
+            raise Unavailable(
+                "The store of logins cannot be used now. Try again in a moment."
+            ) from error
         if self._away:
             log.info("redis_back")
         self._away = False

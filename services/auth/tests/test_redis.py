@@ -15,7 +15,8 @@ from madang_auth.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.port import Lifetimes, Login, Opened, Rotated, Successor
 from madang_auth.sessions.redis import RedisSessions
 from madang_auth.signing.keys import make_first_key
-from madang_auth.throttle.bucket import Limit, Taken
+from madang_auth.throttle.bucket import Limit
+from madang_auth.throttle.port import Charge
 from madang_auth.throttle.redis import RedisThrottle
 from madang_common.http.client import create_client
 from madang_common.ids import new_id
@@ -78,7 +79,9 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
         token = RefreshToken.first(new.id).hashed()
         await sessions.open(new, token, began_at=new.created_at, most=10)
     await sessions.end(one.id, user="u1", now=time.time())
-    await throttle.take("address", LIMIT, now=time.time())
+    now = time.time()
+    await throttle.take([Charge("address", LIMIT)], now=now)
+    await throttle.remember("mina", "home", until=now + 500, most=2, now=now)
 
     keys = [key.decode() async for key in client.scan_iter()]
     left = {key: await client.pttl(key) / 1000 for key in keys}
@@ -88,10 +91,12 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
         "madang:auth:user:u1",
         "madang:auth:ended",
         "madang:auth:bucket:address",
+        "madang:auth:known:mina",
     }
     assert left[f"madang:auth:login:{two.id}"] == pytest.approx(LIFETIMES.idle, abs=10)
     assert left["madang:auth:user:u1"] == pytest.approx(3600, abs=10)
     assert left["madang:auth:ended"] == pytest.approx(LIFETIMES.told, abs=10)
+    assert left["madang:auth:known:mina"] == pytest.approx(500, abs=10)
     assert left["madang:auth:bucket:address"] == pytest.approx(10, abs=9)
 
 
@@ -150,9 +155,11 @@ async def test_more_at_once_than_there_are_connections_all_get_their_turn(
     throttle = RedisThrottle(store)
     limit = Limit(count=40, seconds=60)
 
-    outcomes = await asyncio.gather(*(throttle.take("k", limit, now=0.0) for _ in range(100)))
+    outcomes = await asyncio.gather(
+        *(throttle.take([Charge("k", limit)], now=0.0) for _ in range(100))
+    )
 
-    assert sum(isinstance(outcome, Taken) for outcome in outcomes) == 40
+    assert outcomes.count(None) == 40
 
 
 async def test_a_full_redis_refuses_what_is_new_and_keeps_what_it_has(

@@ -1,12 +1,15 @@
-"""Throttles in Redis, for any number of processes; a bucket's key goes when it has drained."""
+"""Throttles in Redis, for any number of processes; a key goes when what it holds is over."""
 
+from collections.abc import Sequence
 from functools import partial
 
+import orjson
 from typing_extensions import override
 
 from madang_auth.redis_store import RedisStore, Write
-from madang_auth.throttle.bucket import Limit, Refused, Taken, give_back, take
-from madang_auth.throttle.port import Throttle
+from madang_auth.throttle import known_sites
+from madang_auth.throttle.bucket import Refused, give_back, take
+from madang_auth.throttle.port import Charge, Refusal, Throttle
 
 
 class RedisThrottle(Throttle):
@@ -16,31 +19,53 @@ class RedisThrottle(Throttle):
         self._store = store
 
     @override
-    async def take(self, key: str, limit: Limit, *, now: float) -> Taken | Refused:
-        return await self._store.step(partial(self._take, key, limit, now))
+    async def take(self, charges: Sequence[Charge], *, now: float) -> Refusal | None:
+        return await self._store.step(partial(self._take, charges, now))
 
-    async def _take(self, key: str, limit: Limit, now: float) -> Taken | Refused:
-        name = _name(key)
-        (found,) = await self._store.read(name)
-        outcome = take(None if found is None else float(found), limit, now)
-        if isinstance(outcome, Taken):
-            await self._store.write(_put(name, found, outcome.drained_at, now))
-        return outcome
+    async def _take(self, charges: Sequence[Charge], now: float) -> Refusal | None:
+        writes: list[Write] = []
+        for charge, found in zip(charges, await self._found(charges), strict=True):
+            outcome = take(_drained_at(found), charge.limit, now)
+            if isinstance(outcome, Refused):
+                return Refusal(charge, outcome.wait_seconds)
+            writes.append(_put(charge, found, outcome.drained_at, now))
+        await self._store.write(*writes)
+        return None
 
     @override
-    async def give_back(self, key: str, limit: Limit, *, now: float) -> None:
-        await self._store.step(partial(self._give_back, key, limit, now))
+    async def check(self, charge: Charge, *, now: float) -> Refusal | None:
+        (found,) = await self._found([charge])
+        outcome = take(_drained_at(found), charge.limit, now)
+        return Refusal(charge, outcome.wait_seconds) if isinstance(outcome, Refused) else None
 
-    async def _give_back(self, key: str, limit: Limit, now: float) -> None:
-        name = _name(key)
-        (found,) = await self._store.read(name)
-        if found is None:
-            return
-        drained_at = give_back(float(found), limit)
-        if drained_at > now:
-            await self._store.write(_put(name, found, drained_at, now))
-        else:
-            await self._store.write(Write(name, found, None))
+    @override
+    async def give_back(self, charges: Sequence[Charge], *, now: float) -> None:
+        await self._store.step(partial(self._give_back, charges, now))
+
+    async def _give_back(self, charges: Sequence[Charge], now: float) -> None:
+        writes = [
+            _put(charge, found, give_back(float(found), charge.limit), now)
+            for charge, found in zip(charges, await self._found(charges), strict=True)
+            if found is not None
+        ]
+        if writes:
+            await self._store.write(*writes)
+
+    @override
+    async def remember(self, name: str, site: str, *, until: float, most: int, now: float) -> None:
+        async def attempt() -> None:
+            (found,) = await self._store.read(_known(name))
+            known = known_sites.add(_sites(found), site, until=until, most=most, now=now)
+            seconds = max(known.values(), default=now) - now
+            value = orjson.dumps(known) if known else None
+            await self._store.write(Write(_known(name), found, value, seconds))
+
+        await self._store.step(attempt)
+
+    @override
+    async def knows(self, name: str, site: str, *, now: float) -> bool:
+        (found,) = await self._store.read(_known(name))
+        return known_sites.holds(_sites(found), site, now=now)
 
     @override
     async def sweep(self, *, now: float) -> int:
@@ -54,10 +79,29 @@ class RedisThrottle(Throttle):
     async def close(self) -> None:
         await self._store.close()
 
+    async def _found(self, charges: Sequence[Charge]) -> list[bytes | None]:
+        return await self._store.read(*(_bucket(charge.key) for charge in charges))
 
-def _name(key: str) -> str:
+
+def _bucket(key: str) -> str:
     return f"bucket:{key}"
 
 
-def _put(name: str, found: bytes | None, drained_at: float, now: float) -> Write:
+def _known(name: str) -> str:
+    return f"known:{name}"
+
+
+def _drained_at(found: bytes | None) -> float | None:
+    return None if found is None else float(found)
+
+
+def _put(charge: Charge, found: bytes | None, drained_at: float, now: float) -> Write:
+    name = _bucket(charge.key)
+    if drained_at <= now:
+        return Write(name, found, None)
     return Write(name, found, repr(drained_at).encode(), drained_at - now)
+
+
+def _sites(found: bytes | None) -> known_sites.KnownSites:
+    sites: known_sites.KnownSites = {} if found is None else orjson.loads(found)
+    return sites
