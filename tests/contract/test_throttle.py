@@ -1,6 +1,7 @@
 """What every adapter of auth's throttle port must do."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,8 @@ import pytest
 from typing_extensions import override
 
 from madang_auth.redis_store import RedisStore
-from madang_auth.throttle.bucket import Limit
+from madang_auth.throttle.bucket import Limit, Refused, Taken, give_back
+from madang_auth.throttle.bucket import take as bucket_take
 from madang_auth.throttle.port import Charge, Refusal, Throttle
 from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
@@ -151,6 +153,44 @@ async def test_many_at_once_get_no_more_than_the_count(stores: Stores, throttle:
 
     await other.close()
     assert sum(granted) == 3
+
+
+async def test_many_at_once_of_one_address_are_each_answered(throttle: Throttle) -> None:
+    shared = charge("address", Limit(1000, 900))
+    tries = [[charge(f"name {n}"), shared] for n in range(200)]
+
+    outcomes = await asyncio.gather(*(throttle.take(each, now=NOW) for each in tries))
+    await asyncio.gather(*(throttle.give_back(each, now=NOW) for each in tries))
+
+    assert outcomes == [None] * 200
+    left = [await throttle.take([charge("address", Limit(1000, 900))], now=NOW) for _ in range(5)]
+    assert left == [None] * 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_every_store_counts_as_the_rule_says(throttle: Throttle, seed: int) -> None:
+    dice = random.Random(seed)
+    kinds = [charge("a", Limit(3, 30)), charge("b", Limit(7, 0.9)), charge("c", Limit(11, 86_400))]
+    now, drained = NOW + dice.random(), dict.fromkeys(kinds, 0.0)
+    for _ in range(200):
+        now += dice.choice([0, 0, 0.001, 0.3, 7.7])
+        chosen = dice.sample(kinds, dice.randint(1, 3))
+        if dice.random() < 0.2:
+            await throttle.give_back(chosen, now=now)
+            drained |= {one: give_back(drained[one], one.limit) for one in chosen}
+            continue
+        outcomes = {one: bucket_take(drained[one], one.limit, now) for one in chosen}
+        full = [(one, told) for one, told in outcomes.items() if isinstance(told, Refused)]
+        refusal = await throttle.take(chosen, now=now)
+        if full:
+            assert refusal is not None
+            assert refusal.charge == full[0][0]
+            assert refusal.wait_seconds == pytest.approx(full[0][1].wait_seconds, abs=1e-4)
+        else:
+            assert refusal is None
+            drained |= {
+                one: told.drained_at for one, told in outcomes.items() if isinstance(told, Taken)
+            }
 
 
 async def test_a_site_is_known_until_its_time_is_over(throttle: Throttle) -> None:

@@ -1,6 +1,7 @@
 """auth's keys in Redis: values are read, judged here, and written if nothing has changed meanwhile.
 
-So the rules stay in Python, in one place, and one short script is all that runs in Redis. Every key
+So the rules stay in Python, in one place, and one short script is all that runs in Redis; only the
+throttle, whose keys many change at once, has scripts of its own. Every key
 expires, by a time that is counted from when it was written: what is over goes by itself, and Redis'
 clock need not agree with ours.
 
@@ -16,12 +17,13 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from madang_common.problems import Unavailable
@@ -145,6 +147,17 @@ class RedisStore:
             written = await self._write(keys, arguments)
         if not written:
             raise Changed
+
+    def script(self, text: str) -> AsyncScript:
+        """Return what `run` runs: `text`, in Lua."""
+        return self._redis.register_script(text)
+
+    async def run(
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | float]
+    ) -> Any:
+        """Return what `script` answers; it reads and writes `keys`, and nothing comes between."""
+        with self._asking():
+            return await script([PREFIX + key for key in keys], arguments)
 
     async def entries_after(
         self, stream: str, entry: str, *, limit: int

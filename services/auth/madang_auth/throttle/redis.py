@@ -1,15 +1,46 @@
 """Throttles in Redis, for any number of processes; a key goes when what it holds is over."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import orjson
 from typing_extensions import override
 
 from madang_auth.redis_store import RedisStore, Write
 from madang_auth.throttle import known_sites
-from madang_auth.throttle.bucket import Refused, give_back, take
+from madang_auth.throttle.bucket import ROUNDING_SECONDS
 from madang_auth.throttle.port import Charge, Refusal, Throttle
+
+# `bucket.take` for all KEYS, or for none. ARGV: now, what is rounding, 1 to write; then interval
+# and window of each key. The answer: the number of the key that is full and its wait; or 0.
+_TAKE = """
+local now, rounding = tonumber(ARGV[1]), tonumber(ARGV[2])
+local after = {}
+for i = 1, #KEYS do
+    local interval, window = tonumber(ARGV[2 * i + 2]), tonumber(ARGV[2 * i + 3])
+    after[i] = math.max(tonumber(redis.call('GET', KEYS[i]) or now), now) + interval
+    local wait = after[i] - now - window
+    if wait > rounding then return {i, string.format('%.17g', wait)} end
+end
+for i = 1, #KEYS * ARGV[3] do
+    local milliseconds = math.max(1, math.ceil((after[i] - now) * 1000))
+    redis.call('SET', KEYS[i], string.format('%.17g', after[i]), 'PX', milliseconds)
+end
+return {0, ''}
+"""
+# `bucket.give_back` for all KEYS. ARGV: now; then the interval of each key.
+_GIVE_BACK = """
+local now = tonumber(ARGV[1])
+for i = 1, #KEYS do
+    local found = redis.call('GET', KEYS[i])
+    local drained_at = found and tonumber(found) - ARGV[i + 1]
+    if found and drained_at > now then
+        local milliseconds = math.max(1, math.ceil((drained_at - now) * 1000))
+        redis.call('SET', KEYS[i], string.format('%.17g', drained_at), 'PX', milliseconds)
+    elseif found then
+        redis.call('UNLINK', KEYS[i])
+    end
+end
+"""
 
 
 class RedisThrottle(Throttle):
@@ -17,39 +48,30 @@ class RedisThrottle(Throttle):
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
+        self._take_script = store.script(_TAKE)
+        self._give_back_script = store.script(_GIVE_BACK)
 
     @override
     async def take(self, charges: Sequence[Charge], *, now: float) -> Refusal | None:
-        return await self._store.step(partial(self._take, charges, now))
-
-    async def _take(self, charges: Sequence[Charge], now: float) -> Refusal | None:
-        writes: list[Write] = []
-        for charge, found in zip(charges, await self._found(charges), strict=True):
-            outcome = take(_drained_at(found), charge.limit, now)
-            if isinstance(outcome, Refused):
-                return Refusal(charge, outcome.wait_seconds)
-            writes.append(_put(charge, found, outcome.drained_at, now))
-        await self._store.write(*writes)
-        return None
+        return await self._take(charges, now=now, counting=True)
 
     @override
     async def check(self, charge: Charge, *, now: float) -> Refusal | None:
-        (found,) = await self._found([charge])
-        outcome = take(_drained_at(found), charge.limit, now)
-        return Refusal(charge, outcome.wait_seconds) if isinstance(outcome, Refused) else None
+        return await self._take([charge], now=now, counting=False)
 
     @override
     async def give_back(self, charges: Sequence[Charge], *, now: float) -> None:
-        await self._store.step(partial(self._give_back, charges, now))
+        arguments = [repr(now), *(repr(charge.limit.interval) for charge in charges)]
+        await self._store.run(self._give_back_script, _buckets(charges), arguments)
 
-    async def _give_back(self, charges: Sequence[Charge], now: float) -> None:
-        writes = [
-            _put(charge, found, give_back(float(found), charge.limit), now)
-            for charge, found in zip(charges, await self._found(charges), strict=True)
-            if found is not None
-        ]
-        if writes:
-            await self._store.write(*writes)
+    async def _take(
+        self, charges: Sequence[Charge], *, now: float, counting: bool
+    ) -> Refusal | None:
+        arguments = [repr(now), repr(ROUNDING_SECONDS), str(int(counting))]
+        for charge in charges:
+            arguments += repr(charge.limit.interval), repr(float(charge.limit.seconds))
+        full, wait = await self._store.run(self._take_script, _buckets(charges), arguments)
+        return Refusal(charges[full - 1], float(wait)) if full else None
 
     @override
     async def remember(self, name: str, site: str, *, until: float, most: int, now: float) -> None:
@@ -79,27 +101,13 @@ class RedisThrottle(Throttle):
     async def close(self) -> None:
         await self._store.close()
 
-    async def _found(self, charges: Sequence[Charge]) -> list[bytes | None]:
-        return await self._store.read(*(_bucket(charge.key) for charge in charges))
 
-
-def _bucket(key: str) -> str:
-    return f"bucket:{key}"
+def _buckets(charges: Sequence[Charge]) -> list[str]:
+    return [f"bucket:{charge.key}" for charge in charges]
 
 
 def _known(name: str) -> str:
     return f"known:{name}"
-
-
-def _drained_at(found: bytes | None) -> float | None:
-    return None if found is None else float(found)
-
-
-def _put(charge: Charge, found: bytes | None, drained_at: float, now: float) -> Write:
-    name = _bucket(charge.key)
-    if drained_at <= now:
-        return Write(name, found, None)
-    return Write(name, found, repr(drained_at).encode(), drained_at - now)
 
 
 def _sites(found: bytes | None) -> known_sites.KnownSites:
