@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -16,17 +17,18 @@ from tests.e2e.people import PASSWORD, Person, register
 from tests.e2e.product import Product
 
 LOGIN = "/api/auth/v1/login"
-_ACCOUNTS = 7
-_AT_ONCE = 8
+_ACCOUNTS = 4
+_AT_ONCE = 14
 """Logins with each of the attacker's accounts."""
-_TRIES = 5
-_MOST_TIMES_AS_LONG = 12
-_AS_FOR_PEOPLE = {
-    "MADANG_PASSWORD_HASH_PASSES": "3",
-    "MADANG_PASSWORD_HASH_MEMORY_KIB": "65536",
-    "MADANG_PASSWORD_HASH_LANES": "4",
-    "MADANG_PASSWORD_HASHES_WAITING_PER_ADDRESS": "16",
+_TRIES = 3
+_MOST_OF_THEIR_TIME = 0.4
+_COSTLY = {
+    "MADANG_PASSWORD_HASH_PASSES": "2",
+    "MADANG_PASSWORD_HASH_MEMORY_KIB": "32768",
+    "MADANG_PASSWORD_HASHES_WAITING_PER_ADDRESS": "60",
+    "MADANG_PASSWORD_HASH_WAIT_SECONDS": "60",
 }
+"""Hashes that take time, and whose queue nobody leaves on a slow machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,20 +62,33 @@ def guess(product: Product, address: str, username: str, times: int) -> list[int
         return [log_in(client, username, f"guess no {n}") for n in range(times)]
 
 
+@dataclass
+class Flood:
+    """What became of an attacker's logins."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    """How long each good one took."""
+
+
 @contextmanager
-def flood(product: Product, address: str, usernames: Sequence[str]) -> Iterator[Counter[int]]:
-    """Log in from one address without a pause, eight at once with each name; give the statuses."""
-    statuses: Counter[int] = Counter()
+def flood(product: Product, address: str, usernames: Sequence[str]) -> Iterator[Flood]:
+    """Log in from one address without a pause, many at once with each name."""
+    told = Flood()
     begun, over = threading.Event(), threading.Event()
 
     async def repeat(client: httpx.AsyncClient, username: str) -> None:
         body = {"username": username, "password": PASSWORD}
         while not over.is_set():
+            begun_at = time.monotonic()
             answer = await client.post(LOGIN, json=body)
-            statuses[answer.status_code] += 1
-            begun.set()
-            if answer.status_code != httpx.codes.OK:
-                await asyncio.sleep(0.1)
+            told.statuses[answer.status_code] += 1
+            if answer.status_code == httpx.codes.OK:
+                told.seconds.append(time.monotonic() - begun_at)
+            else:
+                await asyncio.sleep(0.3)
+            if len(told.seconds) > _ACCOUNTS * _AT_ONCE / 2:
+                begun.set()
 
     async def attack() -> None:
         transport = httpx.AsyncHTTPTransport(
@@ -90,8 +105,9 @@ def flood(product: Product, address: str, usernames: Sequence[str]) -> Iterator[
     attacker = threading.Thread(target=asyncio.run, args=[attack()])
     attacker.start()
     try:
-        assert begun.wait(60)
-        yield statuses
+        assert begun.wait(120)
+        del told.seconds[:]
+        yield told
     finally:
         over.set()
         attacker.join()
@@ -110,19 +126,21 @@ def seconds_of_logins(client: httpx.Client, person: Person) -> list[float]:
 def test_a_flood_of_good_logins_from_one_address_keeps_no_other_waiting(
     with_settings: Callable[..., Product], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    product = with_settings(**_AS_FOR_PEOPLE)
+    product = with_settings(**_COSTLY)
     with httpx.Client(base_url=product.url, timeout=60) as client:
         victim = register(client, "victim")
         accounts = [register(client, "flood").username for _ in range(_ACCOUNTS)]
         alone = statistics.median(seconds_of_logins(client, victim))
 
-        with flood(product, somewhere(), accounts) as statuses:
+        with flood(product, somewhere(), accounts) as attacker:
             beside = seconds_of_logins(client, victim)
 
+    theirs = statistics.median(attacker.seconds)
     with capsys.disabled():
-        print(f" [alone {alone:.3f} s, beside {max(beside):.3f} s, flood {dict(statuses)}]")  # noqa: T201
-    assert statuses.keys() <= {200, 429, 503}
-    assert statistics.median(beside) < _MOST_TIMES_AS_LONG * alone
+        print(f" [a login alone {alone:.2f} s, beside a flood {statistics.median(beside):.2f} s,")  # noqa: T201
+        print(f"  one of the flood {theirs:.2f} s; {dict(attacker.statuses)}]")  # noqa: T201
+    assert attacker.statuses.keys() <= {200, 429}
+    assert statistics.median(beside) < _MOST_OF_THEIR_TIME * theirs
 
 
 def test_wrong_passwords_from_elsewhere_do_not_lock_the_owner_out(

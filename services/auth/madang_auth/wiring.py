@@ -75,7 +75,7 @@ async def build(
         keyring = await asyncio.to_thread(_keyring, settings, clock)
         issuer = _issuer(settings, keyring, metrics, clock)
         directory = await _directory(settings, issuer, transport, clock, stack)
-        gate = Gate(throttle, _limits(settings), metrics=metrics, clock=clock)
+        gate = Gate(throttle, limits(settings), metrics=metrics, clock=clock)
         notices = Notices(live, metrics=metrics, clock=clock)
         refreshes = Refreshes(sessions, directory, gate, issuer, notices, metrics, clock)
         logins = Logins(
@@ -235,7 +235,8 @@ async def _trust_itself(
     secure(app, Verifiers.asking(itself, issuer=settings.issuer, clock=clock))
 
 
-def _limits(settings: AuthSettings) -> Limits:
+def limits(settings: AuthSettings) -> Limits:
+    """Return what the settings allow of each thing."""
     failures = settings.login_failures_window_seconds
     tries = settings.login_tries_window_seconds
     return Limits(

@@ -1,6 +1,8 @@
+import asyncio
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from argon2 import PasswordHasher
 
@@ -88,6 +90,25 @@ async def test_registrations_from_one_address_are_throttled(tmp_path: Path) -> N
         assert int(refused.headers["Retry-After"]) == 1200
         assert elsewhere.status_code == 201
         assert await scene.metric("madang_auth_throttled_total", what="registration") == 1
+
+
+async def test_registrations_wait_in_the_queue_of_their_address(tmp_path: Path) -> None:
+    slow = {"password_hash_passes": 4, "password_hash_memory_kib": 32_768}
+    bounds = {"password_hash_workers": 1, "password_hashes_waiting_per_address": 2}
+
+    async def register(client: httpx.AsyncClient, name: str) -> int:
+        body = {"username": name, "password": PASSWORD}
+        return (await client.post(REGISTER, json=body)).status_code
+
+    async with running(tmp_path, changes=slow | bounds) as scene:
+        flood = [asyncio.create_task(register(scene.client, f"many-{n}")) for n in range(12)]
+        async with scene.at("198.51.100.7") as elsewhere:
+            assert await register(elsewhere, "alone") == 201
+        statuses = await asyncio.gather(*flood)
+
+        assert set(statuses) == {201, 429}
+        refused = await scene.metric("madang_auth_password_hashes_refused_total", reason="address")
+        assert refused == statuses.count(429)
 
 
 async def test_a_taken_username_counts_as_a_registration(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 import asyncio
 import threading
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
@@ -129,9 +128,9 @@ async def test_who_gives_up_while_hashing_leaves_the_worker_busy(passwords: Pass
     assert await next_one
 
 
-async def queue(**changes: float) -> Passwords:
-    bounds = HashQueue(workers=1, waiting=8, waiting_per_site=6, seconds=60)
-    return await Passwords.start(CHEAP, replace(bounds, **changes), metrics=metrics())
+async def queue(*, seconds: float = 60) -> Passwords:
+    bounds = HashQueue(workers=1, waiting=8, waiting_per_site=6, seconds=seconds)
+    return await Passwords.start(CHEAP, bounds, metrics=metrics())
 
 
 async def test_somebody_alone_does_not_wait_for_the_many_of_another_address() -> None:

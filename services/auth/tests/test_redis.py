@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis as Client
@@ -23,7 +24,7 @@ from madang_common.ids import new_id
 from madang_common.problems import Unavailable
 from madang_common.settings import CannotStart
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
-from services.auth.tests.scene import SECRET, Rooms, Scene, Time, running
+from services.auth.tests.scene import PASSWORD, SECRET, Rooms, Scene, Time, running
 from tests.stack.servers import Redis
 
 LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
@@ -349,3 +350,34 @@ async def test_a_login_that_one_replica_ended_is_told_by_the_other(
         told = await other.client.get("/internal/revocations", auth=service)
 
     assert [item["login"] for item in told.json()["items"]] == [pair.claims.login]
+
+
+async def test_guesses_and_known_addresses_are_those_of_all_replicas(
+    redis_database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        on_redis(redis_database_url, tmp_path) as one,
+        on_redis(redis_database_url, tmp_path, rooms=one.rooms, time=one.time) as other,
+    ):
+        await one.register("mina")
+        await one.login("mina")
+
+        guesses = [
+            (await at(replica, "198.51.100.7", f"guess no {n}")).status_code
+            for n in range(6)
+            for replica in (one, other)
+        ]
+        for n in range(9):
+            for guess in range(10):
+                await at(other, f"198.51.100.{20 + n}", f"guess no {guess}")
+
+        assert guesses == [401] * 10 + [429] * 2
+        assert (await at(one, "192.0.2.1", PASSWORD)).status_code == 429
+        assert (await other.try_login("mina")).status_code == 200
+
+
+async def at(scene: Scene, address: str, password: str) -> httpx.Response:
+    """Try to log in as Mina from an address."""
+    body = {"username": "mina", "password": password}
+    async with scene.at(address) as client:
+        return await client.post("/api/auth/v1/login", json=body)
