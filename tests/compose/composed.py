@@ -160,6 +160,7 @@ class Composed(Product):
             "CERTIFICATE_DIR": str(self._certificate),
             "SUBNET": "172.31.251",
             "REGISTRATIONS_PER_ADDRESS": "10000",
+            "LOGIN_TRIES_PER_ADDRESS": "10000",
         }
         own |= {
             f"{name}_PORT": str(free_port()) for name in ("HTTPS", "HTTP", "PROMETHEUS", "GRAFANA")

@@ -3,6 +3,8 @@
 OF_TESTS = {
     # All of them come from one address.
     "MADANG_REGISTRATIONS_PER_ADDRESS": "100000",
+    "MADANG_LOGIN_TRIES_PER_ADDRESS": "100000",
+    "MADANG_PASSWORD_HASHES_WAITING_PER_ADDRESS": "64",
     # Nobody wants to guess their passwords, and each login would cost a fifth of a second.
     "MADANG_PASSWORD_HASH_PASSES": "1",
     "MADANG_PASSWORD_HASH_MEMORY_KIB": "1024",

@@ -180,6 +180,12 @@ async def test_with_auth_away_unknown_keys_are_told_to_try_again(
         b'{"keys":[]}',
         b'{"keys":[7]}',
         b'{"keys":[{"kty":"nonsense"}]}',
+        b'{"keys":[{"kty":["OKP"],"crv":{},"kid":[]}]}',
+        b'{"keys":[{"kty":"OKP","crv":"Ed25519","x":7,"kid":"old"}]}',
+        b'{"keys":[{"kty":"OKP","crv":"Ed25519","alg":[],"x":"","kid":"old"}]}',
+        b'{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"old"}]}',
+        b'{"keys":{"kid":"old"}}',
+        b"[" * 100_000,
     ],
 )
 async def test_what_is_no_key_set_counts_as_no_answer(
@@ -188,12 +194,26 @@ async def test_what_is_no_key_set_counts_as_no_answer(
     known = KeySet(auth.client())
     auth.answer = lambda: httpx.Response(200, content=body)
 
-    with pytest.raises(Unavailable):
-        await known.get("old")
+    for _ in range(100):
+        with pytest.raises(Unavailable):
+            await known.get("old")
+    assert auth.asked == 1
 
     auth.serve(OLD)
     time.now += 10
     assert await known.get("old") is not None
+
+
+@pytest.mark.parametrize("kid", [None, 7, ["new"], {"new": 1}, ""])
+async def test_a_key_that_has_no_name_is_passed_over(
+    auth: Auth, time: HeldTime, kid: object
+) -> None:
+    nameless = NEW.jwks()["keys"]
+    assert isinstance(nameless, list)
+    keys_ = [nameless[0] | {"kid": kid}, *OLD.jwks()["keys"]]  # type: ignore[misc]
+    auth.answer = lambda: httpx.Response(200, json={"keys": keys_})
+
+    assert await KeySet(auth.client()).get("old") is not None
 
 
 async def test_a_caller_that_goes_away_does_not_end_the_fetch_for_others(auth: Auth) -> None:

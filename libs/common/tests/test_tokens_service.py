@@ -69,3 +69,28 @@ async def test_a_wrong_secret_makes_the_other_service_unavailable() -> None:
 
     with pytest.raises(Unavailable):
         await call(client, "GET", "/")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"access_token":"t"}',
+        b'{"access_token":7,"expires_in":300}',
+        b'{"access_token":"t","expires_in":"soon"}',
+        b'{"access_token":"t","expires_in":Infinity}',
+        b'{"access_token":"t","expires_in":-1}',
+        b"[" * 10_000,
+    ],
+)
+async def test_what_is_no_token_makes_the_other_service_unavailable(body: bytes) -> None:
+    page = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
+    auth = create_client("http://auth", transport=page)
+    client = rooms(ServiceAuth(ClientCredentials(auth, name="history", secret="right")))
+
+    with pytest.raises(Unavailable):
+        await call(client, "GET", "/")

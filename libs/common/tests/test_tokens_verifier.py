@@ -1,15 +1,20 @@
+import asyncio
 import base64
 import hmac
 import json
 import time
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from madang_common.http.client import create_client
 from madang_common.problems import Unauthenticated
 from madang_common.tokens.claims import SERVICES, USERS
 from madang_common.tokens.verifier import Verifiers
@@ -124,13 +129,136 @@ async def test_a_token_is_for_its_own_audience_only(issuer: Issuer, verifiers: V
 async def test_a_token_with_wrong_claims_does_not_hold(
     issuer: Issuer, verifiers: Verifiers, claims: dict[str, object]
 ) -> None:
-    token = jwt.encode(
-        payload(**claims), issuer._key, algorithm="EdDSA", headers={"kid": issuer.kid}
-    )
+    token = signed(issuer, payload(**claims))
 
     for _ in range(2):
         with pytest.raises(Unauthenticated):
             await verifiers.users.verify(token)
+
+
+def signed(issuer: Issuer, claims: dict[str, Any]) -> str:
+    """Return a token of the issuer that says `claims`, whatever they are."""
+    headers = {"kid": issuer.kid}
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), issuer._key, "EdDSA", headers)
+
+
+INFINITY, NAN = float("inf"), float("nan")
+NO_TEXT: list[object] = [None, True, 7, 1.5, NAN, [], ["a"], {}, {"a": "b"}, "\ud800"]
+NO_TIME: list[object] = [None, True, "1", [], {}, -1, INFINITY, -INFINITY, NAN, 1e300, 10**18]
+WRONG: dict[str, list[object]] = {
+    **dict.fromkeys(("sub", "sid", "username", "name"), NO_TEXT),
+    **dict.fromkeys(("exp", "iat"), NO_TIME),
+    "nbf": [INFINITY, NAN, [], {}, "x"],
+    "jti": [7, [], {}],
+    "iss": [7, [], {}, [ISSUER]],
+    "aud": [7, [], {}, [USERS]],
+}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["library", "plain"])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+async def test_a_claim_of_a_wrong_type_is_refused_though_the_issuer_signed_it(
+    issuer: Issuer, verifiers: Verifiers, name: str, value: object, *, known: bool
+) -> None:
+    now = int(time.time())
+    claims = PAYLOAD | {"iat": now, "exp": now + 60, "jti": "j", "username": "ana", "name": "Ana"}
+    if known:
+        await verifiers.users.verify(signed(issuer, claims))
+
+    with pytest.raises(Unauthenticated):
+        await verifiers.users.verify(signed(issuer, claims | {name: value}))
+
+
+_TEXT = st.text("a1é\0", max_size=3)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_TEXT, inner, max_size=2),
+    max_leaves=3,
+)
+_CLAIMS = ("iss", "aud", "sub", "sid", "username", "name", "iat", "exp", "nbf", "jti")
+_ISSUER = Issuer()
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(_CLAIMS), _JSON, max_size=3), st.booleans())
+def test_whatever_is_signed_is_read_or_refused(changes: dict[str, object], known: bool) -> None:  # noqa: FBT001
+    now = int(time.time())
+    claims = PAYLOAD | {"iat": now, "exp": now + 60, "jti": "j", "username": "ana", "name": "Ana"}
+
+    async def verify() -> None:
+        verifiers = _ISSUER.verifiers()
+        if known:
+            await verifiers.users.verify(signed(_ISSUER, claims))
+        try:
+            found = await verifiers.users.verify(signed(_ISSUER, claims | changes))
+        except Unauthenticated:
+            return
+        assert all(type(text) is str for text in (found.subject, found.login, found.username))
+        assert type(found.name) is str
+        assert type(found.expires_at) is type(found.issued_at) is int
+
+    asyncio.run(verify())
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "x"]), _JSON))
+def test_whatever_header_nobody_signed_is_refused(header: dict[str, object]) -> None:
+    verifiers = _ISSUER.verifiers()
+
+    for changes in ({}, {"alg": "EdDSA"}, {"alg": "EdDSA", "kid": _ISSUER.kid}):
+        with pytest.raises(Unauthenticated):
+            asyncio.run(verifiers.users.verify(f"{part(header | changes)}.{part({})}.AAAA"))
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, '{"a":' * 600, "1" * 3000, "-1e999999", "NaN"])
+async def test_json_that_a_reader_stumbles_over_is_refused(
+    issuer: Issuer, verifiers: Verifiers, text: str
+) -> None:
+    head = base64.urlsafe_b64encode(f'{{"alg":"EdDSA","kid":"k","x":{text}'.encode()).decode()
+    body = jwt.PyJWS().encode(text.encode(), issuer._key, "EdDSA", {"kid": issuer.kid})
+
+    for token in (f"{head.rstrip('=')}.e30.AAAA", body):
+        with pytest.raises(Unauthenticated):
+            await verifiers.users.verify(token)
+
+
+async def test_heads_that_nobody_signed_do_not_push_out_those_in_use(
+    issuer: Issuer, verifiers: Verifiers
+) -> None:
+    await verifiers.users.verify(issuer.token("ana"))
+    in_use = dict(verifiers.users._kids)
+
+    for n in range(200):
+        with pytest.raises(Unauthenticated):
+            await verifiers.users.verify(
+                f"{part({'alg': 'EdDSA', 'kid': issuer.kid, 'typ': n})}.e30.AAAA"
+            )
+
+    assert dict(verifiers.users._kids) == in_use != {}
+
+
+async def test_a_flood_of_tokens_with_unknown_keys_is_one_question(issuer: Issuer) -> None:
+    asked = 0
+
+    async def page(_: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return httpx.Response(200, json=issuer.jwks())
+
+    client = create_client("http://auth", transport=httpx.MockTransport(page))
+    verifiers = Verifiers.asking(client, issuer=ISSUER)
+    forged = [Issuer(kid=f"unknown-{n}").token("ana") for n in range(200)]
+    flood = [verifiers.users.verify(token) for token in forged]
+    flood += [verifiers.services.verify(token) for token in forged]
+
+    answers = await asyncio.gather(*flood, return_exceptions=True)
+
+    assert all(isinstance(answer, Unauthenticated) for answer in answers)
+    assert (await verifiers.users.verify(issuer.token("ana"))).subject == "ana"
+    assert asked == 1
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "HS256", "ES256", "EdDSA"])

@@ -9,6 +9,7 @@ from madang_auth.passwords import Passwords
 from madang_auth.problems import DisabledAccount, EndedLogin, WrongPassword
 from madang_auth.sessions.port import Login
 from madang_auth.throttle.gate import Gate
+from madang_common.problems import Conflict
 
 log = structlog.get_logger()
 
@@ -35,27 +36,47 @@ class Accounts:
     ) -> Person:
         """Make an account; raise Conflict if the username is taken, TooManyRequests if too many."""
         await self._gate.registration(address)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, address=address)
         person = await self._directory.add(username, hashed, display_name)
         self._metrics.registered()
         log.info("user_registered", user_id=person.id)
         return person
 
     async def change_password(self, login: Login, current: str, new: str, address: str) -> None:
-        """Set another password and end the user's other logins; raise WrongPassword."""
+        """Set another password and end the user's other logins; raise WrongPassword.
+
+        Raise EndedLogin if `login` has ended meanwhile.
+        """
         account = await self.of(login)
         if account.disabled:
             raise DisabledAccount
-        async with self._gate.login(account.username, address):
-            if not await self._passwords.verify(account.password_hash, current):
-                raise WrongPassword
-        hashed = await self._passwords.hash(new)
+        async with self._gate.password_change(account.username, address):
+            await self._refuse_wrong(account, current, address)
+        hashed = await self._passwords.hash(new, address=address)
+        # All that took its time, in which the login may have been ended, or its user disabled.
+        await self._logins.current(login.id)
         # Before the change, so that a store that is away stops it; and after it, for a login that
         # was opened with the old password meanwhile.
         await self._logins.end_others(login)
-        await self._directory.set_password(login.user, hashed)
+        await self._replace(account, current, hashed, address)
         await self._logins.end_others(login)
         log.info("password_changed")
+
+    async def _replace(self, account: Account, current: str, hashed: str, address: str) -> None:
+        """Store `hashed` in place of the hash that `current` fits."""
+        try:
+            await self._directory.set_password(account.id, hashed, instead_of=account.password_hash)
+        except Conflict:
+            # Changed by somebody else, or hashed anew by a login with the same password.
+            now = await self._directory.by_id(account.id)
+            if now is None:
+                raise EndedLogin from None
+            await self._refuse_wrong(now, current, address)
+            await self._directory.set_password(account.id, hashed, instead_of=now.password_hash)
+
+    async def _refuse_wrong(self, account: Account, current: str, address: str) -> None:
+        if not await self._passwords.verify(account.password_hash, current, address=address):
+            raise WrongPassword
 
     async def of(self, login: Login) -> Account:
         """Return the account of `login`; raise EndedLogin if it is gone."""

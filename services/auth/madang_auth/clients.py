@@ -29,8 +29,9 @@ class Clients:
         Raise InvalidClient, or TooManyRequests after too many of those.
         """
         name, secret = read_basic(authorization)
-        async with self._gate.client(name, address):
-            expected = self._secrets.get(name)
+        expected = self._secrets.get(name)
+        # All unknown names count as one: nobody gets a new allowance by inventing a name.
+        async with self._gate.client("" if expected is None else name, address):
             fits = hmac.compare_digest((expected or self._nobodys).encode(), secret.encode())
             if expected is None or not fits:
                 raise InvalidClient
@@ -42,10 +43,16 @@ def read_basic(authorization: str) -> tuple[str, str]:
     scheme, _, encoded = authorization.partition(" ")
     try:
         if scheme.lower() != "basic" or len(encoded) > _LONGEST:
-            raise InvalidClient("send Authorization: Basic")
+            raise InvalidClient(
+                "Send Authorization: Basic with the name and the secret of a service."
+            )
         name, colon, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
     except ValueError:
-        raise InvalidClient("the Authorization header cannot be read") from None
+        raise InvalidClient(
+            "The Authorization header cannot be read. Send name and secret as Basic (RFC 7617)."
+        ) from None
     if not name or not colon:
-        raise InvalidClient("the Authorization header names no service")
+        raise InvalidClient(
+            "The Authorization header names no service. Send name and secret, parted by a colon."
+        )
     return name, secret

@@ -49,7 +49,10 @@ class Directory:
             "password_hash": password_hash,
             "display_name": display_name,
         }
-        answer = await self._call("POST", "/internal/users", (Conflict, InvalidBody), json=body)
+        try:
+            answer = await self._call("POST", "/internal/users", (Conflict, InvalidBody), json=body)
+        except Conflict as conflict:
+            raise Conflict("This username is taken.") from conflict
         return _read(Person, answer)
 
     async def by_username(self, username: str) -> Account | None:
@@ -60,10 +63,17 @@ class Directory:
         """Return the user, or None."""
         return await self._find(f"/internal/users/{user}")
 
-    async def set_password(self, user: str, password_hash: str) -> None:
-        """Store another hash for the user; raise NotFound if there is no such user."""
-        body = {"password_hash": password_hash}
-        await self._call("PUT", f"/internal/users/{user}/password", (NotFound,), json=body)
+    async def set_password(self, user: str, password_hash: str, *, instead_of: str) -> None:
+        """Store another hash for the user in place of `instead_of`.
+
+        Raise Conflict if the user has another hash meanwhile, NotFound if there is no such user.
+        """
+        body = {"password_hash": password_hash, "instead_of": instead_of}
+        path = f"/internal/users/{user}/password"
+        try:
+            await self._call("PUT", path, (Conflict, NotFound), json=body)
+        except Conflict as conflict:
+            raise Conflict("The password was changed meanwhile. Try again.") from conflict
 
     async def set_disabled(self, user: str, *, disabled: bool) -> None:
         """Let the user log in no more, or again; raise NotFound if there is no such user."""
@@ -91,7 +101,9 @@ class Directory:
                 raise
             # Such as a 401 to this service, which must not look like one to its client.
             log.error("directory_refused", method=method, type=problem.type)  # noqa: TRY400 - expected
-            raise Unavailable("the user directory cannot be asked now") from problem
+            raise Unavailable(
+                "The user directory cannot be asked now. Try again in a moment."
+            ) from problem
 
 
 def _read(kind: type[T], answer: httpx.Response) -> T:
@@ -99,4 +111,6 @@ def _read(kind: type[T], answer: httpx.Response) -> T:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
         log.exception("directory_answer_unreadable", kind=kind.__name__)
-        raise Unavailable("the user directory cannot be understood") from error
+        raise Unavailable(
+            "The user directory cannot be asked now. Try again in a moment."
+        ) from error

@@ -80,7 +80,7 @@ class Logins:
         """End one of the user's logins; raise NotFound if there is no such login."""
         ended = await self._sessions.end(login, user=user, now=self._clock())
         if ended is None:
-            raise NotFound("you have no such login")
+            raise NotFound("You have no such login. It may have ended.")
         self._notices.ended([ended], "ended")
 
     async def log_out(self, login: str, *, user: str) -> None:
@@ -103,7 +103,7 @@ class Logins:
         began_at = self._clock()
         username = _one_form(given)
         async with self._gate.login(username or given, address):
-            account = await self._authenticate(username, password)
+            account = await self._authenticate(username, password, address)
         structlog.contextvars.bind_contextvars(user_id=account.id)
         if account.disabled:
             raise DisabledAccount
@@ -123,29 +123,53 @@ class Logins:
         if opened is None:
             raise WrongCredentials
         self._notices.ended(opened.ended, "surplus")
-        await self._renew_hash(account, password)
+        await self._confirm(login, account, password, address)
         log.info("login_opened", login=login.id)
         return self._issuer.grant(login, token)
 
-    async def _authenticate(self, username: str | None, password: str) -> Account:
+    async def _authenticate(self, username: str | None, password: str, address: str) -> Account:
         account = None if username is None else await self._directory.by_username(username)
         stored = None if account is None else account.password_hash
         # Verified for nobody too, so that the time does not tell who exists.
-        fits = await self._passwords.verify(stored, password)
+        fits = await self._passwords.verify(stored, password, address=address)
         if account is None or not fits:
             raise WrongCredentials
         return account
 
-    async def _renew_hash(self, account: Account, password: str) -> None:
+    async def _confirm(self, login: Login, before: Account, password: str, address: str) -> None:
+        """End `login` again if its user was disabled, or the password changed, since `before`.
+
+        Whatever is changed after this ends the login by itself, for it is stored by now.
+        """
+        try:
+            account = await self._unchanged(before, password, address)
+        except BaseException:
+            await self._sessions.end(login.id, user=login.user, now=self._clock())
+            raise
+        await self._renew_hash(account, password, address)
+
+    async def _unchanged(self, before: Account, password: str, address: str) -> Account:
+        account = await self._directory.by_id(before.id)
+        if account is None:
+            raise WrongCredentials
+        if account.disabled:
+            raise DisabledAccount
+        # The hash may also be another one of the same password.
+        if account.password_hash != before.password_hash and not await self._passwords.verify(
+            account.password_hash, password, address=address
+        ):
+            raise WrongCredentials
+        return account
+
+    async def _renew_hash(self, account: Account, password: str, address: str) -> None:
         """Hash the password with today's parameters, if the stored hash has others."""
         if not self._passwords.is_outdated(account.password_hash):
             return
         try:
-            renewed = await self._passwords.hash(password)
-            # Another login may have changed the password meanwhile, which must stay so.
-            now = await self._directory.by_id(account.id)
-            if now is not None and now.password_hash == account.password_hash:
-                await self._directory.set_password(account.id, renewed)
+            renewed = await self._passwords.hash(password, address=address)
+            await self._directory.set_password(
+                account.id, renewed, instead_of=account.password_hash
+            )
         except Problem as problem:
             log.warning("password_rehash_failed", type=problem.type)
 

@@ -7,7 +7,12 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LoginResult = Literal["ok", "wrong", "disabled", "throttled", "failed"]
-RefreshResult = Literal["rotated", "repeated", "reused", "unknown", "disabled", "failed"]
+RefreshResult = Literal[
+    "rotated", "repeated", "reused", "unknown", "disabled", "throttled", "failed"
+]
+HashRefusal = Literal["address", "all", "displaced", "deadline"]
+"""Why a password was not hashed: its address or all of them had too many waiting, it gave up its
+place to another address, or it waited for too long."""
 Ending = Literal["logout", "ended", "reuse", "password", "disabled", "surplus"]
 """Why a login ended."""
 
@@ -46,6 +51,12 @@ class AuthMetrics:
             registry=registry,
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self._hashes_refused = Counter(
+            "madang_auth_password_hashes_refused_total",
+            "Passwords that were not hashed because too many waited.",
+            ["reason"],
+            registry=registry,
+        )
         self._hashes_waiting = Gauge(
             "madang_auth_password_hashes_waiting",
             "Passwords being hashed or waiting for it.",
@@ -79,6 +90,10 @@ class AuthMetrics:
     def throttled(self, what: str) -> None:
         """Count a try refused by the limit called `what`."""
         self._throttled.labels(what).inc()
+
+    def hash_refused(self, reason: HashRefusal) -> None:
+        """Count a password that could not wait for a worker, or has waited for too long."""
+        self._hashes_refused.labels(reason).inc()
 
     @contextmanager
     def hashing(self, operation: Literal["hash", "verify"]) -> Iterator[None]:

@@ -1,4 +1,7 @@
-"""How people may be called and what a password may be, as rules and as fields that keep them."""
+"""How people may be called and what a password may be, as rules and as fields that keep them.
+
+What a rule says of a wrong value is read after the name of its field: "Username: 3 to 32 …".
+"""
 
 import re
 import unicodedata
@@ -8,6 +11,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 _USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
 _LONGEST_NAME = 64
+_LONGEST_GIVEN = 64
+"""Characters that NFKC may make a username of."""
 _SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 256
 _LONGEST_PASSWORD_BYTES = 1024
@@ -18,9 +23,9 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 def username(given: str) -> str:
     """Return the username that `given` stands for; raise ValueError if it can be none."""
-    name = unicodedata.normalize("NFKC", given).casefold()
-    if _USERNAME.fullmatch(name) is None:
-        raise ValueError("a username has 3 to 32 of the characters a-z, 0-9, _, . and -")
+    name = unicodedata.normalize("NFKC", given[:_LONGEST_GIVEN]).casefold()
+    if len(given) > _LONGEST_GIVEN or _USERNAME.fullmatch(name) is None:
+        raise ValueError("3 to 32 characters: a-z, 0-9, '_', '.' and '-'.")
     return name
 
 
@@ -55,7 +60,7 @@ def _device(given: str) -> str | None:
 def _new_password(given: SecretStr) -> SecretStr:
     secret = given.get_secret_value()
     if not _SHORTEST_PASSWORD <= len(secret) <= _LONGEST_PASSWORD:
-        raise ValueError(f"a password has {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters")
+        raise ValueError(f"{_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters.")
     return _password(given)
 
 
@@ -63,13 +68,15 @@ def _password(given: SecretStr) -> SecretStr:
     try:
         size = len(given.get_secret_value().encode())
     except UnicodeEncodeError:
-        raise ValueError("a password is made of whole characters") from None
+        raise ValueError("Whole characters only; half of a surrogate pair is none.") from None
     if size > _LONGEST_PASSWORD_BYTES:
-        raise ValueError(f"a password has at most {_LONGEST_PASSWORD_BYTES} bytes")
+        raise ValueError(f"At most {_LONGEST_PASSWORD_BYTES} bytes in UTF-8.")
     return given
 
 
-NewUsername = Annotated[str, Field(max_length=64), AfterValidator(username)]
+NewUsername = Annotated[
+    str, Field(json_schema_extra={"maxLength": _LONGEST_GIVEN}), AfterValidator(username)
+]
 """A username to register, in its one form."""
 GivenUsername = Annotated[str, Field(min_length=1, max_length=64)]
 """What somebody types into a login form, which may be no username at all."""
@@ -77,7 +84,15 @@ DisplayName = Annotated[str, Field(max_length=4 * _LONGEST_NAME), AfterValidator
 """How others see somebody."""
 Device = Annotated[str, Field(max_length=100), AfterValidator(_device)]
 """What a client calls itself in the list of logins."""
-NewPassword = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_new_password)]
+NewPassword = Annotated[
+    SecretStr,
+    Field(json_schema_extra={"maxLength": _LONGEST_PASSWORD_BYTES}),
+    AfterValidator(_new_password),
+]
 """A password to be set."""
-GivenPassword = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_password)]
+GivenPassword = Annotated[
+    SecretStr,
+    Field(json_schema_extra={"maxLength": _LONGEST_PASSWORD_BYTES}),
+    AfterValidator(_password),
+]
 """What somebody types as their password."""

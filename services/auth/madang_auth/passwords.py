@@ -1,7 +1,10 @@
 """Password hashes: argon2id in a few threads, so that a flood of logins has a bounded cost."""
 
 import asyncio
+import os
 import secrets
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +15,15 @@ import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from madang_auth.hash_workers import HashWorkers
 from madang_auth.metrics import AuthMetrics
-from madang_common.problems import Unavailable
+from madang_auth.throttle.gate import site
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
-_RETRY_SECONDS = 2.0
+_NICER = 5
+"""Half as much of a busy processor and less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,49 +35,62 @@ class HashCost:
     lanes: int
 
 
+@dataclass(frozen=True, slots=True)
+class HashQueue:
+    """How many hashes are computed at once, and what may wait for that."""
+
+    workers: int
+    waiting: int
+    waiting_per_site: int
+    seconds: float
+    """Longest wait for a worker."""
+
+
 class Passwords:
-    """Hashes and verifies. Make one with `await Passwords.start(...)`."""
+    """Hashes and verifies, in turn by site. Make one with `await Passwords.start(...)`."""
 
     def __init__(
-        self,
-        hasher: PasswordHasher,
-        pool: ThreadPoolExecutor,
-        *,
-        nobodys: str,
-        most: int,
-        metrics: AuthMetrics,
+        self, hasher: PasswordHasher, workers: HashWorkers, *, nobodys: str, metrics: AuthMetrics
     ) -> None:
-        """Work in `pool`, for at most `most` callers at once; `nobodys` is a hash nobody fits."""
+        """Work through `workers`; `nobodys` is a hash nobody fits."""
         self._hasher = hasher
-        self._pool = pool
-        self._most = most
+        self._workers = workers
         self._metrics = metrics
         self._nobodys = nobodys
-        self._under_way = 0
 
     @classmethod
-    async def start(
-        cls, cost: HashCost, *, workers: int, waiting: int, metrics: AuthMetrics
-    ) -> "Passwords":
-        """Start `workers` threads, for which at most `waiting` more callers may wait."""
+    async def start(cls, cost: HashCost, queue: HashQueue, *, metrics: AuthMetrics) -> "Passwords":
+        """Start the threads of `queue`."""
         hasher = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes
         )
-        pool = ThreadPoolExecutor(workers, "password-hash")
+        pool = ThreadPoolExecutor(queue.workers, "password-hash", initializer=_give_way)
         secret = secrets.token_urlsafe()
         nobodys = await asyncio.get_running_loop().run_in_executor(pool, hasher.hash, secret)
-        return cls(hasher, pool, nobodys=nobodys, most=workers + waiting, metrics=metrics)
+        workers = HashWorkers(
+            pool,
+            workers=queue.workers,
+            waiting=queue.waiting,
+            waiting_per_site=queue.waiting_per_site,
+            seconds=queue.seconds,
+            metrics=metrics,
+        )
+        return cls(hasher, workers, nobodys=nobodys, metrics=metrics)
 
-    async def hash(self, password: str) -> str:
-        """Return the hash to store for `password`."""
-        return await self._run("hash", lambda: self._hasher.hash(_canonical(password)))
+    async def hash(self, password: str, *, address: str) -> str:
+        """Return the hash to store for `password`, in the turn of `address`.
 
-    async def verify(self, stored: str | None, password: str) -> bool:
-        """Return whether `password` is the one behind `stored`.
+        Raise TooManyRequests or Unavailable if it cannot wait, or has waited too long.
+        """
+        return await self._run("hash", address, lambda: self._hasher.hash(_canonical(password)))
+
+    async def verify(self, stored: str | None, password: str, *, address: str) -> bool:
+        """Return whether `password` is the one behind `stored`, in the turn of `address`.
 
         None stands for the hash of nobody: no password fits it, which takes the same time.
+        Raise as `hash` does.
         """
-        return await self._run("verify", lambda: self._fits(stored, password))
+        return await self._run("verify", address, lambda: self._fits(stored, password))
 
     def is_outdated(self, stored: str) -> bool:
         """Return whether `stored` was made with other parameters than today's."""
@@ -80,7 +98,7 @@ class Passwords:
 
     def close(self) -> None:
         """End the threads once what they do is done."""
-        self._pool.shutdown(cancel_futures=True)
+        self._workers.close()
 
     def _fits(self, stored: str | None, password: str) -> bool:
         try:
@@ -92,15 +110,19 @@ class Passwords:
             return False
         return stored is not None
 
-    async def _run(self, operation: Literal["hash", "verify"], work: Callable[[], T]) -> T:
-        if self._under_way >= self._most:
-            raise Unavailable("too many logins at once", retry_after_seconds=_RETRY_SECONDS)
-        self._under_way += 1
-        try:
-            with self._metrics.hashing(operation):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._under_way -= 1
+    async def _run(
+        self, operation: Literal["hash", "verify"], address: str, work: Callable[[], T]
+    ) -> T:
+        with self._metrics.hashing(operation):
+            return await self._workers.run(site(address), work)
+
+
+def _give_way() -> None:
+    """Lower the priority of this thread, and of those that argon2 begins in it."""
+    if sys.platform == "linux":
+        # Where each thread has a priority of its own: requests are answered meanwhile.
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
 
 
 def _canonical(password: str) -> bytes:

@@ -6,24 +6,38 @@ Unauthenticated
 └── InvalidClient     401  no service has this name and this secret
 Forbidden
 ├── DisabledAccount   403
-└── WrongPassword     403  the current password, asked for again, is another
+└── WrongPassword     403  the current password, asked for again, is wrong
 """
+
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from madang_common.problems import Forbidden, Unauthenticated
+from madang_common.problems import Forbidden, Problem, Unauthenticated
 
 
-class WrongCredentials(Unauthenticated):
+class _Told(Problem):
+    """A problem that is the same each time, and told in the same sentence."""
+
+    sentence: ClassVar[str] = ""
+
+    def __init__(self, detail: str = "", **members: Any) -> None:
+        super().__init__(detail or self.sentence, **members)
+
+
+class WrongCredentials(_Told, Unauthenticated):
     slug, title = "wrong-credentials", "Wrong username or password"
+    sentence = "Wrong username or password. Check both and try again."
 
 
-class EndedLogin(Unauthenticated):
-    slug, title = "ended-login", "The login has ended; log in again"
+class EndedLogin(_Told, Unauthenticated):
+    slug, title = "ended-login", "This login has ended"
+    sentence = "This login has ended. Log in again."
 
 
-class InvalidClient(Unauthenticated):
+class InvalidClient(_Told, Unauthenticated):
     slug, title = "invalid-client", "Unknown service or wrong secret"
+    sentence = "Unknown service or wrong secret. Compare the settings of both services."
 
     @override
     def headers(self) -> dict[str, str]:
@@ -31,9 +45,11 @@ class InvalidClient(Unauthenticated):
         return super().headers() | {"WWW-Authenticate": "Basic"}
 
 
-class DisabledAccount(Forbidden):
+class DisabledAccount(_Told, Forbidden):
     slug, title = "disabled-account", "This account is disabled"
+    sentence = "This account is disabled. Ask the operator of this server."
 
 
-class WrongPassword(Forbidden):
-    slug, title = "wrong-password", "The current password is another"
+class WrongPassword(_Told, Forbidden):
+    slug, title = "wrong-password", "The current password is wrong"
+    sentence = "The current password is wrong. Check it and try again."

@@ -1,6 +1,7 @@
 """auth's keys in Redis: values are read, judged here, and written if nothing has changed meanwhile.
 
-So the rules stay in Python, in one place, and one short script is all that runs in Redis. Every key
+So the rules stay in Python, in one place, and one short script is all that runs in Redis; only the
+throttle, whose keys many change at once, has scripts of its own. Every key
 expires, by a time that is counted from when it was written: what is over goes by itself, and Redis'
 clock need not agree with ours.
 
@@ -16,12 +17,13 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from madang_common.problems import Unavailable
@@ -146,6 +148,17 @@ class RedisStore:
         if not written:
             raise Changed
 
+    def script(self, text: str) -> AsyncScript:
+        """Return what `run` runs: `text`, in Lua."""
+        return self._redis.register_script(text)
+
+    async def run(
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | float]
+    ) -> Any:
+        """Return what `script` answers; it reads and writes `keys`, and nothing comes between."""
+        with self._asking():
+            return await script([PREFIX + key for key in keys], arguments)
+
     async def entries_after(
         self, stream: str, entry: str, *, limit: int
     ) -> list[tuple[str, bytes]]:
@@ -163,7 +176,7 @@ class RedisStore:
             except Changed:
                 # So that those who meet here do not meet again.
                 await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * tries))  # noqa: S311
-        raise Unavailable("too many want to change this at once")
+        raise Unavailable("Too many requests change this at once. Try again in a moment.")
 
     async def ping(self) -> None:
         """Return if Redis answers; raise Unavailable if not."""
@@ -178,14 +191,16 @@ class RedisStore:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         if self._closed:
-            raise Unavailable("the store is closed")
+            raise Unavailable("This process is stopping. Try again in a moment.")
         try:
             yield
         except (RedisError, OSError) as error:
             if not self._away:
                 log.warning("redis_away", error=type(error).__name__)
             self._away = True
-            raise Unavailable("the store cannot be used now") from error
+            raise Unavailable(
+                "The store of logins cannot be used now. Try again in a moment."
+            ) from error
         if self._away:
             log.info("redis_back")
         self._away = False

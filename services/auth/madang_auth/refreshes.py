@@ -17,8 +17,9 @@ from madang_auth.sessions.port import (
     Unknown,
 )
 from madang_auth.signing.issuer import Grant, Issuer
+from madang_auth.throttle.gate import Gate
 from madang_common.clock import Clock
-from madang_common.problems import Unavailable
+from madang_common.problems import TooManyRequests, Unavailable
 
 log = structlog.get_logger()
 
@@ -30,6 +31,7 @@ class Refreshes:
         self,
         sessions: Sessions,
         directory: Directory,
+        gate: Gate,
         issuer: Issuer,
         notices: Notices,
         metrics: AuthMetrics,
@@ -37,17 +39,24 @@ class Refreshes:
     ) -> None:
         self._sessions = sessions
         self._directory = directory
+        self._gate = gate
         self._issuer = issuer
         self._notices = notices
         self._metrics = metrics
         self._clock = clock
 
     async def use(self, text: str) -> Grant:
-        """Return a new pair for a refresh token; raise EndedLogin if it does not hold."""
+        """Return a new pair for a refresh token; raise EndedLogin if it does not hold.
+
+        Raise TooManyRequests if its user has refreshed too often.
+        """
         try:
             result, grant = await self._use(text)
         except Unavailable:
             self._metrics.refresh("failed")
+            raise
+        except TooManyRequests:
+            self._metrics.refresh("throttled")
             raise
         self._metrics.refresh(result)
         if grant is None:
@@ -62,6 +71,7 @@ class Refreshes:
         if login is None:
             return "unknown", None
         structlog.contextvars.bind_contextvars(user_id=login.user)
+        await self._gate.refresh(login.user)
         enabled, name = await self._ask_about(login)
         if not enabled:
             await self._end_all(login.user)

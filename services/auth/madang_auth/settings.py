@@ -1,9 +1,9 @@
 """What auth can be told."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from madang_common.settings import DEVELOPMENT_SECRET, CommonSettings, Environment
 
@@ -60,15 +60,39 @@ class AuthSettings(CommonSettings):
     """argon2id's parallelism."""
     password_hash_workers: int = 2
     """Hashes computed at once; times the memory cost, this is what hashing can take."""
-    password_hashes_waiting: int = 64
-    """Hashes that may wait for a worker; more are refused with 503."""
+    password_hashes_waiting: Annotated[int, Field(ge=1)] = 64
+    """Hashes that may wait for a worker of one process; more are refused with 503."""
+    password_hashes_waiting_per_address: Annotated[int, Field(ge=1)] = 16
+    """Hashes of one address that may wait for a worker; more are refused with 429."""
+    password_hash_wait_seconds: Annotated[float, Field(gt=0)] = 10
+    """Longest wait for a worker; then the request is refused with 503."""
 
-    login_failures_per_username: int = 10
-    """Failed logins with one username within the window."""
-    login_failures_per_address: int = 200
+    login_failures_per_username_and_address: Annotated[int, Field(ge=1)] = 10
+    """Failed logins with one username from one address within the window."""
+    login_failures_per_username: Annotated[int, Field(ge=1)] = 100
+    """Failed logins with one username within the window, from all addresses that are not known."""
+    login_failures_per_address: Annotated[int, Field(ge=1)] = 200
     """Failed logins from one address within the window; one under way counts until it succeeds."""
-    login_failures_window_seconds: float = 900
+    login_failures_window_seconds: Annotated[float, Field(gt=0)] = 900
+    """Window of the three limits above."""
+    login_known_addresses: Annotated[int, Field(ge=0)] = 16
+    """Addresses of one username that are known because it logged in there."""
+    login_known_address_seconds: Annotated[float, Field(gt=0)] = 30 * 86_400
+    """How long an address stays known after a login; what others do locks nobody out there."""
+    login_tries_per_address: Annotated[int, Field(ge=1)] = 600
+    """Logins and changes of password from one address within the window, right or wrong."""
+    login_successes_per_user: Annotated[int, Field(ge=1)] = 60
+    """Logins of one user within the window."""
+    login_tries_window_seconds: Annotated[float, Field(gt=0)] = 900
     """Window of the two limits above."""
+    password_changes_per_user: Annotated[int, Field(ge=1)] = 10
+    """Changes of one user's password within the window."""
+    password_changes_window_seconds: Annotated[float, Field(gt=0)] = 3600
+    """Window of the limit above."""
+    refreshes_per_user: Annotated[int, Field(ge=1)] = 300
+    """Refreshes of all logins of one user within the window."""
+    refreshes_window_seconds: Annotated[float, Field(gt=0)] = 600
+    """Window of the limit above."""
     registrations_per_address: int = 60
     """Registrations from one address within the window."""
     registrations_window_seconds: float = 3600

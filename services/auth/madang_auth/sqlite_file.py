@@ -41,7 +41,7 @@ class SqliteFile:
         """Let the caller read and write alone; all of it is stored at the end, or nothing."""
         async with self._turn:
             if self._closed:
-                raise Unavailable("the file is closed")
+                raise Unavailable("This process is stopping. Try again in a moment.")
             try:
                 # aiosqlite's thread takes calls in order, so even a caller that is cancelled here
                 # has its transaction rolled back before the next one begins.
@@ -50,7 +50,9 @@ class SqliteFile:
                 await self._db.commit()
             except sqlite3.Error as error:
                 await self._db.rollback()
-                raise Unavailable("the file cannot be used now") from error
+                raise Unavailable(
+                    "The store of logins cannot be used now. Try again in a moment."
+                ) from error
             except BaseException:
                 await self._db.rollback()
                 raise

@@ -22,7 +22,7 @@ from madang_auth.logins import Logins
 from madang_auth.metrics import AuthMetrics
 from madang_auth.notices import Notices
 from madang_auth.operators import Operator
-from madang_auth.passwords import HashCost, Passwords
+from madang_auth.passwords import HashCost, HashQueue, Passwords
 from madang_auth.redis_store import RedisStore
 from madang_auth.refreshes import Refreshes
 from madang_auth.sessions.port import Lifetimes, Sessions
@@ -75,9 +75,9 @@ async def build(
         keyring = await asyncio.to_thread(_keyring, settings, clock)
         issuer = _issuer(settings, keyring, metrics, clock)
         directory = await _directory(settings, issuer, transport, clock, stack)
-        gate = Gate(throttle, _limits(settings), metrics=metrics, clock=clock)
+        gate = Gate(throttle, limits(settings), metrics=metrics, clock=clock)
         notices = Notices(live, metrics=metrics, clock=clock)
-        refreshes = Refreshes(sessions, directory, issuer, notices, metrics, clock)
+        refreshes = Refreshes(sessions, directory, gate, issuer, notices, metrics, clock)
         logins = Logins(
             sessions,
             directory,
@@ -180,12 +180,13 @@ async def _passwords(
         memory_kib=settings.password_hash_memory_kib,
         lanes=settings.password_hash_lanes,
     )
-    passwords = await Passwords.start(
-        cost,
+    queue = HashQueue(
         workers=settings.password_hash_workers,
         waiting=settings.password_hashes_waiting,
-        metrics=metrics,
+        waiting_per_site=settings.password_hashes_waiting_per_address,
+        seconds=settings.password_hash_wait_seconds,
     )
+    passwords = await Passwords.start(cost, queue, metrics=metrics)
     stack.push_async_callback(asyncio.to_thread, passwords.close)
     return passwords
 
@@ -234,15 +235,26 @@ async def _trust_itself(
     secure(app, Verifiers.asking(itself, issuer=settings.issuer, clock=clock))
 
 
-def _limits(settings: AuthSettings) -> Limits:
-    login_window = settings.login_failures_window_seconds
+def limits(settings: AuthSettings) -> Limits:
+    """Return what the settings allow of each thing."""
+    failures = settings.login_failures_window_seconds
+    tries = settings.login_tries_window_seconds
     return Limits(
-        login_username=Limit(settings.login_failures_per_username, login_window),
-        login_address=Limit(settings.login_failures_per_address, login_window),
+        login_username_address=Limit(settings.login_failures_per_username_and_address, failures),
+        login_username=Limit(settings.login_failures_per_username, failures),
+        login_address=Limit(settings.login_failures_per_address, failures),
+        login_tries=Limit(settings.login_tries_per_address, tries),
+        login_successes=Limit(settings.login_successes_per_user, tries),
+        password_changes=Limit(
+            settings.password_changes_per_user, settings.password_changes_window_seconds
+        ),
+        refreshes=Limit(settings.refreshes_per_user, settings.refreshes_window_seconds),
         registration=Limit(
             settings.registrations_per_address, settings.registrations_window_seconds
         ),
         client=Limit(settings.client_failures_per_address, settings.client_failures_window_seconds),
+        known_sites=settings.login_known_addresses,
+        known_seconds=settings.login_known_address_seconds,
     )
 
 

@@ -56,6 +56,7 @@ class NewPassword(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     password_hash: str
+    instead_of: str
 
 
 class Disabling(BaseModel):
@@ -72,6 +73,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
+        self.before_setting_a_password: Callable[[dict[str, Any]], None] = lambda _: None
         self.before_reading_by_id: Callable[[dict[str, Any]], None] = lambda _: None
         self.app: FastAPI
 
@@ -121,6 +123,9 @@ class Rooms:
 
         @router.put("/{user_id}/password", status_code=204)
         async def password(user_id: str, body: NewPassword, _: Auth) -> Response:
+            self.before_setting_a_password(self._known(user_id))
+            if self._known(user_id)["password_hash"] != body.instead_of:
+                raise Conflict("the password was changed meanwhile")
             self._known(user_id)["password_hash"] = body.password_hash
             return Response(status_code=204)
 

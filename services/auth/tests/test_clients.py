@@ -97,6 +97,13 @@ async def test_failures_are_throttled_for_that_name_and_address_only(scene: Scen
     assert elsewhere.status_code == 200
 
 
+async def test_invented_names_share_one_allowance(scene: Scene) -> None:
+    statuses = [(await ask(scene, f"nobody-{n}")).status_code for n in range(12)]
+
+    assert statuses == [401] * 10 + [429] * 2
+    assert (await ask(scene)).status_code == 200
+
+
 async def test_good_requests_are_not_throttled(scene: Scene) -> None:
     statuses = {(await ask(scene)).status_code for _ in range(30)}
 

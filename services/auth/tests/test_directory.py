@@ -31,7 +31,7 @@ async def test_nobody_is_none() -> None:
 
 async def test_a_password_of_nobody_cannot_be_set() -> None:
     with pytest.raises(NotFound):
-        await answering(404, {}).set_password("u", "hash")
+        await answering(404, {}).set_password("u", "hash", instead_of="old")
 
 
 @pytest.mark.parametrize("document", [[], {}, {"id": "u"}, "nonsense"])

@@ -1,14 +1,18 @@
 import asyncio
 from pathlib import Path
 
+import httpx
 import jwt
 import pytest
+from argon2 import PasswordHasher
 
 from madang_common.events.envelope import Event
+from madang_common.problems import Unavailable
 from services.auth.tests.scene import PASSWORD, Scene, running
 
 LOGINS = "/api/auth/v1/logins"
 LOGOUT = "/api/auth/v1/logout"
+JSON = {"Content-Type": "application/json"}
 
 
 async def test_a_login_gives_a_pair_of_tokens(scene: Scene) -> None:
@@ -106,22 +110,198 @@ async def test_a_disabled_user_is_told_so_only_with_the_right_password(scene: Sc
     assert wrong.status_code == 401
 
 
-async def test_failed_logins_with_one_username_are_throttled_from_everywhere(scene: Scene) -> None:
-    await scene.register("mina")
-    body = {"username": "mina", "password": "not this one"}
-    for n in range(10):
-        answer = await scene.at(f"198.51.100.{n}").post("/api/auth/v1/login", json=body)
-        assert answer.status_code == 401
+async def try_at(
+    scene: Scene, address: str, username: str = "mina", password: str = PASSWORD
+) -> httpx.Response:
+    body = {"username": username, "password": password}
+    async with scene.at(address) as client:
+        return await client.post("/api/auth/v1/login", json=body)
 
-    refused = await scene.try_login("mina")
-    other = await scene.try_login("joon")
+
+async def guess(scene: Scene, times: int, address: str, username: str = "mina") -> list[int]:
+    """Try so many wrong passwords and return the statuses."""
+    return [
+        (await try_at(scene, address, username, f"guess no {n}")).status_code for n in range(times)
+    ]
+
+
+async def test_wrong_passwords_for_a_name_are_throttled_at_their_address(scene: Scene) -> None:
+    await scene.register("mina")
+    assert await guess(scene, 11, "198.51.100.7") == [401] * 10 + [429]
+
+    refused = await try_at(scene, "198.51.100.7")
+    others_name = await try_at(scene, "198.51.100.7", "joon")
+    owner = await scene.try_login("mina")
     scene.time.advance(int(refused.headers["Retry-After"]))
-    later = await scene.try_login("mina")
+    later = await try_at(scene, "198.51.100.7")
 
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) == 90
-    assert other.status_code == 401
+    assert refused.json()["detail"] == (
+        "Too many wrong passwords for this username. Try again in 90 s."
+    )
+    assert others_name.status_code == 401
+    assert owner.status_code == 200
     assert later.status_code == 200
+
+
+async def test_the_owner_logs_in_however_long_somebody_guesses_elsewhere(scene: Scene) -> None:
+    await scene.register("mina")
+    await guess(scene, 10, "198.51.100.7")
+
+    for n in range(60):
+        scene.time.advance(90)
+        await guess(scene, 2, "198.51.100.7")
+        owner = await try_at(scene, f"203.0.113.{n}")
+        assert owner.status_code == 200
+
+
+async def test_guesses_from_many_addresses_are_throttled_for_the_name(tmp_path: Path) -> None:
+    async with running(tmp_path, login_failures_per_username=30) as scene:
+        await scene.register("mina")
+        for n in range(3):
+            assert await guess(scene, 10, f"198.51.100.{n}") == [401] * 10
+
+        one_more = await try_at(scene, "198.51.100.99")
+        scene.time.advance(int(one_more.headers["Retry-After"]))
+        later = await try_at(scene, "198.51.100.99")
+
+        assert one_more.status_code == 429
+        assert int(one_more.headers["Retry-After"]) == 30
+        assert later.status_code == 200
+
+
+async def test_where_the_name_logged_in_before_nobody_elsewhere_keeps_it_out(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, login_failures_per_username=30) as scene:
+        await scene.register("mina")
+        await try_at(scene, "2001:db8::1")
+        for n in range(4):
+            await guess(scene, 10, f"198.51.100.{n}")
+
+        new = await try_at(scene, "203.0.113.1")
+        known = await try_at(scene, "2001:db8::2")
+        guesses = await guess(scene, 11, "2001:db8::3")
+
+        assert new.status_code == 429
+        assert known.status_code == 200
+        assert guesses == [401] * 10 + [429]
+
+
+async def test_where_the_name_logged_in_before_no_other_name_keeps_it_out(tmp_path: Path) -> None:
+    async with running(tmp_path, login_failures_per_address=5) as scene:
+        await scene.register("mina")
+        await scene.login("mina")
+        for n in range(5):
+            await scene.try_login(f"user-{n}")
+
+        assert (await scene.try_login("joon")).status_code == 429
+        assert (await scene.try_login("mina")).status_code == 200
+
+
+async def test_a_known_address_is_forgotten_after_a_while(tmp_path: Path) -> None:
+    limits = {"login_failures_per_username": 10, "login_known_address_seconds": 1000}
+    async with running(tmp_path, changes=limits) as scene:
+        await scene.register("mina")
+        await scene.login("mina")
+        scene.time.advance(1000)
+        await guess(scene, 10, "198.51.100.7")
+
+        assert (await scene.try_login("mina")).status_code == 429
+
+
+async def test_a_wrong_password_makes_no_address_known(tmp_path: Path) -> None:
+    async with running(tmp_path, login_failures_per_username=5) as scene:
+        await scene.register("mina")
+        await guess(scene, 4, "198.51.100.7")
+        await guess(scene, 1, "198.51.100.8")
+
+        assert (await try_at(scene, "198.51.100.7")).status_code == 429
+
+
+async def test_good_logins_of_a_user_are_throttled_from_everywhere(tmp_path: Path) -> None:
+    async with running(tmp_path, login_successes_per_user=3) as scene:
+        await scene.register("mina")
+        await scene.register("joon")
+        before = await verifications(scene)
+
+        statuses = [(await try_at(scene, f"198.51.100.{n}")).status_code for n in range(5)]
+
+        assert statuses == [200] * 3 + [429] * 2
+        assert await verifications(scene) == before + 3
+        assert (await scene.try_login("joon")).status_code == 200
+        assert await scene.metric("madang_auth_throttled_total", what="login_successes") == 2
+
+
+async def test_guesses_do_not_use_up_the_good_logins_of_a_user(tmp_path: Path) -> None:
+    async with running(tmp_path, login_successes_per_user=1) as scene:
+        await scene.register("mina")
+        guesses = [guess(scene, 5, f"198.51.100.{n}") for n in range(5)]
+
+        await asyncio.gather(*guesses)
+
+        assert (await scene.try_login("mina")).status_code == 200
+
+
+async def test_logins_from_one_address_are_throttled_right_or_wrong(tmp_path: Path) -> None:
+    async with running(tmp_path, login_tries_per_address=4) as scene:
+        await scene.register("mina")
+        for password in (PASSWORD, "not this one") * 2:
+            await try_at(scene, "198.51.100.7", "mina", password)
+
+        refused = await try_at(scene, "198.51.100.7")
+
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) == 225
+        assert (await scene.try_login("mina")).status_code == 200
+
+
+@pytest.mark.parametrize("username", ["\\u0000", "x" * 64, "%2F..%2F"])
+async def test_whatever_is_typed_as_a_username_is_no_more_than_wrong(
+    scene: Scene, username: str
+) -> None:
+    body = f'{{"username":"{username}","password":"{PASSWORD}"}}'
+
+    answer = await scene.client.post("/api/auth/v1/login", content=body, headers=JSON)
+
+    assert answer.status_code == 401
+
+
+async def test_a_login_while_the_user_is_disabled_ends_at_once(scene: Scene) -> None:
+    await scene.register("mina")
+    before = await scene.login("mina")
+    scene.rooms.before_reading_by_id = lambda found: found.update(disabled=True)
+
+    refused = await scene.try_login("mina")
+
+    assert (refused.status_code, refused.json()["title"]) == (403, "This account is disabled")
+    listed = await scene.client.get(LOGINS, headers=before.headers)
+    assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
+
+
+async def test_a_login_while_rooms_goes_away_leaves_no_login(scene: Scene) -> None:
+    await scene.register("mina")
+    before = await scene.login("mina")
+
+    def cut(_: object) -> None:
+        scene.rooms.before_reading_by_id = lambda _: None
+        raise Unavailable
+
+    scene.rooms.before_reading_by_id = cut
+    refused = await scene.try_login("mina")
+
+    assert refused.status_code == 503
+    listed = await scene.client.get(LOGINS, headers=before.headers)
+    assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
+
+
+async def test_a_login_while_the_same_password_is_hashed_anew_goes_on(scene: Scene) -> None:
+    await scene.register("mina")
+    renewed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+    scene.rooms.before_reading_by_id = lambda found: found.update(password_hash=renewed)
+
+    assert (await scene.try_login("mina")).status_code == 200
 
 
 async def test_failed_logins_from_one_address_are_throttled_for_every_username(
@@ -198,10 +378,24 @@ async def test_renewing_a_hash_does_not_bring_an_old_password_back(tmp_path: Pat
     changed = rooms.named("joon")["password_hash"]
 
     async with running(tmp_path, rooms=rooms, password_hash_passes=2) as scene:
-        rooms.before_reading_by_id = lambda user: user.update(password_hash=changed)
+        rooms.before_setting_a_password = lambda user: user.update(password_hash=changed)
         await scene.login("mina")
 
         assert rooms.named("mina")["password_hash"] == changed
+
+
+async def test_a_login_while_the_password_is_changed_ends_at_once(scene: Scene) -> None:
+    await scene.register("mina")
+    await scene.register("joon", "another password")
+    before = await scene.login("mina")
+    changed = scene.rooms.named("joon")["password_hash"]
+    scene.rooms.before_reading_by_id = lambda user: user.update(password_hash=changed)
+
+    refused = await scene.try_login("mina")
+
+    assert refused.status_code == 401
+    listed = await scene.client.get(LOGINS, headers=before.headers)
+    assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
 
 
 async def test_an_unusable_hash_lets_nobody_in(scene: Scene) -> None:

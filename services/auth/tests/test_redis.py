@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis as Client
@@ -15,14 +16,15 @@ from madang_auth.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.port import Lifetimes, Login, Opened, Rotated, Successor
 from madang_auth.sessions.redis import RedisSessions
 from madang_auth.signing.keys import make_first_key
-from madang_auth.throttle.bucket import Limit, Taken
+from madang_auth.throttle.bucket import Limit
+from madang_auth.throttle.port import Charge
 from madang_auth.throttle.redis import RedisThrottle
 from madang_common.http.client import create_client
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
 from madang_common.settings import CannotStart
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
-from services.auth.tests.scene import SECRET, Rooms, Scene, Time, running
+from services.auth.tests.scene import PASSWORD, SECRET, Rooms, Scene, Time, running
 from tests.stack.servers import Redis
 
 LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
@@ -78,7 +80,9 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
         token = RefreshToken.first(new.id).hashed()
         await sessions.open(new, token, began_at=new.created_at, most=10)
     await sessions.end(one.id, user="u1", now=time.time())
-    await throttle.take("address", LIMIT, now=time.time())
+    now = time.time()
+    await throttle.take([Charge("address", LIMIT)], now=now)
+    await throttle.remember("mina", "home", until=now + 500, most=2, now=now)
 
     keys = [key.decode() async for key in client.scan_iter()]
     left = {key: await client.pttl(key) / 1000 for key in keys}
@@ -88,10 +92,12 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
         "madang:auth:user:u1",
         "madang:auth:ended",
         "madang:auth:bucket:address",
+        "madang:auth:known:mina",
     }
     assert left[f"madang:auth:login:{two.id}"] == pytest.approx(LIFETIMES.idle, abs=10)
     assert left["madang:auth:user:u1"] == pytest.approx(3600, abs=10)
     assert left["madang:auth:ended"] == pytest.approx(LIFETIMES.told, abs=10)
+    assert left["madang:auth:known:mina"] == pytest.approx(500, abs=10)
     assert left["madang:auth:bucket:address"] == pytest.approx(10, abs=9)
 
 
@@ -150,9 +156,11 @@ async def test_more_at_once_than_there_are_connections_all_get_their_turn(
     throttle = RedisThrottle(store)
     limit = Limit(count=40, seconds=60)
 
-    outcomes = await asyncio.gather(*(throttle.take("k", limit, now=0.0) for _ in range(100)))
+    outcomes = await asyncio.gather(
+        *(throttle.take([Charge("k", limit)], now=0.0) for _ in range(100))
+    )
 
-    assert sum(isinstance(outcome, Taken) for outcome in outcomes) == 40
+    assert outcomes.count(None) == 40
 
 
 async def test_a_full_redis_refuses_what_is_new_and_keeps_what_it_has(
@@ -342,3 +350,34 @@ async def test_a_login_that_one_replica_ended_is_told_by_the_other(
         told = await other.client.get("/internal/revocations", auth=service)
 
     assert [item["login"] for item in told.json()["items"]] == [pair.claims.login]
+
+
+async def test_guesses_and_known_addresses_are_those_of_all_replicas(
+    redis_database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        on_redis(redis_database_url, tmp_path) as one,
+        on_redis(redis_database_url, tmp_path, rooms=one.rooms, time=one.time) as other,
+    ):
+        await one.register("mina")
+        await one.login("mina")
+
+        guesses = [
+            (await at(replica, "198.51.100.7", f"guess no {n}")).status_code
+            for n in range(6)
+            for replica in (one, other)
+        ]
+        for n in range(9):
+            for guess in range(10):
+                await at(other, f"198.51.100.{20 + n}", f"guess no {guess}")
+
+        assert guesses == [401] * 10 + [429] * 2
+        assert (await at(one, "192.0.2.1", PASSWORD)).status_code == 429
+        assert (await other.try_login("mina")).status_code == 200
+
+
+async def at(scene: Scene, address: str, password: str) -> httpx.Response:
+    """Try to log in as Mina from an address."""
+    body = {"username": "mina", "password": password}
+    async with scene.at(address) as client:
+        return await client.post("/api/auth/v1/login", json=body)

@@ -234,3 +234,23 @@ async def test_no_token_is_stored_in_clear(tmp_path: Path) -> None:
         _, family, secret = pair.refresh.split(".")
         assert family.encode() not in stored
         assert secret.encode() not in stored
+
+
+async def test_refreshes_of_a_user_are_throttled(tmp_path: Path) -> None:
+    async with running(tmp_path, refreshes_per_user=3) as scene:
+        await scene.register("mina")
+        await scene.register("joon")
+        mina, others, joon = [await scene.login(name) for name in ("mina", "mina", "joon")]
+        mina = await scene.refresh(mina.refresh)
+        others = await scene.refresh(others.refresh)
+        mina = await scene.refresh(mina.refresh)
+
+        refused = await scene.try_refresh(mina.refresh)
+        scene.time.advance(int(refused.headers["Retry-After"]))
+        later = await scene.try_refresh(mina.refresh)
+
+        assert refused.status_code == 429
+        assert refused.json()["detail"] == "Too many refreshes by this user. Try again in 200 s."
+        assert later.status_code == 200
+        assert (await scene.try_refresh(joon.refresh)).status_code == 200
+        assert await scene.metric("madang_auth_refreshes_total", result="throttled") == 1

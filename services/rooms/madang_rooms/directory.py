@@ -1,7 +1,7 @@
 """The user directory."""
 
 from madang_common.ids import new_id
-from madang_common.problems import NotFound
+from madang_common.problems import Conflict, NotFound
 from madang_rooms.models import User
 from madang_rooms.names import username_form
 from madang_rooms.paging import Page
@@ -44,9 +44,14 @@ class Directory:
         return account_view(_found(await unit.users.by_username(username_form(username))))
 
     @writes
-    async def set_password(self, unit: UnitOfWork, user: str, password_hash: str) -> None:
-        """Replace the password's hash; raise NotFound."""
-        _found((await unit.users.lock(user)).get(user)).password_hash = password_hash
+    async def set_password(
+        self, unit: UnitOfWork, user: str, password_hash: str, *, instead_of: str | None
+    ) -> None:
+        """Replace the password's hash; raise NotFound, or Conflict if it is not `instead_of`."""
+        found = _found((await unit.users.lock(user)).get(user))
+        if instead_of not in {None, found.password_hash}:
+            raise Conflict("The password was changed meanwhile.")
+        found.password_hash = password_hash
 
     @writes
     async def set_disabled(self, unit: UnitOfWork, user: str, *, disabled: bool) -> None:

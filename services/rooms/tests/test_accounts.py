@@ -43,6 +43,22 @@ async def test_auth_replaces_the_password(scene: Scene) -> None:
     assert account["password_hash"] == "new"
 
 
+async def test_a_password_is_replaced_only_in_place_of_the_one_that_was_meant(scene: Scene) -> None:
+    user = read(await scene.internal("POST", "/users", NARI), 201)["id"]
+    old = read(await scene.internal("GET", f"/users/{user}"), 200)["password_hash"]
+    path = f"/users/{user}/password"
+
+    first = {"password_hash": "first", "instead_of": old}
+    read(await scene.internal("PUT", path, first), 204)
+    late = read(
+        await scene.internal("PUT", path, {"password_hash": "late", "instead_of": old}), 409
+    )
+
+    account = read(await scene.internal("GET", f"/users/{user}"), 200)
+    assert late["type"] == "urn:madang:problem:conflict"
+    assert account["password_hash"] == "first"
+
+
 async def test_auth_disables_and_enables_a_user(scene: Scene) -> None:
     nari, dae = await scene.person("nari"), await scene.person("dae")
     room = await nari.make_room("public")

@@ -1,5 +1,6 @@
 """What a token says, once it has been verified."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 USERS = "madang"
@@ -8,6 +9,8 @@ SERVICES = "madang-internal"
 """`aud` of a service token: one service at another's `/internal`."""
 ALGORITHM = "EdDSA"
 """The only algorithm that is accepted (RFC 8037, Ed25519)."""
+_LATEST_SECONDS = 253_402_300_799
+"""The end of the year 9999; a later time is none that somebody meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +28,37 @@ class Claims:
     """`exp`, seconds since the epoch."""
     issued_at: int = 0
     """`iat`, seconds since the epoch."""
+
+
+def read_claims(payload: Mapping[str, object]) -> Claims:
+    """Return the claims in `payload`; raise ValueError if one is missing or of a wrong type.
+
+    The issuer's signature says who wrote a payload, not that each value is what it should be.
+    """
+    return Claims(
+        subject=_text(payload, "sub"),
+        login=_text(payload, "sid", missing=""),
+        username=_text(payload, "username", missing=""),
+        name=_text(payload, "name", missing=""),
+        expires_at=_seconds(payload, "exp"),
+        issued_at=_seconds(payload, "iat"),
+    )
+
+
+def _text(payload: Mapping[str, object], name: str, *, missing: str | None = None) -> str:
+    value = payload.get(name, missing)
+    if not isinstance(value, str) or not (value or missing == ""):
+        raise ValueError(f"{name} is no text")
+    value.encode()  # half a surrogate pair is no text either, and fails wherever it is written
+    return value
+
+
+def _seconds(payload: Mapping[str, object], name: str) -> int:
+    """Return a NumericDate (RFC 7519 section 2), without its fraction."""
+    value = payload.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{name} is no number")  # noqa: TRY004 - told like any other wrong value
+    # False for NaN as well.
+    if not 0 <= value <= _LATEST_SECONDS:
+        raise ValueError(f"{name} is no time")
+    return int(value)

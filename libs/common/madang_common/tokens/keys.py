@@ -6,6 +6,7 @@ import time
 import httpx
 import jwt
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from madang_common.problems import Unavailable
 
@@ -55,7 +56,7 @@ class KeySet:
             await asyncio.shield(fetching)
         key = self._keys.get(kid)
         if key is None and self._away:
-            raise Unavailable("the token's key cannot be fetched now")
+            raise Unavailable("The token's key cannot be fetched now. Try again in a moment.")
         return key
 
     def _age(self) -> float:
@@ -76,12 +77,22 @@ class KeySet:
         try:
             answer = await self._client.get(self._path)
             answer.raise_for_status()
-            found = jwt.PyJWKSet.from_dict(answer.json()).keys
-            self._keys = {key.key_id: key for key in found if key.key_id}
+            self._keys = _signing_keys(jwt.PyJWKSet.from_dict(answer.json()))
             self._fetched_at = time.monotonic()
-        except (httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
-            # The last two: JSON that is no JWK set.
+        except Exception as error:  # noqa: BLE001 - an answer of any kind counts, or all ask at once
             self._failed_at = time.monotonic()
             log.warning("jwks_fetch_failed", error=repr(error))
         finally:
             self._fetching = None
+
+
+def _signing_keys(found: jwt.PyJWKSet) -> dict[str, jwt.PyJWK]:
+    """Return those that tokens may be signed with, by name: Ed25519, and named by text."""
+    named = {
+        key.key_id: key
+        for key in found.keys
+        if isinstance(key.key_id, str) and isinstance(key.key, Ed25519PublicKey)
+    }
+    if not named:
+        raise ValueError("no key that signs tokens")
+    return named

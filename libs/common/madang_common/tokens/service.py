@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import override
 
 from madang_common.clock import Clock
@@ -19,6 +20,21 @@ class ServiceTokens(Protocol):
     async def token(self) -> str:
         """Return a token for `Authorization: Bearer`."""
         ...
+
+
+class _Grant(BaseModel):
+    # The token must not get into a log by way of an error's text.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, strict=True)
+
+    access_token: str
+    expires_in: float = Field(gt=0, allow_inf_nan=False)
+
+
+def _read(answer: httpx.Response) -> _Grant:
+    try:
+        return _Grant.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise httpx.DecodingError("this is no service token", request=answer.request) from error
 
 
 class ClientCredentials(ServiceTokens):
@@ -43,9 +59,9 @@ class ClientCredentials(ServiceTokens):
                     "/internal/token", data={"grant_type": "client_credentials"}, auth=self._auth
                 )
                 answer.raise_for_status()
-                document = answer.json()
-                self._token = document["access_token"]
-                self._renew_at = self._clock() + document["expires_in"] - _RENEW_BEFORE_SECONDS
+                grant = _read(answer)
+                self._token = grant.access_token
+                self._renew_at = self._clock() + grant.expires_in - _RENEW_BEFORE_SECONDS
         return self._token
 
 

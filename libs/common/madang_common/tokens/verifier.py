@@ -10,7 +10,7 @@ from cachetools import LRUCache, TTLCache
 
 from madang_common.clock import Clock
 from madang_common.problems import Unauthenticated
-from madang_common.tokens.claims import ALGORITHM, SERVICES, USERS, Claims
+from madang_common.tokens.claims import ALGORITHM, SERVICES, USERS, Claims, read_claims
 from madang_common.tokens.keys import KeySet
 from madang_common.tokens.plain import is_plain, read_plain
 
@@ -20,6 +20,16 @@ _MOST_HEADS = 100
 _ENDED_SECONDS = 86_400.0
 """Longer than any token can live."""
 _MOST_ENDED = 100_000
+_UNREADABLE = (
+    jwt.PyJWTError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What libraries raise for a token that is not made as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class TokenVerifier:
             return claims
         key = await self._keys.get(self._key_id(token))
         if key is None:
-            raise Unauthenticated("the token is signed with an unknown key")
+            raise Unauthenticated("The token is signed with an unknown key. Log in again.")
         return self._remember(token, key)
 
     def end_login(self, login: str) -> None:
@@ -102,45 +112,37 @@ class TokenVerifier:
     def _remember(self, token: str, key: jwt.PyJWK) -> Claims:
         claims = self._if_it_holds(token, self._check(token, key))
         self._good[token] = claims
+        head = token.partition(".")[0]
+        if head not in self._kids:
+            # Only now: a head that nobody signed must not push out those in use.
+            header = _header(token)
+            if is_plain(header):
+                self._kids[head] = _key_id_in(header)
         return claims
 
     def _key_id(self, token: str) -> str:
         """Return the `kid` of `token`; raise Unauthenticated if it has none or is no token."""
         if len(token) > _LONGEST_TOKEN:
-            raise Unauthenticated("the token is too long")
+            raise Unauthenticated("The token is too long. Log in again.")
         head = token.partition(".")[0]
-        kid = self._kids.get(head)
-        if kid is None:
-            header = _header(token)
-            kid = header["kid"]
-            if is_plain(header):
-                self._kids[head] = kid
-        return kid
+        return self._kids.get(head) or _key_id_in(_header(token))
 
     def _if_it_holds(self, token: str, claims: Claims) -> Claims:
         if claims.expires_at <= self._clock():
             self._good.pop(token, None)
-            raise Unauthenticated("the token has expired")
+            raise Unauthenticated("The token has expired. Refresh it, or log in again.")
         if not self.holds(claims):
-            raise Unauthenticated("the login was ended")
+            raise Unauthenticated("This login was ended. Log in again.")
         return claims
 
     def _check(self, token: str, key: jwt.PyJWK) -> Claims:
         try:
-            payload = self._read_plain(token, key) or self._decode(token, key)
-            login = payload.get("sid", "")
-            if not login and self._audience != SERVICES:
-                raise Unauthenticated("the token belongs to no login")
-            return Claims(
-                subject=payload["sub"],
-                login=login,
-                username=payload.get("username", ""),
-                name=payload.get("name", ""),
-                expires_at=int(payload["exp"]),
-                issued_at=int(payload["iat"]),
-            )
-        except (jwt.PyJWTError, TypeError, ValueError) as error:
-            raise Unauthenticated("the token does not hold") from error
+            claims = read_claims(self._read_plain(token, key) or self._decode(token, key))
+        except _UNREADABLE as error:
+            raise Unauthenticated("The token does not hold. Log in again.") from error
+        if not claims.login and self._audience != SERVICES:
+            raise Unauthenticated("The token belongs to no login. Log in again.")
+        return claims
 
     def _read_plain(self, token: str, key: jwt.PyJWK) -> dict[str, Any] | None:
         """Return what a token says that is in all respects as auth writes them."""
@@ -173,14 +175,20 @@ class TokenVerifier:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """Return the header of `token`, which names a key; raise Unauthenticated if it does not."""
+    """Return the header of `token`; raise Unauthenticated if it has none."""
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError as error:
-        raise Unauthenticated("this is not a token") from error
-    if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
-        raise Unauthenticated("the token is not signed as ours are")
+    except _UNREADABLE as error:
+        raise Unauthenticated("This is not a token. Log in to get one.") from error
     return header
+
+
+def _key_id_in(header: dict[str, Any]) -> str:
+    """Return the name of the key that signed; raise Unauthenticated if it cannot be one of ours."""
+    kid = header.get("kid")
+    if header.get("alg") != ALGORITHM or not isinstance(kid, str) or not kid:
+        raise Unauthenticated("The token is not signed as ours are. Log in again.")
+    return kid
 
 
 @dataclass(frozen=True, slots=True)

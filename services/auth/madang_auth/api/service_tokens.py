@@ -31,7 +31,7 @@ def service_tokens_router(clients: Clients, *, seconds: int) -> APIRouter:
     ) -> ServiceToken:
         """Return a service token to the service in `Authorization: Basic`."""
         if grant_type != "client_credentials":
-            raise InvalidRequest("grant_type must be client_credentials")
+            raise InvalidRequest("grant_type must be client_credentials.")
         signed = await clients.token(request.headers.get("Authorization", ""), address)
         response.headers["Cache-Control"] = "no-store"
         return ServiceToken(access_token=signed, expires_in=seconds)

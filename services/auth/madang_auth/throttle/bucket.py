@@ -35,14 +35,15 @@ class Refused:
     """When the next take will fit."""
 
 
-_ROUNDING_SECONDS = 1e-6
+ROUNDING_SECONDS = 1e-6
+"""What a wait may be by rounding alone."""
 
 
 def take(drained_at: float | None, limit: Limit, now: float) -> Taken | Refused:
     """Return what a take at `now` does to a bucket, which is empty if it is None."""
     after = max(drained_at or now, now) + limit.interval
     wait = after - now - limit.seconds
-    return Refused(wait) if wait > _ROUNDING_SECONDS else Taken(after)
+    return Refused(wait) if wait > ROUNDING_SECONDS else Taken(after)
 
 
 def give_back(drained_at: float, limit: Limit) -> float:

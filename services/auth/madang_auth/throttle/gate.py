@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,25 +12,63 @@ import structlog
 
 from madang_auth.metrics import AuthMetrics
 from madang_auth.problems import WrongPassword
-from madang_auth.throttle.bucket import Limit, Refused
-from madang_auth.throttle.port import Throttle
+from madang_auth.throttle.bucket import Limit
+from madang_auth.throttle.port import Charge, Refusal, Throttle
 from madang_common.clock import Clock
-from madang_common.problems import TooManyRequests, Unauthenticated
+from madang_common.problems import Problem, TooManyRequests, Unauthenticated, Unavailable
 
 log = structlog.get_logger()
 
-Name = Literal["login_username", "login_address", "registration", "client"]
+Name = Literal[
+    "login_username_address",
+    "login_username",
+    "login_address",
+    "login_tries",
+    "login_successes",
+    "password_changes",
+    "refreshes",
+    "registration",
+    "client",
+]
+_SENTENCES: dict[Name, str] = {
+    "login_username_address": "Too many wrong passwords for this username.",
+    "login_username": "Too many wrong passwords for this username.",
+    "login_address": "Too many failed logins from this address.",
+    "login_tries": "Too many logins from this address.",
+    "login_successes": "Too many logins of this user.",
+    "password_changes": "Too many changes of this password.",
+    "refreshes": "Too many refreshes by this user.",
+    "registration": "Too many registrations from this address.",
+    "client": "Too many failed requests for service tokens.",
+}
 _IPV6_SITE_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limit of each thing that is throttled."""
+    """The limit of each thing that is throttled, and what is remembered of good logins."""
 
+    login_username_address: Limit
     login_username: Limit
     login_address: Limit
+    login_tries: Limit
+    login_successes: Limit
+    password_changes: Limit
+    refreshes: Limit
     registration: Limit
     client: Limit
+    known_sites: int
+    """Most sites of one username that are remembered."""
+    known_seconds: float
+    """How long a site is remembered after a login."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A charge and what it is for."""
+
+    name: Name
+    charge: Charge
 
 
 class Gate:
@@ -45,60 +84,112 @@ class Gate:
 
     async def registration(self, address: str) -> None:
         """Count a registration from `address`."""
-        await self._take("registration", site(address))
+        await self._take([self._counted("registration", site(address))])
+
+    async def refresh(self, user: str) -> None:
+        """Count a refresh by `user`."""
+        await self._take([self._counted("refreshes", user)])
 
     @asynccontextmanager
     async def login(self, username: str, address: str) -> AsyncGenerator[None]:
-        """Count a wrong password if the block raises Unauthenticated or WrongPassword.
+        """Count a good login if the block ends well, a wrong password if it raises that."""
+        async with self._password(username, address, self._counted("login_successes", username)):
+            yield
 
-        A try counts while it is under way: many at once get no more guesses than the limit.
-        """
-        tries: Sequence[tuple[Name, str]] = (
-            ("login_address", site(address)),
-            ("login_username", username),
-        )
-        async with self._counting_failures(tries):
+    @asynccontextmanager
+    async def password_change(self, username: str, address: str) -> AsyncGenerator[None]:
+        """Count a change of password if the block ends well, a wrong password if it raises that."""
+        async with self._password(username, address, self._counted("password_changes", username)):
             yield
 
     @asynccontextmanager
     async def client(self, name: str, address: str) -> AsyncGenerator[None]:
         """Count a service's failed try to get a token if the block raises Unauthenticated."""
-        async with self._counting_failures([("client", f"{site(address)} {name}")]):
+        async with self._counting_failures([self._counted("client", f"{site(address)} {name}")]):
             yield
 
     @asynccontextmanager
-    async def _counting_failures(self, tries: Sequence[tuple[Name, str]]) -> AsyncGenerator[None]:
-        taken: list[tuple[Name, str]] = []
-        failed = False
+    async def _password(
+        self, username: str, address: str, success: _Counted
+    ) -> AsyncGenerator[None]:
+        """Let a password be tried, unless too many were wrong or too much went well lately.
+
+        Wrong ones are counted for the name at this site first. The looser limits, of the name at
+        all sites and of the site for all names, are not for a site where the name has logged in
+        lately: its user must not be kept out by what others do elsewhere.
+        """
+        where = site(address)
+        tries = self._counted("login_tries", where)
+        here = self._counted("login_username_address", f"{where} {username}")
+        around = [
+            self._counted("login_address", where),
+            self._counted("login_username", username),
+        ]
+        if await self._knows(username, where):
+            around = []
+        await self._refuse_if_full(success)
+        async with self._counting_failures([here, *around], always=[tries]):
+            yield
+        # Not before: a try that fails must not use up what its name's owner may do.
+        await self._take([success])
+        await self._throttle.remember(
+            _hashed(username),
+            _hashed(where),
+            until=self._clock() + self._limits.known_seconds,
+            most=self._limits.known_sites,
+            now=self._clock(),
+        )
+
+    @asynccontextmanager
+    async def _counting_failures(
+        self, tries: Sequence[_Counted], *, always: Sequence[_Counted] = ()
+    ) -> AsyncGenerator[None]:
+        """Count `tries` if the block fails for its caller's fault, `always` if it did its work.
+
+        They count while it is under way: many at once get no more than the limit.
+        """
+        await self._take([*tries, *always])
+        undone = [*tries]
         try:
-            for name, subject in tries:
-                await self._take(name, subject)
-                taken.append((name, subject))
             yield
         except (Unauthenticated, WrongPassword):
-            failed = True
+            undone = []
+            raise
+        except (Unavailable, TooManyRequests):
+            undone = [*tries, *always]
             raise
         finally:
-            if not failed:
-                for name, subject in taken:
-                    await self._throttle.give_back(
-                        _key(name, subject), self._limit(name), now=self._clock()
-                    )
+            if undone:
+                charges = [counted.charge for counted in undone]
+                await self._throttle.give_back(charges, now=self._clock())
 
-    async def _take(self, name: Name, subject: str) -> None:
-        outcome = await self._throttle.take(
-            _key(name, subject), self._limit(name), now=self._clock()
-        )
-        if isinstance(outcome, Refused):
-            self._metrics.throttled(name)
-            log.warning("throttled", what=name)
-            raise TooManyRequests(
-                "too many tries; wait a while", retry_after_seconds=outcome.wait_seconds
+    async def _knows(self, username: str, where: str) -> bool:
+        return await self._throttle.knows(_hashed(username), _hashed(where), now=self._clock())
+
+    async def _refuse_if_full(self, counted: _Counted) -> None:
+        refusal = await self._throttle.check(counted.charge, now=self._clock())
+        if refusal is not None:
+            raise self._refused(counted, refusal)
+
+    async def _take(self, counted: Sequence[_Counted]) -> None:
+        refusal = await self._throttle.take([one.charge for one in counted], now=self._clock())
+        if refusal is not None:
+            raise self._refused(
+                next(one for one in counted if one.charge == refusal.charge), refusal
             )
 
-    def _limit(self, name: Name) -> Limit:
+    def _refused(self, counted: _Counted, refusal: Refusal) -> Problem:
+        self._metrics.throttled(counted.name)
+        log.warning("throttled", what=counted.name)
+        wait = math.ceil(refusal.wait_seconds)
+        return TooManyRequests(
+            f"{_SENTENCES[counted.name]} Try again in {wait} s.",
+            retry_after_seconds=refusal.wait_seconds,
+        )
+
+    def _counted(self, name: Name, subject: str) -> _Counted:
         limit: Limit = getattr(self._limits, name)
-        return limit
+        return _Counted(name, Charge(f"{name}:{_hashed(subject)}", limit))
 
 
 def site(address: str) -> str:
@@ -114,6 +205,6 @@ def site(address: str) -> str:
     return str(ipaddress.ip_network((ip, _IPV6_SITE_BITS), strict=False))
 
 
-def _key(name: Name, subject: str) -> str:
-    # Hashed, for people type passwords into the field for usernames.
-    return f"{name}:{hashlib.sha256(subject.encode()).hexdigest()[:32]}"
+def _hashed(subject: str) -> str:
+    # People type passwords into the field for usernames.
+    return hashlib.sha256(subject.encode()).hexdigest()[:32]

@@ -26,6 +26,7 @@ class NewUser(Body):
 
 class NewPassword(Body):
     password_hash: PasswordHash
+    instead_of: PasswordHash | None = None
 
 
 class Disabling(Body):
@@ -54,8 +55,8 @@ async def get_account(desk: AtDesk, user: Id) -> AccountView:
 
 @router.put("/users/{user}/password", status_code=204)
 async def set_password(desk: AtDesk, user: Id, body: NewPassword) -> None:
-    """Replace the hash of the password."""
-    await desk.directory.set_password(user, body.password_hash)
+    """Replace the hash of the password; 409 if it is another than `instead_of`."""
+    await desk.directory.set_password(user, body.password_hash, instead_of=body.instead_of)
 
 
 @router.put("/users/{user}/disabled", status_code=204)

@@ -1,0 +1,107 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madang_auth.fair_queue import FairQueue, QueueFull, SiteFull
+
+
+def filled(*sites: str, per_site: int = 100, most: int = 100) -> FairQueue[str]:
+    """Return a queue with one item after another of those sites, named like `a0`, `a1`, `b0`."""
+    queue: FairQueue[str] = FairQueue(per_site=per_site, most=most)
+    counts: Counter[str] = Counter()
+    for site in sites:
+        queue.push(site, f"{site}{counts[site]}")
+        counts[site] += 1
+    return queue
+
+
+def emptied(queue: FairQueue[str]) -> list[str]:
+    items = []
+    while (item := queue.pop()) is not None:
+        items.append(item)
+    return items
+
+
+def test_sites_take_turns_and_each_is_first_come_first_served() -> None:
+    assert emptied(filled(*"aaaabbc")) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
+
+
+def test_an_empty_queue_has_no_turn() -> None:
+    assert filled().pop() is None
+
+
+def test_a_site_waits_no_more_than_its_share() -> None:
+    queue = filled(*"aa", per_site=2)
+
+    with pytest.raises(SiteFull):
+        queue.push("a", "a2")
+
+    assert queue.push("b", "b0") is None
+    assert emptied(queue) == ["a0", "b0", "a1"]
+
+
+def test_in_a_full_queue_the_longest_site_gives_up_its_newest() -> None:
+    queue = filled(*"aaaabb", most=6)
+
+    assert queue.push("c", "c0") == "a3"
+    assert len(queue) == 6
+    assert emptied(queue) == ["a0", "b0", "c0", "a1", "b1", "a2"]
+
+
+def test_a_full_queue_refuses_whoever_has_as_many_waiting() -> None:
+    queue = filled(*"aabb", most=4)
+
+    for site in "ab":
+        with pytest.raises(QueueFull):
+            queue.push(site, "more")
+    assert queue.push("c", "c0") in {"a1", "b1"}
+    with pytest.raises(QueueFull):
+        queue.push("c", "c1")
+
+
+def test_what_was_removed_has_no_turn() -> None:
+    queue = filled(*"aab")
+
+    queue.remove("a", "a0")
+    queue.remove("a", "a0")
+    queue.remove("nobody", "x")
+    queue.remove("b", "b0")
+
+    assert len(queue) == 1
+    assert emptied(queue) == ["a1"]
+
+
+SITES = st.sampled_from("abcde")
+
+
+@given(st.lists(SITES | st.none(), max_size=200), st.integers(1, 10), st.integers(1, 20))
+def test_the_bounds_hold_and_nothing_is_lost(
+    steps: list[str | None], per_site: int, most: int
+) -> None:
+    queue: FairQueue[tuple[str, int]] = FairQueue(per_site=per_site, most=most)
+    waiting: set[tuple[str, int]] = set()
+    for number, site in enumerate(steps):
+        if site is None:
+            item = queue.pop()
+            assert (item is None) == (not waiting)
+            waiting -= {item} if item is not None else set()
+            continue
+        try:
+            displaced = queue.push(site, (site, number))
+        except (SiteFull, QueueFull):
+            continue
+        waiting.add((site, number))
+        if displaced is not None:
+            waiting.remove(displaced)
+        assert len(queue) == len(waiting) <= most
+        assert max(Counter(one for one, _ in waiting).values()) <= per_site
+
+
+@given(st.lists(SITES, min_size=1, max_size=50))
+def test_whoever_comes_alone_waits_for_one_turn_of_each_other_site(sites: list[str]) -> None:
+    queue = filled(*sites)
+    queue.push("alone", "alone")
+
+    assert emptied(queue).index("alone") <= len(set(sites))
