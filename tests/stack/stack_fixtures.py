@@ -11,8 +11,13 @@ from tests.support.of_tests import OF_TESTS
 
 _SETTINGS = OF_TESTS | {"MADANG_DRAIN_SECONDS": "3"}
 """They do not wait for the last connection for long."""
-_LOAD = {"MADANG_SENDS_PER_SECOND": "1000", "MADANG_SENDS_BURST": "1000"}
-"""A few people say what many would."""
+_LOAD = {
+    "MADANG_SENDS_PER_SECOND": "1000",
+    "MADANG_SENDS_BURST": "1000",
+    "MADANG_FRAMES_PER_SECOND_PER_ADDRESS": "100000",
+    "MADANG_FRAMES_BURST_PER_ADDRESS": "100000",
+}
+"""A few people, all from one address, say what many would."""
 _TURN_SECONDS = 300
 _TEST_SECONDS = 400
 """Longest time of a test on a stack: it may start one first, or wait for its turn."""
