@@ -1,0 +1,113 @@
+"""The attacker's process: `python -m tests.attacks.attacker`, an order on stdin.
+
+It says `ready` when its connections are open, begins when told `go`, and reports at the end.
+"""
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, field
+
+from tests.attacks.floods import FLOODS, Flood
+from tests.attacks.hostile_socket import HostileSocket, hostile_socket
+from tests.attacks.order import OPEN, Order, Report
+
+_NICENESS = 5
+"""The victim is to wait for the product, not for a processor that the attacker has."""
+_COME_BACK_SECONDS = 0.25
+_REFUSED = (ConnectionError, TimeoutError, asyncio.IncompleteReadError)
+
+
+@dataclass
+class Attacker:
+    """All connections of one attack."""
+
+    order: Order
+    flood: Flood
+    report: Report = field(default_factory=Report)
+    begin: asyncio.Event = field(default_factory=asyncio.Event)
+    _sockets: list[HostileSocket] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Open the connections, wait for the word, attack, and report."""
+        order = self.order
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(self._attack()) for _ in range(order.connections)]
+        async with asyncio.timeout(20):
+            while len(self._sockets) < order.connections:
+                await asyncio.sleep(0.01)
+        _say(b"ready\n")
+        await loop.run_in_executor(None, sys.stdin.readline)
+        self.begin.set()
+        await asyncio.sleep(order.seconds / 2)
+        early = self._accepted()
+        await asyncio.sleep(order.seconds / 2)
+        self.report.accepted = self._accepted()
+        self.report.late_per_second = (self.report.accepted - early) / (order.seconds / 2)
+        self.report.received = sum(socket.received for socket in self._sockets)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        _say(self.report.line())
+
+    def _accepted(self) -> int:
+        return sum(socket.accepted for socket in self._sockets)
+
+    async def _attack(self) -> None:
+        """Attack over one connection after the other."""
+        flood = self.flood
+        while True:
+            try:
+                async with hostile_socket(
+                    self.order.url, flood.path, receive_buffer_bytes=flood.silent
+                ) as socket:
+                    self._sockets.append(socket)
+                    await self._flood(socket)
+            except _REFUSED as error:
+                self.report.ends[f"refused {error}"] += 1
+            await asyncio.sleep(_COME_BACK_SECONDS)
+
+    async def _flood(self, socket: HostileSocket) -> None:
+        loop = asyncio.get_running_loop()
+        await self.begin.wait()
+        await socket.send(self.flood.hello)
+        reading = loop.create_task(socket.read() if self.flood.reads else asyncio.sleep(1000))
+        writing = loop.create_task(self._write(socket))
+        try:
+            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reading.cancel()
+            writing.cancel()
+            self.report.ends[socket.end or OPEN] += 1
+
+    async def _write(self, socket: HostileSocket) -> None:
+        block, size = self.flood.block, self.flood.write_bytes
+        if not block:
+            await asyncio.Event().wait()
+        loop = asyncio.get_running_loop()
+        pause = len(block) * self.order.connections / self.order.bytes_per_second
+        due = loop.time()
+        while socket.end is None:
+            if size == 1:
+                for at in range(len(block)):
+                    await socket.send(block[at : at + 1])
+            else:
+                await socket.send(block)
+            due = max(due + pause, loop.time() - pause)
+            await asyncio.sleep(max(due - loop.time(), 0))
+
+
+def _say(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
+def main() -> None:
+    """Carry out the order."""
+    os.nice(_NICENESS)
+    order = Order.read(sys.stdin.readline().encode())
+    asyncio.run(Attacker(order, FLOODS[order.attack](order)).run())
+
+
+if __name__ == "__main__":
+    main()

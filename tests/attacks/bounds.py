@@ -1,0 +1,18 @@
+"""What holds under every attack."""
+
+from tests.attacks.attack import Outcome
+
+TOO_FAST = 4529
+SLOW_CONSUMER = 4508
+_LONGEST_SECONDS = 1.0
+"""Ten times the goal on a quiet machine: tests run beside others. A stall takes several seconds."""
+_FACTOR = 5
+"""A busy machine makes everybody wait, with an attack and without."""
+_MEMORY_BYTES = 32_000_000
+
+
+def unnoticed(outcome: Outcome) -> None:
+    """Fail if others waited long or in vain, or if the product took much more memory."""
+    assert outcome.waits.unanswered == 0, outcome
+    assert outcome.waits.p99 <= max(_LONGEST_SECONDS, _FACTOR * outcome.quiet.p99), outcome
+    assert outcome.memory.growth < _MEMORY_BYTES, outcome

@@ -1,0 +1,67 @@
+"""One client that takes what it does not read or acknowledge: the gateways' memory is bounded."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from tests.attacks.attack import SECONDS, attack
+from tests.attacks.bounds import unnoticed
+from tests.attacks.ground import Ground, say
+from tests.attacks.order import Order
+from tests.attacks.victim import connected
+from tests.e2e.people import shared_room
+
+_ROOMS = 16
+_ACCOMPLICES = 4
+_EACH = 60
+"""Messages of each; all of them are sixteen times what a gateway would have to keep."""
+_LARGE = "x" * 16_000
+_HEAVY = 240
+_BACKLOG_BYTES = 2_000_000
+"""Taken of a connection whose answer is not read: sockets' buffers, a proxy's, and a bound."""
+_CONNECTIONS = 4
+
+
+async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> None:
+    accomplices = [ground.newcomer("accomplice") for _ in range(_ACCOMPLICES)]
+    rooms = [shared_room(accomplices[0], *accomplices[1:], ground.attacker) for _ in range(_ROOMS)]
+    url = ground.product.ws_url
+    order = Order("hoarding", url, SECONDS, 1, token=ground.attacker.token, rooms=rooms)
+
+    async def talk(token: str) -> None:
+        async with connected(url, token) as socket:
+            for sent in range(_EACH):
+                await socket.send(say(rooms[sent % _ROOMS], _LARGE, receipt=str(sent)))
+            for _ in range(_EACH):
+                assert str(await socket.recv()).startswith("RECEIPT")
+
+    async def talk_later() -> None:
+        await asyncio.sleep(SECONDS / 3)  # until the attacker follows the rooms
+        await asyncio.gather(*(talk(person.token) for person in accomplices))
+
+    async with AsyncExitStack() as stack:
+        talking = asyncio.get_running_loop().create_task(talk_later())
+        stack.callback(talking.cancel)
+        outcome = await attack(ground, order)
+        await talking
+
+    unnoticed(outcome)
+
+
+async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(ground: Ground) -> None:
+    room = await ground.room(messages=_HEAVY, size=len(_LARGE))
+    url, token = ground.product.ws_url, ground.attacker.token
+    order = Order(
+        "unread_answers",
+        url,
+        SECONDS,
+        _CONNECTIONS,
+        bytes_per_second=40_000_000,
+        token=token,
+        rooms=[room.id],
+        since=room.since,
+    )
+
+    outcome = await attack(ground, order)
+
+    unnoticed(outcome)
+    assert outcome.report.accepted < _CONNECTIONS * _BACKLOG_BYTES, outcome
