@@ -6,6 +6,7 @@ It says `ready` when its connections are open, begins when told `go`, and report
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tests.attacks.floods import FLOODS, Flood
@@ -15,6 +16,7 @@ from tests.attacks.order import OPEN, Order, Report
 _NICENESS = 5
 """The victim is to wait for the product, not for a processor that the attacker has."""
 _COME_BACK_SECONDS = 0.25
+_MOMENT_SECONDS = 0.4
 _REFUSED = (ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 
 
@@ -71,6 +73,9 @@ class Attacker:
         loop = asyncio.get_running_loop()
         await self.begin.wait()
         await socket.send(self.flood.hello)
+        if self.flood.then:
+            await asyncio.sleep(_MOMENT_SECONDS)
+            await socket.send(self.flood.then)
         reading = loop.create_task(socket.read() if self.flood.reads else asyncio.sleep(1000))
         writing = loop.create_task(self._write(socket))
         try:
@@ -78,6 +83,8 @@ class Attacker:
         finally:
             reading.cancel()
             writing.cancel()
+            if not self.flood.reads and socket.end is None:
+                await _look(socket)
             self.report.ends[socket.end or OPEN] += 1
 
     async def _write(self, socket: HostileSocket) -> None:
@@ -95,6 +102,13 @@ class Attacker:
                 await socket.send(block)
             due = max(due + pause, loop.time() - pause)
             await asyncio.sleep(max(due - loop.time(), 0))
+
+
+async def _look(socket: HostileSocket) -> None:
+    """Read at last what was not read, for how the product ended it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_MOMENT_SECONDS):
+            await socket.read()
 
 
 def _say(line: bytes) -> None:

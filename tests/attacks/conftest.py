@@ -44,8 +44,11 @@ def _embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 
 @pytest.fixture(scope="session")
-def _grounds() -> dict[str, Ground]:
-    return {}
+def _grounds() -> Iterator[dict[str, Ground]]:
+    grounds: dict[str, Ground] = {}
+    yield grounds
+    for ground in grounds.values():
+        ground.client.close()
 
 
 @pytest.fixture
@@ -66,8 +69,10 @@ def product(form: str, request: pytest.FixtureRequest, server_run: ServerRun) ->
 def ground(product: Product, _grounds: dict[str, Ground]) -> Iterator[Ground]:
     """Give the people and rooms of attacks; the product logs no error meanwhile."""
     before = len(product.errors())
-    with httpx.Client(base_url=product.url, timeout=20) as client:
-        found = _grounds.setdefault(product.url, Ground(product, client))
-        found.client = client
-        yield found
+    if product.url not in _grounds:
+        # An idle connection is left before the server leaves it.
+        limits = httpx.Limits(keepalive_expiry=2)
+        client = httpx.Client(base_url=product.url, timeout=20, limits=limits)
+        _grounds[product.url] = Ground(product, client)
+    yield _grounds[product.url]
     assert product.errors()[before:] == []

@@ -12,6 +12,8 @@ from tests.attacks.wire import connect, filled, frame, stomp, text
 _BLOCK_BYTES = 32_768
 _SOCKJS_BYTES = 60_000
 _LARGE_BYTES = 65_000
+_PER_ROOM = 16
+"""Most subscriptions of a connection to one room."""
 _ERRORS = stomp("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors"})
 """Keeps the connection of a client whose frames are refused."""
 
@@ -23,6 +25,8 @@ class Flood:
     hello: bytes
     block: bytes
     """Repeated as fast as the product takes it."""
+    then: bytes = b""
+    """Said a moment after the hello."""
     path: str = ""
     """Where the WebSocket is, if not at `/ws`."""
     reads: bool = True
@@ -63,7 +67,7 @@ def single_bytes(_: Order) -> Flood:
 def resumes(order: Order) -> Flood:
     """Ask for all that was ever said in a room, again and again."""
     topic = f"/topic/rooms.{order.rooms[0]}"
-    wanted = {"id": "0", "destination": topic, "since": order.since}
+    wanted = {"id": "0", "destination": topic, "since": order.since[0]}
     again = stomp("SUBSCRIBE", wanted) + stomp("UNSUBSCRIBE", {"id": "0"})
     return Flood(connect(order.token), filled(again, 4096))
 
@@ -119,7 +123,7 @@ def logins(_: Order) -> Flood:
 
 
 def hoarding(order: Order) -> Flood:
-    """Follow each room sixteen times, and acknowledge nothing."""
+    """Follow each room as often as one may, and acknowledge nothing."""
     wants = [
         stomp(
             "SUBSCRIBE",
@@ -131,18 +135,24 @@ def hoarding(order: Order) -> Flood:
             },
         )
         for number, room in enumerate(order.rooms)
-        for again in range(16)
+        for again in range(_PER_ROOM)
     ]
     return Flood(connect(order.token) + b"".join(wants), b"")
 
 
 def unread_answers(order: Order) -> Flood:
-    """Send large frames behind a SUBSCRIBE whose answer is not read."""
-    wanted = {"id": "0", "destination": f"/topic/rooms.{order.rooms[0]}", "since": order.since}
+    """Send large frames behind a SUBSCRIBE that waits, as the answers before are not read."""
+    first, *_, recent = order.since
+    topic = f"/topic/rooms.{order.rooms[0]}"
+    wants = [
+        stomp("SUBSCRIBE", {"id": str(number), "destination": topic, "since": first})
+        for number in range(1, _PER_ROOM)
+    ]
     send = {"destination": f"/app/rooms.{order.rooms[0]}.send"}
     return Flood(
-        connect(order.token) + stomp("SUBSCRIBE", wanted),
+        connect(order.token) + b"".join(wants),
         stomp("SEND", send, "x" * _LARGE_BYTES),
+        then=stomp("SUBSCRIBE", {"id": "0", "destination": topic, "since": recent}),
         reads=False,
         silent=8192,
     )

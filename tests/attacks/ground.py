@@ -1,7 +1,9 @@
 """The people and rooms of the attacks on one product."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import httpx
 from websockets.asyncio.client import ClientConnection
@@ -20,8 +22,8 @@ class Room:
     """A room that the attacker is a member of."""
 
     id: str
-    since: str
-    """The id of its first message."""
+    messages: Sequence[str]
+    """The ids of its messages, in the room's order."""
 
 
 @dataclass
@@ -53,11 +55,11 @@ class Ground:
             share = messages // _FILLERS
             fills = (self._fill(filler, room, share, "x" * size) for filler in fillers)
             found = await asyncio.gather(*fills)
-            self._rooms[asked] = Room(room, min(found))
+            self._rooms[asked] = Room(room, sorted(chain.from_iterable(found)))
         return self._rooms[asked]
 
-    async def _fill(self, filler: Person, room: str, messages: int, text: str) -> str:
-        """Say `text` so many times, and return the id of the first message."""
+    async def _fill(self, filler: Person, room: str, messages: int, text: str) -> list[str]:
+        """Say `text` so many times, and return the ids of the messages."""
         ids: list[str] = []
         async with connected(self.product.ws_url, filler.token) as socket:
             for sent in range(messages):
@@ -66,7 +68,7 @@ class Ground:
                     ids.append(await _message_id(socket))
             while len(ids) < messages:
                 ids.append(await _message_id(socket))
-        return min(ids)
+        return ids
 
 
 def say(room: str, text: str, **headers: str) -> str:

@@ -27,8 +27,8 @@ class Order:
     """The attacker's own, if it logs in."""
     rooms: Sequence[str] = ()
     """Rooms that the attacker is a member of."""
-    since: str = ""
-    """The id of the first event of the first room."""
+    since: Sequence[str] = ()
+    """Ids of events in the first room after which the attacker resumes."""
 
     def line(self) -> bytes:
         """Return the order as a line of JSON."""

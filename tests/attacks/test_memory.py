@@ -11,14 +11,17 @@ from tests.attacks.victim import connected
 from tests.e2e.people import shared_room
 
 _ROOMS = 16
-_ACCOMPLICES = 4
+_ACCOMPLICES = 6
 _EACH = 60
 """Messages of each; all of them are sixteen times what a gateway would have to keep."""
 _LARGE = "x" * 16_000
-_HEAVY = 240
-_BACKLOG_BYTES = 2_000_000
+_HEAVY = 120
+"""Messages; sixteen times as many do not fit into the sockets' buffers."""
+_MISSED = 3
+"""Few enough to be sent at once, so that the next frame waits until they are taken."""
+_BACKLOG_BYTES = 4_000_000
 """Taken of a connection whose answer is not read: sockets' buffers, a proxy's, and a bound."""
-_CONNECTIONS = 4
+_CONNECTIONS = 6
 
 
 async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> None:
@@ -55,10 +58,10 @@ async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(ground: G
         url,
         SECONDS,
         _CONNECTIONS,
-        bytes_per_second=40_000_000,
+        bytes_per_second=60_000_000,
         token=token,
         rooms=[room.id],
-        since=room.since,
+        since=[room.messages[0], room.messages[-_MISSED - 1]],
     )
 
     outcome = await attack(ground, order)
