@@ -1,7 +1,8 @@
 """An attack beside victims who measure, and what came of it."""
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -33,14 +34,19 @@ class Outcome:
         return f"victim {self.waits} ({quiet}); {self.memory}; {self.report}"
 
 
-async def attack(ground: Ground, order: Order) -> Outcome:
-    """Carry out `order` beside victims, and tell what came of it."""
+async def attack(
+    ground: Ground, order: Order, meanwhile: Callable[[], Awaitable[None]] | None = None
+) -> Outcome:
+    """Carry out `order` beside victims, and what others do meanwhile; tell what came of it."""
     async with victims(ground) as beside:
         quiet = await measure(beside, _QUIET_SECONDS)
         with watched_memory(ground.product) as memory:
             async with attacker(order) as attacking:
                 attacking.begin()
-                waits = await measure(beside, order.seconds)
+                measuring = asyncio.create_task(measure(beside, order.seconds))
+                if meanwhile is not None:
+                    await meanwhile()
+                waits = await measuring
                 report = await attacking.report()
     outcome = Outcome(quiet, waits, memory, report)
     print(f"{order.attack}: {outcome}")  # noqa: T201 - what `make attacks` shows

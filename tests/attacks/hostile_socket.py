@@ -82,7 +82,7 @@ async def hostile_socket(
     reader, writer = await asyncio.open_connection(
         sock=made, ssl=tls, server_hostname=None if tls is None else parts.hostname
     )
-    writer.transport.set_write_buffer_limits(high=0)
+    writer.transport.set_write_buffer_limits(high=1, low=0)
     try:
         writer.write(_UPGRADE.format(path=path or parts.path, host=parts.netloc).encode())
         answer = await reader.readuntil(b"\r\n\r\n")

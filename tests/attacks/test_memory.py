@@ -1,7 +1,6 @@
 """One client that takes what it does not read or acknowledge: the gateways' memory is bounded."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from tests.attacks.attack import SECONDS, attack
 from tests.attacks.bounds import unnoticed
@@ -14,6 +13,9 @@ _ROOMS = 16
 _ACCOMPLICES = 6
 _EACH = 60
 """Messages of each; all of them are sixteen times what a gateway would have to keep."""
+_FOLLOWING_SECONDS = 0.5
+"""Until the attacker follows all rooms."""
+_TALKING_SECONDS = 3
 _LARGE = "x" * 16_000
 _HEAVY = 120
 """Messages; sixteen times as many do not fit into the sockets' buffers."""
@@ -28,7 +30,7 @@ async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> No
     accomplices = [ground.newcomer("accomplice") for _ in range(_ACCOMPLICES)]
     rooms = [shared_room(accomplices[0], *accomplices[1:], ground.attacker) for _ in range(_ROOMS)]
     url = ground.product.ws_url
-    order = Order("hoarding", url, SECONDS, 1, token=ground.attacker.token, rooms=rooms)
+    order = Order("hoarding", url, _TALKING_SECONDS, 1, token=ground.attacker.token, rooms=rooms)
 
     async def talk(token: str) -> None:
         async with connected(url, token) as socket:
@@ -37,15 +39,11 @@ async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> No
             for _ in range(_EACH):
                 assert str(await socket.recv()).startswith("RECEIPT")
 
-    async def talk_later() -> None:
-        await asyncio.sleep(SECONDS / 3)  # until the attacker follows the rooms
+    async def talk_all() -> None:
+        await asyncio.sleep(_FOLLOWING_SECONDS)
         await asyncio.gather(*(talk(person.token) for person in accomplices))
 
-    async with AsyncExitStack() as stack:
-        talking = asyncio.get_running_loop().create_task(talk_later())
-        stack.callback(talking.cancel)
-        outcome = await attack(ground, order)
-        await talking
+    outcome = await attack(ground, order, talk_all)
 
     unnoticed(outcome)
 
