@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from tests.attacks.attacker_process import attacker
 from tests.attacks.gateways import Memory, watched_memory
 from tests.attacks.ground import Ground
@@ -29,6 +31,7 @@ class Outcome:
     memory: Memory
     report: Report
 
+    @override
     def __str__(self) -> str:
         quiet = f"quiet {self.quiet.p99 * 1000:.0f} ms"
         return f"victim {self.waits} ({quiet}); {self.memory}; {self.report}"
@@ -61,8 +64,6 @@ async def victims(ground: Ground) -> AsyncGenerator[list[Victim]]:
         for _ in range(_VICTIMS):
             person = ground.newcomer("victim")
             room = shared_room(person)
-            socket = await stack.enter_async_context(
-                connected(ground.product.ws_url, person.token)
-            )
+            socket = await stack.enter_async_context(connected(ground.product.ws_url, person.token))
             found.append(Victim(socket, room))
         yield found

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tests.attacks.floods import FLOODS, Flood
 from tests.attacks.hostile_socket import HostileSocket, hostile_socket
 from tests.attacks.order import OPEN, Order, Report
+from tests.attacks.patience import until
 
 _NICENESS = 5
 """The victim is to wait for the product, not for a processor that the attacker has."""
@@ -35,9 +36,7 @@ class Attacker:
         order = self.order
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(self._attack()) for _ in range(order.connections)]
-        async with asyncio.timeout(20):
-            while len(self._sockets) < order.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self._sockets) >= order.connections)
         _say(b"ready\n")
         await loop.run_in_executor(None, sys.stdin.readline)
         self.begin.set()

@@ -53,9 +53,7 @@ def _send(room: str, key: str) -> str:
 def _commit(room: str, key: str) -> str:
     """Return a transaction of one SEND."""
     send = say(room, key, key=key, retry="true", transaction=key)
-    return (
-        f"BEGIN\ntransaction:{key}\n\n\0{send}COMMIT\ntransaction:{key}\nreceipt:{key}\n\n\0"
-    )
+    return f"BEGIN\ntransaction:{key}\n\n\0{send}COMMIT\ntransaction:{key}\nreceipt:{key}\n\n\0"
 
 
 def _over_stomp(frames: Callable[[str, str], str]) -> Door:

@@ -38,9 +38,7 @@ class Flood:
 
 def fragments(_: Order) -> Flood:
     """Send one message of empty fragments that never ends."""
-    return Flood(
-        frame(Opcode.TEXT, fin=False), filled(frame(Opcode.CONT, fin=False), _BLOCK_BYTES)
-    )
+    return Flood(frame(Opcode.TEXT, fin=False), filled(frame(Opcode.CONT, fin=False), _BLOCK_BYTES))
 
 
 def line_feeds(_: Order) -> Flood:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
+from typing_extensions import override
 
 from tests.e2e.embedded import Embedded
 from tests.e2e.product import Product
@@ -26,6 +27,7 @@ class Memory:
         """Bytes that they took more, at most."""
         return self.most - self.before
 
+    @override
     def __str__(self) -> str:
         return f"memory +{self.growth / 1e6:.0f} MB"
 

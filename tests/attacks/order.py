@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import orjson
+from typing_extensions import override
 
 OPEN = "open"
 """How a connection ended that the product did not end."""
@@ -73,6 +74,7 @@ class Report:
         report.ends = Counter(report.ends)
         return report
 
+    @override
     def __str__(self) -> str:
         ends = ", ".join(f"{count} {end}" for end, count in self.ends.most_common())
         return f"attacker: {ends}; {self.late_per_second / 1000:.0f} kB/s taken at the end"

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from tests.attacks.attack import SECONDS
 from tests.attacks.doors import DOORS, Sends
 from tests.attacks.ground import Ground
+from tests.attacks.patience import until
 from tests.attacks.victim import connected
 from tests.e2e.people import Person, shared_room
 
@@ -40,9 +41,7 @@ async def test_nothing_of_a_removed_member_stands_behind_the_removal(
             removed_at = await _shut_out(ground, owner, member, room, number, door, sends)
             late[member.username] = sends.acknowledged_after(removed_at)
         expected = sum(len(sends.acknowledged) for sends in said.values())
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while _count(seen) < expected:
-                await asyncio.sleep(0.01)
+        await until(lambda: _count(seen) >= expected)
 
     stored = await _stored(owner, room, expected)
     print(f"removals by {door}: {expected} acknowledged before")  # noqa: T201 - for `make attacks`
@@ -58,9 +57,7 @@ async def _shut_out(
     """Remove or ban `member`, who sends all the time; return when that was answered."""
     loop = asyncio.get_running_loop()
     sending = loop.create_task(DOORS[door](ground.product, member, room, sends))
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not sends.acknowledged:
-            await asyncio.sleep(0.01)
+    await until(lambda: sends.acknowledged)
     await asyncio.sleep(_BEFORE_SECONDS)
     path = f"/api/rooms/v1/rooms/{room}"
     if number % 2:

@@ -4,19 +4,20 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from typing_extensions import override
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.attacks.patience import until
 from tests.support.tls import client_context
 
 PER_SECOND = 18
 """What one user may send in the long run, and a little less."""
 _RECEIPT = re.compile(r"\nreceipt-id:(\d+)\n")
-_PATIENCE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Waits:
         """What 99 of 100 sends wait at most."""
         return self.at(0.99)
 
+    @override
     def __str__(self) -> str:
         p50, p99, most = (f"{self.at(share) * 1000:.0f}" for share in (0.5, 0.99, 1))
         return f"p50 {p50} ms, p99 {p99} ms, max {most} ms"
@@ -72,9 +74,8 @@ class Victim:
             except ConnectionClosed:
                 break
             due += 1 / PER_SECOND
-        deadline = loop.time() + _PATIENCE_SECONDS
-        while self._sent_at and loop.time() < deadline and not reading.done():
-            await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            await until(lambda: not self._sent_at or reading.done())
         reading.cancel()
         return Waits(sorted(self._waits), len(self._sent_at))
 
