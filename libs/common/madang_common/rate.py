@@ -17,15 +17,22 @@ class Bucket:
 
     def take(self, now: float) -> float:
         """Take one at `now` and return 0, or return the seconds until one can be taken."""
-        rate = self._rate
-        left = self._left + (now - self._at) * rate.per_second
-        left = min(left, rate.burst)
-        self._at = now
+        left = self.left(now)
         if left >= 1:
             self._left = left - 1
             return 0.0
-        self._left = left
-        return (1 - left) / rate.per_second
+        return (1 - left) / self._rate.per_second
+
+    def left(self, now: float) -> float:
+        """Return how much can be taken at `now`; less than 0 while a debt is paid back."""
+        left = self._left + (now - self._at) * self._rate.per_second
+        self._left = left = min(left, self._rate.burst)
+        self._at = now
+        return left
+
+    def spend(self, amount: float) -> None:
+        """Take `amount`, which may be more than there is: the rest is a debt."""
+        self._left -= amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class Rate:
     """So many per second in the long run, and so many at once."""
 
     per_second: float
-    burst: int
+    burst: float
 
     def bucket(self) -> Bucket:
         """Return a full bucket."""

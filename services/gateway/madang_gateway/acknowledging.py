@@ -14,6 +14,8 @@ from madang_gateway.stomp.unacknowledged import Unacknowledged
 _AUTO = "auto"
 _CLIENT = "client"
 _DIGITS = 9
+_REMEMBERED_BYTES = 100
+"""What it takes to remember that a message was sent."""
 
 
 class Acknowledging(Acknowledges):
@@ -24,10 +26,10 @@ class Acknowledging(Acknowledges):
     """
 
     __slots__ = (
+        "_keep",
+        "_kept",
         "_link",
-        "_most_bytes",
         "_room",
-        "_too_slow",
         "_unacknowledged",
         "_waiting",
         "_waiting_bytes",
@@ -41,20 +43,20 @@ class Acknowledging(Acknowledges):
         cumulative: bool,
         window: int,
         remembered: int,
-        most_bytes: int,
-        too_slow: Callable[[], object],
+        keep: Callable[[int], object],
     ) -> None:
-        """Let `window` messages be under way, any number if 0, and remember that many of them.
+        """Let `window` messages be under way, any number if 0, and remember `remembered` of them.
 
-        `too_slow` is told, once, when more than `most_bytes` wait.
+        `keep` is told how many bytes more are kept here, or less.
         """
         self._link = link
         self._window = window
         self._unacknowledged = Unacknowledged(cumulative=cumulative, limit=remembered)
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._waiting_bytes = 0
-        self._most_bytes = most_bytes
-        self._too_slow: Callable[[], object] | None = too_slow
+        self._keep = keep
+        self._kept = 0
+        """Bytes that `keep` knows of."""
         self._room: asyncio.Future[None] | None = None
 
     @property
@@ -96,9 +98,7 @@ class Acknowledging(Acknowledges):
             else:
                 self._unacknowledged.sent(position)
                 self._link.write(frame)
-        if self._waiting_bytes > self._most_bytes and self._too_slow is not None:
-            tell, self._too_slow = self._too_slow, None
-            tell()
+        self._count()
 
     def sent_already(self, position: int) -> bool:
         """Tell whether the message at `position` was sent, as far as that is remembered."""
@@ -115,6 +115,7 @@ class Acknowledging(Acknowledges):
         if not self._waiting and self._room is not None:
             self._room.set_result(None)
             self._room = None
+        self._count()
 
     async def drained(self) -> None:
         """Return when nothing waits here."""
@@ -122,6 +123,19 @@ class Acknowledging(Acknowledges):
             if self._room is None:
                 self._room = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._room)
+
+    def end(self) -> None:
+        """Keep nothing any more."""
+        self._waiting.clear()
+        self._keep(-self._kept)
+        self._kept = 0
+
+    def _count(self) -> None:
+        """Tell how much is kept."""
+        kept = self._waiting_bytes + len(self._unacknowledged) * _REMEMBERED_BYTES
+        if kept != self._kept:
+            more, self._kept = kept - self._kept, kept
+            self._keep(more)
 
     @property
     def _open(self) -> bool:
@@ -141,8 +155,7 @@ def acknowledging(
     frame: Subscribe,
     *,
     most: int,
-    most_bytes: int,
-    too_slow: Callable[[], object],
+    keep: Callable[[int], object],
 ) -> Acknowledging | None:
     """Return the place of a subscription that `frame` wants to acknowledge, if it does."""
     if frame.ack == _AUTO:
@@ -152,6 +165,5 @@ def acknowledging(
         cumulative=frame.ack == _CLIENT,
         window=window_of(frame, most),
         remembered=most,
-        most_bytes=most_bytes,
-        too_slow=too_slow,
+        keep=keep,
     )

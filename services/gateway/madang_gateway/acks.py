@@ -63,7 +63,8 @@ class Acks:
             return
         subscription, position = answered
         place = subscription.acknowledging
-        if place is None:
+        if place is None or subscription.ended:
+            # It may have ended since it was found, as with the membership of the room.
             return
         place.answer(position, consumed=consumed)
         if subscription.marks_read and place.read_up_to is not None:

@@ -19,7 +19,9 @@ from madang_common.problems import (
     Unavailable,
 )
 from madang_common.tokens.verifier import TokenVerifier
+from madang_gateway import budget
 from madang_gateway.arrivals import Arrivals
+from madang_gateway.budget import Budget
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade import Framing, bearer_token, check_origin, framing
 
@@ -43,6 +45,10 @@ class AddressFull(TooManyRequests):
     """There are as many connections as one address may have."""
 
 
+class AddressRush(TooManyRequests):
+    """One address asks for more than this gateway does for one."""
+
+
 class UserFull(TooManyRequests):
     """There are as many connections as one user may have."""
 
@@ -57,6 +63,7 @@ _REASONS: Mapping[type[Problem], str] = {
     Full: "full",
     Rush: "rate",
     AddressFull: "address",
+    AddressRush: "address_rate",
     UserFull: "user",
 }
 
@@ -82,6 +89,7 @@ class Admission:
         settings: GatewaySettings,
         verifier: TokenVerifier,
         users: HasSessions,
+        spending: Budget,
         *,
         clock: Clock = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -90,6 +98,7 @@ class Admission:
         self._settings = settings
         self._verifier = verifier
         self._users = users
+        self._budget = spending
         self._proxies = Proxies(settings.proxy_addresses)
         self._addresses: Counter[str] = Counter()
         self._open = 0
@@ -104,9 +113,10 @@ class Admission:
 
         `peer` is the transport's `peername`.
         """
+        address = self._address(request, peer)
+        self._charge(request, address)
         spoken = framing(request.path)
         check_origin(request.headers, self._settings.allowed_origins)
-        address = self._address(request, peer)
         if self.draining:
             seconds = _ELSEWHERE_SECONDS * (1 - self._chance())
             raise Draining("this gateway is stopping", retry_after_seconds=seconds)
@@ -148,6 +158,14 @@ class Admission:
     def _address(self, request: Request, peer: object) -> str:
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return self._proxies.client(host, request.headers.get_all("X-Forwarded-For"))
+
+    def _charge(self, request: Request, address: str) -> None:
+        """Charge `address`, whatever becomes of the request; raise AddressRush if it is too much."""
+        token = bearer_token(request.headers)
+        cost = budget.UPGRADE if token is None else budget.UPGRADE + budget.TOKEN
+        seconds = self._budget.charge_address(address, cost)
+        if seconds:
+            raise AddressRush("Too much comes from your address.", retry_after_seconds=seconds)
 
     def _check_rate(self) -> None:
         seconds = self._arrivals.take(self._clock())

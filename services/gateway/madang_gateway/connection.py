@@ -18,8 +18,9 @@ from websockets.protocol import Protocol, State
 
 from madang_common.http.protocol import Upgraded
 from madang_common.problems import Problem, Unavailable
-from madang_gateway import disconnects
+from madang_gateway import budget, disconnects
 from madang_gateway.admission import BAD_HANDSHAKE, reason_of
+from madang_gateway.budget import Account, Kept
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.handshake import Agreed, request_of
 from madang_gateway.node import Node
@@ -36,6 +37,8 @@ _SOCKJS_HEARTBEAT = websocket_frame(sockjs_frames.array(b"\n"))
 _ABNORMAL = 1006
 _FIRST_PRIVATE = 3000
 """Stands for all close codes that clients define themselves (RFC 6455 section 7.4.2)."""
+_SLICE_DRAWS = 4
+"""How often one call draws from the allowance; then everything else has its turn."""
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
@@ -43,8 +46,10 @@ class Connection(Upgraded):
     """One WebSocket connection; `connection_class` makes the class that belongs to a node."""
 
     __slots__ = (
+        "_account",
         "_address",
         "_decoder",
+        "_fragments",
         "_heard",
         "_out",
         "_paused",
@@ -52,6 +57,7 @@ class Connection(Upgraded):
         "_plain",
         "_protocol",
         "_quiet_since",
+        "_reading",
         "_reading_paused",
         "_sent",
         "_session",
@@ -59,6 +65,8 @@ class Connection(Upgraded):
         "_sockjs",
         "_state",
         "_transport",
+        "_unread",
+        "_unsent",
         "_waiting",
         "compressed",
         "subprotocol",
@@ -76,12 +84,20 @@ class Connection(Upgraded):
         self._protocol: Protocol | None = None
         """What keeps the rules of RFC 6455; not there before there is one to keep."""
         self._session: Session | None = None
+        self._account: Account
+        """What it may spend, once the handshake is done."""
         self._out: list[bytes] = []
         self._address = ""
         self._decoder: IncrementalDecoder | None = None
         self._sockjs: sockjs_frames.Reader | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._paused = self._reading_paused = False
+        self._reading = False
+        """Whether frames are being taken right now."""
+        self._fragments = 0
+        """Frames of the message that is under way."""
+        self._unread = self._unsent = 0
+        """Bytes of each that the account knows of."""
         self._heard = self._sent = self._pinged = False
         self._quiet_since = self._silent_since = 0.0
         self.compressed = False
@@ -100,14 +116,8 @@ class Connection(Upgraded):
         if plain is None:
             return  # the upgrade was refused
         self._heard = True
-        if not self._talking:
-            self._feed(data)
-            return
-        for kind, piece in plain.receive(data):
-            if kind == OTHER or not self._talking:
-                self._feed(piece)
-            else:
-                self._take(piece, text=kind == TEXT)
+        self._account.left -= budget.READ + len(data) * budget.BYTE
+        self._read(data)
 
     @override
     def eof_received(self) -> None:
@@ -128,6 +138,7 @@ class Connection(Upgraded):
         self.node.shared.metrics.connections.dec()
         self.node.shared.metrics.closed.labels(code).inc()
         session.closed_by_link(code)
+        self._account.close()
         # What holds each other would wait long for a garbage collection.
         self._session = self._protocol = None
         if protocol is not None:
@@ -141,6 +152,7 @@ class Connection(Upgraded):
     @override
     def resume_writing(self) -> None:
         self._paused = False
+        self._check_unsent()
         self._wake()
 
     def shutdown(self) -> None:
@@ -201,9 +213,18 @@ class Connection(Upgraded):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on taking from the peer."""
-        if self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = False
+        """Go on taking from the peer, first what is here already."""
+        session = self._session
+        if session is None or not self._reading_paused or self._transport.is_closing():
+            return
+        self._reading_paused = False
+        if not self._reading:
+            self._reading = True
+            session.receive(b"")
+            self._reading = False
+            self._read(b"")
+        # It may have been too much again.
+        if not self._reading_paused and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def close(self, why: Disconnect) -> None:
@@ -248,18 +269,22 @@ class Connection(Upgraded):
             self.write(_HEARTBEAT if self._sockjs is None else _SOCKJS_HEARTBEAT)
         elif self._sockjs is not None and now - self._quiet_since >= settings.ping_seconds:
             self.write(_SOCKJS_SILENCE)
-        if self._heard:
+        if self._heard or self._reading_paused:
+            # Of a peer that is not read nobody knows whether it is silent.
             self._heard = self._pinged = False
             self._silent_since = now
         else:
             self._check_silence(session, now - self._silent_since, expect / 1000)
-        session.tick(self.node.tick_seconds)
+        session.tick()
 
     def _check_silence(self, session: Session, seconds: float, expect: float) -> None:
         settings = self.node.shared.settings
-        if seconds > (expect or settings.ping_seconds) * settings.heartbeat_grace:
-            session.end(Unavailable("no heart-beat came"), disconnects.HEARTBEAT_LOST)
-        elif not expect and seconds > settings.ping_seconds and not self._pinged and self._talking:
+        longest = expect or settings.ping_seconds
+        if seconds > longest * settings.heartbeat_grace:
+            session.end(Unavailable("No heart-beat came."), disconnects.HEARTBEAT_LOST)
+        elif seconds > longest and not self._pinged and self._talking:
+            # Also of one that promised heart-beats: a browser answers pings while it holds back the
+            # timers of a page that nobody looks at.
             self._pinged = True
             protocol = self._rules()
             protocol.send_ping(b"")
@@ -298,7 +323,8 @@ class Connection(Upgraded):
             and extension.local_max_window_bits >= DEFLATE_BITS
             for extension in agreed.extensions
         )
-        self._session = Session(node.shared, self)
+        self._account = node.budget.account(self._address)
+        self._session = Session(node.shared, self, self._account)
         self._plain = PlainFrames(settings.frame_bytes)
         self._heard = True
         self._quiet_since = self._silent_since = asyncio.get_running_loop().time()
@@ -308,6 +334,66 @@ class Connection(Upgraded):
         if framing is Framing.SOCKJS:
             self._sockjs = sockjs_frames.Reader()
             self.write(_SOCKJS_OPEN)
+
+    def _read(self, data: bytes) -> None:
+        """Take frames until none is left, or it is enough for now."""
+        frames = self._plain
+        if frames is None or self._reading:
+            return
+        account, draws = self._account, 0
+        self._reading = True
+        for kind, piece in frames.receive(data):
+            if kind == OTHER:
+                account.left -= budget.CONTROL
+                self._feed(piece)
+            else:
+                account.left -= budget.MESSAGE
+                if self._talking:
+                    self._take(piece, text=kind == TEXT)
+            if account.left < 1 or self._reading_paused:
+                draws += 1
+                if not self._goes_on(draws):
+                    break
+        self._reading = False
+        self._count_unread(frames)
+
+    def _goes_on(self, draws: int) -> bool:
+        """Tell whether another frame may be taken now; if not, see to it that it is some time."""
+        session = self._session
+        if self._reading_paused or session is None:
+            return False
+        if draws > _SLICE_DRAWS:
+            self.pause_reading()
+            asyncio.get_running_loop().call_soon(self._continue)
+            return False
+        if self._account.draw():
+            return True
+        if session.closed:
+            # It is let go of soon, whether it says good-bye or not.
+            self.pause_reading()
+        session.rest()
+        return False
+
+    def _continue(self) -> None:
+        """Go on with what had to wait for everything else."""
+        session = self._session
+        if session is not None:
+            if session.closed:
+                self.resume_reading()
+            else:
+                session.go_on_reading()
+
+    def _count_unread(self, frames: PlainFrames) -> None:
+        """Tell the account how much waits to be taken."""
+        session = self._session
+        if session is None:
+            return
+        unread = frames.unread_bytes + session.unread_bytes
+        if unread != self._unread:
+            kept = self._account.keep(unread - self._unread)
+            self._unread = unread
+            if kept is not Kept.WITHIN:
+                session.over_quota(kept, "untaken")
 
     def _feed(self, data: bytes) -> None:
         """Give the protocol what it has to decide about, and do what it says."""
@@ -339,6 +425,10 @@ class Connection(Upgraded):
         session = self._session
         if frame.opcode > Opcode.BINARY or session is None:
             return
+        self._fragments = 0 if frame.fin else self._fragments + 1
+        if self._fragments > self.node.shared.settings.fragments_per_message:
+            session.close(disconnects.TOO_MANY_FRAGMENTS)
+            return
         payload = bytes(frame.data)
         try:
             self._check_text(frame, payload)
@@ -358,8 +448,9 @@ class Connection(Upgraded):
         except sockjs_frames.BrokenFraming:
             session.close(disconnects.BROKEN_FRAMING)
             return
-        for message in messages:
-            session.receive(message)
+        self._account.left -= budget.SOCKJS_STRING * len(messages)
+        # What they carry is one stream of bytes.
+        session.receive(messages[0] if len(messages) == 1 else b"".join(messages))
 
     def _check_text(self, frame: Frame, payload: bytes) -> None:
         """Raise UnicodeDecodeError if a text message is not UTF-8 (RFC 6455 section 8.1)."""
@@ -408,12 +499,14 @@ class Connection(Upgraded):
         session = self._session
         if session is None:
             return
-        if self._transport.get_write_buffer_size() > self.node.shared.settings.slow_consumer_bytes:
+        unsent = self._transport.get_write_buffer_size()
+        kept = self._account.keep(unsent - self._unsent)
+        self._unsent = unsent
+        if kept is not Kept.WITHIN:
             if session.closed:
                 self.pause_reading()
             else:
-                self.node.shared.metrics.slow_closes.labels("unread").inc()
-                session.end(Unavailable("you read too slowly"), disconnects.SLOW_CONSUMER)
+                session.over_quota(kept, "unread")
 
     def _wake(self) -> None:
         if self._waiting is not None:

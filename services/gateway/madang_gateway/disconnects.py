@@ -4,7 +4,10 @@ Codes from 4400 on tell a client to stay away until something about it changes; 
 and 1012, tell it to come back and go on with `since`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from madang_common.problems import Problem, TooManyRequests, Unauthenticated, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ RESTARTING = Disconnect(1012, "restarting", reconnect=True)
 BROKEN_FRAMING = Disconnect(1002, "not what SockJS sends", reconnect=False)
 NOT_UTF8 = Disconnect(1007, "not UTF-8", reconnect=False)
 INTERNAL = Disconnect(1011, "internal error", reconnect=True)
+TOO_MANY_FRAGMENTS = Disconnect(1008, "too many fragments", reconnect=False)
 PROTOCOL_ERROR = Disconnect(4400, "protocol error", reconnect=False)
 UNAUTHENTICATED = Disconnect(4401, "log in first", reconnect=False)
 REFUSED = Disconnect(4403, "refused", reconnect=False)
@@ -29,5 +33,18 @@ TOKEN_EXPIRED = Disconnect(4501, "token expired", reconnect=True)
 UNAVAILABLE = Disconnect(4503, "try again", reconnect=True)
 TOO_FAST = Disconnect(4529, "too fast", reconnect=True)
 SLOW_CONSUMER = Disconnect(4508, "slow consumer", reconnect=True)
+OVER_QUOTA = Disconnect(4509, "too much waits", reconnect=True)
 HEARTBEAT_LOST = Disconnect(4510, "no heart-beat", reconnect=True)
 CONNECT_TIMEOUT = Disconnect(4511, "no CONNECT in time", reconnect=True)
+
+_OF_PROBLEMS: Mapping[type[Problem], Disconnect] = {
+    Unauthenticated: UNAUTHENTICATED,
+    TooManyRequests: TOO_FAST,
+    Unavailable: UNAVAILABLE,
+}
+
+
+def because_of(problem: Problem) -> Disconnect:
+    """Return how to close a connection that `problem` ends; its title is the reason."""
+    known = _OF_PROBLEMS.get(type(problem), REFUSED)
+    return replace(known, reason=problem.title)

@@ -8,6 +8,9 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
+_SLICE = 32
+"""Things that are done in one turn of the event loop."""
+
 Pending = Awaitable[None] | None
 """None if it is done, else what is still to be awaited."""
 
@@ -23,12 +26,16 @@ class Worker(Protocol[T_contra]):
         """Hear that something went wrong that nobody expected."""
         ...
 
+    def queued(self, thing: T_contra) -> int:
+        """Hear that a thing has to wait; return how many bytes it takes."""
+        ...
+
     def backlog_full(self) -> None:
         """Hear that no more should come for now."""
         ...
 
-    def backlog_done(self) -> None:
-        """Hear that nothing waits any more."""
+    def backlog_done(self, size: int) -> None:
+        """Hear that nothing waits any more of what took `size` bytes."""
         ...
 
 
@@ -38,12 +45,15 @@ class InOrder(Generic[T]):
     It does not hold the worker, which holds it.
     """
 
-    __slots__ = ("_backlog", "_limit", "_task")
+    __slots__ = ("_backlog", "_bytes", "_limit", "_limit_bytes", "_task")
 
-    def __init__(self, limit: int) -> None:
-        """Tell the worker when `limit` things wait."""
+    def __init__(self, limit: int, limit_bytes: int) -> None:
+        """Tell the worker when `limit` things wait, or things of `limit_bytes`."""
         self._limit = limit
+        self._limit_bytes = limit_bytes
         self._backlog: deque[T] | None = None
+        self._bytes = 0
+        """What has waited since nothing did."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -54,8 +64,9 @@ class InOrder(Generic[T]):
     def take(self, worker: Worker[T], thing: T) -> None:
         """Let `worker` do `thing` now, or behind what waits."""
         if self._backlog is not None:
+            self._bytes += worker.queued(thing)
             self._backlog.append(thing)
-            if len(self._backlog) >= self._limit:
+            if len(self._backlog) >= self._limit or self._bytes >= self._limit_bytes:
                 worker.backlog_full()
             return
         pending = worker.handle(thing)
@@ -71,12 +82,17 @@ class InOrder(Generic[T]):
     async def _work(self, worker: Worker[T], pending: Awaitable[None], backlog: deque[T]) -> None:
         try:
             await pending
+            done = 0
             while backlog:
                 following = worker.handle(backlog.popleft())
+                done += 1
                 if following is not None:
                     await following
+                elif done % _SLICE == 0:
+                    await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001 - the worker tells what it means
             worker.failed(error)
         finally:
             self._backlog = self._task = None
-            worker.backlog_done()
+            size, self._bytes = self._bytes, 0
+            worker.backlog_done(size)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import orjson
 from typing_extensions import override
 
 from madang_common.clock import Clock
@@ -17,6 +18,11 @@ from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway.memberships import Memberships
 from madang_gateway.outgoing import Outgoing
+
+_ESCAPED = 6
+"""Bytes of JSON that one byte of text may take, as `\\u0001` does."""
+_JSON_BYTES = 64
+"""Bytes of JSON around a text."""
 
 
 class Buckets(Protocol):
@@ -35,6 +41,11 @@ class Interceptor(Protocol):
         ...
 
 
+def too_large(limit_bytes: int) -> TooLarge:
+    """Return the refusal of a message of more than `limit_bytes`."""
+    return TooLarge(f"A message may have {limit_bytes} bytes, as sent and as JSON.")
+
+
 @dataclass(frozen=True, slots=True)
 class SizeLimit(Interceptor):
     """The body is not too large."""
@@ -43,8 +54,13 @@ class SizeLimit(Interceptor):
 
     @override
     def __call__(self, who: Claims, outgoing: Outgoing) -> None:
-        if outgoing.size > self.limit_bytes:
-            raise TooLarge(f"a message may have {self.limit_bytes} bytes")
+        limit = self.limit_bytes
+        if outgoing.size > limit or (
+            # As JSON a character takes up to six times as much, and that is what is delivered.
+            outgoing.size * _ESCAPED > limit
+            and len(orjson.dumps(outgoing.data)) > limit + _JSON_BYTES
+        ):
+            raise too_large(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,21 @@ class OwnToken(Interceptor):
 def _same_user(who: Claims, claims: Claims) -> None:
     if claims.subject != who.subject:
         raise Unauthenticated("the token is another user's")
+
+
+@dataclass(frozen=True, slots=True)
+class LoginHolds(Interceptor):
+    """The login goes on, and its token has not expired."""
+
+    verifier: TokenVerifier
+    now: Clock
+
+    @override
+    def __call__(self, who: Claims, outgoing: Outgoing) -> None:
+        if who.expires_at <= self.now():
+            raise Unauthenticated("The token has expired; log in again.")
+        if not self.verifier.holds(who):
+            raise Unauthenticated("The login was ended; log in again.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,15 @@ class Memberships:
             self._next.append(question)
         return await asyncio.shield(answer)
 
+    async def check_read(self, user: str, room: str) -> None:
+        """Return at a moment at which `user` may read `room`; raise the Problem if they may not."""
+        while True:
+            access = await self.get(user, room)
+            access.check_read()
+            # The log may have brought a change between the answer and this task's turn.
+            if self.known(user, room) is access:
+                return
+
     def changed(self, room: str) -> None:
         """Forget what is known of `room`."""
         self._known.forget(room)

@@ -8,6 +8,7 @@ from typing import Protocol
 from madang_common.problems import Unauthenticated
 from madang_gateway import disconnects
 from madang_gateway.admission import Admission
+from madang_gateway.budget import Budget
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.flusher import Flusher
 from madang_gateway.handshake import Handshake
@@ -43,6 +44,7 @@ class Node:
     shared: Shared
     flusher: Flusher
     receipts: Receipts
+    budget: Budget
     connections: set[Ticking] = field(default_factory=set)
     admission: Admission = field(init=False)
     handshake: Handshake = field(init=False)
@@ -51,7 +53,7 @@ class Node:
         """Admit connections as the settings say."""
         shared = self.shared
         settings = shared.settings
-        self.admission = Admission(settings, shared.verifier, shared.users)
+        self.admission = Admission(settings, shared.verifier, shared.users, self.budget)
         self.handshake = Handshake(
             max_size=settings.frame_bytes, deflate=settings.permessage_deflate
         )

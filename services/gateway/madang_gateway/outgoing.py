@@ -116,7 +116,8 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, str, bytes]:
     if target is not None:
         if target.action is Action.TOKEN:
             raise InvalidRequest("a token is renewed outside of transactions")
-        return target, send.headers.get("content-type", ""), send.body
+        # A media type is the same in capitals (RFC 9110 section 8.3.1).
+        return target, send.headers.get("content-type", "").lower(), send.body
     if with_aliases and aliases.is_send(send.destination):
         target, text = aliases.read_send(send.destination, send.body)
         body = orjson.dumps({"text": text}) if target.action is Action.MESSAGE else b""
@@ -167,6 +168,6 @@ def _passed_on(headers: Mapping[str, str]) -> Mapping[str, str]:
     passed = {
         name: value for name, value in headers.items() if name.strip().lower() not in _CONSUMED
     }
-    if sum(len(name) + len(value) for name, value in passed.items()) > _PASSED_ON_BYTES:
-        raise InvalidRequest(f"headers to pass on may have {_PASSED_ON_BYTES} characters")
+    if len(orjson.dumps(passed)) > _PASSED_ON_BYTES:
+        raise InvalidRequest(f"Headers to pass on may have {_PASSED_ON_BYTES} bytes as JSON.")
     return passed

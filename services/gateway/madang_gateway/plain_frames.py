@@ -35,11 +35,14 @@ _SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = 2 + _MASK_BYTES, 4 + _MASK_BYTES, 10 + _
 class PlainFrames:
     """Takes the bytes that follow a handshake and tells the plain frames from the others."""
 
-    __slots__ = ("_fragmented", "_limit", "_needed", "_owed", "_waiting")
+    __slots__ = ("_at", "_data", "_fragmented", "_limit", "_needed", "_owed", "_waiting")
 
     def __init__(self, limit_bytes: int) -> None:
         """Leave messages of more than `limit_bytes` to the protocol."""
         self._limit = limit_bytes
+        self._data = b""
+        self._at = 0
+        """Where the first frame begins that was not taken yet."""
         self._waiting: bytearray | None = None
         """The beginning of a frame that is not here yet."""
         self._needed = 0
@@ -49,19 +52,30 @@ class PlainFrames:
         self._fragmented = False
         """Whether a message is under way whose fragments go to the protocol."""
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that wait here: to be taken, or for the rest of their frame."""
+        waiting = 0 if self._waiting is None else len(self._waiting)
+        return len(self._data) - self._at + waiting
+
     def receive(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield TEXT or BINARY with a message, or OTHER with bytes for the protocol, in order."""
-        at = 0
-        if self._owed:
-            at = min(self._owed, len(data))
-            self._owed -= at
-            yield OTHER, data[:at]
-        elif self._waiting is not None:
+        """Yield TEXT or BINARY with a message, or OTHER with bytes for the protocol, in order.
+
+        What is not taken from the iterator comes with the next call.
+        """
+        if self._at < len(self._data):
+            data = self._data[self._at :] + data
+        elif self._waiting is not None and data:
             self._waiting += data
             if len(self._waiting) < self._needed:
                 return
             data, self._waiting = bytes(self._waiting), None
-        yield from self._frames(data, at)
+        self._data, self._at = data, 0
+        if self._owed and data:
+            self._at = min(self._owed, len(data))
+            self._owed -= self._at
+            yield OTHER, data[: self._at]
+        yield from self._frames(data, self._at)
 
     def _frames(self, data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         """Yield the frames that begin at `at`, and keep the beginning of the last one."""
@@ -77,6 +91,7 @@ class PlainFrames:
             if second < _MASKED or length > self._limit:
                 # The protocol ends the connection; what follows is not even read.
                 self._owed = sys.maxsize
+                self._at = end
                 yield OTHER, data[at:]
                 return
             if body > end:
@@ -85,12 +100,15 @@ class PlainFrames:
                 if first & _OPCODE <= Opcode.BINARY:
                     self._fragmented = first < _FIN
                 self._owed = max(after - end, 0)
+                self._at = min(after, end)
                 yield OTHER, data[at:after]
             elif after > end:
                 break
             else:
+                self._at = after
                 yield first, apply_mask(data[body:after], data[body - _MASK_BYTES : body])
             at = after
             after += _SHORT_HEAD
         if at < end:
             self._waiting, self._needed = bytearray(data[at:]), after - at
+        self._data, self._at = b"", 0

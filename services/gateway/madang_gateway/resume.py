@@ -1,7 +1,6 @@
 """What a subscription missed: from the tail where that reaches, else from history first."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
@@ -10,6 +9,7 @@ from madang_common.clock import Clock
 from madang_common.events.envelope import read_line
 from madang_common.log.position import from_id, shard_of, to_id
 from madang_common.problems import InvalidRequest, Unavailable
+from madang_gateway.budget import HISTORY_PAGE
 from madang_gateway.history import History, Page
 from madang_gateway.metrics import Metrics
 from madang_gateway.shapes import Placed
@@ -18,8 +18,8 @@ from madang_gateway.tail import Kept, Tail
 _PAUSE_SECONDS = 0.1
 _START = "start"
 """`since` of a client that has seen nothing of a log that was still empty."""
-_HELD_CHUNKS = 16
-"""Most that one reader keeps in memory of what the tail had, however slowly it reads."""
+_SLICE_EVENTS = 64
+"""Events that are read and encoded in one turn of the event loop; it takes about a millisecond."""
 _LAG_SECONDS = 3.0
 """How far one gateway may be behind another."""
 
@@ -42,8 +42,17 @@ class Reader(Protocol):
         """Receive from now on whatever the log brings."""
         ...
 
-    async def drained(self) -> None:
-        """Return when the connection can take more."""
+    def charge(self, cost: float) -> None:
+        """Pay for what was done, or will be."""
+        ...
+
+    @property
+    def in_debt(self) -> bool:
+        """Whether more was charged than there is."""
+        ...
+
+    async def ready(self) -> None:
+        """Return when the connection can take more, and the debt is paid."""
         ...
 
 
@@ -68,7 +77,7 @@ class Resumption:
     ) -> None:
         """Ask history for `page` events at a time, and wait for it for at most `seconds`.
 
-        A reader gets about `chunk_bytes` before it must have taken them.
+        A reader gets about `chunk_bytes` at a time before it must have taken them.
         """
         self._tail = tail
         self._history = history
@@ -84,8 +93,8 @@ class Resumption:
         shard = shard_of(audience, self._shards)
         if not self._tail.reaches(shard, since) or since >= self._tail.end[shard]:
             return False
-        missed = self._tail.after(audience, since)
-        if _size(missed) > self._chunk_bytes:
+        missed, more = self._next_kept(audience, since)
+        if more or reader.in_debt:
             return False
         self._metrics.resumes.labels("tail").inc()
         reader.begin(resumed=True)
@@ -113,22 +122,30 @@ class Resumption:
         source = None
         while True:
             # Other subscriptions of the same connection may be resuming too.
-            await reader.drained()
+            await reader.ready()
             if self._tail.reaches(shard, since):
                 source = source or self._begin("tail", reader)
-                kept = self._tail.after(audience, since)
-                if _size(kept) <= self._chunk_bytes:
+                kept, more = self._next_kept(audience, since)
+                if not more:
                     break
-                kept = _first(kept, self._chunk_bytes * _HELD_CHUNKS)
                 since = kept[-1][0]
-                missed = _placed(kept)
+                reader.deliver(_placed(kept))
+                await asyncio.sleep(0)
             else:
+                reader.charge(HISTORY_PAGE)
                 page = await self._next_page(audience, shard, since)
                 source = source or self._begin("history" if page.reaches else "lost", reader)
-                missed = (Placed.at(position, event) for position, event in page.events)
                 since = _covered(page, since)
-            await self._hand_over(missed, reader)
+                await self._hand_over(page, reader)
         _finish(kept, reader)
+
+    def _next_kept(self, audience: str, since: int) -> tuple[list[Kept], bool]:
+        """Return what one turn of the event loop may take, and whether there is more after it."""
+        found = self._tail.after(audience, since, _SLICE_EVENTS + 1)
+        sizes = accumulate(len(line) for _, line in found)
+        fitting = sum(size <= self._chunk_bytes for size in sizes)
+        count = min(_SLICE_EVENTS, max(1, fitting))
+        return found[:count], len(found) > count
 
     def _begin(self, source: str, reader: Reader) -> str:
         self._metrics.resumes.labels(source).inc()
@@ -139,19 +156,21 @@ class Resumption:
         """Return the newest position that has been seen in the shard of `audience`, -1 if none."""
         return self._tail.end[shard_of(audience, self._shards)] - 1
 
-    async def _hand_over(self, missed: Iterable[Placed], reader: Reader) -> None:
-        """Send `missed` no faster than the client takes it: it is not slow for missing much."""
+    async def _hand_over(self, page: Page, reader: Reader) -> None:
+        """Send what history had, no faster than the client takes it, nor than it may."""
         chunk: list[Placed] = []
         size = 0
-        for placed in missed:
+        for position, event in page.events:
+            placed = Placed.at(position, event)
             chunk.append(placed)
             size += len(placed.body)
-            if size >= self._chunk_bytes:
-                await reader.drained()
+            if size >= self._chunk_bytes or len(chunk) >= _SLICE_EVENTS:
+                await reader.ready()
                 reader.deliver(chunk)
                 chunk, size = [], 0
+                await asyncio.sleep(0)
         if chunk:
-            await reader.drained()
+            await reader.ready()
             reader.deliver(chunk)
 
     async def _seen(self, shard: int, since: int) -> bool:
@@ -207,27 +226,14 @@ def _covered(page: Page, since: int) -> int:
     return since
 
 
-def _size(kept: list[Kept]) -> int:
-    return sum(len(line) for _, line in kept)
-
-
-def _first(kept: list[Kept], size: int) -> list[Kept]:
-    """Return the oldest of `kept`, up to the one with which they have `size` bytes."""
-    for number, total in enumerate(accumulate(len(line) for _, line in kept), 1):
-        if total >= size:
-            return kept[:number]
-    return kept
-
-
-def _placed(kept: list[Kept]) -> Iterator[Placed]:
-    """Return the events of the tail one by one: to read them all at once would hold up everyone."""
-    return (Placed.at(position, read_line(line), line) for position, line in kept)
+def _placed(kept: list[Kept]) -> list[Placed]:
+    return [Placed.at(position, read_line(line), line) for position, line in kept]
 
 
 def _finish(missed: list[Kept], reader: Reader) -> None:
     """Send the last that was missed and go live, without a pause between."""
     if missed:
-        reader.deliver(list(_placed(missed)))
+        reader.deliver(_placed(missed))
     reader.go_live()
 
 

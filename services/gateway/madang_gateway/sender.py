@@ -21,6 +21,8 @@ from madang_gateway.own_lines import OwnLines
 from madang_gateway.receipts import Outcome, Receipts
 from madang_gateway.recent_keys import Key, RecentKeys, digest, key_of, position_and_digest
 
+_MOST_CHECKS = 10
+
 
 class Sender:
     """Takes what clients send, from STOMP and REST alike.
@@ -33,6 +35,7 @@ class Sender:
         self,
         *,
         interceptors: Sequence[Interceptor],
+        standing: Sequence[Interceptor],
         keys: RecentKeys,
         own_lines: OwnLines,
         receipts: Receipts,
@@ -41,8 +44,14 @@ class Sender:
         live: Live,
         clock: Clock,
     ) -> None:
-        """Use a steady `clock` for deadlines; events carry the wall clock's time."""
+        """Let each send pass `interceptors` first.
+
+        Of what these found out, `standing` may change while something is awaited, and has to hold
+        at the moment of the append. Use a steady `clock` for deadlines; events carry the wall
+        clock's time.
+        """
         self._interceptors = interceptors
+        self._standing = standing
         self._keys = keys
         self._own_lines = own_lines
         self._receipts = receipts
@@ -83,6 +92,7 @@ class Sender:
                     position, event = stored
                     outcome(_answer(position, digest(event.data), digest(outgoing.data)))
                     return
+            await self._check_again(who, (outgoing,))
             self._accept(who, outgoing, outcome)
         except Problem as problem:
             outcome(problem)
@@ -104,6 +114,7 @@ class Sender:
                 await pending
             if self._must_look_back(who, outgoing) and await self._is_stored(who, outgoing):
                 known.add(_key(who, outgoing))
+        await self._check_again(who, sends)
         # From here on there is no pause, so what was checked still holds.
         fresh: dict[Key, Event] = {}
         notices = []
@@ -118,6 +129,19 @@ class Sender:
             self._live.publish(notice.line())
         self._append_together(fresh, gathered)
         await gathered.done()
+
+    async def _check_again(self, who: Claims, sends: Sequence[Outgoing]) -> None:
+        """Return at a moment at which `who` may make all of `sends`; raise if there is none.
+
+        To wait for one answer makes those before it old, so it is checked until nothing is asked.
+        """
+        for _ in range(_MOST_CHECKS):
+            asked = [intercept(self._standing, who, outgoing) for outgoing in sends]
+            waiting = [pending for pending in asked if pending is not None]
+            if not waiting:
+                return
+            await asyncio.gather(*waiting)
+        raise Unavailable("The room changes too fast; try again.", retry_after_seconds=1)
 
     def mark_read(self, who: Claims, room: str, upto: str) -> None:
         """Tell `room`, whose messages `who` receives, that they have read up to that event."""

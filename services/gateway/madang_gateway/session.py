@@ -1,5 +1,6 @@
 """One client's STOMP session: what its frames do, in the order in which they came."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,17 +21,18 @@ from madang_common.problems import (
 )
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
-from madang_gateway import disconnects
+from madang_gateway import budget, disconnects
 from madang_gateway.acks import Acks
 from madang_gateway.answers import Answers
+from madang_gateway.budget import Account, Kept
 from madang_gateway.delivery import Recipient
 from madang_gateway.destinations import TOKEN, Source
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.in_order import InOrder, Pending
+from madang_gateway.interceptors import too_large
 from madang_gateway.link import Link
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import own_token, read_send
-from madang_gateway.pace import Pace
 from madang_gateway.sender import Sender
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.stomp import events as stomp
@@ -59,7 +61,22 @@ class Shared:
     metrics: Metrics
 
 
-_Taken = stomp.Event | ProtocolError
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A SEND that has to wait, and is too large to be kept until its turn."""
+
+    receipt: str | None
+
+
+_Taken = stomp.Event | ProtocolError | Oversized
+_FRAME_BYTES = 512
+"""What a frame takes in memory beside its headers and its body."""
+_SLOW = {
+    "unread": "You read too slowly.",
+    "unacknowledged": "You acknowledge too slowly.",
+    "untaken": "You send more than can be kept for you.",
+}
+"""What is told when too much is kept, by cause."""
 _LASTING = (stomp.Send, stomp.Commit)
 """What is done though its client is gone."""
 
@@ -72,6 +89,7 @@ class Session(Subscribing):
     """
 
     __slots__ = (
+        "_account",
         "_acks",
         "_answers",
         "_backlog_full",
@@ -83,7 +101,7 @@ class Session(Subscribing):
         "_in_flight",
         "_in_order",
         "_link",
-        "_pace",
+        "_resting",
         "_retiring",
         "_shared",
         "_stomp",
@@ -91,17 +109,20 @@ class Session(Subscribing):
         "id",
     )
 
-    def __init__(self, shared: Shared, link: Link) -> None:
+    def __init__(self, shared: Shared, link: Link, account: Account) -> None:
+        """Speak over `link`, and charge `account` for it."""
         offer = int(shared.settings.heartbeat_seconds * 1000)
         self.id = next_id()
         self._began_at = time.monotonic()
         self._shared = shared
         self._link = link
+        self._account = account
         self._stomp = ServerConnection(shared.limits, link.subprotocol, (offer, offer))
         self._answers = Answers(self._stomp, link)
         self._claims: Claims | None = None
         self._subscriptions: dict[str, Subscription] = {}
-        self._in_order: InOrder[_Taken] = InOrder(shared.settings.backlog_frames)
+        settings = shared.settings
+        self._in_order: InOrder[_Taken] = InOrder(settings.backlog_frames, settings.backlog_bytes)
         self._in_flight = 0
         """Sends whose outcome is not known yet."""
         self._farewell: stomp.Disconnect | None = None
@@ -109,9 +130,9 @@ class Session(Subscribing):
         self._gone = False
         """Whether the client went, and was not sent away."""
         self._acks: Acks | None = None
-        settings = shared.settings
-        self._pace = Pace(settings.frames_per_second, settings.frames_burst)
         self._backlog_full = False
+        self._resting = False
+        """Whether nothing is read until there is an allowance again."""
         self._closed = False
 
     @property
@@ -148,43 +169,88 @@ class Session(Subscribing):
 
     # What the connection calls.
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that wait here: to be taken, for the rest of their frame, or in a transaction."""
+        return self._stomp.unread_bytes
+
     def receive(self, data: bytes) -> None:
         """Take what the peer sent; leave for later what comes faster than it may."""
-        claims, pace = self._claims, self._pace
+        claims, account = self._claims, self._account
         if claims is not None and claims.expires_at <= time.time():
             # Not a moment longer, whenever the next tick is.
             self._check_time()
             return
-        if pace.left >= 1:
+        if account.left >= 1 and not self._backlog_full:
             send = self._stomp.receive_send(data)
             if send is not None:
-                pace.left -= 1
-                self._in_order.take(self, send)
+                account.left -= budget.FRAME
+                self._take(send)
                 return
         try:
             # What is not taken from here comes with the next call.
             events = self._stomp.receive(data)
-            while pace.left >= 1:
+            while self._may_take():
                 event = next(events, None)
                 if event is None:
                     return
+                account.left -= budget.FRAME
                 if not isinstance(event, HeartBeat):
-                    pace.left -= 1
-                    self._in_order.take(self, event)
+                    self._take(event)
         except ProtocolError as error:
             self._in_order.take(self, error)
-        else:
-            self._shared.metrics.rests.inc()
-            self._link.pause_reading()
 
-    def tick(self, seconds: float) -> None:
-        """Do what is due, `seconds` after the last time."""
+    def rest(self) -> None:
+        """Read nothing until the allowance is back; let go of a peer that is not let in yet."""
+        if self._closed or self._resting:
+            return
+        if self._claims is None and not self._in_order.busy:
+            self._turn_away(TooManyRequests("Too much came before CONNECT."))
+            return
+        self._resting = True
+        self._shared.metrics.rests.inc()
+        self._link.pause_reading()
+
+    def over_quota(self, kept: Kept, cause: str) -> None:
+        """Close: too much is kept for the client, the last of it for `cause`."""
+        if self._closed:
+            return
+        if kept is Kept.SLOW:
+            self._shared.metrics.slow_closes.labels(cause).inc()
+            self.end(Unavailable(_SLOW[cause]), disconnects.SLOW_CONSUMER)
+        else:
+            self._shared.metrics.slow_closes.labels("quota").inc()
+            problem = Unavailable("Too much waits for your connections; read faster.")
+            self.end(problem, disconnects.OVER_QUOTA)
+
+    def tick(self) -> None:
+        """Do what is due."""
         self._check_time()
-        if self._pace.tick(seconds) and self._retiring is None:
-            self.receive(b"")
-            self._go_on_reading()
+        if self._resting and self._account.draw():
+            self._resting = False
+            self.go_on_reading()
         if self._acks is not None and not self._closed:
             self._acks.tick()
+
+    def _may_take(self) -> bool:
+        """Tell whether another frame may be taken; rest if the allowance is used up."""
+        if self._backlog_full or self._resting or self._retiring is not None:
+            return False
+        account = self._account
+        if account.left >= 1 or account.draw():
+            return True
+        self.rest()
+        return False
+
+    def _take(self, event: stomp.Event) -> None:
+        if (
+            type(event) is stomp.Send
+            and len(event.body) > self._shared.settings.message_bytes
+            and self._in_order.busy
+        ):
+            self._in_order.take(self, Oversized(event.receipt))
+        else:
+            self._in_order.take(self, event)
 
     def _check_time(self) -> None:
         """Close the connection if its CONNECT is overdue or its token has expired."""
@@ -273,10 +339,23 @@ class Session(Subscribing):
         self._refuse(problem, receipt_id, subscription=subscription)
 
     @override
-    def acknowledges_too_slowly(self) -> None:
-        if not self._closed:
-            self._shared.metrics.slow_closes.labels("unacknowledged").inc()
-            self.end(Unavailable("you acknowledge too slowly"), disconnects.SLOW_CONSUMER)
+    def keep_unacknowledged(self, size: int) -> None:
+        self._keep(size, "unacknowledged")
+
+    def _keep(self, size: int, cause: str) -> None:
+        kept = self._account.keep(size)
+        if kept is not Kept.WITHIN:
+            # Not at once: the roster, or what was received, is being gone through.
+            asyncio.get_running_loop().call_soon(self.over_quota, kept, cause)
+
+    @override
+    def charge(self, cost: float) -> None:
+        self._account.spend(cost)
+
+    @property
+    @override
+    def debt_seconds(self) -> float:
+        return self._account.debt_seconds
 
     @override
     async def drained(self) -> None:
@@ -290,6 +369,13 @@ class Session(Subscribing):
             return None
         if isinstance(taken, ProtocolError):
             self._shared.metrics.refusals.labels("protocol-error").inc()
+            log.info(
+                "refused",
+                type="protocol-error",
+                detail=taken.detail,
+                session_id=self.id,
+                user_id=self.user,
+            )
             self.end(taken, disconnects.PROTOCOL_ERROR)
             return None
         return self._HANDLERS[type(taken)](self, taken)
@@ -299,24 +385,33 @@ class Session(Subscribing):
         log.error("session_failed", session_id=self.id, exc_info=error)
         self.end(Problem(), disconnects.INTERNAL)
 
+    def queued(self, taken: _Taken) -> int:
+        """Count a frame that has to wait as kept, and return its size."""
+        size = _size(taken)
+        self._keep(size, "untaken")
+        return size
+
     def backlog_full(self) -> None:
         """Take no more frames for now."""
         self._backlog_full = True
         self._link.pause_reading()
 
-    def backlog_done(self) -> None:
+    def backlog_done(self, size: int) -> None:
         """Go on taking frames."""
+        self._account.keep(-size)
         self._backlog_full = False
-        self._go_on_reading()
+        self.go_on_reading()
         self._leave_if_done()
 
-    def _go_on_reading(self) -> None:
-        if not self._backlog_full and not self._pace.rests and self._retiring is None:
+    def go_on_reading(self) -> None:
+        """Let the connection take more, unless something is still to be waited for."""
+        if not self._backlog_full and not self._resting and self._retiring is None:
             self._link.resume_reading()
 
     def _connect(self, frame: stomp.Connect) -> Pending:
         headers = frame.headers
         token = own_token(headers) or headers.get("token") or frame.passcode
+        self._account.left -= budget.TOKEN
         try:
             if not token:
                 raise Unauthenticated("CONNECT needs an Authorization header with an access token")
@@ -339,15 +434,18 @@ class Session(Subscribing):
             return
         users = self._shared.users
         if len(users.sessions(claims.subject)) >= self._shared.settings.connections_per_user:
-            raise TooManyRequests("you have too many connections")
+            raise TooManyRequests("You have too many connections; close one.")
         self._claims = claims
         users.add(self)
+        self._account.admit(claims.subject)
+        if self._resting and self._account.draw():
+            self._resting = False
         self._answers.connected(self.id, claims.subject)
         log.info("session_opened", session_id=self.id, user_id=self.user, version=self.version)
 
     def _turn_away(self, problem: Problem) -> None:
-        self._shared.metrics.refusals.labels(problem.slug).inc()
-        self.end(problem, _DISCONNECTS.get(type(problem), disconnects.REFUSED))
+        self._tell_refused(problem, None)
+        self.end(problem, disconnects.because_of(problem))
 
     def _send(self, frame: stomp.Send) -> Pending:
         if frame.destination == TOKEN:
@@ -359,6 +457,8 @@ class Session(Subscribing):
         except Problem as problem:
             outcome(problem)
             return None
+        if outgoing.token is not None:
+            self._account.left -= budget.TOKEN
         return self._shared.sender.send(self.claims, outgoing, outcome)
 
     def _sent(self, receipt_id: str | None, result: int | Problem | None) -> None:
@@ -371,6 +471,7 @@ class Session(Subscribing):
         self._leave_if_done()
 
     async def _renew(self, frame: stomp.Send) -> None:
+        self._account.left -= budget.TOKEN
         try:
             token = own_token(frame.headers) or frame.body.decode().strip()
             claims = await self._shared.verifier.verify(token)
@@ -385,17 +486,25 @@ class Session(Subscribing):
             self._answers.receipt(frame.receipt, {})
 
     def _subscribe(self, frame: stomp.Subscribe) -> Pending:
+        self._account.left -= budget.SUBSCRIBE
+        if "since" in frame.headers:
+            self._account.left -= budget.RESUME
         return self._shared.subscriber.open(self, frame)
 
     def _unsubscribe(self, frame: stomp.Unsubscribe) -> None:
         self._drop(frame.id)
         self._answers.receipt(frame.receipt, {})
 
+    def _refuse_oversized(self, frame: Oversized) -> None:
+        self._refuse(too_large(self._shared.settings.message_bytes), frame.receipt)
+
     async def _commit(self, frame: stomp.Commit) -> None:
         try:
             found = [self._answering.find(ack) for ack in frame.acks]
             with_aliases = self._shared.settings.destination_aliases
             sends = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
+            tokens = sum(send.token is not None for send in sends)
+            self._account.left -= tokens * budget.TOKEN
             await self._shared.sender.send_together(self.claims, sends)
         except Problem as problem:
             self._refuse(problem, frame.receipt, transaction=frame.transaction)
@@ -444,10 +553,23 @@ class Session(Subscribing):
         """Tell of a refusal; it costs the connection of a client that does not listen for them."""
         if self._closed:
             return
-        self._shared.metrics.refusals.labels(problem.slug).inc()
+        self._account.left -= budget.REFUSAL
+        self._tell_refused(problem, receipt_id)
         if not self._answers.refusal(problem, receipt_id, **context):
             self._answers.error(problem, receipt_id)
-            self.close(_DISCONNECTS.get(type(problem), disconnects.REFUSED))
+            self.close(disconnects.because_of(problem))
+
+    def _tell_refused(self, problem: Problem, receipt_id: str | None) -> None:
+        """Count and log a refusal."""
+        self._shared.metrics.refusals.labels(problem.slug).inc()
+        log.info(
+            "refused",
+            type=problem.type,
+            detail=problem.detail,
+            session_id=self.id,
+            user_id=self.user,
+            receipt_id=receipt_id,
+        )
 
     def _drop(self, subscription_id: str) -> None:
         subscription = self._subscriptions.pop(subscription_id, None)
@@ -461,6 +583,7 @@ class Session(Subscribing):
     _HANDLERS: ClassVar[Mapping[type, Callable[..., Pending]]] = {
         stomp.Connect: _connect,
         stomp.Send: _send,
+        Oversized: _refuse_oversized,
         stomp.Held: _receive_only,
         stomp.Subscribe: _subscribe,
         stomp.Unsubscribe: _unsubscribe,
@@ -472,8 +595,10 @@ class Session(Subscribing):
     }
 
 
-_DISCONNECTS: Mapping[type[Problem], Disconnect] = {
-    Unauthenticated: disconnects.UNAUTHENTICATED,
-    TooManyRequests: disconnects.TOO_FAST,
-    Unavailable: disconnects.UNAVAILABLE,
-}
+def _size(taken: _Taken) -> int:
+    """Return roughly how many bytes a frame takes that has to wait."""
+    if isinstance(taken, ProtocolError | Oversized | HeartBeat):
+        return _FRAME_BYTES
+    body = len(taken.body) if isinstance(taken, stomp.Send) else 0
+    headers = {} if isinstance(taken, stomp.Held) else taken.headers
+    return _FRAME_BYTES + body + sum(len(name) + len(value) for name, value in headers.items())

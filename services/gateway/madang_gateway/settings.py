@@ -35,9 +35,22 @@ class GatewaySettings(CommonSettings):
     frame_bytes: int = 65_536
     """Largest WebSocket message from a client."""
     frames_per_second: float = Field(default=500, gt=0)
-    """Frames of any kind that are taken from one connection per second, in the long run."""
-    frames_burst: int = Field(default=1000, ge=1)
-    """Frames that are taken from one connection at once; what comes faster waits to be read."""
+    """Frames of one connection per second, in the long run. A small SEND costs one, all else by
+    what it takes; what comes faster waits to be read."""
+    frames_burst: float = Field(default=1000, ge=1)
+    """Frames of one connection at once."""
+    frames_before_connected: float = Field(default=100, ge=1)
+    """Frames of one connection before it is let in; with more it is closed."""
+    frames_per_second_per_user: float = Field(default=2_000, gt=0)
+    """Frames of one user per second, over all their connections here, events resumed among them."""
+    frames_burst_per_user: float = Field(default=4_000, ge=1)
+    """Frames of one user at once."""
+    frames_per_second_per_address: float = Field(default=10_000, gt=0)
+    """Frames from one address per second, whoever connects from there. An upgrade costs ten."""
+    frames_burst_per_address: float = Field(default=10_000, ge=16)
+    """Frames from one address at once."""
+    fragments_per_message: int = Field(default=128, ge=1)
+    """Most WebSocket frames of one message."""
     header_count: int = 64
     """Most headers of one STOMP frame."""
     subscriptions_per_connection: int = 256
@@ -46,14 +59,23 @@ class GatewaySettings(CommonSettings):
     """Most messages of one subscription that wait for an ACK; the largest `prefetch-count`."""
     subscriptions_per_room: int = 16
     """Most subscriptions of one connection to the same room, each of which costs every event."""
+    subscriptions_per_room_per_user: int = Field(default=64, ge=1)
+    """Most subscriptions of one user to the same room, over all their connections here."""
     sends_per_second: float = 20
     """Sends that one user may make per second, in the long run."""
     sends_burst: int = 60
     """Sends that one user may make at once."""
     backlog_frames: int = 256
     """Most frames of one connection that wait for an answer from elsewhere; then reading pauses."""
-    slow_consumer_bytes: int = 1_048_576
-    """Unsent bytes of one connection at which it is closed; it resumes with `since`."""
+    backlog_bytes: int = Field(default=262_144, ge=1)
+    """Bytes of frames of one connection that wait for an answer from elsewhere, likewise."""
+    slow_consumer_bytes: int = Field(default=1_048_576, ge=1)
+    """Bytes kept for one connection at which it is closed, and resumes with `since`: unsent, or
+    waiting for an ACK, for their turn or for their COMMIT."""
+    kept_bytes_per_user: int = Field(default=16_777_216, ge=1)
+    """Bytes kept for all connections of one user here."""
+    kept_bytes_per_address: int = Field(default=268_435_456, ge=1)
+    """Bytes kept for all connections from one address."""
     live_pause_bytes: int = 65_536
     """Unsent bytes of one connection at which live notices are dropped for it."""
     send_token_required: bool = False

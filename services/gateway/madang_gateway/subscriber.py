@@ -13,6 +13,7 @@ from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway import aliases
 from madang_gateway.acknowledging import Acknowledging, acknowledging
+from madang_gateway.budget import BYTE, RESUMED_EVENT
 from madang_gateway.delivery import Recipient, Roster
 from madang_gateway.destinations import LIVE_SUFFIX, Source, Topic, topic
 from madang_gateway.memberships import Memberships
@@ -26,6 +27,8 @@ from madang_gateway.subscription import Subscription
 
 log = structlog.get_logger()
 
+_LONGEST_WAIT_SECONDS = 1.0
+"""How long a resume that has to wait for its allowance does so without another look."""
 _DURABLE = frozenset({Source.ROOM, Source.USER})
 
 
@@ -70,8 +73,17 @@ class Subscribing(Protocol):
         """Count `subscription` among the session's own."""
         ...
 
-    def acknowledges_too_slowly(self) -> None:
-        """Hear that too much waits for the ACKs of one of its subscriptions."""
+    def keep_unacknowledged(self, size: int) -> None:
+        """Count `size` bytes more, or less, as kept for the ACKs of its subscriptions."""
+        ...
+
+    def charge(self, cost: float) -> None:
+        """Pay for work under way, out of what all connections of its user have."""
+        ...
+
+    @property
+    def debt_seconds(self) -> float:
+        """Seconds until that is paid; 0 if nothing is owed."""
         ...
 
     async def drained(self) -> None:
@@ -108,6 +120,8 @@ class _CatchingUp(Reader):
     @override
     def deliver(self, placed: list[Placed]) -> None:
         self._metrics.resumed.inc(len(placed))
+        size = sum(len(one.body) for one in placed)
+        self._session.charge(len(placed) * RESUMED_EVENT + size * BYTE)
         subscription = self._subscription
         shape, place = subscription.shape, subscription.acknowledging
         encoded = [encode(shape, one.event, one.id, one.body) for one in placed]
@@ -123,7 +137,18 @@ class _CatchingUp(Reader):
             self._roster.add(audience, self._subscription.shape, self._subscription.recipient)
 
     @override
-    async def drained(self) -> None:
+    def charge(self, cost: float) -> None:
+        self._session.charge(cost)
+
+    @property
+    @override
+    def in_debt(self) -> bool:
+        return self._session.debt_seconds > 0
+
+    @override
+    async def ready(self) -> None:
+        while seconds := self._session.debt_seconds:  # noqa: ASYNC110 - time alone pays a debt
+            await asyncio.sleep(min(seconds, _LONGEST_WAIT_SECONDS))
         if self._subscription.acknowledging is not None:
             await self._subscription.acknowledging.drained()
         await self._session.drained()
@@ -142,14 +167,14 @@ class Subscriber:
         verifier: TokenVerifier,
         tutorial_body: BodyMapping | None,
         most_per_room: int,
+        most_per_user: int,
         most_unacknowledged: int,
-        waiting_bytes: int,
         metrics: Metrics,
     ) -> None:
         """Serve the tutorials' topics too, with `tutorial_body`, if it is given.
 
-        Of one subscription, so many messages may be unacknowledged, and so many bytes may wait for
-        their turn.
+        One connection may follow a room `most_per_room` times, and all of a user's `most_per_user`
+        times. Of one subscription, `most_unacknowledged` messages may wait for their ACK.
         """
         self._roster = roster
         self._memberships = memberships
@@ -158,8 +183,8 @@ class Subscriber:
         self._verifier = verifier
         self._tutorial_body = tutorial_body
         self._most_per_room = most_per_room
+        self._most_per_user = most_per_user
         self._most_unacknowledged = most_unacknowledged
-        self._waiting_bytes = waiting_bytes
         self._metrics = metrics
 
     def open(self, session: Subscribing, frame: Subscribe) -> Awaitable[None] | None:
@@ -190,6 +215,8 @@ class Subscriber:
             self._here.leave(subscription.topic.room, session.claims.subject)
         if subscription.resuming is not None:
             subscription.resuming.cancel()
+        if subscription.acknowledging is not None:
+            subscription.acknowledging.end()
         for audience in subscription.audiences:
             self._roster.remove(audience, subscription.shape, subscription.recipient)
 
@@ -208,7 +235,10 @@ class Subscriber:
         if found is None:
             raise NotFound(f"nothing is published at {frame.destination[:100]}")
         if found.room and session.following(found.room) >= self._most_per_room:
-            raise Forbidden(f"a connection may follow a room {self._most_per_room} times")
+            raise Forbidden(f"A connection may follow a room {self._most_per_room} times.")
+        user = session.claims.subject
+        if found.room and self._here.count(found.room, user) >= self._most_per_user:
+            raise Forbidden(f"All your connections may follow a room {self._most_per_user} times.")
         audiences: tuple[str, ...] = (found.audience,) if found.audience else ()
         if mapping is not None:
             audiences = (found.audience, found.audience + LIVE_SUFFIX)
@@ -238,9 +268,7 @@ class Subscriber:
             session.recipient,
             frame,
             most=self._most_unacknowledged,
-            most_bytes=self._waiting_bytes,
-            # Not at once: the roster is being gone through, and the session would leave it.
-            too_slow=lambda: asyncio.get_running_loop().call_soon(session.acknowledges_too_slowly),
+            keep=session.keep_unacknowledged,
         )
 
     async def _open_later(
@@ -256,22 +284,13 @@ class Subscriber:
             if token is not None and (await self._verifier.verify(token)).subject != user:
                 raise Forbidden("the token is another user's")
             if room:
-                await self._check_member(user, room)
+                await self._memberships.check_read(user, room)
         except Problem as problem:
             session.refuse_subscription(subscription.id, problem, receipt_id)
         else:
             pending = self._begin(session, subscription, since, receipt_id)
             if pending is not None:
                 await pending
-
-    async def _check_member(self, user: str, room: str) -> None:
-        """Raise the problem to tell unless `user` may read `room` at this very moment."""
-        while True:
-            access = await self._memberships.get(user, room)
-            access.check_read()
-            # The log may have brought a change between the answer and this task's turn.
-            if self._memberships.known(user, room) is access:
-                return
 
     def _begin(
         self,

@@ -1,13 +1,18 @@
 """The newest events of every shard in memory, from which most clients resume."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from madang_common.log.position import position
 
 Kept: TypeAlias = tuple[int, bytes]
 """An event's position and its line."""
+
+
+_DROPPED = 32
+"""Events that are dropped before it is worth while to close the gap that they leave."""
 
 
 class _Batch(NamedTuple):
@@ -20,6 +25,38 @@ class _Batch(NamedTuple):
     at: float
 
 
+class _Events:
+    """The events of one audience, oldest first."""
+
+    # Two lists of numbers and bytes, which are nothing to the garbage collector, and in which a
+    # position is found without a walk.
+    __slots__ = ("_first", "lines", "positions")
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self.lines: list[bytes] = []
+        self._first = 0
+        """Where the oldest event stands that was not dropped."""
+
+    def drop(self) -> bool:
+        """Drop the oldest event; return whether there are others."""
+        first = self._first
+        self.lines[first] = b""
+        self._first = first = first + 1
+        if first == len(self.lines):
+            return False
+        if first >= _DROPPED and first * 2 >= len(self.lines):
+            del self.positions[:first], self.lines[:first]
+            self._first = 0
+        return True
+
+    def after(self, since: int, most: int) -> list[Kept]:
+        """Return the `most` oldest events after position `since`."""
+        begin = bisect_right(self.positions, since, self._first)
+        end = begin + most
+        return list(zip(self.positions[begin:end], self.lines[begin:end], strict=True))
+
+
 class Tail:
     """Events by audience, dropped oldest first when they are too many bytes or too old.
 
@@ -30,9 +67,7 @@ class Tail:
     def __init__(self, shards: int, *, limit_bytes: int, limit_seconds: float) -> None:
         self._limit_bytes = limit_bytes
         self._limit_seconds = limit_seconds
-        # The positions and lines of each audience, in turns: numbers and bytes are nothing to the
-        # garbage collector, which would look at every pair that stays.
-        self._events: dict[str, deque[Any]] = {}
+        self._events: dict[str, _Events] = {}
         self._order: deque[_Batch] = deque()
         self.bytes = 0
         self.dropped_at: float | None = None
@@ -51,8 +86,9 @@ class Tail:
         for audience, kept in events:
             known = kept_by_audience.get(audience)
             if known is None:
-                known = kept_by_audience[audience] = deque()
-            known.extend(kept)
+                known = kept_by_audience[audience] = _Events()
+            known.positions.append(kept[0])
+            known.lines.append(kept[1])
             size += len(kept[1])
         if events:
             self.bytes += size
@@ -67,10 +103,7 @@ class Tail:
             oldest = order.popleft()
             self.dropped_at = oldest.at
             for audience in oldest.audiences:
-                events = self._events[audience]
-                events.popleft()
-                events.popleft()
-                if not events:
+                if not self._events[audience].drop():
                     del self._events[audience]
             self.bytes -= oldest.size
             # What is from before a gap does not make the tail reach over it again.
@@ -82,18 +115,12 @@ class Tail:
         reach = self.reach[shard]
         return reach is not None and since + 1 >= reach
 
-    def after(self, audience: str, since: int) -> list[Kept]:
-        """Return the events of `audience` after position `since`, oldest first."""
-        found: list[Kept] = []
-        newest = reversed(self._events.get(audience, ()))
-        for line, at in zip(newest, newest, strict=True):
-            if at <= since:
-                break
-            found.append((at, line))
-        found.reverse()
-        return found
+    def after(self, audience: str, since: int, most: int) -> list[Kept]:
+        """Return the `most` oldest events of `audience` after position `since`."""
+        events = self._events.get(audience)
+        return [] if events is None else events.after(since, most)
 
     def find(self, audience: str, at: int) -> Kept | None:
         """Return the event of `audience` at that position, if it is still here."""
-        found = self.after(audience, at - 1)
+        found = self.after(audience, at - 1, 1)
         return found[0] if found and found[0][0] == at else None

@@ -29,6 +29,7 @@ from madang_common.tokens.verifier import Verifiers
 from madang_gateway import live as live_notices
 from madang_gateway.aliases import TutorialBody
 from madang_gateway.api import router
+from madang_gateway.budget import Allowances, Budget
 from madang_gateway.connection import connection_class
 from madang_gateway.delivery import Delivery, Roster
 from madang_gateway.dispatcher import Dispatcher
@@ -37,7 +38,7 @@ from madang_gateway.flusher import Flusher
 from madang_gateway.follower import Follower
 from madang_gateway.history import History
 from madang_gateway.hub import Hub
-from madang_gateway.interceptors import Membership, OwnToken, RateLimit, SizeLimit
+from madang_gateway.interceptors import LoginHolds, Membership, OwnToken, RateLimit, SizeLimit
 from madang_gateway.lag import Lag
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
@@ -216,13 +217,15 @@ def _sender(
     publisher: Publisher,
     live: Live,
 ) -> Sender:
+    membership = Membership(memory.memberships)
     return Sender(
         interceptors=(
             SizeLimit(settings.message_bytes),
             OwnToken(near.verifiers.users, required=settings.send_token_required),
             RateLimit(memory.users, _clock),
-            Membership(memory.memberships),
+            membership,
         ),
+        standing=(LoginHolds(near.verifiers.users, time.time), membership),
         keys=memory.keys,
         own_lines=memory.own_lines,
         receipts=memory.receipts,
@@ -241,7 +244,7 @@ def _subscriber(
         near.history,
         shards=len(memory.tail.end),
         page=settings.resume_page,
-        chunk_bytes=settings.slow_consumer_bytes // 4,
+        chunk_bytes=settings.slow_consumer_bytes // 16,
         seconds=settings.resume_seconds,
         metrics=metrics,
         clock=_clock,
@@ -254,8 +257,8 @@ def _subscriber(
         verifier=near.verifiers.users,
         tutorial_body=_tutorial_body(settings),
         most_per_room=settings.subscriptions_per_room,
+        most_per_user=settings.subscriptions_per_room_per_user,
         most_unacknowledged=settings.unacknowledged_messages,
-        waiting_bytes=settings.slow_consumer_bytes,
         metrics=metrics,
     )
 
@@ -275,6 +278,19 @@ def _node(
         ),
         Flusher(asyncio.get_running_loop()),
         memory.receipts,
+        Budget(_allowances(settings), _clock),
+    )
+
+
+def _allowances(settings: GatewaySettings) -> Allowances:
+    return Allowances(
+        connection=Rate(settings.frames_per_second, settings.frames_burst),
+        user=Rate(settings.frames_per_second_per_user, settings.frames_burst_per_user),
+        address=Rate(settings.frames_per_second_per_address, settings.frames_burst_per_address),
+        before_connected=settings.frames_before_connected,
+        connection_bytes=settings.slow_consumer_bytes,
+        user_bytes=settings.kept_bytes_per_user,
+        address_bytes=settings.kept_bytes_per_address,
     )
 
 

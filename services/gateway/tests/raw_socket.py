@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from websockets.frames import Frame, Opcode
 
+from services.gateway.tests.stomp_client import written
+
 PATIENCE_SECONDS = 10
 UPGRADE = {
     "Host": "127.0.0.1",
@@ -38,6 +40,12 @@ class RawSocket:
         await self.send("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode("latin-1"))
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def stomp(self, token: str, *, version: str = "1.2", heartbeat: str = "0,0") -> None:
+        """Upgrade, and connect with `token`; nobody here answers a ping."""
+        await self.upgrade()
+        headers = {"accept-version": version, "heart-beat": heartbeat, "passcode": token}
+        await self.frame(Opcode.TEXT, written("CONNECT", headers))
 
     async def frame(self, opcode: Opcode, data: bytes, *, fin: bool = True) -> None:
         await self.send(Frame(opcode, data, fin=fin).serialize(mask=True))

@@ -31,29 +31,28 @@ def subscribe(ack: str = "client-individual", **headers: str) -> Subscribe:
 class Scene:
     connection: Connection
     place: Acknowledging
-    too_slow: list[bool]
+    kept: list[int]
 
     def offer(self, *positions: int, size: int = 1) -> None:
         self.place.offer([(position, b"%d" % position * size) for position in positions])
 
 
-def scene(ack: str = "client-individual", *, most_bytes: int = 1000, **headers: str) -> Scene:
-    connection, too_slow = Connection(), list[bool]()
+def scene(ack: str = "client-individual", **headers: str) -> Scene:
+    connection, kept = Connection(), list[int]()
     place = acknowledging(
         connection,
         subscribe(ack, **headers),
         most=100,
-        most_bytes=most_bytes,
-        too_slow=lambda: too_slow.append(True),
+        keep=kept.append,
     )
     assert place is not None
-    return Scene(connection, place, too_slow)
+    return Scene(connection, place, kept)
 
 
 def test_who_acknowledges_nothing_needs_no_account() -> None:
     frame = subscribe("auto")
 
-    place = acknowledging(Connection(), frame, most=1, most_bytes=1, too_slow=lambda: None)
+    place = acknowledging(Connection(), frame, most=1, keep=lambda _: None)
 
     assert place is None
 
@@ -103,15 +102,25 @@ def test_what_needs_no_answer_passes_by() -> None:
     assert mine.connection.written == [b"0", b"notice"]
 
 
-def test_whoever_never_answers_is_told_of_once() -> None:
-    mine = scene(prefetch_count="1", most_bytes=10)
+def test_what_waits_and_what_is_remembered_counts_as_kept() -> None:
+    mine = scene(prefetch_count="1")
 
     mine.offer(1, 2, 3, size=5)
-    assert mine.too_slow == []
-    mine.offer(4, 5, size=5)
-    mine.offer(6)
+    assert mine.kept == [110]
+    mine.place.answer(1, consumed=True)
+    assert mine.kept == [110, -5]
+    mine.place.answer(2, consumed=True)
+    mine.place.answer(3, consumed=True)
+    assert sum(mine.kept) == 0
 
-    assert mine.too_slow == [True]
+
+def test_what_ends_keeps_nothing() -> None:
+    mine = scene(prefetch_count="1")
+    mine.offer(1, 2, 3, size=5)
+
+    mine.place.end()
+
+    assert sum(mine.kept) == 0
 
 
 async def test_it_is_drained_when_nothing_waits() -> None:

@@ -15,9 +15,11 @@ from madang_common.problems import (
     Unauthenticated,
     Unavailable,
 )
+from madang_common.rate import Rate
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
 from madang_gateway.admission import Admission, reason_of
 from madang_gateway.upgrade import Framing
+from services.gateway.tests.budgets import budget
 from services.gateway.tests.scene import settings
 from tests.support.issuer import ISSUER, Issuer
 
@@ -48,7 +50,7 @@ async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
 
 
 def admission(verifier: TokenVerifier, *, sessions: int = 0, **changes: Any) -> Admission:
-    return Admission(settings(**changes), verifier, Sessions(sessions))
+    return Admission(settings(**changes), verifier, Sessions(sessions), budget())
 
 
 def request(path: str = "/ws", **headers: str) -> Request:
@@ -108,6 +110,7 @@ def test_who_comes_too_fast_is_told_when_to_come(verifier: TokenVerifier) -> Non
         settings(connections_per_second=2),
         verifier,
         Sessions(0),
+        budget(),
         clock=lambda: next(times),
         chance=lambda: 0.5,
     )
@@ -145,6 +148,28 @@ def test_who_is_refused_anyway_counts_for_nothing(verifier: TokenVerifier) -> No
 )
 def test_each_reason_has_a_word(problem: Problem, reason: str) -> None:
     assert reason_of(problem) == reason
+
+
+def test_each_request_is_charged_to_its_address_whatever_becomes_of_it(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    now = 0.0
+    spending = budget(lambda: now, address=Rate(10, 35))
+    door = Admission(settings(), verifier, Sessions(0), spending)
+    with_token = request(Authorization=f"Bearer {issuer.token('mina')}")
+
+    door.check(with_token, PEER)
+    with pytest.raises(NotFound):
+        door.check(request("/other"), PEER)
+    door.check(request(), PEER)
+    with pytest.raises(TooManyRequests) as refused:
+        door.check(request(), PEER)
+    assert refused.value.retry_after_seconds == pytest.approx(0.9)
+    assert reason_of(refused.value) == "address_rate"
+    door.check(request(), ("8.8.8.8", 1))
+
+    now += 0.9
+    door.check(request(), PEER)
 
 
 def test_connections_are_counted_by_address(verifier: TokenVerifier) -> None:

@@ -249,16 +249,30 @@ async def test_a_silent_server_sends_heartbeats(scene: Scene) -> None:
 
 
 async def test_heartbeats_that_do_not_come_close_the_connection(scene: Scene) -> None:
-    async with scene.connected("mina", heartbeat="200,0") as mina:
+    async with raw_socket(scene.port) as mina:
+        await mina.stomp(scene.issuer.token("mina"), heartbeat="200,0")
+
         assert await mina.closed() == 4510
+
+
+async def test_a_client_whose_heartbeats_stop_stays_as_long_as_it_answers_pings(
+    scene: Scene,
+) -> None:
+    """A browser holds back the timers of a page that nobody looks at, and answers pings."""
+    async with scene.connected("mina", heartbeat="200,0") as mina:
+        # Three times as long as a client without a sign of life is kept.
+        await asyncio.sleep(1.2)
+
+        assert await mina.send("still here")
 
 
 async def test_a_client_that_keeps_its_heartbeats_stays(tmp_path: Path) -> None:
     async with (
         running(tmp_path, heartbeat_grace=8) as scene,
         scene.connected("mina", heartbeat="200,0") as kept,
-        scene.connected("jun", heartbeat="200,0") as lost,
+        raw_socket(scene.port) as lost,
     ):
+        await lost.stomp(scene.issuer.token("jun"), heartbeat="200,0")
 
         async def beat() -> None:
             while True:

@@ -1,5 +1,8 @@
+import pytest
+
+from madang_common.problems import Banned, Problem, TooManyRequests, Unauthenticated, Unavailable
 from madang_gateway import disconnects
-from madang_gateway.disconnects import Disconnect
+from madang_gateway.disconnects import Disconnect, because_of
 
 TABLE = [value for value in vars(disconnects).values() if isinstance(value, Disconnect)]
 
@@ -16,5 +19,20 @@ def test_the_code_alone_tells_whether_to_come_back() -> None:
 
 def test_every_code_and_reason_fits_into_a_close_frame() -> None:
     for why in TABLE:
-        assert why.code in {1000, 1002, 1007, 1011, 1012} or 4000 <= why.code < 5000
+        assert why.code in {1000, 1002, 1007, 1008, 1011, 1012} or 4000 <= why.code < 5000
         assert len(why.reason.encode()) <= 123
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (Unauthenticated(), 4401),
+        (TooManyRequests(), 4529),
+        (Unavailable(), 4503),
+        (Banned("no"), 4403),
+    ],
+)
+def test_what_a_problem_ends_is_closed_with_its_title(problem: Problem, code: int) -> None:
+    why = because_of(problem)
+
+    assert (why.code, why.reason) == (code, problem.title)

@@ -13,6 +13,7 @@ class Hands:
     done: list[object] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     full: int = 0
+    freed: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def handle(self, thing: object) -> Awaitable[None] | None:
@@ -27,15 +28,19 @@ class Hands:
     def failed(self, error: Exception) -> None:
         self.failures.append(error)
 
+    def queued(self, thing: object) -> int:
+        return 100
+
     def backlog_full(self) -> None:
         self.full += 1
 
-    def backlog_done(self) -> None:
+    def backlog_done(self, size: int) -> None:
+        self.freed = size
         self.idle.set()
 
 
 async def test_what_need_not_wait_is_done_at_once() -> None:
-    hands, things = Hands(), InOrder[object](10)
+    hands, things = Hands(), InOrder[object](10, 1000)
 
     things.take(hands, 1)
     things.take(hands, 2)
@@ -45,7 +50,7 @@ async def test_what_need_not_wait_is_done_at_once() -> None:
 
 
 async def test_what_waits_makes_the_rest_wait_behind_it() -> None:
-    hands, things = Hands(), InOrder[object](2)
+    hands, things = Hands(), InOrder[object](2, 1000)
     first = asyncio.get_running_loop().create_future()
 
     things.take(hands, first)
@@ -61,8 +66,46 @@ async def test_what_waits_makes_the_rest_wait_behind_it() -> None:
     assert (hands.done, things.busy) == ([1, 2, 3], False)
 
 
+async def test_what_waits_is_bounded_in_bytes_too() -> None:
+    hands, things = Hands(), InOrder[object](10, 200)
+    first = asyncio.get_running_loop().create_future()
+
+    things.take(hands, first)
+    things.take(hands, 2)
+    assert hands.full == 0
+    things.take(hands, 3)
+    assert hands.full == 1
+
+    first.set_result(1)
+    await hands.idle.wait()
+    assert hands.freed == 200
+
+
+async def test_a_long_backlog_lets_others_have_their_turn() -> None:
+    hands, things = Hands(), InOrder[object](1000, 1_000_000)
+    first = asyncio.get_running_loop().create_future()
+    things.take(hands, first)
+    for number in range(100):
+        things.take(hands, number)
+    first.set_result(None)
+
+    longest = await longest_run(hands)
+
+    assert len(hands.done) == 101
+    assert longest <= 33
+
+
+async def longest_run(hands: Hands) -> int:
+    """Return how many things were done in one turn at most, until the backlog is empty."""
+    longest, before = 0, 0
+    while not hands.idle.is_set():
+        await asyncio.sleep(0)
+        longest, before = max(longest, len(hands.done) - before), len(hands.done)
+    return longest
+
+
 async def test_a_failure_is_told_and_ends_the_backlog() -> None:
-    hands, things = Hands(), InOrder[object](10)
+    hands, things = Hands(), InOrder[object](10, 1000)
     first = asyncio.get_running_loop().create_future()
     first.set_exception(error := LookupError())
 
@@ -74,7 +117,7 @@ async def test_a_failure_is_told_and_ends_the_backlog() -> None:
 
 
 async def test_what_is_given_up_is_not_done() -> None:
-    hands, things = Hands(), InOrder[object](10)
+    hands, things = Hands(), InOrder[object](10, 1000)
 
     things.take(hands, asyncio.get_running_loop().create_future())
     things.take(hands, 2)
@@ -86,7 +129,7 @@ async def test_what_is_given_up_is_not_done() -> None:
 
 
 async def test_it_does_not_keep_its_worker() -> None:
-    hands, things = Hands(), InOrder[object](10)
+    hands, things = Hands(), InOrder[object](10, 1000)
 
     things.take(hands, 1)
 

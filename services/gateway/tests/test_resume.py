@@ -39,6 +39,8 @@ class Resuming(Reader):
     live: bool = False
     chunks: list[int] = field(default_factory=list)
     can_take_more: asyncio.Event | None = None
+    charged: float = 0
+    allowed: float = 1e9
 
     @override
     def begin(self, *, resumed: bool | None = None, position: int | None = None) -> None:
@@ -57,7 +59,16 @@ class Resuming(Reader):
         self.core.follow(self.listener)
 
     @override
-    async def drained(self) -> None:
+    def charge(self, cost: float) -> None:
+        self.charged += cost
+
+    @property
+    @override
+    def in_debt(self) -> bool:
+        return self.charged > self.allowed
+
+    @override
+    async def ready(self) -> None:
         if self.can_take_more is not None and self.chunks:
             await self.can_take_more.wait()
 

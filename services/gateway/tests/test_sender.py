@@ -45,7 +45,13 @@ class Fickle(SqliteLog):
 class Scene:
     """A sender on a real log, whose events the test lets come back."""
 
-    def __init__(self, log: SqliteLog, waiting_bytes: int, interceptors: list[Interceptor]) -> None:
+    def __init__(
+        self,
+        log: SqliteLog,
+        waiting_bytes: int,
+        interceptors: list[Interceptor],
+        standing: list[Interceptor],
+    ) -> None:
         self.core = Core()
         self.log = log
         self.stored = StoredEvents()
@@ -53,6 +59,7 @@ class Scene:
         self.publisher = Publisher(log, waiting_bytes=waiting_bytes, timeout_seconds=10)
         self.sender = Sender(
             interceptors=interceptors,
+            standing=standing,
             keys=self.core.keys,
             own_lines=self.core.own_lines,
             receipts=self.core.receipts,
@@ -116,8 +123,12 @@ async def log(tmp_path: Path) -> AsyncGenerator[SqliteLog]:
 async def make_scene(log: SqliteLog) -> AsyncGenerator[MakeScene]:
     made: list[Scene] = []
 
-    def make(waiting_bytes: int = 1_000_000, *interceptors: Interceptor) -> Scene:
-        made.append(Scene(log, waiting_bytes, list(interceptors)))
+    def make(
+        waiting_bytes: int = 1_000_000,
+        *interceptors: Interceptor,
+        standing: tuple[Interceptor, ...] = (),
+    ) -> Scene:
+        made.append(Scene(log, waiting_bytes, list(interceptors), list(standing)))
         return made[-1]
 
     yield make

@@ -612,7 +612,9 @@ def test_what_is_sent_in_a_transaction_comes_with_its_commit(version: str) -> No
         b"COMMIT\ntransaction:t\n\n\0"
     )
 
-    _, at_once, commit = read(version, frames)
+    _, first, at_once, second, commit = read(version, frames)
+
+    assert first == second == events.Held("t", None)
 
     assert isinstance(at_once, events.Send)
     assert isinstance(commit, events.Commit)
@@ -628,8 +630,9 @@ def test_an_ack_in_a_transaction_comes_with_its_commit() -> None:
         b"COMMIT\ntransaction:t\n\n\0"
     )
 
-    _, commit = read("1.2", frames)
+    _, ack, nack, commit = read("1.2", frames)
 
+    assert ack == nack == events.Held("t", None)
     assert isinstance(commit, events.Commit)
     assert [(ack.id, ack.nack) for ack in commit.acks] == [("a", False), ("b", True)]
 
@@ -643,7 +646,9 @@ def test_an_aborted_transaction_is_forgotten(version: str) -> None:
         b"ABORT\ntransaction:t\n\n\0"
     )
 
-    assert [type(event) for event in read(version, frames)] == [events.Begin, events.Abort]
+    kinds = [type(event) for event in read(version, frames)]
+
+    assert kinds == [events.Begin, events.Held, events.Abort]
     refused(version, frames + b"COMMIT\ntransaction:t\n\n\0", NotOpen)
 
 
@@ -692,6 +697,7 @@ def test_disconnect_ends_open_transactions_and_what_follows_is_not_read(version:
 
     assert [type(event) for event in connection.receive(frames)] == [
         events.Begin,
+        events.Held,
         events.Disconnect,
     ]
     assert b"receipt-id:77\n" in connection.receipt("77")

@@ -12,6 +12,7 @@ import pytest
 
 from madang_common.events.envelope import Event
 from madang_common.log.position import from_id, line_of, offset_of
+from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.scene import Scene, message, removal, running, until
 from services.gateway.tests.stomp_client import Client, Frame, written
 
@@ -121,7 +122,8 @@ async def test_whoever_promised_heartbeats_and_sends_nothing_is_dead(
     scene: Scene, version: str
 ) -> None:
     """1.1, 1.2 Heart-beating."""
-    async with speaking(scene, version, heartbeat="200,0") as client:
+    async with raw_socket(scene.port) as client:
+        await client.stomp(scene.issuer.token("mina"), version=version, heartbeat="200,0")
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -136,8 +138,9 @@ async def test_any_data_is_a_sign_of_life(tmp_path: Path) -> None:
     async with (
         running(tmp_path, heartbeat_grace=8) as scene,
         speaking(scene, "1.2", heartbeat="200,0") as client,
-        speaking(scene, "1.2", heartbeat="200,0") as silent,
+        raw_socket(scene.port) as silent,
     ):
+        await silent.stomp(scene.issuer.token("mina"), heartbeat="200,0")
         gone = asyncio.create_task(silent.closed())
         while not gone.done():
             await client.say("BEGIN", {"transaction": "t"})

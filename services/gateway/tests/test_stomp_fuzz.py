@@ -128,7 +128,7 @@ def test_every_frame_that_comes_out_is_within_the_limits(version: str | None, da
 
 def held_bytes(connection: ServerConnection) -> int:
     interpreter = connection._interpreter
-    return 0 if interpreter is None else interpreter.transactions._bytes
+    return 0 if interpreter is None else interpreter.transactions.bytes
 
 
 @unhurried

@@ -218,7 +218,7 @@ def test_an_ack_may_be_part_of_an_open_transaction_only() -> None:
     target = interpreter()
     target.read(frame("BEGIN", transaction="t"))
 
-    assert target.read(frame("ACK", id="m", transaction="t")) is None
+    assert target.read(frame("ACK", id="m", transaction="t")) == Held("t", None)
     assert target.read(frame("NACK", id="n", transaction="t", receipt="7")) == Held("t", "7")
 
     with pytest.raises(NotOpen):
@@ -248,9 +248,9 @@ def test_sends_of_a_transaction_come_with_its_commit_in_order(version: str) -> N
     third = Send("/c", {"destination": "/c", "transaction": "t"}, b"c", None)
     assert events == [
         Begin("t", {"transaction": "t", "receipt": "1"}, "1"),
-        None,
+        Held("t", None),
         Send("/b", {"destination": "/b"}, b"b", None),
-        None,
+        Held("t", None),
         Commit("t", [first, third], {"transaction": "t", "receipt": "2"}, "2"),
     ]
 

@@ -18,7 +18,7 @@ def add(tail: Tail, offset: int, now: float = 0, audience: str = ROOM, size: int
 
 
 def offsets(tail: Tail, since: int = -1, audience: str = ROOM) -> list[int]:
-    return [position >> 12 for position, _ in tail.after(audience, since)]
+    return [position >> 12 for position, _ in tail.after(audience, since, 1000)]
 
 
 def test_a_tail_that_was_never_begun_reaches_nothing() -> None:
@@ -193,5 +193,5 @@ def test_whatever_the_tail_reaches_it_gives_whole(steps: list[Step]) -> None:
         if made.reaches(0, since):
             for audience in (ROOM, "rooms.b"):
                 expected = [at for at, to in logged if to == audience and at > since]
-                assert [kept_at for kept_at, _ in made.after(audience, since)] == expected
+                assert [kept_at for kept_at, _ in made.after(audience, since, 1000)] == expected
     assert made.bytes <= 100

@@ -53,13 +53,15 @@ def router(board: Board, memberships: Memberships) -> APIRouter:
         room: RoomId, who: User, limit: Limit = 50, cursor: Cursor = None
     ) -> PresenceView:
         """Return who is in a room you are a member of: whoever follows it, on any gateway."""
-        (await memberships.get(who.subject, room)).check_read()
+        await memberships.check_read(who.subject, room)
         try:
             found = await board.present(room, after=cursor or "", limit=limit)
         except BoardError as error:
             raise Unavailable(
                 "nobody can tell who is here just now", retry_after_seconds=1
             ) from error
+        # They may have left while the board was asked.
+        await memberships.check_read(who.subject, room)
         return PresenceView(
             items=[PersonView(user=user, name=name) for user, name in found.people],
             count=found.count,

@@ -49,6 +49,11 @@ class Here:
         """Return how many places are taken: users, each once for every room they are in."""
         return len(self._entries)
 
+    def count(self, room: str, user: str) -> int:
+        """Return how many subscriptions keep `user` in `room`."""
+        entry = self._entries.get(Place(room, user))
+        return 0 if entry is None else entry.count
+
     def enter(self, room: str, user: str, name: str) -> None:
         """Count a subscription in."""
         place = Place(room, user)

@@ -97,6 +97,12 @@ class ServerConnection:
             return _NONE
         return self._interpreter.subscriptions.destinations
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that wait: to be taken, for the rest of their frame, or for their COMMIT."""
+        held = 0 if self._interpreter is None else self._interpreter.transactions.bytes
+        return self._parser.unread_bytes + held
+
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """Take `data` and yield its events; a ProtocolError comes after the last good one.
 
@@ -198,15 +204,13 @@ class ServerConnection:
                 if isinstance(frame, HeartBeat):
                     yield HEARTBEAT
                     continue
-                event = self._event(frame)
-                if event is not None:
-                    yield event
+                yield self._event(frame)
         except ProtocolError:
             self._failed = True
             self._forget()
             raise
 
-    def _event(self, frame: Frame) -> Event | None:
+    def _event(self, frame: Frame) -> Event:
         command = frame.command
         try:
             state = TRANSITIONS.get((self._state, command))

@@ -32,13 +32,13 @@ class Send:
 
 @dataclass(slots=True)
 class Held:
-    """A SEND or ACK waits in its transaction; only its receipt is left to answer now.
+    """A SEND or ACK waits in its transaction; only its receipt is left to answer now, if any.
 
     A client may well wait for that receipt before it commits. Nothing else is done until Commit.
     """
 
     transaction: str
-    receipt: str
+    receipt: str | None
 
 
 @dataclass(slots=True)

@@ -34,8 +34,8 @@ class Interpreter:
         self.subscriptions = Subscriptions(limits)
         self.transactions = Transactions(limits)
 
-    def read(self, frame: Frame) -> Event | None:
-        """Return what `frame`, whose command is known, asks for; None if for nothing yet."""
+    def read(self, frame: Frame) -> Event:
+        """Return what `frame`, whose command is known, asks for."""
         return self._READERS[frame.command](self, frame)
 
     def lone_send(self, frame: Frame) -> Send | None:
@@ -46,7 +46,7 @@ class Interpreter:
             return None
         return Send(destination, headers, frame.body, headers.get("receipt"))
 
-    def _send(self, frame: Frame) -> Send | Held | None:
+    def _send(self, frame: Frame) -> Send | Held:
         headers = frame.headers
         receipt = headers.get("receipt")
         send = Send(_required(frame, "destination"), headers, frame.body, receipt)
@@ -55,7 +55,7 @@ class Interpreter:
             return send
         send.receipt = None
         self.transactions.hold(transaction, send)
-        return None if receipt is None else Held(transaction, receipt)
+        return Held(transaction, receipt)
 
     def _subscribe(self, frame: Frame) -> Subscribe:
         refuse_body(frame, self.version)
@@ -81,7 +81,7 @@ class Interpreter:
         self.subscriptions.close(subscription)
         return Unsubscribe(subscription, headers, headers.get("receipt"))
 
-    def _ack(self, frame: Frame) -> Ack | Held | None:
+    def _ack(self, frame: Frame) -> Ack | Held:
         refuse_body(frame, self.version)
         headers = frame.headers
         nack = frame.command == Command.NACK
@@ -96,7 +96,7 @@ class Interpreter:
             return Ack(message, subscription, nack, None, headers, receipt)
         ack = Ack(message, subscription, nack, transaction, headers, None)
         self.transactions.hold(transaction, ack)
-        return None if receipt is None else Held(transaction, receipt)
+        return Held(transaction, receipt)
 
     def _begin(self, frame: Frame) -> Begin:
         refuse_body(frame, self.version)
@@ -126,7 +126,7 @@ class Interpreter:
         refuse_body(frame, self.version)
         return Disconnect(frame.headers, frame.headers.get("receipt"))
 
-    _READERS: ClassVar[Mapping[str, Callable[["Interpreter", Frame], Event | None]]] = {
+    _READERS: ClassVar[Mapping[str, Callable[["Interpreter", Frame], Event]]] = {
         Command.SEND: _send,
         Command.SUBSCRIBE: _subscribe,
         Command.UNSUBSCRIBE: _unsubscribe,

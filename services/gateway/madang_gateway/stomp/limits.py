@@ -19,7 +19,7 @@ class Limits:
     """Transactions open at a time."""
     transaction_frames: int = 100
     """SENDs and ACKs that one transaction holds."""
-    transaction_bytes: int = 1_048_576
+    transaction_bytes: int = 524_288
     """Memory for what all open transactions of a connection hold together."""
     subscriptions: int = 256
     """Subscriptions open at a time."""

@@ -54,6 +54,11 @@ class Parser:
         """The content-length of that body, if it has one."""
         self._stopped = False
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of what is not complete, or was not taken."""
+        return len(self._buffer) - self._start
+
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Frame | HeartBeat]:
         """Take `data` and yield what is complete; a ProtocolError comes after the last good frame.
 

@@ -11,12 +11,13 @@ _OBJECTS = 100
 class Transactions:
     """The open transactions of one connection, within its limits."""
 
-    __slots__ = ("_bytes", "_limits", "_open")
+    __slots__ = ("_limits", "_open", "bytes")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: dict[str, list[Send | Ack]] = {}
-        self._bytes = 0
+        self.bytes = 0
+        """Roughly what all open ones take in memory."""
 
     def begin(self, transaction: str) -> None:
         """Open `transaction`, whose id must not be open already."""
@@ -44,7 +45,7 @@ class Transactions:
         """Keep `frame` until its transaction ends."""
         self.check(transaction)
         held, limits = self._open[transaction], self._limits
-        size = self._bytes + _size(frame)
+        size = self.bytes + _size(frame)
         if len(held) >= limits.transaction_frames or size > limits.transaction_bytes:
             raise TooLarge(
                 "transaction too large",
@@ -52,13 +53,13 @@ class Transactions:
                 f"together {limits.transaction_bytes} bytes.",
             )
         held.append(frame)
-        self._bytes = size
+        self.bytes = size
 
     def end(self, transaction: str) -> list[Send | Ack]:
         """Close `transaction` and return what it held, in order."""
         self.check(transaction)
         held = self._open.pop(transaction)
-        self._bytes -= sum(map(_size, held))
+        self.bytes -= sum(map(_size, held))
         return held
 
 

@@ -30,6 +30,10 @@ class Unacknowledged:
         self.read_up_to: int | None = None
         """The newest message that was consumed and has none before it that waits."""
 
+    def __len__(self) -> int:
+        """Return how many messages are remembered."""
+        return len(self._fates)
+
     def sent(self, position: int) -> None:
         """Remember that the message at `position`, later than all before, was sent."""
         self._last = position
