@@ -11,8 +11,8 @@ _FACTOR = 5
 _MEMORY_BYTES = 32_000_000
 
 
-def unnoticed(outcome: Outcome) -> None:
+def unnoticed(outcome: Outcome, *, memory_bytes: int = _MEMORY_BYTES) -> None:
     """Fail if others waited long or in vain, or if the product took much more memory."""
     assert outcome.waits.unanswered == 0, outcome
     assert outcome.waits.p99 <= max(_LONGEST_SECONDS, _FACTOR * outcome.quiet.p99), outcome
-    assert outcome.memory.growth < _MEMORY_BYTES, outcome
+    assert outcome.memory.growth < memory_bytes, outcome
