@@ -6,6 +6,7 @@ It says `ready` when its connections are open, begins when told `go`, and report
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -26,7 +27,8 @@ class Attacker:
     """All connections of one attack."""
 
     order: Order
-    flood: Flood
+    floods: Sequence[Flood]
+    """What each connection does, in turn."""
     report: Report = field(default_factory=Report)
     begin: asyncio.Event = field(default_factory=asyncio.Event)
     _sockets: list[HostileSocket] = field(default_factory=list)
@@ -35,7 +37,10 @@ class Attacker:
         """Open the connections, wait for the word, attack, and report."""
         order = self.order
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(self._attack()) for _ in range(order.connections)]
+        tasks = [
+            loop.create_task(self._attack(self.floods[number % len(self.floods)]))
+            for number in range(order.connections)
+        ]
         await until(lambda: len(self._sockets) >= order.connections)
         _say(b"ready\n")
         await loop.run_in_executor(None, sys.stdin.readline)
@@ -54,40 +59,39 @@ class Attacker:
     def _accepted(self) -> int:
         return sum(socket.accepted for socket in self._sockets)
 
-    async def _attack(self) -> None:
+    async def _attack(self, flood: Flood) -> None:
         """Attack over one connection after the other."""
-        flood = self.flood
         while True:
             try:
                 async with hostile_socket(
                     self.order.url, flood.path, receive_buffer_bytes=flood.silent
                 ) as socket:
                     self._sockets.append(socket)
-                    await self._flood(socket)
+                    await self._flood(socket, flood)
             except _REFUSED as error:
                 self.report.ends[f"refused {error}"] += 1
             await asyncio.sleep(_COME_BACK_SECONDS)
 
-    async def _flood(self, socket: HostileSocket) -> None:
+    async def _flood(self, socket: HostileSocket, flood: Flood) -> None:
         loop = asyncio.get_running_loop()
         await self.begin.wait()
-        await socket.send(self.flood.hello)
-        if self.flood.then:
+        await socket.send(flood.hello)
+        if flood.then:
             await asyncio.sleep(_MOMENT_SECONDS)
-            await socket.send(self.flood.then)
-        reading = loop.create_task(socket.read() if self.flood.reads else asyncio.sleep(1000))
-        writing = loop.create_task(self._write(socket))
+            await socket.send(flood.then)
+        reading = loop.create_task(socket.read() if flood.reads else asyncio.sleep(1000))
+        writing = loop.create_task(self._write(socket, flood))
         try:
             await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             reading.cancel()
             writing.cancel()
-            if not self.flood.reads and socket.end is None:
+            if not flood.reads and socket.end is None:
                 await _look(socket)
             self.report.ends[socket.end or OPEN] += 1
 
-    async def _write(self, socket: HostileSocket) -> None:
-        block, size = self.flood.block, self.flood.write_bytes
+    async def _write(self, socket: HostileSocket, flood: Flood) -> None:
+        block, size = flood.block, flood.write_bytes
         if not block:
             await asyncio.Event().wait()
         loop = asyncio.get_running_loop()
@@ -119,7 +123,8 @@ def main() -> None:
     """Carry out the order."""
     os.nice(_NICENESS)
     order = Order.read(sys.stdin.readline().encode())
-    asyncio.run(Attacker(order, FLOODS[order.attack](order)).run())
+    floods = [FLOODS[name](order) for name in order.attack.split(",")]
+    asyncio.run(Attacker(order, floods).run())
 
 
 if __name__ == "__main__":

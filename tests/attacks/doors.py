@@ -17,7 +17,7 @@ from tests.e2e.people import Person
 from tests.e2e.product import Product
 from tests.support.tls import client_context
 
-_PAUSE_SECONDS = 0.004
+_PAUSE_SECONDS = 0.006
 _RECEIPT = re.compile(r"^RECEIPT\n(?:.*\n)*?receipt-id:(\S+)\n")
 _ERRORS = "SUBSCRIBE\nid:errors\ndestination:/user/queue/errors\n\n\0"
 _PARALLEL = 8

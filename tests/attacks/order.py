@@ -17,7 +17,7 @@ class Order:
     """One attack; an attack uses the fields that it needs."""
 
     attack: str
-    """Its name in `tests.attacks.floods`."""
+    """Its name in `tests.attacks.floods`; of several, with commas, connections take one each."""
     url: str
     """The product's WebSocket."""
     seconds: float

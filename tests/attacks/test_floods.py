@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.attacks.attack import SECONDS, attack
+from tests.attacks.attack import SECONDS, SHORT, attack
 from tests.attacks.bounds import TOO_FAST, unnoticed
 from tests.attacks.ground import Ground
 from tests.attacks.order import OPEN, Order
@@ -29,17 +29,13 @@ async def test_tokens_that_nobody_signed_make_nobody_wait(ground: Ground) -> Non
     assert outcome.report.closed_with(_UNAUTHENTICATED) == sum(ends.values()) - ends[OPEN], outcome
 
 
+_CHEAP = ["subscriptions", "acknowledgements", "tokens", "transactions", "typing", "nowhere"]
+_ALONE = [] if SHORT else [(name, 4) for name in _CHEAP]
+
+
 @pytest.mark.parametrize(
     ("name", "connections"),
-    [
-        ("resumes", 8),
-        ("subscriptions", 4),
-        ("acknowledgements", 4),
-        ("tokens", 4),
-        ("transactions", 4),
-        ("typing", 4),
-        ("nowhere", 4),
-    ],
+    [("resumes", 8), pytest.param(",".join(_CHEAP), 2 * len(_CHEAP), id="all at once"), *_ALONE],
 )
 async def test_a_flood_of_one_account_is_throttled_and_nobody_waits(
     ground: Ground, name: str, connections: int

@@ -17,6 +17,8 @@ from tests.support.tls import client_context
 
 PER_SECOND = 18
 """What one user may send in the long run, and a little less."""
+_CLOSE_SECONDS = 1
+"""Of whoever sends too fast, a good-bye is not read either."""
 _RECEIPT = re.compile(r"\nreceipt-id:(\d+)\n")
 
 
@@ -105,7 +107,13 @@ async def connected(url: str, token: str) -> AsyncGenerator[ClientConnection]:
     """Yield a WebSocket on which CONNECT was answered."""
     tls = client_context() if url.startswith("wss:") else None
     subprotocols = [Subprotocol("v12.stomp")]
-    async with connect(url, ssl=tls, subprotocols=subprotocols, ping_interval=None) as socket:
+    async with connect(
+        url,
+        ssl=tls,
+        subprotocols=subprotocols,
+        ping_interval=None,
+        close_timeout=_CLOSE_SECONDS,
+    ) as socket:
         await socket.send(f"CONNECT\naccept-version:1.2\nhost:x\npasscode:{token}\n\n\0")
         assert str(await socket.recv()).startswith("CONNECTED")
         yield socket

@@ -90,6 +90,9 @@ def known(people: tuple[Person, Person]) -> dict[str, list[str]]:
         "banned": [other.id],
         "user": [other.id, person.id],
         "message": [message],
+        "before": [message],
+        "after": [message],
+        "around": [message],
         "code": [other.call("POST", invites, status=201, json={})["code"]],
     }
 
@@ -110,9 +113,12 @@ def test_every_answer_is_as_the_contract_says(
 
     @given(st.one_of(cases), st.data())
     def answered(case: Case[Any], data: st.DataObject) -> None:
-        for name in case.path_parameters or {}:
-            if name in known and data.draw(st.booleans()):
-                case.path_parameters[name] = data.draw(st.sampled_from(known[name]))
+        for given_values in (case.path_parameters, case.query, case.body):
+            if not isinstance(given_values, dict):
+                continue
+            for name in given_values.keys() & known.keys():
+                if data.draw(st.booleans()):
+                    given_values[name] = data.draw(st.sampled_from(known[name]))
 
         answer = case.call(base_url=product.url, headers=headers, timeout=20)
 
