@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.attacks.floods import FLOODS, Flood
 from tests.attacks.hostile_socket import HostileSocket, hostile_socket
-from tests.attacks.order import OPEN, Order, Report
+from tests.attacks.order import GONE, OPEN, Order, Report
 from tests.attacks.patience import until
 
 _NICENESS = 5
@@ -83,12 +83,14 @@ class Attacker:
         writing = loop.create_task(self._write(socket, flood))
         try:
             await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            # What came before the end may still have to be read.
+            await asyncio.wait({reading}, timeout=_MOMENT_SECONDS)
         finally:
             reading.cancel()
             writing.cancel()
             if not flood.reads and socket.end is None:
                 await _look(socket)
-            self.report.ends[socket.end or OPEN] += 1
+            self.report.ends[socket.end or (GONE if socket.lost else OPEN)] += 1
 
     async def _write(self, socket: HostileSocket, flood: Flood) -> None:
         block, size = flood.block, flood.write_bytes
@@ -97,7 +99,7 @@ class Attacker:
         loop = asyncio.get_running_loop()
         pause = len(block) * self.order.connections / self.order.bytes_per_second
         due = loop.time()
-        while socket.end is None:
+        while socket.end is None and not socket.lost:
             if size == 1:
                 for at in range(len(block)):
                     await socket.send(block[at : at + 1])

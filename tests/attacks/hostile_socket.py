@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+from tests.attacks.order import GONE
 from tests.support.tls import client_context
 
 ADDRESS = "127.0.0.2"
@@ -31,6 +32,8 @@ class HostileSocket:
         self._tail = b""
         self._written = 0
         self.received = 0
+        self.lost = False
+        """Whether nothing more can be sent."""
         self.end: str | None = None
         """How the product ended it: code and reason, or `gone`; None while it lasts."""
 
@@ -46,7 +49,7 @@ class HostileSocket:
         try:
             await self._writer.drain()
         except _GONE:
-            self.end = self.end or "gone"
+            self.lost = True
 
     async def read(self) -> None:
         """Read on until the product ends the connection."""
@@ -61,7 +64,7 @@ class HostileSocket:
                 if found is not None:
                     code = int.from_bytes(found[1], "big")
                     self.end = f"{code} {found[2].decode()}"
-        self.end = self.end or "gone"
+        self.end = self.end or GONE
 
 
 @asynccontextmanager

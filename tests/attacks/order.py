@@ -10,6 +10,8 @@ from typing_extensions import override
 
 OPEN = "open"
 """How a connection ended that the product did not end."""
+GONE = "gone"
+"""How it ended if the product did not say why."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Report:
     """What became of an attacker."""
 
     ends: Counter[str] = field(default_factory=Counter)
-    """How its connections ended: the close code and its reason, `gone`, or `open`."""
+    """How its connections ended: the close code and its reason, or one of the above."""
     accepted: int = 0
     """Bytes that the product's side took, with what the sockets' buffers hold."""
     late_per_second: float = 0.0

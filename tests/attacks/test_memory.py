@@ -10,9 +10,11 @@ from tests.attacks.victim import connected
 from tests.e2e.people import shared_room
 
 _ROOMS = 16
-_ACCOMPLICES = 8
-_EACH = 60
+_ACCOMPLICES = 2
+_EACH = 240
 """Messages of each; sixteen copies of all of them would take 120 MB."""
+_WINDOW = 10
+"""Messages of each under way at once."""
 _HOARDED_BYTES = 64_000_000
 """A bound for one user, and the newest events, which any gateway keeps."""
 _FOLLOWING_SECONDS = 0.5
@@ -28,26 +30,7 @@ _FILLING_SECONDS = 3
 """Until also the buffers of a proxy are full."""
 
 
-async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> None:
-    accomplices = [ground.newcomer("accomplice") for _ in range(_ACCOMPLICES)]
-    rooms = [shared_room(accomplices[0], *accomplices[1:], ground.attacker) for _ in range(_ROOMS)]
-    url = ground.product.ws_url
-    order = Order("hoarding", url, _TALKING_SECONDS, 1, token=ground.attacker.token, rooms=rooms)
-
-    async def talk(token: str) -> None:
-        async with connected(url, token) as socket:
-            for sent in range(_EACH):
-                await socket.send(say(rooms[sent % _ROOMS], _LARGE, receipt=str(sent)))
-            for _ in range(_EACH):
-                assert str(await socket.recv()).startswith("RECEIPT")
-
-    async def talk_all() -> None:
-        await asyncio.sleep(_FOLLOWING_SECONDS)
-        await asyncio.gather(*(talk(person.token) for person in accomplices))
-
-    outcome = await attack(ground, order, talk_all)
-
-    unnoticed(outcome, memory_bytes=_HOARDED_BYTES)
+# The first one: memory that was given back once is taken again without a trace.
 
 
 async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(ground: Ground) -> None:
@@ -67,3 +50,25 @@ async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(ground: G
     outcome = await attack(ground, order)
 
     unnoticed(outcome)
+
+
+async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> None:
+    accomplices = [ground.newcomer("accomplice") for _ in range(_ACCOMPLICES)]
+    rooms = [shared_room(accomplices[0], *accomplices[1:], ground.attacker) for _ in range(_ROOMS)]
+    url = ground.product.ws_url
+    order = Order("hoarding", url, _TALKING_SECONDS, 1, token=ground.attacker.token, rooms=rooms)
+
+    async def talk(token: str) -> None:
+        async with connected(url, token) as socket:
+            for sent in range(_EACH):
+                await socket.send(say(rooms[sent % _ROOMS], _LARGE, receipt=str(sent)))
+                if sent >= _WINDOW:
+                    assert str(await socket.recv()).startswith("RECEIPT")
+
+    async def talk_all() -> None:
+        await asyncio.sleep(_FOLLOWING_SECONDS)
+        await asyncio.gather(*(talk(person.token) for person in accomplices))
+
+    outcome = await attack(ground, order, talk_all)
+
+    unnoticed(outcome, memory_bytes=_HOARDED_BYTES)
