@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ _LIMIT_BYTES = 300
 _OPCODE = 0x0F
 _LAST = bytes(_LIMIT_BYTES + 14)
 """The fast path waits for a whole frame before it decides; these end all that may still wait."""
+_ALL = 1000
 _SIZES = [0, 1, 5, 125, 126, 127, _LIMIT_BYTES - 1, _LIMIT_BYTES, _LIMIT_BYTES + 1]
 
 _DATA = st.sampled_from([b"a" * size for size in _SIZES]) | st.binary(max_size=20)
@@ -57,14 +59,17 @@ class _Read:
     state: State
 
 
-def _read(pieces: Sequence[bytes], *, fast: bool) -> _Read:
-    """Read `pieces` as a connection does, or as the protocol alone does."""
+def _read(pieces: Sequence[bytes], *, fast: bool, taken: int = _ALL) -> _Read:
+    """Read `pieces` as a connection does, or as the protocol alone does.
+
+    A connection may rest after so many frames, and go on with what it left.
+    """
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=_LIMIT_BYTES)
     plain = PlainFrames(_LIMIT_BYTES)
     frames: list[tuple[int, bytes]] = []
     answers = b""
     for piece in pieces:
-        for kind, data in _sorted(plain, protocol, piece) if fast else [(OTHER, piece)]:
+        for kind, data in _in_turns(plain, piece, taken) if fast else [(OTHER, piece)]:
             if kind != OTHER and protocol.state is State.OPEN:
                 frames.append((kind & _OPCODE, data))
                 continue
@@ -75,19 +80,20 @@ def _read(pieces: Sequence[bytes], *, fast: bool) -> _Read:
     return _Read(frames, answers, protocol.state)
 
 
-def _sorted(plain: PlainFrames, protocol: Protocol, piece: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tell plain frames from others, as long as nothing has ended the connection."""
-    if protocol.state is State.OPEN:
-        yield from plain.receive(piece)
-    else:
-        yield OTHER, piece
+def _in_turns(plain: PlainFrames, piece: bytes, taken: int) -> Iterator[tuple[int, bytes]]:
+    """Tell plain frames from others, `taken` at a time."""
+    found = list(islice(plain.receive(piece), taken))
+    while found:
+        yield from found
+        found = list(islice(plain.receive(b""), taken))
 
 
 def test_however_frames_are_broken_and_cut_both_paths_read_the_same(campaign: Campaign) -> None:
-    @given(mutated(_streams()), st.data())
-    def read_alike(stream: bytes, data: st.DataObject) -> None:
+    @given(mutated(_streams()), st.sampled_from([1, 2, 5, _ALL]), st.data())
+    def read_alike(stream: bytes, taken: int, data: st.DataObject) -> None:
         stream += _LAST
+        pieces = data.draw(cut(stream))
 
-        assert _read(data.draw(cut(stream)), fast=True) == _read([stream], fast=False)
+        assert _read(pieces, fast=True, taken=taken) == _read([stream], fast=False)
 
     campaign.run(read_alike, examples=400)
