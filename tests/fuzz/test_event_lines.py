@@ -30,10 +30,21 @@ _EVENTS = st.builds(
     sender=_TEXT,
     sender_name=_TEXT,
     at=st.just("2026-01-01T00:00:00.000Z") | _TEXT,
-    data=st.fixed_dictionaries({"text": _TEXT}) | st.dictionaries(_TEXT, _JSON, max_size=3),
+    data=_TEXT.map(lambda text: {"text": text}) | st.dictionaries(_TEXT, _JSON, max_size=3),
     room=_TEXT,
     headers=st.dictionaries(_TEXT, _TEXT, max_size=2),
 )
+_MESSAGES = st.builds(
+    Event,
+    key=_TEXT,
+    kind=st.just("message.created"),
+    sender=_TEXT,
+    sender_name=_TEXT,
+    at=st.just("2026-01-01T00:00:00.000Z"),
+    data=_TEXT.map(lambda text: {"text": text}),
+    room=_TEXT,
+)
+"""What most lines are, and what the gateway reads without JSON."""
 _FIELDS = ["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data", "headers"]
 
 
@@ -50,7 +61,10 @@ def _nearly_events(draw: st.DrawFn) -> bytes:
 
 
 _LINES = st.one_of(
-    mutated(_EVENTS.map(Event.line)), _nearly_events(), _JSON.map(orjson.dumps), st.binary()
+    mutated(_MESSAGES.map(Event.line)),
+    mutated(_EVENTS.map(Event.line)),
+    _nearly_events(),
+    _JSON.map(orjson.dumps) | st.binary(),
 )
 
 

@@ -22,20 +22,26 @@ _SIZES = [0, 1, 5, 125, 126, 127, _LIMIT_BYTES - 1, _LIMIT_BYTES, _LIMIT_BYTES +
 
 _DATA = st.sampled_from([b"a" * size for size in _SIZES]) | st.binary(max_size=20)
 _WHOLE = st.builds(Frame, st.sampled_from([Opcode.TEXT, Opcode.BINARY]), _DATA)
+_DISGUISED = st.builds(Frame, st.just(Opcode.TEXT), st.binary(max_size=8)).map(
+    lambda frame: frame.serialize(mask=True)
+)
+"""Payload that would be a frame, if it were looked at."""
 _CONTROL = st.builds(
-    Frame, st.sampled_from([Opcode.PING, Opcode.PONG]), st.binary(max_size=125)
+    Frame,
+    st.sampled_from([Opcode.PING, Opcode.PONG]),
+    st.binary(max_size=125) | _DISGUISED | _DISGUISED.map(lambda data: data * 4),
 ) | st.just(Frame(Opcode.CLOSE, CloseCode.NORMAL_CLOSURE.to_bytes(2, "big")))
 
 
 @st.composite
 def _fragmented(draw: st.DrawFn) -> list[Frame]:
-    """Draw a message in fragments, with control frames between them."""
+    """Draw a message in fragments, with a control frame or, wrongly, another one between them."""
     parts = draw(st.lists(_DATA, min_size=1, max_size=4))
     first = Frame(draw(st.sampled_from([Opcode.TEXT, Opcode.BINARY])), parts[0], fin=False)
     frames = [first, *(Frame(Opcode.CONT, part, fin=False) for part in parts[1:])]
-    frames.append(Frame(Opcode.CONT, b"", fin=draw(st.booleans())))
+    frames.append(Frame(Opcode.CONT, b"", fin=draw(st.integers(0, 3)) != 0))
     at = draw(st.integers(1, len(frames)))
-    return [*frames[:at], *draw(st.lists(_CONTROL, max_size=1)), *frames[at:]]
+    return [*frames[:at], *draw(st.lists(_CONTROL | _CONTROL | _WHOLE, max_size=1)), *frames[at:]]
 
 
 @st.composite
@@ -44,7 +50,7 @@ def _streams(draw: st.DrawFn) -> bytes:
     message = st.one_of(_WHOLE.map(lambda one: [one]), _CONTROL.map(lambda one: [one]))
     messages = draw(st.lists(message | _fragmented(), max_size=6))
     return b"".join(
-        frame.serialize(mask=draw(st.integers(0, 19)) != 0)
+        frame.serialize(mask=draw(st.integers(0, 99)) != 0)
         for frames in messages
         for frame in frames
     )
