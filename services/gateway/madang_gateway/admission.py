@@ -160,7 +160,7 @@ class Admission:
         return self._proxies.client(host, request.headers.get_all("X-Forwarded-For"))
 
     def _charge(self, request: Request, address: str) -> None:
-        """Charge `address`, whatever becomes of the request; raise AddressRush if it is too much."""
+        """Charge `address`, whatever comes of the request; raise AddressRush if it cannot pay."""
         token = bearer_token(request.headers)
         cost = budget.UPGRADE if token is None else budget.UPGRADE + budget.TOKEN
         seconds = self._budget.charge_address(address, cost)

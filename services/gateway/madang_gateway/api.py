@@ -11,8 +11,10 @@ from madang_common.http.security import User
 from madang_common.ids import next_id
 from madang_common.log.position import to_id
 from madang_common.problems import Problem
+from madang_common.tokens.claims import Claims
 from madang_gateway.destinations import Action
 from madang_gateway.outgoing import KEY_LENGTH, Outgoing, check_key
+from madang_gateway.refusals import Refusals
 from madang_gateway.sender import Sender
 
 RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -42,13 +44,20 @@ class Sent(BaseModel):
     data: MessageCreated
 
 
-def router(sender: Sender) -> APIRouter:
+def router(sender: Sender, refusals: Refusals) -> APIRouter:
     """Return the routes, which send through `sender` as STOMP clients do."""
     routes = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
 
     @routes.post("/rooms/{room}/messages", status_code=201)
     async def send(room: RoomId, message: Message, who: User) -> Sent:
         """Say something in a room; the answer comes when it is durable."""
+        try:
+            return await _say(room, message, who)
+        except Problem as problem:
+            refusals.note(problem, user=who.subject, room=room)
+            raise
+
+    async def _say(room: str, message: Message, who: Claims) -> Sent:
         key = next_id() if message.key is None else check_key(message.key)
         said = MessageCreated(text=message.text)
         outgoing = Outgoing(
@@ -73,7 +82,7 @@ def router(sender: Sender) -> APIRouter:
     return routes
 
 
-async def _send(sender: Sender, who: User, outgoing: Outgoing) -> int:
+async def _send(sender: Sender, who: Claims, outgoing: Outgoing) -> int:
     result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def outcome(told: int | Problem | None) -> None:

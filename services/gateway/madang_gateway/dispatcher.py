@@ -5,9 +5,12 @@ from collections.abc import Callable
 import structlog
 
 from madang_common.clock import Clock
-from madang_common.events.envelope import Event
+from madang_common.events import departures
+from madang_common.events.departures import Departures
+from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position
+from madang_common.problems import Problem, Unavailable
 from madang_gateway.delivery import Delivery, Roster
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
@@ -20,8 +23,8 @@ from madang_gateway.tail import Kept, Tail
 
 log = structlog.get_logger()
 
-_GONE = frozenset({"member.left", "member.removed", "member.banned"})
-_MEMBERSHIP = _GONE | {"member.joined", "member.role_changed", "room.archived"}
+_MEMBERSHIP = departures.NOTED | {"member.role_changed"}
+_DEPARTED_ROOMS = 100_000
 
 EndMembership = Callable[[str, str], None]
 """Ends the subscriptions of a user (first) to a room (second)."""
@@ -30,8 +33,9 @@ EndMembership = Callable[[str, str], None]
 class Dispatcher:
     """Applies what the log brings: tail, keys, memberships, deliveries, receipts.
 
-    A second copy of an event (same audience, sender and key) is left out everywhere. Someone who
-    left or was removed receives the event that says so, and nothing after it.
+    A second copy of an event (same audience, sender and key) is left out everywhere, and so is what
+    a user said who had left the room. Someone who left or was removed receives the event that says
+    so, and nothing after it.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Dispatcher:
         self._end_membership = end_membership
         self._metrics = metrics
         self._clock = clock
+        self._departures = Departures(_DEPARTED_ROOMS)
 
     def apply(self, shard: int, batch: Batch) -> None:
         """Apply the next batch of `shard`."""
@@ -68,6 +73,8 @@ class Dispatcher:
         kept: list[tuple[str, Kept]] = []
         ready: dict[str, list[Placed]] = {}
         arrived: list[tuple[Key, First]] = []
+        barred: list[Key] = []
+        departed = self._departures
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
                 event, audience, key, digest = self._own_lines.take(line) or read(line, followed)
@@ -78,6 +85,10 @@ class Dispatcher:
             first = self._keys.get(key)
             if first is not None:
                 self._metrics.duplicates.inc()
+            elif departed.concern(audience) and departed.bar(event or read_line(line)):
+                self._metrics.barred.inc()
+                barred.append(key)
+                continue
             else:
                 first = first_of(at, digest)
                 self._keys.add(key, first)
@@ -93,11 +104,18 @@ class Dispatcher:
         for audience, placed in ready.items():
             self._delivery.events(audience, placed)
         self._metrics.sends.inc(len(arrived))
-        for key, first in arrived:
-            self._receipts.arrived(key, first, now)
+        self._tell_senders(arrived, barred, now)
         self._tail.trim(now)
         self._metrics.events.inc(len(batch.lines))
         self._metrics.tail_bytes.set(self._tail.bytes)
+
+    def _tell_senders(
+        self, arrived: list[tuple[Key, First]], barred: list[Key], now: float
+    ) -> None:
+        for key, first in arrived:
+            self._receipts.arrived(key, first, now)
+        for key in barred:
+            self._receipts.failed(key, _crossed())
 
     def _change(self, event: Event, ready: list[Placed]) -> None:
         """Deliver what came up to this event, then let the change take effect."""
@@ -105,5 +123,15 @@ class Dispatcher:
         if ready:
             self._delivery.events(event.audience, ready)
         self._memberships.changed(room)
-        if event.kind in _GONE:
+        self._departures.note(event)
+        if event.kind in departures.LEFT:
             self._end_membership(str(event.data.get("user")), room)
+
+
+def _crossed() -> Problem:
+    """Return what is told of a message that stands behind the end of its sender's membership.
+
+    They may have come back since: then it is said by the next try.
+    """
+    reason = "Your membership changed while you sent this; send it again with the same key."
+    return Unavailable(reason, retry_after_seconds=1)

@@ -126,6 +126,11 @@ class _Log:
             "Second copies of an event, left out.",
             registry=registry,
         )
+        self.barred = Counter(
+            "madang_gateway_barred_total",
+            "Messages that stand behind the end of their sender's membership, left out.",
+            registry=registry,
+        )
         self.unreadable = Counter(
             "madang_gateway_unreadable_total",
             "Lines of the log that are no event.",

@@ -33,6 +33,7 @@ from madang_gateway.interceptors import too_large
 from madang_gateway.link import Link
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import own_token, read_send
+from madang_gateway.refusals import Refusals
 from madang_gateway.sender import Sender
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.stomp import events as stomp
@@ -58,6 +59,7 @@ class Shared:
     sender: Sender
     subscriber: Subscriber
     users: "Users[Session]"
+    refusals: Refusals
     metrics: Metrics
 
 
@@ -368,13 +370,8 @@ class Session(Subscribing):
         if self._closed and not (self._gone and self._claims and isinstance(taken, _LASTING)):
             return None
         if isinstance(taken, ProtocolError):
-            self._shared.metrics.refusals.labels("protocol-error").inc()
-            log.info(
-                "refused",
-                type="protocol-error",
-                detail=taken.detail,
-                session_id=self.id,
-                user_id=self.user,
+            self._shared.refusals.note_mistake(
+                "protocol-error", taken.detail, self.user, session=self.id
             )
             self.end(taken, disconnects.PROTOCOL_ERROR)
             return None
@@ -444,27 +441,27 @@ class Session(Subscribing):
         log.info("session_opened", session_id=self.id, user_id=self.user, version=self.version)
 
     def _turn_away(self, problem: Problem) -> None:
-        self._tell_refused(problem, None)
+        self._shared.refusals.note(problem, user=self.user, session=self.id)
         self.end(problem, disconnects.because_of(problem))
 
     def _send(self, frame: stomp.Send) -> Pending:
         if frame.destination == TOKEN:
             return self._renew(frame)
-        outcome = partial(self._sent, frame.receipt)
         self._in_flight += 1
         try:
             outgoing = read_send(frame, with_aliases=self._shared.settings.destination_aliases)
         except Problem as problem:
-            outcome(problem)
+            self._sent(frame.receipt, "", problem)
             return None
         if outgoing.token is not None:
             self._account.left -= budget.TOKEN
+        outcome = partial(self._sent, frame.receipt, outgoing.room)
         return self._shared.sender.send(self.claims, outgoing, outcome)
 
-    def _sent(self, receipt_id: str | None, result: int | Problem | None) -> None:
+    def _sent(self, receipt_id: str | None, room: str, result: int | Problem | None) -> None:
         self._in_flight -= 1
         if isinstance(result, Problem):
-            self._refuse(result, receipt_id)
+            self._refuse(result, receipt_id, room=room)
         elif receipt_id is not None:
             headers = {} if result is None else {"message-id": to_id(result)}
             self._answers.receipt(receipt_id, headers)
@@ -549,27 +546,19 @@ class Session(Subscribing):
         elif self._retiring is not None and not self._in_order.busy:
             self.close(self._retiring)
 
-    def _refuse(self, problem: Problem, receipt_id: str | None, **context: str) -> None:
+    def _refuse(
+        self, problem: Problem, receipt_id: str | None, *, room: str = "", **context: str
+    ) -> None:
         """Tell of a refusal; it costs the connection of a client that does not listen for them."""
         if self._closed:
             return
         self._account.left -= budget.REFUSAL
-        self._tell_refused(problem, receipt_id)
+        self._shared.refusals.note(
+            problem, user=self.user, room=room, session=self.id, receipt=receipt_id
+        )
         if not self._answers.refusal(problem, receipt_id, **context):
             self._answers.error(problem, receipt_id)
             self.close(disconnects.because_of(problem))
-
-    def _tell_refused(self, problem: Problem, receipt_id: str | None) -> None:
-        """Count and log a refusal."""
-        self._shared.metrics.refusals.labels(problem.slug).inc()
-        log.info(
-            "refused",
-            type=problem.type,
-            detail=problem.detail,
-            session_id=self.id,
-            user_id=self.user,
-            receipt_id=receipt_id,
-        )
 
     def _drop(self, subscription_id: str) -> None:
         subscription = self._subscriptions.pop(subscription_id, None)

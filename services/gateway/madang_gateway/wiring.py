@@ -53,6 +53,7 @@ from madang_gateway.presence.port import Board
 from madang_gateway.presence.redis import RedisBoard
 from madang_gateway.receipts import Receipts
 from madang_gateway.recent_keys import RecentKeys
+from madang_gateway.refusals import Refusals
 from madang_gateway.resume import Resumption
 from madang_gateway.sender import Sender
 from madang_gateway.session import Session, Shared
@@ -135,7 +136,7 @@ async def build(
         app = create_app(
             "gateway",
             settings,
-            routers=_routers(settings, sender, board, memory),
+            routers=_routers(settings, sender, board, memory, metrics),
             health=_health(log, live, follower, node),
             registry=registry,
         )
@@ -274,6 +275,7 @@ def _node(
             sender=sender,
             subscriber=_subscriber(settings, near, memory, metrics),
             users=memory.users,
+            refusals=Refusals(metrics),
             metrics=metrics,
         ),
         Flusher(asyncio.get_running_loop()),
@@ -359,10 +361,14 @@ def _keeper(
 
 
 def _routers(
-    settings: GatewaySettings, sender: Sender, board: Board, memory: _Memory
+    settings: GatewaySettings,
+    sender: Sender,
+    board: Board,
+    memory: _Memory,
+    metrics: Metrics,
 ) -> list[APIRouter]:
     return [
-        router(sender),
+        router(sender, Refusals(metrics)),
         presence_router(board, memory.memberships),
         sockjs_router(settings.allowed_origins),
     ]

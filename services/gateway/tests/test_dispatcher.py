@@ -1,6 +1,6 @@
 import pytest
 
-from madang_common.problems import KeyConflict, Problem
+from madang_common.problems import KeyConflict, Problem, Unavailable
 from madang_gateway.recent_keys import digest, key_of
 from services.gateway.tests.core import Core
 from services.gateway.tests.scene import message, removal
@@ -193,3 +193,46 @@ def test_the_tail_is_kept_within_its_bytes() -> None:
 
     assert 0 < core.tail.bytes <= 500
     assert core.metric("tail_bytes") == core.tail.bytes
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_what_a_former_member_said_behind_their_removal_does_not_count(*, followed: bool) -> None:
+    core = Core()
+    listener = core.listener("jun") if followed else None
+    told: list[int | Problem | None] = []
+    late = message("late", key="k", sender="mina")
+    key = key_of(late.audience, "mina", "k")
+    core.receipts.wait(key, digest(late.data), 0, told.append)
+
+    gone, _ = core.apply(removal("mina"), late)
+
+    assert [type(one) for one in told] == [Unavailable]
+    assert core.keys.get(key) is None
+    assert [at for at, _ in core.tail.after("rooms.yard", -1, 10)] == [gone]
+    assert core.metric("barred_total") == 1
+    if listener is not None:
+        assert listener.heard == [gone]
+
+
+def test_who_came_back_is_heard_again_with_the_same_key() -> None:
+    core = Core()
+    listener = core.listener("jun")
+    joined = message(kind="member.joined", sender="owner", data={"user": "mina"})
+    core.apply(removal("mina"), message("late", key="k", sender="mina"))
+
+    back, said = core.apply(joined, message("again", key="k", sender="mina"))
+
+    assert listener.heard[1:] == [back, said]
+
+
+def test_a_second_copy_behind_the_removal_is_the_first_one() -> None:
+    core = Core()
+    told: list[int | Problem | None] = []
+    said = message("said", key="k", sender="mina")
+    (first,) = core.apply(said)
+    core.apply(removal("mina"))
+    core.receipts.wait(key_of(said.audience, "mina", "k"), digest(said.data), 0, told.append)
+
+    core.apply(said)
+
+    assert told == [first]

@@ -5,6 +5,7 @@ import pytest
 
 from madang_common.access import Access, Question
 from madang_common.events.kinds import Role
+from madang_common.http.client import create_client
 from madang_common.problems import (
     Forbidden,
     NotAMember,
@@ -16,9 +17,11 @@ from madang_common.problems import (
 )
 from madang_common.rate import Rate
 from madang_common.tokens.claims import Claims
+from madang_common.tokens.verifier import Verifiers
 from madang_gateway.destinations import Action
 from madang_gateway.interceptors import (
     Interceptor,
+    LoginHolds,
     Membership,
     OwnToken,
     RateLimit,
@@ -28,7 +31,7 @@ from madang_gateway.interceptors import (
 from madang_gateway.memberships import Memberships
 from madang_gateway.outgoing import Outgoing
 from madang_gateway.users import Users
-from tests.support.issuer import Issuer
+from tests.support.issuer import ISSUER, Issuer
 
 MINA = Claims(
     subject="mina", login="login-of-mina", username="mina", name="Mina", expires_at=2_000_000_000
@@ -72,6 +75,43 @@ def test_all_that_is_at_hand_is_passed_at_once_and_in_order() -> None:
 
     assert pending is None
     assert recorder.ran == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("a" * 1000, True),
+        ("a" * 1001, False),
+        ("가" * 333, True),
+        ('"' * 500, True),
+        ('"' * 1000, False),
+        ("\x01" * 1000, False),
+        ("\x01" * 170, True),
+    ],
+)
+def test_a_message_is_not_too_large_as_sent_nor_as_it_is_delivered(
+    text: str, *, fits: bool
+) -> None:
+    size = len(text.encode())
+    said = Outgoing(Action.MESSAGE, "abc", "message.created", {"text": text}, size)
+
+    if fits:
+        SizeLimit(1000)(MINA, said)
+    else:
+        with pytest.raises(TooLarge):
+            SizeLimit(1000)(MINA, said)
+
+
+def test_a_login_has_to_hold_at_the_moment_of_the_append() -> None:
+    verifier = Verifiers.asking(create_client("http://auth"), issuer=ISSUER).users
+    holds = LoginHolds(verifier, lambda: 1_000)
+
+    holds(MINA, outgoing())
+    with pytest.raises(Unauthenticated):
+        LoginHolds(verifier, lambda: MINA.expires_at)(MINA, outgoing())
+    verifier.end_login(MINA.login)
+    with pytest.raises(Unauthenticated):
+        holds(MINA, outgoing())
 
 
 async def test_what_follows_one_that_waits_is_asked_only_after_it() -> None:

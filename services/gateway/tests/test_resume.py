@@ -14,7 +14,7 @@ from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import from_id, position, to_id
 from madang_common.problems import InvalidRequest, Unavailable
-from madang_gateway import resume
+from madang_gateway import budget, resume
 from madang_gateway.history import History
 from madang_gateway.resume import Reader, Resumption, read_since, to_since
 from madang_gateway.shapes import Placed
@@ -414,6 +414,45 @@ async def test_a_long_tail_is_not_read_before_the_client_takes_it(
     assert reader.listener.heard == positions
 
 
+async def test_a_long_resume_lets_others_have_their_turn() -> None:
+    scene = Scene(chunk_bytes=1_000_000)
+    positions = scene.append(*(message() for _ in range(1000)))
+    scene.catch_up()
+    reader = Resuming(scene.core)
+
+    assert not scene.resumption.at_once(ROOM, -1, reader)
+    await scene.resume(-1, reader)
+
+    assert reader.listener.heard == positions
+    assert max(reader.chunks) <= 64
+
+
+async def test_a_reader_in_debt_waits_until_it_is_paid() -> None:
+    scene = Scene()
+    positions = scene.append(message(), message())
+    scene.catch_up()
+    reader = Resuming(scene.core, charged=2, allowed=1)
+
+    assert not scene.resumption.at_once(ROOM, -1, reader)
+    await scene.resume(-1, reader)
+
+    assert reader.listener.heard == positions
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+async def test_each_page_that_is_asked_of_history_is_charged(pages: int) -> None:
+    scene = Scene(page=3)
+    scene.append(*(message() for _ in range(3 * pages)))
+    scene.catch_up()
+    scene.forget()
+    reader = Resuming(scene.core)
+
+    await scene.resume(-1, reader)
+
+    assert reader.charged == budget.HISTORY_PAGE * scene.stored.asked
+    assert scene.stored.asked >= pages
+
+
 async def test_an_event_larger_than_a_chunk_comes_all_the_same() -> None:
     scene = Scene(chunk_bytes=10)
     positions = [at for _ in range(3) for at in scene.append(message())]
@@ -529,7 +568,7 @@ class Slow(Resuming):
         self._gate = scene.drains
 
     @override
-    async def drained(self) -> None:
+    async def ready(self) -> None:
         await self._gate.wait()
 
 

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -293,6 +293,78 @@ async def test_a_late_refusal_is_told_once(make_scene: MakeScene) -> None:
 
     assert [type(result) for result in told] == [NotAMember]
     assert scene.stored.asked == 0
+
+
+class Standing:
+    """Whether somebody is a member, which changes while something else is awaited."""
+
+    def __init__(self, *, member: bool = True) -> None:
+        self.member = member
+        self.asked = 0
+
+    def __call__(self, who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+        self.asked += 1
+        if not self.member:
+            raise NotAMember
+        return None
+
+
+async def test_who_is_removed_while_history_is_asked_sends_nothing(make_scene: MakeScene) -> None:
+    standing = Standing()
+    scene = make_scene(standing=(standing,))
+    told: Told = []
+    pending = scene.sender.send(MINA, outgoing(retry=True), told.append)
+    assert pending is not None
+
+    standing.member = False
+    await pending
+
+    assert [type(result) for result in told] == [NotAMember]
+    assert await scene.lines() == []
+
+
+async def test_who_is_removed_during_a_commit_sends_nothing_of_it(make_scene: MakeScene) -> None:
+    standing = Standing()
+    scene = make_scene(standing=(standing,))
+    sends = [outgoing(key="1", retry=True), outgoing(key="2")]
+    committing = scene.sender.send_together(MINA, sends)
+
+    standing.member = False
+    with pytest.raises(NotAMember):
+        await committing
+
+    assert await scene.lines() == []
+
+
+async def test_it_is_checked_until_nothing_has_to_be_asked(make_scene: MakeScene) -> None:
+    questions = iter([True, True, False])
+    standing = Standing()
+
+    async def ask() -> None:
+        await asyncio.sleep(0)
+
+    def changing(who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+        return ask() if next(questions) else None
+
+    scene = make_scene(standing=(standing, changing))
+
+    told = await scene.send(retry=True)
+    await scene.come_back()
+
+    assert told == [0]
+    assert standing.asked == 3
+
+
+async def test_a_room_that_never_stands_still_is_given_up(make_scene: MakeScene) -> None:
+    async def ask() -> None:
+        await asyncio.sleep(0)
+
+    scene = make_scene(standing=(lambda _, __: ask(),))
+
+    told = await scene.send(retry=True)
+
+    assert [type(result) for result in told] == [Unavailable]
+    assert await scene.lines() == []
 
 
 async def test_a_live_notice_goes_past_the_log_and_has_no_position(scene: Scene) -> None:

@@ -148,7 +148,7 @@ class RoomTyping(Data):
 class RoomRead(Data):
     """A member has read up to a message."""
 
-    upto: Annotated[str, Field(min_length=12, max_length=12)]
+    upto: Annotated[str, Field(pattern=r"^[0-9a-v]{12}$")]
     """Id of the last event read."""
 
 

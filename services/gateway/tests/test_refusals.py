@@ -1,0 +1,47 @@
+"""What is refused is counted and logged alike, over STOMP and REST."""
+
+import structlog
+from structlog.testing import capture_logs
+
+from services.gateway.tests.scene import Scene
+
+ERRORS = "/user/queue/errors"
+
+
+def _refused(entries: list[structlog.typing.EventDict]) -> list[structlog.typing.EventDict]:
+    return [entry for entry in entries if entry["event"] == "refused"]
+
+
+async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(scene: Scene) -> None:
+    with capture_logs() as entries:
+        async with scene.connected("mina") as mina:
+            await mina.subscribe(ERRORS, "errors")
+            await mina.say("SEND", {"destination": "/app/rooms.other.send", "receipt": "7"}, b"hi")
+            await mina.refusal()
+        answer = await scene.post("mina", "other", text="hi")
+
+    over_stomp, over_rest = _refused(entries)
+    assert answer.status_code == 404
+    for entry in (over_stomp, over_rest):
+        assert (entry["type"], entry["user_id"], entry["room"]) == ("not-found", "mina", "other")
+        assert entry["detail"]
+    assert over_stomp["receipt_id"] == "7"
+    assert scene.metric("refusals_total", problem="not-found") == 2
+
+
+async def test_a_mistake_in_the_protocol_is_a_line_too(scene: Scene) -> None:
+    with capture_logs() as entries:
+        async with scene.connected("mina") as mina:
+            await mina.raw(b"NONSENSE\n\n\0")
+            assert await mina.closed() == 4400
+
+    (entry,) = _refused(entries)
+    assert (entry["type"], entry["user_id"]) == ("protocol-error", "mina")
+
+
+async def test_the_close_that_follows_a_refusal_tells_its_title(scene: Scene) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.say("SEND", {"destination": "/app/rooms.other.send"}, b"hi")
+
+        assert await mina.closed() == 4403
+        assert mina.socket.close_reason == "There is no such thing"
