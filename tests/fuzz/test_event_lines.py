@@ -32,6 +32,7 @@ _EVENTS = st.builds(
     at=st.just("2026-01-01T00:00:00.000Z") | _TEXT,
     data=_TEXT.map(lambda text: {"text": text}) | st.dictionaries(_TEXT, _JSON, max_size=3),
     room=_TEXT,
+    user=st.none(),
     headers=st.dictionaries(_TEXT, _TEXT, max_size=2),
 )
 _MESSAGES = st.builds(
@@ -43,6 +44,8 @@ _MESSAGES = st.builds(
     at=st.just("2026-01-01T00:00:00.000Z"),
     data=_TEXT.map(lambda text: {"text": text}),
     room=_TEXT,
+    user=st.none(),
+    headers=st.just({}),
 )
 """What most lines are, and what the gateway reads without JSON."""
 _FIELDS = ["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data", "headers"]
