@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from madang_common.events.kinds import DURABLE, LIVE, MessageCreated, RoomRead, RoomTyping
-from madang_gateway.handshake import SUBPROTOCOLS
 from madang_gateway.settings import GatewaySettings
+from madang_gateway.stomp.negotiation import SUBPROTOCOLS
 from madang_gateway.upgrade import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}

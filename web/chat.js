@@ -10,6 +10,7 @@ import { Rest } from "./rest.js";
 import { RoomList } from "./room_list.js";
 import { RoomView } from "./room_view.js";
 import { StatusBar } from "./status_bar.js";
+import { StorageNotice } from "./storage_notice.js";
 
 const ROOM = /^#room\/(.+)$/;
 const JOIN = /^#join\/(.+)$/;
@@ -33,13 +34,15 @@ export class Chat {
     this.#connection = new Connection(socketUrl(), session, signal);
     this.#outbox = new Outbox(this.#connection, me.id, signal);
     this.#rooms = new RoomList(rest, signal, (room) => (location.hash = `#room/${room}`));
-    this.#view = new RoomView(me, rest, this.#connection, this.#outbox, signal);
+    this.#view = new RoomView(me, rest, this.#connection, this.#outbox, this.#rooms, signal);
     new StatusBar(this.#connection, signal);
+    new StorageNotice(session, signal);
     byId("me", HTMLParagraphElement).textContent = me.display_name;
     byId("log-out", HTMLButtonElement).addEventListener("click", () => this.#logOut(session), {
       signal,
     });
-    window.addEventListener("hashchange", () => this.#go(), { signal });
+    window.addEventListener("hashchange", () => this.#moved(), { signal });
+    document.addEventListener("visibilitychange", () => this.#seen(), { signal });
     this.#rooms.addEventListener("changed", () => this.#go(), { signal });
     this.#begin();
   }
@@ -76,12 +79,24 @@ export class Chat {
     session.logOut();
   }
 
+  #moved() {
+    this.#go();
+    // No event tells of a room that is not open: it may have another name by now.
+    this.#rooms.load();
+  }
+
+  #seen() {
+    if (!document.hidden) {
+      this.#rooms.load();
+    }
+  }
+
   /** Show what the page's address names. */
   #go() {
     const code = JOIN.exec(location.hash)?.[1];
     if (code) {
       history.replaceState(null, "", location.pathname);
-      this.#rooms.offer(decodeURIComponent(code));
+      this.#rooms.offer(code);
     }
     const id = ROOM.exec(location.hash)?.[1] ?? "";
     const room = this.#rooms.find(id);
@@ -90,7 +105,7 @@ export class Chat {
     }
     this.#shown.classList.toggle("in-room", Boolean(room));
     this.#rooms.mark(room ? id : "");
-    this.#view.show(room);
+    this.#view.show(room ? id : "");
   }
 }
 

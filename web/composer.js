@@ -12,7 +12,8 @@ export class Composer {
 
   /**
    * @param {AbortSignal} signal
-   * @param {{typed: () => void, written: (text: string) => void}} listener
+   * @param {{typed: () => void, written: (text: string) => boolean}} listener `written` returns
+   *   whether the text need not be kept any more
    */
   constructor(signal, listener) {
     this.#listener = listener;
@@ -71,9 +72,8 @@ export class Composer {
   #submit(event) {
     event.preventDefault();
     const text = this.#text.value.trim();
-    if (text) {
+    if (text && this.#listener.written(text)) {
       this.#set("");
-      this.#listener.written(text);
     }
     this.#text.focus();
   }

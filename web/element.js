@@ -18,6 +18,27 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
+ * Return somebody's or a room's name for use in a sentence. It is an element of its own, so that a
+ * name which reads like a sentence still shows as one name.
+ *
+ * @param {string} text
+ */
+export function name(text) {
+  return element("bdi", { class: "name" }, text);
+}
+
+/**
+ * Return the parts of a sentence, each name in it set apart: sentence`${who} left.`
+ *
+ * @param {TemplateStringsArray} texts
+ * @param {...string} names
+ * @returns {(Node | string)[]}
+ */
+export function sentence(texts, ...names) {
+  return texts.flatMap((text, index) => (index ? [name(names[index - 1]), text] : [text]));
+}
+
+/**
  * Return the element of the page with this id.
  *
  * @template {HTMLElement} Kind

@@ -53,13 +53,13 @@ export class MessageItem {
     if (event.kind === "message.created") {
       item.#write(event.sender_name, String(event.data.text), event.sender === me);
     } else {
-      const sentence = notice(event);
-      if (!sentence) {
+      const parts = notice(event);
+      if (parts.length === 0) {
         return null;
       }
       item.#isNotice = true;
       item.element.className = "told";
-      item.element.append(element("p", { dir: "auto" }, sentence));
+      item.element.append(element("p", {}, ...parts));
     }
     item.place(event);
     return item;

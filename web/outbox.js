@@ -8,10 +8,21 @@
 
 import { Backoff } from "./backoff.js";
 import { Problem } from "./problem.js";
+import { forget, keep, recall } from "./storage.js";
 
 const KEY_BYTES = 16;
 /** A draft that costs the connection this often is no longer sent by itself. */
 const MOST_TRIES = 6;
+
+/** The browser keeps no drafts, so that one would be lost with the page. */
+export class NotStored extends Error {
+  constructor() {
+    super(
+      "Not sent: this browser stores nothing for this page, so that messages which wait are lost " +
+        "with it. Send again to go on without.",
+    );
+  }
+}
 
 /**
  * Sends drafts in their order, again after a lost connection and once the server can take them,
@@ -28,6 +39,8 @@ export class Outbox extends EventTarget {
   /** How long the server is left alone that can take nothing now. */
   #backoff = new Backoff();
   #rests = false;
+  /** Whether the writer knows that drafts are lost with the page. */
+  #isUnsafe = false;
 
   /**
    * @param {Connection} connection
@@ -56,6 +69,8 @@ export class Outbox extends EventTarget {
   }
 
   /**
+   * Send a text; throws NotStored the first time that it would not outlast the page.
+   *
    * @param {string} room
    * @param {string} text
    */
@@ -64,6 +79,11 @@ export class Outbox extends EventTarget {
     /** @type {Draft} */
     const draft = { key: newKey(), room, text, at, tries: 0, state: "waiting", refusal: "" };
     this.#drafts.set(draft.key, draft);
+    if (!this.#store() && !this.#isUnsafe) {
+      this.#isUnsafe = true;
+      this.#drafts.delete(draft.key);
+      throw new NotStored();
+    }
     this.#changed(draft);
     this.#sendWaiting();
   }
@@ -167,13 +187,14 @@ export class Outbox extends EventTarget {
     this.dispatchEvent(new CustomEvent("changed", { detail: draft }));
   }
 
+  /** Keep the drafts and return whether the browser does. */
   #store() {
     // Per tab, like the page it is typed into; gone with it.
     if (this.#drafts.size) {
-      sessionStorage.setItem(this.#storedAs, JSON.stringify([...this.#drafts.values()]));
-    } else {
-      sessionStorage.removeItem(this.#storedAs);
+      return keep("sessionStorage", this.#storedAs, [...this.#drafts.values()]);
     }
+    forget("sessionStorage", this.#storedAs);
+    return true;
   }
 }
 
@@ -182,16 +203,13 @@ export class Outbox extends EventTarget {
  * @returns {Draft[]}
  */
 function read(name) {
-  try {
-    /** @type {Draft[]} */
-    const drafts = JSON.parse(sessionStorage.getItem(name) ?? "[]");
-    // Nobody knows what became of those that were under way.
-    return drafts.map((draft) =>
-      draft.state === "refused" ? draft : { ...draft, state: "waiting" },
-    );
-  } catch {
-    return [];
-  }
+  const stored = recall("sessionStorage", name);
+  /** @type {Draft[]} */
+  const drafts = Array.isArray(stored) ? stored : [];
+  // Nobody knows what became of those that were under way.
+  return drafts.map((draft) =>
+    draft.state === "refused" ? draft : { ...draft, state: "waiting" },
+  );
 }
 
 function newKey() {

@@ -5,6 +5,7 @@
  * @typedef {import("./rest.js").Rest} Rest
  */
 
+import { name as nameOf } from "./element.js";
 import { Problem } from "./problem.js";
 
 const MOST_NAMES = 3;
@@ -125,17 +126,41 @@ export class Presence {
 
   #show() {
     const others = [...this.#names].filter(([user]) => user !== this.#me);
-    const names = others.slice(0, MOST_NAMES).map(([, name]) => name);
+    /** @type {(Node | string)[]} */
+    const names = others.slice(0, MOST_NAMES).map(([, name]) => nameOf(name));
     // Where not all are listed, I am one of the others.
     const isCounted = this.#names.has(this.#me) || this.#count > this.#names.size;
     const rest = this.#count - (isCounted ? 1 : 0) - names.length;
     if (rest > 0 && names.length > 0) {
       names.push(rest === 1 ? "1 other" : `${rest} others`);
     }
-    const last = names.pop();
-    const listed = names.length > 0 ? `${names.join(", ")} and ${last}` : (last ?? "");
-    const text = listed && `${listed} ${names.length > 0 ? "are" : "is"} here`;
-    this.#shown.textContent = text;
-    this.#shown.title = text;
+    const parts = names.flatMap((part, index) => [separator(index, names.length), part]);
+    if (names.length > 0) {
+      parts.push(names.length > 1 ? " are here" : " is here");
+    }
+    this.#shown.replaceChildren(...parts);
+    this.#shown.title = parts.map(inTitle).join("");
   }
+}
+
+/**
+ * Return what stands in front of a name in a list of names.
+ *
+ * @param {number} index
+ * @param {number} count
+ */
+function separator(index, count) {
+  if (index === 0) {
+    return "";
+  }
+  return index === count - 1 ? " and " : ", ";
+}
+
+/**
+ * Return a part of the sentence as a title has it: there a name is set apart by marks.
+ *
+ * @param {Node | string} part
+ */
+function inTitle(part) {
+  return typeof part === "string" ? part : `\u2068“${part.textContent}”\u2069`;
 }

@@ -6,14 +6,18 @@
  * @typedef {import("./rest.js").Room} Room
  */
 
-import { byId, element } from "./element.js";
+import { byId, element, sentence } from "./element.js";
 import { onSubmit } from "./form.js";
 import { inviteCode } from "./invitation.js";
 import { explain, Problem } from "./problem.js";
 
 const PAUSE_MILLISECONDS = 3_000;
 
-/** Throws an event `changed` when the rooms are others than before. */
+/**
+ * All that is known here of my rooms, their names among it: nothing else on the page keeps a copy.
+ *
+ * Throws an event `changed` when the rooms are others than before, or something of them is.
+ */
 export class RoomList extends EventTarget {
   /** @type {Room[]} */
   rooms = [];
@@ -23,12 +27,20 @@ export class RoomList extends EventTarget {
   #signal;
   #goTo;
   #current = "";
+  /**
+   * What events told of rooms since the rooms were last asked for: the answer may be older.
+   *
+   * @type {Map<string, Partial<Room>>}
+   */
+  #told = new Map();
   /** @type {Promise<void> | null} */
   #loading = null;
   #again = false;
   #list = byId("rooms", HTMLUListElement);
   #invites = byId("invites", HTMLUListElement);
   #error = byId("rooms-error", HTMLParagraphElement);
+  #joinForm = byId("join-room", HTMLFormElement);
+  #joinError = byId("join-error", HTMLParagraphElement);
 
   /**
    * @param {Rest} rest
@@ -45,7 +57,7 @@ export class RoomList extends EventTarget {
       this.#enter(await rest.createRoom(name, "private"));
       create.reset();
     });
-    const join = byId("join-room", HTMLFormElement);
+    const join = this.#joinForm;
     onSubmit(join, signal, async ({ code }) => {
       this.#enter(await rest.accept(inviteCode(code)));
       join.reset();
@@ -71,12 +83,26 @@ export class RoomList extends EventTarget {
   /**
    * Offer to join with a code that came with the page's address.
    *
-   * @param {string} code
+   * @param {string} code as it stands in the address
    */
   offer(code) {
     const input = byId("invite-code", HTMLInputElement);
-    input.value = code;
+    input.value = decoded(code);
     input.focus();
+    this.#joinError.textContent = input.value ? "" : "This link is damaged. Ask for a new one.";
+  }
+
+  /**
+   * Let an event of a room take effect on what is known of it.
+   *
+   * @param {string} id
+   * @param {Partial<Room>} changes
+   */
+  change(id, changes) {
+    this.#told.set(id, { ...this.#told.get(id), ...changes });
+    this.rooms = this.rooms.map((room) => this.#upToDate(room));
+    this.#show();
+    this.dispatchEvent(new Event("changed"));
   }
 
   /**
@@ -97,6 +123,7 @@ export class RoomList extends EventTarget {
   async #load() {
     while (this.#again && !this.#signal.aborted) {
       this.#again = false;
+      this.#told.clear();
       try {
         const [rooms, invites] = await Promise.all([
           this.#rest.rooms(),
@@ -127,11 +154,16 @@ export class RoomList extends EventTarget {
     if (this.#signal.aborted) {
       return;
     }
-    this.rooms = rooms;
+    this.rooms = rooms.map((room) => this.#upToDate(room));
     this.loaded = true;
     this.#show();
     this.#invites.replaceChildren(...invites.map((invite) => this.#invite(invite)));
     this.dispatchEvent(new Event("changed"));
+  }
+
+  /** @param {Room} room */
+  #upToDate(room) {
+    return { ...room, ...this.#told.get(room.id) };
   }
 
   #show() {
@@ -162,7 +194,8 @@ export class RoomList extends EventTarget {
   /** @param {ReceivedInvite} invite */
   #invite({ code, room, by }) {
     const join = element("button", { type: "button" }, "Join");
-    const text = element("span", {}, `${by.display_name} invites you to “${room.name}” `);
+    const parts = sentence`${by.display_name} invites you to “${room.name}” `;
+    const text = element("span", {}, ...parts);
     join.addEventListener("click", async () => {
       join.disabled = true;
       try {
@@ -191,4 +224,17 @@ export class RoomList extends EventTarget {
 function roomItem({ id }) {
   const link = element("a", { href: `#room/${id}`, dir: "auto" });
   return element("li", { id: `room-${id}` }, link);
+}
+
+/**
+ * Return the text behind a part of an address; empty if it is none.
+ *
+ * @param {string} part
+ */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return "";
+  }
 }

@@ -6,7 +6,7 @@
  * @typedef {import("./outbox.js").Outbox} Outbox
  * @typedef {import("./rest.js").ChatEvent} ChatEvent
  * @typedef {import("./rest.js").Rest} Rest
- * @typedef {import("./rest.js").Room} Room
+ * @typedef {import("./room_list.js").RoomList} RoomList
  * @typedef {import("./rest.js").User} User
  */
 
@@ -27,11 +27,12 @@ export class RoomView {
   #rest;
   #connection;
   #outbox;
+  #rooms;
   #list;
   #composer;
   #invitation;
-  /** @type {Room | null} */
-  #room = null;
+  /** Id of the room that is open; what else is known of it the list of rooms knows. */
+  #open = "";
   /** @type {Timeline | null} */
   #timeline = null;
   /** @type {Typing | null} */
@@ -52,13 +53,15 @@ export class RoomView {
    * @param {Rest} rest
    * @param {Connection} connection
    * @param {Outbox} outbox
+   * @param {RoomList} rooms
    * @param {AbortSignal} signal
    */
-  constructor(me, rest, connection, outbox, signal) {
+  constructor(me, rest, connection, outbox, rooms, signal) {
     this.#me = me;
     this.#rest = rest;
     this.#connection = connection;
     this.#outbox = outbox;
+    this.#rooms = rooms;
     this.#list = new MessageList(byId("messages", HTMLOListElement), this.#scroller, me, outbox);
     this.#invitation = new Invitation(rest, signal);
     this.#composer = new Composer(signal, {
@@ -70,17 +73,17 @@ export class RoomView {
     this.#newest.addEventListener("click", () => this.#list.scrollToEnd(), { signal });
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { signal });
     byId("invite", HTMLButtonElement).addEventListener("click", () => this.#invite(), { signal });
-    signal.addEventListener("abort", () => this.show(null));
+    signal.addEventListener("abort", () => this.show(""));
   }
 
   /**
-   * Show a room, or none.
+   * Show the room with this id, or none.
    *
-   * @param {Room | null} room
+   * @param {string} room
    */
   show(room) {
-    if (room && this.#room?.id === room.id && this.#timeline?.state.name !== "closed") {
-      this.#describe(room);
+    if (room && this.#open === room && this.#timeline?.state.name !== "closed") {
+      this.#describe();
       return;
     }
     this.#leave();
@@ -91,12 +94,13 @@ export class RoomView {
     }
   }
 
-  /** @param {Room} room */
+  /** @param {string} room */
   #enter(room) {
-    this.#describe(room);
-    this.#composer.open(room.id);
-    this.#follow(room.id);
-    const timeline = new Timeline(room.id, this.#rest, this.#connection);
+    this.#open = room;
+    this.#describe();
+    this.#composer.open(room);
+    this.#follow(room);
+    const timeline = new Timeline(room, this.#rest, this.#connection);
     timeline.addEventListener("added", (event) => this.#added(timeline, event));
     timeline.addEventListener("cleared", () => this.#showDrafts());
     timeline.addEventListener("older", () => (this.#older.hidden = !timeline.hasOlder));
@@ -139,7 +143,7 @@ export class RoomView {
     this.#typing = null;
     this.#presence?.close();
     this.#presence = null;
-    this.#room = null;
+    this.#open = "";
     this.#invitation.hide();
     this.#list.clear();
     this.#composer.close();
@@ -148,36 +152,51 @@ export class RoomView {
     this.#error.textContent = "";
   }
 
-  /** @param {Room} room */
-  #describe(room) {
-    this.#room = room;
-    this.#name.textContent = room.name;
-    const closed = this.#timeline?.state.name === "closed";
-    this.#composer.allow(!room.archived && !closed, room.archived ? "This room is archived" : "");
+  /** Show what the list of rooms knows of this one. */
+  #describe() {
+    const room = this.#rooms.find(this.#open);
+    if (room) {
+      this.#name.textContent = room.name;
+      const closed = this.#timeline?.state.name === "closed";
+      const reason = room.archived ? "This room is archived" : "";
+      this.#composer.allow(!room.archived && !closed, reason);
+    }
   }
 
   #showDrafts() {
     this.#list.clear();
-    for (const draft of this.#outbox.drafts(this.#room?.id ?? "")) {
+    for (const draft of this.#outbox.drafts(this.#open)) {
       this.#list.showDraft(draft);
     }
     this.#list.scrollToEnd();
   }
 
-  /** @param {string} text */
+  /**
+   * Send, and return whether the text is taken care of.
+   *
+   * @param {string} text
+   */
   #send(text) {
-    if (this.#room) {
-      this.#outbox.add(this.#room.id, text);
-      this.#typing?.sent();
-      this.#list.scrollToEnd();
+    if (!this.#open) {
+      return false;
     }
+    try {
+      this.#outbox.add(this.#open, text);
+    } catch (error) {
+      this.#error.textContent = explain(error);
+      return false;
+    }
+    this.#error.textContent = this.#timeline?.state.reason ?? "";
+    this.#typing?.sent();
+    this.#list.scrollToEnd();
+    return true;
   }
 
   /** @param {Event} event */
   #drafted(event) {
     /** @type {Draft} */
     const draft = /** @type {CustomEvent} */ (event).detail;
-    if (draft.room === this.#room?.id) {
+    if (draft.room === this.#open) {
       this.#list.showDraft(draft);
     }
   }
@@ -215,20 +234,20 @@ export class RoomView {
   #heed(timeline, { kind, data }) {
     if (GONE.has(kind) && data.user === this.#me.id) {
       timeline.close("You are no longer a member of this room.");
-    } else if (kind === "room.updated" && this.#room) {
-      this.#describe({ ...this.#room, name: data.name });
-    } else if (kind === "room.archived" && this.#room) {
-      this.#describe({ ...this.#room, archived: true });
+    } else if (kind === "room.updated") {
+      this.#rooms.change(timeline.room, { name: data.name });
+    } else if (kind === "room.archived") {
+      this.#rooms.change(timeline.room, { archived: true });
     }
   }
 
   /** @param {Timeline} timeline */
   #timelineChanged(timeline) {
-    if (timeline === this.#timeline && this.#room) {
+    if (timeline === this.#timeline) {
       const { name, reason } = timeline.state;
       this.#scroller.setAttribute("aria-busy", String(name === "loading"));
       this.#error.textContent = reason;
-      this.#describe(this.#room);
+      this.#describe();
       if (name === "open") {
         this.#list.scrollToEnd();
       }
@@ -259,11 +278,11 @@ export class RoomView {
   }
 
   async #invite() {
-    const room = this.#room;
+    const room = this.#open;
     this.#error.textContent = "";
     try {
       if (room) {
-        await this.#invitation.show(room.id, () => this.#room?.id === room.id);
+        await this.#invitation.show(room, () => this.#open === room);
       }
     } catch (error) {
       this.#error.textContent = explain(error);

@@ -14,6 +14,7 @@
 
 import { Problem } from "./problem.js";
 import { request } from "./rest.js";
+import { forget, keep, recall } from "./storage.js";
 
 const STORED_AS = "madang.login";
 const LOCK = "madang.refresh";
@@ -25,6 +26,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Throws events `began`, `renewed` and `ended` (whose `detail` says why, if there is a reason). */
 export class Session extends EventTarget {
+  /** Whether the login outlasts this page; where the browser refuses to store it, it does not. */
+  stored = true;
   /** @type {Login | null} */
   #login = read();
   /** @type {Promise<string> | null} */
@@ -88,7 +91,7 @@ export class Session extends EventTarget {
     if (this.#login) {
       clearTimeout(this.#timer);
       this.#login = null;
-      localStorage.removeItem(STORED_AS);
+      forget("localStorage", STORED_AS);
       this.dispatchEvent(new CustomEvent("ended", { detail: reason }));
     }
   }
@@ -144,6 +147,7 @@ export class Session extends EventTarget {
   /** @param {Login} login */
   #take(login) {
     this.#login = login;
+    this.stored = true;
     this.#schedule();
     this.dispatchEvent(new Event("renewed"));
   }
@@ -162,7 +166,10 @@ export class Session extends EventTarget {
       expires_at: Date.now() + life,
       user,
     };
-    localStorage.setItem(STORED_AS, JSON.stringify(this.#login));
+    this.stored = keep("localStorage", STORED_AS, this.#login);
+    if (!this.stored) {
+      forget("localStorage", STORED_AS); // a refresh token that was used must not be used again
+    }
     this.#schedule();
   }
 
@@ -207,10 +214,6 @@ async function exclusively(action) {
 
 /** @returns {Login | null} */
 function read() {
-  try {
-    const login = JSON.parse(localStorage.getItem(STORED_AS) ?? "null");
-    return login?.refresh_token && login.user?.id ? login : null;
-  } catch {
-    return null;
-  }
+  const login = recall("localStorage", STORED_AS);
+  return login?.refresh_token && login.user?.id ? login : null;
 }

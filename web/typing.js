@@ -5,10 +5,10 @@
  * @typedef {import("./rest.js").ChatEvent} ChatEvent
  */
 
+import { sentence } from "./element.js";
+
 const TOLD_EVERY_MILLISECONDS = 3_000;
 const SHOWN_MILLISECONDS = 5_000;
-/** More than this many are "several people". */
-const MOST_NAMES = 2;
 
 /** Tells the others that I write, and shows who of them does. */
 export class Typing {
@@ -83,13 +83,15 @@ export class Typing {
   }
 
   #show() {
-    const names = [...this.#writers.values()].map(({ name }) => name);
-    if (names.length === 0) {
-      this.#shown.textContent = "";
-    } else if (names.length > MOST_NAMES) {
-      this.#shown.textContent = "Several people are writing…";
+    const [first, second, ...others] = [...this.#writers.values()].map(({ name }) => name);
+    if (first === undefined) {
+      this.#shown.replaceChildren();
+    } else if (second === undefined) {
+      this.#shown.replaceChildren(...sentence`${first} is writing…`);
+    } else if (others.length === 0) {
+      this.#shown.replaceChildren(...sentence`${first} and ${second} are writing…`);
     } else {
-      this.#shown.textContent = `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} writing…`;
+      this.#shown.replaceChildren("Several people are writing…");
     }
   }
 }

@@ -1,7 +1,7 @@
 """What every adapter of history's store port must do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,8 @@ from typing_extensions import override
 from madang_history import mongo
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.port import (
+    LAST,
+    Counted,
     Entry,
     Hole,
     MessageStore,
@@ -81,6 +83,18 @@ async def store(stores: Stores) -> AsyncIterator[MessageStore]:
 def entry(position: int, *, audience: str = ROOM, **changes: str) -> Entry:
     fields = {"kind": "message.created", "sender": "ana", "key": f"key-{position}"} | changes
     return Entry(position, audience, line=b'{"n":%d}' % position, **fields)
+
+
+async def count(
+    store: MessageStore,
+    position: int,
+    *,
+    kinds: Collection[str] = SPOKEN,
+    upto: int = LAST,
+    reader: str = "dan",
+    most: int = 100,
+) -> Counted:
+    return await store.count_after(ROOM, position, kinds, upto=upto, reader=reader, most=most)
 
 
 def positions(found: list[Stored]) -> list[int]:
@@ -255,7 +269,7 @@ async def test_an_audience_whose_name_begins_like_another_is_another(store: Mess
 
     assert positions(await store.before(ROOM, None, 10)) == [3]
     assert positions(await store.after(ROOM, -1, 10)) == [3]
-    assert await store.count_after(ROOM, -1, (), 10) == 1
+    assert await count(store, -1, kinds=()) == Counted(1, 1)
     assert [positions(await store.after(name, -1, 10)) for name in others] == [
         [0],
         [1],
@@ -289,11 +303,37 @@ async def test_an_event_is_found_by_its_key(store: MessageStore) -> None:
 async def test_counting_stops_where_it_is_told(store: MessageStore) -> None:
     await store.store(0, [entry(n) for n in range(5)] + [entry(9, kind="member.left")], 1)
 
-    assert await store.count_after(ROOM, -1, SPOKEN, 100) == 5
-    assert await store.count_after(ROOM, 1, SPOKEN, 100) == 3
-    assert await store.count_after(ROOM, -1, SPOKEN, 2) == 2
-    assert await store.count_after(ROOM, -1, (), 100) == 6
-    assert await store.count_after(ROOM, 9, SPOKEN, 100) == 0
+    assert await count(store, -1) == Counted(5, 5)
+    assert await count(store, 1) == Counted(3, 3)
+    assert await count(store, -1, most=2) == Counted(2, 2)
+    assert await count(store, -1, kinds=()) == Counted(6, 6)
+    assert await count(store, 9) == Counted(0, 0)
+    assert await count(store, -1, upto=3) == Counted(4, 4)
+    assert await count(store, 3, upto=3) == Counted(0, 0)
+    assert await count(store, -1, upto=-1) == Counted(0, 0)
+
+
+@pytest.mark.parametrize("reader", ["bo", "$sender", "b\0o.$"])
+async def test_a_readers_own_events_are_not_counted(store: MessageStore, reader: str) -> None:
+    senders = ["ana", reader, reader, "cy", "ana"]
+    await store.store(0, [entry(n, sender=sender) for n, sender in enumerate(senders)], 1)
+
+    assert await count(store, -1, reader=reader) == Counted(3, 5)
+    assert await count(store, 0, reader=reader) == Counted(2, 4)
+    assert await count(store, 0, reader=reader, most=3) == Counted(1, 3)
+    assert await count(store, 0, reader=reader, upto=2) == Counted(0, 2)
+    assert await count(store, -1, kinds=(), reader="ana") == Counted(3, 5)
+
+
+async def test_a_range_may_have_an_end(store: MessageStore) -> None:
+    await store.store(0, [entry(n) for n in (1, 2, 3, LAST)], 1)
+
+    for kinds in ((), SPOKEN):
+        assert positions(await store.after(ROOM, 1, 10, kinds, upto=2)) == [2]
+        assert positions(await store.after(ROOM, 1, 10, kinds, upto=1)) == []
+        assert positions(await store.after(ROOM, -1, 10, kinds, upto=-1)) == []
+        assert positions(await store.after(ROOM, 2, 10, kinds, upto=LAST)) == [3, LAST]
+        assert positions(await store.before(ROOM, LAST + 1, 2, kinds)) == [3, LAST]
 
 
 async def test_holes_are_kept_in_order(store: MessageStore) -> None:

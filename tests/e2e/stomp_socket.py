@@ -1,7 +1,7 @@
 """A bare STOMP connection, for what a well-behaved client would hide."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -34,18 +34,33 @@ class StompSocket:
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+        self.version = ""
+        """The version that was agreed on."""
 
     @classmethod
     @contextmanager
-    def open(cls, url: str, token: str) -> Iterator[Self]:
-        """Connect with that token, and close when the context ends."""
+    def open(
+        cls,
+        url: str,
+        token: str,
+        *,
+        offers: Sequence[str] = ("v12.stomp",),
+        accepts: str | None = "1.2",
+    ) -> Iterator[Self]:
+        """Connect with that token, and close when the context ends.
+
+        `offers` are the WebSocket's subprotocols, `accepts` is the CONNECT's accept-version.
+        """
         tls = client_context() if url.startswith("wss:") else None
-        subprotocols = [Subprotocol("v12.stomp")]
+        subprotocols = [Subprotocol(offer) for offer in offers] or None
         # A client that does not read sees no pong either, and would close by itself.
         with connect(url, ssl=tls, subprotocols=subprotocols, ping_interval=None) as socket:
             stomp = cls(socket)
-            stomp.send("CONNECT", **{"accept-version": "1.2", "host": "x", "Authorization": token})
-            assert stomp.next().command == "CONNECTED"
+            versions = {} if accepts is None else {"accept-version": accepts}
+            stomp.send("CONNECT", **versions, host="x", Authorization=token)
+            connected = stomp.next()
+            assert connected.command == "CONNECTED", connected
+            stomp.version = connected.headers["version"]
             yield stomp
 
     def send(self, command: str, body: str = "", **headers: str) -> None:

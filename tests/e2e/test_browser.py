@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Error, expect
+from playwright.sync_api import APIResponse, Error, Locator, Route, expect
 
 from tests.e2e.browsing import Meet, Visit, account
 from tests.e2e.people import Person
@@ -229,6 +229,189 @@ def test_a_removed_member_is_told_and_receives_nothing_more(
 
     expect(junho.page.get_by_text("You are in no room yet")).to_be_visible()
     expect(junho.page.get_by_role("heading", name="마당", exact=True)).not_to_be_visible()
+
+
+def _guest(minji: Person, visitor: Visitor, *names: str) -> list[str]:
+    """Let `visitor` join rooms of Minji's with these names, the last of which is open then."""
+    visitor.register(account("junho"), "Junho")
+    rooms = []
+    for name in names:
+        body = {"name": name, "visibility": "private"}
+        rooms.append(minji.call("POST", "/api/rooms/v1/rooms", status=201, json=body)["id"])
+        invites = f"/api/rooms/v1/rooms/{rooms[-1]}/invites"
+        visitor.join(minji.call("POST", invites, status=201, json={})["code"], name)
+    return rooms
+
+
+def _is_called(visitor: Visitor, room: str, name: str) -> None:
+    """Wait until the list calls `room` so, and the heading too if it is open."""
+    expect(visitor.page.locator(f"#room-{room}")).to_have_text(name)
+    if visitor.page.url.endswith(room):
+        visitor.is_in(name)
+
+
+def test_a_room_that_was_renamed_has_its_new_name_everywhere(
+    product: Product, visit: Visit, minji: Person
+) -> None:
+    junho = visit(product)
+    other, room = _guest(minji, junho, "Other", "A")
+    link = junho.page.locator(f"#room-{room}").get_by_role("link")
+
+    minji.call("PATCH", f"/api/rooms/v1/rooms/{room}", status=200, json={"name": "B"})
+    _is_called(junho, room, "B")
+    junho.page.locator(f"#room-{other}").get_by_role("link").click()
+    junho.is_in("Other")
+    _is_called(junho, room, "B")
+    link.click()
+    _is_called(junho, room, "B")
+
+    junho.page.locator(f"#room-{other}").get_by_role("link").click()
+    junho.is_in("Other")
+    minji.call("PATCH", f"/api/rooms/v1/rooms/{room}", status=200, json={"name": "C"})
+    link.click()
+    _is_called(junho, room, "C")
+    junho.page.reload()
+    _is_called(junho, room, "C")
+
+
+def test_an_older_list_of_rooms_does_not_undo_a_new_name(
+    product: Product, visit: Visit, minji: Person
+) -> None:
+    junho = visit(product)
+    (room,) = _guest(minji, junho, "A")
+    held: list[tuple[Route, APIResponse]] = []
+
+    junho.page.route(
+        re.compile(r"/api/rooms/v1/rooms\?"), lambda route: held.append((route, route.fetch()))
+    )
+    junho.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    while not held:
+        junho.page.wait_for_timeout(10)
+    minji.call("PATCH", f"/api/rooms/v1/rooms/{room}", status=200, json={"name": "B"})
+    _is_called(junho, room, "B")
+    (route, answer), *_ = held
+    with junho.page.expect_response(re.compile(r"/api/rooms/v1/rooms\?")):
+        route.fulfill(response=answer)
+    expect(junho.page.locator("#rooms-error")).to_be_empty()
+
+    assert '"A"' in answer.text()
+    _is_called(junho, room, "B")
+    assert junho.page.locator("#rooms").inner_text() == "B"
+    junho.page.unroute_all(behavior="ignoreErrors")
+
+
+def test_nothing_is_written_in_a_room_that_was_archived(
+    product: Product, visit: Visit, minji: Person
+) -> None:
+    junho = visit(product)
+    first, second = _guest(minji, junho, "First", "Second")
+    links = {
+        room: junho.page.locator(f"#room-{room}").get_by_role("link") for room in (first, second)
+    }
+    expect(junho.box("Message")).to_be_enabled()
+
+    minji.call("POST", f"/api/rooms/v1/rooms/{second}/archive", status=200)
+    expect(junho.box("Message")).to_be_disabled()
+    expect(junho.button("Send")).to_be_disabled()
+    links[first].click()
+    junho.is_in("First")
+    expect(junho.box("Message")).to_be_enabled()
+    links[second].click()
+    junho.is_in("Second")
+    expect(junho.box("Message")).to_be_disabled()
+    minji.call("POST", f"/api/rooms/v1/rooms/{first}/archive", status=200)
+    links[first].click()
+    junho.is_in("First")
+    expect(junho.box("Message")).to_be_disabled()
+    expect(junho.box("Message")).to_have_attribute("placeholder", "This room is archived")
+    junho.page.reload()
+    junho.is_in("First")
+    expect(junho.box("Message")).to_be_disabled()
+
+
+_NOTHING_IS_STORED = """
+    Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
+"""
+
+
+def test_a_browser_that_stores_nothing_loses_no_text(product: Product, pair: Meet) -> None:
+    mina, junho = pair(product)
+    mina.page.evaluate(f"() => {{{_NOTHING_IS_STORED}}}")
+
+    mina.write("keep this")
+
+    expect(mina.box("Message")).to_have_value("keep this")
+    expect(mina.page.locator("#room-error")).to_contain_text("stores nothing")
+    expect(mina.said).to_have_count(0)
+    mina.page.keyboard.press("Enter")
+    junho.reads("keep this")
+    mina.reads("keep this")
+    expect(mina.box("Message")).to_have_value("")
+    expect(mina.page.locator("#room-error")).to_be_empty()
+    mina.write("and this")
+    junho.reads("and this")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        _NOTHING_IS_STORED,
+        """for (const name of ["localStorage", "sessionStorage"]) {
+            Object.defineProperty(window, name, {
+                get() { throw new DOMException("off", "SecurityError"); },
+            });
+        }""",
+    ],
+    ids=["full", "off"],
+)
+def test_one_can_log_in_and_out_where_nothing_is_stored(
+    product: Product, visit: Visit, script: str
+) -> None:
+    mina = visit(product)
+    mina.page.add_init_script(script)
+    mina.page.reload()
+
+    mina.register(account("mina"), "Mina")
+
+    expect(mina.page.locator("#storage-error")).to_contain_text("log in again")
+    mina.create_room("마당")
+    mina.button("Log out").click()
+    expect(mina.page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+@pytest.mark.parametrize("code", ["%", "%E0%A4%A", "abc%zz"])
+def test_a_damaged_invite_link_is_told(product: Product, visit: Visit, code: str) -> None:
+    mina = visit(product)
+    mina.register(account("mina"), "Mina")
+
+    mina.page.evaluate("code => { location.hash = `#join/${code}`; }", code)
+
+    expect(mina.page.get_by_text("This link is damaged. Ask for a new one.")).to_be_visible()
+    expect(mina.box("Join with an invite")).to_have_value("")
+    mina.create_room("마당")
+
+
+def test_a_name_that_reads_like_a_notice_is_shown_as_one_name(
+    product: Product, visit: Visit, minji: Person
+) -> None:
+    name = "Minji left. Madang Admin"
+    mina, junho = visit(product), visit(product)
+    mina.register(account("mina"), "Mina")
+    mina.create_room("Yard closed. Ask Mina")
+    junho.register(account("junho"), name)
+    junho.join(mina.invite(), "Yard closed. Ask Mina")
+
+    def names(where: str) -> Locator:
+        return mina.page.locator(where).locator("bdi.name")
+
+    expect(mina.log.get_by_text(f"{name} joined.")).to_be_visible()
+    expect(names("#messages .told").last).to_have_text(name)
+    expect(names("#present")).to_have_text([name])
+    expect(mina.present).to_have_text(f"{name} is here")
+    expect(mina.present).to_have_attribute("title", f"\u2068“{name}”\u2069 is here")
+    junho.box("Message").press_sequentially("h")
+    expect(mina.page.locator("#typing")).to_have_text(f"{name} is writing…")
+    expect(names("#typing")).to_have_text([name])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

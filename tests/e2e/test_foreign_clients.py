@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.foreign_clients import Kind, StompJs, StompPy, Tutorial
 from tests.e2e.people import Person, register, shared_room
 from tests.e2e.product import Product
+from tests.e2e.stomp_socket import StompSocket
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,113 @@ def test_the_tutorials_client_talks_with_todays(
             assert (talk["TALK"]["sender"], talk["TALK"]["message"]) == ("Junho", f"I heard {text}")
             his.next("receipt")
     hers.next("disconnected")
+
+
+# What public clients of the tutorials send, with the type that others are shown, or None.
+_TUTORIALS_SENDS = [
+    ("/pub/chat.enter.{room}", '{"memberId":1,"nickname":"x"}', "ENTER"),
+    ("/pub/chat.enter.{room}", "", "ENTER"),
+    ("/pub/chat/enter", '{"roomId":"{room}","writer":"x"}', "ENTER"),
+    ("/pub/chat/enterUser", '{"type":"ENTER","roomId":"{room}","sender":"x"}', "ENTER"),
+    ("/pub/chat/message", '{"type":"ENTER","roomId":"{room}","message":null}', "ENTER"),
+    ("/pub/chat/message", '{"type":"JOIN","roomId":"{room}"}', "ENTER"),
+    ("/pub/chat/message", '{"type":"CHAT","content":"hi","roomId":"{room}"}', "TALK"),
+    ("/pub/chat/message", '{"chatRoomId":"{room}","message":"hi"}', "TALK"),
+    ("/pub/chat.message.{room}", '{"memberId":1,"nickname":"x","message":"hi"}', "TALK"),
+    ("/pub/chat.message.{room}", '{"name":"x","content":"hi"}', "TALK"),
+    ("/pub/chat", '{"roomId":"{room}","writer":"x","msg":"hi"}', "TALK"),
+    ("/pub/chat/{room}", '{"type":"talk","content":"hi","room":7}', "TALK"),
+    ("/pub/chat/message", '{"type":"LEAVE","roomId":"{room}"}', "QUIT"),
+    ("/pub/chat.leave.{room}", "{}", "QUIT"),
+    ("/pub/chat/message", '{"type":"TALK","roomId":"{room}","message":""}', None),
+    ("/pub/chat/message", '{"type":"GAME","roomId":"{room}","message":"hi"}', None),
+    ("/pub/chat/message", "hi", None),
+    ("/pub/chat/messageList/7", '{"page":1}', None),
+]
+
+
+def test_what_tutorials_send_is_understood_or_ignored(
+    product: Product, minji: Person, junho: Person
+) -> None:
+    room = shared_room(minji, junho)
+    with (
+        StompSocket.open(product.ws_url, junho.token) as his,
+        StompSocket.open(product.ws_url, minji.token) as hers,
+    ):
+        topic = f"/sub/chat/room/{room}"
+        his.send("SUBSCRIBE", id="0", destination=topic, since="start")
+        while his.next().json()["sender"] != "Junho":
+            pass  # until he sees himself join
+
+        for number, (destination, body, said) in enumerate(_TUTORIALS_SENDS):
+            target = destination.replace("{room}", room)
+            sent = body.replace("{room}", room)
+            hers.send("SEND", sent, destination=target, receipt=str(number))
+            receipt = hers.next()
+            assert (receipt.command, receipt.headers["receipt-id"]) == ("RECEIPT", str(number))
+            if said is not None:
+                heard = his.next().json()
+                assert (heard["type"], heard["roomId"], heard["sender"]) == (said, room, "Minji")
+                assert said != "TALK" or heard["message"] == "hi"
+            # Nothing else came of it.
+            assert his.barrier() == []
+
+
+def test_a_stranger_who_sends_as_tutorials_do_is_refused(
+    product: Product, minji: Person, junho: Person
+) -> None:
+    room = shared_room(minji)
+    with StompSocket.open(product.ws_url, junho.token) as his:
+        his.send("SEND", "{}", destination=f"/pub/chat.enter.{room}")
+
+        frames, code = his.rest()
+
+    assert [frame.command for frame in frames] == ["ERROR"]
+    assert code == 4403
+
+
+@pytest.mark.parametrize(
+    ("offers", "accepts", "agreed"),
+    [
+        (("v10.stomp", "v11.stomp", "v12.stomp"), "1.1,1.0", "1.1"),
+        (("v10.stomp", "v11.stomp", "v12.stomp"), None, "1.0"),
+        (("v10.stomp", "v11.stomp", "v12.stomp"), "1.0,1.1,1.2", "1.2"),
+        (("v10.stomp", "v11.stomp"), "1.2,1.1,1.0", "1.1"),
+        (("v12.stomp", "v10.stomp"), "1.1,1.0", "1.0"),
+        ((), "1.1,1.0", "1.1"),
+        ((), None, "1.0"),
+    ],
+)
+def test_the_version_is_one_of_those_that_the_subprotocols_offer(
+    product: Product, minji: Person, offers: tuple[str, ...], accepts: str | None, agreed: str
+) -> None:
+    room = shared_room(minji)
+
+    with StompSocket.open(product.ws_url, minji.token, offers=offers, accepts=accepts) as hers:
+        assert hers.version == agreed
+        assert hers.subscribe(room).command == "RECEIPT"
+        hers.say(room, "hi")
+        assert "MESSAGE" in {hers.next().command, hers.next().command}
+
+
+def test_a_sender_gives_no_header_with_a_meaning_to_the_receivers(
+    product: Product, minji: Person, junho: Person
+) -> None:
+    room = shared_room(minji, junho)
+    names = ["receipt-id", "user-name", "session", "server", "version", "heart-beat", "host"]
+    names += ["ack", "id", "selector", "x-stream-offset", "since", "Receipt-Id", " session "]
+    with (
+        StompSocket.open(product.ws_url, junho.token) as his,
+        StompSocket.open(product.ws_url, minji.token) as hers,
+    ):
+        assert his.subscribe(room).command == "RECEIPT"
+
+        hers.say(room, "hi", **dict.fromkeys(names, "forged"), priority="9")
+
+        heard = his.next()
+        assert heard.command == "MESSAGE"
+        assert "forged" not in heard.headers.values()
+        assert heard.headers["priority"] == "9"
 
 
 @pytest.mark.parametrize("library", ["stompjs", "webstomp"])

@@ -49,6 +49,21 @@ def test_history_pages_both_ways(minji: Person, junho: Person) -> None:
     assert shown(newer) == ids[6:]
 
 
+def test_ones_own_messages_are_not_unread(minji: Person, junho: Person) -> None:
+    room = shared_room(minji, junho)
+    before = say(minji, room, "before")
+    say(minji, room, "one")
+    last = say(junho, room, "two")
+    eventually_stored(minji, room, last)
+
+    path = f"/api/history/v1/rooms/{room}/messages/count"
+    counts = [
+        person.call("GET", path, status=200, params={"after": before}) for person in (minji, junho)
+    ]
+
+    assert counts == [{"count": 1, "more": False}] * 2
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

@@ -13,7 +13,8 @@ BACK_MILLISECONDS = 30_000
 """Time within which a page has come back by itself."""
 
 _NO_SERVER = re.compile(
-    r"net::ERR_(CONNECTION_\w+|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING)"
+    r"net::ERR_(CONNECTION_\w+|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING"
+    r"|CONTENT_LENGTH_MISMATCH)"
     r"|WebSocket connection to \S+ failed"
     r"|server responded with a status of 50[234] "
 )

@@ -54,18 +54,19 @@ class Answers:
         shape = self.errors
         if shape is None:
             return False
-        headers = {} if receipt_id is None else {"receipt-id": receipt_id}
-        body = orjson.dumps(problem.document(**headers, **context))
+        asked = {} if receipt_id is None else {"receipt-id": receipt_id}
+        body = orjson.dumps(problem.document(**asked, **context))
         message_id = new_id()
         frame = message_frame(
             shape.subscription,
             ERRORS,
             message_id,
-            headers,
+            {},
             body,
             version=shape.version,
             content_type=problems.MEDIA_TYPE,
             ack=shape.ack(message_id),
+            receipt_id=receipt_id,
         )
         self._write(frame)
         return True

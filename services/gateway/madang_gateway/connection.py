@@ -69,7 +69,7 @@ class Connection(Upgraded):
         "_unsent",
         "_waiting",
         "compressed",
-        "subprotocol",
+        "versions",
     )
 
     node: ClassVar[Node]
@@ -101,7 +101,7 @@ class Connection(Upgraded):
         self._heard = self._sent = self._pinged = False
         self._quiet_since = self._silent_since = 0.0
         self.compressed = False
-        self.subprotocol: str | None = None
+        self.versions: Sequence[str] = ()
 
     # What the transport calls.
 
@@ -317,7 +317,7 @@ class Connection(Upgraded):
         if agreed.extensions:
             self._protocol = node.handshake.protocol(agreed.extensions)
         self._transport.set_write_buffer_limits(high=settings.live_pause_bytes)
-        self.subprotocol = agreed.subprotocol
+        self.versions = agreed.versions
         self.compressed = any(
             isinstance(extension, PerMessageDeflate)
             and extension.local_max_window_bits >= DEFLATE_BITS

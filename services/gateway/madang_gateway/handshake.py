@@ -17,10 +17,8 @@ from websockets.typing import StatusLike, Subprotocol
 
 from madang_common.problems import InvalidRequest
 from madang_gateway.shapes import DEFLATE_BITS
+from madang_gateway.stomp.negotiation import SUBPROTOCOLS, VERSIONS, offered_versions
 from madang_gateway.upgrade import rejection
-
-SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
-"""Registered names of STOMP over WebSocket, newest first."""
 
 _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 _MOST_HEADERS = 128
@@ -60,6 +58,8 @@ class Agreed(NamedTuple):
     answer: bytes
     """The server's side of it, as it is sent."""
     subprotocol: Subprotocol | None
+    versions: tuple[str, ...]
+    """The versions of STOMP that are open to the CONNECT, best first."""
     extensions: list[Extension]
 
 
@@ -74,6 +74,7 @@ class Handshake(ServerProtocol):
         """Take WebSocket messages of up to `max_size` bytes; offer compression if `deflate`."""
         super().__init__(extensions=[_DEFLATE] if deflate else None, logger=_LOGGER)
         self._max_size = max_size
+        self._versions = VERSIONS
 
     def answer(self, request: Request) -> Agreed | Response:
         """Return what `request` leads to, or the answer that refuses it."""
@@ -92,7 +93,7 @@ class Handshake(ServerProtocol):
         if self.subprotocol is not None:
             lines += [b"\r\nSec-WebSocket-Protocol: ", self.subprotocol.encode()]
         lines.append(b"\r\n\r\n")
-        return Agreed(b"".join(lines), self.subprotocol, self.extensions)
+        return Agreed(b"".join(lines), self.subprotocol, self._versions, self.extensions)
 
     def protocol(self, extensions: list[Extension]) -> Protocol:
         """Return what speaks after the handshake, and knows nothing of HTTP."""
@@ -102,6 +103,7 @@ class Handshake(ServerProtocol):
 
     @override
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        self._versions = offered_versions(subprotocols)
         for ours in SUBPROTOCOLS:
             if ours in subprotocols:
                 return Subprotocol(ours)

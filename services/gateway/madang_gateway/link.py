@@ -1,5 +1,6 @@
 """What a session needs of the WebSocket connection under it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from madang_gateway.delivery import Recipient
@@ -10,8 +11,8 @@ class Link(Recipient, Protocol):
     """The WebSocket connection under a session."""
 
     @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol agreed on."""
+    def versions(self) -> Sequence[str]:
+        """The versions of STOMP that may be agreed on, best first."""
         ...
 
     def close(self, why: Disconnect) -> None:

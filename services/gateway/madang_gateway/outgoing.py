@@ -72,9 +72,14 @@ class Outgoing:
         return cls(action, room, kind_of(data), document(data), size)
 
 
-def read_send(send: Send, *, with_aliases: bool) -> Outgoing:
-    """Return what `send` asks for; raise NotFound, InvalidRequest or InvalidBody if unclear."""
+def read_send(send: Send, *, with_aliases: bool) -> Outgoing | None:
+    """Return what `send` asks for; None for a tutorial's SEND that means nothing here.
+
+    Raise NotFound, InvalidRequest or InvalidBody if it is unclear.
+    """
     target, content_type, body = _target(send, with_aliases=with_aliases)
+    if target is None:
+        return None
     action, headers = target.action, send.headers
     key = headers.get("key")
     return Outgoing(
@@ -110,7 +115,7 @@ def bearer(authorization: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else authorization.strip()
 
 
-def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, str, bytes]:
+def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, bytes]:
     """Return where `send` goes, and its body and that one's content type in our own terms."""
     target = send_target(send.destination)
     if target is not None:
@@ -120,8 +125,7 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget, str, bytes]:
         return target, send.headers.get("content-type", "").lower(), send.body
     if with_aliases and aliases.is_send(send.destination):
         target, text = aliases.read_send(send.destination, send.body)
-        body = orjson.dumps({"text": text}) if target.action is Action.MESSAGE else b""
-        return target, _JSON, body
+        return target, _JSON, orjson.dumps({"text": text}) if text else b""
     raise NotFound(f"nothing is sent to {send.destination[:100]}")
 
 

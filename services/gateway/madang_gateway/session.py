@@ -119,7 +119,7 @@ class Session(Subscribing):
         self._shared = shared
         self._link = link
         self._account = account
-        self._stomp = ServerConnection(shared.limits, link.subprotocol, (offer, offer))
+        self._stomp = ServerConnection(shared.limits, link.versions, (offer, offer))
         self._answers = Answers(self._stomp, link)
         self._claims: Claims | None = None
         self._subscriptions: dict[str, Subscription] = {}
@@ -453,6 +453,9 @@ class Session(Subscribing):
         except Problem as problem:
             self._sent(frame.receipt, "", problem)
             return None
+        if outgoing is None:
+            self._sent(frame.receipt, "", None)
+            return None
         if outgoing.token is not None:
             self._account.left -= budget.TOKEN
         outcome = partial(self._sent, frame.receipt, outgoing.room)
@@ -499,7 +502,8 @@ class Session(Subscribing):
         try:
             found = [self._answering.find(ack) for ack in frame.acks]
             with_aliases = self._shared.settings.destination_aliases
-            sends = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
+            read = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
+            sends = [outgoing for outgoing in read if outgoing is not None]
             tokens = sum(send.token is not None for send in sends)
             self._account.left -= tokens * budget.TOKEN
             await self._shared.sender.send_together(self.claims, sends)

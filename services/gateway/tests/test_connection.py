@@ -365,16 +365,32 @@ async def _append_at_once(scene: Scene, *, batches: int, events: int) -> list[st
     ]
 
 
-@pytest.mark.parametrize("says", ["", "CONNECT"])
-async def test_who_pings_and_reads_no_pongs_is_a_slow_reader(tmp_path: Path, says: str) -> None:
+UNLIMITED = {
+    "frames_before_connected": 1e9,
+    "frames_per_second": 1e9,
+    "frames_burst": 1e9,
+    "frames_per_second_per_user": 1e9,
+    "frames_burst_per_user": 1e9,
+    "frames_per_second_per_address": 1e9,
+    "frames_burst_per_address": 1e9,
+}
+
+
+@pytest.mark.parametrize("connects", [False, True])
+async def test_who_pings_and_reads_no_pongs_is_a_slow_reader(
+    tmp_path: Path, *, connects: bool
+) -> None:
+    """However many pings somebody may send."""
     async with (
-        running(tmp_path, send_buffer_bytes=8192, slow_consumer_bytes=100_000) as scene,
+        running(
+            tmp_path, send_buffer_bytes=8192, slow_consumer_bytes=100_000, **UNLIMITED
+        ) as scene,
         raw_socket(scene.port, receive_buffer_bytes=8192) as flood,
     ):
-        await flood.upgrade()
-        if says:
-            headers = {"accept-version": "1.2", "passcode": scene.issuer.token("mina")}
-            await flood.frame(Opcode.TEXT, written(says, headers))
+        if connects:
+            await flood.stomp(scene.issuer.token("mina"))
+        else:
+            await flood.upgrade()
         ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
         sent = 0
 

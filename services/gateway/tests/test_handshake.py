@@ -3,6 +3,7 @@ from websockets.http11 import Request, Response
 
 from madang_common.problems import InvalidRequest
 from madang_gateway.handshake import Agreed, Handshake, request_of
+from madang_gateway.stomp.negotiation import VERSIONS
 from services.gateway.tests.raw_socket import UPGRADE
 
 
@@ -45,15 +46,17 @@ def test_an_empty_body_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offered", "taken"),
+    ("offered", "taken", "versions"),
     [
-        ("v10.stomp, v12.stomp", "v12.stomp"),
-        ("v11.stomp", "v11.stomp"),
-        ("soap", None),
-        ("soap, v10.stomp", "v10.stomp"),
+        ("v10.stomp, v12.stomp", "v12.stomp", ("1.2", "1.0")),
+        ("v11.stomp", "v11.stomp", ("1.1",)),
+        ("soap", None, VERSIONS),
+        ("soap, v10.stomp", "v10.stomp", ("1.0",)),
     ],
 )
-def test_the_newest_subprotocol_is_taken(offered: str, taken: str | None) -> None:
+def test_the_newest_subprotocol_is_taken_and_the_others_versions_are_kept(
+    offered: str, taken: str | None, versions: tuple[str, ...]
+) -> None:
     agreed = handshake().answer(request(Sec_WebSocket_Protocol=offered))
 
     assert isinstance(agreed, Agreed)
@@ -62,7 +65,7 @@ def test_the_newest_subprotocol_is_taken(offered: str, taken: str | None) -> Non
     said = b"" if taken is None else f"\r\nSec-WebSocket-Protocol: {taken}\r\n".encode()
     assert said in agreed.answer
     assert (b"Sec-WebSocket-Protocol" in agreed.answer) == bool(said)
-    assert (agreed.subprotocol, agreed.extensions) == (taken, [])
+    assert (agreed.subprotocol, agreed.versions, agreed.extensions) == (taken, versions, [])
 
 
 def test_one_handshake_leaves_nothing_to_the_next() -> None:
@@ -81,5 +84,5 @@ def test_one_handshake_leaves_nothing_to_the_next() -> None:
     assert (len(rich.extensions), rich.subprotocol) == (1, "v12.stomp")
     assert b"Sec-WebSocket-Extensions: permessage-deflate" in rich.answer
     assert isinstance(poor, Agreed)
-    assert (len(poor.extensions), poor.subprotocol) == (0, None)
+    assert (len(poor.extensions), poor.subprotocol, poor.versions) == (0, None, VERSIONS)
     assert b"Sec-WebSocket-Extensions" not in poor.answer

@@ -119,6 +119,19 @@ async def test_frames_right_behind_connect_wait_for_their_turn(scene: Scene) -> 
         assert (await client.message()).text == "hi"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "agreed"),
+    [({"accept-version": "1.1,1.0"}, "1.1"), ({"accept-version": "1.2"}, "1.2"), ({}, "1.0")],
+)
+async def test_of_several_subprotocols_the_versions_of_all_are_open(
+    scene: Scene, accepted: dict[str, str], agreed: str
+) -> None:
+    async with scene.opened(subprotocols=["v10.stomp", "v11.stomp", "v12.stomp"]) as client:
+        await client.say("CONNECT", accepted | {"passcode": scene.issuer.token("mina")})
+
+        assert (await client.frame("CONNECTED")).headers["version"] == agreed
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
 async def test_every_version_of_stomp_is_spoken(scene: Scene, version: str) -> None:
     async with scene.opened(subprotocols=None) as client:
@@ -283,7 +296,6 @@ async def test_whoever_listens_for_refusals_no_more_is_closed(scene: Scene) -> N
         ({"destination": SEND, "content-type": "application/json"}, b"{}", "invalid-body"),
         ({"destination": SEND, "x": "y" * 5000}, b"hi", "invalid-request"),
         ({"destination": "/app/rooms.yard.read"}, b"{}", "invalid-body"),
-        ({"destination": "/pub/chat/message"}, b"{}", "invalid-body"),
         ({"destination": SEND, "Authorization": "nonsense"}, b"hi", "unauthenticated"),
         ({"destination": "/app/token"}, b"nonsense", "unauthenticated"),
         ({"destination": "/app/token"}, b"", "unauthenticated"),
@@ -656,6 +668,43 @@ async def test_a_tutorials_client_and_ours_talk_to_each_other(scene: Scene) -> N
                 ("TALK", "jun", "안녕"),
             }
             assert heard[0].json["userCount"] == 2
+
+
+@pytest.mark.parametrize(
+    ("destination", "body"),
+    [
+        ("/pub/chat/message", b"{}"),
+        ("/pub/chat.message.yard", b'{"type":"TALK","message":""}'),
+        ("/pub/chat.message.yard", b'{"type":"WAVE","message":"hi"}'),
+        ("/pub/chat.message.yard", b"hi"),
+        ("/pub/chat/messageList/1", b"{}"),
+    ],
+)
+async def test_a_tutorials_send_that_means_nothing_is_ignored(
+    scene: Scene, destination: str, body: bytes
+) -> None:
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(YARD)
+
+        await mina.say("SEND", {"destination": destination, "receipt": "alone"}, body)
+        await mina.say("BEGIN", {"transaction": "t"})
+        await mina.say("SEND", {"destination": destination, "transaction": "t"}, body)
+        await mina.say("SEND", {"destination": SEND, "transaction": "t"}, b"hello")
+        await mina.say("COMMIT", {"transaction": "t", "receipt": "together"})
+
+        assert "message-id" not in (await mina.receipt("alone")).headers
+        await mina.receipt("together")
+        assert (await mina.message()).text == "hello"
+
+
+@pytest.mark.parametrize("destination", ["/pub/chat.enter.yard", "/pub/chat.message.yard"])
+async def test_a_tutorials_send_to_a_room_of_others_is_refused(
+    scene: Scene, destination: str
+) -> None:
+    async with scene.connected("ara") as ara:
+        await ara.say("SEND", {"destination": destination}, b'{"message":"hi"}')
+
+        assert (await ara.frame("ERROR")).json["status"] == 403
 
 
 async def test_tutorials_can_be_left_out(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from madang_gateway.stomp.errors import (
 )
 from madang_gateway.stomp.frame import HEARTBEAT
 from madang_gateway.stomp.limits import Limits
+from madang_gateway.stomp.negotiation import offered_versions
 from madang_gateway.stomp.serializer import message_frame
 from services.gateway.tests.stomp_client import read_frames
 
@@ -403,14 +404,25 @@ def test_without_a_common_version_the_error_lists_those_that_are_spoken() -> Non
     assert body == b"Supported protocol versions are 1.0 1.1 1.2"
 
 
-@pytest.mark.parametrize("subprotocol", ["v10.stomp", "v11.stomp", "v12.stomp"])
-def test_a_subprotocol_leaves_one_version(subprotocol: str) -> None:
-    """1.1, 1.2 Protocol Negotiation, within what the WebSocket agreed on."""
-    connection = ServerConnection(LIMITS, subprotocol)
+@pytest.mark.parametrize(
+    ("offered", "accepted", "version"),
+    [
+        ("v10.stomp", "1.0,1.1,1.2", "1.0"),
+        ("v11.stomp", "1.0,1.1,1.2", "1.1"),
+        ("v12.stomp", "1.0,1.1,1.2", "1.2"),
+        ("v10.stomp v11.stomp v12.stomp", "1.1,1.0", "1.1"),
+        ("v10.stomp v12.stomp", "1.1,1.0", "1.0"),
+    ],
+)
+def test_subprotocols_leave_the_versions_that_were_offered(
+    offered: str, accepted: str, version: str
+) -> None:
+    """1.1, 1.2 Protocol Negotiation, within what the client offered for the WebSocket."""
+    connection = ServerConnection(LIMITS, offered_versions(offered.split()))
 
-    list(connection.receive(opening("1.0,1.1,1.2")))
+    list(connection.receive(opening(accepted)))
 
-    assert connection.version == f"1.{subprotocol[2]}"
+    assert connection.version == version
 
 
 # Heart-beating

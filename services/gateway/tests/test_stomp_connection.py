@@ -23,7 +23,7 @@ VERSIONS = ["1.0", "1.1", "1.2"]
 
 def connection(version: str | None = None, limits: Limits | None = None) -> ServerConnection:
     """Return a new connection, connected with `version` if there is one."""
-    made = ServerConnection(limits or Limits(), None, (10_000, 20_000))
+    made = ServerConnection(limits or Limits(), heartbeat=(10_000, 20_000))
     if version is not None:
         list(made.receive(f"CONNECT\naccept-version:{version}\n\n\0".encode()))
     return made
@@ -90,8 +90,8 @@ def test_frames_right_behind_connect_are_read_in_the_agreed_version() -> None:
     assert events[1:] == [HEARTBEAT, Send("a:b", {"destination": "a:b", "x": "y\r"}, b"hi", None)]
 
 
-def test_a_connect_beside_the_subprotocol_is_refused_with_the_served_version() -> None:
-    target = ServerConnection(Limits(), "v12.stomp", (0, 0))
+def test_a_connect_beside_the_offered_versions_is_refused_with_them() -> None:
+    target = ServerConnection(Limits(), ("1.2",), (0, 0))
 
     error = fail(target, b"CONNECT\naccept-version:1.0,1.1\n\n\0")
 

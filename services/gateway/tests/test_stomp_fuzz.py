@@ -136,7 +136,7 @@ def held_bytes(connection: ServerConnection) -> int:
 def test_a_connection_answers_any_bytes_with_events_or_one_readable_error(
     pieces: list[bytes],
 ) -> None:
-    connection = ServerConnection(SMALL, None, (10, 10))
+    connection = ServerConnection(SMALL, heartbeat=(10, 10))
     answers: list[bytes] = []
     events: list[Event] = []
 
@@ -207,7 +207,7 @@ def test_no_held_send_comes_out_before_its_commit_and_none_comes_out_twice(strea
 
 def run(pieces: Sequence[bytes]) -> tuple[list[Event], type[ProtocolError] | None]:
     """Return what a connection makes of `pieces`, heart-beats aside."""
-    connection = ServerConnection(SMALL, None, (10, 10))
+    connection = ServerConnection(SMALL, heartbeat=(10, 10))
     events: list[Event] = []
     failure: type[ProtocolError] | None = None
     for piece in pieces:

@@ -3,7 +3,12 @@
 import pytest
 
 from madang_gateway.stomp.errors import Malformed, UnsupportedVersion
-from madang_gateway.stomp.negotiation import agree_on_heartbeats, agree_on_version
+from madang_gateway.stomp.negotiation import (
+    VERSIONS,
+    agree_on_heartbeats,
+    agree_on_version,
+    offered_versions,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,35 +25,57 @@ from madang_gateway.stomp.negotiation import agree_on_heartbeats, agree_on_versi
     ],
 )
 def test_the_highest_common_version_is_agreed(accepted: str | None, agreed: str) -> None:
-    assert agree_on_version(accepted, None) == agreed
+    assert agree_on_version(accepted, VERSIONS) == agreed
 
 
 @pytest.mark.parametrize("accepted", ["", "2.0", "1.3,2", "1,2", "01.2", "1.20"])
 def test_no_common_version_is_told_with_those_that_are_served(accepted: str) -> None:
     with pytest.raises(UnsupportedVersion) as caught:
-        agree_on_version(accepted, None)
+        agree_on_version(accepted, VERSIONS)
 
     assert caught.value.headers == {"version": "1.0,1.1,1.2"}
     assert caught.value.detail == "Supported protocol versions are 1.0 1.1 1.2"
 
 
 @pytest.mark.parametrize(
-    ("subprotocol", "version"), [("v10.stomp", "1.0"), ("v11.stomp", "1.1"), ("v12.stomp", "1.2")]
+    ("subprotocols", "offered"),
+    [
+        (["v12.stomp"], ("1.2",)),
+        (["v10.stomp", "v11.stomp"], ("1.1", "1.0")),
+        (["v10.stomp", "v11.stomp", "v12.stomp"], VERSIONS),
+        (["mqtt", "v11.stomp"], ("1.1",)),
+        (["mqtt"], VERSIONS),
+        ([], VERSIONS),
+    ],
 )
-def test_a_subprotocol_allows_only_its_version(subprotocol: str, version: str) -> None:
-    assert agree_on_version("1.0,1.1,1.2", subprotocol) == version
+def test_subprotocols_offer_their_versions(
+    subprotocols: list[str], offered: tuple[str, ...]
+) -> None:
+    assert offered_versions(subprotocols) == offered
+
+
+@pytest.mark.parametrize(
+    ("offered", "accepted", "agreed"),
+    [
+        (("1.2", "1.1", "1.0"), "1.1,1.0", "1.1"),
+        (("1.2", "1.1", "1.0"), None, "1.0"),
+        (("1.1", "1.0"), "1.0,1.1,1.2", "1.1"),
+        (("1.2", "1.0"), "1.1,1.0", "1.0"),
+        (("1.1",), "1.0,1.1,1.2", "1.1"),
+    ],
+)
+def test_any_version_that_was_offered_may_be_agreed_on(
+    offered: tuple[str, ...], accepted: str | None, agreed: str
+) -> None:
+    assert agree_on_version(accepted, offered) == agreed
 
 
 @pytest.mark.parametrize("accepted", [None, "1.0,1.1"])
-def test_a_version_beside_the_subprotocol_is_refused(accepted: str | None) -> None:
+def test_a_version_that_was_not_offered_is_refused(accepted: str | None) -> None:
     with pytest.raises(UnsupportedVersion) as caught:
-        agree_on_version(accepted, "v12.stomp")
+        agree_on_version(accepted, ("1.2",))
 
     assert caught.value.headers == {"version": "1.2"}
-
-
-def test_an_unknown_subprotocol_restricts_nothing() -> None:
-    assert agree_on_version("1.1", "mqtt") == "1.1"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,23 @@
 """Frames as bytes."""
 
+import re
+from pathlib import Path
+
 import pytest
 from stomp.utils import parse_frame
 
+import madang_gateway
+from madang_gateway.stomp.connection import ServerConnection
+from madang_gateway.stomp.errors import UnsupportedVersion
 from madang_gateway.stomp.frame import Frame
 from madang_gateway.stomp.limits import Limits
 from madang_gateway.stomp.parser import Parser
-from madang_gateway.stomp.serializer import message_frame, serialize
+from madang_gateway.stomp.serializer import OWN_HEADERS, message_frame, serialize
+
+_NAMED = re.compile(
+    r'''(?:headers(?:\.get\(|\[)|_required\(frame, |headers[^\n=]* = [^\n]*?\{)"([a-z-]+)"'''
+)
+"""A header in a source: `headers.get("x")`, `headers["x"]`, `_required(frame, "x")`, `{"x": …}`."""
 
 
 def read(data: bytes, version: str) -> Frame:
@@ -80,26 +91,57 @@ def test_a_message_carries_what_its_ack_must_name() -> None:
     assert read(data, "1.2").headers["ack"] == "1:2"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "subscription",
-        "message-id",
-        "destination",
-        "content-type",
-        "content-length",
-        "ack",
-        "receipt",
-        "transaction",
-    ],
-)
-def test_a_sender_cannot_choose_the_headers_of_the_server(name: str) -> None:
-    headers = {name: "forged", "mine": "kept"}
+@pytest.mark.parametrize("name", sorted(OWN_HEADERS))
+def test_a_sender_cannot_choose_headers_with_a_meaning(name: str) -> None:
+    spellings = [
+        name,
+        name.upper(),
+        name.title(),
+        f" {name}",
+        f"{name}\t",
+        f"{name[:1]}\r{name[1:]}",
+    ]
+    headers = dict.fromkeys(spellings, "forged") | {"mine": "kept"}
 
-    data = message_frame("1", "/a", "2", headers, b"", version="1.2", content_type="text/plain")
+    data = message_frame("1", "/a", "2", headers, b"", version="1.1", content_type="text/plain")
 
     assert b"forged" not in data
-    assert read(data, "1.2").headers["mine"] == "kept"
+    assert read(data, "1.1").headers["mine"] == "kept"
+
+
+@pytest.mark.parametrize(
+    "name", ["priority", "correlation-id", "reply-to", "x-mine", "ids", "my-id"]
+)
+def test_headers_without_a_meaning_here_are_passed_on(name: str) -> None:
+    data = message_frame("1", "/a", "2", {name: "x"}, b"", version="1.2", content_type="text/plain")
+
+    assert read(data, "1.2").headers[name] == "x"
+
+
+def test_no_header_that_the_server_writes_is_left_to_a_sender() -> None:
+    connection = ServerConnection(Limits(), heartbeat=(10, 10))
+    list(connection.receive(b"CONNECT\naccept-version:1.2\n\n\0"))
+    mistaken = UnsupportedVersion("no", "No.", headers={"version": "1.2"})
+    mistaken.receipt_id = "1"
+    frames = [
+        connection.connected("session", "user", "server"),
+        connection.receipt("1"),
+        message_frame("1", "/a", "2", {}, b"x", version="1.2", content_type="a/b", ack="1:2"),
+        connection.error(mistaken),
+    ]
+
+    written = {name for data in frames for name in read(data, "1.2").headers}
+
+    assert {"user-name", "receipt-id", "ack", "message", "version"} <= written <= OWN_HEADERS
+
+
+def test_no_header_that_the_gateway_names_is_left_to_a_sender() -> None:
+    """What its sources read from frames, or put on them by name."""
+    sources = [path.read_text() for path in Path(madang_gateway.__file__).parent.rglob("*.py")]
+
+    named = {name for source in sources for name in _NAMED.findall(source)}
+
+    assert {"since", "prefetch-count", "resumed", "receipt"} <= named <= OWN_HEADERS
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])

@@ -130,6 +130,6 @@ def age_seconds(batch: Batch | None, now: float) -> float:
     for line in batch.lines if batch else ():
         try:
             return max(0.0, now - datetime.fromisoformat(read_line(line).at).timestamp())
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     return 0.0

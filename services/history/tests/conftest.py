@@ -1,6 +1,6 @@
 """The log and the store on real files, and the neighbours that history asks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -66,6 +66,8 @@ class Neighbours(httpx.AsyncBaseTransport):
         self.members: dict[str, set[str]] = {}
         self.archived: set[str] = set()
         self.away = False
+        self.after_access: Callable[[], Awaitable[None]] | None = None
+        """What happens while an answer of rooms is on its way."""
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -78,7 +80,10 @@ class Neighbours(httpx.AsyncBaseTransport):
                 token = self.issuer.service_token("history")
                 return httpx.Response(200, json={"access_token": token, "expires_in": 300})
             case "rooms", "/internal/access":
-                return self._access(request)
+                answer = self._access(request)
+                if self.after_access is not None:
+                    await self.after_access()
+                return answer
             case "rooms", "/health/live":
                 return httpx.Response(200)
         return httpx.Response(404)

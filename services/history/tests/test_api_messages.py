@@ -35,6 +35,12 @@ async def ana(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.Async
         yield ana
 
 
+@pytest.fixture
+async def bo(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app, bearer(neighbours.issuer.token("bo"))) as bo:
+        yield bo
+
+
 @asynccontextmanager
 async def client(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
@@ -139,22 +145,51 @@ async def test_one_message_is_found_in_its_own_room_only(
         assert answer.json()["type"] == "urn:madang:problem:not-found"
 
 
+async def unread(client: httpx.AsyncClient, **params: str) -> tuple[int, bool]:
+    counted = (await client.get(f"{MESSAGES}/count", params=params)).json()
+    return counted["count"], counted["more"]
+
+
 async def test_unread_messages_are_counted_up_to_a_limit(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
+    app: FastAPI, log: SqliteLog, bo: httpx.AsyncClient
 ) -> None:
     ids = await send(
         app, log, an_event("joined", kind="member.joined"), *(an_event(str(n)) for n in range(6))
     )
 
-    async def count(**params: str) -> dict[str, object]:
-        counted: dict[str, object] = (await ana.get(f"{MESSAGES}/count", params=params)).json()
-        return counted
+    assert await unread(bo, after=ids[4]) == (2, False)
+    assert await unread(bo, after=ids[6]) == (0, False)
+    assert await unread(bo, after=ids[1]) == (5, False)
+    assert await unread(bo, after=ids[0]) == (5, True)
+    assert await unread(bo) == (5, True)
 
-    assert await count(after=ids[4]) == {"count": 2, "more": False}
-    assert await count(after=ids[6]) == {"count": 0, "more": False}
-    assert await count(after=ids[1]) == {"count": 5, "more": False}
-    assert await count(after=ids[0]) == {"count": 5, "more": True}
-    assert await count() == {"count": 5, "more": True}
+
+async def test_ones_own_messages_are_not_unread(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, bo: httpx.AsyncClient
+) -> None:
+    before, *_ = await send(
+        app,
+        log,
+        an_event("joined", kind="member.joined"),
+        an_event("1"),
+        an_event("2", sender="bo"),
+        an_event("3", sender="bo"),
+    )
+
+    assert await unread(bo, after=before) == (1, False)
+    assert await unread(ana, after=before) == (2, False)
+
+
+async def test_many_of_ones_own_messages_end_a_count(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, bo: httpx.AsyncClient
+) -> None:
+    ids = await send(app, log, *(an_event(str(n)) for n in range(30)))
+    await send(app, log, an_event("last", sender="bo"))
+
+    # It looks at no more than four messages for each that it may tell.
+    assert await unread(ana) == (0, True)
+    assert await unread(ana, after=ids[15]) == (1, False)
+    assert await unread(bo, after=ids[27]) == (2, False)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +218,43 @@ async def test_what_cannot_be_asked_is_told_as_a_problem(
     assert answer.status_code in {400, 422}
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["type"].startswith("urn:madang:problem:invalid-")
+
+
+_ODD_IDS = [
+    "",
+    "0",
+    "-00000000001",
+    "+00000000001",
+    "00000000000w",
+    "00000000000V",
+    "0x0000000001",
+    "0000_0000001",
+    "000000000000 ",
+    " 00000000000",
+    "00000000000%0A",
+    "%00" * 12,
+    "%FF" * 12,
+    "%ED%A0%80" * 12,
+    "\u0661" * 12,
+    "\uff10" * 12,
+    "\u1680" * 12,
+    "👋" * 12,
+    "null",
+    "1e5",
+    "NaN",
+    "start",
+    "0" * 5000,
+    "000000000000,000000000001",
+    "%2e%2e",
+]
+
+
+@pytest.mark.parametrize("path", ["?before=", "?after=", "?around=", "/count?after=", "/"])
+async def test_an_id_that_is_none_is_told_as_a_problem(ana: httpx.AsyncClient, path: str) -> None:
+    for odd in _ODD_IDS:
+        answer = await ana.get(MESSAGES + path + odd)
+        allowed = {400, 422} if path != "/" else {404, 405, 422, 307}
+        assert answer.status_code in allowed, (odd, answer.status_code)
 
 
 @pytest.mark.parametrize("edge", ["000000000000", "vvvvvvvvvvvv"])
@@ -227,6 +299,52 @@ async def test_a_removed_member_reads_nothing_any_more(
     neighbours.members["yard"].remove("ana")
 
     assert (await ana.get(MESSAGES)).json()["type"] == "urn:madang:problem:not-a-member"
+
+
+@pytest.mark.parametrize("path", ["", "?limit=2", "?kinds=message.created", "?{query}={id}"])
+@pytest.mark.parametrize("query", ["before", "after", "around"])
+async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
+    app: FastAPI,
+    log: SqliteLog,
+    ana: httpx.AsyncClient,
+    neighbours: Neighbours,
+    path: str,
+    query: str,
+) -> None:
+    ids = await send(app, log, an_event("1"), an_event("2"))
+    asked = {"before": "vvvvvvvvvvvv", "after": ids[0], "around": ids[1]}[query]
+
+    async def remove() -> None:
+        # The answer that she is a member is on its way when this happens.
+        await send(app, log, an_event("secret", sender="bo"))
+
+    neighbours.after_access = remove
+    page = await ana.get(MESSAGES + path.format(query=query, id=asked))
+
+    assert "secret" not in page.text
+    assert keys(page)[-1] == "2"
+    assert page.json()["after"] == ids[1]
+
+
+async def test_who_is_removed_while_asking_is_told_of_no_later_message(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+) -> None:
+    (first,) = await send(app, log, an_event("1", sender="bo"))
+    secret = to_id(position(await log.end(SHARD), 0))
+
+    async def remove() -> None:
+        neighbours.after_access = None
+        assert await send(app, log, an_event("secret", sender="bo")) == [secret]
+
+    neighbours.after_access = remove
+    one = await ana.get(f"{MESSAGES}/{secret}")
+    assert (one.status_code, "secret" in one.text) == (404, False)
+    assert (await ana.get(f"{MESSAGES}/{secret}")).json()["key"] == "secret"
+
+    secret = to_id(position(await log.end(SHARD), 0))
+    neighbours.after_access = remove
+    counted = await ana.get(f"{MESSAGES}/count", params={"after": first})
+    assert counted.json() == {"count": 1, "more": False}
 
 
 async def test_an_archived_room_can_be_read(

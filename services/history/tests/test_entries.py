@@ -1,8 +1,17 @@
-import orjson
+import json
 
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madang_common.events.envelope import read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
+from madang_history.api.bodies import client_bodies, full_event, json_response
 from madang_history.entries import sort_lines
+from madang_history.ingest import age_seconds
+from madang_history.store.port import Stored
 
 from .conftest import SHARDS, an_event
 
@@ -55,6 +64,68 @@ def test_lines_that_are_no_events_are_told_apart() -> None:
     assert [dead.position for dead in found.dead] == [position(7, n) for n in range(5)]
     assert [dead.line for dead in found.dead] == list(lines[:5])
     assert all(dead.reason for dead in found.dead)
+
+
+def nested(levels: int) -> bytes:
+    """Return the line of an event with lists in lists in its data."""
+    inner = b"[" * levels + b"]" * levels
+    return an_event("k", data={"x": 0}).line().replace(b'"x":0', b'"x":' + inner)
+
+
+def test_a_line_that_could_not_be_written_again_is_dead() -> None:
+    # Reading takes deeper nesting than writing does.
+    line = nested(500)
+    read_line(line)
+
+    found = sort_lines([Batch(0, (line, an_event("good").line()))], SHARD, SHARDS)
+
+    assert [entry.key for entry in found.entries] == ["good"]
+    assert "nested too deeply" in found.dead[0].reason
+
+
+@pytest.mark.parametrize("levels", [98, 200, *range(245, 256)])
+def test_a_line_that_is_stored_can_be_answered_with(levels: int) -> None:
+    found = sort_lines([Batch(0, (nested(levels),))], SHARD, SHARDS)
+
+    for entry in found.entries:
+        stored = Stored(entry.position, entry.line)
+        assert json_response({"items": client_bodies([stored])}).body
+        assert json_response({"items": [full_event(stored)]}).body
+    assert len(found.entries) + len(found.dead) == 1
+
+
+def test_text_with_many_brackets_is_text() -> None:
+    event = an_event("k", data={"text": "[{" * 5000})
+
+    assert len(sort_lines([Batch(0, (event.line(),))], SHARD, SHARDS).entries) == 1
+
+
+def test_a_line_that_no_store_takes_is_dead() -> None:
+    event = an_event("k", data={"text": "x" * (8 << 20)})
+
+    found = sort_lines([Batch(0, (event.line(),))], SHARD, SHARDS)
+
+    assert not found.entries
+    assert "more than 8388608 bytes" in found.dead[0].reason
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.sampled_from(["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data"]),
+)
+def test_whatever_a_line_holds_it_is_an_event_or_dead(value: object, name: str) -> None:
+    document = orjson.loads(an_event("k").line()) | {name: value}
+    lines = (json.dumps(document).encode(), json.dumps(value).encode(), b'"\\ud800"')
+
+    found = sort_lines([Batch(0, lines)], SHARD, SHARDS)
+
+    assert len(found.entries) + len(found.dead) == len(lines)
+    for entry in found.entries:
+        assert client_bodies([Stored(entry.position, entry.line)])
+        age_seconds(Batch(0, (entry.line,)), 0.0)
 
 
 def test_an_event_on_the_wrong_shard_is_none() -> None:

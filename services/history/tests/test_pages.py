@@ -1,14 +1,17 @@
 import pytest
 
 from madang_common.log.position import position, shard_of
-from madang_history.pages import LAST_POSITION, Page, Pages, stored_to
-from madang_history.store.port import Entry
+from madang_history.pages import Page, Pages, Readable, readable_now, stored_to
+from madang_history.store.port import LAST, Entry
 from madang_history.store.sqlite import SqliteMessageStore
 
 from .conftest import SHARDS
 
 ROOM = "rooms.yard"
 SHARD = shard_of(ROOM, SHARDS)
+END = position(7, 0) - 1
+YARD = Readable(ROOM, END)
+OTHER = Readable("rooms.other", END)
 
 
 async def fill(store: SqliteMessageStore, *positions: int, kind: str = "message.created") -> None:
@@ -28,51 +31,51 @@ def shape(page: Page) -> tuple[list[int], int | None, int | None]:
 async def test_the_newest_page_leads_back_and_on(pages: Pages, store: SqliteMessageStore) -> None:
     await fill(store, *range(10, 20))
 
-    assert shape(await pages.newest(ROOM, 3)) == ([17, 18, 19], 17, 19)
-    assert shape(await pages.newest(ROOM, 10)) == (list(range(10, 20)), None, 19)
+    assert shape(await pages.newest(YARD, 3)) == ([17, 18, 19], 17, 19)
+    assert shape(await pages.newest(YARD, 10)) == (list(range(10, 20)), None, 19)
 
 
 async def test_an_empty_room_leads_on_from_what_is_stored(
     pages: Pages, store: SqliteMessageStore
 ) -> None:
-    assert shape(await pages.newest(ROOM, 3)) == ([], None, None)
+    assert shape(await pages.newest(await readable_now(store, ROOM), 3)) == ([], None, None)
 
     await store.store(SHARD, [], 7)
 
-    assert shape(await pages.newest(ROOM, 3)) == ([], None, position(7, 0) - 1)
+    assert shape(await pages.newest(await readable_now(store, ROOM), 3)) == ([], None, END)
 
 
 async def test_a_page_before_a_position(pages: Pages, store: SqliteMessageStore) -> None:
     await fill(store, *range(10, 20))
 
-    assert shape(await pages.before(ROOM, 15, 3)) == ([12, 13, 14], 12, 14)
-    assert shape(await pages.before(ROOM, 13, 3)) == ([10, 11, 12], None, 12)
-    assert shape(await pages.before(ROOM, 10, 3)) == ([], None, 9)
-    assert shape(await pages.before(ROOM, 0, 3)) == ([], None, None)
+    assert shape(await pages.before(YARD, 15, 3)) == ([12, 13, 14], 12, 14)
+    assert shape(await pages.before(YARD, 13, 3)) == ([10, 11, 12], None, 12)
+    assert shape(await pages.before(YARD, 10, 3)) == ([], None, 9)
+    assert shape(await pages.before(YARD, 0, 3)) == ([], None, None)
 
 
 async def test_a_page_after_a_position(pages: Pages, store: SqliteMessageStore) -> None:
     await fill(store, *range(10, 20))
 
-    assert shape(await pages.after(ROOM, 15, 3)) == ([16, 17, 18], 16, 18)
-    assert shape(await pages.after(ROOM, 5, 3)) == ([10, 11, 12], None, 12)
+    assert shape(await pages.after(YARD, 15, 3)) == ([16, 17, 18], 16, 18)
+    assert shape(await pages.after(YARD, 5, 3)) == ([10, 11, 12], None, 12)
 
 
 async def test_at_the_live_end_the_cursor_stays(pages: Pages, store: SqliteMessageStore) -> None:
     await fill(store, *range(10, 20))
 
-    assert shape(await pages.after(ROOM, 19, 3)) == ([], 20, 19)
-    assert shape(await pages.after(ROOM, 25, 3)) == ([], 26, 25)
-    assert shape(await pages.after(ROOM, LAST_POSITION, 3)) == ([], LAST_POSITION, LAST_POSITION)
-    assert shape(await pages.after("rooms.other", 19, 3)) == ([], None, 19)
+    assert shape(await pages.after(YARD, 19, 3)) == ([], 20, 19)
+    assert shape(await pages.after(YARD, 25, 3)) == ([], 26, 25)
+    assert shape(await pages.after(YARD, LAST, 3)) == ([], LAST, LAST)
+    assert shape(await pages.after(OTHER, 19, 3)) == ([], None, 19)
 
 
 async def test_a_page_around_a_position(pages: Pages, store: SqliteMessageStore) -> None:
     await fill(store, *range(10, 20))
 
-    assert shape(await pages.around(ROOM, 15, 4)) == ([13, 14, 15, 16], 13, 16)
-    assert shape(await pages.around(ROOM, 15, 5)) == ([13, 14, 15, 16, 17], 13, 17)
-    assert shape(await pages.around(ROOM, 15, 1)) == ([15], 15, 15)
+    assert shape(await pages.around(YARD, 15, 4)) == ([13, 14, 15, 16], 13, 16)
+    assert shape(await pages.around(YARD, 15, 5)) == ([13, 14, 15, 16, 17], 13, 17)
+    assert shape(await pages.around(YARD, 15, 1)) == ([15], 15, 15)
 
 
 async def test_a_page_around_an_end_is_filled_from_the_other_side(
@@ -80,12 +83,12 @@ async def test_a_page_around_an_end_is_filled_from_the_other_side(
 ) -> None:
     await fill(store, *range(10, 20))
 
-    assert shape(await pages.around(ROOM, 19, 4)) == ([16, 17, 18, 19], 16, 19)
-    assert shape(await pages.around(ROOM, 10, 4)) == ([10, 11, 12, 13], None, 13)
-    assert shape(await pages.around(ROOM, 15, 100)) == (list(range(10, 20)), None, 19)
-    assert shape(await pages.around(ROOM, 99, 2)) == ([18, 19], 18, 19)
-    assert shape(await pages.around(ROOM, 0, 2)) == ([10, 11], None, 11)
-    assert shape(await pages.around("rooms.other", 5, 2)) == ([], None, 4)
+    assert shape(await pages.around(YARD, 19, 4)) == ([16, 17, 18, 19], 16, 19)
+    assert shape(await pages.around(YARD, 10, 4)) == ([10, 11, 12, 13], None, 13)
+    assert shape(await pages.around(YARD, 15, 100)) == (list(range(10, 20)), None, 19)
+    assert shape(await pages.around(YARD, 99, 2)) == ([18, 19], 18, 19)
+    assert shape(await pages.around(YARD, 0, 2)) == ([10, 11], None, 11)
+    assert shape(await pages.around(OTHER, 5, 2)) == ([], None, 4)
 
 
 async def test_pages_of_one_kind_leave_the_others_out(
@@ -95,10 +98,10 @@ async def test_pages_of_one_kind_leave_the_others_out(
     await fill(store, 11, 13, 15, kind="member.joined")
     kinds = ["message.created"]
 
-    assert shape(await pages.newest(ROOM, 2, kinds)) == ([12, 14], 12, 14)
-    assert shape(await pages.after(ROOM, 10, 5, kinds)) == ([12, 14], 12, 14)
-    assert shape(await pages.before(ROOM, 12, 5, kinds)) == ([10], None, 10)
-    assert shape(await pages.around(ROOM, 12, 2, kinds)) == ([10, 12], None, 12)
+    assert shape(await pages.newest(YARD, 2, kinds)) == ([12, 14], 12, 14)
+    assert shape(await pages.after(YARD, 10, 5, kinds)) == ([12, 14], 12, 14)
+    assert shape(await pages.before(YARD, 12, 5, kinds)) == ([10], None, 10)
+    assert shape(await pages.around(YARD, 12, 2, kinds)) == ([10, 12], None, 12)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
@@ -108,20 +111,56 @@ async def test_paging_both_ways_meets_every_event_once(
     everything = list(range(1, 60, 3))
     await fill(store, *everything)
 
-    page = await pages.newest(ROOM, limit)
+    page = await pages.newest(YARD, limit)
     back = [shape(page)[0]]
     while page.before is not None:
-        page = await pages.before(ROOM, page.before, limit)
+        page = await pages.before(YARD, page.before, limit)
         back.insert(0, shape(page)[0])
     forth: list[int] = []
-    page = await pages.after(ROOM, -1, limit)
+    page = await pages.after(YARD, -1, limit)
     while page.items:
         forth += shape(page)[0]
         assert page.after is not None
-        page = await pages.after(ROOM, page.after, limit)
+        page = await pages.after(YARD, page.after, limit)
 
     assert [n for positions in back for n in positions] == everything
     assert forth == everything
+
+
+async def test_a_page_has_nothing_that_is_newer_than_may_be_read(
+    pages: Pages, store: SqliteMessageStore
+) -> None:
+    await fill(store, *range(10, 20))
+    early = Readable(ROOM, 14)
+
+    assert shape(await pages.newest(early, 3)) == ([12, 13, 14], 12, 14)
+    assert shape(await pages.before(early, 18, 3)) == ([12, 13, 14], 12, 14)
+    assert shape(await pages.before(early, LAST, 3)) == ([12, 13, 14], 12, 14)
+    assert shape(await pages.after(early, 12, 5)) == ([13, 14], 13, 14)
+    assert shape(await pages.after(early, 14, 5)) == ([], 15, 14)
+    assert shape(await pages.after(early, 17, 5)) == ([], 18, 17)
+    assert shape(await pages.around(early, 14, 4)) == ([11, 12, 13, 14], 11, 14)
+    assert shape(await pages.around(early, 18, 4)) == ([11, 12, 13, 14], 11, 14)
+    assert await pages.one(early, 15) is None
+    one = await pages.one(early, 14)
+    assert one is not None
+    assert one.position == 14
+
+
+async def test_what_comes_later_is_not_skipped_by_going_on(
+    pages: Pages, store: SqliteMessageStore
+) -> None:
+    await fill(store, 10, 11)
+    early = Readable("rooms.other", 9)
+
+    for page in (await pages.before(early, 50, 3), await pages.around(early, 50, 3)):
+        assert shape(page) == ([], None, 9)
+    for page in (await pages.before(Readable(ROOM, -1), 5, 3), await pages.newest(OTHER, 3)):
+        assert page.items == ()
+
+
+async def test_of_an_empty_store_there_is_nothing_to_read(store: SqliteMessageStore) -> None:
+    assert await readable_now(store, ROOM) == Readable(ROOM, -1)
 
 
 def test_nothing_is_stored_up_to_anywhere_at_first() -> None:

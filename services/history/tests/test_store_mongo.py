@@ -21,7 +21,7 @@ from madang_history import mongo
 from madang_history.mongo import Database
 from madang_history.store import documents
 from madang_history.store.mongo import MongoMessageStore
-from madang_history.store.port import Entry, Hole, StoreUnavailable
+from madang_history.store.port import LAST, Counted, Entry, Hole, StoreUnavailable
 from tests.stack.servers import MongoDB
 
 SHARDS = 4
@@ -106,6 +106,16 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
     "newest": (lambda store: store.before(ROOM, None, 50), 50, documents.BY_ID),
     "before": (lambda store: store.before(ROOM, 900, 50), 50, documents.BY_ID),
     "after": (lambda store: store.after(ROOM, 100, 50), 50, documents.BY_ID),
+    "after, up to an end": (
+        lambda store: store.after(ROOM, 100, 50, upto=120),
+        20,
+        documents.BY_ID,
+    ),
+    "of a kind, up to an end": (
+        lambda store: store.after(ROOM, 100, 50, SPOKEN, upto=120),
+        20,
+        documents.BY_KIND,
+    ),
     "from the first": (lambda store: store.after(ROOM, -1, 50), 50, documents.BY_ID),
     "one": (lambda store: store.one(ROOM, 500), 1, documents.BY_ID),
     "by key": (lambda store: store.by_key(ROOM, "ana", "500"), 1, documents.BY_KEY),
@@ -157,17 +167,20 @@ async def test_a_query_looks_at_what_it_returns_and_sorts_nothing(
 
 
 @pytest.mark.parametrize(("after", "most", "counted"), [(-1, 100, 100), (989, 100, 10)])
+@pytest.mark.parametrize("reader", ["bo", "ana"])
 async def test_counting_looks_at_the_index_alone_and_no_further_than_asked(
     store: MongoMessageStore,
     database: Database,
     heard: Heard,
+    reader: str,
     after: int,
     most: int,
     counted: int,
 ) -> None:
     await fill(store)
     heard.commands.clear()
-    assert await store.count_after(ROOM, after, SPOKEN, most) == counted
+    found = await store.count_after(ROOM, after, SPOKEN, upto=LAST, reader=reader, most=most)
+    assert found == Counted(0 if reader == "ana" else counted, counted)
     (command,) = heard.named("aggregate")
 
     done = await explained(database, command)
@@ -187,7 +200,7 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
     await store.by_key(ROOM, "ana", "1")
     await store.progress(1)
     await store.holes(1)
-    await store.count_after(ROOM, -1, SPOKEN, 10)
+    await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
 
     written = heard.named("insert", "update")
     read = heard.named("find", "aggregate")
@@ -231,11 +244,11 @@ async def test_every_query_for_events_names_the_shard_key(
     heard.commands.clear()
     for query, _, _ in QUERIES.values():
         await query(store)
-    await store.count_after(ROOM, -1, SPOKEN, 10)
+    await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
 
     asked = [command["filter"] for command in heard.named("find") if command["find"] == "events"]
     asked += [command["pipeline"][0]["$match"] for command in heard.named("aggregate")]
-    assert len(asked) == 10
+    assert len(asked) == 12
     place = {"shard": shard_of(ROOM, SHARDS), "audience": ROOM}
     assert all(place.items() <= query.items() for query in asked)
 

@@ -100,8 +100,23 @@ async def test_a_range_of_a_rare_kind_walks_over_nothing_else(store: SqliteMessa
     steps = [str(step[-1]) for step in plan]
     searches = [step for step in steps if step.startswith("SEARCH")]
     assert len(searches) == 2
-    assert all("events_by_kind (audience=? AND kind=? AND position<?)" in s for s in searches)
+    index = "events_by_kind_with_sender (audience=? AND kind=? AND position>? AND position<?)"
+    assert all(index in search for search in searches)
     assert not any("SCAN events" in step for step in steps)
+
+
+async def test_counting_looks_at_the_index_alone(store: SqliteMessageStore) -> None:
+    await store.store(0, entries(0, 10), 1)
+    plans: list[str] = []
+    store._reader.set_trace_callback(plans.append)
+    await store.count_after(ROOM, 3, ["message.created"], upto=8, reader="ana", most=10)
+    store._reader.set_trace_callback(None)
+
+    plan = await store._rows(f"EXPLAIN QUERY PLAN {plans[0]}", ())
+
+    (search,) = [str(step[-1]) for step in plan if str(step[-1]).startswith("SEARCH")]
+    assert "USING COVERING INDEX events_by_kind_with_sender" in search
+    assert "position>? AND position<?" in search
 
 
 async def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:

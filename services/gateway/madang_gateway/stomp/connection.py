@@ -1,6 +1,6 @@
 """The server's end of a STOMP connection, as a pure state machine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
 
@@ -11,7 +11,12 @@ from madang_gateway.stomp.head import trimmed
 from madang_gateway.stomp.headers import header_line, header_value
 from madang_gateway.stomp.interpreter import Interpreter, refuse_body
 from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.negotiation import HeartBeats, agree_on_heartbeats, agree_on_version
+from madang_gateway.stomp.negotiation import (
+    VERSIONS,
+    HeartBeats,
+    agree_on_heartbeats,
+    agree_on_version,
+)
 from madang_gateway.stomp.parser import Parser
 from madang_gateway.stomp.serializer import serialize
 
@@ -62,7 +67,7 @@ class ServerConnection:
         "_offer",
         "_parser",
         "_state",
-        "_subprotocol",
+        "_versions",
         "heartbeat",
         "version",
     )
@@ -70,17 +75,20 @@ class ServerConnection:
     def __init__(
         self,
         limits: Limits,
-        subprotocol: str | None = None,
+        versions: Sequence[str] = VERSIONS,
         heartbeat: tuple[int, int] = (0, 0),
     ) -> None:
-        """`heartbeat` is what the server can send and wants to get, in ms, as in CONNECTED."""
+        """`versions` may be agreed on, best first.
+
+        `heartbeat` is what the server can send and wants to get, in ms, as in CONNECTED.
+        """
         self.version: str | None = None
         """The agreed version, from Connect on."""
         self.heartbeat = HeartBeats(0, 0)
         """What is agreed on heart-beats, from Connect on."""
         self._state = State.CONNECTING
         self._failed = False
-        self._subprotocol = subprotocol
+        self._versions = versions
         self._offer = heartbeat
         self._limits = limits
         self._parser = Parser(limits)
@@ -238,7 +246,7 @@ class ServerConnection:
 
     def _connect(self, frame: Frame) -> Connect:
         headers = frame.headers
-        version = agree_on_version(headers.get("accept-version"), self._subprotocol)
+        version = agree_on_version(headers.get("accept-version"), self._versions)
         if version == "1.0":
             headers = trimmed(headers)
         else:

@@ -1,13 +1,14 @@
 """What both sides agree on when they connect: the version and the heart-beats."""
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from madang_gateway.stomp.errors import Malformed, UnsupportedVersion
 
-VERSIONS = ("1.2", "1.1", "1.0")
+VERSIONS: tuple[str, ...] = ("1.2", "1.1", "1.0")
 """Every version served, best first."""
 SUBPROTOCOLS = {"v12.stomp": "1.2", "v11.stomp": "1.1", "v10.stomp": "1.0"}
-"""WebSocket subprotocols, best first, and the only version that each allows."""
+"""WebSocket subprotocols, best first, and the version that each stands for."""
 
 _DIGITS = 15
 """Longest number of milliseconds that is read; it is 31,000 years."""
@@ -20,14 +21,25 @@ class HeartBeats(NamedTuple):
     expect: int
 
 
-def agree_on_version(accepted: str | None, subprotocol: str | None) -> str:
-    """Return the highest common version; `accepted` is the CONNECT's accept-version."""
-    served = (SUBPROTOCOLS[subprotocol],) if subprotocol in SUBPROTOCOLS else VERSIONS
-    offered = ["1.0"] if accepted is None else [part.strip() for part in accepted.split(",")]
-    for version in served:
-        if version in offered:
+def offered_versions(subprotocols: Collection[str]) -> tuple[str, ...]:
+    """Return the versions among the `subprotocols` that a client offers; all if there are none."""
+    return (
+        tuple(version for name, version in SUBPROTOCOLS.items() if name in subprotocols) or VERSIONS
+    )
+
+
+def agree_on_version(accepted: str | None, offered: Sequence[str]) -> str:
+    """Return the highest common version; `accepted` is the CONNECT's accept-version.
+
+    `offered` are the versions of the WebSocket subprotocols that the client offered, best first.
+    All of them are open, not only the one of the server's choice: a client may offer its library's
+    whole list without looking at the answer.
+    """
+    accepts = ["1.0"] if accepted is None else [part.strip() for part in accepted.split(",")]
+    for version in offered:
+        if version in accepts:
             return version
-    ascending = served[::-1]
+    ascending = offered[::-1]
     raise UnsupportedVersion(
         "unsupported version",
         f"Supported protocol versions are {' '.join(ascending)}",

@@ -8,22 +8,32 @@ from madang_gateway.stomp.headers import header_line, header_value
 
 _NEVER_ESCAPED = {Command.CONNECT, Command.STOMP, Command.CONNECTED}
 
-OWN_HEADERS = frozenset(
-    {
-        "subscription",
-        "message-id",
-        "destination",
-        "content-type",
-        "content-length",
-        "ack",
-        "receipt",
-        "transaction",
-    }
+_OF_STOMP = (
+    "accept-version ack content-length content-type destination heart-beat host id login message"
+    " message-id passcode receipt receipt-id selector server session subscription transaction"
+    " version"
 )
-"""Headers of a MESSAGE that its sender does not choose, or that end with the SEND."""
+"""What STOMP gives a meaning to, in any frame of any version."""
+_OF_MADANG = (
+    "authorization key position prefetch-count read-marker resumed retry since token user-name"
+)
+"""What this gateway gives a meaning to, in any frame."""
+_OF_BROKERS = "redelivered x-stream-offset"
+"""What other brokers write on a MESSAGE themselves, and their clients act on."""
+
+OWN_HEADERS = frozenset(f"{_OF_STOMP} {_OF_MADANG} {_OF_BROKERS}".split())
+"""Headers that are never passed from a SEND on to its MESSAGEs, in lower case."""
 
 _SHORT = 200
 """Characters up to which a subscription's id and destination are worth remembering."""
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a client could take `name` for one of OWN_HEADERS.
+
+    Some clients ignore case, trim names, or drop carriage returns.
+    """
+    return name.replace("\r", "").strip().lower() in OWN_HEADERS
 
 
 def serialize(
@@ -52,18 +62,22 @@ def message_frame(
     version: str,
     content_type: str,
     ack: str | None = None,
+    receipt_id: str | None = None,
 ) -> bytes:
     """Return a MESSAGE for one subscription.
 
-    `headers` are the sender's; those that are not theirs to choose are left out.
+    `headers` are the sender's; those with a meaning of their own are left out. `receipt_id` is of
+    the frame that was refused, if that is what the message tells of.
     """
     short = len(subscription) + len(destination) <= _SHORT
     beginning = (_remembered_beginning if short else _beginning)(
         subscription, destination, content_type, version
     )
     more = b"" if ack is None else header_line("ack", ack, version)
+    if receipt_id is not None:
+        more += header_line("receipt-id", receipt_id, version)
     for name, value in headers.items():
-        if name not in OWN_HEADERS:
+        if not is_own(name):
             more += header_line(name, value, version)
     return b"%bmessage-id:%b\ncontent-length:%d\n%b\n%b\0" % (
         beginning,

@@ -41,13 +41,13 @@ class MessagePage(BaseModel):
 
 
 class Count(BaseModel):
-    """How many messages came after a position."""
+    """How many messages of others came after a position."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     count: int
     more: bool
-    """Whether there are more than were counted."""
+    """Whether there are, or may be, more than were counted."""
 
 
 class StoredEvents(BaseModel):

@@ -29,10 +29,12 @@ from madang_history.api.parameters import (
     Room,
     position_of,
 )
-from madang_history.pages import Page, Pages
+from madang_history.pages import Page, Pages, Readable, readable_now
 from madang_history.store.port import MessageStore
 
 _COUNTED = ("message.created",)
+_LOOKED_AT = 4
+"""Messages that a count looks at for each that it may tell: the reader's own are among them."""
 
 
 def messages_router(
@@ -42,17 +44,20 @@ def messages_router(
     router = APIRouter(prefix="/api/history/v1/rooms/{room}/messages", tags=["messages"])
     pages = Pages(store)
 
-    async def readable(room: Room, user: User) -> str:
-        """Return the audience of a room that the user may read."""
+    async def readable(room: Room, user: User) -> Readable:
+        """Return what the user may read of a room."""
+        # In this order: the answer of `rooms` is true of all that was stored when it was asked.
+        # What is stored later may have been sent after the user was removed.
+        events = await readable_now(store, room_audience(room))
         (answer,) = await access.ask(rooms, [Question(user=user.subject, room=room)])
         answer.check_read()
-        return room_audience(room)
+        return events
 
-    Audience = Annotated[str, Depends(readable)]  # noqa: N806 - a type, made where `rooms` is known
+    Events = Annotated[Readable, Depends(readable)]  # noqa: N806 - a type, made where `rooms` is
 
     @router.get("", response_model=MessagePage)
     async def messages(
-        audience: Audience,
+        events: Events,
         kinds: KindList = [],  # noqa: B006 - FastAPI copies it
         limit: Limit = 50,
         before: Before = None,
@@ -63,30 +68,37 @@ def messages_router(
         if sum(given is not None for given in (before, after, around)) > 1:
             raise InvalidRequest("give one of before, after and around")
         if (than := position_of(before)) is not None:
-            page = await pages.before(audience, than, limit, kinds)
+            page = await pages.before(events, than, limit, kinds)
         elif (than := position_of(after)) is not None:
-            page = await pages.after(audience, than, limit, kinds)
+            page = await pages.after(events, than, limit, kinds)
         elif (than := position_of(around)) is not None:
-            page = await pages.around(audience, than, limit, kinds)
+            page = await pages.around(events, than, limit, kinds)
         else:
-            page = await pages.newest(audience, limit, kinds)
+            page = await pages.newest(events, limit, kinds)
         return json_response(_document(page))
 
     # Before `/{message}`, which would take "count" for an id.
     @router.get("/count")
-    async def count(audience: Audience, after: After = None) -> Count:
-        """Return how many messages came after an event, up to a limit."""
+    async def count(events: Events, user: User, after: After = None) -> Count:
+        """Return how many messages of others came after an event, up to a limit."""
         than = position_of(after)
+        most = unread_limit * _LOOKED_AT + 1
         found = await store.count_after(
-            audience, -1 if than is None else than, _COUNTED, unread_limit + 1
+            events.audience,
+            -1 if than is None else than,
+            _COUNTED,
+            upto=events.upto,
+            reader=user.subject,
+            most=most,
         )
-        return Count(count=min(found, unread_limit), more=found > unread_limit)
+        more = found.by_others > unread_limit or found.looked_at == most
+        return Count(count=min(found.by_others, unread_limit), more=more)
 
     @router.get("/{message}", response_model=EventBody)
-    async def message(audience: Audience, message: MessageId) -> Response:
+    async def message(events: Events, message: MessageId) -> Response:
         """Return one event of the room."""
         than = position_of(message)
-        stored = None if than is None else await store.one(audience, than)
+        stored = None if than is None else await pages.one(events, than)
         if stored is None:
             raise NotFound("there is no such message in this room")
         return json_response(client_body(stored))

@@ -6,7 +6,7 @@ from bson import Int64
 from pymongo import ASCENDING, IndexModel
 
 from madang_common.log.position import shard_of, to_id
-from madang_history.store.port import Entry, Kinds
+from madang_history.store.port import LAST, Entry, Kinds
 
 SHARD_KEY = ("shard", "audience")
 """How `events` spreads over a sharded cluster: the log's shards evenly, and each audience whole.
@@ -19,8 +19,8 @@ BY_ID = "_id_"
 """Events of an audience by position; each is there once."""
 BY_KEY = "by_key"
 """The event that has a key; there is no second."""
-BY_KIND = "by_kind"
-"""Events of an audience and a kind by position."""
+BY_KIND = "by_kind_with_sender"
+"""Events of an audience and a kind by position; with their senders, for counts leave some out."""
 BY_FIRST = "by_first"
 """Holes of a shard by where they begin."""
 
@@ -31,7 +31,7 @@ def _index(name: str, *fields: str, unique: bool = False) -> IndexModel:
 
 EVENT_INDEXES = (
     _index(BY_KEY, *SHARD_KEY, "sender", "key", unique=True),
-    _index(BY_KIND, *SHARD_KEY, "kind", "position"),
+    _index(BY_KIND, *SHARD_KEY, "kind", "position", "sender"),
 )
 HOLE_INDEXES = (_index(BY_FIRST, "shard", "first", unique=True),)
 
@@ -103,5 +103,5 @@ def range_of(
         return Range(query, "position", BY_KIND)
     # "/" comes before every digit, and "~" after.
     least = event_id(audience, above) if above >= 0 else f"{audience}/"
-    most = f"{audience}/~" if below is None else event_id(audience, below)
+    most = f"{audience}/~" if below is None or below > LAST else event_id(audience, below)
     return Range(here | {"_id": {"$gt": least, "$lt": most}}, "_id", BY_ID)

@@ -21,6 +21,8 @@ from madang_history.mongo import (
 from madang_history.store import documents
 from madang_history.store.documents import Range, range_of
 from madang_history.store.port import (
+    LAST,
+    Counted,
     Entry,
     Hole,
     Kinds,
@@ -125,9 +127,9 @@ class MongoMessageStore(MessageStore):
 
     @override
     async def after(
-        self, audience: str, position: int, limit: int, kinds: Kinds = ()
+        self, audience: str, position: int, limit: int, kinds: Kinds = (), *, upto: int = LAST
     ) -> list[Stored]:
-        within = range_of(audience, self._shards, kinds, above=position)
+        within = range_of(audience, self._shards, kinds, above=position, below=upto + 1)
         return await self._nearest(within, ASCENDING, limit)
 
     @override
@@ -140,12 +142,27 @@ class MongoMessageStore(MessageStore):
         return await self._one(audience, {"sender": sender, "key": key}, documents.BY_KEY)
 
     @override
-    async def count_after(self, audience: str, position: int, kinds: Kinds, most: int) -> int:
-        within = range_of(audience, self._shards, kinds, above=position)
+    async def count_after(
+        self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
+    ) -> Counted:
+        within = range_of(audience, self._shards, kinds, above=position, below=upto + 1)
+        by_another = {"$ne": ["$sender", {"$literal": reader}]}
+        pipeline: list[Document] = [
+            {"$match": within.query},
+            {"$sort": {within.order: ASCENDING}},
+            {"$limit": most},
+            {
+                "$group": {
+                    "_id": None,
+                    "looked_at": {"$sum": 1},
+                    "by_others": {"$sum": {"$cond": [by_another, 1, 0]}},
+                }
+            },
+        ]
         async with self._session() as session:
-            return await self._events.count_documents(
-                within.query, limit=most, hint=within.through, session=session
-            )
+            cursor = self._events.aggregate(pipeline, hint=within.through, session=session)
+            found = await cursor.to_list(None)
+        return Counted(found[0]["by_others"], found[0]["looked_at"]) if found else Counted(0, 0)
 
     @override
     async def ping(self) -> None:

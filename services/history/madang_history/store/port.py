@@ -11,6 +11,9 @@ from typing import Protocol
 
 from madang_common.problems import Unavailable
 
+LAST = (1 << 60) - 1
+"""The largest position that can be written."""
+
 
 class StoreError(Exception):
     """Something is wrong with the store."""
@@ -50,6 +53,14 @@ class Hole:
 
     first: int
     after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many events there are, as far as they were looked at."""
+
+    by_others: int
+    looked_at: int
 
 
 Kinds = Collection[str]
@@ -96,9 +107,12 @@ class MessageStore(Protocol):
         ...
 
     async def after(
-        self, audience: str, position: int, limit: int, kinds: Kinds = ()
+        self, audience: str, position: int, limit: int, kinds: Kinds = (), *, upto: int = LAST
     ) -> list[Stored]:
-        """Return the oldest `limit` events after `position` (-1: from the first), oldest first."""
+        """Return the oldest `limit` events after `position` (-1: from the first), oldest first.
+
+        None of them is newer than `upto`.
+        """
         ...
 
     async def one(self, audience: str, position: int) -> Stored | None:
@@ -109,8 +123,13 @@ class MessageStore(Protocol):
         """Return the event of `audience` that `sender` gave `key`."""
         ...
 
-    async def count_after(self, audience: str, position: int, kinds: Kinds, most: int) -> int:
-        """Return how many events of `kinds` come after `position`, counting up to `most`."""
+    async def count_after(
+        self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
+    ) -> Counted:
+        """Count the events of `kinds` after `position` and up to `upto` that `reader` did not send.
+
+        Only the oldest `most` of them are looked at, the reader's own included.
+        """
         ...
 
     async def ping(self) -> None:

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from madang_history.store.port import Kinds
-
-LAST = (1 << 60) - 1
-"""The largest position that can be written."""
+from madang_history.store.port import LAST, Kinds
 
 PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
@@ -30,7 +27,7 @@ CREATE TABLE IF NOT EXISTS events (
     PRIMARY KEY (audience, position)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS events_by_key ON events (audience, sender, key);
-CREATE INDEX IF NOT EXISTS events_by_kind ON events (audience, kind, position);
+CREATE INDEX IF NOT EXISTS events_by_kind_with_sender ON events (audience, kind, position, sender);
 CREATE TABLE IF NOT EXISTS holes (
     shard INTEGER NOT NULL,
     first INTEGER NOT NULL,
@@ -51,24 +48,29 @@ BY_KEY = "SELECT position, line FROM events WHERE audience = ? AND sender = ? AN
 def range_of(
     audience: str,
     kinds: Kinds,
-    side: Literal["<", ">"],
-    position: int,
     limit: int,
     *,
-    columns: Literal["position, line", "position"] = "position, line",
+    above: int = -1,
+    below: int = LAST + 1,
+    order: Literal["ASC", "DESC"] = "ASC",
+    columns: Literal["position, line", "position, sender"] = "position, line",
 ) -> tuple[str, Sequence[object]]:
-    """Return the query and values for `limit` events on one side of `position`, nearest first.
+    """Return the query and values for `limit` events between two positions, both left out.
 
     Each kind is looked up by itself, so that a rare kind costs no walk over all the others.
     """
-    order = "DESC" if side == "<" else "ASC"
-    tail = f"position {side} ? ORDER BY position {order} LIMIT ?"
+    tail = f"position > ? AND position < ? ORDER BY position {order} LIMIT ?"
     if not kinds:
         query = f"SELECT {columns} FROM events WHERE audience = ? AND {tail}"  # noqa: S608 - ours
-        return query, (audience, position, limit)
+        return query, (audience, above, below, limit)
     each = list(dict.fromkeys(kinds))
     of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608
     of_each = " UNION ALL ".join([f"SELECT * FROM ({of_kind})"] * len(each))  # noqa: S608 - ours
     query = f"SELECT * FROM ({of_each}) ORDER BY position {order} LIMIT ?"  # noqa: S608 - ours
-    values = [value for kind in each for value in (audience, kind, position, limit)]
+    values = [value for kind in each for value in (audience, kind, above, below, limit)]
     return query, (*values, limit)
+
+
+def count_of(query: str) -> str:
+    """Return the query for how many events `query` finds, and how many of them another sent."""
+    return f"SELECT count(*), count(CASE WHEN sender <> ? THEN 1 END) FROM ({query})"  # noqa: S608

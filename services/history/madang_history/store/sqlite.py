@@ -11,6 +11,8 @@ from typing_extensions import override
 
 from madang_history.store import queries
 from madang_history.store.port import (
+    LAST,
+    Counted,
     Entry,
     Hole,
     Kinds,
@@ -104,15 +106,15 @@ class SqliteMessageStore(MessageStore):
     async def before(
         self, audience: str, position: int | None, limit: int, kinds: Kinds = ()
     ) -> list[Stored]:
-        than = queries.LAST + 1 if position is None else position
-        query, values = queries.range_of(audience, kinds, "<", than, limit)
+        than = LAST + 1 if position is None else position
+        query, values = queries.range_of(audience, kinds, limit, below=than, order="DESC")
         return [Stored(*row) for row in reversed(await self._rows(query, values))]
 
     @override
     async def after(
-        self, audience: str, position: int, limit: int, kinds: Kinds = ()
+        self, audience: str, position: int, limit: int, kinds: Kinds = (), *, upto: int = LAST
     ) -> list[Stored]:
-        query, values = queries.range_of(audience, kinds, ">", position, limit)
+        query, values = queries.range_of(audience, kinds, limit, above=position, below=upto + 1)
         return [Stored(*row) for row in await self._rows(query, values)]
 
     @override
@@ -126,10 +128,14 @@ class SqliteMessageStore(MessageStore):
         return Stored(*row) if row else None
 
     @override
-    async def count_after(self, audience: str, position: int, kinds: Kinds, most: int) -> int:
-        query, values = queries.range_of(audience, kinds, ">", position, most, columns="position")
-        row = await self._one_row(f"SELECT count(*) FROM ({query})", values)  # noqa: S608 - ours
-        return int(row[0]) if row else 0
+    async def count_after(
+        self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
+    ) -> Counted:
+        query, values = queries.range_of(
+            audience, kinds, most, above=position, below=upto + 1, columns="position, sender"
+        )
+        ((looked_at, by_others),) = await self._rows(queries.count_of(query), (reader, *values))
+        return Counted(by_others, looked_at)
 
     @override
     async def ping(self) -> None:
