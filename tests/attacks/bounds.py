@@ -4,8 +4,8 @@ from tests.attacks.attack import Outcome
 
 TOO_FAST = 4529
 SLOW_CONSUMER = 4508
-_LONGEST_SECONDS = 1.0
-"""Ten times the goal on a quiet machine: tests run beside others. A stall takes several seconds."""
+_LONGEST_SECONDS = 2.5
+"""Far above the goal, as tests run beside others on few cores. A stall takes longer, or no end."""
 _FACTOR = 5
 """A busy machine makes everybody wait, with an attack and without."""
 _MEMORY_BYTES = 32_000_000
