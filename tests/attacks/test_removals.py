@@ -47,8 +47,8 @@ async def test_nothing_of_a_removed_member_stands_behind_the_removal(
     print(f"removals by {door}: {expected} acknowledged before")  # noqa: T201 - for `make attacks`
     assert all(sends.acknowledged for sends in said.values())
     assert {name: keys for name, keys in late.items() if keys} == {}
-    assert _behind_removal(stored) == []
-    assert _behind_removal(seen) == []
+    assert _behind_removal(seen) == [], "others received it"
+    assert _behind_removal(stored) == [], "history has it"
 
 
 async def _shut_out(
