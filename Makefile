@@ -98,6 +98,16 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contract, integration, end to end.
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
+.PHONY: attacks
+attacks: $(VENV)/.dev ## Attack the product beside victims (ATTACK_SECONDS); print what they waited.
+	ATTACK_SECONDS=$${ATTACK_SECONDS:-10} $(BIN)/pytest -q -rP tests/attacks $(ARGS)
+
+.PHONY: fuzz
+fuzz: SEED := $(or $(FUZZ_SEED),$(shell echo $$RANDOM))
+fuzz: $(VENV)/.dev ## Fuzz frames, REST, event lines and positions (FUZZ_SEED, FUZZ_SECONDS).
+	FUZZ_SEED=$(SEED) FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/pytest -q --hypothesis-seed=$(SEED) \
+	  tests/fuzz services/gateway/tests/test_stomp_fuzz.py services/gateway/tests/test_hostile_input.py $(ARGS)
+
 .PHONY: chaos-rolling
 chaos-rolling: $(VENV)/.dev ## Restart the gateways one by one under 1,000 resuming clients; print the longest silence.
 	ROLLING_LISTENERS=1000 $(BIN)/pytest -q -rP tests/chaos/test_rolling.py $(ARGS)

@@ -1,23 +1,19 @@
 """Whatever comes in over a socket, nothing here fails: no exception is logged, others go on."""
 
 import asyncio
-import logging
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import orjson
 import pytest
-import structlog
-import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typing_extensions import override
 from websockets.frames import Opcode
 
+from services.gateway.tests.arena import Arena, logged_errors, open_arena, still_well
 from services.gateway.tests.raw_socket import UPGRADE, RawSocket, raw_socket
-from services.gateway.tests.scene import Scene, running, until
+from services.gateway.tests.scene import Scene
 from services.gateway.tests.stomp_client import written
 
 MOMENT_SECONDS = 0.02
@@ -219,50 +215,10 @@ UPGRADES = st.one_of(
 )
 
 
-class _Errors(logging.Handler):
-    def __init__(self, found: list[Any]) -> None:
-        super().__init__(logging.ERROR)
-        self._found = found
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        self._found.append(record.getMessage())
-
-
-@contextmanager
-def logged_errors() -> Generator[list[Any]]:
-    """Collect what is logged as an error, through structlog and through the standard library."""
-    found: list[Any] = []
-    handler = _Errors(found)
-    logging.getLogger().addHandler(handler)
-    try:
-        with structlog.testing.capture_logs() as events:
-            yield found
-            found += [e for e in events if e["log_level"] in {"error", "critical"}]
-    finally:
-        logging.getLogger().removeHandler(handler)
-
-
-@dataclass
-class Arena:
-    """One gateway for all attacks, on a loop that only runs while one is under way."""
-
-    runner: asyncio.Runner
-    scene: Scene
-    attacks: int = field(default=0)
-
-
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        gateway = running(
-            tmp_path_factory.mktemp("arena"),
-            sends_burst=1_000_000,
-            permessage_deflate=True,
-            connections_per_user=1000,
-        )
-        yield Arena(runner, runner.run(gateway.__aenter__()))
-        runner.run(gateway.__aexit__(None, None, None))
+    with open_arena(tmp_path_factory.mktemp("arena")) as opened:
+        yield opened
 
 
 def wrapped(data: bytes) -> bytes:
@@ -297,18 +253,6 @@ async def attack(scene: Scene, client: RawSocket, attack: Attack) -> None:
     with suppress(TimeoutError, ConnectionError):
         async with asyncio.timeout(MOMENT_SECONDS):
             await client.reader.read(-1)
-
-
-async def still_well(scene: Scene) -> None:
-    """Fail unless an honest client is served and nothing of the attackers is left."""
-    await until(lambda: scene.metric("connections") == 0)
-    async with scene.connected("jun") as jun:
-        await jun.subscribe("/topic/rooms.yard")
-        said = await jun.send("still here")
-        assert (await jun.message()).headers["message-id"] == said
-    await until(lambda: scene.metric("connections") == 0)
-    assert scene.metric("subscriptions") == 0
-    assert (await scene.http.get("/health/ready")).status_code == 200
 
 
 ATTACKING = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,71 @@
+"""One gateway for all attacks of a module, and what must hold after them."""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+from typing_extensions import override
+
+from services.gateway.tests.scene import Scene, running, until
+
+
+class _Errors(logging.Handler):
+    def __init__(self, found: list[Any]) -> None:
+        super().__init__(logging.ERROR)
+        self._found = found
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._found.append(record.getMessage())
+
+
+@contextmanager
+def logged_errors() -> Generator[list[Any]]:
+    """Collect what is logged as an error, through structlog and through the standard library."""
+    found: list[Any] = []
+    handler = _Errors(found)
+    logging.getLogger().addHandler(handler)
+    try:
+        with structlog.testing.capture_logs() as events:
+            yield found
+            found += [e for e in events if e["log_level"] in {"error", "critical"}]
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@dataclass
+class Arena:
+    """One gateway for all attacks, on a loop that only runs while one is under way."""
+
+    runner: asyncio.Runner
+    scene: Scene
+    attacks: int = field(default=0)
+
+
+@contextmanager
+def open_arena(folder: Path) -> Generator[Arena]:
+    """Yield a gateway that refuses little, with what it keeps in `folder`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        gateway = running(
+            folder, sends_burst=1_000_000, permessage_deflate=True, connections_per_user=1000
+        )
+        yield Arena(runner, runner.run(gateway.__aenter__()))
+        runner.run(gateway.__aexit__(None, None, None))
+
+
+async def still_well(scene: Scene) -> None:
+    """Fail unless an honest client is served and nothing of the attackers is left."""
+    await until(lambda: scene.metric("connections") == 0)
+    async with scene.connected("jun") as jun:
+        await jun.subscribe("/topic/rooms.yard")
+        said = await jun.send("still here")
+        assert (await jun.message()).headers["message-id"] == said
+    await until(lambda: scene.metric("connections") == 0)
+    assert scene.metric("subscriptions") == 0
+    assert (await scene.http.get("/health/ready")).status_code == 200

@@ -1,0 +1,72 @@
+"""An attack beside victims who measure, and what came of it."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from tests.attacks.attacker_process import attacker
+from tests.attacks.gateways import Memory, watched_memory
+from tests.attacks.ground import Ground
+from tests.attacks.order import Order, Report
+from tests.attacks.victim import Victim, Waits, connected, measure
+from tests.e2e.people import shared_room
+
+_GIVEN = os.environ.get("ATTACK_SECONDS")
+SHORT = _GIVEN is None
+"""Whether this is one of many tests, and not what somebody wants to see."""
+SECONDS = float(_GIVEN or 1.2)
+"""How long an attack lasts."""
+_QUIET_SECONDS = 0.5
+_VICTIMS = 2
+"""On the stack nginx gives one to each gateway."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the victims waited before and during an attack, and what became of the attacker."""
+
+    quiet: Waits
+    waits: Waits
+    memory: Memory
+    report: Report
+
+    @override
+    def __str__(self) -> str:
+        quiet = f"quiet {self.quiet.p99 * 1000:.0f} ms"
+        return f"victim {self.waits} ({quiet}); {self.memory}; {self.report}"
+
+
+async def attack(
+    ground: Ground, order: Order, meanwhile: Callable[[], Awaitable[None]] | None = None
+) -> Outcome:
+    """Carry out `order` beside victims, and what others do meanwhile; tell what came of it."""
+    async with victims(ground) as beside:
+        quiet = await measure(beside, _QUIET_SECONDS)
+        with watched_memory(ground.product) as memory:
+            async with attacker(order) as attacking:
+                attacking.begin()
+                measuring = asyncio.create_task(measure(beside, order.seconds))
+                if meanwhile is not None:
+                    await meanwhile()
+                waits = await measuring
+                report = await attacking.report()
+    outcome = Outcome(quiet, waits, memory, report)
+    print(f"{order.attack}: {outcome}")  # noqa: T201 - what `make attacks` shows
+    return outcome
+
+
+@asynccontextmanager
+async def victims(ground: Ground) -> AsyncGenerator[list[Victim]]:
+    """Yield people who have nothing to do with the attacker, each in a room of their own."""
+    async with AsyncExitStack() as stack:
+        found = []
+        for _ in range(_VICTIMS):
+            person = ground.newcomer("victim")
+            room = shared_room(person)
+            socket = await stack.enter_async_context(connected(ground.product.ws_url, person.token))
+            found.append(Victim(socket, room))
+        yield found

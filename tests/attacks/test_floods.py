@@ -1,0 +1,55 @@
+"""One client that sends without end; others do not notice, and it is throttled or closed."""
+
+import pytest
+
+from tests.attacks.attack import SECONDS, SHORT, attack
+from tests.attacks.bounds import TOO_FAST, unnoticed
+from tests.attacks.ground import Ground
+from tests.attacks.order import OPEN, Order
+
+_UNAUTHENTICATED = 4401
+_RESTS = "madang_gateway_reading_rests_total"
+
+
+@pytest.mark.parametrize(
+    "name", ["fragments", "line_feeds", "pings", "sockjs_arrays", "single_bytes"]
+)
+async def test_a_flood_before_connect_is_closed_and_nobody_waits(ground: Ground, name: str) -> None:
+    outcome = await attack(ground, Order(name, ground.product.ws_url, SECONDS))
+
+    unnoticed(outcome)
+    assert outcome.report.closed_with(TOO_FAST), outcome
+
+
+async def test_tokens_that_nobody_signed_make_nobody_wait(ground: Ground) -> None:
+    outcome = await attack(ground, Order("logins", ground.product.ws_url, SECONDS, 16))
+
+    unnoticed(outcome)
+    ends = outcome.report.ends
+    assert outcome.report.closed_with(_UNAUTHENTICATED) == sum(ends.values()) - ends[OPEN], outcome
+
+
+_CHEAP = ["subscriptions", "acknowledgements", "tokens", "transactions", "typing", "nowhere"]
+_ALONE = [] if SHORT else [(name, 4) for name in _CHEAP]
+
+
+@pytest.mark.parametrize(
+    ("name", "connections"),
+    [("resumes", 8), pytest.param(",".join(_CHEAP), 2 * len(_CHEAP), id="all at once"), *_ALONE],
+)
+async def test_a_flood_of_one_account_is_throttled_and_nobody_waits(
+    ground: Ground, name: str, connections: int
+) -> None:
+    room = await ground.room(messages=1000, size=20)
+    url, token = ground.product.ws_url, ground.attacker.token
+    order = Order(
+        name, url, SECONDS, connections, token=token, rooms=[room.id], since=room.messages[:1]
+    )
+
+    rests = ground.product.metric(_RESTS)
+
+    outcome = await attack(ground, order)
+
+    unnoticed(outcome)
+    throttled = ground.product.metric(_RESTS) > rests
+    assert throttled or outcome.report.closed_with(TOO_FAST), outcome

@@ -1,0 +1,119 @@
+"""Somebody unrelated, who says something twenty times a second and waits for the receipts."""
+
+import asyncio
+import math
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from typing_extensions import override
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from tests.attacks.patience import until
+from tests.support.tls import client_context
+
+PER_SECOND = 18
+"""What one user may send in the long run, and a little less."""
+_CLOSE_SECONDS = 1
+"""Of whoever sends too fast, a good-bye is not read either."""
+_RECEIPT = re.compile(r"\nreceipt-id:(\d+)\n")
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Seconds from SEND to RECEIPT, sorted."""
+
+    seconds: Sequence[float]
+    unanswered: int = 0
+
+    def at(self, share: float) -> float:
+        """Return how long that share of the sends waited at most."""
+        if self.unanswered:
+            return math.inf
+        return self.seconds[math.ceil(share * len(self.seconds)) - 1]
+
+    @property
+    def p99(self) -> float:
+        """What 99 of 100 sends wait at most."""
+        return self.at(0.99)
+
+    @override
+    def __str__(self) -> str:
+        p50, p99, most = (f"{self.at(share) * 1000:.0f}" for share in (0.5, 0.99, 1))
+        return f"p50 {p50} ms, p99 {p99} ms, max {most} ms"
+
+
+@dataclass
+class Victim:
+    """A connection in a room of its own."""
+
+    socket: ClientConnection
+    room: str
+    _sent_at: dict[str, float] = field(default_factory=dict)
+    _waits: list[float] = field(default_factory=list)
+    _count: int = 0
+
+    async def measure(self, seconds: float) -> Waits:
+        """Send for `seconds`, and return how long each send waited for its receipt.
+
+        A send that is late because the product stalls counts from when it was due.
+        """
+        loop = asyncio.get_running_loop()
+        self._waits, self._sent_at = [], {}
+        due, end = loop.time(), loop.time() + seconds
+        reading = loop.create_task(self._read())
+        while due < end and not reading.done():
+            await asyncio.sleep(max(due - loop.time(), 0))
+            self._count += 1
+            receipt = str(self._count)
+            self._sent_at[receipt] = due
+            headers = f"destination:/app/rooms.{self.room}.send\nreceipt:{receipt}"
+            try:
+                await self.socket.send(f"SEND\n{headers}\n\nhello\0")
+            except ConnectionClosed:
+                break
+            due += 1 / PER_SECOND
+        with suppress(TimeoutError):
+            await until(lambda: not self._sent_at or reading.done())
+        reading.cancel()
+        return Waits(sorted(self._waits), len(self._sent_at))
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                said = await self.socket.recv()
+            except ConnectionClosed:
+                return
+            found = _RECEIPT.search(str(said))
+            if found is not None and found[1] in self._sent_at:
+                self._waits.append(loop.time() - self._sent_at.pop(found[1]))
+
+
+async def measure(victims: Sequence[Victim], seconds: float) -> Waits:
+    """Return what all of them measure at the same time."""
+    found = await asyncio.gather(*(victim.measure(seconds) for victim in victims))
+    return Waits(
+        sorted(wait for waits in found for wait in waits.seconds),
+        sum(waits.unanswered for waits in found),
+    )
+
+
+@asynccontextmanager
+async def connected(url: str, token: str) -> AsyncGenerator[ClientConnection]:
+    """Yield a WebSocket on which CONNECT was answered."""
+    tls = client_context() if url.startswith("wss:") else None
+    subprotocols = [Subprotocol("v12.stomp")]
+    async with connect(
+        url,
+        ssl=tls,
+        subprotocols=subprotocols,
+        ping_interval=None,
+        close_timeout=_CLOSE_SECONDS,
+    ) as socket:
+        await socket.send(f"CONNECT\naccept-version:1.2\nhost:x\npasscode:{token}\n\n\0")
+        assert str(await socket.recv()).startswith("CONNECTED")
+        yield socket

@@ -1,0 +1,121 @@
+"""Lines of the log, whole and broken: everyone who reads them reads the same, or refuses."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madang_common.events.envelope import Event, read_line
+from madang_common.log.port import Batch
+from madang_common.log.position import position, to_id
+from madang_gateway.plain_lines import read, said_by
+from madang_history.entries import sort_lines
+from tests.fuzz.campaign import Campaign
+from tests.fuzz.mutations import mutated
+
+T = TypeVar("T")
+
+_TEXT = st.text(max_size=12) | st.sampled_from(['"', "\\", "\n", "마당", "\u2028", "\x7f", "\x00"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+_EVENTS = st.builds(
+    Event,
+    key=_TEXT,
+    kind=st.sampled_from(["message.created", "member.removed", "room.renamed"]) | _TEXT,
+    sender=_TEXT,
+    sender_name=_TEXT,
+    at=st.just("2026-01-01T00:00:00.000Z") | _TEXT,
+    data=_TEXT.map(lambda text: {"text": text}) | st.dictionaries(_TEXT, _JSON, max_size=3),
+    room=_TEXT,
+    user=st.none(),
+    headers=st.dictionaries(_TEXT, _TEXT, max_size=2),
+)
+_MESSAGES = st.builds(
+    Event,
+    key=_TEXT,
+    kind=st.just("message.created"),
+    sender=_TEXT,
+    sender_name=_TEXT,
+    at=st.just("2026-01-01T00:00:00.000Z"),
+    data=_TEXT.map(lambda text: {"text": text}),
+    room=_TEXT,
+    user=st.none(),
+    headers=st.just({}),
+)
+"""What most lines are, and what the gateway reads without JSON."""
+_FIELDS = ["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data", "headers"]
+
+
+@st.composite
+def _nearly_events(draw: st.DrawFn) -> bytes:
+    """Draw an event with a field that is something else, or missing."""
+    document = draw(_EVENTS).document(with_headers=True)
+    name = draw(st.sampled_from(_FIELDS))
+    if draw(st.booleans()):
+        document.pop(name, None)
+    else:
+        document[name] = draw(_JSON)
+    return orjson.dumps(document)
+
+
+_LINES = st.one_of(
+    mutated(_MESSAGES.map(Event.line)),
+    mutated(_EVENTS.map(Event.line)),
+    _nearly_events(),
+    _JSON.map(orjson.dumps) | st.binary(),
+)
+
+
+def _or_none(read_it: Callable[[], T]) -> T | None:
+    """Return what is read, or None if it is refused; nothing else may happen."""
+    try:
+        return read_it()
+    except ValueError:
+        return None
+
+
+def test_whoever_reads_a_line_reads_the_same_or_refuses_it(campaign: Campaign) -> None:
+    @given(_LINES)
+    def read_alike(line: bytes) -> None:
+        event = _or_none(lambda: read_line(line))
+        at = position(7, 0)
+        stored = sort_lines([Batch(7, (line,))], 0, 1)
+
+        if event is None:
+            assert _or_none(lambda: read(line, ())) is None
+            assert (len(stored.entries), len(stored.dead)) == (0, 1)
+            return
+        expected = said_by(event)
+        assert read(line, {event.audience}) == expected
+        assert read(line, ())[1:] == expected[1:]
+        assert stored.dead == []
+        [entry] = stored.entries
+        assert (entry.position, entry.audience, entry.sender, entry.key) == (
+            at,
+            event.audience,
+            event.sender,
+            event.key,
+        )
+
+    campaign.run(read_alike, examples=400)
+
+
+def test_what_was_read_is_written_and_delivered_as_the_same_event(campaign: Campaign) -> None:
+    @given(_LINES)
+    def written_alike(line: bytes) -> None:
+        event = _or_none(lambda: read_line(line))
+        if event is None:
+            return
+        at = position(7, 3)
+
+        assert read_line(event.line()) == event
+        for body in (event.body(at), event.body(at, event.line())):
+            delivered = orjson.loads(body)
+            assert delivered == {"id": to_id(at), **event.document()}
+
+    campaign.run(written_alike, examples=200)
