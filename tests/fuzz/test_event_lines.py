@@ -7,6 +7,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, to_id
@@ -84,7 +85,7 @@ def test_whoever_reads_a_line_reads_the_same_or_refuses_it(campaign: Campaign) -
     def read_alike(line: bytes) -> None:
         event = _or_none(lambda: read_line(line))
         at = position(7, 0)
-        stored = sort_lines([Batch(7, (line,))], 0, 1)
+        stored = sort_lines([Batch(7, (line,))], 0, 1, Departures(10))
 
         if event is None:
             assert _or_none(lambda: read(line, ())) is None

@@ -43,11 +43,11 @@ class Acknowledging(Acknowledges):
         cumulative: bool,
         window: int,
         remembered: int,
-        keep: Callable[[int], object],
+        keep: Callable[[int], bool],
     ) -> None:
         """Let `window` messages be under way, any number if 0, and remember `remembered` of them.
 
-        `keep` is told how many bytes more are kept here, or less.
+        `keep` is told how many bytes more are kept here, or less, and tells whether they may be.
         """
         self._link = link
         self._window = window
@@ -95,6 +95,9 @@ class Acknowledging(Acknowledges):
             if waiting or not self._open:
                 waiting.append((position, frame))
                 self._waiting_bytes += len(frame)
+                if not self._count():
+                    # The connection is about to be closed; nothing more has to be kept for it.
+                    return
             else:
                 self._unacknowledged.sent(position)
                 self._link.write(frame)
@@ -130,12 +133,11 @@ class Acknowledging(Acknowledges):
         self._keep(-self._kept)
         self._kept = 0
 
-    def _count(self) -> None:
-        """Tell how much is kept."""
+    def _count(self) -> bool:
+        """Tell how much is kept; return whether that is within bounds."""
         kept = self._waiting_bytes + len(self._unacknowledged) * _REMEMBERED_BYTES
-        if kept != self._kept:
-            more, self._kept = kept - self._kept, kept
-            self._keep(more)
+        more, self._kept = kept - self._kept, kept
+        return self._keep(more) if more else True
 
     @property
     def _open(self) -> bool:
@@ -155,7 +157,7 @@ def acknowledging(
     frame: Subscribe,
     *,
     most: int,
-    keep: Callable[[int], object],
+    keep: Callable[[int], bool],
 ) -> Acknowledging | None:
     """Return the place of a subscription that `frame` wants to acknowledge, if it does."""
     if frame.ack == _AUTO:

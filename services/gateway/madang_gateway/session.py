@@ -341,14 +341,17 @@ class Session(Subscribing):
         self._refuse(problem, receipt_id, subscription=subscription)
 
     @override
-    def keep_unacknowledged(self, size: int) -> None:
-        self._keep(size, "unacknowledged")
+    def keep_unacknowledged(self, size: int) -> bool:
+        return self._keep(size, "unacknowledged")
 
-    def _keep(self, size: int, cause: str) -> None:
+    def _keep(self, size: int, cause: str) -> bool:
+        """Count `size` bytes as kept; return whether they may be, and close soon if not."""
         kept = self._account.keep(size)
-        if kept is not Kept.WITHIN:
-            # Not at once: the roster, or what was received, is being gone through.
-            asyncio.get_running_loop().call_soon(self.over_quota, kept, cause)
+        if kept is Kept.WITHIN:
+            return True
+        # Not at once: the roster, or what was received, is being gone through.
+        asyncio.get_running_loop().call_soon(self.over_quota, kept, cause)
+        return False
 
     @override
     def charge(self, cost: float) -> None:

@@ -73,8 +73,11 @@ class Subscribing(Protocol):
         """Count `subscription` among the session's own."""
         ...
 
-    def keep_unacknowledged(self, size: int) -> None:
-        """Count `size` bytes more, or less, as kept for the ACKs of its subscriptions."""
+    def keep_unacknowledged(self, size: int) -> bool:
+        """Count `size` bytes more, or less, as kept for the ACKs of its subscriptions.
+
+        Return whether that is within bounds; if not, the session ends.
+        """
         ...
 
     def charge(self, cost: float) -> None:

@@ -37,13 +37,18 @@ class Scene:
         self.place.offer([(position, b"%d" % position * size) for position in positions])
 
 
-def scene(ack: str = "client-individual", **headers: str) -> Scene:
+def scene(ack: str = "client-individual", *, most: float = 1e9, **headers: str) -> Scene:
     connection, kept = Connection(), list[int]()
+
+    def keep(size: int) -> bool:
+        kept.append(size)
+        return sum(kept) <= most
+
     place = acknowledging(
         connection,
         subscribe(ack, **headers),
         most=100,
-        keep=kept.append,
+        keep=keep,
     )
     assert place is not None
     return Scene(connection, place, kept)
@@ -52,7 +57,7 @@ def scene(ack: str = "client-individual", **headers: str) -> Scene:
 def test_who_acknowledges_nothing_needs_no_account() -> None:
     frame = subscribe("auto")
 
-    place = acknowledging(Connection(), frame, most=1, keep=lambda _: None)
+    place = acknowledging(Connection(), frame, most=1, keep=lambda _: True)
 
     assert place is None
 
@@ -106,12 +111,20 @@ def test_what_waits_and_what_is_remembered_counts_as_kept() -> None:
     mine = scene(prefetch_count="1")
 
     mine.offer(1, 2, 3, size=5)
-    assert mine.kept == [110]
+    assert sum(mine.kept) == 110
     mine.place.answer(1, consumed=True)
-    assert mine.kept == [110, -5]
+    assert sum(mine.kept) == 105
     mine.place.answer(2, consumed=True)
     mine.place.answer(3, consumed=True)
     assert sum(mine.kept) == 0
+
+
+def test_past_the_bound_nothing_more_is_kept() -> None:
+    mine = scene(prefetch_count="1", most=120)
+
+    mine.offer(*range(1, 100), size=5)
+
+    assert sum(mine.kept) == 125
 
 
 def test_what_ends_keeps_nothing() -> None:

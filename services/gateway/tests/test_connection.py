@@ -365,7 +365,7 @@ async def _append_at_once(scene: Scene, *, batches: int, events: int) -> list[st
     ]
 
 
-UNLIMITED = {
+UNLIMITED: dict[str, Any] = {
     "frames_before_connected": 1e9,
     "frames_per_second": 1e9,
     "frames_burst": 1e9,
