@@ -92,7 +92,8 @@ def url_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith(READY), process.communicate()
-    return line.removeprefix(READY).strip()
+    assert line.endswith(f" (pid {process.pid})\n")
+    return line.split()[-3]
 
 
 def refusal(**settings: str) -> str:

@@ -10,6 +10,7 @@ from websockets.http11 import Request
 
 from madang_common.clock import Clock
 from madang_common.http.forwarded import Proxies
+from madang_common.http.hosts import UnknownHost
 from madang_common.problems import (
     Forbidden,
     NotFound,
@@ -21,7 +22,7 @@ from madang_common.problems import (
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway.arrivals import Arrivals
 from madang_gateway.settings import GatewaySettings
-from madang_gateway.upgrade import Framing, bearer_token, check_origin, framing
+from madang_gateway.upgrade import Framing, bearer_token, check_host, check_origin, framing
 
 _COME_BACK_SECONDS = 5
 _ELSEWHERE_SECONDS = 3
@@ -51,6 +52,7 @@ BAD_HANDSHAKE = "handshake"
 """Why an upgrade was refused that is not made as RFC 6455 says."""
 _REASONS: Mapping[type[Problem], str] = {
     NotFound: "path",
+    UnknownHost: "host",
     Forbidden: "origin",
     Unauthenticated: "token",
     Draining: "draining",
@@ -90,6 +92,7 @@ class Admission:
         self._settings = settings
         self._verifier = verifier
         self._users = users
+        self._hosts = settings.hosts
         self._proxies = Proxies(settings.proxy_addresses)
         self._addresses: Counter[str] = Counter()
         self._open = 0
@@ -105,6 +108,7 @@ class Admission:
         `peer` is the transport's `peername`.
         """
         spoken = framing(request.path)
+        check_host(request.headers, self._hosts)
         check_origin(request.headers, self._settings.allowed_origins)
         address = self._address(request, peer)
         if self.draining:

@@ -45,7 +45,7 @@ async def serving(**settings: str) -> AsyncIterator[str]:
     try:
         async for line in process.stdout:
             if b"is ready: " in line:
-                yield line.split()[-1].decode()
+                yield line.split()[-3].decode()
                 break
         else:
             pytest.fail((await end_of(process))[1])

@@ -12,6 +12,7 @@ import madang_history.wiring
 import madang_rooms.wiring
 from madang_auth.operators import Operator
 from madang_common.http.inprocess import InProcessNetwork
+from madang_common.http.request_limit import RequestAllowance
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.sqlite import SqliteLog
 from madang_common.server import Served
@@ -25,6 +26,11 @@ from madang_standalone.site import create_site
 @asynccontextmanager
 async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
     """Start everything, yield what is to be served, and stop everything in reverse order."""
+    if not settings.web_dir.is_dir():
+        raise CannotStart(
+            f"MADANG_WEB_DIR={settings.web_dir}: there is no such folder; give the one of the browser"
+            " client, `web` in the repository"
+        )
     async with services(settings) as apps:
         site = create_site(settings, settings.web_dir, apps)
         paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
@@ -32,7 +38,8 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         paths["/ws-stomp"] = apps["gateway"]
         gateway = apps["gateway"].state
         works = [work for app in apps.values() for work in app.state.works]
-        yield Served(FrontDoor(paths, site), gateway.websocket, gateway.drain, works)
+        door = FrontDoor(paths, site, RequestAllowance(settings))
+        yield Served(door, gateway.websocket, gateway.drain, works)
 
 
 @asynccontextmanager
