@@ -48,6 +48,11 @@ export function explain(error) {
 /** @param {ProblemDocument} document */
 function sentence(document) {
   const { title = "That did not work", detail, errors = [] } = document;
-  const fields = errors.map(({ field, message }) => `${field}: ${message}`).join("; ");
-  return [title, fields || detail].filter(Boolean).join(": ");
+  return errors.map(fieldSentence).join("; ") || detail || title;
+}
+
+/** @param {{field: string, message: string}} error */
+function fieldSentence({ field, message }) {
+  const words = field.replace(/^(body|query)\./, "").replace(/[._]/g, " ");
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}: ${message}`;
 }

@@ -33,13 +33,16 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         )
     async with services(settings) as apps:
         site = create_site(settings, settings.web_dir, apps)
-        paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
-        paths["/.well-known/"] = apps["auth"]
-        paths["/ws-stomp"] = apps["gateway"]
         gateway = apps["gateway"].state
         works = [work for app in apps.values() for work in app.state.works]
-        door = FrontDoor(paths, site, RequestAllowance(settings))
+        door = FrontDoor(paths_of(apps), site, RequestAllowance(settings))
         yield Served(door, gateway.websocket, gateway.drain, works)
+
+
+def paths_of(apps: Mapping[str, FastAPI]) -> dict[str, ASGIApp]:
+    """Return the beginnings of the paths that each of `apps` answers from outside."""
+    paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
+    return paths | {"/.well-known/": apps["auth"], "/ws-stomp": apps["gateway"]}
 
 
 @asynccontextmanager

@@ -66,4 +66,7 @@ def _message(error: Any) -> str:
     words = _WORDS.get(error["type"])
     if words is not None:
         return words.format_map(error.get("ctx", {}))
-    return str(error["msg"]).removeprefix("Value error, ")
+    said = str(error["msg"]).removeprefix("Value error, ")
+    # "Username: a username has 3 to 32…" would say it twice.
+    name = in_words(".".join(map(str, error["loc"]))).lower()
+    return said.removeprefix(f"a {name} has ")
