@@ -47,7 +47,7 @@ class AuthSettings(CommonSettings):
     """A login ends when it is not refreshed for this long."""
     refresh_absolute_seconds: Annotated[float, Field(gt=0)] = 180 * 86_400
     """A login ends this long after it began, however much it is used."""
-    refresh_grace_seconds: Annotated[float, Field(ge=0)] = 10
+    refresh_grace_seconds: Annotated[float, Field(ge=-1)] = 10
     """How long the token just used still yields the same successor, for a client that lost it."""
     logins_per_user: Annotated[int, Field(ge=1)] = 100
     """Most logins of one user; the one unused for longest ends to make room."""
