@@ -1,5 +1,6 @@
 """What is wrong with a request's fields, in words for people."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ _WORDS: Mapping[str, str] = {
     "json_type": "not valid JSON",
 }
 """What pydantic says, for those who send fields and not for those who write types."""
+_ONE = re.compile(r"\b1 (character|item)s\b")
 _PLACES = frozenset({"body", "query", "path", "header"})
 
 
@@ -65,7 +67,7 @@ def in_words(field: str) -> str:
 def _message(error: Any) -> str:
     words = _WORDS.get(error["type"])
     if words is not None:
-        return words.format_map(error.get("ctx", {}))
+        return _ONE.sub(r"1 \1", words.format_map(error.get("ctx", {})))
     said = str(error["msg"]).removeprefix("Value error, ")
     # "Username: a username has 3 to 32…" would say it twice.
     name = in_words(".".join(map(str, error["loc"]))).lower()

@@ -63,7 +63,7 @@ def normal_host(text: str) -> str:
     text = text.strip()
     if text == _ANY:
         return text
-    name = _without_port(text).rstrip(".").lower()
+    name = "" if "/" in text else _without_port(text).rstrip(".").lower()
     bare = name.removeprefix("*.")
     try:
         ascii_name = bare if bare.isascii() else bare.encode("idna").decode("ascii")
