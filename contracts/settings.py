@@ -25,8 +25,9 @@ _CLASSES: Mapping[str, type[CommonSettings]] = {
 _HEAD = """\
 # Settings
 
-Every setting is an environment variable, read once at the start. Lists are given with commas or as JSON,
-tables as JSON. This page is generated from the settings classes: `make contracts` writes it anew.
+Every setting is an environment variable, read once at the start. Lists are given with commas or as
+JSON, tables as JSON. This page is generated from the settings classes: `make contracts` writes it
+anew.
 """
 _COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
 

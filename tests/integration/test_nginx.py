@@ -343,7 +343,9 @@ def test_the_methods_of_a_page_are_named(scene: Scene) -> None:
 
 
 def test_idle_connections_are_closed_before_the_services_close_them() -> None:
-    upstream = re.findall(r"keepalive_timeout (\d+)s", (NGINX / "nginx.conf.template").read_text("utf-8"))
+    upstream = re.findall(
+        r"keepalive_timeout (\d+)s", (NGINX / "nginx.conf.template").read_text("utf-8")
+    )
 
     assert set(upstream) == {"75", "60"}
     assert CLIENT_IDLE_SECONDS * 2 <= 60 < SERVER_IDLE_SECONDS

@@ -1,6 +1,5 @@
 """Sockets on which processes listen, as /proc tells it."""
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,18 +21,17 @@ class Listening:
 
 
 def listening(sessions: Collection[int]) -> list[Listening]:
-    """Return the sockets of all processes in those sessions, each named for the pid that began it."""
-    owners = {
-        inode: pid
-        for pid in map(int, filter(str.isdecimal, os.listdir("/proc")))
-        if _session(pid) in sessions
-        for inode in _sockets(pid)
-    }
+    """Return the sockets of all processes in those sessions, each with the pid that has it."""
+    owners = {inode: pid for pid in _pids() if _session(pid) in sessions for inode in _sockets(pid)}
     return [
         Listening(owners[inode], address, port)
         for inode, address, port in _table()
         if inode in owners
     ]
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
 
 
 def _session(pid: int) -> int | None:

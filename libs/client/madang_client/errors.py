@@ -85,7 +85,9 @@ class Refused(MadangError):  # noqa: N818 - reads as what happened
         """Return what happened: the title says only of which kind it is, the detail all of it."""
         errors = self.problem.get("errors")
         if isinstance(errors, list) and errors:
-            return "; ".join(_field_sentence(error) for error in errors if isinstance(error, Mapping))
+            return "; ".join(
+                _field_sentence(error) for error in errors if isinstance(error, Mapping)
+            )
         title = str(self.problem.get("title") or f"refused with status {self.status}")
         return str(self.problem.get("detail") or title)
 

@@ -1,6 +1,6 @@
 """What is wrong with the settings, in one line: the variable, its value, and what is allowed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
@@ -9,6 +9,12 @@ from pydantic.fields import FieldInfo
 
 _SHOWN_CHARACTERS = 60
 _OWN_WORDS = "value_error"
+_NUMBERS: Mapping[Any, str] = {int: "a whole number", float: "a number"}
+_KINDS: Mapping[Any, str] = {
+    bool: "give true or false",
+    tuple: "give a list, with commas or as JSON",
+    dict: 'give a JSON object such as {"name": "value"}',
+}
 _BOUNDS = (("gt", "more than"), ("ge", "at least"), ("lt", "less than"), ("le", "at most"))
 
 
@@ -20,7 +26,7 @@ def sentences(error: ValidationError, settings: type[BaseModel]) -> str:
 def _sentence(found: Any, settings: type[BaseModel]) -> str:
     said = str(found["msg"]).removeprefix("Value error, ")
     name = str(found["loc"][0]) if found["loc"] else ""
-    field = _field(settings, name)
+    field = settings.model_fields.get(name)
     if field is None:
         return said
     variable = f"MADANG_{name.upper()}"
@@ -38,22 +44,21 @@ def is_secret(annotation: object) -> bool:
 
 def allowed(field: FieldInfo) -> str:
     """Return in words what may be given for `field`."""
-    kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind]
-    if get_origin(field.annotation) is Literal:
-        return f"give one of {', '.join(map(str, kinds))}"
     kind = field.annotation
+    if kind in _NUMBERS:
+        return " ".join([f"give {_NUMBERS[kind]}", *bounds(field)])
+    choices = _choices(kind)
+    if choices:
+        return f"give one of {', '.join(choices)}"
+    return _KINDS.get(get_origin(kind) or kind, "this value cannot be read")
+
+
+def _choices(kind: Any) -> list[str]:
+    if get_origin(kind) is Literal:
+        return [str(choice) for choice in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return f"give one of {', '.join(str(member.value) for member in kind)}"
-    if kind is bool:
-        return "give true or false"
-    if kind in {int, float}:
-        number = "a whole number" if kind is int else "a number"
-        return " ".join([f"give {number}", *bounds(field)])
-    if get_origin(kind) is tuple:
-        return "give a list, with commas or as JSON"
-    if get_origin(kind) is dict:
-        return 'give a JSON object such as {"name": "value"}'
-    return "this value cannot be read"
+        return [str(member.value) for member in kind]
+    return []
 
 
 def bounds(field: FieldInfo) -> Iterator[str]:
@@ -67,6 +72,3 @@ def bounds(field: FieldInfo) -> Iterator[str]:
     if told:
         yield f"of {' and '.join(told)}"
 
-
-def _field(settings: type[BaseModel], name: str) -> FieldInfo | None:
-    return settings.model_fields.get(name)

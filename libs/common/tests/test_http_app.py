@@ -141,7 +141,9 @@ async def test_what_is_no_json_is_told_as_a_problem(
     assert answer.headers["Content-Type"] == MEDIA_TYPE
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/no", 404), ("PATCH", "/raw", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/no", 404), ("PATCH", "/raw", 405)]
+)
 async def test_what_no_route_answers_is_told_as_a_problem(
     client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -86,9 +85,9 @@ async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def limited() -> AsyncIterator[LimitRequests]:
+def limited() -> LimitRequests:
     given = settings(requests_burst_per_address=1, requests_per_second_per_address=1e-6)
-    yield LimitRequests(_hello, given)
+    return LimitRequests(_hello, given)
 
 
 async def test_services_in_the_same_process_are_not_charged(limited: LimitRequests) -> None:

@@ -175,7 +175,7 @@ def test_a_bad_setting_is_told_with_its_value_and_what_is_allowed() -> None:
 
 
 def test_an_idle_connection_outlives_those_of_clients() -> None:
-    """uvicorn's own 5 s would end it where a client of httpx, with 5 s too, just sends again."""
+    """Uvicorn's own 5 s would end it where a client of httpx, with 5 s too, just sends again."""
     with process() as running:
         host, _, port = url_of(running).removeprefix("http://").partition(":")
         client = http.client.HTTPConnection(host, int(port), timeout=10)

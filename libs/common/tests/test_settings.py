@@ -120,7 +120,7 @@ def test_a_bad_setting_is_told_in_one_line(
 
 def test_a_bad_secret_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     class WithTable(CommonSettings):
-        table: dict[str, SecretStr] = {}
+        table: dict[str, SecretStr] = Field(default_factory=dict)
         number: Annotated[int, Field(ge=1)] = 1
 
     monkeypatch.setenv("MADANG_ENVIRONMENT", "development")

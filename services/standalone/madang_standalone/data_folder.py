@@ -29,8 +29,8 @@ def held(folder: Path) -> Iterator[Path]:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise FolderInUse(
-                f"{folder} is in use by process {holder}; stop it (`kill {holder}`), or give another"
-                " MADANG_DATA_DIR"
+                f"{folder} is in use by process {holder}; stop it (`kill {holder}`), or give"
+                " another MADANG_DATA_DIR"
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

@@ -40,6 +40,10 @@ screen = Screen()
 def begin() -> None:
     """Chat with a Madang server."""
     show_what_can_be_shown()
+    given = [*sys.argv, os.environ.get("MADANG_PASSWORD", "")]
+    # Bytes that are no text here arrive as lone surrogates, which cannot be sent.
+    if any("\ud800" <= character <= "\udfff" for text in given for character in text):
+        outcome.fail(f"an argument or MADANG_PASSWORD is not text in {sys.getfilesystemencoding()}")
 
 
 @dataclass(frozen=True, slots=True)

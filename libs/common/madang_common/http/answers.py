@@ -70,9 +70,9 @@ class AnswerFailures:
 
         try:
             await self._app(scope, receive, send_noting)
-        except Exception as error:
+        except Exception:
             self._metrics.failed()
-            log.error("request_failed", exc_info=error)
+            log.exception("request_failed")
             if begun:
                 raise
             await problem_response(Problem())(scope, receive, send)

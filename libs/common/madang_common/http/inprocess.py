@@ -17,9 +17,7 @@ class InProcessNetwork(httpx.AsyncBaseTransport):
 
     def add(self, name: str, app: ASGIApp) -> None:
         """Let `http://{name}` reach `app` from now on."""
-        self._apps[name] = httpx.ASGITransport(
-            charged_to(app, None), raise_app_exceptions=False
-        )
+        self._apps[name] = httpx.ASGITransport(charged_to(app, None), raise_app_exceptions=False)
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

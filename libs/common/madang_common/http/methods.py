@@ -44,7 +44,5 @@ def allow(routes: Iterable[BaseRoute], scope: Scope) -> str:
 def _has(routes: Iterable[BaseRoute], scope: Scope, method: str) -> bool:
     asked = {**scope, "method": method, "path_params": {}}
     # What is mounted are files, which match whatever the method is.
-    fitting = (
-        route for route in routes if not (isinstance(route, Mount) and method in _CHANGING)
-    )
+    fitting = (route for route in routes if not (isinstance(route, Mount) and method in _CHANGING))
     return any(route.matches(asked)[0] is Match.FULL for route in fitting)

@@ -57,4 +57,6 @@ def _authority(parts: SplitResult, text: str) -> str:
         raise ValueError(f"{text!r} does not name one host; {_EXAMPLE}")
     if ":" in ascii_host:
         ascii_host = f"[{ascii_host}]"
-    return ascii_host if port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{ascii_host}:{port}"
+    return (
+        ascii_host if port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{ascii_host}:{port}"
+    )

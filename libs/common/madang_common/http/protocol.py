@@ -37,8 +37,9 @@ class Upgraded(asyncio.Protocol, ABC):
 class HttpProtocol(HttpToolsProtocol):
     """A connection whose requests come whole in time, with heads that end, and answers are read.
 
-    uvicorn waits for ever, keeps whatever comes before the blank line, and all that is not read. It also writes down the
-    head of a request for a WebSocket, for another library to read; here it is handed over as read.
+    uvicorn waits for ever, keeps whatever comes before the blank line, and all that is not read. It
+    also writes down the head of a request for a WebSocket, for another library to read; here it is
+    handed over as read.
     """
 
     head_bytes: ClassVar[int]
