@@ -3,6 +3,9 @@
 OF_TESTS = {
     # All of them come from one address.
     "MADANG_REGISTRATIONS_PER_ADDRESS": "100000",
+    "MADANG_REQUESTS_PER_SECOND_PER_ADDRESS": "100000",
+    "MADANG_REQUESTS_BURST_PER_ADDRESS": "100000",
+    "MADANG_REQUESTS_RUNNING_PER_ADDRESS": "10000",
     # Nobody wants to guess their passwords, and each login would cost a fifth of a second.
     "MADANG_PASSWORD_HASH_PASSES": "1",
     "MADANG_PASSWORD_HASH_MEMORY_KIB": "1024",

@@ -71,4 +71,3 @@ def bounds(field: FieldInfo) -> Iterator[str]:
     ]
     if told:
         yield f"of {' and '.join(told)}"
-

@@ -122,7 +122,10 @@ async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
         await client.say(endless)
         await client.say(b"a" * (HEAD_BYTES + 1))
 
-        assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\nX-Content-Type-Options: nosniff\r\n" in answer
+        assert b"urn:madang:problem:invalid-request" in answer
 
 
 @pytest.mark.parametrize(

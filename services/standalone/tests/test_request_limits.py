@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from madang_common.http.request_limit import RequestAllowance
+from madang_common.settings import Environment
 from madang_standalone.front_door import FrontDoor
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.site import create_site
@@ -32,10 +34,9 @@ WITHOUT_USER = {
 """What can be asked without a token; each address has a limit for it."""
 
 
-def settings(folder: Path, **limits: float) -> StandaloneSettings:
-    hashing = {"password_hash_passes": 1, "password_hash_memory_kib": 1024}
+def settings(folder: Path, **limits: Any) -> StandaloneSettings:
     return StandaloneSettings(
-        environment="development", data_dir=folder, log_shards=1, **limits, **hashing
+        environment=Environment.DEVELOPMENT, data_dir=folder, log_shards=1, **limits
     )
 
 
@@ -64,7 +65,7 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://madang")
 
 
-def door(apps: Mapping[str, FastAPI], folder: Path, **limits: float) -> FrontDoor:
+def door(apps: Mapping[str, FastAPI], folder: Path, **limits: Any) -> FrontDoor:
     given = settings(folder, **limits)
     site = create_site(given, given.web_dir, apps)
     return FrontDoor(paths_of(apps), site, RequestAllowance(given))

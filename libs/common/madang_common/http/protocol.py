@@ -5,11 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
+import orjson
 from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
+
+from madang_common.http.answers import SECURE_HEADERS
+from madang_common.problems import MEDIA_TYPE, InvalidRequest
 
 _TAKEN_BYTES = 65_536
 """Least that a client takes of an answer within `seconds`."""
@@ -90,6 +94,20 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.set_protocol(upgraded)
         # They hold each other, and would wait for a garbage collection.
         self.parser = None  # type: ignore[assignment]
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        problem = InvalidRequest(msg)
+        body = orjson.dumps(problem.document())
+        headers = {
+            "Content-Type": MEDIA_TYPE,
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **SECURE_HEADERS,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + body)
+        self.transport.close()
 
     @override
     def on_headers_complete(self) -> None:
