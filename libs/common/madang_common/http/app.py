@@ -128,7 +128,7 @@ def _other_method(request: Request) -> Response:
         "type": "about:blank",
         "title": status.phrase,
         "status": status,
-        "detail": f"This path has {allowed}.",
+        "detail": f"This path answers {allowed}.",
     }
     return JSONResponse(
         document, status_code=status, headers=headers, media_type=problems.MEDIA_TYPE

@@ -90,11 +90,11 @@ async def call(
     try:
         answer = await client.request(method, path, **options)  # type: ignore[arg-type]
     except httpx.HTTPError as error:
-        raise Unavailable("a service behind this one does not answer") from error
+        raise Unavailable("A service behind this one does not answer; try again.") from error
     if answer.is_success:
         return answer
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise Unavailable("a service behind this one is in trouble")
+        raise Unavailable("A service behind this one failed; try again.")
     try:
         document = answer.json()
     except ValueError:

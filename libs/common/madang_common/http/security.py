@@ -58,7 +58,7 @@ def only(name: str) -> Callable[[Claims], Claims]:
 
     def check(claims: Service) -> Claims:
         if claims.subject != f"service:{name}":
-            raise Forbidden(f"only {name} may ask this")
+            raise Forbidden(f"Only the service {name} may ask this.")
         return claims
 
     return check
