@@ -48,11 +48,16 @@ export function explain(error) {
 /** @param {ProblemDocument} document */
 function sentence(document) {
   const { title = "That did not work", detail, errors = [] } = document;
-  return errors.map(fieldSentence).join("; ") || detail || title;
+  return errors.map(fieldSentence).join("; ") || capitalized(detail || title);
 }
 
 /** @param {{field: string, message: string}} error */
 function fieldSentence({ field, message }) {
   const words = field.replace(/^(body|query)\./, "").replace(/[._]/g, " ");
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}: ${message}`;
+  return `${capitalized(words)}: ${message}`;
+}
+
+/** @param {string} text */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
