@@ -25,8 +25,9 @@ _CLASSES: Mapping[str, type[CommonSettings]] = {
 _HEAD = """\
 # Settings
 
-Every setting is an environment variable, read once at the start. Lists and tables are given as
-JSON. This page is generated from the settings classes: `make contracts` writes it anew.
+Every setting is an environment variable, read once at the start. Lists are given with commas or as
+JSON, tables as JSON. This page is generated from the settings classes: `make contracts` writes it
+anew.
 """
 _COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
 
@@ -44,7 +45,11 @@ def _rows(settings: type[CommonSettings]) -> Iterator[str]:
     for name, field in settings.model_fields.items():
         if name in common and _default(field) == _default(common[name]):
             continue
-        yield f"| `MADANG_{name.upper()}` | {_default(field)} | {field.description} |\n"
+        yield f"| `MADANG_{name.upper()}` | {_default(field)} | {_one_line(field.description)} |\n"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _default(field: FieldInfo) -> str:

@@ -48,6 +48,16 @@ export function explain(error) {
 /** @param {ProblemDocument} document */
 function sentence(document) {
   const { title = "That did not work", detail, errors = [] } = document;
-  const fields = errors.map(({ field, message }) => `${field}: ${message}`).join("; ");
-  return [title, fields || detail].filter(Boolean).join(": ");
+  return errors.map(fieldSentence).join("; ") || capitalized(detail || title);
+}
+
+/** @param {{field: string, message: string}} error */
+function fieldSentence({ field, message }) {
+  const words = field.replace(/^(body|query)\./, "").replace(/[._]/g, " ");
+  return `${capitalized(words)}: ${message}`;
+}
+
+/** @param {string} text */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -74,7 +74,7 @@ class Embedded(Product):
         if not line.startswith(_READY):
             self._end(signal.SIGKILL)
             raise AssertionError(f"it did not start:\n{self.log_file.read_text()[-4000:]}")
-        self.port = int(line.rpartition(":")[2])
+        self.port = int(line.removeprefix(_READY).split()[0].rpartition(":")[2])
 
     @override
     def kill(self) -> None:

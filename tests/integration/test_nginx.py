@@ -1,6 +1,7 @@
 """The proxy as it is deployed, with nginx itself and replicas that say what reached them."""
 
 import json
+import re
 import signal
 import socket
 import ssl
@@ -17,12 +18,13 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from madang_common.http.idle import CLIENT_IDLE_SECONDS, SERVER_IDLE_SECONDS
 from madang_standalone import site
 from tests.integration.behind_proxy import Proxy, Replica, rest_replica, websocket_replica
 from tests.stack.servers.deadline import wait_until
 from tests.stack.servers.ports import LOOPBACK, free_port
 from tests.stack.servers.programs import program
-from tests.support.proxy import defaults, gateways, make_certificate, render, servers
+from tests.support.proxy import NGINX, defaults, gateways, make_certificate, render, servers
 
 
 @dataclass
@@ -291,6 +293,64 @@ def test_plain_http_is_sent_to_https_and_a_plain_websocket_refused(scene: Scene)
         assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("target", ["/api/rooms/v1/rooms", "/", "/ws", "/no-such-page"])
+@pytest.mark.parametrize("port", [None, "http", "main"])
+def test_requests_for_another_host_are_refused_and_its_name_is_not_repeated(
+    scene: Scene, target: str, port: str | None
+) -> None:
+    before = [len(replica.arrived) for replica in (*scene.rest.values(), *scene.gateways)]
+
+    answer = scene.proxy.ask(target, headers={"Host": "rebind.evil"}, plain_port=port)
+
+    assert answer.status == 421
+    assert answer.document["type"] == "urn:madang:problem:unknown-host"
+    assert "Location" not in answer.headers
+    assert b"rebind" not in answer.body
+    assert before == [len(replica.arrived) for replica in (*scene.rest.values(), *scene.gateways)]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "192.0.2.7:8443", "LOCALHOST"])
+def test_requests_for_an_address_are_answered_as_probes_send_them(scene: Scene, host: str) -> None:
+    assert scene.proxy.ask("/app.js", headers={"Host": host}).status == 200
+
+
+def test_a_deployment_names_its_own_hosts(started: Started) -> None:
+    proxy = started(PROXY_HOSTS="chat.example *.chat.example")
+
+    answers = {
+        host: proxy.ask("/app.js", headers={"Host": host}).status
+        for host in ("chat.example", "www.chat.example", "localhost")
+    }
+
+    assert answers == {"chat.example": 200, "www.chat.example": 200, "localhost": 421}
+
+
+def test_problems_of_its_own_can_be_read_by_any_page_and_are_not_stored(scene: Scene) -> None:
+    answer = scene.proxy.ask("/api/nowhere", headers={"Origin": "https://app.example"})
+
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    page = scene.proxy.ask("/", headers={"Origin": "https://app.example"})
+    assert "Access-Control-Allow-Origin" not in page.headers
+
+
+def test_the_methods_of_a_page_are_named(scene: Scene) -> None:
+    answer = scene.proxy.ask("/app.js", method="POST")
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_idle_connections_are_closed_before_the_services_close_them() -> None:
+    upstream = re.findall(
+        r"keepalive_timeout (\d+)s", (NGINX / "nginx.conf.template").read_text("utf-8")
+    )
+
+    assert set(upstream) == {"75", "60"}
+    assert CLIENT_IDLE_SECONDS * 2 <= 60 < SERVER_IDLE_SECONDS
+
+
 def test_large_bodies_and_heads_are_refused_as_the_services_would(scene: Scene) -> None:
     before = len(scene.rest["rooms"].arrived)
 
@@ -317,6 +377,28 @@ def test_the_log_holds_neither_queries_nor_codes_of_invites(scene: Scene) -> Non
     assert "let-me-in" not in text
     assert "hidden" not in text
     assert all(json.loads(line)["event"] == "request" for line in text.splitlines())
+
+
+def test_no_log_holds_queries_or_codes_whatever_goes_wrong(started: Started) -> None:
+    with rest_replica("mute", mute=True) as mute:
+        proxy = started(
+            PROXY_REQUESTS_PER_SECOND="1",
+            PROXY_REQUESTS_BURST="3",
+            PROXY_ROOMS_SERVERS=servers(mute.address),
+        )
+        accept = "/api/rooms/v1/invites/let-me-in/accept?token=hidden"
+        asked = [
+            proxy.ask(accept, method="POST", body=b"x" * 70_000),
+            proxy.ask(accept, method="POST"),
+            proxy.ask("/api/auth/v1/login?token=hidden", headers={"Referer": "https://x/?hidden"}),
+            proxy.ask("/no-such-page?token=hidden"),
+            *(proxy.ask(accept) for _ in range(9)),
+        ]
+
+    assert {answer.status for answer in asked} >= {413, 502, 404, 429}
+    logged = proxy.log_file.read_text() + proxy.access_log.read_text()
+    assert "hidden" not in logged
+    assert "let-me-in" not in logged
 
 
 def test_a_client_that_asks_too_often_is_slowed_down(started: Started) -> None:

@@ -40,7 +40,7 @@ _INSIDE_SERVICE = """\
         zone {name} 64k;
         {servers}
         keepalive 32;
-        keepalive_timeout 3s;
+        keepalive_timeout 60s;
     }}
     server {{
         listen {host}:{port};

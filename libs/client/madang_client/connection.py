@@ -178,6 +178,9 @@ async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:
             f"the server refuses connections for now (status {answer.status_code})",
             retry_after_seconds=retry_after_seconds(answer.headers.get("Retry-After")),
         ) from error
+    except ImportError as error:
+        # Of a proxy's protocol that websockets leaves to another package.
+        raise NotReachable(f"no connection to {url} by the proxy in ALL_PROXY: {error}") from error
     except (OSError, EOFError, InvalidHandshake) as error:
         raise NotReachable(f"no connection to {url}: {error!s}") from error
 

@@ -82,13 +82,21 @@ class Refused(MadangError):  # noqa: N818 - reads as what happened
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
-        title = str(self.problem.get("title") or f"refused with status {self.status}")
-        detail = str(self.problem.get("detail") or "")
+        """Return what happened: the title says only of which kind it is, the detail all of it."""
         errors = self.problem.get("errors")
         if isinstance(errors, list) and errors:
-            found = [error for error in errors if isinstance(error, Mapping)]
-            detail = "; ".join(f"{error.get('field')}: {error.get('message')}" for error in found)
-        return f"{title}: {detail}" if detail and detail != title else title
+            return "; ".join(
+                _field_sentence(error) for error in errors if isinstance(error, Mapping)
+            )
+        title = str(self.problem.get("title") or f"refused with status {self.status}")
+        return str(self.problem.get("detail") or title)
+
+
+def _field_sentence(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field, which is `body.display_name` for `Display name`."""
+    field = str(error.get("field", "")).removeprefix("body.").removeprefix("query.")
+    words = field.replace("_", " ").replace(".", " ")
+    return f"{words[:1].upper()}{words[1:]}: {error.get('message')}"
 
 
 class Invalid(Refused):

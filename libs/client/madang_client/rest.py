@@ -9,6 +9,7 @@ import orjson
 
 from madang_client.errors import NotReachable, ProtocolError
 from madang_client.problem import refusal
+from madang_client.transport import open_transport
 
 AUTH = "/api/auth/v1"
 ROOMS = "/api/rooms/v1"
@@ -29,7 +30,9 @@ class Rest:
         """Talk to a server such as `https://chat.example.org`; `transport` replaces the network."""
         self.server = checked_server(server)
         self._client = httpx.AsyncClient(
-            base_url=self.server, timeout=timeout_seconds, transport=transport
+            base_url=self.server,
+            timeout=timeout_seconds,
+            transport=transport or open_transport(self.server),
         )
 
     @property

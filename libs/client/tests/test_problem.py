@@ -29,12 +29,23 @@ def test_an_answer_that_is_no_problem_is_told_by_its_status() -> None:
 
 
 def test_the_sentence_names_the_fields_that_are_wrong() -> None:
-    errors = [{"field": "body.username", "message": "too short"}]
+    errors = [
+        {"field": "body.display_name", "message": "at least 1 characters"},
+        {"field": "body.password", "message": "required"},
+    ]
     document = {"title": "A field is wrong", "detail": "see errors", "errors": errors}
 
     assert str(refusal(orjson.dumps(document), status=422)) == (
-        "A field is wrong: body.username: too short"
+        "Display name: at least 1 characters; Password: required"
     )
+
+
+def test_the_sentence_is_the_detail_alone_or_the_title() -> None:
+    document = {"title": "The current state does not allow this", "status": 409}
+
+    assert str(refusal(orjson.dumps(document))) == "The current state does not allow this"
+    document["detail"] = "This username is taken."
+    assert str(refusal(orjson.dumps(document))) == "This username is taken."
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 
 class HttpMetrics:
-    """REST requests of one service."""
+    """REST requests of one service; a method that is served nowhere is `other`."""
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self._service = service
@@ -42,6 +44,7 @@ class HttpMetrics:
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count it out; `route` is the path's template, so that labels stay few."""
         self._running.dec()
+        method = method if method in _METHODS else "other"
         self._seconds.labels(self._service, method, route, status).observe(seconds)
 
     def failed(self) -> None:

@@ -7,6 +7,7 @@ when some work ends without which it is of no use: whoever watches over it start
 """
 
 import asyncio
+import errno
 import gc
 import os
 import resource
@@ -26,7 +27,8 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-from madang_common import logging
+from madang_common import bad_settings, logging
+from madang_common.http.idle import SERVER_IDLE_SECONDS
 from madang_common.http.protocol import Upgraded, http_protocol
 from madang_common.log.port import LogError
 from madang_common.settings import CannotStart, CommonSettings
@@ -111,7 +113,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in (sockets or ())[:1]:
             host, port = listener.getsockname()[:2]
-            print(f"{self._name} is ready: http://{host}:{port}", flush=True)  # noqa: T201 - for people
+            print(f"{self._name} is ready: http://{host}:{port} (pid {os.getpid()})", flush=True)  # noqa: T201 - for people
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -174,12 +176,13 @@ def _config(served: Served, settings: CommonSettings) -> uvicorn.Config:
         forwarded_allow_ips=list(settings.proxy_addresses),
         server_header=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=SERVER_IDLE_SECONDS,
         timeout_graceful_shutdown=10,
     )
 
 
 def _bind(settings: CommonSettings) -> socket.socket:
-    """Return a socket bound to the address; raise OSError with the address in it.
+    """Return a socket bound to the address; raise CannotStart with the address in it.
 
     It does not listen yet: who connects too early is refused, and does not wait.
     """
@@ -189,7 +192,13 @@ def _bind(settings: CommonSettings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
+        told = f"cannot listen on {settings.host}:{settings.port}: {error}"
+        if error.errno == errno.EADDRINUSE:
+            told += (
+                "; stop the process that has the port"
+                f" (`ss -ltnp 'sport = :{settings.port}'` names it), or give another MADANG_PORT"
+            )
+        raise CannotStart(told) from error
     return listener
 
 
@@ -203,10 +212,16 @@ def several(listener: socket.socket) -> list[socket.socket]:
 
 
 def told(error: ValidationError) -> str:
-    """Return what is wrong with the settings, without their values: one may be a secret."""
-    return "; ".join(
-        f"{'.'.join(map(str, found['loc'])) or 'all'}: {found['msg']}" for found in error.errors()
-    )
+    """Return what is wrong with the settings, in one line."""
+    return bad_settings.sentences(error, _class_of(error, CommonSettings))
+
+
+def _class_of(error: ValidationError, base: type[CommonSettings]) -> type[CommonSettings]:
+    """Return the settings class that refused: the form in one process has one for each service."""
+    if base.__name__ == error.title:
+        return base
+    found = (_class_of(error, derived) for derived in base.__subclasses__())
+    return next((kind for kind in found if kind.__name__ == error.title), base)
 
 
 def _spare_the_collector() -> None:

@@ -1,5 +1,5 @@
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -35,6 +35,11 @@ async def raw(request: Request) -> dict[str, int]:
     return {"length": len(await request.body())}
 
 
+@router.put("/raw")
+async def put_raw() -> None:
+    return
+
+
 @router.get("/conflict/{name}")
 async def conflict(name: str) -> None:
     raise Conflict("the name is taken", name=name)
@@ -50,18 +55,27 @@ async def broken() -> None:
     raise RuntimeError("a secret")
 
 
+def app_with(**settings: Any) -> FastAPI:
+    given = CommonSettings(
+        environment=Environment.DEVELOPMENT, request_body_bytes=LIMIT, **settings
+    )
+    return create_app(
+        "test", given, routers=[router], health=Health({}), registry=CollectorRegistry()
+    )
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
 @pytest.fixture
 def app() -> FastAPI:
-    settings = CommonSettings(environment=Environment.DEVELOPMENT, request_body_bytes=LIMIT)
-    return create_app(
-        "test", settings, routers=[router], health=Health({}), registry=CollectorRegistry()
-    )
+    return app_with()
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with client_of(app) as client:
         yield client
 
 
@@ -127,7 +141,9 @@ async def test_what_is_no_json_is_told_as_a_problem(
     assert answer.headers["Content-Type"] == MEDIA_TYPE
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/no", 404), ("PUT", "/raw", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/no", 404), ("PATCH", "/raw", 405)]
+)
 async def test_what_no_route_answers_is_told_as_a_problem(
     client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
@@ -203,6 +219,111 @@ async def test_requests_are_counted_by_route_not_by_path(client: httpx.AsyncClie
     assert 'method="GET",route="/conflict/{name}",service="test",status="409"} 2.0' in text
     assert 'route="unknown",service="test",status="404"} 1.0' in text
     assert "/no/such/path" not in text
+
+
+async def test_methods_that_are_served_nowhere_share_one_label(client: httpx.AsyncClient) -> None:
+    for method in ("PROPFIND", "MKCOL", "TRACE", "INVENTED"):
+        await client.request(method, "/raw")
+
+    text = (await client.get("/metrics")).text
+
+    assert 'method="other",route="/raw",service="test",status="405"} 4.0' in text
+    assert "PROPFIND" not in text
+
+
+@pytest.mark.parametrize("path", ["/conflict/yard", "/health/live", "/metrics", "/no", "/broken"])
+async def test_head_is_get_without_a_body(client: httpx.AsyncClient, path: str) -> None:
+    got = await client.get(path)
+    head = await client.head(path)
+
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    assert 'method="HEAD",route="/health/live"' in (await client.get("/metrics")).text or (
+        path != "/health/live"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/raw", {"POST", "PUT", "OPTIONS"}),
+        ("/conflict/yard", {"GET", "HEAD", "OPTIONS"}),
+        ("/metrics", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+async def test_allow_has_every_method_of_the_path(
+    client: httpx.AsyncClient, path: str, allowed: set[str]
+) -> None:
+    for method, status in (("DELETE", 405), ("OPTIONS", 204)):
+        answer = await client.request(method, path)
+
+        assert answer.status_code == status
+        assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health/live", 200),
+        ("GET", "/conflict/yard", 409),
+        ("GET", "/no", 404),
+        ("DELETE", "/raw", 405),
+        ("GET", "/broken", 500),
+        ("POST", "/login", 422),
+    ],
+)
+@pytest.mark.parametrize("origins", [("https://app.example",), ("*",)])
+async def test_every_answer_is_secured_and_shared_with_allowed_origins(
+    method: str, path: str, status: int, origins: tuple[str, ...]
+) -> None:
+    app = app_with(allowed_origins=origins)
+    shared = "*" if origins == ("*",) else "https://app.example"
+
+    async with client_of(app) as client:
+        answer = await client.request(method, path, headers={"Origin": "https://app.example"})
+        other = await client.request(method, path, headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == status
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers[HEADER]
+    assert answer.headers["Access-Control-Allow-Origin"] == shared
+    assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+    if origins != ("*",):
+        assert answer.headers["Vary"] == other.headers["Vary"] == "Origin"
+        assert "Access-Control-Allow-Origin" not in other.headers
+
+
+async def test_a_preflight_names_the_methods_and_headers() -> None:
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}
+
+    async with client_of(app_with(allowed_origins=("https://app.example",))) as client:
+        answer = await client.options("/raw", headers=asked)
+        other = await client.options("/raw", headers=asked | {"Origin": "https://evil.example"})
+
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Methods"] == "POST, PUT, OPTIONS"
+    assert "Authorization, Content-Type" in answer.headers["Access-Control-Allow-Headers"]
+    assert not [name for name in other.headers if name.startswith("access-control-")]
+
+
+async def test_a_request_for_another_host_is_refused() -> None:
+    async with client_of(app_with(allowed_hosts=("chat.example",))) as client:
+        refused = await client.get("/health/live", headers={"Host": "rebind.evil"})
+        answered = await client.get("/health/live", headers={"Host": "chat.example:8000"})
+
+    assert (refused.status_code, answered.status_code) == (421, 200)
+
+
+async def test_the_first_mistake_is_told_in_words(client: httpx.AsyncClient) -> None:
+    short = (await client.post("/login", json={"password": "hunter2"})).json()
+    json = {"Content-Type": "application/json"}
+    unread = (await client.post("/login", content=b"{", headers=json)).json()
+
+    assert short["title"] == "A field is not what it should be"
+    assert short["detail"] == "Password: at least 8 characters."
+    assert short["errors"] == [{"field": "body.password", "message": "at least 8 characters"}]
+    assert unread["detail"] == "Body: not valid JSON."
 
 
 async def test_the_documentation_is_not_served(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from madang_common.http import request_id
 from madang_common.http.client import call, create_client
+from madang_common.http.idle import CLIENT_IDLE_SECONDS, SERVER_IDLE_SECONDS
 from madang_common.problems import (
     Conflict,
     NotFound,
@@ -121,6 +122,15 @@ async def test_the_request_id_is_passed_on() -> None:
     await call(wire.client(), "GET", "/x")
 
     assert wire.sent[0].headers[request_id.HEADER] == "my-request-id"
+
+
+async def test_idle_connections_are_closed_long_before_the_server_closes_them() -> None:
+    client = create_client("http://rooms")
+    transport = client._transport._transport  # type: ignore[attr-defined]
+
+    assert transport._pool._keepalive_expiry == CLIENT_IDLE_SECONDS
+    assert CLIENT_IDLE_SECONDS * 2 <= SERVER_IDLE_SECONDS
+    await client.aclose()
 
 
 async def test_redirects_are_not_followed() -> None:

@@ -18,6 +18,8 @@ from tests.support.server_beside import ServerBeside, listening
 HEAD_BYTES = 2000
 SECONDS = 0.5
 PATIENCE_SECONDS = 10
+LARGE = 20_000_000
+"""Bytes of an answer that no buffer of the kernel's takes whole."""
 HTTP = http_protocol(within_head_bytes=HEAD_BYTES, within_seconds=SECONDS)
 
 
@@ -31,7 +33,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     if scope["path"] == "/slow":
         await asyncio.sleep(2 * SECONDS)
-    body = f"<{size}>".encode()
+    body = b"x" * LARGE if scope["path"] == "/large" else f"<{size}>".encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -75,6 +77,11 @@ class Client:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._reader.readuntil(wanted)
 
+    async def some(self, limit: int) -> int:
+        """Read up to `limit` bytes, and return how many came."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return len(await self._reader.read(limit))
+
     async def rest(self) -> bytes:
         """Return what comes until the server lets go."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -115,7 +122,10 @@ async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
         await client.say(endless)
         await client.say(b"a" * (HEAD_BYTES + 1))
 
-        assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\nX-Content-Type-Options: nosniff\r\n" in answer
+        assert b"urn:madang:problem:invalid-request" in answer
 
 
 @pytest.mark.parametrize(
@@ -167,6 +177,27 @@ async def test_an_answer_may_take_longer_than_a_request() -> None:
         await client.say(post(b"hello", "/slow"))
 
         await client.hear(b"<5>")
+
+
+async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    async with connected() as client:
+        await client.say(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await asyncio.sleep(6 * SECONDS)
+
+        assert len(await client.rest()) < LARGE
+
+
+async def test_a_slow_reader_gets_all_of_an_answer() -> None:
+    async with connected() as client:
+        await client.say(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        taken = 0
+        while taken < LARGE // 2:
+            some = await client.some(LARGE)
+            assert some
+            taken += some
+            await asyncio.sleep(SECONDS / 20)
+
+        assert taken + len(await client.rest()) > LARGE
 
 
 async def test_a_websocket_is_not_cut_off() -> None:

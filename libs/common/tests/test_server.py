@@ -1,11 +1,13 @@
 """A process of the product, started for real: its ready line, its signals, its refusals."""
 
 import asyncio
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import cast
@@ -92,7 +94,8 @@ def url_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith(READY), process.communicate()
-    return line.removeprefix(READY).strip()
+    assert line.endswith(f" (pid {process.pid})\n")
+    return line.split()[-3]
 
 
 def refusal(**settings: str) -> str:
@@ -164,20 +167,39 @@ def test_a_missing_setting_is_named() -> None:
         assert refusal() == "madang-test: MADANG_NEEDED must be set"
 
 
-def test_a_bad_setting_is_told_without_its_value() -> None:
-    told = refusal(MADANG_REQUEST_SECONDS="s3cret")
+def test_a_bad_setting_is_told_with_its_value_and_what_is_allowed() -> None:
+    assert refusal(MADANG_REQUEST_SECONDS="soon", MADANG_PROXY_ADDRESSES="proxy") == (
+        "madang-test: settings: MADANG_REQUEST_SECONDS=soon: give a number of more than 0; "
+        "MADANG_PROXY_ADDRESSES=proxy: 'proxy' is not an IP address or network; one is 10.0.0.0/8"
+    )
 
-    assert told.startswith("madang-test: settings: request_seconds: ")
-    assert "s3cret" not in told
+
+def test_an_idle_connection_outlives_those_of_clients() -> None:
+    """Uvicorn's own 5 s would end it where a client of httpx, with 5 s too, just sends again."""
+    with process() as running:
+        host, _, port = url_of(running).removeprefix("http://").partition(":")
+        client = http.client.HTTPConnection(host, int(port), timeout=10)
+        client.request("GET", "/")
+        client.getresponse().read()
+        kept = client.sock
+
+        time.sleep(5.3)
+        client.request("POST", "/")
+        answer = client.getresponse().read()
+
+        assert client.sock is kept
+        assert answer == b"hello 127.0.0.1"
+        client.close()
 
 
 def test_a_taken_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        assert refusal(MADANG_PORT=str(port)).startswith(
-            f"madang-test: cannot listen on 127.0.0.1:{port}: "
-        )
+        told = refusal(MADANG_PORT=str(port))
+
+    assert told.startswith(f"madang-test: cannot listen on 127.0.0.1:{port}: ")
+    assert "or give another MADANG_PORT" in told
 
 
 @pytest.mark.parametrize(

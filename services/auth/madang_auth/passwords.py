@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from madang_auth.hash_workers import HashWorkers
 from madang_auth.metrics import AuthMetrics
-from madang_auth.throttle.gate import site
+from madang_common.http.forwarded import site
 
 log = structlog.get_logger()
 

@@ -21,44 +21,44 @@ class AuthSettings(CommonSettings):
     """Folder of the embedded form's files; auth's are in `auth/`."""
     signing_keys_dir: Path | None = None
     """Folder of the signing keys; if not given, `<data_dir>/auth/keys` with a first key made."""
-    signing_keys_poll_seconds: float = 10
+    signing_keys_poll_seconds: Annotated[float, Field(gt=0)] = 10
     """Pause between looks whether the folder of the signing keys has changed."""
     service_secrets: dict[str, SecretStr] = _development_secrets()
     """Secret of each service that may ask for service tokens, by its name."""
 
     redis_url: SecretStr | None = None
     """Where logins and throttles are kept, the same for all replicas; by default in `data_dir`."""
-    redis_connections: int = 20
+    redis_connections: Annotated[int, Field(ge=1)] = 20
     """Most connections to Redis; who needs one more waits for it."""
-    redis_timeout_seconds: float = 2
+    redis_timeout_seconds: Annotated[float, Field(gt=0)] = 2
     """How long to wait for a connection to Redis, and for one answer of it."""
 
-    directory_timeout_seconds: float = 2
+    directory_timeout_seconds: Annotated[float, Field(gt=0)] = 2
     """How long to wait for one answer of rooms."""
 
-    access_token_seconds: int = 600
+    access_token_seconds: Annotated[int, Field(ge=1)] = 600
     """How long an access token holds."""
-    service_token_seconds: int = 600
+    service_token_seconds: Annotated[int, Field(ge=1)] = 600
     """How long a service token holds."""
-    jwks_max_age_seconds: int = 300
+    jwks_max_age_seconds: Annotated[int, Field(ge=0)] = 300
     """How long anyone may keep the published keys before asking again."""
 
-    refresh_idle_seconds: float = 30 * 86_400
+    refresh_idle_seconds: Annotated[float, Field(gt=0)] = 30 * 86_400
     """A login ends when it is not refreshed for this long."""
-    refresh_absolute_seconds: float = 180 * 86_400
+    refresh_absolute_seconds: Annotated[float, Field(gt=0)] = 180 * 86_400
     """A login ends this long after it began, however much it is used."""
-    refresh_grace_seconds: float = 10
+    refresh_grace_seconds: Annotated[float, Field(ge=-1)] = 10
     """How long the token just used still yields the same successor, for a client that lost it."""
-    logins_per_user: int = 100
+    logins_per_user: Annotated[int, Field(ge=1)] = 100
     """Most logins of one user; the one unused for longest ends to make room."""
 
-    password_hash_passes: int = 3
+    password_hash_passes: Annotated[int, Field(ge=1)] = 3
     """argon2id's time cost."""
-    password_hash_memory_kib: int = 65_536
+    password_hash_memory_kib: Annotated[int, Field(ge=8)] = 65_536
     """argon2id's memory cost, for each hash being computed."""
-    password_hash_lanes: int = 4
+    password_hash_lanes: Annotated[int, Field(ge=1)] = 4
     """argon2id's parallelism."""
-    password_hash_workers: int = 2
+    password_hash_workers: Annotated[int, Field(ge=1)] = 2
     """Hashes computed at once; times the memory cost, this is what hashing can take."""
     password_hashes_waiting: Annotated[int, Field(ge=1)] = 64
     """Hashes that may wait for a worker of one process; more are refused with 503."""
@@ -93,16 +93,16 @@ class AuthSettings(CommonSettings):
     """Refreshes of all logins of one user within the window."""
     refreshes_window_seconds: Annotated[float, Field(gt=0)] = 600
     """Window of the limit above."""
-    registrations_per_address: int = 60
+    registrations_per_address: Annotated[int, Field(ge=1)] = 60
     """Registrations from one address within the window."""
-    registrations_window_seconds: float = 3600
+    registrations_window_seconds: Annotated[float, Field(gt=0)] = 3600
     """Window of the limit above."""
-    client_failures_per_address: int = 10
+    client_failures_per_address: Annotated[int, Field(ge=1)] = 10
     """Failed requests for service tokens with one name from one address within the window."""
-    client_failures_window_seconds: float = 60
+    client_failures_window_seconds: Annotated[float, Field(gt=0)] = 60
     """Window of the limit above."""
 
-    sweep_seconds: float = 600
+    sweep_seconds: Annotated[float, Field(gt=0)] = 600
     """Pause between removals of what has expired."""
 
     @model_validator(mode="after")

@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry
 from madang_auth.metrics import AuthMetrics
 from madang_auth.problems import WrongCredentials
 from madang_auth.settings import AuthSettings
-from madang_auth.throttle.gate import Gate, site
+from madang_auth.throttle.gate import Gate
 from madang_auth.throttle.sqlite import SqliteThrottle
 from madang_auth.wiring import limits
+from madang_common.http.forwarded import site
 from madang_common.problems import Conflict, TooManyRequests, Unavailable
 from madang_common.settings import Environment
 from services.auth.tests.scene import Time

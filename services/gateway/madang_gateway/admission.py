@@ -9,7 +9,8 @@ from typing import Protocol
 from websockets.http11 import Request
 
 from madang_common.clock import Clock
-from madang_common.http.forwarded import Proxies
+from madang_common.http.forwarded import Proxies, site
+from madang_common.http.hosts import UnknownHost
 from madang_common.problems import (
     Forbidden,
     NotFound,
@@ -23,7 +24,7 @@ from madang_gateway import budget
 from madang_gateway.arrivals import Arrivals
 from madang_gateway.budget import Budget
 from madang_gateway.settings import GatewaySettings
-from madang_gateway.upgrade import Framing, bearer_token, check_origin, framing
+from madang_gateway.upgrade import Framing, bearer_token, check_host, check_origin, framing
 
 _COME_BACK_SECONDS = 5
 _ELSEWHERE_SECONDS = 3
@@ -57,6 +58,7 @@ BAD_HANDSHAKE = "handshake"
 """Why an upgrade was refused that is not made as RFC 6455 says."""
 _REASONS: Mapping[type[Problem], str] = {
     NotFound: "path",
+    UnknownHost: "host",
     Forbidden: "origin",
     Unauthenticated: "token",
     Draining: "draining",
@@ -99,6 +101,7 @@ class Admission:
         self._verifier = verifier
         self._users = users
         self._budget = spending
+        self._hosts = settings.hosts
         self._proxies = Proxies(settings.proxy_addresses)
         self._addresses: Counter[str] = Counter()
         self._open = 0
@@ -116,6 +119,7 @@ class Admission:
         address = self._address(request, peer)
         self._charge(request, address)
         spoken = framing(request.path)
+        check_host(request.headers, self._hosts)
         check_origin(request.headers, self._settings.allowed_origins)
         if self.draining:
             seconds = _ELSEWHERE_SECONDS * (1 - self._chance())
@@ -157,7 +161,7 @@ class Admission:
 
     def _address(self, request: Request, peer: object) -> str:
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-        return self._proxies.client(host, request.headers.get_all("X-Forwarded-For"))
+        return site(self._proxies.client(host, request.headers.get_all("X-Forwarded-For")))
 
     def _charge(self, request: Request, address: str) -> None:
         """Charge `address`, whatever comes of the request; raise AddressRush if it cannot pay."""

@@ -8,31 +8,29 @@ from madang_common.settings import CommonSettings
 class GatewaySettings(CommonSettings):
     """What the gateway reads on top of the common settings."""
 
-    allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may connect, `*` for any; a page of the same host always may."""
-    connections_limit: int = 50_000
+    connections_limit: int = Field(default=50_000, ge=1)
     """Most WebSocket connections at once."""
-    connections_per_address: int = 20_000
+    connections_per_address: int = Field(default=20_000, ge=1)
     """Most connections from one address, behind which there may be many people, at once."""
-    connections_per_user: int = 50
+    connections_per_user: int = Field(default=50, ge=1)
     """Most connections of one user at once."""
     connections_per_second: float = Field(default=2_000, ge=0)
     """Connections taken per second, and at once; others are told when to come. 0 is no limit."""
-    connect_seconds: float = 10
+    connect_seconds: float = Field(default=10, gt=0)
     """Longest time from the upgrade to a good CONNECT."""
     heartbeat_seconds: float = Field(default=10, gt=0)
     """Heart-beat that the gateway offers and asks for; clients may ask for a slower one."""
     heartbeat_grace: float = Field(default=2, ge=1)
     """A peer is lost after this many heart-beats of silence."""
-    ping_seconds: float = 25
+    ping_seconds: float = Field(default=25, gt=0)
     """WebSocket ping after this long a silence of a peer that sends no heart-beats."""
-    close_seconds: float = 3
+    close_seconds: float = Field(default=3, gt=0)
     """Longest wait for a peer's side of the close handshake."""
     drain_seconds: float = Field(default=10, ge=0)
     """Time over which connections are closed, evenly, after SIGTERM; 0 closes all at once."""
-    message_bytes: int = 16_384
+    message_bytes: int = Field(default=16_384, ge=1)
     """Largest body of a SEND."""
-    frame_bytes: int = 65_536
+    frame_bytes: int = Field(default=65_536, ge=1)
     """Largest WebSocket message from a client."""
     frames_per_second: float = Field(default=500, gt=0)
     """Frames of one connection per second, in the long run. A small SEND costs one, all else by
@@ -51,21 +49,21 @@ class GatewaySettings(CommonSettings):
     """Frames from one address at once."""
     fragments_per_message: int = Field(default=128, ge=1)
     """Most WebSocket frames of one message."""
-    header_count: int = 64
+    header_count: int = Field(default=64, ge=1)
     """Most headers of one STOMP frame."""
-    subscriptions_per_connection: int = 256
+    subscriptions_per_connection: int = Field(default=256, ge=1)
     """Most subscriptions of one connection."""
     unacknowledged_messages: int = Field(default=1000, ge=1)
     """Most messages of one subscription that wait for an ACK; the largest `prefetch-count`."""
-    subscriptions_per_room: int = 16
+    subscriptions_per_room: int = Field(default=16, ge=1)
     """Most subscriptions of one connection to the same room, each of which costs every event."""
     subscriptions_per_room_per_user: int = Field(default=64, ge=1)
     """Most subscriptions of one user to the same room, over all their connections here."""
-    sends_per_second: float = 20
+    sends_per_second: float = Field(default=20, gt=0)
     """Sends that one user may make per second, in the long run."""
-    sends_burst: int = 60
+    sends_burst: int = Field(default=60, ge=1)
     """Sends that one user may make at once."""
-    backlog_frames: int = 256
+    backlog_frames: int = Field(default=256, ge=1)
     """Most frames of one connection that wait for an answer from elsewhere; then reading pauses."""
     backlog_bytes: int = Field(default=262_144, ge=1)
     """Bytes of frames of one connection that wait for an answer from elsewhere, likewise."""
@@ -76,7 +74,7 @@ class GatewaySettings(CommonSettings):
     """Bytes kept for all connections of one user here."""
     kept_bytes_per_address: int = Field(default=268_435_456, ge=1)
     """Bytes kept for all connections from one address."""
-    live_pause_bytes: int = 65_536
+    live_pause_bytes: int = Field(default=65_536, ge=1)
     """Unsent bytes of one connection at which live notices are dropped for it."""
     send_token_required: bool = False
     """Whether each SEND must carry a token of its own."""
@@ -84,27 +82,27 @@ class GatewaySettings(CommonSettings):
     """Whether the destinations of the common tutorials are served too."""
     permessage_deflate: bool = False
     """Whether WebSocket compression is offered; it costs tens of kilobytes a connection."""
-    tail_bytes: int = 67_108_864
+    tail_bytes: int = Field(default=67_108_864, ge=0)
     """Bytes of the newest events kept in memory, over all shards."""
-    tail_seconds: float = 900
+    tail_seconds: float = Field(default=900, ge=0)
     """Age up to which the newest events are kept in memory."""
-    key_seconds: float = 120
+    key_seconds: float = Field(default=120, gt=0)
     """Time that keys of sends are remembered at least; longer than any append may be retried."""
-    key_count: int = 500_000
+    key_count: int = Field(default=500_000, ge=1)
     """Most keys of sends remembered before the time is up."""
-    append_seconds: float = 10
+    append_seconds: float = Field(default=10, gt=0)
     """Longest wait for the log before a SEND is refused."""
-    append_waiting_bytes: int = 16_777_216
+    append_waiting_bytes: int = Field(default=16_777_216, ge=1)
     """Bytes that may wait for one shard of the log."""
     lag_poll_seconds: float = Field(default=10, gt=0)
     """How often it is measured how far this gateway is behind the end of the log."""
-    receipt_seconds: float = 15
+    receipt_seconds: float = Field(default=15, gt=0)
     """Longest wait for a sent event to come back from the log."""
-    resume_seconds: float = 20
+    resume_seconds: float = Field(default=20, gt=0)
     """Longest wait for history while a subscription resumes."""
     resume_page: int = Field(default=500, ge=1, le=1000)
     """Events asked of history at a time while a subscription resumes."""
-    memberships_cached: int = 50_000
+    memberships_cached: int = Field(default=50_000, ge=1)
     """Rooms whose members' access is remembered."""
     redis_url: SecretStr | None = None
     """`redis://…` where all gateways note who is present; if not given, only this process knows."""

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from madang_common import problems
+from madang_common.http.answers import SECURE_HEADERS
+from madang_common.http.hosts import AllowedHosts
+from madang_common.http.origins import ANY, is_allowed, is_same_host
 from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 
 PATH = "/ws"
@@ -51,7 +53,12 @@ def framing(path: str) -> Framing:
 def check_origin(headers: Headers, allowed: Sequence[str]) -> None:
     """Raise Forbidden unless the page, if it is one, may connect."""
     if not origin_allowed(headers.get_all("Origin"), headers.get_all("Host"), allowed):
-        raise Forbidden("pages of this origin may not connect")
+        raise Forbidden("Pages of this origin may not connect.")
+
+
+def check_host(headers: Headers, hosts: AllowedHosts) -> None:
+    """Raise UnknownHost unless the upgrade is for one of `hosts`: else any page could be local."""
+    hosts.check(headers.get_all("Host"))
 
 
 def origin_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[str]) -> bool:
@@ -59,18 +66,9 @@ def origin_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequen
 
     Programs send no Origin; a page of the same host is always allowed.
     """
-    if not origins or "*" in allowed:
+    if not origins or ANY in allowed:
         return True
-    if len(origins) > 1:
-        return False
-    return origins[0] in allowed or list(hosts) == [_host(origins[0])]
-
-
-def _host(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
+    return is_allowed(origins, allowed) or (len(origins) == 1 and is_same_host(origins[0], hosts))
 
 
 def bearer_token(headers: Headers) -> str | None:
@@ -94,6 +92,7 @@ def _answer(
             "Content-Type": problems.MEDIA_TYPE,
             "Content-Length": str(len(body)),
             "Connection": "close",
+            **SECURE_HEADERS,
             **more,
         }
     )

@@ -7,6 +7,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 
 from madang_common.http.client import create_client
+from madang_common.http.hosts import UnknownHost
 from madang_common.problems import (
     Forbidden,
     NotFound,
@@ -56,6 +57,16 @@ def admission(verifier: TokenVerifier, *, sessions: int = 0, **changes: Any) -> 
 def request(path: str = "/ws", **headers: str) -> Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Request(path, Headers({"Host": "chat.example"} | named))
+
+
+def test_an_upgrade_for_another_host_is_refused_by_name(verifier: TokenVerifier) -> None:
+    door = admission(verifier, allowed_hosts=("chat.example",))
+
+    door.check(request(), PEER)
+    with pytest.raises(UnknownHost) as refused:
+        door.check(request(Host="rebind.evil", Origin="http://rebind.evil"), PEER)
+
+    assert reason_of(refused.value) == "host"
 
 
 def test_who_may_enter_is_told_what_is_spoken_and_who_they_are(verifier: TokenVerifier) -> None:

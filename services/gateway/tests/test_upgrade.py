@@ -5,15 +5,27 @@ import orjson
 import pytest
 from websockets.datastructures import Headers
 
+from madang_common.http.hosts import AllowedHosts, UnknownHost
 from madang_common.problems import Forbidden, NotFound, Problem
 from madang_gateway.upgrade import (
     Framing,
     bearer_token,
+    check_host,
     check_origin,
     framing,
     refusal,
     rejection,
 )
+
+
+def test_an_upgrade_is_for_one_of_the_hosts() -> None:
+    hosts = AllowedHosts(["chat.example"])
+    rebound = Headers({"Host": "rebind.evil", "Origin": "http://rebind.evil"})
+
+    check_host(Headers({"Host": "chat.example:8443"}), hosts)
+    check_host(Headers({"Host": "192.0.2.7"}), hosts)
+    with pytest.raises(UnknownHost):
+        check_host(rebound, hosts)
 
 
 def check(

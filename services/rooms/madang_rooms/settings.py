@@ -21,37 +21,37 @@ class RoomsSettings(CommonSettings):
     """Changes of rooms, members and invites that one user may make, on each replica."""
     user_changes_burst: Annotated[int, Field(ge=1)] = 200
     """Changes that one user may make at once, before the limit above counts."""
-    room_most_members: int = 10_000
+    room_most_members: Annotated[int, Field(ge=1)] = 10_000
     """Most members that one room may have."""
-    user_most_rooms: int = 1_000
+    user_most_rooms: Annotated[int, Field(ge=1)] = 1_000
     """Most rooms that one user may create, join or open directly."""
-    room_most_invites: int = 100
+    room_most_invites: Annotated[int, Field(ge=1)] = 100
     """Most invites of one room that can be accepted at the same time."""
-    room_most_bans: int = 10_000
+    room_most_bans: Annotated[int, Field(ge=1)] = 10_000
     """Most users who may be banned from one room at the same time."""
-    invite_seconds: int = 7 * 86_400
+    invite_seconds: Annotated[int, Field(ge=1)] = 7 * 86_400
     """Life of an invite that asks for none."""
-    invite_longest_seconds: int = 30 * 86_400
+    invite_longest_seconds: Annotated[int, Field(ge=1)] = 30 * 86_400
     """Longest life that an invite may ask for."""
-    invite_uses: int = 100
+    invite_uses: Annotated[int, Field(ge=1)] = 100
     """Uses of an invite by link that asks for no number."""
-    invite_most_uses: int = 10_000
+    invite_most_uses: Annotated[int, Field(ge=1)] = 10_000
     """Most uses that an invite by link may ask for."""
-    invite_kept_seconds: int = 7 * 86_400
+    invite_kept_seconds: Annotated[int, Field(ge=0)] = 7 * 86_400
     """How long an expired invite still answers that it is gone, before it is forgotten."""
-    user_lookup_most: int = 20
+    user_lookup_most: Annotated[int, Field(ge=1)] = 20
     """Most users that one lookup by prefix returns."""
-    outbox_poll_seconds: float = 1.0
+    outbox_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
     """Longest time after which the outbox is looked at, woken or not."""
-    outbox_chunk_rows: int = 1_000
+    outbox_chunk_rows: Annotated[int, Field(ge=1)] = 1_000
     """Most outbox rows that are on their way into the log at once."""
-    outbox_append_seconds: float = 10.0
+    outbox_append_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long outbox rows wait for the log's confirm before they are tried anew."""
     outbox_answer_seconds: Annotated[float, Field(ge=0)] = 1.0
     """Longest time that the answer to a removal or ban waits for its event to come into the log."""
-    outbox_stop_seconds: float = 5.0
+    outbox_stop_seconds: Annotated[float, Field(ge=0)] = 5.0
     """How long a stop waits for the outbox rows that are on their way."""
-    database_wait_seconds: float = 5.0
+    database_wait_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Longest wait for the database, its connection or its lock, before a request is refused."""
     database_pool_size: Annotated[int, Field(ge=1)] = 10
     """Connections to MySQL for reading, and as many again for writing."""
@@ -61,7 +61,7 @@ class RoomsSettings(CommonSettings):
     """Longest wait for MySQL's answer to a statement."""
     database_idle_seconds: Annotated[int, Field(ge=10)] = 60
     """How long MySQL keeps the connection, and the locks, of a replica that is not heard of."""
-    database_start_seconds: float = 30.0
+    database_start_seconds: Annotated[float, Field(gt=0)] = 30.0
     """How long a start or a migration waits for MySQL to answer."""
 
     @field_validator("database_url")

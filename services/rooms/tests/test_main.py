@@ -45,7 +45,7 @@ async def serving(**settings: str) -> AsyncIterator[str]:
     try:
         async for line in process.stdout:
             if b"is ready: " in line:
-                yield line.split()[-1].decode()
+                yield line.split()[-3].decode()
                 break
         else:
             pytest.fail((await end_of(process))[1])
@@ -86,7 +86,7 @@ async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
             "MADANG_AMQP_URL cannot be understood",
         ),
         (["migrate"], {"database_url": wrong}, "Access denied"),
-        (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "database_url: "),
+        (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "MADANG_DATABASE_URL: "),
         (["migrate", "--revision", "9999"], {"database_url": mariadb_database_url}, "9999"),
     ):
         status, told = await end_of(await start(*arguments, **settings))

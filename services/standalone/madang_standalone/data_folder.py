@@ -28,7 +28,10 @@ def held(folder: Path) -> Iterator[Path]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise FolderInUse(f"{folder} is in use by process {holder}") from None
+            raise FolderInUse(
+                f"{folder} is in use by process {holder}; stop it (`kill {holder}`), or give"
+                " another MADANG_DATA_DIR"
+            ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

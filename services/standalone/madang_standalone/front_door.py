@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from madang_common.http.request_limit import RequestAllowance, charged_to
+
 
 class FrontDoor:
     """Hands each request to the app whose path it begins with, else to `otherwise`.
@@ -11,10 +13,12 @@ class FrontDoor:
     `/internal` is nobody's path here, so it cannot be reached from outside.
     """
 
-    def __init__(self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
-        """Take `apps` by the beginning of their paths."""
-        self._apps = tuple(apps.items())
-        self._otherwise = otherwise
+    def __init__(
+        self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp, allowance: RequestAllowance
+    ) -> None:
+        """Take `apps` by the beginning of their paths; all requests are charged to `allowance`."""
+        self._apps = tuple((path, charged_to(app, allowance)) for path, app in apps.items())
+        self._otherwise = charged_to(otherwise, allowance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")

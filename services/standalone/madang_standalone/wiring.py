@@ -12,6 +12,7 @@ import madang_history.wiring
 import madang_rooms.wiring
 from madang_auth.operators import Operator
 from madang_common.http.inprocess import InProcessNetwork
+from madang_common.http.request_limit import RequestAllowance
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.sqlite import SqliteLog
 from madang_common.server import Served
@@ -25,14 +26,23 @@ from madang_standalone.site import create_site
 @asynccontextmanager
 async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
     """Start everything, yield what is to be served, and stop everything in reverse order."""
+    if not settings.web_dir.is_dir():
+        raise CannotStart(
+            f"MADANG_WEB_DIR={settings.web_dir}: there is no such folder; give the one of the"
+            " browser client, `web` in the repository"
+        )
     async with services(settings) as apps:
         site = create_site(settings, settings.web_dir, apps)
-        paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
-        paths["/.well-known/"] = apps["auth"]
-        paths["/ws-stomp"] = apps["gateway"]
         gateway = apps["gateway"].state
         works = [work for app in apps.values() for work in app.state.works]
-        yield Served(FrontDoor(paths, site), gateway.websocket, gateway.drain, works)
+        door = FrontDoor(paths_of(apps), site, RequestAllowance(settings))
+        yield Served(door, gateway.websocket, gateway.drain, works)
+
+
+def paths_of(apps: Mapping[str, FastAPI]) -> dict[str, ASGIApp]:
+    """Return the beginnings of the paths that each of `apps` answers from outside."""
+    paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
+    return paths | {"/.well-known/": apps["auth"], "/ws-stomp": apps["gateway"]}
 
 
 @asynccontextmanager
@@ -60,6 +70,9 @@ async def operate(settings: StandaloneSettings) -> AsyncIterator[Operator]:
 @asynccontextmanager
 async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, FastAPI]]:
     """Run the four services, and yield their apps by name."""
+    # All of them first: a mistake in one is told before anything was made or begun.
+    of_auth, of_rooms = settings.auth(), settings.rooms()
+    of_history, of_gateway = settings.history(), settings.gateway()
     network = InProcessNetwork()
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.data_dir))
@@ -71,19 +84,19 @@ async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, F
         stack.push_async_callback(live.close)
 
         auth = await stack.enter_async_context(
-            madang_auth.wiring.build(settings.auth(), live=live, transport=network)
+            madang_auth.wiring.build(of_auth, live=live, transport=network)
         )
         network.add("auth", auth)
         rooms = await stack.enter_async_context(
-            madang_rooms.wiring.build(settings.rooms(), log=log, transport=network)
+            madang_rooms.wiring.build(of_rooms, log=log, transport=network)
         )
         network.add("rooms", rooms)
         history = await stack.enter_async_context(
-            madang_history.wiring.build(settings.history(), log=log, transport=network)
+            madang_history.wiring.build(of_history, log=log, transport=network)
         )
         network.add("history", history)
         gateway = await stack.enter_async_context(
-            madang_gateway.wiring.build(settings.gateway(), log=log, live=live, transport=network)
+            madang_gateway.wiring.build(of_gateway, log=log, live=live, transport=network)
         )
         network.add("gateway", gateway)
         yield {"auth": auth, "rooms": rooms, "history": history, "gateway": gateway}

@@ -3,6 +3,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
+from madang_common.http.request_limit import RequestAllowance
+from madang_common.settings import CommonSettings, Environment
 from madang_standalone.front_door import FrontDoor
 
 
@@ -32,7 +34,8 @@ async def test_each_path_has_one_that_answers(path: str, answered_by: str) -> No
         "/api/rooms/": saying("rooms"),
         "/ws-stomp": saying("gateway"),
     }
-    door = FrontDoor(apps, saying("site"))
+    settings = CommonSettings(environment=Environment.DEVELOPMENT)
+    door = FrontDoor(apps, saying("site"), RequestAllowance(settings))
 
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(door), base_url="http://madang"

@@ -36,6 +36,10 @@ _CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
 """Erlang's schedulers spin while they wait, which costs the tests' few cores more than it gains."""
 
 
+_LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
+"""Erlang's distribution, by which nodes and commands reach a node, listens everywhere otherwise."""
+
+
 class RabbitMQ(Server):
     """A node with streams, quorum queues, the management API and metrics."""
 
@@ -135,5 +139,6 @@ class RabbitMQ(Server):
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_NODENAME": f"madang-{self.port}@localhost",
             "RABBITMQ_PID_FILE": inside("rabbitmq.pid"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _CALM,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_CALM} {_LOOPBACK_ONLY}",
+            "RABBITMQ_CTL_ERL_ARGS": _LOOPBACK_ONLY,
         }

@@ -4,14 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.stack.listening import listening
 from tests.stack.outside import client
 from tests.stack.servers.deadline import wait_until
-from tests.stack.servers.ports import LOOPBACK
 from tests.stack.stack import Stack, StackError
 
 _SCRAPED_SECONDS = 30
@@ -117,10 +118,11 @@ def _command(name: str, stack: Stack, *arguments: str, **env: str) -> str:
     return done.stdout
 
 
-def test_the_services_do_not_listen_for_other_machines(stack: Stack) -> None:
-    listening = {part.port for part in (*stack.servers, *stack.services)}
-    rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    addresses = [row.split()[1].split(":") for row in rows if row.split()[3] == "0A"]
-    ours = {(address, int(port, 16)) for address, port in addresses if int(port, 16) in listening}
-    assert {address for address, _ in ours} == {"0100007F"}, LOOPBACK
-    assert {port for _, port in ours} == listening
+def test_no_process_listens_for_other_machines(stack: Stack) -> None:
+    parts = [*stack.servers, *stack.services]
+    pids = {process.pid for part in parts for process in part.processes.read().values()}
+
+    found = listening(pids)
+
+    assert {part.port for part in parts} <= {socket.port for socket in found}
+    assert [socket for socket in found if not ip_address(socket.address).is_loopback] == []

@@ -18,7 +18,7 @@ from madang_client.cli.lines import event_line
 from madang_client.cli.login_file import LoginFile, state_folder
 from madang_client.cli.plain import plain
 from madang_client.cli.room_names import enter, find_mine
-from madang_client.cli.screen import Screen
+from madang_client.cli.screen import Screen, show_what_can_be_shown
 from madang_client.cli.talk import Talk
 from madang_client.event import Event
 from madang_client.login import Login
@@ -34,6 +34,16 @@ app = typer.Typer(
     help="Chat with a Madang server.",
 )
 screen = Screen()
+
+
+@app.callback()
+def begin() -> None:
+    """Chat with a Madang server."""
+    show_what_can_be_shown()
+    given = [*sys.argv, os.environ.get("MADANG_PASSWORD", "")]
+    # Bytes that are no text here arrive as lone surrogates, which cannot be sent.
+    if any("\ud800" <= character <= "\udfff" for text in given for character in text):
+        outcome.fail(f"an argument or MADANG_PASSWORD is not text in {sys.getfilesystemencoding()}")
 
 
 @dataclass(frozen=True, slots=True)

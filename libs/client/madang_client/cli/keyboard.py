@@ -41,7 +41,7 @@ async def _piped() -> AsyncIterator[str]:
 
     def read() -> None:
         # os.read, because a daemon thread inside sys.stdin would hold its lock at the exit.
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        decoder = codecs.getincrementaldecoder(sys.stdin.encoding or "utf-8")(errors="replace")
         rest = ""
         while data := os.read(0, _READ_BYTES):
             *whole, rest = (rest + decoder.decode(data)).split("\n")

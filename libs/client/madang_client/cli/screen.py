@@ -1,5 +1,6 @@
 """Where a command writes: answers to stdout, remarks to stderr."""
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from madang_client.cli.plain import plain
+
+
+def show_what_can_be_shown() -> None:
+    """Write `?` for characters that the output's encoding does not have, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 class Screen:

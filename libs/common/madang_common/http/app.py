@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -14,13 +13,15 @@ from starlette.exceptions import HTTPException
 
 from madang_common import problems
 from madang_common.health import Health, health_router
-from madang_common.http import request_id
-from madang_common.http.middleware import LimitBody, Observe
+from madang_common.http.answers import AnswerFailures, SecureAnswers, problem_response
+from madang_common.http.cors import Cors
+from madang_common.http.field_errors import field_errors, sentence
+from madang_common.http.methods import HeadAsGet, allow
+from madang_common.http.middleware import CheckHost, LimitBody, Observe
+from madang_common.http.request_limit import LimitRequests
 from madang_common.metrics import HttpMetrics, Merged
 from madang_common.problems import InvalidBody, Problem, TooLarge
 from madang_common.settings import CommonSettings
-
-log = structlog.get_logger()
 
 _PROBLEM_RESPONSE: dict[str, Any] = {
     "description": "A problem (RFC 9457)",
@@ -37,8 +38,9 @@ def create_app(
     registry: CollectorRegistry,
     beside: Sequence[CollectorRegistry] = (),
 ) -> FastAPI:
-    """Return the app of `service`, with health, metrics, problems, request ids and a body limit.
+    """Return the app of `service`, with all that requests have in common.
 
+    Health, metrics, problems, request ids, security headers, CORS, allowed hosts, limits.
     `/metrics` shows `registry` and those `beside` it as one. The app has no lifespan: a service's
     `build` starts and stops what runs in the background.
     """
@@ -58,8 +60,15 @@ def create_app(
     app.state.registry = registry
     app.state.health = health
     http_metrics = HttpMetrics(registry, service)
-    _answer_with_problems(app, http_metrics)
+    _answer_with_problems(app)
+    # The last one added is the outermost.
     app.add_middleware(LimitBody, limit=settings.request_body_bytes)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(AnswerFailures, metrics=http_metrics)
+    app.add_middleware(LimitRequests, settings=settings)
+    app.add_middleware(CheckHost, hosts=settings.hosts)
+    app.add_middleware(Cors, origins=settings.allowed_origins)
+    app.add_middleware(SecureAnswers)
     app.add_middleware(Observe, metrics=http_metrics)
     return app
 
@@ -77,39 +86,29 @@ def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
     return router
 
 
-def problem_response(problem: Problem) -> JSONResponse:
-    """Return `problem` as a response."""
-    return JSONResponse(
-        problem.document(),
-        status_code=problem.status,
-        headers=problem.headers(),
-        media_type=problems.MEDIA_TYPE,
-    )
-
-
-def _answer_with_problems(app: FastAPI, metrics: HttpMetrics) -> None:
+def _answer_with_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def told(_: Request, problem: Problem) -> JSONResponse:
         return problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        # The value itself stays out of the answer: it may be a password.
-        errors = [
-            {"field": ".".join(str(part) for part in found["loc"]), "message": found["msg"]}
-            for found in error.errors()[: problems.MOST_ERRORS]
-        ]
-        return problem_response(InvalidBody("see errors", errors=errors))
+        errors = field_errors(error.errors()[: problems.MOST_ERRORS])
+        return problem_response(InvalidBody(sentence(errors[0]), errors=errors))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> Response:
         if error.status_code == TooLarge.status:
             return problem_response(TooLarge(error.detail))
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return _other_method(request)
         document = {
             "type": "about:blank",
             "title": HTTPStatus(error.status_code).phrase,
             "status": error.status_code,
         }
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            document["detail"] = "Nothing is served at this path."
         return JSONResponse(
             document,
             status_code=error.status_code,
@@ -117,11 +116,20 @@ def _answer_with_problems(app: FastAPI, metrics: HttpMetrics) -> None:
             media_type=problems.MEDIA_TYPE,
         )
 
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        metrics.failed()
-        log.error("request_failed", exc_info=error)
-        response = problem_response(Problem())
-        # This is answered outside the middleware that adds the id.
-        response.headers[request_id.HEADER] = request_id.current() or ""
-        return response
+
+def _other_method(request: Request) -> Response:
+    """Return the answer to a method that the path does not have: which ones it has."""
+    allowed = allow(request.app.routes, request.scope)
+    headers = {"Allow": allowed}
+    if request.method == "OPTIONS":
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status,
+        "detail": f"This path answers {allowed}.",
+    }
+    return JSONResponse(
+        document, status_code=status, headers=headers, media_type=problems.MEDIA_TYPE
+    )

@@ -12,6 +12,7 @@ from tenacity import (
 from typing_extensions import override
 
 from madang_common.http import request_id
+from madang_common.http.idle import CLIENT_IDLE_SECONDS
 from madang_common.problems import Problem, Unavailable, from_document
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -65,7 +66,9 @@ def create_client(
         if current:
             request.headers[request_id.HEADER] = current
 
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+    limits = httpx.Limits(
+        max_connections=100, max_keepalive_connections=20, keepalive_expiry=CLIENT_IDLE_SECONDS
+    )
     return httpx.AsyncClient(
         base_url=base_url,
         auth=auth,
@@ -87,11 +90,11 @@ async def call(
     try:
         answer = await client.request(method, path, **options)  # type: ignore[arg-type]
     except httpx.HTTPError as error:
-        raise Unavailable("a service behind this one does not answer") from error
+        raise Unavailable("A service behind this one does not answer; try again.") from error
     if answer.is_success:
         return answer
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise Unavailable("a service behind this one is in trouble")
+        raise Unavailable("A service behind this one failed; try again.")
     try:
         document = answer.json()
     except ValueError:

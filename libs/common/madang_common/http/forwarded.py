@@ -11,6 +11,18 @@ _LONGEST_ADDRESS = 64
 """Characters of what is looked at and remembered: an IPv6 address has 45, and a zone perhaps."""
 
 
+_SITE_BITS = 64
+"""Bits of an IPv6 address that a provider gives to one customer."""
+
+
+def site(address: str) -> str:
+    """Return what one customer has of `address`: an IPv4 address, or a whole IPv6 /64."""
+    found = _address(address.partition("%")[0]) if len(address) <= _LONGEST_ADDRESS else None
+    if isinstance(found, IPv6Address):
+        return str(ip_network((found, _SITE_BITS), strict=False))
+    return address if found is None else str(found)
+
+
 class Proxies:
     """The proxies whose `X-Forwarded-For` is believed; nobody else's is."""
 
@@ -21,7 +33,7 @@ class Proxies:
         named = tuple(addresses)
         self._all = "*" in named
         self._networks: tuple[_Network, ...] = tuple(
-            ip_network(name, strict=False) for name in named if name != "*"
+            _network(name) for name in named if name != "*"
         )
 
     def client(self, peer: str, forwarded_for: Iterable[str]) -> str:
@@ -57,6 +69,13 @@ def _address(text: str) -> _Address | None:
         return None
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
     return mapped or found
+
+
+def _network(name: str) -> _Network:
+    try:
+        return ip_network(name, strict=False)
+    except ValueError:
+        raise ValueError(f"{name!r} is not an IP address or network; one is 10.0.0.0/8") from None
 
 
 def _without_port(entry: str) -> str:

@@ -6,6 +6,8 @@ import httpx
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from madang_common.http.request_limit import charged_to
+
 
 class InProcessNetwork(httpx.AsyncBaseTransport):
     """Hands a request for `http://{name}` to the app that was added as `name`."""
@@ -15,7 +17,7 @@ class InProcessNetwork(httpx.AsyncBaseTransport):
 
     def add(self, name: str, app: ASGIApp) -> None:
         """Let `http://{name}` reach `app` from now on."""
-        self._apps[name] = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._apps[name] = httpx.ASGITransport(charged_to(app, None), raise_app_exceptions=False)
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

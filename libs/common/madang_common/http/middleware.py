@@ -1,4 +1,4 @@
-"""What happens around each request: its id, its log line, its metrics and its size limit."""
+"""What happens around each request: its id, log line, metrics, host and size limit."""
 
 import time
 
@@ -8,6 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common.http import request_id
+from madang_common.http.answers import problem_response
+from madang_common.http.hosts import AllowedHosts, UnknownHost
 from madang_common.metrics import HttpMetrics
 from madang_common.problems import TooLarge
 
@@ -58,6 +60,23 @@ class Observe:
             )
 
 
+class CheckHost:
+    """Refuses requests for hosts that this deployment does not serve."""
+
+    def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                self._hosts.check(Headers(scope=scope).getlist("Host"))
+            except UnknownHost as problem:
+                await problem_response(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class LimitBody:
     """Refuses a request body of more than `limit` bytes, announced or not."""
 
@@ -81,6 +100,6 @@ class LimitBody:
                 if seen <= self._limit:
                     return message
             # FastAPI answers any other exception that comes while it reads a body with a 400.
-            raise HTTPException(TooLarge.status, f"a body may have {self._limit} bytes")
+            raise HTTPException(TooLarge.status, f"A body may have {self._limit} bytes.")
 
         await self._app(scope, receive_counted, send)

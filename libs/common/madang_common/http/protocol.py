@@ -5,11 +5,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
+import orjson
 from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
+
+from madang_common.http.answers import SECURE_HEADERS
+from madang_common.problems import MEDIA_TYPE, InvalidRequest
+
+_TAKEN_BYTES = 65_536
+"""Least that a client takes of an answer within `seconds`."""
 
 
 class Upgraded(asyncio.Protocol, ABC):
@@ -32,10 +39,11 @@ class Upgraded(asyncio.Protocol, ABC):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection whose requests come whole in time, with heads that end.
+    """A connection whose requests come whole in time, with heads that end, and answers are read.
 
-    uvicorn waits for ever and keeps whatever comes before the blank line. It also writes down the
-    head of a request for a WebSocket, for another library to read; here it is handed over as read.
+    uvicorn waits for ever, keeps whatever comes before the blank line, and all that is not read. It
+    also writes down the head of a request for a WebSocket, for another library to read; here it is
+    handed over as read.
     """
 
     head_bytes: ClassVar[int]
@@ -45,6 +53,9 @@ class HttpProtocol(HttpToolsProtocol):
     """Bytes that came since the last request, its body among them."""
     _awaiting_head = True
     _deadline: asyncio.TimerHandle | None = None
+    _unsent = 0
+    """Bytes of answers that the client had not taken when that was last looked at."""
+    _patience: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -61,6 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
         super().connection_lost(exc)
+        self._end_patience()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -84,6 +96,20 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]
 
     @override
+    def send_400_response(self, msg: str) -> None:
+        problem = InvalidRequest(msg)
+        body = orjson.dumps(problem.document())
+        headers = {
+            "Content-Type": MEDIA_TYPE,
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **SECURE_HEADERS,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + body)
+        self.transport.close()
+
+    @override
     def on_headers_complete(self) -> None:
         self._awaiting_head = False
         super().on_headers_complete()
@@ -94,6 +120,34 @@ class HttpProtocol(HttpToolsProtocol):
         self._head = 0
         self._awaiting_head = True
         super().on_message_complete()
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._expect_reading()
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_patience()
+
+    def _expect_reading(self) -> None:
+        self._patience = self.loop.call_later(self.seconds, self._check_reading)
+
+    def _check_reading(self) -> None:
+        """Let go of a client that took next to nothing of an answer meanwhile."""
+        unsent = self.transport.get_write_buffer_size()
+        if self._unsent - unsent < _TAKEN_BYTES:
+            self.transport.abort()
+            return
+        self._unsent = unsent
+        self._expect_reading()
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _expect_request(self) -> None:
         """Let go of the client unless the rest of a request comes in time."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from madang_common.http.request_limit import charge_user
 from madang_common.problems import Forbidden, Unauthenticated
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
@@ -26,15 +27,20 @@ def secure(app: FastAPI, verifiers: Verifiers) -> None:
 async def _verified(request: Request, verifier: TokenVerifier) -> Claims:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != _SCHEME or not token.strip():
-        raise Unauthenticated("send Authorization: Bearer <token>")
+        raise Unauthenticated("Send Authorization: Bearer <access token>.")
     claims = await verifier.verify(token.strip())
     structlog.contextvars.bind_contextvars(user_id=claims.subject)
     return claims
 
 
 async def asking_user(request: Request) -> Claims:
-    """Return the claims of the logged-in user who sent `request`; raise Unauthenticated if none."""
-    return await _verified(request, request.app.state.users)
+    """Return the claims of the logged-in user who sent `request`, and charge it to that user.
+
+    Raise Unauthenticated if there is none, TooManyRequests if the user has sent too many.
+    """
+    claims = await _verified(request, request.app.state.users)
+    charge_user(request.scope, claims.subject)
+    return claims
 
 
 async def _service(request: Request) -> Claims:
@@ -52,7 +58,7 @@ def only(name: str) -> Callable[[Claims], Claims]:
 
     def check(claims: Service) -> Claims:
         if claims.subject != f"service:{name}":
-            raise Forbidden(f"only {name} may ask this")
+            raise Forbidden(f"Only the service {name} may ask this.")
         return claims
 
     return check

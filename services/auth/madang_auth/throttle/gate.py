@@ -1,7 +1,6 @@
 """What auth throttles, and how it tells those who must wait."""
 
 import hashlib
-import ipaddress
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from madang_auth.problems import WrongPassword
 from madang_auth.throttle.bucket import Limit
 from madang_auth.throttle.port import Charge, Refusal, Throttle
 from madang_common.clock import Clock
+from madang_common.http.forwarded import site
 from madang_common.problems import Problem, TooManyRequests, Unauthenticated, Unavailable
 
 log = structlog.get_logger()
@@ -41,7 +41,6 @@ _SENTENCES: dict[Name, str] = {
     "registration": "Too many registrations from this address.",
     "client": "Too many failed requests for service tokens.",
 }
-_IPV6_SITE_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +189,6 @@ class Gate:
     def _counted(self, name: Name, subject: str) -> _Counted:
         limit: Limit = getattr(self._limits, name)
         return _Counted(name, Charge(f"{name}:{_hashed(subject)}", limit))
-
-
-def site(address: str) -> str:
-    """Return what one person has of `address`: an IPv4 address, or a whole IPv6 /64."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, _IPV6_SITE_BITS), strict=False))
 
 
 def _hashed(subject: str) -> str:

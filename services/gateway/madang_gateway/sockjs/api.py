@@ -67,7 +67,7 @@ def _cors(request: Request, allowed_origins: Sequence[str]) -> dict[str, str]:
     headers = request.headers
     origins = headers.getlist("Origin")
     if not origin_allowed(origins, headers.getlist("Host"), allowed_origins):
-        raise Forbidden("pages of this origin may not connect")
+        raise Forbidden("Pages of this origin may not connect.")
     # A page from a file has the origin `null`, which browsers take back as a refusal.
     origin = origins[0] if origins and origins[0] != "null" else "*"
     allowed = {

@@ -1,0 +1,74 @@
+"""Connections to the server: how long they are kept, through which proxy, and what is retried."""
+
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+from typing_extensions import override
+
+from madang_client.errors import NotReachable
+
+_IDLE_SECONDS = 30
+"""Well below the 75 s after which servers and proxies close: who sends on a connection that is just
+being closed cannot know whether the request was served."""
+_READS = frozenset({"GET", "HEAD"})
+
+
+class RetryingTransport(httpx.AsyncBaseTransport):
+    """Sends a request once more if its connection failed and that cannot do anything twice.
+
+    Any request that was never sent, and reads.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        failures: type[httpx.TransportError] | tuple[type[httpx.TransportError], ...]
+        failures = httpx.ConnectError
+        if request.method in _READS:
+            failures = (httpx.NetworkError, httpx.RemoteProtocolError)
+        try:
+            return await self._transport.handle_async_request(request)
+        except failures:
+            return await self._transport.handle_async_request(request)
+
+    @override
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def open_transport(server: str) -> httpx.AsyncBaseTransport:
+    """Return the transport to `server`; raise NotReachable if its proxy cannot be used.
+
+    httpx by itself would prepare every proxy that the environment names, used or not.
+    """
+    proxy = proxy_of(server)
+    limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
+    try:
+        transport = httpx.AsyncHTTPTransport(proxy=proxy, limits=limits)
+    except ImportError as error:
+        raise NotReachable(
+            f"the proxy {_shown(proxy)} needs the package socksio: pip install httpx[socks],"
+            " or take it out of ALL_PROXY"
+        ) from error
+    except ValueError as error:
+        raise NotReachable(f"the proxy {_shown(proxy)} cannot be used: {error}") from error
+    return RetryingTransport(transport)
+
+
+def proxy_of(server: str) -> str | None:
+    """Return the proxy for `server` that the environment names, without those that NO_PROXY has."""
+    parts = urlsplit(server)
+    if proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
+def _shown(proxy: str | None) -> str:
+    """Return a proxy's address without the password in it."""
+    parts = urlsplit(proxy or "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -1,0 +1,78 @@
+"""How answers leave: problems as RFC 9457 says, and the headers that every answer carries."""
+
+from collections.abc import Mapping
+
+import structlog
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from madang_common import problems
+from madang_common.metrics import HttpMetrics
+from madang_common.problems import Problem
+
+log = structlog.get_logger()
+
+SECURE_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""What OWASP's REST security cheat sheet asks for; HSTS is said where TLS ends."""
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    """Return `problem` as a response."""
+    return JSONResponse(
+        problem.document(),
+        status_code=problem.status,
+        headers=problem.headers(),
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+class SecureAnswers:
+    """Adds the security headers that an answer does not set itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_secured)
+
+
+class AnswerFailures:
+    """Answers an exception that nobody expected with a 500 that tells nothing of it.
+
+    Within the other middleware, so that this answer has their headers too.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception:
+            self._metrics.failed()
+            log.exception("request_failed")
+            if begun:
+                raise
+            await problem_response(Problem())(scope, receive, send)

@@ -1,0 +1,74 @@
+"""What is wrong with a request's fields, in words for people."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_WORDS: Mapping[str, str] = {
+    "missing": "required",
+    "extra_forbidden": "not known here; leave it out",
+    "string_type": "must be text",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "has characters that are not allowed, or the wrong length",
+    "string_unicode": "must be valid Unicode",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length} items",
+    "json_invalid": "not valid JSON",
+    "json_type": "not valid JSON",
+}
+"""What pydantic says, for those who send fields and not for those who write types."""
+_ONE = re.compile(r"\b1 (character|item)s\b")
+_PLACES = frozenset({"body", "query", "path", "header"})
+
+
+def field_errors(found: Iterable[Any]) -> list[dict[str, str]]:
+    """Return `field` and `message` of each of pydantic's errors.
+
+    The value itself stays out of them: it may be a password.
+    """
+    return [
+        {"field": ".".join(map(str, error["loc"])), "message": _message(error)} for error in found
+    ]
+
+
+def sentence(error: Mapping[str, str]) -> str:
+    """Return one of `field_errors` as a sentence: `Username: at least 3 characters.`."""
+    end = "" if error["message"].endswith((".", "!", "?")) else "."
+    return f"{in_words(error['field'])}: {error['message']}{end}"
+
+
+def in_words(field: str) -> str:
+    """Return the name of a field as people read it: `body.display_name` is `Display name`."""
+    place, _, rest = field.partition(".")
+    # After `body` the place where JSON ends too early, or nothing at all.
+    name = rest if place in _PLACES and rest and not rest.isdecimal() else place
+    words = name.replace("_", " ").replace(".", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _message(error: Any) -> str:
+    words = _WORDS.get(error["type"])
+    if words is not None:
+        return _ONE.sub(r"1 \1", words.format_map(error.get("ctx", {})))
+    said = str(error["msg"]).removeprefix("Value error, ")
+    # "Username: a username has 3 to 32…" would say it twice.
+    name = in_words(".".join(map(str, error["loc"]))).lower()
+    return said.removeprefix(f"a {name} has ")

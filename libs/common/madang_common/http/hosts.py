@@ -1,0 +1,88 @@
+"""Names of this deployment: a request for any other host is refused, against DNS rebinding.
+
+A page of an attacker's can make its own name resolve to this server's address. The browser takes
+the answers for that page's own, but it sends that name in `Host`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+
+from madang_common.problems import Problem
+
+_ANY = "*"
+_LOCAL = {"localhost", "*.localhost"}
+_SERVICES = re.compile(r"(?:auth|rooms|history|gateway)(?:-[0-9]+)?")
+"""Names by which services and Prometheus call each other, replicas included."""
+
+
+class UnknownHost(Problem):
+    """The request is for a host that this deployment does not serve (RFC 9110 section 15.5.20)."""
+
+    status, slug, title = 421, "unknown-host", "This server does not serve that host"
+
+
+class AllowedHosts:
+    """The hosts that requests may be for."""
+
+    __slots__ = ("_any", "_domains", "_names")
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Allow those names and this machine's, `*.name` for all below one, and `*` for any."""
+        known = {name.lower() for name in names} | _LOCAL
+        self._any = _ANY in known
+        self._domains = tuple(name[1:] for name in known if name.startswith("*."))
+        self._names = frozenset(known)
+
+    def check(self, hosts: Sequence[str]) -> None:
+        """Raise UnknownHost unless the values of `Host` are one that is allowed, or none."""
+        if len(hosts) > 1 or (hosts and not self.allows(hosts[0])):
+            raise UnknownHost(
+                "Requests for this host are not answered. If it is a name of this server, whoever"
+                " runs it adds it to MADANG_ALLOWED_HOSTS."
+            )
+
+    def allows(self, host: str) -> bool:
+        """Return whether a request for `host`, with or without a port, is answered.
+
+        An IP address always is: it resolves to nothing else.
+        """
+        if self._any:
+            return True
+        name = _without_port(host).rstrip(".").lower()
+        return (
+            name in self._names
+            or _SERVICES.fullmatch(name) is not None
+            or name.endswith(self._domains)
+            or _is_address(name)
+        )
+
+
+def normal_host(text: str) -> str:
+    """Return the name in `text` in the form of `AllowedHosts`; raise ValueError if it is none."""
+    text = text.strip()
+    if text == _ANY:
+        return text
+    name = "" if "/" in text else _without_port(text).rstrip(".").lower()
+    bare = name.removeprefix("*.")
+    try:
+        ascii_name = bare if bare.isascii() else bare.encode("idna").decode("ascii")
+    except UnicodeError:
+        ascii_name = ""
+    if not re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:.]+", ascii_name):
+        raise ValueError(f"{text!r} is not the name of a host; one is chat.example or *.example")
+    return name.replace(bare, ascii_name)
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0] if host.count(":") == 1 else host
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""How many REST requests a user, and an address, may make to one process.
+
+Each request is charged to its address here, and to its user by `security` once the token is
+verified. Both allowances are token buckets in memory, bounded in number.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from madang_common.clock import Clock
+from madang_common.http.answers import problem_response
+from madang_common.http.forwarded import site
+from madang_common.problems import TooManyRequests
+from madang_common.rate import Buckets, Rate
+from madang_common.settings import CommonSettings
+
+_REMEMBERED = 50_000
+_SCOPE_KEY = "madang.requests"
+"""Where a scope has the allowance that its request is charged to."""
+_INSIDE = ("/internal/", "/health/", "/metrics")
+"""Paths that cannot be reached from outside where a service is a process of its own: the proxy does
+not pass them on. Other services and probes use them from few addresses."""
+_BUSY_SECONDS = 1.0
+
+
+class RequestAllowance:
+    """What users and addresses have left."""
+
+    def __init__(self, settings: CommonSettings, *, clock: Clock = time.monotonic) -> None:
+        per_user = Rate(settings.requests_per_second_per_user, settings.requests_burst_per_user)
+        per_address = Rate(
+            settings.requests_per_second_per_address, settings.requests_burst_per_address
+        )
+        self._users = Buckets(per_user, remembered=_REMEMBERED)
+        self._addresses = Buckets(per_address, remembered=_REMEMBERED)
+        self._most_running = settings.requests_running_per_address
+        self._running: Counter[str] = Counter()
+        self._clock = clock
+
+    @contextmanager
+    def request(self, address: str) -> Iterator[None]:
+        """Charge a request to `address` while it runs; raise TooManyRequests if it has too many."""
+        subject = site(address)
+        self._take(self._addresses, subject, "your address")
+        if self._running[subject] >= self._most_running:
+            raise TooManyRequests(
+                "Too many requests from your address are under way; wait for their answers.",
+                retry_after_seconds=_BUSY_SECONDS,
+            )
+        self._running[subject] += 1
+        try:
+            yield
+        finally:
+            self._running[subject] -= 1
+            if not self._running[subject]:
+                del self._running[subject]
+
+    def charge_user(self, user: str) -> None:
+        """Charge a request to `user`; raise TooManyRequests if that is too many."""
+        self._take(self._users, user, "you")
+
+    def _take(self, buckets: Buckets, subject: str, whose: str) -> None:
+        seconds = buckets.of(subject).take(self._clock())
+        if seconds:
+            raise TooManyRequests(
+                f"Too many requests from {whose}; retry later.", retry_after_seconds=seconds
+            )
+
+
+class LimitRequests:
+    """Charges each request from outside to its address.
+
+    To the allowance that `charged_to` put into its scope, or else to this app's own.
+    """
+
+    def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
+        self._app = app
+        self._own = RequestAllowance(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _SCOPE_KEY not in scope:
+            inside = scope["path"].startswith(_INSIDE)
+            scope[_SCOPE_KEY] = None if inside else self._own
+        allowance: RequestAllowance | None = scope[_SCOPE_KEY]
+        if allowance is None:
+            await self._app(scope, receive, send)
+            return
+        client = scope.get("client")
+        with ExitStack() as running:
+            try:
+                running.enter_context(allowance.request(client[0] if client else ""))
+            except TooManyRequests as problem:
+                await problem_response(problem)(scope, receive, send)
+                return
+            await self._app(scope, receive, send)
+
+
+def charged_to(app: ASGIApp, allowance: RequestAllowance | None) -> ASGIApp:
+    """Return `app` with its requests charged to `allowance`, or not charged."""
+
+    async def charged(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, _SCOPE_KEY: allowance}, receive, send)
+
+    return charged
+
+
+def charge_user(scope: Scope, user: str) -> None:
+    """Charge the request of `scope` to `user`; raise TooManyRequests if that is too many."""
+    allowance: RequestAllowance | None = scope.get(_SCOPE_KEY)
+    if allowance is not None:
+        allowance.charge_user(user)

@@ -1,0 +1,110 @@
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from madang_common.http.inprocess import InProcessNetwork
+from madang_common.http.request_limit import LimitRequests, RequestAllowance
+from madang_common.problems import TooManyRequests
+from madang_common.settings import CommonSettings, Environment
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def settings(**limits: Any) -> CommonSettings:
+    return CommonSettings(environment=Environment.DEVELOPMENT, **limits)
+
+
+def allowance(clock: Clock, **limits: Any) -> RequestAllowance:
+    return RequestAllowance(settings(**limits), clock=clock)
+
+
+def test_an_address_has_a_burst_and_then_a_rate() -> None:
+    clock = Clock()
+    limited = allowance(clock, requests_burst_per_address=3, requests_per_second_per_address=2)
+    for _ in range(3):
+        with limited.request("192.0.2.1"):
+            pass
+
+    with pytest.raises(TooManyRequests) as refused, limited.request("192.0.2.1"):
+        pass
+    with limited.request("192.0.2.2"):
+        pass
+
+    assert refused.value.retry_after_seconds == 0.5
+    clock.now += 0.5
+    with limited.request("192.0.2.1"):
+        pass
+
+
+def test_a_whole_ipv6_site_is_one_address() -> None:
+    limited = allowance(Clock(), requests_burst_per_address=1)
+    with limited.request("2001:db8::1"):
+        pass
+
+    with pytest.raises(TooManyRequests), limited.request("2001:db8::ffff:2"):
+        pass
+    with limited.request("2001:db8:0:1::1"):
+        pass
+
+
+def test_an_address_has_so_many_requests_under_way() -> None:
+    limited = allowance(Clock(), requests_running_per_address=1)
+
+    with limited.request("192.0.2.1"):
+        with pytest.raises(TooManyRequests, match="under way"), limited.request("192.0.2.1"):
+            pass
+        with limited.request("192.0.2.2"):
+            pass
+    with limited.request("192.0.2.1"):
+        pass
+
+    assert not limited._running
+
+
+def test_a_user_has_a_burst_whatever_the_address() -> None:
+    limited = allowance(Clock(), requests_burst_per_user=1)
+
+    limited.charge_user("minji")
+    limited.charge_user("junho")
+    with pytest.raises(TooManyRequests):
+        limited.charge_user("minji")
+
+
+async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(0)
+    await PlainTextResponse("hello")(scope, receive, send)
+
+
+@pytest.fixture
+def limited() -> LimitRequests:
+    given = settings(requests_burst_per_address=1, requests_per_second_per_address=1e-6)
+    return LimitRequests(_hello, given)
+
+
+async def test_services_in_the_same_process_are_not_charged(limited: LimitRequests) -> None:
+    network = InProcessNetwork()
+    network.add("rooms", limited)
+
+    async with httpx.AsyncClient(transport=network, base_url="http://rooms") as inside:
+        statuses = {(await inside.get("/api/rooms/v1/rooms")).status_code for _ in range(3)}
+
+    assert statuses == {200}
+
+
+async def test_a_refusal_says_when_to_retry(limited: LimitRequests) -> None:
+    transport = httpx.ASGITransport(limited)
+    async with httpx.AsyncClient(transport=transport, base_url="http://rooms") as client:
+        await client.get("/")
+        refused = await client.get("/")
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1000000")
+    assert refused.json()["type"] == "urn:madang:problem:too-many-requests"

@@ -1,0 +1,87 @@
+"""What a start says that cannot be: one line, with the setting, its value and what is allowed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.embedded import Embedded
+
+
+def refusal(folder: Path, **settings: str) -> str:
+    """Return the one line with which a start of the embedded form ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "madang_standalone"],
+        env=os.environ | {"MADANG_DATA_DIR": str(folder / "data"), "MADANG_PORT": "0"} | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.strip()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    product = Embedded.start(tmp_path)
+    yield product
+    if product.process is not None:
+        product.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ALLOWED_ORIGINS", "https://app.example/path", "more than scheme, host and port"),
+        ("ALLOWED_HOSTS", "https://chat.example", "is not the name of a host"),
+        ("PROXY_ADDRESSES", "127.0.0.300", "is not an IP address or network"),
+        ("WEB_DIR", "/nonexistent", "there is no such folder"),
+        ("LOG_LEVEL", "LOUD", "give one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("PORT", "99999", "at most 65535"),
+        ("ROOM_MOST_MEMBERS", "-1", "at least 1"),
+        ("PASSWORD_HASH_WORKERS", "many", "a whole number of at least 1"),
+        ("HISTORY_WRITE_EVENTS", "0", "at least 1 and at most 100000"),
+        ("HEARTBEAT_SECONDS", "nan", "more than 0"),
+    ],
+)
+def test_a_bad_setting_is_told_in_one_line(
+    tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    line = refusal(tmp_path, **{f"MADANG_{name}": value})
+
+    assert f"MADANG_{name}={value}: " in line
+    assert told in line
+
+
+@pytest.mark.parametrize("given", ["https://app.example,http://b.example", '["https://a.example"]'])
+def test_a_list_may_have_commas(tmp_path: Path, given: str) -> None:
+    product = Embedded.start(
+        tmp_path, MADANG_ALLOWED_ORIGINS=given, MADANG_PROXY_ADDRESSES="127.0.0.1"
+    )
+
+    assert product.stop() == 0
+
+
+def test_whoever_left_a_process_behind_is_told_how_to_end_it(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    assert embedded.process is not None
+    pid = embedded.process.pid
+
+    folder = refusal(tmp_path)
+    port = refusal(tmp_path / "other", MADANG_PORT=str(embedded.port))
+
+    assert f"is in use by process {pid}; stop it (`kill {pid}`)" in folder
+    assert "or give another MADANG_PORT" in port
+    os.kill(pid, signal.SIGTERM)
+    assert embedded.process.wait(20) == 0
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", embedded.port))
