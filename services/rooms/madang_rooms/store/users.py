@@ -22,7 +22,7 @@ class UserStore:
         try:
             await self._session.flush()
         except IntegrityError as error:
-            raise Conflict("the username is taken") from error
+            raise Conflict("This username is taken.") from error
 
     async def get(self, user: str) -> User | None:
         """Return the user by id."""
