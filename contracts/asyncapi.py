@@ -10,7 +10,13 @@ from madang_gateway.stomp.negotiation import SUBPROTOCOLS
 from madang_gateway.upgrade import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}
-_TO_USER = ("invite.received", "membership.added", "membership.removed")
+_TO_USER = (
+    "invite.received",
+    "invite.declined",
+    "membership.added",
+    "membership.removed",
+    "room.hidden",
+)
 _LIVE_IN_ROOM = tuple(kind for kind in LIVE if kind != "login.ended")
 _IN_ROOM = tuple(kind for kind in DURABLE if kind not in _TO_USER)
 _ROOM_TOPIC = (

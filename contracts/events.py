@@ -10,7 +10,14 @@ _ROOM = "06h06kth7cvnl2h7pm7u28th"
 _ALICE = "06h06ktdkrb2i5o61ro2lqhs"
 _BOB = "06h06kteqf9fct0dendon72d"
 _POSITION = 2048
-_OF_USERS = {"invite.received", "membership.added", "membership.removed", "login.ended"}
+_OF_USERS = {
+    "invite.received",
+    "invite.declined",
+    "membership.added",
+    "membership.removed",
+    "room.hidden",
+    "login.ended",
+}
 
 _SAMPLES: tuple[Data, ...] = (
     kinds.MessageCreated(text="안녕하세요, everyone 👋"),
@@ -19,11 +26,13 @@ _SAMPLES: tuple[Data, ...] = (
     kinds.MemberRemoved(user=_BOB, name="Junho", by=_ALICE),
     kinds.MemberBanned(user=_BOB, name="Junho", by=_ALICE, removed=True),
     kinds.MemberUnbanned(user=_BOB, name="Junho", by=_ALICE),
-    kinds.MemberRoleChanged(user=_BOB, role=Role.MODERATOR, by=_ALICE),
+    kinds.MemberRoleChanged(user=_BOB, name="Junho", role=Role.MODERATOR, by=_ALICE),
     kinds.RoomCreated(name="마당", visibility=Visibility.PRIVATE),
     kinds.RoomUpdated(name="Courtyard"),
     kinds.RoomArchived(),
     kinds.InviteReceived(room=_ROOM, room_name="마당", code="06h06ktha7751s1ms7lduf3v", by=_ALICE),
+    kinds.InviteDeclined(room=_ROOM, code="06h06ktha7751s1ms7lduf3v"),
+    kinds.RoomHidden(room=_ROOM, hidden=True),
     kinds.MembershipAdded(room=_ROOM, room_name="마당", role=Role.MEMBER),
     kinds.MembershipRemoved(room=_ROOM, by=_ALICE),
     kinds.RoomTyping(),

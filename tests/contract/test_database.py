@@ -11,15 +11,17 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
-from madang_common.events.kinds import RoomUpdated, Visibility
-from madang_common.problems import Banned, Conflict, Gone, Problem, Unavailable
+from madang_common.events.kinds import Role, RoomUpdated, Visibility
+from madang_common.problems import Banned, Conflict, Forbidden, Gone, NotFound, Problem, Unavailable
 from madang_rooms.bans import Bans
+from madang_rooms.blocks import Blocks
 from madang_rooms.database import Database
 from madang_rooms.directory import Directory
 from madang_rooms.invitations import Invitations
 from madang_rooms.lobby import Lobby
 from madang_rooms.members import Members
 from madang_rooms.models import Base, Membership, OutboxRow, Room, User
+from madang_rooms.ownership import Ownership
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.standing import lock_room
 from madang_rooms.store.users import UserStore
@@ -42,6 +44,7 @@ class Replica:
         self.members = Members(self.units, SETTINGS)
         self.bans = Bans(self.units, SETTINGS)
         self.invitations = Invitations(self.units, SETTINGS)
+        self.blocks = Blocks(self.units, SETTINGS)
 
     async def person(self, username: str, display_name: str = "x") -> str:
         """Register somebody."""
@@ -116,6 +119,33 @@ async def test_migrating_again_and_down_and_up_works(place: Place) -> None:
         assert await rows_of(Replica(database), User) == 0
 
 
+async def test_rows_of_the_version_before_are_kept(place: Place) -> None:
+    await place.migrate("base")
+    await place.migrate("0002")
+    await place.ask(
+        *(f"INSERT INTO users VALUES ('{user}', '{user}', 'x', 'h', 0, 1)" for user in "abc"),
+        "INSERT INTO rooms VALUES ('r', 'yard', 'private', NULL, 2, 'a', 1, NULL)",
+        "INSERT INTO memberships VALUES ('r', 'a', 'owner', 1)",
+        "INSERT INTO memberships VALUES ('r', 'b', 'member', 1)",
+        "INSERT INTO invites VALUES ('one', 'r', 'a', 'c', 1, 1, 9000000000000)",
+        "INSERT INTO invites VALUES ('link', 'r', 'a', NULL, 5, 1, 9000000000000)",
+        "UPDATE users SET disabled = 1 WHERE id = 'a'",
+    )
+
+    await place.migrate()
+
+    async with place.replica() as database:
+        replica = Replica(database)
+        await Ownership(replica.units).settle_all()
+        assert [
+            room.role for room in (await replica.lobby.mine("b", None, 9, hidden=False)).items
+        ] == [Role.OWNER]
+        assert (await replica.invitations.list("b", "r", None, 9)).items[0].uses_left == 5
+        assert (await replica.invitations.accept("c", "one")).members == 3
+    await place.migrate("base")
+    await place.migrate()
+
+
 async def test_a_reader_sees_one_state_and_cannot_write(
     replicas: tuple[Replica, Replica],
 ) -> None:
@@ -164,6 +194,7 @@ async def test_names_are_kept_to_the_letter(replicas: tuple[Replica, Replica]) -
     one, other = replicas
     nari = await one.person("nari", "나리 🌸 é ")
     room = await one.lobby.create(nari, "마당 🌸👩‍👩‍👧", Visibility.PUBLIC)
+    ete = await one.lobby.create(nari, "Été", Visibility.PUBLIC)
     bbq = await one.lobby.create(nari, "Grill 🍖", Visibility.PUBLIC)
 
     async def found(query: str) -> list[str]:
@@ -173,6 +204,7 @@ async def test_names_are_kept_to_the_letter(replicas: tuple[Replica, Replica]) -
     assert (await other.lobby.get(nari, room.id)).name == "마당 🌸👩‍👩‍👧"
     assert await found("🌸") == await found("마당") == [room.id]
     assert await found("grill") == await found("GRILL") == await found("🍖") == [bbq.id]
+    assert await found("ÉTÉ") == await found("e\u0301te\u0301") == [ete.id]
     assert await found("마닥") == await found("🍺") == await found("%") == []
 
 
@@ -301,6 +333,116 @@ async def test_nobody_is_in_a_room_and_banned_from_it(
     assert [(one.user.id, one.reason) for one in banned] == [
         (user, "소란 🙊") for user in sorted(others)
     ]
+
+
+async def test_nobody_is_banned_from_a_room_and_invited_to_it(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    one, other = replicas
+    nari, dae, eun = await one.people(3)
+    room = (await one.lobby.create(nari, "x", Visibility.PUBLIC)).id
+    await one.members.join(dae, room)
+    await one.members.change_role(nari, room, dae, Role.MODERATOR)
+
+    await asyncio.gather(
+        *(replica.invitations.create_for(dae, room, eun, seconds=None) for replica in replicas * 3),
+        other.bans.put(nari, room, eun, reason=None, seconds=None),
+        return_exceptions=True,
+    )
+
+    assert (await one.invitations.list(nari, room, None, 9)).items == []
+    assert (await one.invitations.received(eun, None, 9)).items == []
+
+
+async def test_who_is_disabled_meanwhile_changes_nothing(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    one, other = replicas
+    nari = await one.person("nari")
+    room = (await one.lobby.create(nari, "0", Visibility.PUBLIC)).id
+    disabled, go_on = asyncio.Event(), asyncio.Event()
+
+    async def disable(unit: UnitOfWork) -> None:
+        (await unit.users.lock(nari))[nari].disabled = True
+        disabled.set()
+        await go_on.wait()
+
+    disabling = asyncio.create_task(one.units.write(disable))
+    await disabled.wait()
+    changes = [
+        asyncio.create_task(other.lobby.rename(nari, room, "1")),
+        asyncio.create_task(other.invitations.create_link(nari, room, seconds=None, uses=1)),
+    ]
+    done, _ = await asyncio.wait(changes, timeout=0.2)
+    go_on.set()
+    await disabling
+
+    refused = await asyncio.gather(*changes, return_exceptions=True)
+    assert not done
+    assert [type(answer) for answer in refused] == [Forbidden, Forbidden]
+
+
+@pytest.mark.parametrize("_", range(5))
+async def test_a_room_has_an_owner_whoever_leaves_while_the_other_is_disabled(
+    replicas: tuple[Replica, Replica], _: int
+) -> None:
+    one, other = replicas
+    nari, dae, eun = await one.people(3)
+    room = (await one.lobby.create(nari, "x", Visibility.PUBLIC)).id
+    for user in (dae, eun):
+        await one.members.join(user, room)
+    await one.members.change_role(nari, room, dae, Role.OWNER)
+
+    answers = await asyncio.gather(
+        one.members.leave(nari, room),
+        other.directory.set_disabled(dae, disabled=True),
+        return_exceptions=True,
+    )
+
+    members = (await one.members.list(eun, room, None, 9)).items
+    owners = {member.user.id for member in members if member.role is Role.OWNER} - {dae}
+    assert answers[1] is None
+    assert owners == ({nari} if isinstance(answers[0], Conflict) else {eun})
+
+
+async def test_two_who_block_each_other_and_invite_each_other_end_with_nothing_to_see(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    one, other = replicas
+    nari, dae = await one.people(2)
+    rooms = [(await one.lobby.create(user, "x", Visibility.PRIVATE)).id for user in (nari, dae)]
+
+    await asyncio.gather(
+        one.invitations.create_for(nari, rooms[0], dae, seconds=None),
+        other.invitations.create_for(dae, rooms[1], nari, seconds=None),
+        one.blocks.put(nari, dae),
+        other.blocks.put(dae, nari),
+        one.lobby.direct(nari, dae),
+        other.lobby.direct(dae, nari),
+    )
+
+    for user in (nari, dae):
+        assert (await one.invitations.received(user, None, 9)).items == []
+
+
+async def test_what_is_declined_or_taken_back_at_once_is_gone(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    one, other = replicas
+    nari, dae = await one.people(2)
+    room = (await one.lobby.create(nari, "x", Visibility.PRIVATE)).id
+    code = (await one.invitations.create_for(nari, room, dae, seconds=None)).code
+
+    done = await asyncio.gather(
+        *(replica.invitations.decline(dae, code) for replica in replicas * 2),
+        other.invitations.accept(dae, code),
+        one.invitations.revoke(nari, room, code),
+        return_exceptions=True,
+    )
+
+    assert {type(result) for result in done if isinstance(result, Exception)} <= {NotFound, Gone}
+    assert (await one.invitations.received(dae, None, 9)).items == []
+    assert (await one.invitations.list(nari, room, None, 9)).items == []
 
 
 async def test_a_user_is_never_in_more_rooms_than_they_may(

@@ -1,10 +1,11 @@
 """Places where rooms keeps its database, each opened by as many replicas as a test likes."""
 
 import asyncio
+import sqlite3
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import text
@@ -30,6 +31,10 @@ class Place(ABC):
     async def migrate(self, revision: str = "head") -> None:
         """Bring the schema to `revision`."""
 
+    @abstractmethod
+    async def ask(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements from outside, as somebody else; return the rows of the last one."""
+
     @asynccontextmanager
     async def replica(self) -> AsyncIterator[Database]:
         """Open the database and close it at the end."""
@@ -54,6 +59,12 @@ class SqlitePlace(Place):
     async def migrate(self, revision: str = "head") -> None:
         await asyncio.to_thread(sqlite.migrate, self.path, wait_seconds=10, revision=revision)
 
+    @override
+    async def ask(self, *statements: str) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            found = [connection.execute(statement).fetchall() for statement in statements]
+        return found[-1] if found else []
+
 
 class MySqlPlace(Place):
     """A database on a server, MySQL or MariaDB."""
@@ -70,8 +81,8 @@ class MySqlPlace(Place):
     async def migrate(self, revision: str = "head") -> None:
         await mysql.migrate(self.url, start_seconds=10, revision=revision)
 
+    @override
     async def ask(self, *statements: str) -> list[tuple[object, ...]]:
-        """Run statements from outside, as somebody else; return the rows of the last one."""
         engine = create_async_engine(self.url, isolation_level="READ COMMITTED")
         try:
             async with engine.begin() as connection:

@@ -28,7 +28,7 @@ from madang_client.errors import (
 from madang_client.event import Event, Gap
 from madang_client.login import Login
 from madang_client.page import Page
-from madang_client.room import Ban, Invite, Member, Person, Room, User
+from madang_client.room import Ban, Block, Invite, Member, Person, ReceivedInvite, Room, User
 from madang_client.settings import ChatSettings
 from madang_client.subscription import Subscription
 from madang_client.token_store import MemoryStore, TokenStore
@@ -38,6 +38,7 @@ __all__ = [
     "Account",
     "Ban",
     "Banned",
+    "Block",
     "Change",
     "Chat",
     "ChatSettings",
@@ -66,6 +67,7 @@ __all__ = [
     "Page",
     "Person",
     "ProtocolError",
+    "ReceivedInvite",
     "Refused",
     "Room",
     "Subscription",

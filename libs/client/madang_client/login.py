@@ -1,6 +1,7 @@
 """What somebody who is logged in can do."""
 
 import random
+import unicodedata
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,15 +12,21 @@ from madang_client.page import Page, read_page
 from madang_client.rest import AUTH, GATEWAY, HISTORY, ROOMS, Rest, segment
 from madang_client.room import (
     Ban,
+    Block,
     Invite,
     Member,
     Person,
+    ReceivedInvite,
     Room,
+    User,
     read_ban,
+    read_block,
     read_invite,
     read_member,
     read_person,
+    read_received_invite,
     read_room,
+    read_user,
 )
 from madang_client.settings import ChatSettings
 from madang_client.token_store import TokenStore
@@ -61,9 +68,10 @@ class Login:
             await self._rest.call("POST", f"{AUTH}/logout", json=body)
             self._store.save(None)
 
-    async def rooms(self) -> AsyncIterator[Room]:
-        """Yield the rooms that the user is a member of."""
-        async for item in self._items(f"{ROOMS}/rooms"):
+    async def rooms(self, *, hidden: bool = False) -> AsyncIterator[Room]:
+        """Yield the rooms that the user is a member of; with `hidden`, also those they hid."""
+        params = {"hidden": "true"} if hidden else {}
+        async for item in self._items(f"{ROOMS}/rooms", **params):
             yield read_room(item)
 
     async def public_rooms(self, query: str = "") -> AsyncIterator[Room]:
@@ -88,10 +96,55 @@ class Login:
         """Leave a room."""
         await self._call("POST", f"{ROOMS}/rooms/{segment(room)}/leave")
 
-    async def invite(self, room: str) -> Invite:
-        """Make an invite whose code lets others in."""
+    async def direct(self, user: str) -> Room:
+        """Return the one room shared with the user with that id, and put it on the list again."""
+        return read_room(await self._call("POST", f"{ROOMS}/direct", json={"user": user}))
+
+    async def hide(self, room: str) -> None:
+        """Take a direct room off the list of rooms, until it is opened again with `direct`."""
+        await self._call("PUT", f"{ROOMS}/rooms/{segment(room)}/hidden")
+
+    async def unhide(self, room: str) -> None:
+        """Put a direct room back on the list of rooms."""
+        await self._call("DELETE", f"{ROOMS}/rooms/{segment(room)}/hidden")
+
+    async def find_user(self, username: str) -> User | None:
+        """Return the user with that username, however it is written; None if there is none."""
+        # One form, as the server has it: compatible characters are one, and so are both cases.
+        form = unicodedata.normalize("NFKC", username).casefold()
+        params = {"prefix": form, "limit": 1}
+        page = await self._call("GET", f"{ROOMS}/users", params=params)
+        # By username, so what is exactly that comes first.
+        found = [read_user(item) for item in page["items"]]
+        return found[0] if found and found[0].username == form else None
+
+    async def invite(self, room: str, user: str | None = None) -> Invite:
+        """Make an invite whose code lets others in, or invite the user with that id."""
         path = f"{ROOMS}/rooms/{segment(room)}/invites"
-        return read_invite(await self._call("POST", path, json={}))
+        body = {} if user is None else {"user": user}
+        return read_invite(await self._call("POST", path, json=body))
+
+    async def invites(self) -> AsyncIterator[ReceivedInvite]:
+        """Yield the invites for this user, newest first."""
+        async for item in self._items(f"{ROOMS}/invites"):
+            yield read_received_invite(item)
+
+    async def decline(self, code: str) -> None:
+        """Take an invite off the list; whoever made it does not learn that."""
+        await self._call("POST", f"{ROOMS}/invites/{segment(code)}/decline")
+
+    async def block(self, user: str) -> Block:
+        """Be shown no invites and no direct room of the user with that id, who is not told."""
+        return read_block(await self._call("PUT", f"{ROOMS}/blocks/{segment(user)}"))
+
+    async def unblock(self, user: str) -> None:
+        """Be shown invites of the user with that id again."""
+        await self._call("DELETE", f"{ROOMS}/blocks/{segment(user)}")
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """Yield whom the user blocks."""
+        async for item in self._items(f"{ROOMS}/blocks"):
+            yield read_block(item)
 
     async def accept(self, code: str) -> Room:
         """Enter the room that an invite's code is for."""

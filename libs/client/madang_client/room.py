@@ -1,4 +1,4 @@
-"""Rooms, their members, who is there, bans and invites, as the REST interface shows them."""
+"""Rooms, members, who is there, bans, invites and blocks, as the REST interface shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ class Room:
     """The user's own; None if they are not a member."""
     archived: bool = False
     members: int | None = None
+    hidden: bool = False
+    """Whether the user took this direct room off their list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,26 @@ class Invite:
     uses_left: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedInvite:
+    """An invite for this user."""
+
+    code: str
+    room: str
+    """The id of the room it leads to."""
+    room_name: str
+    by: User
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """That this user wants no invites and no direct room from somebody."""
+
+    user: User
+    created_at: str
+
+
 def read_room(document: Any) -> Room:
     """Return the room in an answer."""
     found = _mapping(document, "id", "name")
@@ -78,6 +100,7 @@ def read_room(document: Any) -> Room:
         role=found.get("role"),
         archived=bool(found.get("archived")),
         members=found.get("members"),
+        hidden=bool(found.get("hidden")),
     )
 
 
@@ -118,6 +141,25 @@ def read_invite(document: Any) -> Invite:
         expires_at=str(found.get("expires_at", "")),
         uses_left=found.get("uses_left"),
     )
+
+
+def read_received_invite(document: Any) -> ReceivedInvite:
+    """Return the invite for this user in an answer."""
+    found = _mapping(document, "code", "room", "by")
+    room = _mapping(found["room"], "id", "name")
+    return ReceivedInvite(
+        code=str(found["code"]),
+        room=str(room["id"]),
+        room_name=str(room["name"]),
+        by=read_user(found["by"]),
+        expires_at=str(found.get("expires_at", "")),
+    )
+
+
+def read_block(document: Any) -> Block:
+    """Return the block in an answer."""
+    found = _mapping(document, "user")
+    return Block(user=read_user(found["user"]), created_at=str(found.get("created_at", "")))
 
 
 def _mapping(document: Any, *names: str) -> Mapping[str, Any]:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from madang_common.text import composed, visible_name
+
 _USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
 _LONGEST_NAME = 64
 _LONGEST_GIVEN = 64
@@ -16,9 +18,7 @@ _LONGEST_GIVEN = 64
 _SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 256
 _LONGEST_PASSWORD_BYTES = 1024
-_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_INVISIBLE = frozenset({"Cf", "Mn", "Zs"})
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONGEST_DEVICE = 100
 
 
 def username(given: str) -> str:
@@ -30,31 +30,14 @@ def username(given: str) -> str:
 
 
 def display_name(given: str) -> str:
-    """Return `given` in composed form without blanks around it; raise ValueError if it shows badly.
-
-    Characters that turn the direction of writing are refused with the control characters: one name
-    could pass for another with them.
-    """
-    name = unicodedata.normalize("NFC", given).strip()
-    if not 1 <= len(name) <= _LONGEST_NAME:
-        raise ValueError(f"a display name has 1 to {_LONGEST_NAME} characters")
-    kinds = _kinds(name)
-    if kinds & _CONTROLS or _TURNING & set(name):
-        raise ValueError("a display name has no control characters")
-    if kinds <= _INVISIBLE:
-        raise ValueError("a display name has to be seen")
-    return name
-
-
-def _kinds(text: str) -> set[str]:
-    return {unicodedata.category(character) for character in text}
+    """Return `given` as a display name; raise ValueError if it is too long or shows badly."""
+    return visible_name(given, longest=_LONGEST_NAME, what="display name")
 
 
 def _device(given: str) -> str | None:
-    name = unicodedata.normalize("NFC", given).strip()
-    if _kinds(name) & _CONTROLS:
-        raise ValueError("a device's name has no control characters")
-    return name or None
+    if not composed(given):
+        return None
+    return visible_name(given, longest=_LONGEST_DEVICE, what="device name")
 
 
 def _new_password(given: SecretStr) -> SecretStr:
@@ -82,7 +65,7 @@ GivenUsername = Annotated[str, Field(min_length=1, max_length=64)]
 """What somebody types into a login form, which may be no username at all."""
 DisplayName = Annotated[str, Field(max_length=4 * _LONGEST_NAME), AfterValidator(display_name)]
 """How others see somebody."""
-Device = Annotated[str, Field(max_length=100), AfterValidator(_device)]
+Device = Annotated[str, Field(max_length=_LONGEST_DEVICE), AfterValidator(_device)]
 """What a client calls itself in the list of logins."""
 NewPassword = Annotated[
     SecretStr,

@@ -37,10 +37,10 @@ def test_a_display_name_is_composed_and_stripped() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", " ", "x" * 65, "a\tb", "a\x7fb", "a\u2028b", "\u202eanim", "a\ud800", "\u200b"]
+    "given", ["", " ", "x" * 65, "a\tb", "a\x7fb", "a\u2028b", "\u202eanim", "a\ud800", "\u3164"]
 )
 def test_what_shows_badly_is_no_display_name(given: str) -> None:
-    with pytest.raises(ValueError, match="a display name has"):
+    with pytest.raises(ValueError, match="characters"):
         display_name(given)
 
 

@@ -2,12 +2,12 @@
 
 from madang_common.events.kinds import MemberBanned, MemberUnbanned
 from madang_common.problems import Conflict, Forbidden, NotFound
-from madang_rooms.admission import end_membership
+from madang_rooms.admission import bar_from_links, end_membership
 from madang_rooms.models import Ban, User
 from madang_rooms.paging import Page, page, read_cursor
-from madang_rooms.roles import Action, may, may_remove
+from madang_rooms.roles import Action, may_remove
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.standing import Standing, check_shared, see, stand
+from madang_rooms.standing import Standing, a, check_role, check_shared, see, stand
 from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import BanView, ban_view
 
@@ -34,14 +34,13 @@ class Bans:
 
         Raise if `actor` may not, or may not remove the member that `user` is.
         """
-        standing = await stand(unit, room, actor)
+        standing = await stand(unit, room, actor, user)
         standing.check_may(Action.BAN)
         if user == actor:
-            raise Conflict("leave the room instead")
-        # Both at once: the ban's row refers to both, which takes locks as well.
-        banned = (await unit.users.lock(user, actor)).get(user)
+            raise Conflict("You cannot ban yourself; leave the room instead.")
+        banned = standing.users.get(user)
         if banned is None:
-            raise NotFound("there is no such user")
+            raise NotFound("There is no such user.")
         await unit.bans.forget(room)
         ban = await unit.bans.get(room, user)
         made = ban is None
@@ -55,13 +54,14 @@ class Bans:
     @writes
     async def lift(self, unit: UnitOfWork, actor: str, room: str, user: str) -> None:
         """Let `user` enter again; raise if `actor` may not, or if there is no ban."""
-        standing = await stand(unit, room, actor)
+        standing = await stand(unit, room, actor, user)
         standing.check_may(Action.BAN)
-        banned = (await unit.users.lock(user, actor)).get(user)
+        banned = standing.users.get(user)
         ban = await unit.bans.get(room, user)
         if ban is None or banned is None:
-            raise NotFound("there is no such ban")
+            raise NotFound("There is no such ban.")
         await unit.bans.delete(ban)
+        await unit.removals.delete(room, user)
         lifted = MemberUnbanned(user=user, name=banned.display_name, by=actor)
         unit.outbox.to_room(room, lifted, standing.actor)
 
@@ -72,7 +72,7 @@ class Bans:
         ban = await unit.bans.get(room, user)
         banned = await unit.users.get(user)
         if ban is None or banned is None:
-            raise NotFound("there is no such ban")
+            raise NotFound("There is no such ban.")
         return ban_view(ban, banned)
 
     @reads
@@ -89,12 +89,12 @@ class Bans:
         room, actor, most = standing.room, standing.actor, self._settings.room_most_bans
         membership = await unit.memberships.get(room.id, user.id)
         if membership is not None and not may_remove(standing.role, membership.role):
-            raise Forbidden(f"a {standing.role} may not ban a {membership.role}")
+            raise Forbidden(f"{a(standing.role).capitalize()} may not ban {a(membership.role)}.")
         if await unit.bans.count(room.id) >= most:
-            raise Conflict("too many are banned from the room", limit=most)
+            raise Conflict("Too many are banned from this room; lift a ban first.", limit=most)
         ban = Ban(room_id=room.id, user_id=user.id, banned_by=actor.id, created_at_ms=unit.now_ms)
         await unit.bans.add(ban)
-        await unit.invites.forget_for(room.id, user.id)
+        await bar_from_links(unit, room, user, self._settings)
         told = MemberBanned(
             user=user.id, name=user.display_name, by=actor.id, removed=membership is not None
         )
@@ -108,5 +108,4 @@ class Bans:
 async def _check_sees(unit: UnitOfWork, actor: str, room: str) -> None:
     seen, membership = await see(unit, room, actor)
     check_shared(seen)
-    if not may(membership.role, Action.BAN):
-        raise Forbidden(f"a {membership.role} may not see bans")
+    check_role(membership.role, Action.BAN)

@@ -24,4 +24,6 @@ class Changes:
         seconds = self._buckets.of(user).take(self._clock())
         if seconds:
             self._metrics.throttled()
-            raise TooManyRequests("you change too much at once", retry_after_seconds=seconds)
+            raise TooManyRequests(
+                "Too many changes; try again in a moment.", retry_after_seconds=seconds
+            )

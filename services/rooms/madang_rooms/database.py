@@ -75,7 +75,7 @@ class Database:
                 raise
             log.warning("database_outcome_unknown", error=str(error))
             raise OutcomeUnknown(
-                "whether this was done is not known: look before you ask again"
+                "Whether this was done is not known; look before you ask again."
             ) from error
 
     @asynccontextmanager
@@ -108,9 +108,11 @@ class Database:
             raise self._unavailable(error) from error
         except PoolTimeout as error:
             log.warning("database_unavailable", error=str(error))
-            raise Unavailable("the database is busy") from error
+            raise Unavailable("The database is busy; try again in a moment.") from error
 
     def _unavailable(self, error: DBAPIError) -> Unavailable:
         passes = self._passes(error)
         log.warning("database_unavailable", error=str(error), passes=passes)
-        return (TryAgain if passes else Unavailable)("the database does not answer")
+        return (TryAgain if passes else Unavailable)(
+            "The database does not answer; try again in a moment."
+        )

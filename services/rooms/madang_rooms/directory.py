@@ -4,6 +4,7 @@ from madang_common.ids import new_id
 from madang_common.problems import Conflict, NotFound
 from madang_rooms.models import User
 from madang_rooms.names import username_form
+from madang_rooms.ownership import Ownership
 from madang_rooms.paging import Page
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
@@ -16,6 +17,7 @@ class Directory:
     def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
         self.units = units
         self._settings = settings
+        self.ownership = Ownership(units)
 
     @writes
     async def add(
@@ -53,9 +55,16 @@ class Directory:
             raise Conflict("The password was changed meanwhile.")
         found.password_hash = password_hash
 
+    async def set_disabled(self, user: str, *, disabled: bool) -> None:
+        """Disable the user, or not, and see to the rooms that need an owner; raise NotFound.
+
+        Asked again, it goes on where it was interrupted.
+        """
+        await self._set_disabled(user, disabled=disabled)
+        await self.ownership.settle_rooms_of(user, as_owner=disabled)
+
     @writes
-    async def set_disabled(self, unit: UnitOfWork, user: str, *, disabled: bool) -> None:
-        """Disable the user, or not; raise NotFound."""
+    async def _set_disabled(self, unit: UnitOfWork, user: str, *, disabled: bool) -> None:
         _found((await unit.users.lock(user)).get(user)).disabled = disabled
 
     @reads
@@ -76,5 +85,5 @@ class Directory:
 
 def _found(user: User | None) -> User:
     if user is None:
-        raise NotFound("there is no such user")
+        raise NotFound("There is no such user.")
     return user

@@ -1,17 +1,23 @@
-"""Invites: by link, for whoever has it, and by user, for that one alone."""
+"""Invites: by link, for whoever has it, and by user, for that one alone.
 
-from madang_common.events.kinds import InviteReceived, Role
+Whoever makes invites for a user does not learn whether they declined them, or block whoever made
+them: the invite stays as it is for everybody else, and counts as before.
+"""
+
+from madang_common.events.kinds import InviteDeclined, InviteReceived
 from madang_common.ids import new_id
 from madang_common.problems import Conflict, Forbidden, Gone, InvalidBody, NotFound
-from madang_rooms.admission import admit, check_entry, check_not_banned
-from madang_rooms.models import Invite, User
+from madang_rooms.admission import check_entry, check_not_banned, enter
+from madang_rooms.models import Invite, Room, User
 from madang_rooms.paging import Page, page, read_cursor
-from madang_rooms.roles import Action, may
+from madang_rooms.roles import Action
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.standing import (
     Standing,
     check_open,
+    check_role,
     check_shared,
+    found_user,
     lock_actor,
     lock_room,
     see,
@@ -27,9 +33,15 @@ from madang_rooms.views import (
     room_view,
 )
 
+_DAY_MS = 86_400_000
+_NO_INVITE = "There is no such invite."
+
 
 class Invitations:
-    """Makes, shows, takes back and accepts invites."""
+    """Makes, shows, takes back, accepts and declines invites.
+
+    The room is locked first, then the users, then an invite.
+    """
 
     def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
         self.units = units
@@ -40,10 +52,11 @@ class Invitations:
         self, unit: UnitOfWork, actor: str, room: str, *, seconds: int | None, uses: int | None
     ) -> InviteView:
         """Make an invite for whoever has its code; raise if `actor` may not."""
+        most = self._settings.invite_most_uses
         wanted = self._settings.invite_uses if uses is None else uses
-        if wanted > self._settings.invite_most_uses:
-            raise InvalidBody("too many uses", limit=self._settings.invite_most_uses)
-        standing = await self._inviting(unit, actor, room)
+        if wanted > most:
+            raise InvalidBody(f"An invite has at most {most} uses.", limit=most)
+        standing = _inviting(await stand(unit, room, actor))
         return invite_view(await self._add(unit, standing, seconds, wanted), None)
 
     @writes
@@ -51,17 +64,17 @@ class Invitations:
         self, unit: UnitOfWork, actor: str, room: str, user: str, *, seconds: int | None
     ) -> InviteView:
         """Invite `user`, once while they can still accept; raise if `actor` may not."""
-        standing = await self._inviting(unit, actor, room)
-        # Both at once: the invite's row refers to who made it, which takes a lock as well.
-        invited = (await unit.users.lock(user, actor)).get(user)
-        if invited is None or invited.disabled:
-            raise NotFound("there is no such user")
+        standing = _inviting(await stand(unit, room, actor, user))
+        invited = found_user(standing.users.get(user))
         if await unit.memberships.get(room, user) is not None:
-            raise Conflict("they are a member already")
-        await check_not_banned(unit, standing.room, invited, "they are banned from this room")
-        invite = await unit.invites.open_for(room, user, unit.now_ms)
+            raise Conflict("They are a member of this room already.")
+        await check_not_banned(unit, standing.room, invited, "They are banned from this room.")
+        invite = await unit.invites.open_for(room, user, actor)
         if invite is None:
+            await self._check_maker(unit, actor, user)
             invite = await self._add(unit, standing, seconds, 1, invited)
+            if await unit.blocks.get(user, actor) is None:
+                await self._show(unit, standing, invite, invited)
         return invite_view(invite, invited)
 
     @reads
@@ -71,10 +84,8 @@ class Invitations:
         """Return the invites that can be accepted; raise if `actor` may not invite."""
         seen, membership = await see(unit, room, actor)
         check_shared(seen)
-        if not may(membership.role, Action.INVITE):
-            raise Forbidden(f"a {membership.role} may not see invites")
-        after = read_cursor(cursor)
-        rows = await unit.invites.open_of_room(room, unit.now_ms, after, limit + 1)
+        check_role(membership.role, Action.INVITE)
+        rows = await unit.invites.open_of_room(room, read_cursor(cursor), limit + 1)
         users = await unit.users.by_ids(row.for_user for row in rows if row.for_user)
 
         def view(invite: Invite) -> InviteView:
@@ -86,9 +97,8 @@ class Invitations:
     async def received(
         self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int
     ) -> Page[ReceivedInviteView]:
-        """Return the invites for `actor` that they can accept."""
-        after = read_cursor(cursor)
-        rows = await unit.invites.open_of_user(actor, unit.now_ms, after, limit + 1)
+        """Return the invites for `actor` that they can accept, newest first."""
+        rows = await unit.invites.list_of_user(actor, read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[0].code, lambda row: received_invite_view(*row))
 
     @writes
@@ -98,8 +108,11 @@ class Invitations:
         standing.check_may(Action.INVITE)
         invite = await unit.invites.lock(room, code)
         if invite is None:
-            raise NotFound("there is no such invite")
-        await unit.invites.delete(invite)
+            raise NotFound(_NO_INVITE)
+        if invite.for_user is None:
+            await unit.invites.delete(invite)
+        else:
+            invite.uses_left, invite.revoked_at_ms = 0, unit.now_ms
 
     @writes
     async def accept(self, unit: UnitOfWork, actor: str, code: str) -> RoomView:
@@ -107,29 +120,60 @@ class Invitations:
 
         Raise NotFound, Forbidden if it is for somebody else, or Gone.
         """
-        room = await lock_room(unit, await unit.invites.room_of(code) or "")
-        invite = await unit.invites.lock(room.id, code)
-        if invite is None:
-            raise NotFound("there is no such invite")
-        if invite.for_user not in {None, actor}:
-            raise Forbidden("this invite is for somebody else")
+        found = await unit.invites.get(code)
+        if found is None:
+            raise NotFound(_NO_INVITE)
+        room = await lock_room(unit, found.room_id)
+        user = await lock_actor(unit, actor)
+        invite = await _lock(unit, found.room_id, code, actor)
         membership = await unit.memberships.get(room.id, actor)
         if membership is None:
             if not invite.open_at(unit.now_ms):
-                raise Gone("the invite has expired or was used up")
-            user = await lock_actor(unit, actor)
+                raise Gone("This invite has expired or was used up; ask for a new one.")
             await check_entry(unit, room, user, self._settings)
+            await _check_link(unit, room, user, invite)
             invite.uses_left -= 1
-            membership = await admit(
-                unit, room, user, Role.MEMBER, by=invite.created_by, sender=user
-            )
-        return room_view(room, membership.role)
+            membership = await enter(unit, room, user, by=invite.created_by)
+        return room_view(room, membership)
 
-    async def _inviting(self, unit: UnitOfWork, actor: str, room: str) -> Standing:
-        standing = await stand(unit, room, actor)
-        standing.check_may(Action.INVITE)
-        check_open(standing.room)
-        return standing
+    @writes
+    async def decline(self, unit: UnitOfWork, actor: str, code: str) -> None:
+        """Take an invite for `actor` off their list, once; raise NotFound or Forbidden."""
+        found = await unit.invites.get(code)
+        if found is None:
+            raise NotFound(_NO_INVITE)
+        user = await lock_actor(unit, actor)
+        invite = await _lock(unit, found.room_id, code, actor)
+        if invite.for_user is None:
+            raise Conflict("This invite is a link, which nobody needs to decline.")
+        if invite.declined_at_ms is None:
+            invite.declined_at_ms = unit.now_ms
+            unit.outbox.to_user(actor, InviteDeclined(room=invite.room_id, code=code), user)
+
+    async def _check_maker(self, unit: UnitOfWork, actor: str, user: str) -> None:
+        """Raise Conflict if `actor`, who is locked, has made too many invites, or for `user`."""
+        most = self._settings.user_most_invites
+        if await unit.invites.count_of_maker(actor) >= most:
+            raise Conflict("You have too many open invites; take some back first.", limit=most)
+        most = self._settings.user_most_invites_to_one
+        if await unit.invites.count_between(actor, user, unit.now_ms - _DAY_MS) >= most:
+            raise Conflict(
+                "You have invited this user too often; send them the link of an invite instead.",
+                limit=most,
+            )
+
+    async def _show(
+        self, unit: UnitOfWork, standing: Standing, invite: Invite, invited: User
+    ) -> None:
+        """Tell `invited`, who is locked, of their invite; a full list loses another one."""
+        most = self._settings.user_most_received_invites
+        if await unit.invites.count_of_user(invited.id) > most:
+            given_way = await unit.invites.oldest_of_most(invited.id)
+            if given_way is not None:
+                given_way.declined_at_ms = unit.now_ms
+        room, actor = standing.room, standing.actor
+        received = InviteReceived(room=room.id, room_name=room.name, code=invite.code, by=actor.id)
+        unit.outbox.to_user(invited.id, received, actor)
 
     async def _add(
         self,
@@ -139,26 +183,46 @@ class Invitations:
         uses: int,
         invited: User | None = None,
     ) -> Invite:
+        longest = self._settings.invite_longest_seconds
         life = self._settings.invite_seconds if seconds is None else seconds
-        if life > self._settings.invite_longest_seconds:
-            raise InvalidBody("too long a life", limit=self._settings.invite_longest_seconds)
-        room, actor, most = standing.room, standing.actor, self._settings.room_most_invites
+        if life > longest:
+            raise InvalidBody(f"An invite lasts at most {longest} seconds.", limit=longest)
+        room, most = standing.room, self._settings.room_most_invites
         await unit.invites.forget(room.id, unit.now_ms - self._settings.invite_kept_seconds * 1000)
-        if await unit.invites.count_open(room.id, unit.now_ms) >= most:
-            raise Conflict("the room has too many invites", limit=most)
+        if await unit.invites.count_of_room(room.id) >= most:
+            raise Conflict("The room has too many open invites; take some back first.", limit=most)
         invite = Invite(
             code=new_id(),
             room_id=room.id,
-            created_by=actor.id,
+            created_by=standing.actor.id,
             for_user=None if invited is None else invited.id,
             uses_left=uses,
             created_at_ms=unit.now_ms,
             expires_at_ms=unit.now_ms + life * 1000,
         )
         await unit.invites.add(invite)
-        if invited is not None:
-            received = InviteReceived(
-                room=room.id, room_name=room.name, code=invite.code, by=actor.id
-            )
-            unit.outbox.to_user(invited.id, received, actor)
         return invite
+
+
+def _inviting(standing: Standing) -> Standing:
+    standing.check_may(Action.INVITE)
+    check_open(standing.room)
+    return standing
+
+
+async def _lock(unit: UnitOfWork, room: str, code: str, actor: str) -> Invite:
+    invite = await unit.invites.lock(room, code)
+    if invite is None:
+        raise NotFound(_NO_INVITE)
+    if invite.for_user not in {None, actor}:
+        raise Forbidden("This invite is for somebody else.")
+    return invite
+
+
+async def _check_link(unit: UnitOfWork, room: Room, user: User, invite: Invite) -> None:
+    """Raise Forbidden if `invite` is a link from before `user` was removed from `room`."""
+    removed_at_ms = await unit.removals.at_ms(room.id, user.id)
+    if invite.for_user is None and invite.created_at_ms <= (removed_at_ms or 0):
+        raise Forbidden(
+            "You were removed from this room after this link was made; ask for a new invite."
+        )

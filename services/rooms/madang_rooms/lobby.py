@@ -4,19 +4,21 @@ from madang_common.events.kinds import (
     Role,
     RoomArchived,
     RoomCreated,
+    RoomHidden,
     RoomUpdated,
     Visibility,
 )
 from madang_common.ids import new_id
-from madang_common.problems import InvalidBody, NotFound
+from madang_common.problems import Conflict, InvalidBody
+from madang_common.text import composed
 from madang_rooms.admission import admit, check_rooms_of
-from madang_rooms.models import Room, User
+from madang_rooms.models import Membership, Room, User
 from madang_rooms.models.room import direct_pair
 from madang_rooms.names import ROOM_NAME_LENGTH
 from madang_rooms.paging import Page, page, read_cursor
 from madang_rooms.roles import Action
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.standing import check_open, known, lock_actor, see, stand
+from madang_rooms.standing import check_open, found_user, known, lock_actor, see, stand
 from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import RoomView, room_view
 
@@ -36,38 +38,52 @@ class Lobby:
         owner = await lock_actor(unit, actor)
         await check_rooms_of(unit, owner, self._settings)
         room = await _add(unit, owner, name, visibility)
-        await admit(unit, room, owner, Role.OWNER, by=owner.id, sender=owner)
-        return room_view(room, Role.OWNER)
+        membership = await admit(unit, room, owner, Role.OWNER, by=owner.id, sender=owner)
+        return room_view(room, membership)
 
     @writes
     async def direct(self, unit: UnitOfWork, actor: str, peer: str) -> tuple[RoomView, bool]:
         """Return the one room of `actor` and `peer`, and whether it was made just now."""
         if actor == peer:
-            raise InvalidBody("a direct room is for two")
+            raise InvalidBody("A direct room is for two; name somebody else.")
         # Whoever opens the same room at the same time waits here, and then finds it.
         both = await unit.users.lock(actor, peer)
-        me, other = known(both.get(actor)), both.get(peer)
-        if other is None or other.disabled:
-            raise NotFound("there is no such user")
+        me, other = known(both.get(actor)), found_user(both.get(peer))
         room = await unit.rooms.of_pair(direct_pair(actor, peer))
-        if room is not None:
-            return room_view(room, Role.MEMBER, other), False
-        await check_rooms_of(unit, me, self._settings)
-        room = await self._add_direct(unit, me, other)
-        return room_view(room, Role.MEMBER, other), True
+        made = room is None
+        if room is None:
+            await check_rooms_of(unit, me, self._settings)
+            room = await _add_direct(unit, me, other)
+        membership = await _direct_membership(unit, room, actor)
+        _put_on_list(unit, membership, me)
+        return room_view(room, membership, other), made
+
+    @writes
+    async def hide(self, unit: UnitOfWork, actor: str, room: str, *, hidden: bool) -> None:
+        """Take a direct room off the list of `actor`, or put it back."""
+        found, membership = await see(unit, room, actor)
+        if found.visibility is not Visibility.DIRECT:
+            raise Conflict("Only a direct room can be hidden; leave this one instead.")
+        me = await lock_actor(unit, actor)
+        await unit.memberships.refresh(membership)
+        if hidden:
+            take_off_list(unit, membership, me)
+        else:
+            _put_on_list(unit, membership, me)
 
     @reads
     async def mine(
-        self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int
+        self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int, *, hidden: bool
     ) -> Page[RoomView]:
-        """Return the rooms that `actor` is in, newest first."""
-        rows = await unit.rooms.of_user(actor, read_cursor(cursor), limit + 1)
+        """Return the rooms that `actor` is in, newest first; with `hidden`, those too."""
+        before = read_cursor(cursor)
+        rows = await unit.rooms.of_user(actor, before, limit + 1, hidden=hidden)
         peers = [room.peer_of(actor) for room, _ in rows]
         users = await unit.users.by_ids(peer for peer in peers if peer)
 
-        def view(row: tuple[Room, Role]) -> RoomView:
-            room, role = row
-            return room_view(room, role, users.get(room.peer_of(actor) or ""))
+        def view(row: tuple[Room, Membership]) -> RoomView:
+            room, membership = row
+            return room_view(room, membership, users.get(room.peer_of(actor) or ""))
 
         return page(rows, limit, lambda row: row[0].id, view)
 
@@ -76,7 +92,7 @@ class Lobby:
         self, unit: UnitOfWork, actor: str, text: str, cursor: str | None, limit: int
     ) -> Page[RoomView]:
         """Return public rooms with `text` in their name, newest first."""
-        rows = await unit.rooms.public(actor, text, read_cursor(cursor), limit + 1)
+        rows = await unit.rooms.public(actor, composed(text), read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[0].id, lambda row: room_view(*row))
 
     @reads
@@ -85,7 +101,7 @@ class Lobby:
         seen, membership = await see(unit, room, actor)
         peer = seen.peer_of(actor)
         other = None if peer is None else await unit.users.get(peer)
-        return room_view(seen, membership.role, other)
+        return room_view(seen, membership, other)
 
     @writes
     async def rename(self, unit: UnitOfWork, actor: str, room: str, name: str) -> RoomView:
@@ -96,7 +112,7 @@ class Lobby:
         if standing.room.name != name:
             standing.room.name = name
             unit.outbox.to_room(room, RoomUpdated(name=name), standing.actor)
-        return room_view(standing.room, standing.role)
+        return room_view(standing.room, standing.membership)
 
     @writes
     async def archive(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
@@ -106,24 +122,49 @@ class Lobby:
         if not standing.room.archived:
             standing.room.archived_at_ms = unit.now_ms
             unit.outbox.to_room(room, RoomArchived(), standing.actor)
-        return room_view(standing.room, standing.role)
+        return room_view(standing.room, standing.membership)
 
-    @staticmethod
-    async def _add_direct(unit: UnitOfWork, me: User, other: User) -> Room:
-        name = f"{me.display_name}, {other.display_name}"[:ROOM_NAME_LENGTH]
-        pair = direct_pair(me.id, other.id)
-        room = await _add(unit, me, name, Visibility.DIRECT, pair)
-        for user, peer in ((me, other), (other, me)):
-            await admit(
-                unit,
-                room,
-                user,
-                Role.MEMBER,
-                by=me.id,
-                sender=me,
-                room_name=peer.display_name,
-            )
-        return room
+
+def take_off_list(unit: UnitOfWork, membership: Membership, user: User) -> None:
+    """Take a direct room off the list of `user`, who is locked, and tell them."""
+    if membership.hidden_at_ms is None:
+        membership.hidden_at_ms = unit.now_ms
+        unit.outbox.to_user(user.id, RoomHidden(room=membership.room_id, hidden=True), user)
+
+
+def _put_on_list(unit: UnitOfWork, membership: Membership, user: User) -> None:
+    if membership.hidden_at_ms is not None:
+        membership.hidden_at_ms = None
+        unit.outbox.to_user(user.id, RoomHidden(room=membership.room_id, hidden=False), user)
+
+
+async def _direct_membership(unit: UnitOfWork, room: Room, user: str) -> Membership:
+    membership = await unit.memberships.get(room.id, user)
+    if membership is None:
+        raise RuntimeError(f"the direct room {room.id} lacks a member")
+    return membership
+
+
+async def _add_direct(unit: UnitOfWork, me: User, other: User) -> Room:
+    """Make the direct room of two users, who are locked; whoever blocks the other does not see it.
+
+    The one who opens it does not learn that.
+    """
+    name = f"{me.display_name}, {other.display_name}"[:ROOM_NAME_LENGTH]
+    room = await _add(unit, me, name, Visibility.DIRECT, direct_pair(me.id, other.id))
+    blocked = await unit.blocks.get(other.id, me.id) is not None
+    await admit(unit, room, me, Role.MEMBER, by=me.id, sender=me, room_name=other.display_name)
+    await admit(
+        unit,
+        room,
+        other,
+        Role.MEMBER,
+        by=me.id,
+        sender=me,
+        room_name=me.display_name,
+        hidden=blocked,
+    )
+    return room
 
 
 async def _add(

@@ -1,19 +1,22 @@
 """Members: joining, leaving, removing, and what each of them may do."""
 
 from madang_common.events.kinds import (
+    MemberLeft,
+    MemberRemoved,
     MemberRoleChanged,
     Role,
     RoomArchived,
     Visibility,
 )
 from madang_common.problems import Conflict, Forbidden, NotAMember, NotFound
-from madang_rooms.admission import admit, check_entry, dismiss
-from madang_rooms.models import Membership
+from madang_rooms.admission import bar_from_links, check_entry, end_membership, enter
+from madang_rooms.models import Membership, User
 from madang_rooms.paging import Page, page, read_cursor
 from madang_rooms.roles import may_change, may_remove, may_step_down
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.standing import (
     Standing,
+    a,
     check_open,
     check_shared,
     lock_actor,
@@ -48,11 +51,11 @@ class Members:
         membership = await unit.memberships.get(room, actor)
         if membership is None:
             if entered.visibility is not Visibility.PUBLIC:
-                raise NotAMember
+                raise NotAMember("This room is not public; ask a member for an invite.")
             user = await lock_actor(unit, actor)
             await check_entry(unit, entered, user, self._settings)
-            membership = await admit(unit, entered, user, Role.MEMBER, by=user.id, sender=user)
-        return room_view(entered, membership.role)
+            membership = await enter(unit, entered, user, by=user.id)
+        return room_view(entered, membership)
 
     @writes
     async def leave(self, unit: UnitOfWork, actor: str, room: str) -> None:
@@ -63,10 +66,12 @@ class Members:
         standing = await stand(unit, room, actor)
         check_shared(standing.room)
         last = standing.room.member_count == 1
-        if not last:
+        # Those who are disabled need no owner until they come back, and then get one.
+        if await unit.memberships.has_member(room, beside=actor):
             await _check_owned_without(unit, standing)
-        user = await lock_actor(unit, actor)
-        await dismiss(unit, standing.room, standing.membership, user, user)
+        user = standing.actor
+        left = MemberLeft(user=user.id, name=user.display_name)
+        await end_membership(unit, standing.room, standing.membership, left, user)
         if last and not standing.room.archived:
             standing.room.archived_at_ms = unit.now_ms
             unit.outbox.to_room(room, RoomArchived(), user)
@@ -74,52 +79,57 @@ class Members:
     @writes
     async def remove(self, unit: UnitOfWork, actor: str, room: str, user: str) -> None:
         """Remove a member; raise if `actor` may not, or if `user` is no member."""
-        standing = await stand(unit, room, actor)
+        standing = await stand(unit, room, actor, user)
         check_shared(standing.room)
         if user == actor:
-            raise Conflict("leave the room instead")
-        membership = await _member(unit, room, user)
+            raise Conflict("You cannot remove yourself; leave the room instead.")
+        membership, removed = await _member(unit, standing, user)
         if not may_remove(standing.role, membership.role):
-            raise Forbidden(f"a {standing.role} may not remove a {membership.role}")
-        removed = (await unit.users.lock(user))[user]
-        await dismiss(unit, standing.room, membership, removed, standing.actor)
+            raise Forbidden(f"{a(standing.role).capitalize()} may not remove {a(membership.role)}.")
+        await bar_from_links(unit, standing.room, removed, self._settings)
+        told = MemberRemoved(user=user, name=removed.display_name, by=actor)
+        await end_membership(unit, standing.room, membership, told, standing.actor)
 
     @writes
     async def change_role(
         self, unit: UnitOfWork, actor: str, room: str, user: str, role: Role
     ) -> MemberView:
         """Give a member another role, or step down; raise if `actor` may not."""
-        standing = await stand(unit, room, actor)
+        standing = await stand(unit, room, actor, user)
         check_shared(standing.room)
         check_open(standing.room)
-        membership = await _member(unit, room, user)
+        membership, changing = await _member(unit, standing, user)
         if user == actor:
             await _check_steps_down(unit, standing, role)
         elif not may_change(standing.role, membership.role, role):
-            raise Forbidden(f"a {standing.role} may not make a {membership.role} a {role}")
+            raise Forbidden(
+                f"{a(standing.role).capitalize()} may not make {a(membership.role)} {a(role)}."
+            )
         if membership.role is not role:
             membership.role = role
-            changed = MemberRoleChanged(user=user, role=role, by=actor)
+            changed = MemberRoleChanged(user=user, name=changing.display_name, role=role, by=actor)
             unit.outbox.to_room(room, changed, standing.actor)
-        return member_view(membership, (await unit.users.lock(user))[user])
+        return member_view(membership, changing)
 
 
-async def _member(unit: UnitOfWork, room: str, user: str) -> Membership:
-    membership = await unit.memberships.get(room, user)
+async def _member(unit: UnitOfWork, standing: Standing, user: str) -> tuple[Membership, User]:
+    membership = await unit.memberships.get(standing.room.id, user)
     if membership is None:
-        raise NotFound("there is no such member")
-    return membership
+        raise NotFound("There is no such member.")
+    return membership, standing.users[user]
 
 
 async def _check_steps_down(unit: UnitOfWork, standing: Standing, role: Role) -> None:
     if role is standing.role:
         return
     if not may_step_down(standing.role, role):
-        raise Forbidden("nobody gives themselves a higher role")
+        raise Forbidden("You cannot give yourself a higher role; ask an owner.")
     await _check_owned_without(unit, standing)
 
 
 async def _check_owned_without(unit: UnitOfWork, standing: Standing) -> None:
-    """Raise Conflict if the actor is the only owner."""
-    if standing.role is Role.OWNER and await unit.memberships.owners(standing.room.id) == 1:
-        raise Conflict("make another member an owner first")
+    """Raise Conflict if the actor is the only owner who is not disabled."""
+    if standing.role is not Role.OWNER:
+        return
+    if not await unit.memberships.has_owner(standing.room.id, beside=standing.actor.id):
+        raise Conflict("You are the only owner; make another member an owner first.")

@@ -39,7 +39,7 @@ def read_cursor(cursor: str | None) -> str | None:
             "ascii"
         )
     except (binascii.Error, UnicodeError) as error:
-        raise InvalidRequest("this is not a cursor") from error
+        raise InvalidRequest("This is not a cursor of this list.") from error
 
 
 def write_cursor(key: str) -> str:

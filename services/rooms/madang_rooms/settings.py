@@ -27,6 +27,14 @@ class RoomsSettings(CommonSettings):
     """Most rooms that one user may create, join or open directly."""
     room_most_invites: Annotated[int, Field(ge=1)] = 100
     """Most invites of one room that can be accepted at the same time."""
+    user_most_invites: Annotated[int, Field(ge=1)] = 200
+    """Most invites for other users that one user may have open, over all rooms."""
+    user_most_invites_to_one: Annotated[int, Field(ge=1)] = 5
+    """Most invites from one user to another, open or made within a day; accepted ones apart."""
+    user_most_received_invites: Annotated[int, Field(ge=1)] = 100
+    """Most invites that one user is shown; one more takes the oldest of whoever sent the most."""
+    user_most_blocks: Annotated[int, Field(ge=1)] = 1_000
+    """Most users whom one user may block."""
     room_most_bans: Annotated[int, Field(ge=1)] = 10_000
     """Most users who may be banned from one room at the same time."""
     invite_seconds: Annotated[int, Field(ge=1)] = 7 * 86_400
@@ -41,6 +49,8 @@ class RoomsSettings(CommonSettings):
     """How long an expired invite still answers that it is gone, before it is forgotten."""
     user_lookup_most: Annotated[int, Field(ge=1)] = 20
     """Most users that one lookup by prefix returns."""
+    ownership_sweep_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How often rooms that only disabled users own are looked for, to pass them on."""
     outbox_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
     """Longest time after which the outbox is looked at, woken or not."""
     outbox_chunk_rows: Annotated[int, Field(ge=1)] = 1_000

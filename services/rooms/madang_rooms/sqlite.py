@@ -45,6 +45,10 @@ def migrate(path: Path, *, wait_seconds: float, revision: str = "head") -> None:
         engine.dispose()
 
 
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
+
+
 def _engine(
     path: Path, wait_seconds: float, *, size: int, begin: str, extra: Sequence[str] = ()
 ) -> AsyncEngine:
@@ -70,6 +74,8 @@ def _prepare(engine: Engine, wait_seconds: float, begin: str, extra: Sequence[st
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        # SQLite's own knows the letters A to Z only.
+        connection.create_function("lower", 1, _lower, deterministic=True)  # type: ignore[attr-defined]
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:

@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from madang_common.clock import Clock
 from madang_rooms.database import Database, TryAgain
 from madang_rooms.store.bans import BanStore
+from madang_rooms.store.blocks import BlockStore
 from madang_rooms.store.invites import InviteStore
 from madang_rooms.store.memberships import MembershipStore
 from madang_rooms.store.outbox import Outbox
+from madang_rooms.store.removals import RemovalStore
 from madang_rooms.store.rooms import RoomStore
 from madang_rooms.store.users import UserStore
 
@@ -35,7 +37,9 @@ class UnitOfWork:
         self.users = UserStore(session)
         self.rooms = RoomStore(session)
         self.memberships = MembershipStore(session)
-        self.invites = InviteStore(session)
+        self.invites = InviteStore(session, self.now_ms)
+        self.removals = RemovalStore(session)
+        self.blocks = BlockStore(session)
         self.bans = BanStore(session, self.now_ms)
         self.outbox = Outbox(session, now)
 

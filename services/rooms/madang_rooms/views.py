@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
 from madang_common.events.kinds import Role, Visibility
-from madang_rooms.models import Ban, Invite, Membership, Room, User
+from madang_rooms.models import Ban, Block, Invite, Membership, Room, User
 
 
 class View(BaseModel):
@@ -41,6 +41,8 @@ class RoomView(View):
     members: int
     peer: UserView | None
     """The other one in a direct room."""
+    hidden: bool
+    """Whether who asks took this direct room off their list."""
     created_by: str
     created_at: str
 
@@ -73,6 +75,14 @@ class BanView(View):
     expires_at: str | None
     """null for one that holds until it is lifted."""
     banned_by: str
+    created_at: str
+
+
+class BlockView(View):
+    """A block, as the one sees it who put it."""
+
+    user: UserView
+    """Who is blocked."""
     created_at: str
 
 
@@ -110,16 +120,17 @@ def account_view(user: User) -> AccountView:
     )
 
 
-def room_view(room: Room, role: Role | None, peer: User | None = None) -> RoomView:
-    """Return `room` as a user with `role` sees it; `peer` is the other one of a direct room."""
+def room_view(room: Room, membership: Membership | None, peer: User | None = None) -> RoomView:
+    """Return `room` as this member sees it, or no member; `peer` is the other in a direct room."""
     return RoomView(
         id=room.id,
         name=room.name if peer is None else peer.display_name,
         visibility=room.visibility,
-        role=role,
+        role=None if membership is None else membership.role,
         archived=room.archived,
         members=room.member_count,
         peer=None if peer is None else user_view(peer),
+        hidden=membership is not None and membership.hidden_at_ms is not None,
         created_by=room.created_by,
         created_at=_time(room.created_at_ms),
     )
@@ -153,6 +164,11 @@ def ban_view(ban: Ban, user: User) -> BanView:
         banned_by=ban.banned_by,
         created_at=_time(ban.created_at_ms),
     )
+
+
+def block_view(block: Block, user: User) -> BlockView:
+    """Return `block`, which keeps `user` from inviting."""
+    return BlockView(user=user_view(user), created_at=_time(block.created_at_ms))
 
 
 def received_invite_view(invite: Invite, room: Room, by: User) -> ReceivedInviteView:

@@ -27,6 +27,7 @@ from madang_rooms.api import ROUTERS
 from madang_rooms.api.accounts import router as accounts_router
 from madang_rooms.api.desk import Desk, open_desk
 from madang_rooms.bans import Bans
+from madang_rooms.blocks import Blocks
 from madang_rooms.changes import Changes
 from madang_rooms.database import Database
 from madang_rooms.directory import Directory
@@ -87,7 +88,10 @@ async def build(
             registry=registry,
         )
         secure(app, verifiers)
-        open_desk(app, _desk(settings, units, metrics))
+        desk = _desk(settings, units, metrics)
+        open_desk(app, desk)
+        stack.push_async_callback(desk.directory.ownership.stop)
+        desk.directory.ownership.start(settings.ownership_sweep_seconds)
         app.state.works = [working]
         yield app
 
@@ -175,6 +179,7 @@ def _desk(settings: RoomsSettings, units: UnitsOfWork, metrics: RoomsMetrics) ->
         members=Members(units, settings),
         bans=Bans(units, settings),
         invitations=Invitations(units, settings),
+        blocks=Blocks(units, settings),
         doorkeeper=Doorkeeper(units),
         changes=Changes(rate, metrics),
     )

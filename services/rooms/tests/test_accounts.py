@@ -70,7 +70,7 @@ async def test_auth_disables_and_enables_a_user(scene: Scene) -> None:
     read(await scene.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
 
     assert disabled["disabled"] is True
-    assert refused["detail"] == "this user is disabled"
+    assert refused["detail"] == "Your account is disabled."
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 

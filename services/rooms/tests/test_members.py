@@ -125,8 +125,8 @@ async def test_another_role_is_told_once(scene: Scene) -> None:
     assert changed["role"] == "moderator"
     told = await events_of(scene.log, f"rooms.{room}", "member.role_changed", times=2)
     assert [event["data"] for event in told if event["kind"] == "member.role_changed"] == [
-        {"user": dae.id, "role": "moderator", "by": nari.id},
-        {"user": dae.id, "role": "member", "by": dae.id},
+        {"user": dae.id, "name": "dae", "role": "moderator", "by": nari.id},
+        {"user": dae.id, "name": "dae", "role": "member", "by": dae.id},
     ]
 
 

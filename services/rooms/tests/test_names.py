@@ -28,7 +28,7 @@ def test_display_names_are_what_people_are_called(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "   ", "\u200b", "\u200d\ufe0f", "a\x00", "a\x1b[31m", "a\u2029b", "\u202eabc", "x" * 65],
+    ["", "   ", "\u3164", "minji\u200b", "\u2800", "a\x00", "a\u2029b", "\u202eabc", "x" * 65],
 )
 def test_names_that_deceive_or_cannot_be_seen_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):

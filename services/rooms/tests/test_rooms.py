@@ -1,8 +1,9 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from services.rooms.tests.scene import EPOCH, Scene, embedded_log, events_of, read, running
+from services.rooms.tests.scene import API, EPOCH, Scene, embedded_log, events_of, read, running
 
 
 async def test_a_new_room_belongs_to_who_made_it(scene: Scene) -> None:
@@ -20,12 +21,24 @@ async def test_a_new_room_belongs_to_who_made_it(scene: Scene) -> None:
         "archived": False,
         "members": 1,
         "peer": None,
+        "hidden": False,
         "created_by": nari.id,
         "created_at": "2027-01-15T08:00:00.000Z",
     }
     assert scene.clock.now == EPOCH
     assert await nari.get(f"/rooms/{made['id']}") == made
     assert await nari.get("/rooms") == {"items": [made], "next": None}
+
+
+async def test_a_public_room_is_found_however_its_name_is_written(scene: Scene) -> None:
+    nari = await scene.person("nari")
+    room = await nari.make_room("public", "마당 Été")
+
+    for query in ("마당", unicodedata.normalize("NFD", "마당"), "ÉTÉ", "e\u0301te\u0301", " 마당 "):
+        answer = await nari.client.get(
+            f"{API}/rooms/public", params={"query": query}, headers=nari.headers
+        )
+        assert [item["id"] for item in read(answer, 200)["items"]] == [room], query
 
 
 async def test_making_a_room_is_told_to_the_room_and_to_its_owner(scene: Scene) -> None:

@@ -39,7 +39,9 @@ async def test_a_commit_is_on_the_disk_and_references_hold(database: Database) -
 
         assert found == ["wal", 2]
         with pytest.raises(IntegrityError):
-            await session.execute(text("INSERT INTO memberships VALUES ('a', 'b', 'owner', 0)"))
+            await session.execute(
+                text("INSERT INTO memberships VALUES ('a', 'b', 'owner', 0, NULL)")
+            )
 
 
 async def test_a_reader_sees_one_state_and_cannot_write(database: Database) -> None:

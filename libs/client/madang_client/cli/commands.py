@@ -17,7 +17,7 @@ from madang_client.cli.keyboard import typed_lines
 from madang_client.cli.lines import event_line
 from madang_client.cli.login_file import LoginFile, state_folder
 from madang_client.cli.plain import plain
-from madang_client.cli.room_names import enter, find_mine
+from madang_client.cli.room_names import enter, find_mine, find_user
 from madang_client.cli.screen import Screen, show_what_can_be_shown
 from madang_client.cli.talk import Talk
 from madang_client.event import Event
@@ -76,6 +76,8 @@ Server = Annotated[
     typer.Option("--server", envvar="MADANG_SERVER", callback=_server, help="Where the server is."),
 ]
 Room = Annotated[str, typer.Argument(metavar="ROOM", help="A room's id, or its name.")]
+Code = Annotated[str, typer.Argument(metavar="CODE", help="An invite's code.")]
+Other = Annotated[str, typer.Argument(metavar="USERNAME", help="Somebody's username.")]
 Username = Annotated[str | None, typer.Argument(help="Asked for if it is not given.")]
 HERE = "http://127.0.0.1:8000"
 
@@ -119,11 +121,14 @@ def logout(server: Server = HERE) -> None:
 
 
 @app.command()
-def rooms(server: Server = HERE) -> None:
+def rooms(
+    hidden: Annotated[bool, typer.Option("--hidden", help="Also those you hid.")] = False,  # noqa: FBT002 - a flag
+    server: Server = HERE,
+) -> None:
     """List the rooms you are in."""
 
     async def work(login: Login) -> None:
-        found = [room async for room in login.rooms()]
+        found = [room async for room in login.rooms(hidden=hidden)]
         rows = [(room.id, room.name, room.visibility, room.role or "") for room in found]
         screen.table(("id", "name", "visibility", "role"), rows)
 
@@ -147,14 +152,105 @@ def create(
 
 
 @app.command()
-def invite(room: Room, server: Server = HERE) -> None:
+def invite(
+    room: Room,
+    username: Annotated[
+        str | None, typer.Argument(help="The one to invite; without it, whoever has the code.")
+    ] = None,
+    server: Server = HERE,
+) -> None:
     """Make an invite; prints the code that `join` takes."""
 
     async def work(login: Login) -> None:
         found = await find_mine(login, room)
-        made = await login.invite(found.id)
-        screen.remark(f"lets others into {plain(found.name)} until {plain(made.expires_at)}")
+        invited = None if username is None else await find_user(login, username)
+        made = await login.invite(found.id, None if invited is None else invited.id)
+        whom = "others" if invited is None else plain(invited.username)
+        screen.remark(f"lets {whom} into {plain(found.name)} until {plain(made.expires_at)}")
         screen.say(made.code)
+
+    _with_login(server, work)
+
+
+@app.command()
+def invites(server: Server = HERE) -> None:
+    """List the invites for you, newest first; `join` accepts one by its code."""
+
+    async def work(login: Login) -> None:
+        found = [invite async for invite in login.invites()]
+        rows = [(one.code, one.room_name, one.by.username, one.expires_at) for one in found]
+        screen.table(("code", "room", "from", "until"), rows)
+
+    _with_login(server, work)
+
+
+@app.command()
+def decline(code: Code, server: Server = HERE) -> None:
+    """Take an invite off your list; whoever made it does not learn that."""
+    _with_login(server, lambda login: login.decline(code.strip()))
+
+
+@app.command()
+def block(username: Other, server: Server = HERE) -> None:
+    """Be shown no invites and no direct room of somebody, who is not told."""
+
+    async def work(login: Login) -> None:
+        blocked = await login.block((await find_user(login, username)).id)
+        screen.remark(f"blocked {plain(blocked.user.username)}")
+
+    _with_login(server, work)
+
+
+@app.command()
+def unblock(username: Other, server: Server = HERE) -> None:
+    """Be shown somebody's invites again."""
+
+    async def work(login: Login) -> None:
+        user = await find_user(login, username)
+        await login.unblock(user.id)
+        screen.remark(f"unblocked {plain(user.username)}")
+
+    _with_login(server, work)
+
+
+@app.command()
+def blocks(server: Server = HERE) -> None:
+    """List whom you block."""
+
+    async def work(login: Login) -> None:
+        rows = [(one.user.username, one.user.display_name) async for one in login.blocks()]
+        screen.table(("username", "name"), rows)
+
+    _with_login(server, work)
+
+
+@app.command()
+def direct(username: Other, server: Server = HERE) -> None:
+    """Open the room that you share with one other; prints its id."""
+
+    async def work(login: Login) -> None:
+        room = await login.direct((await find_user(login, username)).id)
+        screen.say(room.id)
+
+    _with_login(server, work)
+
+
+@app.command()
+def hide(room: Room, server: Server = HERE) -> None:
+    """Take a direct room off your list until you open it again."""
+
+    async def work(login: Login) -> None:
+        await login.hide((await find_mine(login, room)).id)
+
+    _with_login(server, work)
+
+
+@app.command()
+def unhide(room: Room, server: Server = HERE) -> None:
+    """Put a direct room back on your list."""
+
+    async def work(login: Login) -> None:
+        await login.unhide((await find_mine(login, room)).id)
 
     _with_login(server, work)
 

@@ -1,24 +1,22 @@
 """How an event reads in a terminal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
+from madang_client.cli.names import listed, quoted
 from madang_client.cli.plain import plain, plain_lines
 from madang_client.event import Event
 
 _HAPPENED: dict[str, Callable[[Event], str]] = {
-    "member.joined": lambda event: f"{_name(event.data, event)} joined",
-    "member.left": lambda event: f"{_name(event.data, event)} left",
-    "member.removed": lambda event: f"{_name(event.data)} was removed by {event.sender_name}",
-    "member.banned": lambda event: f"{_name(event.data)} was banned by {event.sender_name}",
-    "member.unbanned": lambda event: f"{event.sender_name} lets {_name(event.data)} in again",
-    "member.role_changed": lambda event: (
-        f"{event.sender_name} made {_name(event.data)} a {event.data.get('role')}"
-    ),
-    "room.created": lambda event: f"{event.sender_name} made the room",
-    "room.updated": lambda event: f"the room is now called {event.data.get('name')}",
-    "room.archived": lambda event: f"{event.sender_name} archived the room",
+    "member.joined": lambda event: f"{_whom(event)} joined",
+    "member.left": lambda event: f"{_whom(event)} left",
+    "member.removed": lambda event: f"{_whom(event)} was removed by {_who(event)}",
+    "member.banned": lambda event: f"{_whom(event)} was banned by {_who(event)}",
+    "member.unbanned": lambda event: f"{_who(event)} lets {_whom(event)} in again",
+    "member.role_changed": lambda event: f"{_who(event)} made {_whom(event)} {_role(event)}",
+    "room.created": lambda event: f"{_who(event)} made the room",
+    "room.updated": lambda event: f"the room is now called {quoted(str(event.data.get('name')))}",
+    "room.archived": lambda event: f"{_who(event)} archived the room",
 }
 
 
@@ -28,15 +26,27 @@ def event_line(event: Event, today: datetime) -> str:
     missed = " (missed)" if event.missed else ""
     if event.kind == "message.created":
         words = plain_lines(event.text).replace("\n", "\n    ")
-        return f"{when}{missed} {plain(event.sender_name)}: {words}"
+        return f"{when}{missed} {listed(event.sender_name)}: {words}"
     tell = _HAPPENED.get(event.kind)
-    happened = tell(event) if tell else f"{event.sender_name}: {event.kind}"
-    return f"{when}{missed} * {plain(happened)}"
+    happened = tell(event) if tell else f"{_who(event)}: {plain(event.kind)}"
+    return f"{when}{missed} * {happened}"
 
 
-def _name(data: Mapping[str, Any], event: Event | None = None) -> str:
-    """Return the name of the user that `data` is about."""
-    return str(data.get("name") or (event and event.sender_name) or data.get("user"))
+def _who(event: Event) -> str:
+    """Return who did it."""
+    return quoted(event.sender_name)
+
+
+def _whom(event: Event) -> str:
+    """Return whom it was done to: where the event does not say, whoever did it to themselves."""
+    user = event.data.get("user")
+    known = event.data.get("name") or (event.sender_name if user == event.sender else user)
+    return quoted(str(known or event.sender_name))
+
+
+def _role(event: Event) -> str:
+    role = plain(str(event.data.get("role")))
+    return f"an {role}" if role == "owner" else f"a {role}"
 
 
 def _clock(at: str, today: datetime) -> str:

@@ -1,10 +1,15 @@
-"""Which room somebody means: by its id, or by a name that is unique."""
+"""Which room somebody means: by its id, or by a name that is unique; which user: by username.
 
+A name is compared as it is stored: composed (NFC), without blanks around it. Where no room has it
+to the letter, case does not matter.
+"""
+
+import unicodedata
 from collections.abc import AsyncIterator
 
 from madang_client.errors import Invalid, MadangError, NotFound
 from madang_client.login import Login
-from madang_client.room import Room
+from madang_client.room import Room, User
 
 
 class Ambiguous(MadangError):  # noqa: N818 - reads as the state it tells
@@ -16,12 +21,12 @@ class Ambiguous(MadangError):  # noqa: N818 - reads as the state it tells
 
 async def find_mine(login: Login, text: str) -> Room:
     """Return the room of the user's own that `text` names; raise NotFound if there is none."""
-    found = await _named(login.rooms(), text)
+    found = await _named(login.rooms(hidden=True), text)
     if found is not None:
         return found
     # Maybe an id of a room that the user is not in: then the server says what is the matter.
     try:
-        return await login.room(text)
+        return await login.room(_composed(text))
     except (NotFound, Invalid) as error:
         sentence = {"title": f"none of your rooms has the name or id {text!r}"}
         raise NotFound(sentence, error.status) from error
@@ -29,27 +34,49 @@ async def find_mine(login: Login, text: str) -> Room:
 
 async def enter(login: Login, text: str) -> Room:
     """Enter the room that `text` is an invite's code for, or the public room it names."""
-    public = await _named(login.public_rooms(text), text)
+    name = _composed(text)
+    public = await _named(login.public_rooms(name), name)
     if public is not None:
         return await login.join(public.id)
     try:
-        return await login.accept(text)
+        return await login.accept(name)
     except (NotFound, Invalid):
         pass
     try:
-        return await login.join(text)
+        return await login.join(name)
     except (NotFound, Invalid) as error:
         sentence = {"title": f"no invite has the code {text!r}, and no public room the name"}
         raise NotFound(sentence, error.status) from error
 
 
+async def find_user(login: Login, username: str) -> User:
+    """Return the user with that username; raise NotFound."""
+    found = await login.find_user(username.strip())
+    if found is None:
+        raise NotFound({"title": f"nobody has the username {username!r}"}, 404)
+    return found
+
+
 async def _named(rooms: AsyncIterator[Room], text: str) -> Room | None:
-    called: list[Room] = []
+    wanted = _composed(text)
+    exact: list[Room] = []
+    alike: list[Room] = []
     async for room in rooms:
-        if room.id == text:
+        if room.id == wanted:
             return room
-        if room.name == text:
-            called.append(room)
+        if _composed(room.name) == wanted:
+            exact.append(room)
+        elif _folded(room.name) == _folded(wanted):
+            alike.append(room)
+    called = exact or alike
     if len(called) > 1:
         raise Ambiguous(text)
     return called[0] if called else None
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _folded(text: str) -> str:
+    return _composed(_composed(text).casefold())

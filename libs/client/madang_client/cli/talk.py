@@ -9,6 +9,7 @@ from datetime import datetime
 
 from madang_client.chat import Change, Chat, Connected, Lost
 from madang_client.cli.lines import event_line
+from madang_client.cli.names import listed
 from madang_client.cli.plain import plain
 from madang_client.cli.screen import Screen
 from madang_client.errors import MadangError, NotReachable, Refused, TooManyRequests
@@ -60,7 +61,7 @@ class Talk:
     async def run(self) -> None:
         """Talk until the typist leaves; raise what ends it otherwise."""
         page = await self._newest()
-        self._remark(f"{plain(self._room.name)} - {_HELP}")
+        self._remark(f"{listed(self._room.name)} - {_HELP}")
         async with self._login.chat(on_change=self._changed) as chat:
             since = page.items[-1].id if page.items else None
             events = await chat.subscribe(self._room.id, since)
@@ -170,7 +171,7 @@ class Talk:
                 if len(names) == _SHOWN_PEOPLE:
                     names.append("and others")
                     break
-                names.append(plain(person.name))
+                names.append(listed(person.name))
         except (NotReachable, Refused) as error:
             self._remark(f"nobody can tell who is here now: {plain(str(error))}")
             return

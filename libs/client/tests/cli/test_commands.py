@@ -1,5 +1,6 @@
 import asyncio
 import stat
+import unicodedata
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -133,6 +134,67 @@ async def test_a_room_name_that_is_not_unique_is_refused(ada: Terminal, rest: Re
 
     assert (by_name.code, by_id.code) == (1, 0)
     assert "several rooms are called 'yard'" in by_name.err
+
+
+async def test_a_room_is_found_by_its_name_however_it_is_written(
+    ada: Terminal, bob: Terminal, rest: RestServer
+) -> None:
+    yard = rest.add_room("마당", "ada")
+    cafe = rest.add_room("Café", "ada", "bob", visibility="public")
+    loud = rest.add_room("CAFÉ", "ada")
+    decomposed = unicodedata.normalize("NFD", "마당")
+
+    assert (await ada.run("members", f" {decomposed} ")).code == 0
+    assert (await bob.run("members", "café")).code == 0
+    both = await ada.run("members", "café")
+    assert "several rooms are called" in both.err
+    assert (await ada.run("history", "CAFE\u0301")).code == 0
+    assert {yard, cafe, loud} <= rest.rooms.keys()
+
+
+async def test_invites_are_listed_accepted_and_declined(
+    ada: Terminal, bob: Terminal, rest: RestServer
+) -> None:
+    yard, spam = rest.add_room("yard", "ada"), rest.add_room("spam", "ada")
+    rest.invited["bob"] = [spam, yard]
+
+    listed = await bob.run("invites")
+    declined = await bob.run("decline", f"code-{spam}")
+    joined = await bob.id_from("join", f"code-{yard}")
+
+    assert listed.out.splitlines()[0] == f"code-{spam}\tspam\tada\t2026-01-09T00:00:00Z"
+    assert (declined.code, declined.out) == (0, "")
+    assert (joined, rest.invited["bob"]) == (yard, [yard])
+    assert (await ada.id_from("invite", "yard", "Bob")) == f"code-{yard}"
+
+
+async def test_somebody_is_blocked_and_unblocked_by_their_username(
+    ada: Terminal, bob: Terminal, rest: RestServer
+) -> None:
+    blocked = await ada.run("block", "BOB")
+    listed = await ada.run("blocks")
+    unblocked = await ada.run("unblock", "bob")
+    unknown = await ada.run("block", "bo")
+
+    assert (blocked.code, blocked.err) == (0, "blocked bob\n")
+    assert listed.out == "bob\tBob\n"
+    assert (unblocked.code, rest.blocked["ada"]) == (0, [])
+    assert (unknown.code, unknown.err) == (1, "madang: nobody has the username 'bo'\n")
+    assert bob.folder.exists()
+
+
+async def test_a_direct_room_is_hidden_and_shown_again(
+    ada: Terminal, bob: Terminal, rest: RestServer
+) -> None:
+    room = await ada.id_from("direct", "bob")
+
+    await ada.run("hide", room)
+    without, everything = await ada.run("rooms"), await ada.run("rooms", "--hidden")
+    await ada.run("unhide", room)
+
+    assert (without.out, everything.out) == ("", f"{room}\tbob\tdirect\towner\n")
+    assert (await ada.run("rooms")).out == everything.out
+    assert bob.folder.exists()
 
 
 async def test_a_room_of_others_is_closed(bob: Terminal, rest: RestServer) -> None:

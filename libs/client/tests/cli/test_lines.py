@@ -20,16 +20,25 @@ def event(kind: str, data: dict[str, Any], **fields: Any) -> Event:
     ("kind", "data", "words"),
     [
         ("message.created", {"text": "hello\nyou"}, "Ada: hello\n    you"),
-        ("member.joined", {"user": "id-bob", "name": "Bob"}, "* Bob joined"),
-        ("member.left", {"user": "id-bob"}, "* Ada left"),
-        ("member.removed", {"user": "id-bob", "name": "Bob"}, "* Bob was removed by Ada"),
-        ("member.banned", {"user": "id-bob", "name": "Bob"}, "* Bob was banned by Ada"),
-        ("member.unbanned", {"user": "id-bob", "name": "Bob"}, "* Ada lets Bob in again"),
-        ("member.role_changed", {"user": "id-bob", "role": "owner"}, "* Ada made id-bob a owner"),
-        ("room.created", {"name": "yard"}, "* Ada made the room"),
-        ("room.updated", {"name": "yard"}, "* the room is now called yard"),
-        ("room.archived", {}, "* Ada archived the room"),
-        ("of.tomorrow", {}, "* Ada: of.tomorrow"),
+        ("member.joined", {"user": "id-bob", "name": "Bob"}, "* “Bob” joined"),
+        ("member.left", {"user": "id-ada"}, "* “Ada” left"),
+        ("member.removed", {"user": "id-bob", "name": "Bob"}, "* “Bob” was removed by “Ada”"),
+        ("member.banned", {"user": "id-bob", "name": "Bob"}, "* “Bob” was banned by “Ada”"),
+        ("member.unbanned", {"user": "id-bob", "name": "Bob"}, "* “Ada” lets “Bob” in again"),
+        (
+            "member.role_changed",
+            {"user": "id-bob", "name": "Bob", "role": "owner"},
+            "* “Ada” made “Bob” an owner",
+        ),
+        (
+            "member.role_changed",
+            {"user": "id-bob", "role": "member"},
+            "* “Ada” made “id-bob” a member",
+        ),
+        ("room.created", {"name": "yard"}, "* “Ada” made the room"),
+        ("room.updated", {"name": "yard"}, "* the room is now called “yard”"),
+        ("room.archived", {}, "* “Ada” archived the room"),
+        ("of.tomorrow", {}, "* “Ada”: of.tomorrow"),
     ],
 )
 def test_each_kind_has_its_words(kind: str, data: dict[str, Any], words: str) -> None:
@@ -60,3 +69,24 @@ def test_only_harmless_characters_are_left() -> None:
     assert plain("a\x1b[0m\tb\n\x9b\u2028\u202ec") == "a\ufffd[0m    b\ufffd\ufffd\ufffd\ufffdc"
     assert plain_lines("a\r\nb\rc") == "a\nb\ufffdc"
     assert plain("마당 👩‍🌾 é") == "마당 👩‍🌾 é"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Minji left. Madang Admin", "* “Minji left. Madang Admin” joined"),
+        ("Minji” left. “Madang Admin", "* “Minji' left. 'Madang Admin” joined"),
+        ('Minji" left. "Admin', "* “Minji' left. 'Admin” joined"),
+        ("مريم", "* “\u2068مريم\u2069” joined"),
+    ],
+)
+def test_a_name_does_not_read_as_the_words_around_it(name: str, words: str) -> None:
+    joined = event("member.joined", {"user": "id-bob", "name": name})
+
+    assert event_line(joined, TODAY) == f"[03:04:05] {words}"
+
+
+def test_a_name_with_a_colon_is_in_quotes_before_what_it_says() -> None:
+    said = event("message.created", {"text": "hi"}, sender_name="Minji: I quit. Ada")
+
+    assert event_line(said, TODAY) == "[03:04:05] “Minji: I quit. Ada”: hi"

@@ -31,6 +31,10 @@ class RestServer:
         self.rooms: dict[str, dict[str, Any]] = {}
         self.members: dict[str, list[str]] = {}
         self.present: dict[str, list[str]] = {}
+        self.invited: dict[str, list[str]] = {}
+        """Rooms that users are invited to."""
+        self.blocked: dict[str, list[str]] = {}
+        self.hidden: set[tuple[str, str]] = set()
         self.refresh_tokens: dict[str, str] = {}
         self.expires_in = 300.0
         self.refreshes = 0
@@ -86,7 +90,11 @@ class RestServer:
             return 401, problem("unauthenticated", 401, "Log in first")
         match (method, *parts):
             case ("GET", "rooms", "v1", "rooms"):
-                return self._page(request, [self._shown(room, user) for room in self._mine(user)])
+                everything = request.url.params.get("hidden") == "true"
+                mine = self._mine(user, hidden=everything)
+                return self._page(request, [self._shown(room, user) for room in mine])
+            case (_, "rooms", "v1", "invites" | "blocks" | "users" | "direct" as noun, *rest):
+                return self._person(request, noun, rest, user)
             case ("GET", "rooms", "v1", "rooms", "public"):
                 public = [room for room, r in self.rooms.items() if r["visibility"] == "public"]
                 found = [r for r in public if request.url.params["query"] in self.rooms[r]["name"]]
@@ -94,8 +102,6 @@ class RestServer:
             case ("POST", "rooms", "v1", "rooms"):
                 room = self.add_room(body["name"], user, visibility=body["visibility"])
                 return 201, self._shown(room, user)
-            case ("POST", "rooms", "v1", "invites", code, "accept"):
-                return self._enter(code.removeprefix("code-"), user, invited=True)
             case ("GET", "history", "v1", "rooms", room, "messages") if room in self.rooms:
                 return self._history(request, room, user)
             case ("GET", "gateway", "v1", "rooms", room, "presence") if room in self.rooms:
@@ -103,6 +109,42 @@ class RestServer:
             case (_, "rooms", "v1", "rooms", room, *action) if room in self.rooms:
                 return self._room(request, room, action, user)
         return 404, problem("not-found", 404, "There is no such thing")
+
+    def _person(  # noqa: PLR0911 - one for each call
+        self, request: httpx.Request, noun: str, rest: list[str], user: str
+    ) -> Answer:
+        """Answer about other users: who they are, the invites of one, whom one blocks."""
+        invited, blocked = self.invited.setdefault(user, []), self.blocked.setdefault(user, [])
+        match (request.method, noun, *rest):
+            case ("GET", "users"):
+                prefix = request.url.params["prefix"]
+                found = sorted(name for name in self.passwords if name.startswith(prefix))
+                return self._page(request, [_user(name) for name in found])
+            case ("POST", "direct"):
+                other = json.loads(request.content)["user"].removeprefix("id-")
+                room = self.add_room(other, user, other, visibility="direct")
+                return 201, self._shown(room, user)
+            case ("GET", "invites"):
+                rows = [
+                    {"code": f"code-{room}", "room": self.rooms[room]}
+                    | {"by": _user(self.members[room][0]), "expires_at": "2026-01-09T00:00:00Z"}
+                    for room in invited
+                ]
+                return self._page(request, rows)
+            case ("POST", "invites", code, "accept"):
+                return self._enter(code.removeprefix("code-"), user, invited=True)
+            case ("POST", "invites", code, "decline"):
+                invited.remove(code.removeprefix("code-"))
+                return 204, None
+            case ("GET", "blocks"):
+                return self._page(request, [{"user": _user(name)} for name in blocked])
+            case ("PUT", "blocks", other):
+                blocked.append(other.removeprefix("id-"))
+                return 201, {"user": _user(blocked[-1])}
+            case ("DELETE", "blocks", other):
+                blocked.remove(other.removeprefix("id-"))
+                return 204, None
+        return 404, problem("not-found", 404)
 
     def _auth(self, action: str, body: dict[str, Any]) -> Answer:  # noqa: PLR0911 - as above
         name = body.get("username", "")
@@ -128,7 +170,9 @@ class RestServer:
                 return 204, None
         return 404, problem("not-found", 404)
 
-    def _room(self, request: httpx.Request, room: str, action: list[str], user: str) -> Answer:
+    def _room(  # noqa: PLR0911 - one for each call
+        self, request: httpx.Request, room: str, action: list[str], user: str
+    ) -> Answer:
         if action == ["join"]:
             return self._enter(room, user, invited=self.rooms[room]["visibility"] == "public")
         if user not in self.members[room]:
@@ -136,17 +180,16 @@ class RestServer:
         match (request.method, *action):
             case ("GET",):
                 return 200, self._shown(room, user)
+            case ("PUT" | "DELETE" as method, "hidden"):
+                (self.hidden.add if method == "PUT" else self.hidden.discard)((room, user))
+                return 204, None
             case ("POST", "invites"):
                 expires = "2026-01-09T00:00:00Z"
                 return 201, {"code": f"code-{room}", "expires_at": expires, "uses_left": 1}
             case ("GET", "members"):
                 items = [
                     {
-                        "user": {
-                            "id": f"id-{name}",
-                            "username": name,
-                            "display_name": name.title(),
-                        },
+                        "user": _user(name),
                         "role": "owner" if not index else "member",
                     }
                     for index, name in enumerate(self.members[room])
@@ -190,8 +233,9 @@ class RestServer:
             return None
         return str(claims["username"])
 
-    def _mine(self, user: str) -> list[str]:
-        return [room for room, members in self.members.items() if user in members]
+    def _mine(self, user: str, *, hidden: bool) -> list[str]:
+        mine = [room for room, members in self.members.items() if user in members]
+        return [room for room in mine if hidden or (room, user) not in self.hidden]
 
     def _shown(self, room: str, user: str) -> dict[str, Any]:
         members = self.members[room]
@@ -202,3 +246,7 @@ class RestServer:
         start = int(request.url.params.get("cursor", "0"))
         end = start + self.page_size
         return 200, {"items": items[start:end], "next": str(end) if end < len(items) else None}
+
+
+def _user(name: str) -> dict[str, str]:
+    return {"id": f"id-{name}", "username": name, "display_name": name.title()}

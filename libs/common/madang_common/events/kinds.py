@@ -88,8 +88,10 @@ class MemberRoleChanged(Data):
     """A member may do more, or less, than before."""
 
     user: Id
+    name: Name | None = None
     role: Role
     by: Id
+    """Who did it; `service:rooms` where the only owner was disabled and ownership passed on."""
 
 
 class RoomCreated(Data):
@@ -117,6 +119,20 @@ class InviteReceived(Data):
     code: Annotated[str, Field(min_length=1, max_length=64)]
     """What accepts the invite."""
     by: Id
+
+
+class InviteDeclined(Data):
+    """You declined an invite: it is not on your list any more."""
+
+    room: Id
+    code: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class RoomHidden(Data):
+    """You took a direct room off your list, or put it back."""
+
+    room: Id
+    hidden: bool
 
 
 class MembershipAdded(Data):
@@ -189,8 +205,10 @@ DURABLE: dict[str, type[Data]] = {
     "room.updated": RoomUpdated,
     "room.archived": RoomArchived,
     "invite.received": InviteReceived,
+    "invite.declined": InviteDeclined,
     "membership.added": MembershipAdded,
     "membership.removed": MembershipRemoved,
+    "room.hidden": RoomHidden,
 }
 """Kinds that stand in the log."""
 

@@ -1,6 +1,6 @@
 """The REST interface."""
 
-from madang_rooms.api import access, accounts, bans, invites, members, rooms, users
+from madang_rooms.api import access, accounts, bans, blocks, invites, members, rooms, users
 
 ROUTERS = (
     users.router,
@@ -8,6 +8,7 @@ ROUTERS = (
     members.router,
     bans.router,
     invites.router,
+    blocks.router,
     accounts.router,
     access.router,
 )

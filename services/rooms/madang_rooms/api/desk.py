@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from madang_common.http.security import User
 from madang_common.tokens.claims import Claims
 from madang_rooms.bans import Bans
+from madang_rooms.blocks import Blocks
 from madang_rooms.changes import Changes
 from madang_rooms.directory import Directory
 from madang_rooms.doorkeeper import Doorkeeper
@@ -38,6 +39,7 @@ class Desk:
     members: Members
     bans: Bans
     invitations: Invitations
+    blocks: Blocks
     doorkeeper: Doorkeeper
     changes: Changes
 

@@ -24,7 +24,7 @@ class NewInvite(Body):
     def once_for_a_user(self) -> Self:
         """Refuse an invite that one user should accept several times."""
         if self.user is not None and self.uses not in {None, 1}:
-            raise ValueError("an invite for a user is used once")
+            raise ValueError("An invite for a user has one use.")
         return self
 
 
@@ -58,7 +58,7 @@ async def revoke_invite(desk: AtDesk, user: Changing, room: Id, code: Id) -> Non
 async def list_received_invites(
     desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReceivedInviteView]:
-    """Return the invites that are for you."""
+    """Return the invites that are for you, newest first."""
     return await desk.invitations.received(user.subject, cursor, limit)
 
 
@@ -66,3 +66,9 @@ async def list_received_invites(
 async def accept_invite(desk: AtDesk, user: Changing, code: Id) -> RoomView:
     """Enter the room that an invite leads to; 410 once it has expired or was used up."""
     return await desk.invitations.accept(user.subject, code)
+
+
+@router.post("/invites/{code}/decline", status_code=status.HTTP_204_NO_CONTENT)
+async def decline_invite(desk: AtDesk, user: Changing, code: Id) -> None:
+    """Take an invite for you off your list; whoever made it does not learn that."""
+    await desk.invitations.decline(user.subject, code)

@@ -38,7 +38,10 @@ async def create_room(desk: AtDesk, user: Changing, body: NewRoom) -> RoomView:
 async def open_direct_room(
     desk: AtDesk, user: Changing, body: Peer, response: Response
 ) -> RoomView:
-    """Return the one room that you and another user share; 201 if it was made just now."""
+    """Return the one room that you and another user share; 201 if it was made just now.
+
+    It is on your list again if you had hidden it.
+    """
     room, made = await desk.lobby.direct(user.subject, body.user)
     if made:
         response.status_code = status.HTTP_201_CREATED
@@ -47,10 +50,14 @@ async def open_direct_room(
 
 @router.get("/rooms")
 async def list_my_rooms(
-    desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
+    desk: AtDesk,
+    user: User,
+    hidden: Annotated[bool, Query(description="With the direct rooms that you hid")] = False,  # noqa: FBT002 - a query
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Page[RoomView]:
     """Return the rooms you are in, newest first."""
-    return await desk.lobby.mine(user.subject, cursor, limit)
+    return await desk.lobby.mine(user.subject, cursor, limit, hidden=hidden)
 
 
 # Before /rooms/{room}, which would take "public" for an id.
@@ -58,11 +65,11 @@ async def list_my_rooms(
 async def list_public_rooms(
     desk: AtDesk,
     user: User,
-    query: Annotated[str, Query(max_length=128)] = "",
+    query: Annotated[str, Query(max_length=512)] = "",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the public rooms with `query` in their name, newest first."""
+    """Return the public rooms with `query` in their name, newest first; case does not matter."""
     return await desk.lobby.public(user.subject, query, cursor, limit)
 
 
@@ -82,3 +89,15 @@ async def rename_room(desk: AtDesk, user: Changing, room: Id, body: NewName) -> 
 async def archive_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
     """Let a room be read only from now on."""
     return await desk.lobby.archive(user.subject, room)
+
+
+@router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
+async def hide_room(desk: AtDesk, user: Changing, room: Id) -> None:
+    """Take a direct room off your list until you open it again; the other one does not learn it."""
+    await desk.lobby.hide(user.subject, room, hidden=True)
+
+
+@router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
+async def unhide_room(desk: AtDesk, user: Changing, room: Id) -> None:
+    """Put a direct room back on your list."""
+    await desk.lobby.hide(user.subject, room, hidden=False)

@@ -29,16 +29,51 @@ def make_table(name: str, *items: SchemaItem, **options: Any) -> None:
 
 def make_index(name: str, table: str, columns: list[str]) -> None:
     """Make an index."""
-    if _in_pieces() and not op.get_context().as_sql:
-        made = {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}
-        if name in made:
-            return
-    op.create_index(op.f(name), table, columns)
+    if name not in _indexes(table):
+        op.create_index(op.f(name), table, columns)
+
+
+def drop_index(name: str, table: str, *, columns_of_key: list[str] | None = None) -> None:
+    """Drop an index; one over `columns_of_key`, those of a foreign key, takes its place in MySQL.
+
+    MySQL has an index for each foreign key. It made its own, and dropped that for this one.
+    """
+    if _in_pieces() and name not in _indexes(table) and not op.get_context().as_sql:
+        return
+    if _in_pieces() and columns_of_key is not None:
+        make_index("_".join(("ix", table, *columns_of_key)), table, columns_of_key)
+    op.drop_index(op.f(name), table)
+
+
+def add_column(table: str, column: sa.Column[Any]) -> None:
+    """Add a column."""
+    if column.name not in _columns(table):
+        op.add_column(table, column)
+
+
+def drop_column(table: str, name: str) -> None:
+    """Drop a column."""
+    if not _in_pieces() or op.get_context().as_sql or name in _columns(table):
+        op.drop_column(table, name)
 
 
 def drop_table(name: str) -> None:
     """Drop a table, its indexes with it."""
     op.drop_table(name, if_exists=_in_pieces())
+
+
+def _indexes(table: str) -> set[str | None]:
+    """Return the indexes of `table` that an earlier run may have left."""
+    if not _in_pieces() or op.get_context().as_sql:
+        return set()
+    return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}
+
+
+def _columns(table: str) -> set[str]:
+    """Return the columns of `table` that an earlier run may have left."""
+    if not _in_pieces() or op.get_context().as_sql:
+        return set()
+    return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
 
 
 def _in_pieces() -> bool:

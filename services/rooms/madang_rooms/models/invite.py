@@ -13,6 +13,7 @@ class Invite(Base):
     __table_args__ = (
         Index(None, "room_id", "code"),
         Index(None, "for_user", "code"),
+        Index(None, "created_by", "expires_at_ms"),
         CheckConstraint("uses_left >= 0", name="uses_left"),
         dict(TABLE_OPTIONS),
     )
@@ -25,6 +26,10 @@ class Invite(Base):
     uses_left: Mapped[int]
     created_at_ms: Mapped[Milliseconds]
     expires_at_ms: Mapped[Milliseconds]
+    declined_at_ms: Mapped[Milliseconds | None]
+    """When the one whom it is for wanted to see it no more; whoever made it does not learn this."""
+    revoked_at_ms: Mapped[Milliseconds | None]
+    """When an invite for a user was taken back; it has no uses, and counts against its maker."""
 
     def open_at(self, now_ms: int) -> bool:
         """Return whether it can be accepted at `now_ms`."""

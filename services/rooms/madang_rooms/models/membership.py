@@ -11,9 +11,15 @@ class Membership(Base):
     """That a user is in a room, and as what."""
 
     __tablename__ = "memberships"
-    __table_args__ = (Index(None, "user_id", "room_id"), dict(TABLE_OPTIONS))
+    __table_args__ = (
+        Index(None, "user_id", "room_id"),
+        Index(None, "room_id", "role"),
+        dict(TABLE_OPTIONS),
+    )
 
     room_id: Mapped[Id] = mapped_column(ForeignKey("rooms.id"), primary_key=True)
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
     role: Mapped[Role] = mapped_column(kind_text(Role))
     joined_at_ms: Mapped[Milliseconds]
+    hidden_at_ms: Mapped[Milliseconds | None]
+    """Since when this member does not want to see the direct room in their list."""

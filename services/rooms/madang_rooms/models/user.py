@@ -1,6 +1,6 @@
 """Users."""
 
-from sqlalchemy import String, UniqueConstraint
+from sqlalchemy import Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from madang_rooms.models.base import TABLE_OPTIONS, Base, Id, Milliseconds, PlainText
@@ -13,7 +13,11 @@ class User(Base):
     """Somebody who may log in."""
 
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("username"), dict(TABLE_OPTIONS))
+    __table_args__ = (
+        UniqueConstraint("username"),
+        Index(None, "disabled", "id"),
+        dict(TABLE_OPTIONS),
+    )
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(PlainText(USERNAME_LENGTH))

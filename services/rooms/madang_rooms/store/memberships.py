@@ -1,9 +1,23 @@
 """Memberships in the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Result, and_, func, literal, null, select, tuple_, type_coerce, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Result,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    tuple_,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from madang_common.events.kinds import Role
 from madang_rooms.models import Membership, Room, User
@@ -29,12 +43,60 @@ class MembershipStore:
         """Return the membership of `user` in `room`."""
         return await self._session.get(Membership, (room, user))
 
-    async def owners(self, room: str) -> int:
-        """Return how many owners `room` has."""
-        query = select(func.count()).where(
-            Membership.room_id == room, Membership.role == Role.OWNER
+    async def refresh(self, membership: Membership) -> None:
+        """Read `membership` again, now that what it depends on is locked."""
+        await self._session.refresh(membership)
+
+    async def has_owner(self, room: str, *, beside: str = "") -> bool:
+        """Return whether `room` has an owner who is not disabled, `beside` that user."""
+        return await self._any_enabled(
+            Membership.room_id == room, Membership.user_id != beside, Membership.role == Role.OWNER
         )
-        return await self._session.scalar(query) or 0
+
+    async def has_member(self, room: str, *, beside: str) -> bool:
+        """Return whether a member who is not disabled is in `room`, `beside` that user."""
+        return await self._any_enabled(Membership.room_id == room, Membership.user_id != beside)
+
+    async def heir(self, room: str) -> tuple[Membership, User] | None:
+        """Return who should own `room` if nobody does; None if all its members are disabled.
+
+        The longest-standing moderator, or else the longest-standing member.
+        """
+        rank = case((Membership.role == Role.MODERATOR, 0), else_=1)
+        query = (
+            select(Membership, User)
+            .join(User, User.id == Membership.user_id)
+            .where(Membership.room_id == room, User.disabled.is_(False))
+            .order_by(rank, Membership.joined_at_ms, Membership.user_id)
+            .limit(1)
+        )
+        found = (await self._session.execute(query)).first()
+        return None if found is None else (found[0], found[1])
+
+    async def shared_rooms(
+        self, user: str, after: str, limit: int, *, as_owner: bool
+    ) -> Sequence[str]:
+        """Return open rooms of `user` that are not direct, by id from above `after`."""
+        query = _shared_rooms(after, limit).where(Membership.user_id == user)
+        if as_owner:
+            query = query.where(Membership.role == Role.OWNER)
+        return (await self._session.scalars(query)).all()
+
+    async def rooms_without_owner(self, after: str, limit: int) -> Sequence[str]:
+        """Return open rooms that disabled users own and others are in, by id from above `after`."""
+        other, others = aliased(User), aliased(Membership)
+        enabled = (
+            select(others.user_id)
+            .join(other, other.id == others.user_id)
+            .where(others.room_id == Membership.room_id, other.disabled.is_(False))
+        )
+        query = (
+            _shared_rooms(after, limit)
+            .join(User, User.id == Membership.user_id)
+            .where(User.disabled.is_(True), Membership.role == Role.OWNER, enabled.exists())
+            .where(~enabled.where(others.role == Role.OWNER).exists())
+        )
+        return (await self._session.scalars(query)).all()
 
     async def rooms_of(self, user: str) -> int:
         """Return how many rooms `user` is in."""
@@ -89,3 +151,27 @@ class MembershipStore:
             else:
                 role_of[room, user] = Role(role)
         return archived_by_room, role_of
+
+    async def _any_enabled(self, *conditions: ColumnElement[bool]) -> bool:
+        query = (
+            select(Membership.user_id)
+            .join(User, User.id == Membership.user_id)
+            .where(*conditions, User.disabled.is_(False))
+            .limit(1)
+        )
+        return await self._session.scalar(query) is not None
+
+
+def _shared_rooms(after: str, limit: int) -> Select[str]:
+    return (
+        select(Membership.room_id)
+        .distinct()
+        .join(Room, Room.id == Membership.room_id)
+        .where(
+            Membership.room_id > after,
+            Room.direct_pair.is_(None),
+            Room.archived_at_ms.is_(None),
+        )
+        .order_by(Membership.room_id)
+        .limit(limit)
+    )

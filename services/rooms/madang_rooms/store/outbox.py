@@ -11,6 +11,7 @@ rows are deleted one by one and never by "up to this number".
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +21,17 @@ from madang_common.events.envelope import Event
 from madang_common.events.kinds import Data, document, kind_of
 from madang_common.ids import new_id
 from madang_rooms.models import OutboxRow, User
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSender:
+    """The sender of what no user did."""
+
+    id: str = "service:rooms"
+    display_name: str = "Madang"
+
+
+Sender = User | ServiceSender
 
 
 class Outbox:
@@ -32,16 +44,16 @@ class Outbox:
         self.kinds: list[str] = []
         """Kinds of the events added, in their order."""
 
-    def to_room(self, room: str, data: Data, sender: User) -> None:
+    def to_room(self, room: str, data: Data, sender: Sender) -> None:
         """Tell the members of `room`, which must be locked or new."""
         self._add(data, sender, room=room)
 
-    def to_user(self, user: str, data: Data, sender: User) -> None:
+    def to_user(self, user: str, data: Data, sender: Sender) -> None:
         """Tell `user`, who must be locked."""
         self._add(data, sender, user=user)
 
     def _add(
-        self, data: Data, sender: User, *, room: str | None = None, user: str | None = None
+        self, data: Data, sender: Sender, *, room: str | None = None, user: str | None = None
     ) -> None:
         event = Event(
             key=new_id(),

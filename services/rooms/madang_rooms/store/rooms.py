@@ -3,7 +3,7 @@
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang_common.events.kinds import Role, Visibility
+from madang_common.events.kinds import Visibility
 from madang_rooms.models import Membership, Room
 
 
@@ -31,10 +31,12 @@ class RoomStore:
         """Return the direct room of two users."""
         return await self._session.scalar(select(Room).where(Room.direct_pair == pair))
 
-    async def of_user(self, user: str, before: str | None, limit: int) -> list[tuple[Room, Role]]:
-        """Return the rooms of `user` with their role, newest room first, from below `before`."""
+    async def of_user(
+        self, user: str, before: str | None, limit: int, *, hidden: bool
+    ) -> list[tuple[Room, Membership]]:
+        """Return the rooms of `user`, newest first, from below `before`; with `hidden`, all."""
         query = (
-            select(Room, Membership.role)
+            select(Room, Membership)
             .join(Membership, Membership.room_id == Room.id)
             .where(Membership.user_id == user)
             .order_by(Membership.room_id.desc())
@@ -42,15 +44,20 @@ class RoomStore:
         )
         if before is not None:
             query = query.where(Membership.room_id < before)
-        return [(room, role) for room, role in await self._session.execute(query)]
+        if not hidden:
+            query = query.where(Membership.hidden_at_ms.is_(None))
+        return [(room, found) for room, found in await self._session.execute(query)]
 
     async def public(
         self, user: str, text: str, before: str | None, limit: int
-    ) -> list[tuple[Room, Role | None]]:
-        """Return public rooms whose name has `text`, newest first, and the role of `user` there."""
+    ) -> list[tuple[Room, Membership | None]]:
+        """Return public rooms whose name has `text`, newest first, with the place of `user` there.
+
+        Case does not matter.
+        """
         mine = and_(Membership.room_id == Room.id, Membership.user_id == user)
         query = (
-            select(Room, Membership.role)
+            select(Room, Membership)
             .outerjoin(Membership, mine)
             .where(Room.visibility == Visibility.PUBLIC, Room.archived_at_ms.is_(None))
             .order_by(Room.id.desc())
@@ -60,4 +67,4 @@ class RoomStore:
             query = query.where(Room.name.icontains(text, autoescape=True))
         if before is not None:
             query = query.where(Room.id < before)
-        return [(room, role) for room, role in await self._session.execute(query)]
+        return [(room, found) for room, found in await self._session.execute(query)]

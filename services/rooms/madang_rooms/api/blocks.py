@@ -1,0 +1,42 @@
+"""Blocks between users."""
+
+from fastapi import APIRouter, Response, status
+
+from madang_common.http.security import User
+from madang_rooms.api.desk import PREFIX, AtDesk, Changing, Id
+from madang_rooms.paging import Cursor, Limit, Page
+from madang_rooms.views import BlockView
+
+router = APIRouter(prefix=PREFIX, tags=["blocks"])
+
+
+@router.get("/blocks")
+async def list_blocks(
+    desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
+) -> Page[BlockView]:
+    """Return whom you block."""
+    return await desk.blocks.list(user.subject, cursor, limit)
+
+
+@router.get("/blocks/{blocked}")
+async def get_block(desk: AtDesk, user: User, blocked: Id) -> BlockView:
+    """Return your block on a user; 404 if there is none."""
+    return await desk.blocks.get(user.subject, blocked)
+
+
+@router.put("/blocks/{blocked}", responses={status.HTTP_201_CREATED: {"model": BlockView}})
+async def block_user(desk: AtDesk, user: Changing, blocked: Id, response: Response) -> BlockView:
+    """Be shown no invites and no direct room of a user, who does not learn it.
+
+    201 if they were not blocked.
+    """
+    block, made = await desk.blocks.put(user.subject, blocked)
+    if made:
+        response.status_code = status.HTTP_201_CREATED
+    return block
+
+
+@router.delete("/blocks/{blocked}", status_code=status.HTTP_204_NO_CONTENT)
+async def unblock_user(desk: AtDesk, user: Changing, blocked: Id) -> None:
+    """Be shown a user's invites again; a direct room stays hidden until you open it."""
+    await desk.blocks.lift(user.subject, blocked)

@@ -1,0 +1,158 @@
+import asyncio
+
+import pytest
+
+from services.rooms.tests.scene import Person, Scene, events_of, read
+
+
+async def block(one: Person, other: Person, status: int = 201) -> dict[str, object]:
+    return read(await one.ask("PUT", f"/blocks/{other.id}"), status)
+
+
+async def received(person: Person) -> list[str]:
+    return [invite["code"] for invite in (await person.get("/invites"))["items"]]
+
+
+async def rooms_of(person: Person, query: str = "") -> list[str]:
+    return [room["id"] for room in (await person.get(f"/rooms{query}"))["items"]]
+
+
+async def test_a_block_is_put_shown_and_lifted(scene: Scene) -> None:
+    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+
+    made = await block(nari, dae)
+    again = await block(nari, dae, status=200)
+    await block(nari, eun)
+    listed = (await nari.get("/blocks?limit=1"))["items"]
+
+    assert made == again == await nari.get(f"/blocks/{dae.id}")
+    assert made == {
+        "user": {"id": dae.id, "username": "dae", "display_name": "dae"},
+        "created_at": "2027-01-15T08:00:00.000Z",
+    }
+    assert listed == [made]
+    for _ in range(2):
+        read(await nari.ask("DELETE", f"/blocks/{dae.id}"), 204)
+    read(await nari.ask("GET", f"/blocks/{dae.id}"), 404)
+    assert [row["user"]["id"] for row in (await nari.get("/blocks"))["items"]] == [eun.id]
+    assert (await dae.get("/blocks"))["items"] == []
+
+
+async def test_nobody_blocks_themselves_or_nobody(scene: Scene) -> None:
+    nari = await scene.person("nari")
+
+    read(await nari.ask("PUT", f"/blocks/{nari.id}"), 422)
+    read(await nari.ask("PUT", "/blocks/nobody"), 404)
+
+
+async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(scene: Scene) -> None:
+    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    before, room = await dae.make_room(name="before"), await dae.make_room()
+    await dae.invite(before, user=nari.id)
+    await block(nari, dae)
+
+    answer = await dae.ask("POST", f"/rooms/{room}/invites", {"user": nari.id})
+    to_another = await dae.ask("POST", f"/rooms/{room}/invites", {"user": eun.id})
+
+    made, other = read(answer, 201), read(to_another, 201)
+    assert made.keys() == other.keys()
+    assert (made["uses_left"], made["user"]["id"]) == (1, nari.id)
+    assert await dae.invite(room, user=nari.id) == made["code"]
+    open_ones = (await dae.get(f"/rooms/{room}/invites"))["items"]
+    assert [invite["code"] for invite in open_ones] == [made["code"], other["code"]]
+    assert await received(nari) == []
+    friends = await eun.make_room()
+    code = await eun.invite(friends, user=nari.id)
+    assert await received(nari) == [code]
+    told = await events_of(scene.log, f"users.{nari.id}", "invite.received", times=2)
+    assert [event["data"]["room"] for event in told] == [before, friends]
+    read(await nari.ask("DELETE", f"/blocks/{dae.id}"), 204)
+    assert len(await received(nari)) == 3
+
+
+async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_seen(
+    scene: Scene,
+) -> None:
+    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    room = await dae.make_room()
+    await dae.bring(room, eun, "moderator")
+    unseen = await dae.invite(room, user=nari.id)
+    await block(nari, dae)
+
+    code = await eun.invite(room, user=nari.id)
+
+    assert code != unseen
+    assert await received(nari) == [code]
+
+
+async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_for_the_other(
+    scene: Scene,
+) -> None:
+    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    old = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
+    for other in (dae, eun):
+        await block(nari, other)
+
+    new = read(await eun.ask("POST", "/direct", {"user": nari.id}), 201)
+    read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
+
+    assert (new["hidden"], new["members"], new["peer"]["id"]) == (False, 2, nari.id)
+    assert await rooms_of(nari) == []
+    assert set(await rooms_of(nari, "?hidden=true")) == {old, new["id"]}
+    assert await rooms_of(dae) == [old]
+    told = await events_of(scene.log, f"users.{nari.id}", "room.hidden")
+    assert [(event["kind"], event["data"].get("room")) for event in told] == [
+        ("membership.added", old),
+        ("room.hidden", old),
+    ]
+    opened = read(await nari.ask("POST", "/direct", {"user": eun.id}), 200)
+    assert (opened["id"], opened["hidden"]) == (new["id"], False)
+    assert await rooms_of(nari) == [new["id"]]
+
+
+async def test_a_hidden_direct_room_comes_back_when_it_is_opened(scene: Scene) -> None:
+    nari, dae = await scene.person("nari"), await scene.person("dae")
+    room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
+
+    for _ in range(2):
+        read(await nari.ask("PUT", f"/rooms/{room}/hidden"), 204)
+    hidden = await nari.get(f"/rooms/{room}")
+    without, everything = await rooms_of(nari), await rooms_of(nari, "?hidden=true")
+    read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
+
+    assert (hidden["hidden"], without, everything) == (True, [], [room])
+    assert await rooms_of(nari) == []
+    assert await rooms_of(dae) == [room]
+    for _ in range(2):
+        read(await nari.ask("DELETE", f"/rooms/{room}/hidden"), 204)
+    assert await rooms_of(nari) == [room]
+    told = await events_of(scene.log, f"users.{nari.id}", "room.hidden", times=2)
+    assert [event["data"] for event in told if event["kind"] == "room.hidden"] == [
+        {"room": room, "hidden": True},
+        {"room": room, "hidden": False},
+    ]
+
+
+async def test_only_a_direct_room_of_ones_own_is_hidden(scene: Scene) -> None:
+    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    shared = await nari.make_room()
+    direct = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
+
+    read(await nari.ask("PUT", f"/rooms/{shared}/hidden"), 409)
+    read(await eun.ask("PUT", f"/rooms/{direct}/hidden"), 403)
+    read(await eun.ask("PUT", "/rooms/nowhere/hidden"), 404)
+
+
+@pytest.mark.parametrize("_", range(3))
+async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(scene: Scene, _: int) -> None:
+    nari, dae = await scene.person("nari"), await scene.person("dae")
+    rooms = [await dae.make_room() for _ in range(4)]
+
+    await asyncio.gather(
+        *(dae.invite(room, user=nari.id) for room in rooms),
+        block(nari, dae),
+        dae.ask("POST", "/direct", {"user": nari.id}),
+    )
+
+    assert await received(nari) == []
+    assert await rooms_of(nari) == []
