@@ -342,22 +342,24 @@ class Connection(Upgraded):
             return
         account, draws = self._account, 0
         self._reading = True
-        for kind, piece in frames.receive(data):
-            if kind == OTHER:
-                account.left -= budget.CONTROL
-                self._feed(piece)
-            else:
-                account.left -= budget.MESSAGE
-                if self._talking:
-                    self._take(piece, text=kind == TEXT)
-            if account.left < 1 or self._reading_paused:
-                draws += 1
-                if not self._goes_on(draws):
-                    break
-        self._reading = False
+        try:
+            for kind, piece in frames.receive(data):
+                if kind == OTHER:
+                    account.left -= budget.CONTROL
+                    self._feed(piece)
+                else:
+                    account.left -= budget.MESSAGE
+                    if self._talking:
+                        self._take(piece, text=kind == TEXT)
+                if account.left < 1 or self._reading_paused:
+                    draws += 1
+                    if not self._may_go_on(draws):
+                        break
+        finally:
+            self._reading = False
         self._count_unread(frames)
 
-    def _goes_on(self, draws: int) -> bool:
+    def _may_go_on(self, draws: int) -> bool:
         """Tell whether another frame may be taken now; if not, see to it that it is some time."""
         session = self._session
         if self._reading_paused or session is None:
@@ -430,6 +432,8 @@ class Connection(Upgraded):
             session.close(disconnects.TOO_MANY_FRAGMENTS)
             return
         payload = bytes(frame.data)
+        # It may have been compressed when it came.
+        self._account.left -= len(payload) * budget.BYTE
         try:
             self._check_text(frame, payload)
         except UnicodeDecodeError:

@@ -183,7 +183,7 @@ class Session(Subscribing):
             # Not a moment longer, whenever the next tick is.
             self._check_time()
             return
-        if account.left >= 1 and not self._backlog_full:
+        if account.left >= 1 and not self._backlog_full and self._retiring is None:
             send = self._stomp.receive_send(data)
             if send is not None:
                 account.left -= budget.FRAME
