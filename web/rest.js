@@ -119,6 +119,24 @@ export class Rest {
   }
 
   /**
+   * Let an invite go; whoever made it is not told.
+   *
+   * @param {string} code
+   */
+  decline(code) {
+    return this.#ask("POST", `/api/rooms/v1/invites/${encodeURIComponent(code)}/decline`);
+  }
+
+  /**
+   * Let a user invite me no more; they are not told.
+   *
+   * @param {string} user
+   */
+  block(user) {
+    return this.#ask("PUT", `/api/rooms/v1/blocks/${encodeURIComponent(user)}`);
+  }
+
+  /**
    * Return who is in a room now, the first of them if there are very many.
    *
    * @param {string} room

@@ -193,20 +193,35 @@ export class RoomList extends EventTarget {
 
   /** @param {ReceivedInvite} invite */
   #invite({ code, room, by }) {
-    const join = element("button", { type: "button" }, "Join");
     const parts = sentence`${by.display_name} invites you to “${room.name}” `;
-    const text = element("span", {}, ...parts);
-    join.addEventListener("click", async () => {
-      join.disabled = true;
+    const buttons = [
+      this.#answer("Join", async () => this.#enter(await this.#rest.accept(code))),
+      this.#answer("Decline", () => this.#rest.decline(code)),
+      this.#answer("Block", () => this.#rest.block(by.id)),
+    ];
+    return element("li", {}, element("span", {}, ...parts), ...buttons);
+  }
+
+  /**
+   * Return a button that answers an invite, after which the list is asked for again.
+   *
+   * @param {string} label
+   * @param {() => Promise<unknown>} act
+   */
+  #answer(label, act) {
+    const button = element("button", { type: "button" }, label);
+    button.addEventListener("click", async () => {
+      button.disabled = true;
       try {
-        this.#enter(await this.#rest.accept(code));
+        await act();
+        this.load();
       } catch (error) {
         this.#error.textContent = explain(error);
       } finally {
-        join.disabled = false;
+        button.disabled = false;
       }
     });
-    return element("li", {}, text, join);
+    return button;
   }
 
   /** @param {Room} room */

@@ -206,6 +206,26 @@ def test_an_invite_link_opens_with_its_code(product: Product, visit: Visit) -> N
     expect(mina.log).to_contain_text("Junho joined.")
 
 
+@pytest.mark.parametrize("answer", ["Decline", "Block"])
+def test_an_unwanted_invite_is_let_go(
+    product: Product, visit: Visit, minji: Person, answer: str
+) -> None:
+    junho = visit(product)
+    junho.register(account("junho"), "Junho")
+    user = junho.page.evaluate("JSON.parse(localStorage.getItem('madang.login')).user.id")
+    body = {"name": "Spam", "visibility": "private"}
+    room = minji.call("POST", "/api/rooms/v1/rooms", status=201, json=body)["id"]
+    minji.call("POST", f"/api/rooms/v1/rooms/{room}/invites", status=201, json={"user": user})
+    invites = junho.page.get_by_role("list", name="Invites for you")
+
+    invites.get_by_role("button", name=answer).click()
+
+    expect(invites.get_by_role("listitem")).to_have_count(0)
+    junho.page.reload()
+    expect(junho.page.get_by_text("You are in no room yet")).to_be_visible()
+    expect(invites.get_by_role("listitem")).to_have_count(0)
+
+
 def test_a_removed_member_is_told_and_receives_nothing_more(
     product: Product, visit: Visit, minji: Person
 ) -> None:
@@ -223,7 +243,8 @@ def test_a_removed_member_is_told_and_receives_nothing_more(
         junho.page.expect_response("**/api/history/**"),
         junho.page.expect_response("**/presence?*"),
     ):
-        junho.page.get_by_role("list", name="Invites for you").get_by_role("button").click()
+        invites = junho.page.get_by_role("list", name="Invites for you")
+        invites.get_by_role("button", name="Join").click()
     junho.is_in("마당")
     minji.call("DELETE", f"{rooms}/members/{user}", status=204)
 
