@@ -1,4 +1,4 @@
-"""Somebody unrelated, who says something twenty times a second and waits for the receipts."""
+"""A user unrelated to the attack, who measures how long each SEND waits for its RECEIPT."""
 
 import asyncio
 import math
@@ -12,13 +12,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from tests.attacks.patience import until
 from tests.support.tls import client_context
+from tests.support.waiting import until
 
 PER_SECOND = 18
-"""What one user may send in the long run, and a little less."""
+"""A little less than one user may send in the long run."""
 _CLOSE_SECONDS = 1
-"""Of whoever sends too fast, a good-bye is not read either."""
+"""The close of a client that is not read is not read either."""
 _RECEIPT = re.compile(r"\nreceipt-id:(\d+)\n")
 
 
