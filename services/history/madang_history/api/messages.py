@@ -46,8 +46,8 @@ def messages_router(
 
     async def readable(room: Room, user: User) -> Readable:
         """Return what the user may read of a room."""
-        # In this order: the answer of `rooms` is true of all that was stored when it was asked.
-        # What is stored later may have been sent after the user was removed.
+        # In this order: the answer of `rooms` holds for all events stored before the question.
+        # Later ones may have been sent after the user was removed.
         events = await readable_now(store, room_audience(room))
         (answer,) = await access.ask(rooms, [Question(user=user.subject, room=room)])
         answer.check_read()
@@ -66,7 +66,7 @@ def messages_router(
     ) -> Response:
         """Return a page of the room's events, oldest first: the newest, or beside a given one."""
         if sum(given is not None for given in (before, after, around)) > 1:
-            raise InvalidRequest("give one of before, after and around")
+            raise InvalidRequest("Give one of before, after and around.")
         if (than := position_of(before)) is not None:
             page = await pages.before(events, than, limit, kinds)
         elif (than := position_of(after)) is not None:
@@ -100,7 +100,7 @@ def messages_router(
         than = position_of(message)
         stored = None if than is None else await pages.one(events, than)
         if stored is None:
-            raise NotFound("there is no such message in this room")
+            raise NotFound("There is no such message in this room.")
         return json_response(client_body(stored))
 
     return router
