@@ -55,11 +55,10 @@ def visible_name(text: str, *, longest: int, what: str) -> str:
     """Return `text` as a name of 1 to `longest` characters, in its composed form.
 
     Raise ValueError, with a sentence that follows a field's name and a colon, if it is too long,
-    holds control characters or characters that cannot be seen, or shows nothing. Joiners and
-    variation selectors are taken where a script or an emoji needs them. `what` is called so:
-    "display name".
+    holds control characters or invisible ones, or shows nothing. Joiners and variation selectors
+    are allowed where a script or an emoji needs them. `what` names it, such as "display name".
     """
-    # Composed it is not that much shorter.
+    # NFC makes one character of at most four: a longer text cannot fit.
     name = composed(text[: _LONGEST_COMPOSED * longest + 1])
     if len(text) > _LONGEST_COMPOSED * longest or not 1 <= len(name) <= longest:
         raise ValueError(f"1 to {longest} characters.")

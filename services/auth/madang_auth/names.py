@@ -1,6 +1,6 @@
 """How people may be called and what a password may be, as rules and as fields that keep them.
 
-What a rule says of a wrong value is read after the name of its field: "Username: 3 to 32 …".
+The message of a ValueError follows the name of the field: "Username: 3 to 32 …".
 """
 
 import re
@@ -14,7 +14,7 @@ from madang_common.text import composed, visible_name
 _USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
 _LONGEST_NAME = 64
 _LONGEST_GIVEN = 64
-"""Characters that NFKC may make a username of."""
+"""Most characters of a username as it is given, before NFKC."""
 _SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 256
 _LONGEST_PASSWORD_BYTES = 1024

@@ -1,4 +1,4 @@
-"""What is wrong with a request's fields, in words for people."""
+"""Messages for invalid fields of a request, in words for people."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ _WORDS: Mapping[str, str] = {
     "json_invalid": "not valid JSON",
     "json_type": "not valid JSON",
 }
-"""What pydantic says, for those who send fields and not for those who write types."""
+"""Messages by pydantic's error types, in place of pydantic's own, which speak to programmers."""
 _ONE = re.compile(r"\b1 (character|item)s\b")
 _PLACES = frozenset({"body", "query", "path", "header"})
 
