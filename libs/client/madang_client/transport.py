@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from madang_client.errors import NotReachable
 
-_IDLE_SECONDS = 30
+_KEEPALIVE_SECONDS = 30
 """Keep-alive, well below the 75 s of servers and proxies: a request sent on a connection that is
 just being closed may or may not have been served."""
 _READS = frozenset({"GET", "HEAD"})
@@ -45,7 +45,7 @@ def open_transport(server: str) -> httpx.AsyncBaseTransport:
     httpx by itself would prepare every proxy that the environment names, used or not.
     """
     proxy = proxy_of(server)
-    limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
+    limits = httpx.Limits(keepalive_expiry=_KEEPALIVE_SECONDS)
     try:
         transport = httpx.AsyncHTTPTransport(proxy=proxy, limits=limits)
     except ImportError as error:
