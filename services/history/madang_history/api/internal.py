@@ -30,16 +30,6 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         prefix="/internal", tags=["internal"], dependencies=[Depends(only("gateway"))]
     )
 
-    async def reaches(shard: int, after: int, stored: int | None) -> bool:
-        if lost_after(after, await store.holes(shard)):
-            return False
-        if stored is not None and after <= stored:
-            return True
-        try:
-            return not beyond(after, await chat_log.end(shard))
-        except LogError as error:
-            raise Unavailable("The chat log does not answer; try again in a moment.") from error
-
     @router.get("/events", response_model=StoredEvents)
     async def events(
         audience: Audience,
@@ -64,7 +54,7 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
                 "items": [full_event(event) for event in fitting],
                 "complete": len(fitting) == len(found),
                 "stored_to": optional_id(stored),
-                "reaches": await reaches(shard, than, stored),
+                "reaches": await _reaches(store, chat_log, shard, than, stored),
             }
         )
 
@@ -77,6 +67,20 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         return json_response(full_event(stored))
 
     return router
+
+
+async def _reaches(
+    store: MessageStore, chat_log: Log, shard: int, after: int, stored: int | None
+) -> bool:
+    """Tell whether no event after position `after` is lost, in the store or in the log."""
+    if lost_after(after, await store.holes(shard)):
+        return False
+    if stored is not None and after <= stored:
+        return True
+    try:
+        return not beyond(after, await chat_log.end(shard))
+    except LogError as error:
+        raise Unavailable("The chat log does not answer; try again in a moment.") from error
 
 
 def _fitting(events: list[Stored], limit_bytes: int) -> list[Stored]:
