@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from tests.attacks.attack import SECONDS
 from tests.attacks.doors import DOORS, Sends
 from tests.attacks.ground import Ground
-from tests.attacks.victim import connected
+from tests.attacks.stomp_client import connected
 from tests.e2e.people import Person, shared_room
 from tests.support.waiting import until
 
