@@ -63,11 +63,6 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def folded(text: str) -> str:
-    """Return `text` as it is compared without regard to case."""
-    return composed(composed(text).casefold())
-
-
 def visible_name(text: str, *, longest: int, what: str) -> str:
     """Return `text` as a name of 1 to `longest` characters, in its composed form.
 

@@ -4,7 +4,7 @@ import unicodedata
 import pytest
 
 from madang_common import text
-from madang_common.text import composed, folded, read_username, visible_name
+from madang_common.text import composed, read_username, visible_name
 
 IGNORABLE = re.compile(f"[{text._IGNORABLE}]")
 
@@ -102,11 +102,6 @@ def test_marks_alone_are_no_name() -> None:
 
 def test_a_name_is_composed_and_trimmed() -> None:
     assert name(" \u1112\u1161\u11ab ") == composed("\u1112\u1161\u11ab") == "\ud55c"
-
-
-def test_names_are_compared_without_case_and_in_one_form() -> None:
-    assert folded(" CAFE\u0301 ") == folded("café")
-    assert folded("마당") == folded(unicodedata.normalize("NFD", "마당"))
 
 
 @pytest.mark.parametrize(
