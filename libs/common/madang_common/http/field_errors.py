@@ -58,7 +58,7 @@ def sentence(error: Mapping[str, str]) -> str:
 def in_words(field: str) -> str:
     """Return the name of a field as people read it: `body.display_name` is `Display name`."""
     place, _, rest = field.partition(".")
-    # After `body` the place where JSON ends too early, or nothing at all.
+    # After `body` stands the position of a JSON error, or nothing.
     name = rest if place in _PLACES and rest and not rest.isdecimal() else place
     words = name.replace("_", " ").replace(".", " ")
     return words[:1].upper() + words[1:]
@@ -68,7 +68,4 @@ def _message(error: Any) -> str:
     words = _WORDS.get(error["type"])
     if words is not None:
         return _ONE.sub(r"1 \1", words.format_map(error.get("ctx", {})))
-    said = str(error["msg"]).removeprefix("Value error, ")
-    # "Username: a username has 3 to 32…" would say it twice.
-    name = in_words(".".join(map(str, error["loc"]))).lower()
-    return said.removeprefix(f"a {name} has ")
+    return str(error["msg"]).removeprefix("Value error, ")
