@@ -1,4 +1,4 @@
-"""Somebody who keeps on sending while being shut out says nothing more behind the removal."""
+"""A member who keeps on sending while being shut out: nothing comes after the removal."""
 
 import asyncio
 import time
