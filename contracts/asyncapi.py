@@ -4,21 +4,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from madang_common.events.kinds import DURABLE, LIVE, MessageCreated, RoomRead, RoomTyping
+from madang_common.events.kinds import DURABLE, LIVE, OF_USERS, MessageCreated, RoomRead, RoomTyping
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.stomp.negotiation import SUBPROTOCOLS
 from madang_gateway.upgrade import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}
-_TO_USER = (
-    "invite.received",
-    "invite.declined",
-    "membership.added",
-    "membership.removed",
-    "room.hidden",
-)
-_LIVE_IN_ROOM = tuple(kind for kind in LIVE if kind != "login.ended")
-_IN_ROOM = tuple(kind for kind in DURABLE if kind not in _TO_USER)
+_TO_USER = tuple(kind for kind in DURABLE if kind in OF_USERS)
+_LIVE_IN_ROOM = tuple(kind for kind in LIVE if kind not in OF_USERS)
+_IN_ROOM = tuple(kind for kind in DURABLE if kind not in OF_USERS)
 _ROOM_TOPIC = (
     "The room's durable events; optional `since`, and with `ack` `prefetch-count`, `read-marker`."
 )

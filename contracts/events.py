@@ -10,14 +10,6 @@ _ROOM = "06h06kth7cvnl2h7pm7u28th"
 _ALICE = "06h06ktdkrb2i5o61ro2lqhs"
 _BOB = "06h06kteqf9fct0dendon72d"
 _POSITION = 2048
-_OF_USERS = {
-    "invite.received",
-    "invite.declined",
-    "membership.added",
-    "membership.removed",
-    "room.hidden",
-    "login.ended",
-}
 
 _SAMPLES: tuple[Data, ...] = (
     kinds.MessageCreated(text="안녕하세요, everyone 👋"),
@@ -55,8 +47,8 @@ def sample(kind: str) -> dict[str, Any]:
         sender_name="Minji",
         at="2026-01-31T09:30:00.123Z",
         data=document(data),
-        room=None if kind in _OF_USERS else _ROOM,
-        user=_BOB if kind in _OF_USERS else None,
+        room=None if kind in kinds.OF_USERS else _ROOM,
+        user=_BOB if kind in kinds.OF_USERS else None,
     )
     return event.document() if kind in LIVE else event.placed(_POSITION)
 
@@ -66,7 +58,7 @@ def schema(kind: str) -> dict[str, Any]:
     model = (DURABLE | LIVE)[kind]
     data = model.model_json_schema()
     definitions = data.pop("$defs", {})
-    audience = "user" if kind in _OF_USERS else "room"
+    audience = "user" if kind in kinds.OF_USERS else "room"
     properties: dict[str, Any] = {
         "v": {"const": VERSION},
         "key": {"type": "string", "description": "Chosen by the sender; unique per sender."},

@@ -18,8 +18,8 @@ const MOST_TRIES = 6;
 export class NotStored extends Error {
   constructor() {
     super(
-      "Not sent: this browser stores nothing for this page, so that messages which wait are lost " +
-        "with it. Send again to go on without.",
+      "Not sent: this browser stores nothing for this page, so a message that waits would be lost " +
+        "with it. Send it again to go on anyway.",
     );
   }
 }

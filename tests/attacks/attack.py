@@ -12,7 +12,8 @@ from tests.attacks.attacker_process import attacker
 from tests.attacks.gateways import Memory, watched_memory
 from tests.attacks.ground import Ground
 from tests.attacks.order import Order, Report
-from tests.attacks.victim import Victim, Waits, connected, measure
+from tests.attacks.stomp_client import connected
+from tests.attacks.victim import Victim, Waits, measure
 from tests.e2e.people import shared_room
 
 _GIVEN = os.environ.get("ATTACK_SECONDS")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tests.attacks.floods import FLOODS, Flood
 from tests.attacks.hostile_socket import HostileSocket, hostile_socket
 from tests.attacks.order import GONE, OPEN, Order, Report
-from tests.attacks.patience import until
+from tests.support.waiting import until
 
 _NICENESS = 5
 """The victim is to wait for the product, not for a processor that the attacker has."""

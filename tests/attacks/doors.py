@@ -11,8 +11,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.attacks.ground import say
-from tests.attacks.victim import connected
+from tests.attacks.stomp_client import connected, say
 from tests.e2e.people import Person
 from tests.e2e.product import Product
 from tests.support.tls import client_context

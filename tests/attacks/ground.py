@@ -8,7 +8,7 @@ from itertools import chain
 import httpx
 from websockets.asyncio.client import ClientConnection
 
-from tests.attacks.victim import connected
+from tests.attacks.stomp_client import connected, say
 from tests.e2e.people import Person, register, shared_room
 from tests.e2e.product import Product
 
@@ -69,12 +69,6 @@ class Ground:
             while len(ids) < messages:
                 ids.append(await _message_id(socket))
         return ids
-
-
-def say(room: str, text: str, **headers: str) -> str:
-    """Return a SEND to `room`."""
-    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-    return f"SEND\ndestination:/app/rooms.{room}.send\n{lines}\n{text}\0"
 
 
 async def _message_id(socket: ClientConnection) -> str:

@@ -4,9 +4,9 @@ import asyncio
 
 from tests.attacks.attack import SECONDS, attack
 from tests.attacks.bounds import unnoticed
-from tests.attacks.ground import Ground, say
+from tests.attacks.ground import Ground
 from tests.attacks.order import Order
-from tests.attacks.victim import connected
+from tests.attacks.stomp_client import connected, say
 from tests.e2e.people import shared_room
 
 _ROOMS = 16

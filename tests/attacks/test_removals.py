@@ -1,4 +1,4 @@
-"""Somebody who keeps on sending while being shut out says nothing more behind the removal."""
+"""A member who keeps on sending while being shut out: nothing comes after the removal."""
 
 import asyncio
 import time
@@ -13,9 +13,9 @@ from websockets.asyncio.client import ClientConnection
 from tests.attacks.attack import SECONDS
 from tests.attacks.doors import DOORS, Sends
 from tests.attacks.ground import Ground
-from tests.attacks.patience import until
-from tests.attacks.victim import connected
+from tests.attacks.stomp_client import connected
 from tests.e2e.people import Person, shared_room
+from tests.support.waiting import until
 
 _ROUNDS = max(4, round(SECONDS * 2))
 _BEFORE_SECONDS, _AFTER_SECONDS = 0.15, 0.25

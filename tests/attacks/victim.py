@@ -1,24 +1,21 @@
-"""Somebody unrelated, who says something twenty times a second and waits for the receipts."""
+"""A user unrelated to the attack, who measures how long each SEND waits for its RECEIPT."""
 
 import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from typing_extensions import override
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
 
-from tests.attacks.patience import until
-from tests.support.tls import client_context
+from tests.attacks.stomp_client import say
+from tests.support.waiting import until
 
 PER_SECOND = 18
-"""What one user may send in the long run, and a little less."""
-_CLOSE_SECONDS = 1
-"""Of whoever sends too fast, a good-bye is not read either."""
+"""A little less than one user may send in the long run."""
 _RECEIPT = re.compile(r"\nreceipt-id:(\d+)\n")
 
 
@@ -70,9 +67,8 @@ class Victim:
             self._count += 1
             receipt = str(self._count)
             self._sent_at[receipt] = due
-            headers = f"destination:/app/rooms.{self.room}.send\nreceipt:{receipt}"
             try:
-                await self.socket.send(f"SEND\n{headers}\n\nhello\0")
+                await self.socket.send(say(self.room, "hello", receipt=receipt))
             except ConnectionClosed:
                 break
             due += 1 / PER_SECOND
@@ -100,20 +96,3 @@ async def measure(victims: Sequence[Victim], seconds: float) -> Waits:
         sorted(wait for waits in found for wait in waits.seconds),
         sum(waits.unanswered for waits in found),
     )
-
-
-@asynccontextmanager
-async def connected(url: str, token: str) -> AsyncGenerator[ClientConnection]:
-    """Yield a WebSocket on which CONNECT was answered."""
-    tls = client_context() if url.startswith("wss:") else None
-    subprotocols = [Subprotocol("v12.stomp")]
-    async with connect(
-        url,
-        ssl=tls,
-        subprotocols=subprotocols,
-        ping_interval=None,
-        close_timeout=_CLOSE_SECONDS,
-    ) as socket:
-        await socket.send(f"CONNECT\naccept-version:1.2\nhost:x\npasscode:{token}\n\n\0")
-        assert str(await socket.recv()).startswith("CONNECTED")
-        yield socket

@@ -20,6 +20,7 @@ from madang_gateway.presence.notices import Notices
 from madang_gateway.presence.port import Board, BoardError
 from madang_gateway.presence.redis import RedisBoard
 from tests.stack.servers import Redis
+from tests.support.waiting import until
 
 ROOM = "yard"
 GRACE_SECONDS = 0.3
@@ -146,12 +147,6 @@ async def shows(gateway: Gateway, *users: str, seconds: float = PATIENCE_SECONDS
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"present are {found}, not {sorted(users)}") from None
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - several tasks and a server bring it about
-            await asyncio.sleep(0.01)
 
 
 async def test_everyone_is_told_once_who_comes_and_goes(yard: Yard) -> None:

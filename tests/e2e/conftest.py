@@ -64,6 +64,12 @@ def mortal(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 
 
 @pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    """Give an embedded product of the test's own, whatever the form."""
+    yield from _embedded(tmp_path)
+
+
+@pytest.fixture
 def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Give a function that starts a product with `MADANG_…` settings of the test's own."""
     if form == "stack":

@@ -1,7 +1,6 @@
 """What only the embedded form has: one process, its folder and its one port."""
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -10,15 +9,6 @@ import pytest
 from tests.e2e.embedded import Embedded
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Embedded]:
-    product = Embedded.start(tmp_path)
-    yield product
-    if product.process is not None:
-        product.stop()
-    assert product.errors() == []
 
 
 def test_what_lies_in_a_folder_that_all_may_enter_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,6 @@ def refusal(folder: Path, **settings: str) -> str:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr.strip()
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Embedded]:
-    product = Embedded.start(tmp_path)
-    yield product
-    if product.process is not None:
-        product.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from madang_common.background import end
 from madang_common.live.amqp import AmqpLive
 from tests.stack.servers import RabbitMQ
+from tests.support.waiting import until
 
 PATIENCE_SECONDS = 120
 
@@ -42,12 +43,6 @@ class Voice:
             live.publish(b"%d" % self.said)
             self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
             self.said += 1
-            await asyncio.sleep(0.01)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds():  # noqa: ASYNC110 - asks several parts that have no common event
             await asyncio.sleep(0.01)
 
 

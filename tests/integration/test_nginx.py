@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from madang_common.http.idle import CLIENT_IDLE_SECONDS, SERVER_IDLE_SECONDS
+from madang_common.http.keepalive import CLIENT_KEEPALIVE_SECONDS, SERVER_KEEPALIVE_SECONDS
 from madang_standalone import site
 from tests.integration.behind_proxy import Proxy, Replica, rest_replica, websocket_replica
 from tests.stack.servers.deadline import wait_until
@@ -348,7 +348,7 @@ def test_idle_connections_are_closed_before_the_services_close_them() -> None:
     )
 
     assert set(upstream) == {"75", "60"}
-    assert CLIENT_IDLE_SECONDS * 2 <= 60 < SERVER_IDLE_SECONDS
+    assert CLIENT_KEEPALIVE_SECONDS * 2 <= 60 < SERVER_KEEPALIVE_SECONDS
 
 
 def test_large_bodies_and_heads_are_refused_as_the_services_would(scene: Scene) -> None:

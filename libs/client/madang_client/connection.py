@@ -179,7 +179,7 @@ async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:
             retry_after_seconds=retry_after_seconds(answer.headers.get("Retry-After")),
         ) from error
     except ImportError as error:
-        # Of a proxy's protocol that websockets leaves to another package.
+        # websockets needs another package for this proxy's protocol.
         raise NotReachable(f"no connection to {url} by the proxy in ALL_PROXY: {error}") from error
     except (OSError, EOFError, InvalidHandshake) as error:
         raise NotReachable(f"no connection to {url}: {error!s}") from error

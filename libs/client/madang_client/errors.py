@@ -82,7 +82,7 @@ class Refused(MadangError):  # noqa: N818 - reads as what happened
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
-        """Return what happened: the title says only of which kind it is, the detail all of it."""
+        """Return the fields' errors, else the detail, else the title."""
         errors = self.problem.get("errors")
         if isinstance(errors, list) and errors:
             return "; ".join(
@@ -93,7 +93,7 @@ class Refused(MadangError):  # noqa: N818 - reads as what happened
 
 
 def _field_sentence(error: Mapping[str, Any]) -> str:
-    """Return what is wrong with a field, which is `body.display_name` for `Display name`."""
+    """Return a field's error as a sentence; `body.display_name` reads `Display name`."""
     field = str(error.get("field", "")).removeprefix("body.").removeprefix("query.")
     words = field.replace("_", " ").replace(".", " ")
     return f"{words[:1].upper()}{words[1:]}: {error.get('message')}"

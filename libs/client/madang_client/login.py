@@ -110,11 +110,11 @@ class Login:
 
     async def find_user(self, username: str) -> User | None:
         """Return the user with that username, however it is written; None if there is none."""
-        # One form, as the server has it: compatible characters are one, and so are both cases.
+        # The server's form of usernames: NFKC, without case.
         form = unicodedata.normalize("NFKC", username).casefold()
         params = {"prefix": form, "limit": 1}
         page = await self._call("GET", f"{ROOMS}/users", params=params)
-        # By username, so what is exactly that comes first.
+        # Sorted by username, so an exact match is the first.
         found = [read_user(item) for item in page["items"]]
         return found[0] if found and found[0].username == form else None
 
@@ -130,7 +130,7 @@ class Login:
             yield read_received_invite(item)
 
     async def decline(self, code: str) -> None:
-        """Take an invite off the list; whoever made it does not learn that."""
+        """Take an invite off the list; its maker does not learn that."""
         await self._call("POST", f"{ROOMS}/invites/{segment(code)}/decline")
 
     async def block(self, user: str) -> Block:
@@ -142,7 +142,7 @@ class Login:
         await self._call("DELETE", f"{ROOMS}/blocks/{segment(user)}")
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """Yield whom the user blocks."""
+        """Yield the blocks that the user has put."""
         async for item in self._items(f"{ROOMS}/blocks"):
             yield read_block(item)
 

@@ -84,7 +84,7 @@ class ReceivedInvite:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """That this user wants no invites and no direct room from somebody."""
+    """A user whom this one blocks: no invites and no direct room of theirs are shown."""
 
     user: User
     created_at: str

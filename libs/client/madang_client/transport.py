@@ -1,4 +1,4 @@
-"""Connections to the server: how long they are kept, through which proxy, and what is retried."""
+"""HTTP connections to the server: keep-alive, proxies and retries."""
 
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -8,16 +8,16 @@ from typing_extensions import override
 
 from madang_client.errors import NotReachable
 
-_IDLE_SECONDS = 30
-"""Well below the 75 s after which servers and proxies close: who sends on a connection that is just
-being closed cannot know whether the request was served."""
+_KEEPALIVE_SECONDS = 30
+"""Keep-alive, well below the 75 s of servers and proxies: a request sent on a connection that is
+just being closed may or may not have been served."""
 _READS = frozenset({"GET", "HEAD"})
 
 
 class RetryingTransport(httpx.AsyncBaseTransport):
-    """Sends a request once more if its connection failed and that cannot do anything twice.
+    """Sends a request once more after a connection error, if that is safe.
 
-    Any request that was never sent, and reads.
+    Safe are reads, and any request that was never sent.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
@@ -45,7 +45,7 @@ def open_transport(server: str) -> httpx.AsyncBaseTransport:
     httpx by itself would prepare every proxy that the environment names, used or not.
     """
     proxy = proxy_of(server)
-    limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
+    limits = httpx.Limits(keepalive_expiry=_KEEPALIVE_SECONDS)
     try:
         transport = httpx.AsyncHTTPTransport(proxy=proxy, limits=limits)
     except ImportError as error:
@@ -59,7 +59,7 @@ def open_transport(server: str) -> httpx.AsyncBaseTransport:
 
 
 def proxy_of(server: str) -> str | None:
-    """Return the proxy for `server` that the environment names, without those that NO_PROXY has."""
+    """Return the proxy for `server` from the environment; None if there is none or by NO_PROXY."""
     parts = urlsplit(server)
     if proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname or ""):
         return None

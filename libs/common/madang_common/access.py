@@ -36,15 +36,15 @@ class Access(BaseModel):
     def check_read(self) -> None:
         """Raise the problem to tell if the user may not read the room."""
         if not self.exists:
-            raise NotFound("there is no such room")
+            raise NotFound("There is no such room.")
         if self.role is None:
-            raise NotAMember
+            raise NotAMember("You are not a member of this room.")
 
     def check_write(self) -> None:
         """Raise the problem to tell if the user may not write to the room."""
         self.check_read()
         if self.archived:
-            raise Forbidden("the room is archived")
+            raise Forbidden("This room is archived.")
 
 
 class Questions(BaseModel):

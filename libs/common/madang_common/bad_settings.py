@@ -1,4 +1,4 @@
-"""What is wrong with the settings, in one line: the variable, its value, and what is allowed."""
+"""Error messages for invalid settings: the variable, its value and what is allowed, in a line."""
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -19,7 +19,7 @@ _BOUNDS = (("gt", "more than"), ("ge", "at least"), ("lt", "less than"), ("le", 
 
 
 def sentences(error: ValidationError, settings: type[BaseModel]) -> str:
-    """Return what is wrong with the `settings`, without the value of any that may be a secret."""
+    """Return the messages for `error` in one line, without values that may be secrets."""
     return "; ".join(_sentence(found, settings) for found in error.errors())
 
 
@@ -43,7 +43,7 @@ def is_secret(annotation: object) -> bool:
 
 
 def allowed(field: FieldInfo) -> str:
-    """Return in words what may be given for `field`."""
+    """Return the allowed values of `field` in words."""
     kind = field.annotation
     if kind in _NUMBERS:
         return " ".join([f"give {_NUMBERS[kind]}", *bounds(field)])

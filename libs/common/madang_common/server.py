@@ -28,7 +28,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from madang_common import bad_settings, logging
-from madang_common.http.idle import SERVER_IDLE_SECONDS
+from madang_common.http.keepalive import SERVER_KEEPALIVE_SECONDS
 from madang_common.http.protocol import Upgraded, http_protocol
 from madang_common.log.port import LogError
 from madang_common.settings import CannotStart, CommonSettings
@@ -176,7 +176,7 @@ def _config(served: Served, settings: CommonSettings) -> uvicorn.Config:
         forwarded_allow_ips=list(settings.proxy_addresses),
         server_header=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=SERVER_IDLE_SECONDS,
+        timeout_keep_alive=SERVER_KEEPALIVE_SECONDS,
         timeout_graceful_shutdown=10,
     )
 

@@ -40,7 +40,7 @@ class CommonSettings(BaseSettings):
         extra="ignore",
         use_attribute_docstrings=True,
         allow_inf_nan=False,
-        # Lists and tables are read below: a word that is not JSON is a mistake to be told of.
+        # Lists and tables are read below, so that a mistake in them is reported like any other.
         enable_decoding=False,
     )
 
@@ -137,7 +137,7 @@ class CommonSettings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def normalise_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        """Write names as they are compared; refuse what is none."""
+        """Write names as they are compared; refuse what is not a name."""
         return tuple(map(normal_host, hosts))
 
     @field_validator("proxy_addresses")
@@ -150,7 +150,7 @@ class CommonSettings(BaseSettings):
     @field_validator("auth_url", "rooms_url", "history_url")
     @classmethod
     def check_url(cls, url: str) -> str:
-        """Refuse what is no address of a service."""
+        """Refuse a URL that is not http(s) or has no host."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("give a URL such as http://auth:8000")

@@ -1,4 +1,4 @@
-"""Text that people choose: names in one form, made of characters that can be seen.
+"""Text that people choose: usernames, and names made of characters that can be seen, in one form.
 
 Invisible characters are judged by Unicode's Default_Ignorable_Code_Point, not by their general
 category: U+3164 HANGUL FILLER is a letter, and draws nothing.
@@ -23,6 +23,7 @@ _INVISIBLE = re.compile(f"[{_IGNORABLE}{_BLANK}]")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DEPENDENT = frozenset({"Cf", "Me", "Mn", "Zs"})
 """Categories of characters that show nothing by themselves."""
+_USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
 _LONGEST_COMPOSED = 4
 """Characters that NFC makes one of, at most (UAX 15)."""
 _JOINERS = frozenset("\u200c\u200d")
@@ -41,25 +42,35 @@ _FITTING = re.compile(
 )
 
 
+def username_form(text: str) -> str:
+    """Return `text` as usernames are stored and compared: NFKC, then without case."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def read_username(text: str) -> str:
+    """Return the username that `text` stands for.
+
+    Raise ValueError, with a sentence that follows a field's name and a colon, if there is none.
+    """
+    name = username_form(text)
+    if _USERNAME.fullmatch(name) is None:
+        raise ValueError("3 to 32 characters: a-z, 0-9, '_', '.' and '-'.")
+    return name
+
+
 def composed(text: str) -> str:
     """Return `text` in the form in which names are stored and compared: NFC, no blanks around."""
     return unicodedata.normalize("NFC", text).strip()
-
-
-def folded(text: str) -> str:
-    """Return `text` as it is compared without regard to case."""
-    return composed(composed(text).casefold())
 
 
 def visible_name(text: str, *, longest: int, what: str) -> str:
     """Return `text` as a name of 1 to `longest` characters, in its composed form.
 
     Raise ValueError, with a sentence that follows a field's name and a colon, if it is too long,
-    holds control characters or characters that cannot be seen, or shows nothing. Joiners and
-    variation selectors are taken where a script or an emoji needs them. `what` is called so:
-    "display name".
+    holds control characters or invisible ones, or shows nothing. Joiners and variation selectors
+    are allowed where a script or an emoji needs them. `what` names it, such as "display name".
     """
-    # Composed it is not that much shorter.
+    # NFC makes one character of at most four: a longer text cannot fit.
     name = composed(text[: _LONGEST_COMPOSED * longest + 1])
     if len(text) > _LONGEST_COMPOSED * longest or not 1 <= len(name) <= longest:
         raise ValueError(f"1 to {longest} characters.")

@@ -1,4 +1,4 @@
-"""What stands behind the end of a membership does not count."""
+"""Messages after the end of their sender's membership do not count."""
 
 import pytest
 

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from madang_common.http import request_id
 from madang_common.http.client import call, create_client
-from madang_common.http.idle import CLIENT_IDLE_SECONDS, SERVER_IDLE_SECONDS
+from madang_common.http.keepalive import CLIENT_KEEPALIVE_SECONDS, SERVER_KEEPALIVE_SECONDS
 from madang_common.problems import (
     Conflict,
     NotFound,
@@ -128,8 +128,8 @@ async def test_idle_connections_are_closed_long_before_the_server_closes_them() 
     client = create_client("http://rooms")
     transport = client._transport._transport  # type: ignore[attr-defined]
 
-    assert transport._pool._keepalive_expiry == CLIENT_IDLE_SECONDS
-    assert CLIENT_IDLE_SECONDS * 2 <= SERVER_IDLE_SECONDS
+    assert transport._pool._keepalive_expiry == CLIENT_KEEPALIVE_SECONDS
+    assert CLIENT_KEEPALIVE_SECONDS * 2 <= SERVER_KEEPALIVE_SECONDS
     await client.aclose()
 
 

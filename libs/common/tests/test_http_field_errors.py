@@ -15,7 +15,7 @@ class Account(BaseModel):
     @classmethod
     def check(cls, name: str) -> str:
         if name == "ab":
-            raise ValueError("a display name has 3 to 32 characters: a-z")
+            raise ValueError("3 to 32 characters: a-z")
         if name == "!":
             raise ValueError("must be seen.")
         return name

@@ -18,17 +18,17 @@ KINDS = list(problems._kinds(Problem).values())
 
 
 def test_a_document_says_what_happened() -> None:
-    problem = NotFound("there is no such room", room="r1")
+    problem = NotFound("There is no such room.", room="r1")
 
     assert problem.document(instance="/x") == {
         "type": "urn:madang:problem:not-found",
         "title": "There is no such thing",
         "status": 404,
-        "detail": "there is no such room",
+        "detail": "There is no such room.",
         "room": "r1",
         "instance": "/x",
     }
-    assert str(problem) == "there is no such room"
+    assert str(problem) == "There is no such room."
 
 
 def test_no_detail_is_no_member() -> None:

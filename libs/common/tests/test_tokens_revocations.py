@@ -1,6 +1,5 @@
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from madang_common.settings import CommonSettings, Environment
 from madang_common.tokens.revocations import PAGE, Revocation, Revocations, follow_revocations
 from madang_common.tokens.verifier import TokenVerifier
 from tests.support.issuer import Issuer
+from tests.support.waiting import until
 
 
 @dataclass
@@ -57,12 +57,6 @@ class Auth:
         """Return when it was asked and has answered after this."""
         count = len(self.asked) + times
         await until(lambda: len(self.asked) >= count)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is asked for comes by another's timer
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Accounts:
         async with self._gate.password_change(account.username, address):
             await self._refuse_wrong(account, current, address)
         hashed = await self._passwords.hash(new, address=address)
-        # All that took its time, in which the login may have been ended, or its user disabled.
+        # Hashing takes time: the login may have ended meanwhile, or its user been disabled.
         await self._logins.current(login.id)
         # Before the change, so that a store that is away stops it; and after it, for a login that
         # was opened with the old password meanwhile.

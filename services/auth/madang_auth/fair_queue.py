@@ -1,7 +1,7 @@
 """A bounded queue that is fair by site: first come, first served at a site, the sites in rotation.
 
-Whoever comes alone waits for at most one turn of each other site, however many wait at those. When
-the queue is full, the site with most waiting gives up its newest for a site with fewer.
+An item that is alone at its site waits for at most one turn of each other site. When the queue is
+full, the site with the most items gives up its newest for a site with fewer.
 """
 
 from collections import OrderedDict, deque
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class SiteFull(Exception):  # noqa: N818 - reads as the state it tells
-    """As many wait at this site as may."""
+    """The site has as many items as one may have."""
 
 
 class QueueFull(Exception):  # noqa: N818 - reads as the state it tells
-    """As many wait as may, and no site has more waiting than this one would."""
+    """The queue is full, and no site has more items than this one would have."""
 
 
 class FairQueue(Generic[T]):
@@ -27,13 +27,13 @@ class FairQueue(Generic[T]):
         self._most = most
         self._count = 0
         self._sites: OrderedDict[str, deque[T]] = OrderedDict()
-        """Sites with items, the one whose turn it is first."""
+        """Sites with items, in the order of their turns."""
 
     def __len__(self) -> int:
         return self._count
 
     def push(self, site: str, item: T) -> T | None:
-        """Add `item` and return the one that gives up its place, if one has to.
+        """Add `item`; return the item that was displaced, if any.
 
         Raise SiteFull or QueueFull, with nothing changed, if there is no place for it.
         """
@@ -46,7 +46,7 @@ class FairQueue(Generic[T]):
         return displaced
 
     def pop(self) -> T | None:
-        """Remove and return the item whose turn it is; None if there is none."""
+        """Remove and return the next item; None if there is none."""
         if not self._sites:
             return None
         site, items = self._sites.popitem(last=False)

@@ -1,4 +1,4 @@
-"""The threads that hash passwords, and the queue before them; each process has its own."""
+"""The threads that hash passwords, and their queue; each process has its own."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _Turn = asyncio.Future[None]
 
 
 class HashWorkers:
-    """Runs work in a few threads; who has to wait for one waits in turn by site."""
+    """Runs work in a few threads; callers wait for a thread in turn by site."""
 
     def __init__(
         self,
@@ -36,10 +36,10 @@ class HashWorkers:
         self._metrics = metrics
 
     async def run(self, site: str, work: Callable[[], T]) -> T:
-        """Return what `work` returns, done in a thread when it is the turn of `site`.
+        """Run `work` in a thread when it is the turn of `site`, and return its result.
 
-        Raise TooManyRequests if too much of the site's waits, Unavailable if too much does in all
-        or the wait was too long.
+        Raise TooManyRequests if too many callers of the site wait, Unavailable if too many wait in
+        all or the wait was too long.
         """
         await self._turn(site)
         try:
@@ -48,7 +48,7 @@ class HashWorkers:
             self._next()
             raise
         working.add_done_callback(self._done)
-        # Shielded, for a thread cannot be stopped: it is busy for as long as it works.
+        # Shielded, because a thread cannot be stopped: it is busy until `work` returns.
         return await asyncio.shield(working)
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class HashWorkers:
         self._pool.shutdown(cancel_futures=True)
 
     async def _turn(self, site: str) -> None:
-        """Return when a thread is this caller's."""
+        """Wait until this caller has a thread."""
         if self._idle:
             self._idle -= 1
             return
@@ -98,11 +98,11 @@ class HashWorkers:
 
     def _done(self, working: asyncio.Future[T]) -> None:
         if not working.cancelled():
-            working.exception()  # told to the caller, or to nobody who is still there
+            working.exception()  # retrieved, in case the caller is gone
         self._next()
 
     def _next(self) -> None:
-        """Give the thread that has become free to whose turn it is."""
+        """Give the free thread to the next caller in the queue."""
         while (turn := self._queue.pop()) is not None:
             if not turn.done():
                 turn.set_result(None)

@@ -139,7 +139,7 @@ class Logins:
     async def _confirm(self, login: Login, before: Account, password: str, address: str) -> None:
         """End `login` again if its user was disabled, or the password changed, since `before`.
 
-        Whatever is changed after this ends the login by itself, for it is stored by now.
+        A later change ends the login by itself, because it is stored by now.
         """
         try:
             account = await self._unchanged(before, password, address)

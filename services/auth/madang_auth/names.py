@@ -1,20 +1,17 @@
 """How people may be called and what a password may be, as rules and as fields that keep them.
 
-What a rule says of a wrong value is read after the name of its field: "Username: 3 to 32 …".
+The message of a ValueError follows the name of the field: "Username: 3 to 32 …".
 """
 
-import re
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from madang_common.text import composed, visible_name
+from madang_common.text import composed, read_username, visible_name
 
-_USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
 _LONGEST_NAME = 64
 _LONGEST_GIVEN = 64
-"""Characters that NFKC may make a username of."""
+"""Most characters of a username as it is given, before NFKC."""
 _SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 256
 _LONGEST_PASSWORD_BYTES = 1024
@@ -23,10 +20,8 @@ _LONGEST_DEVICE = 100
 
 def username(given: str) -> str:
     """Return the username that `given` stands for; raise ValueError if it can be none."""
-    name = unicodedata.normalize("NFKC", given[:_LONGEST_GIVEN]).casefold()
-    if len(given) > _LONGEST_GIVEN or _USERNAME.fullmatch(name) is None:
-        raise ValueError("3 to 32 characters: a-z, 0-9, '_', '.' and '-'.")
-    return name
+    # A text that is too long is none; all of it need not be normalized for that.
+    return read_username(given if len(given) <= _LONGEST_GIVEN else "")
 
 
 def display_name(given: str) -> str:

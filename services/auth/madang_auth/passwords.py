@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 _NICER = 5
-"""Half as much of a busy processor and less."""
+"""Added to the niceness of the threads, which get a third of a busy processor then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class HashCost:
 
 @dataclass(frozen=True, slots=True)
 class HashQueue:
-    """How many hashes are computed at once, and what may wait for that."""
+    """How many hashes are computed at once, and how many may wait."""
 
     workers: int
     waiting: int
@@ -118,9 +118,9 @@ class Passwords:
 
 
 def _give_way() -> None:
-    """Lower the priority of this thread, and of those that argon2 begins in it."""
+    """Lower the priority of this thread, and of those that argon2 starts in it."""
     if sys.platform == "linux":
-        # Where each thread has a priority of its own: requests are answered meanwhile.
+        # Each thread has a priority of its own there; the event loop keeps the higher one.
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
 

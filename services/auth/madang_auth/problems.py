@@ -17,7 +17,7 @@ from madang_common.problems import Forbidden, Problem, Unauthenticated
 
 
 class _Told(Problem):
-    """A problem that is the same each time, and told in the same sentence."""
+    """A problem whose detail is always the same sentence."""
 
     sentence: ClassVar[str] = ""
 

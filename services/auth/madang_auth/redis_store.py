@@ -1,9 +1,8 @@
 """auth's keys in Redis: values are read, judged here, and written if nothing has changed meanwhile.
 
 So the rules stay in Python, in one place, and one short script is all that runs in Redis; only the
-throttle, whose keys many change at once, has scripts of its own. Every key
-expires, by a time that is counted from when it was written: what is over goes by itself, and Redis'
-clock need not agree with ours.
+throttle, whose keys many requests change at once, has scripts of its own. Every key has a time to
+live, which begins when it is written, so Redis' clock need not agree with ours.
 
 Run Redis with `appendonly yes` (and `appendfsync everysec`: a crash of the machine costs at most
 its last second, a crash of Redis alone nothing) and with `maxmemory-policy noeviction`: a full
@@ -149,13 +148,13 @@ class RedisStore:
             raise Changed
 
     def script(self, text: str) -> AsyncScript:
-        """Return what `run` runs: `text`, in Lua."""
+        """Return the Lua script `text`, for `run`."""
         return self._redis.register_script(text)
 
     async def run(
         self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | float]
     ) -> Any:
-        """Return what `script` answers; it reads and writes `keys`, and nothing comes between."""
+        """Run `script` on `keys` as one atomic step, and return its answer."""
         with self._asking():
             return await script([PREFIX + key for key in keys], arguments)
 

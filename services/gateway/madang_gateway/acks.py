@@ -55,7 +55,7 @@ class Acks:
             place = candidate.acknowledging
             if place is not None and place.sent_already(position):
                 return candidate, position
-        raise NotFound(f"no message {ack.id[:80]!r} waits for an answer")
+        raise NotFound(f"No message {ack.id[:80]!r} waits for an ACK or NACK.")
 
     def settle(self, answered: Answered, *, consumed: bool) -> None:
         """Let an ACK, or a NACK if not `consumed`, take effect."""

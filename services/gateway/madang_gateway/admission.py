@@ -123,14 +123,15 @@ class Admission:
         check_origin(request.headers, self._settings.allowed_origins)
         if self.draining:
             seconds = _ELSEWHERE_SECONDS * (1 - self._chance())
-            raise Draining("this gateway is stopping", retry_after_seconds=seconds)
+            raise Draining("This gateway is stopping; try again.", retry_after_seconds=seconds)
         if self._open >= self._settings.connections_limit:
             raise Full(
-                "there are too many connections here", retry_after_seconds=_COME_BACK_SECONDS
+                "There are too many connections here; try again later.",
+                retry_after_seconds=_COME_BACK_SECONDS,
             )
         if self._addresses[address] >= self._settings.connections_per_address:
             raise AddressFull(
-                "there are too many connections from your address",
+                "There are too many connections from your address; close one.",
                 retry_after_seconds=_COME_BACK_SECONDS,
             )
         self._check_rate()
@@ -140,7 +141,9 @@ class Admission:
     def check_sessions(self, user: str) -> None:
         """Raise TooManyRequests if `user` has as many connections as anybody may have."""
         if len(self._users.sessions(user)) >= self._settings.connections_per_user:
-            raise UserFull("you have too many connections", retry_after_seconds=_COME_BACK_SECONDS)
+            raise UserFull(
+                "You have too many connections; close one.", retry_after_seconds=_COME_BACK_SECONDS
+            )
 
     async def ping(self) -> None:
         """Return if anybody is taken; raise Draining if this gateway is about to stop."""
@@ -169,15 +172,17 @@ class Admission:
         cost = budget.UPGRADE if token is None else budget.UPGRADE + budget.TOKEN
         seconds = self._budget.charge_address(address, cost)
         if seconds:
-            raise AddressRush("Too much comes from your address.", retry_after_seconds=seconds)
+            raise AddressRush(
+                "Too much comes from your address; try again later.", retry_after_seconds=seconds
+            )
 
     def _check_rate(self) -> None:
         seconds = self._arrivals.take(self._clock())
         if seconds:
-            raise Rush("too many want to connect at once", retry_after_seconds=seconds)
+            raise Rush("Too many clients connect at once; try again.", retry_after_seconds=seconds)
 
     def _check_user(self, request: Request) -> None:
-        """Turn away whose token comes with the upgrade already; others tell theirs in CONNECT."""
+        """Check the user of a token that comes with the upgrade; most come with the CONNECT."""
         token = bearer_token(request.headers)
         claims = None if token is None else self._verifier.verify_now(token)
         if claims is not None:

@@ -7,9 +7,9 @@ Two families, sent to and followed at:
 
 with the body `{type: ENTER|TALK|QUIT, roomId, sender, message, userCount}`. Every tutorial varies
 them: other words for the action, in the destination or as the type, the room in either of them,
-ids that are numbers, other names of fields. A SEND below `/pub/chat` that means nothing here is
-ignored, because these clients do not expect that one ends their connection. What a client claims
-as `sender` is not believed: the name is the token's.
+ids that are numbers, other names of fields. A SEND below `/pub/chat` that has no meaning here is
+ignored, because these clients do not expect an ERROR. A client's `sender` is not believed: the name
+is the token's.
 """
 
 import re
@@ -33,7 +33,7 @@ _TOPICS = (
     re.compile(rf"/exchange/chat\.exchange/room\.{_ROOM}"),
 )
 _LONGEST = 100
-"""Characters of the longest destination that means something, and a few more."""
+"""Longest destination that is read; none with a meaning is longer."""
 
 
 class Type(StrEnum):
@@ -63,7 +63,7 @@ _WORDS = {
     }.items()
     for word in words.split()
 }
-"""Words of tutorials for what a message is about, in destinations and as its type."""
+"""Words that tutorials use for each type, in destinations and in bodies."""
 _TYPE_FIELDS = ("type", "messagetype", "msgtype")
 _ROOM_FIELDS = ("roomid", "chatroomid", "room", "chatroom")
 _TEXT_FIELDS = ("message", "content", "contents", "msg", "text")
@@ -75,7 +75,7 @@ def is_send(destination: str) -> bool:
 
 
 def read_send(destination: str, body: bytes) -> tuple[SendTarget | None, str]:
-    """Return what a tutorial's SEND asks for, and its text; None if it means nothing here."""
+    """Return the target of a tutorial's SEND, and its text; None if it has no meaning here."""
     found, fields = _read_destination(destination), _read_body(body)
     if found is None or fields is None:
         return None, ""
@@ -94,7 +94,7 @@ def read_send(destination: str, body: bytes) -> tuple[SendTarget | None, str]:
 
 
 def _read_destination(destination: str) -> tuple[Type, str] | None:
-    """Return the type and the room that are meant if the body names no others."""
+    """Return the type and the room in a destination, which a body may override."""
     if len(destination) > _LONGEST:
         return None
     parts = _SEPARATOR.split(destination.removeprefix(_SEND))[1:]
@@ -103,7 +103,7 @@ def _read_destination(destination: str) -> tuple[Type, str] | None:
     if len(words) > 1 or len(rooms) > 1 or "" in rooms:
         return None
     if rooms and not words and rooms[0].isalpha():
-        # Another word: the id of a room has digits in it, because it begins with the time.
+        # An unknown word: the id of a room has digits in it, because it begins with the time.
         return None
     return (words or [Type.TALK])[0], (rooms or [""])[0]
 

@@ -1,7 +1,7 @@
 """Why a connection is closed: a fixed table of codes, reasons and whether to come back.
 
 Codes from 4400 on tell a client to stay away until something about it changes; codes from 4500 on,
-and 1012, tell it to come back and go on with `since`.
+1011 and 1012 tell it to come back and go on with `since`.
 """
 
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ class Disconnect:
 
 
 DISCONNECTED = Disconnect(1000, "disconnected", reconnect=False)
-RESTARTING = Disconnect(1012, "restarting", reconnect=True)
 BROKEN_FRAMING = Disconnect(1002, "not what SockJS sends", reconnect=False)
 NOT_UTF8 = Disconnect(1007, "not UTF-8", reconnect=False)
-INTERNAL = Disconnect(1011, "internal error", reconnect=True)
 TOO_MANY_FRAGMENTS = Disconnect(1008, "too many fragments", reconnect=False)
+INTERNAL = Disconnect(1011, "internal error", reconnect=True)
+RESTARTING = Disconnect(1012, "restarting", reconnect=True)
 PROTOCOL_ERROR = Disconnect(4400, "protocol error", reconnect=False)
 UNAUTHENTICATED = Disconnect(4401, "log in first", reconnect=False)
 REFUSED = Disconnect(4403, "refused", reconnect=False)
 LOGIN_ENDED = Disconnect(4410, "login ended", reconnect=False)
 TOKEN_EXPIRED = Disconnect(4501, "token expired", reconnect=True)
 UNAVAILABLE = Disconnect(4503, "try again", reconnect=True)
-TOO_FAST = Disconnect(4529, "too fast", reconnect=True)
 SLOW_CONSUMER = Disconnect(4508, "slow consumer", reconnect=True)
 OVER_QUOTA = Disconnect(4509, "too much waits", reconnect=True)
 HEARTBEAT_LOST = Disconnect(4510, "no heart-beat", reconnect=True)
 CONNECT_TIMEOUT = Disconnect(4511, "no CONNECT in time", reconnect=True)
+TOO_FAST = Disconnect(4529, "too fast", reconnect=True)
 
 _OF_PROBLEMS: Mapping[type[Problem], Disconnect] = {
     Unauthenticated: UNAUTHENTICATED,

@@ -39,16 +39,16 @@ def request_of(
     Raise InvalidRequest if there is more to it than a handshake has.
     """
     if len(headers) > _MOST_HEADERS:
-        raise InvalidRequest("there are too many headers")
+        raise InvalidRequest(f"A request may have {_MOST_HEADERS} headers.")
     try:
         named = Headers(
             (name.decode("latin-1"), value.decode("latin-1").strip(" \t"))
             for name, value in headers
         )
     except InvalidHeaderValue as error:
-        raise InvalidRequest("this is no request for a WebSocket") from error
+        raise InvalidRequest("A header of this request for a WebSocket is malformed.") from error
     if "Transfer-Encoding" in named or not set(named.get_all("Content-Length")) <= {"0"}:
-        raise InvalidRequest("a request for a WebSocket has no body")
+        raise InvalidRequest("A request for a WebSocket has no body.")
     return Request(target, named, method, version)
 
 
@@ -59,7 +59,7 @@ class Agreed(NamedTuple):
     """The server's side of it, as it is sent."""
     subprotocol: Subprotocol | None
     versions: tuple[str, ...]
-    """The versions of STOMP that are open to the CONNECT, best first."""
+    """The STOMP versions that CONNECT may choose from, best first."""
     extensions: list[Extension]
 
 

@@ -70,4 +70,4 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
-        raise Unavailable("history answered something that is none") from error
+        raise Unavailable("The message history cannot be read now; try again.") from error

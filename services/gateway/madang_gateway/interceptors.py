@@ -74,7 +74,9 @@ class OwnToken(Interceptor):
     def __call__(self, who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
         if outgoing.token is None:
             if self.required:
-                raise Unauthenticated("each SEND needs an Authorization header here")
+                raise Unauthenticated(
+                    "Each SEND needs an Authorization header with an access token."
+                )
             return None
         claims = self.verifier.verify_now(outgoing.token)
         if claims is None:
@@ -88,7 +90,7 @@ class OwnToken(Interceptor):
 
 def _same_user(who: Claims, claims: Claims) -> None:
     if claims.subject != who.subject:
-        raise Unauthenticated("the token is another user's")
+        raise Unauthenticated("The token is another user's; send one of your own.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ class LoginHolds(Interceptor):
     @override
     def __call__(self, who: Claims, outgoing: Outgoing) -> None:
         if who.expires_at <= self.now():
-            raise Unauthenticated("The token has expired; log in again.")
+            raise Unauthenticated("The token has expired. Refresh it, or log in again.")
         if not self.verifier.holds(who):
-            raise Unauthenticated("The login was ended; log in again.")
+            raise Unauthenticated("This login was ended. Log in again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class RateLimit(Interceptor):
     def __call__(self, who: Claims, outgoing: Outgoing) -> None:
         seconds = self.buckets.bucket(who.subject).take(self.clock())
         if seconds:
-            raise TooManyRequests("you send too fast", retry_after_seconds=seconds)
+            raise TooManyRequests("You send too fast; slow down.", retry_after_seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ class Link(Recipient, Protocol):
 
     @property
     def versions(self) -> Sequence[str]:
-        """The versions of STOMP that may be agreed on, best first."""
+        """The STOMP versions that CONNECT may choose from, best first."""
         ...
 
     def close(self, why: Disconnect) -> None:

@@ -66,7 +66,7 @@ class Memberships:
         return await asyncio.shield(answer)
 
     async def check_read(self, user: str, room: str) -> None:
-        """Return at a moment at which `user` may read `room`; raise the Problem if they may not."""
+        """Raise the Problem if `user` may not read `room`; the answer is current at the return."""
         while True:
             access = await self.get(user, room)
             access.check_read()
@@ -112,14 +112,16 @@ class Memberships:
                 questions = [question for question in questions if question in self._asking]
                 if not questions:
                     return
-            self._refuse(questions, Unavailable("the room changes too fast to tell who is in it"))
+            self._refuse(questions, Unavailable("The room changes too fast; try again."))
         except Problem as problem:
             self._refuse(questions, problem)
         except Exception:
             log.exception("access_unusable", questions=len(questions))
         finally:
             self._changed.remove(changed)
-            self._refuse(questions, Unavailable("rooms gave no usable answer"))
+            self._refuse(
+                questions, Unavailable("Your access to the room cannot be checked now; try again.")
+            )
 
     def _answer(self, access: Access) -> None:
         if access.role is not None:

@@ -128,7 +128,7 @@ class _Log:
         )
         self.barred = Counter(
             "madang_gateway_barred_total",
-            "Messages that stand behind the end of their sender's membership, left out.",
+            "Messages after the end of their sender's membership, left out.",
             registry=registry,
         )
         self.unreadable = Counter(

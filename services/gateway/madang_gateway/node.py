@@ -73,13 +73,13 @@ class Node:
         self.shared.verifier.end_login(login)
         for session in self.shared.users.sessions(user):
             if login in {ALL_LOGINS, session.claims.login}:
-                session.end(Unauthenticated("the login was ended"), disconnects.LOGIN_ENDED)
+                session.end(_login_ended(), disconnects.LOGIN_ENDED)
 
     def check_logins(self, user: str) -> None:
         """Close the connections of `user` whose login was ended."""
         for session in self.shared.users.sessions(user):
             if not self.shared.verifier.holds(session.claims):
-                session.end(Unauthenticated("the login was ended"), disconnects.LOGIN_ENDED)
+                session.end(_login_ended(), disconnects.LOGIN_ENDED)
 
     def disconnect_all(self) -> None:
         """Make everyone come back and resume: something may have been missed here."""
@@ -102,3 +102,7 @@ class Node:
         self.receipts.expire(now)
         for connection in connections:
             connection.tick(now)
+
+
+def _login_ended() -> Unauthenticated:
+    return Unauthenticated("This login was ended. Log in again.")

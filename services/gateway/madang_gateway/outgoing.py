@@ -19,19 +19,18 @@ from madang_common.events.kinds import (
     document,
     kind_of,
 )
+from madang_common.http.field_errors import field_errors, sentence
 from madang_common.ids import next_id
 from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
 from madang_gateway import aliases
 from madang_gateway.destinations import Action, SendTarget, send_target
 from madang_gateway.stomp.events import Send
-from madang_gateway.stomp.serializer import OWN_HEADERS
+from madang_gateway.stomp.serializer import OWN_HEADERS, is_own
 
 KEY_LENGTH = 64
 _PASSED_ON_BYTES = 4096
 _JSON = "application/json"
 _TEXT = "text/"
-_CONSUMED = OWN_HEADERS | {"key", "retry", "authorization", "token", "passcode", "login"}
-"""Headers that are for the gateway alone, in lower case."""
 _LIVE: Mapping[Action, type[Data]] = {
     Action.TYPING: RoomTyping,
     Action.READ: RoomRead,
@@ -98,7 +97,7 @@ def read_send(send: Send, *, with_aliases: bool) -> Outgoing | None:
 def check_key(key: str) -> str:
     """Return `key`; raise InvalidRequest unless it is 1 to 64 printable characters."""
     if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
-        raise InvalidRequest(f"key is 1 to {KEY_LENGTH} printable characters")
+        raise InvalidRequest(f"A key has 1 to {KEY_LENGTH} printable characters.")
     return key
 
 
@@ -120,13 +119,13 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, 
     target = send_target(send.destination)
     if target is not None:
         if target.action is Action.TOKEN:
-            raise InvalidRequest("a token is renewed outside of transactions")
+            raise InvalidRequest("A token cannot be renewed in a transaction; send it without one.")
         # A media type is the same in capitals (RFC 9110 section 8.3.1).
         return target, send.headers.get("content-type", "").lower(), send.body
     if with_aliases and aliases.is_send(send.destination):
         target, text = aliases.read_send(send.destination, send.body)
         return target, _JSON, orjson.dumps({"text": text}) if text else b""
-    raise NotFound(f"nothing is sent to {send.destination[:100]}")
+    raise NotFound(f"There is no such destination: {send.destination[:100]}.")
 
 
 def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
@@ -137,9 +136,12 @@ def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
             return document(MessageCreated.model_validate_json(body))
         text = body.decode()
     except ValidationError as error:
-        raise InvalidBody("see errors", errors=_explain(error)) from error
+        errors = field_errors(
+            {**found, "loc": found["loc"] or ("body",)} for found in error.errors()[:MOST_ERRORS]
+        )
+        raise InvalidBody(sentence(errors[0]), errors=errors) from error
     except UnicodeDecodeError as error:
-        raise InvalidBody("the body is not UTF-8") from error
+        raise InvalidBody("The body is not valid UTF-8.") from error
     return _read_text(text, declared=content_type.startswith(_TEXT))
 
 
@@ -151,27 +153,16 @@ def _read_text(text: str, *, declared: bool) -> Mapping[str, Any]:
         except ValidationError:
             pass  # then it is a text that begins with a brace
     if not text:
-        raise InvalidBody("the message is empty")
+        raise InvalidBody("The message is empty.")
     # As `MessageCreated` would have it, of which nothing else is to be checked.
     return {"text": text}
 
 
-def _explain(error: ValidationError) -> list[dict[str, str]]:
-    errors = error.errors(include_url=False, include_input=False, include_context=False)
-    return [
-        {"field": ".".join(str(part) for part in found["loc"]), "message": found["msg"]}
-        for found in errors[:MOST_ERRORS]
-    ]
-
-
 def _passed_on(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return the headers that the receivers get too, as STOMP 1.2 demands of SEND."""
-    if _CONSUMED.issuperset(headers):
+    if OWN_HEADERS.issuperset(headers):
         return _NO_HEADERS
-    # Padded too: some clients trim names, or drop carriage returns, and would take it for ours.
-    passed = {
-        name: value for name, value in headers.items() if name.strip().lower() not in _CONSUMED
-    }
+    passed = {name: value for name, value in headers.items() if not is_own(name)}
     if len(orjson.dumps(passed)) > _PASSED_ON_BYTES:
         raise InvalidRequest(f"Headers to pass on may have {_PASSED_ON_BYTES} bytes as JSON.")
     return passed

@@ -1,4 +1,4 @@
-"""What is refused, counted and logged alike whether it came over STOMP or REST."""
+"""Counts and logs refusals, the same over STOMP and REST."""
 
 import structlog
 
@@ -9,7 +9,7 @@ log = structlog.get_logger()
 
 
 class Refusals:
-    """Notes each refusal; the sender is told by others."""
+    """Counts and logs each refusal; it does not answer the client."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -23,7 +23,7 @@ class Refusals:
         session: str | None = None,
         receipt: str | None = None,
     ) -> None:
-        """Count a refusal by its kind, and log why something of `user` was refused."""
+        """Count and log the refusal of a request by `user`."""
         self.note_mistake(
             problem.slug, problem.detail or problem.title, user, room, session, receipt
         )
@@ -37,7 +37,7 @@ class Refusals:
         session: str | None = None,
         receipt: str | None = None,
     ) -> None:
-        """Do the same for what is no problem of ours, such as a mistake in the protocol."""
+        """Count and log a refusal that is not a Problem, such as a protocol error."""
         self._metrics.refusals.labels(kind).inc()
         log.info(
             "refused",

@@ -33,8 +33,8 @@ class GatewaySettings(CommonSettings):
     frame_bytes: int = Field(default=65_536, ge=1)
     """Largest WebSocket message from a client."""
     frames_per_second: float = Field(default=500, gt=0)
-    """Frames of one connection per second, in the long run. A small SEND costs one, all else by
-    what it takes; what comes faster waits to be read."""
+    """Frames of one connection per second, in the long run. A small SEND costs one, anything
+    else its price in `budget.py`; what comes faster waits to be read."""
     frames_burst: float = Field(default=1000, ge=1)
     """Frames of one connection at once."""
     frames_before_connected: float = Field(default=100, ge=1)
@@ -44,7 +44,7 @@ class GatewaySettings(CommonSettings):
     frames_burst_per_user: float = Field(default=4_000, ge=1)
     """Frames of one user at once."""
     frames_per_second_per_address: float = Field(default=10_000, gt=0)
-    """Frames from one address per second, whoever connects from there. An upgrade costs ten."""
+    """Frames from one address per second, over all its users. An upgrade costs ten."""
     frames_burst_per_address: float = Field(default=10_000, ge=16)
     """Frames from one address at once."""
     fragments_per_message: int = Field(default=128, ge=1)
@@ -109,7 +109,7 @@ class GatewaySettings(CommonSettings):
     redis_connections: int = Field(default=8, ge=1)
     """Most connections to Redis."""
     redis_timeout_seconds: float = Field(default=2, gt=0)
-    """Longest wait for Redis, which nobody waits for but who asks who is present."""
+    """Longest wait for Redis; only requests for presence wait for it."""
     presence_seconds: float = Field(default=15, gt=0)
     """Longest time for which users are shown as present after their gateway died."""
     presence_grace_seconds: float = Field(default=3, ge=0)

@@ -57,7 +57,7 @@ def check_origin(headers: Headers, allowed: Sequence[str]) -> None:
 
 
 def check_host(headers: Headers, hosts: AllowedHosts) -> None:
-    """Raise UnknownHost unless the upgrade is for one of `hosts`: else any page could be local."""
+    """Raise UnknownHost unless the upgrade is for one of `hosts`; against DNS rebinding."""
     hosts.check(headers.get_all("Host"))
 
 

@@ -136,7 +136,7 @@ async def build(
         app = create_app(
             "gateway",
             settings,
-            routers=_routers(settings, sender, board, memory, metrics),
+            routers=_routers(settings, sender, board, memory, node.shared.refusals),
             health=_health(log, live, follower, node),
             registry=registry,
         )
@@ -365,10 +365,10 @@ def _routers(
     sender: Sender,
     board: Board,
     memory: _Memory,
-    metrics: Metrics,
+    refusals: Refusals,
 ) -> list[APIRouter]:
     return [
-        router(sender, Refusals(metrics)),
+        router(sender, refusals),
         presence_router(board, memory.memberships),
         sockjs_router(settings.allowed_origins),
     ]

@@ -219,7 +219,7 @@ def test_a_token_that_comes_with_the_upgrade_is_counted_for_its_user(
     asked = request(Authorization=f"Bearer {token}")
 
     admission(verifier, sessions=1, connections_per_user=2).check(asked, PEER)
-    with pytest.raises(TooManyRequests, match="you have too many connections"):
+    with pytest.raises(TooManyRequests, match="You have too many connections"):
         admission(verifier, sessions=2, connections_per_user=2).check(asked, PEER)
     with pytest.raises(Unauthenticated):
         admission(verifier).check(request(Authorization="Bearer nonsense"), PEER)

@@ -48,7 +48,7 @@ async def test_the_same_key_again_says_nothing_new(scene: Scene) -> None:
 async def test_the_same_key_is_remembered_over_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path) as scene:
         first = await scene.post("mina", text="hi", key="k")
-    async with running(tmp_path, tail_seconds=0, key_seconds=0, key_count=0) as scene:
+    async with running(tmp_path, tail_seconds=0, key_seconds=1e-6, key_count=1) as scene:
         for _ in range(2):
             await scene.post("mina", text="push the key out")
 

@@ -67,7 +67,7 @@ async def test_nothing_is_taken_from_who_does_not_answer_the_close(scene: Scene)
         await mina.until(b"CONNECTED")
 
         scene.ended.append(one("login-of-mina"))
-        await mina.until(b"the login was ended")
+        await mina.until(b"This login was ended.")
         for _ in range(20):
             late = written("SEND", {"destination": "/app/rooms.yard.send"}, b"late")
             await mina.frame(Opcode.TEXT, late)

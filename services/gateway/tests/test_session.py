@@ -197,7 +197,7 @@ async def test_a_retry_after_the_gateway_forgot_gets_the_first_ones_id(tmp_path:
     async with running(tmp_path) as scene, scene.connected("mina") as mina:
         first = await mina.send("hi", key="k")
     async with (
-        running(tmp_path, tail_seconds=0, key_seconds=0, key_count=0) as scene,
+        running(tmp_path, tail_seconds=0, key_seconds=1e-6, key_count=1) as scene,
         scene.connected("mina") as mina,
     ):
         for _ in range(2):

@@ -371,7 +371,10 @@ async def test_too_many_of_one_user_are_refused_where_the_upgrade_tells_whose_it
         token = scene.issuer.token("mina")
         async with raw_socket(scene.port) as client:
             status, problem, _ = await refused(client, Authorization=f"Bearer {token}")
-        assert (status, problem["detail"]) == (429, "you have too many connections")
+        assert (status, problem["detail"]) == (
+            429,
+            "You have too many connections; close one.",
+        )
         async with raw_socket(scene.port) as client:
             jun = scene.issuer.token("jun")
             assert b" 101 " in await client.upgrade(Authorization=f"Bearer {jun}")

@@ -13,9 +13,9 @@ from madang_history.dead.port import DeadLine
 from madang_history.store.port import Entry
 
 _LONGEST = 8 << 20
-"""Bytes of a line that every store takes: a document of MongoDB has 16 MiB at most."""
+"""Largest line in bytes that every store takes; a document of MongoDB has at most 16 MiB."""
 _DEEPEST = 100
-"""Objects and lists in a line that cannot be nested too deeply to be written again."""
+"""Number of objects and lists up to which a line is never nested too deeply to be serialized."""
 
 
 @dataclass(slots=True)
@@ -25,13 +25,13 @@ class Sorted:
     entries: list[Entry] = field(default_factory=list)
     dead: list[DeadLine] = field(default_factory=list)
     barred: int = 0
-    """Messages that stand behind the end of their sender's membership."""
+    """Number of messages after the end of their sender's membership."""
 
 
 def sort_lines(batches: Iterable[Batch], shard: int, shards: int, departures: Departures) -> Sorted:
-    """Tell events from what is none, or does not count, in `batches` of `shard`.
+    """Sort the lines in `batches` of `shard`: events to store, dead lines, and barred messages.
 
-    `departures` has noted what stands before them.
+    `departures` has noted the events before them.
     """
     found = Sorted()
     for batch in batches:
@@ -52,7 +52,7 @@ def sort_lines(batches: Iterable[Batch], shard: int, shards: int, departures: De
 
 
 def note_departures(batch: Batch, departures: Departures) -> None:
-    """Let `departures` note what is in `batch`, which is stored already."""
+    """Note the departures in `batch`, which is stored already."""
     for line in batch.lines:
         try:
             departures.note(read_line(line))
@@ -78,7 +78,7 @@ def _entry(at: int, event: Event, line: bytes, shard: int, shards: int) -> Entry
 
 
 def _check_depth(event: Event) -> None:
-    """Raise ValueError if `event` could not be written for its readers, within pages of events."""
+    """Raise ValueError if `event` cannot be serialized within a page of events."""
     try:
         orjson.dumps([[[event.document(with_headers=True)]]])
     except TypeError as error:

@@ -17,7 +17,7 @@ class HistoryMetrics:
         )
         self.barred = Counter(
             "madang_history_events_barred_total",
-            "Messages that stand behind the end of their sender's membership, and do not count.",
+            "Messages after the end of their sender's membership, left out.",
             registry=registry,
         )
         self.dead = Counter(

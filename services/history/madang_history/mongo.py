@@ -85,7 +85,9 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise StoreUnavailable("the store does not answer") from error
+        raise StoreUnavailable(
+            "The message store does not answer; try again in a moment."
+        ) from error
 
 
 async def define(

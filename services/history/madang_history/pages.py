@@ -9,7 +9,7 @@ from madang_history.store.port import LAST, Kinds, MessageStore, Stored
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What somebody may read: the events of an audience up to a position."""
+    """The events of an audience that a reader may see: those up to a position."""
 
     audience: str
     upto: int
@@ -33,7 +33,7 @@ def stored_to(progress: int) -> int | None:
 
 
 async def readable_now(store: MessageStore, audience: str) -> Readable:
-    """Return the events of `audience` that are surely stored now, with no other missing between."""
+    """Return the events of `audience` that are stored now without a gap."""
     stored = stored_to(await store.progress(shard_of(audience, store.shards)))
     return Readable(audience, -1 if stored is None else stored)
 

@@ -22,10 +22,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-_DEPARTED_ROOMS = 100_000
 _READ_AGAIN = 4096
-"""Batches before the stored progress that are read again, for the departures in them: far more than
-can stand between a removal and a message that crossed it."""
+"""Batches before the stored progress that are read again for the departures in them; far more than
+stand between a removal and a message that crossed it."""
 
 
 class ShardIngest:
@@ -57,7 +56,7 @@ class ShardIngest:
         self._pause = wait_random_exponential(multiplier=0.05, max=retry_seconds)
         self._storing: list[Batch] = []
         self._stored_to = 0
-        self._departures = Departures(_DEPARTED_ROOMS)
+        self._departures = Departures()
 
     @property
     def oldest_waiting(self) -> Batch | None:
@@ -76,7 +75,7 @@ class ShardIngest:
     def _follow_from(self, stored_to: int) -> Callable[[], Awaitable[None]]:
         """Return what reads the shard from `stored_to` on, and from where it was if called again.
 
-        What was stored before is read again only for who left a room.
+        Some batches before that are read again, for the users who left a room in them.
         """
         offset = max(0, stored_to - _READ_AGAIN)
 

@@ -16,6 +16,7 @@ from madang_history import mongo
 from madang_history.leases.mongo import MongoLeases
 from madang_history.mongo import Database
 from tests.stack.servers import MongoDB
+from tests.support.waiting import until
 
 SHARDS = 4
 SECONDS = 3.0
@@ -77,12 +78,6 @@ async def join(database: Database) -> AsyncIterator[Join]:
     yield join
     for replica in replicas:
         await replica.stop()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in the database
-            await asyncio.sleep(0.005)
 
 
 def shared(*replicas: Replica) -> Callable[[], bool]:

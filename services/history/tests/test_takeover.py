@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.port import Entry, StoreUnavailable
 from tests.stack.servers import MongoDB
+from tests.support.waiting import until
 
 from .conftest import SHARDS, an_event
 
@@ -148,12 +149,6 @@ class Scene:
             stored = await replica.store.after(f"rooms.{room}", -1, 100_000)
             keys = [found.line.split(b'"key":"')[1].split(b'"')[0].decode() for found in stored]
             assert keys == [key for sent_to, key in self.sent if sent_to == room]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in the database
-            await asyncio.sleep(0.005)
 
 
 async def until_stored(store: MongoMessageStore, shard: int, offset: int) -> None:

@@ -49,7 +49,7 @@ async def check_rooms_of(unit: UnitOfWork, user: User, settings: RoomsSettings) 
 async def enter(unit: UnitOfWork, room: Room, user: User, *, by: str) -> Membership:
     """Make `user` a member of `room`, both locked, whom `by` brought in.
 
-    Nothing is left of what invited them. A room that only disabled users own gets an owner.
+    Their open invites are used up. A room that only disabled users own gets an owner.
     """
     for invite in await unit.invites.unused_for(room.id, user.id):
         invite.uses_left = 0
@@ -92,7 +92,7 @@ async def admit(
 
 
 async def bar_from_links(unit: UnitOfWork, room: Room, user: User, settings: RoomsSettings) -> None:
-    """Let what invited `user` to `room`, both locked, until now bring them back no more.
+    """Close all invites and links to `room` made until now to `user`; both are locked.
 
     The links stay open to others. The clocks of replicas differ, so a link may be newer than now.
     """

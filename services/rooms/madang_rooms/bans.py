@@ -7,7 +7,7 @@ from madang_rooms.models import Ban, User
 from madang_rooms.paging import Page, page, read_cursor
 from madang_rooms.roles import Action, may_remove
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.standing import Standing, a, check_role, check_shared, see, stand
+from madang_rooms.standing import Standing, check_role, check_shared, see, stand, with_article
 from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import BanView, ban_view
 
@@ -89,7 +89,8 @@ class Bans:
         room, actor, most = standing.room, standing.actor, self._settings.room_most_bans
         membership = await unit.memberships.get(room.id, user.id)
         if membership is not None and not may_remove(standing.role, membership.role):
-            raise Forbidden(f"{a(standing.role).capitalize()} may not ban {a(membership.role)}.")
+            mine, theirs = with_article(standing.role), with_article(membership.role)
+            raise Forbidden(f"{mine.capitalize()} may not ban {theirs}.")
         if await unit.bans.count(room.id) >= most:
             raise Conflict("Too many are banned from this room; lift a ban first.", limit=most)
         ban = Ban(room_id=room.id, user_id=user.id, banned_by=actor.id, created_at_ms=unit.now_ms)

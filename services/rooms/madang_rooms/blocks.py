@@ -1,9 +1,9 @@
-"""Blocks: whom a user wants no invites and no direct room from.
+"""Blocks: a user is shown no invites and no direct room of the users they block.
 
-Whoever is blocked does not learn it. Their invites are made and counted as before, but neither
-shown nor told to the one who blocks them. A direct room with them is off that one's list: one that
-there was is hidden, and one that they open is made hidden. They may write to it; nobody reads it
-there. Rooms that both are in are not concerned: removing or banning is for those who run them.
+Blocked users do not learn of it. Their invites are made and counted as before, but not shown or
+announced to the one who blocks. A direct room is hidden from that one's list, whether it exists
+already or is opened later; the blocked user may still write to it. Other rooms that both are in
+are not affected: removing and banning is for their owners and moderators.
 """
 
 from madang_common.problems import Conflict, InvalidBody, NotFound
@@ -29,7 +29,7 @@ class Blocks:
         """Block `user`; return the block, and whether there was none."""
         if user == actor:
             raise InvalidBody("You cannot block yourself.")
-        # An invite and a direct room lock both as well, and then see the block or are seen by it.
+        # Inviting and opening a direct room lock both users too, so they come before this or after.
         both = await unit.users.lock(actor, user)
         me, blocked = known(both.get(actor)), both.get(user)
         if blocked is None:
@@ -68,6 +68,6 @@ class Blocks:
     async def list(
         self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int
     ) -> Page[BlockView]:
-        """Return whom `actor` blocks, who registered first first."""
+        """Return the users whom `actor` blocks, oldest account first."""
         rows = await unit.blocks.of_user(actor, read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[1].id, lambda row: block_view(*row))

@@ -2,8 +2,8 @@
 
 from madang_common.ids import new_id
 from madang_common.problems import Conflict, NotFound
+from madang_common.text import username_form
 from madang_rooms.models import User
-from madang_rooms.names import username_form
 from madang_rooms.ownership import Ownership
 from madang_rooms.paging import Page
 from madang_rooms.settings import RoomsSettings

@@ -1,7 +1,7 @@
 """Invites: by link, for whoever has it, and by user, for that one alone.
 
-Whoever makes invites for a user does not learn whether they declined them, or block whoever made
-them: the invite stays as it is for everybody else, and counts as before.
+The maker of an invite for a user does not learn that the user declined it or blocks the maker: for
+everybody else the invite stays as it is, and it counts as before.
 """
 
 from madang_common.events.kinds import InviteDeclined, InviteReceived

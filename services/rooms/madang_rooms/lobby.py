@@ -46,7 +46,7 @@ class Lobby:
         """Return the one room of `actor` and `peer`, and whether it was made just now."""
         if actor == peer:
             raise InvalidBody("A direct room is for two; name somebody else.")
-        # Whoever opens the same room at the same time waits here, and then finds it.
+        # A concurrent request for the same room waits here, and then finds it.
         both = await unit.users.lock(actor, peer)
         me, other = known(both.get(actor)), found_user(both.get(peer))
         room = await unit.rooms.of_pair(direct_pair(actor, peer))
@@ -146,9 +146,9 @@ async def _direct_membership(unit: UnitOfWork, room: Room, user: str) -> Members
 
 
 async def _add_direct(unit: UnitOfWork, me: User, other: User) -> Room:
-    """Make the direct room of two users, who are locked; whoever blocks the other does not see it.
+    """Make the direct room of two users, who are locked; hidden from `other` if they block `me`.
 
-    The one who opens it does not learn that.
+    `me` does not learn that.
     """
     name = f"{me.display_name}, {other.display_name}"[:ROOM_NAME_LENGTH]
     room = await _add(unit, me, name, Visibility.DIRECT, direct_pair(me.id, other.id))

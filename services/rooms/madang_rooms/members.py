@@ -16,13 +16,13 @@ from madang_rooms.roles import may_change, may_remove, may_step_down
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.standing import (
     Standing,
-    a,
     check_open,
     check_shared,
     lock_actor,
     lock_room,
     see,
     stand,
+    with_article,
 )
 from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
 from madang_rooms.views import MemberView, RoomView, member_view, room_view
@@ -66,7 +66,7 @@ class Members:
         standing = await stand(unit, room, actor)
         check_shared(standing.room)
         last = standing.room.member_count == 1
-        # Those who are disabled need no owner until they come back, and then get one.
+        # Disabled members need no owner; the room gets one when one of them is enabled again.
         if await unit.memberships.has_member(room, beside=actor):
             await _check_owned_without(unit, standing)
         user = standing.actor
@@ -85,7 +85,8 @@ class Members:
             raise Conflict("You cannot remove yourself; leave the room instead.")
         membership, removed = await _member(unit, standing, user)
         if not may_remove(standing.role, membership.role):
-            raise Forbidden(f"{a(standing.role).capitalize()} may not remove {a(membership.role)}.")
+            mine, theirs = with_article(standing.role), with_article(membership.role)
+            raise Forbidden(f"{mine.capitalize()} may not remove {theirs}.")
         await bar_from_links(unit, standing.room, removed, self._settings)
         told = MemberRemoved(user=user, name=removed.display_name, by=actor)
         await end_membership(unit, standing.room, membership, told, standing.actor)
@@ -102,9 +103,8 @@ class Members:
         if user == actor:
             await _check_steps_down(unit, standing, role)
         elif not may_change(standing.role, membership.role, role):
-            raise Forbidden(
-                f"{a(standing.role).capitalize()} may not make {a(membership.role)} {a(role)}."
-            )
+            mine, theirs = with_article(standing.role), with_article(membership.role)
+            raise Forbidden(f"{mine.capitalize()} may not make {theirs} {with_article(role)}.")
         if membership.role is not role:
             membership.role = role
             changed = MemberRoleChanged(user=user, name=changing.display_name, role=role, by=actor)

@@ -1,32 +1,15 @@
 """Names of people and rooms: brought to one form, or refused."""
 
-import re
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from madang_common.text import visible_name
+from madang_common.text import read_username, visible_name
 
 USERNAME_LENGTH = 32
 DISPLAY_NAME_LENGTH = 64
 ROOM_NAME_LENGTH = 128
 REASON_LENGTH = 256
-
-_USERNAME = re.compile(r"[a-z0-9_.-]{3,32}\Z")
-
-
-def username_form(text: str) -> str:
-    """Return `text` as usernames are compared: NFKC, then without case."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def read_username(text: str) -> str:
-    """Return the username that `text` writes; raise ValueError if it is none."""
-    username = username_form(text)
-    if not _USERNAME.match(username):
-        raise ValueError("3 to 32 characters: a-z, 0-9, '_', '.' and '-'.")
-    return username
 
 
 def _read_display_name(text: str) -> str:

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 _BATCH = 50
 """Rooms that one transaction locks; a user may own many."""
 _AT_ONCE_SECONDS = 1.0
-"""How long whoever disables a user waits for their rooms; what is left is for the sweep."""
+"""Longest wait of a request to disable a user for their rooms; the sweep does the rest."""
 _STOP_SECONDS = 5.0
 
 
@@ -49,7 +49,7 @@ async def pass_on(unit: UnitOfWork, room: Room) -> None:
 
 
 class Ownership:
-    """Passes rooms on whose owners are disabled."""
+    """Gives rooms whose owners are disabled a new owner."""
 
     def __init__(self, units: UnitsOfWork) -> None:
         self.units = units
@@ -58,7 +58,10 @@ class Ownership:
         self._task: asyncio.Task[None] | None = None
 
     async def settle_rooms_of(self, user: str, *, as_owner: bool) -> None:
-        """See to the rooms that `user` is in, or to those that they own, for a moment."""
+        """Give the rooms of `user`, or with `as_owner` those that they own, an owner if needed.
+
+        After a second the rest is left to the sweep.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _AT_ONCE_SECONDS
         rooms = await self._rooms_of(user, "", as_owner=as_owner)
@@ -69,24 +72,21 @@ class Ownership:
             self._left_over.set()
 
     async def settle_all(self) -> None:
-        """See to every room that only disabled users own."""
+        """Give every room that only disabled users own an owner."""
         rooms = await self._without_owner("")
         while rooms and not self._stopping:
             await self._settle(rooms)
             rooms = await self._without_owner(rooms[-1])
 
     def start(self, seconds: float) -> None:
-        """Begin to see to every room that only disabled users own, now and every so many seconds.
-
-        Sooner where `settle_rooms_of` left some.
-        """
+        """Run `settle_all` now, every `seconds`, and whenever `settle_rooms_of` left some."""
         self._task = asyncio.create_task(self._sweep(seconds), name="rooms-ownership")
 
     async def stop(self) -> None:
         """Finish what is under way; the rest waits for the next start."""
         if self._task is None:
             return
-        # By word first: a driver that is connecting may keep a cancellation to itself.
+        # By a flag first: a driver that is connecting may swallow a cancellation.
         self._stopping = True
         self._left_over.set()
         await asyncio.wait([self._task], timeout=_STOP_SECONDS)
@@ -101,7 +101,7 @@ class Ownership:
             except Unavailable as error:
                 log.warning("ownership_waits", error=str(error))
             except Exception:
-                # The service is of use without it.
+                # The service works without the sweep.
                 log.exception("ownership_failed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -119,7 +119,7 @@ class Ownership:
 
     @writes
     async def _settle(self, unit: UnitOfWork, rooms: Sequence[str]) -> None:
-        """Pass on what has to be of `rooms`, in the order of their ids."""
+        """Give each of `rooms` an owner if it needs one, in the order of their ids."""
         for room in rooms:
             locked = await unit.rooms.lock(room)
             if locked is not None:

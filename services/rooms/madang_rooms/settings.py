@@ -32,7 +32,7 @@ class RoomsSettings(CommonSettings):
     user_most_invites_to_one: Annotated[int, Field(ge=1)] = 5
     """Most invites from one user to another, open or made within a day; accepted ones apart."""
     user_most_received_invites: Annotated[int, Field(ge=1)] = 100
-    """Most invites that one user is shown; one more takes the oldest of whoever sent the most."""
+    """Most invites that one user is shown; one more replaces the oldest of who sent the most."""
     user_most_blocks: Annotated[int, Field(ge=1)] = 1_000
     """Most users whom one user may block."""
     room_most_bans: Annotated[int, Field(ge=1)] = 10_000

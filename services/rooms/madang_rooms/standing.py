@@ -30,7 +30,7 @@ class Standing:
     actor: User
     membership: Membership
     users: Mapping[str, User]
-    """Those who were asked for, as far as there are any, and the actor."""
+    """The actor and the others who were asked for, as far as they exist."""
 
     @property
     def role(self) -> Role:
@@ -99,7 +99,7 @@ def found_user(user: User | None) -> User:
 def check_role(role: Role, action: Action) -> None:
     """Raise Forbidden if `role` does not allow `action`."""
     if not may(role, action):
-        raise Forbidden(f"{a(role).capitalize()} may not {_VERBS[action]}.")
+        raise Forbidden(f"{with_article(role).capitalize()} may not {_VERBS[action]}.")
 
 
 def check_shared(room: Room) -> None:
@@ -114,6 +114,6 @@ def check_open(room: Room) -> None:
         raise Conflict("This room is archived.")
 
 
-def a(role: Role) -> str:
+def with_article(role: Role) -> str:
     """Return `role` with its article."""
     return f"an {role}" if role is Role.OWNER else f"a {role}"

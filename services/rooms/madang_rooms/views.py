@@ -42,7 +42,7 @@ class RoomView(View):
     peer: UserView | None
     """The other one in a direct room."""
     hidden: bool
-    """Whether who asks took this direct room off their list."""
+    """Whether the caller hid this direct room from their list."""
     created_by: str
     created_at: str
 
@@ -79,7 +79,7 @@ class BanView(View):
 
 
 class BlockView(View):
-    """A block, as the one sees it who put it."""
+    """A block, as its maker sees it."""
 
     user: UserView
     """Who is blocked."""

@@ -18,7 +18,7 @@ from madang_client.cli.lines import event_line
 from madang_client.cli.login_file import LoginFile, state_folder
 from madang_client.cli.plain import plain
 from madang_client.cli.room_names import enter, find_mine, find_user
-from madang_client.cli.screen import Screen, show_what_can_be_shown
+from madang_client.cli.screen import Screen, replace_unencodable
 from madang_client.cli.talk import Talk
 from madang_client.event import Event
 from madang_client.login import Login
@@ -39,9 +39,9 @@ screen = Screen()
 @app.callback()
 def begin() -> None:
     """Chat with a Madang server."""
-    show_what_can_be_shown()
+    replace_unencodable()
     given = [*sys.argv, os.environ.get("MADANG_PASSWORD", "")]
-    # Bytes that are no text here arrive as lone surrogates, which cannot be sent.
+    # Bytes that the locale cannot decode arrive as lone surrogates, which cannot be sent.
     if any("\ud800" <= character <= "\udfff" for text in given for character in text):
         outcome.fail(f"an argument or MADANG_PASSWORD is not text in {sys.getfilesystemencoding()}")
 
@@ -155,7 +155,7 @@ def create(
 def invite(
     room: Room,
     username: Annotated[
-        str | None, typer.Argument(help="The one to invite; without it, whoever has the code.")
+        str | None, typer.Argument(help="Whom to invite; without it, anybody who has the code.")
     ] = None,
     server: Server = HERE,
 ) -> None:
@@ -186,7 +186,7 @@ def invites(server: Server = HERE) -> None:
 
 @app.command()
 def decline(code: Code, server: Server = HERE) -> None:
-    """Take an invite off your list; whoever made it does not learn that."""
+    """Take an invite off your list; its maker does not learn that."""
     _with_login(server, lambda login: login.decline(code.strip()))
 
 

@@ -38,7 +38,7 @@ def _who(event: Event) -> str:
 
 
 def _whom(event: Event) -> str:
-    """Return whom it was done to: where the event does not say, whoever did it to themselves."""
+    """Return the name of the user whom an event is about, else their id, else the sender."""
     user = event.data.get("user")
     known = event.data.get("name") or (event.sender_name if user == event.sender else user)
     return quoted(str(known or event.sender_name))

@@ -1,4 +1,4 @@
-"""Which room somebody means: by its id, or by a name that is unique; which user: by username.
+"""Finds a room by its id or a unique name, and a user by username.
 
 A name is compared as it is stored: composed (NFC), without blanks around it. Where no room has it
 to the letter, case does not matter.

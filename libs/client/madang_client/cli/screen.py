@@ -11,7 +11,7 @@ from rich.text import Text
 from madang_client.cli.plain import plain
 
 
-def show_what_can_be_shown() -> None:
+def replace_unencodable() -> None:
     """Write `?` for characters that the output's encoding does not have, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,9 +1,8 @@
-"""Who may no longer be heard in a room: every reader of the log ignores what stands behind that.
+"""Messages that stand in the log after the end of their sender's membership do not count.
 
-A gateway checks a membership and appends; another process may put the member's removal into the log
-between the two. What then stands behind the removal does not count, for any reader: it is not
-delivered, not stored and not acknowledged. Each reader follows a shard in the same order, so all
-of them agree.
+A gateway checks a membership and appends; another process may append the member's removal between
+the two. Every reader ignores a message after the removal: it is not delivered, not stored and not
+acknowledged. All readers agree, because each follows a shard in the same order.
 """
 
 from madang_common.events.envelope import Event
@@ -14,20 +13,20 @@ LEFT = frozenset({"member.left", "member.removed", "member.banned"})
 _JOINED = "member.joined"
 _ARCHIVED = "room.archived"
 NOTED = LEFT | {_JOINED, _ARCHIVED}
-"""Kinds of events that change who may be heard."""
+"""Kinds of events that change whose messages count."""
 _SAID = frozenset({"message.created"})
-"""Kinds of events that only members may cause."""
+"""Kinds of events that count only from members."""
 _EVERYONE = "*"
 
 
 class Departures:
-    """The users who left each room, by the room's audience, as far back as its events were noted.
+    """The users who left each room, by the room's audience, since the first event that was noted.
 
-    Rooms are forgotten when there are too many of them: a message can stand only a moment behind
-    the departure that it crossed.
+    The oldest rooms are dropped when there are too many: a message that crossed a departure stands
+    only a moment after it.
     """
 
-    def __init__(self, rooms: int) -> None:
+    def __init__(self, rooms: int = 100_000) -> None:
         """Remember at least the last half of `rooms` rooms that somebody left."""
         self._gone: Generations[str, set[str]] = Generations(rooms)
 
@@ -51,7 +50,7 @@ class Departures:
         return bool(self._gone.get(audience))
 
     def bar(self, event: Event) -> bool:
-        """Tell whether `event` does not count: its sender was not a member any more."""
+        """Tell whether `event` does not count, because its sender had left the room before it."""
         if event.kind not in _SAID:
             return False
         gone = self._gone.get(event.audience)

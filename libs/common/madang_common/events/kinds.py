@@ -223,6 +223,18 @@ LIVE: dict[str, type[Data]] = {
 }
 """Kinds that are only for who listens now."""
 
+OF_USERS = frozenset(
+    {
+        "invite.received",
+        "invite.declined",
+        "membership.added",
+        "membership.removed",
+        "room.hidden",
+        "login.ended",
+    }
+)
+"""Kinds of events for one user; all others are for a room."""
+
 KIND_OF = {model: kind for kind, model in (DURABLE | LIVE).items()}
 """The kind of event that has each shape of data."""
 

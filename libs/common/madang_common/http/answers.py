@@ -1,4 +1,4 @@
-"""How answers leave: problems as RFC 9457 says, and the headers that every answer carries."""
+"""Problem responses (RFC 9457), and the security headers of every response."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ SECURE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""What OWASP's REST security cheat sheet asks for; HSTS is said where TLS ends."""
+"""Headers of OWASP's REST security cheat sheet; HSTS is added where TLS ends."""
 
 
 def problem_response(problem: Problem) -> JSONResponse:
@@ -51,7 +51,7 @@ class SecureAnswers:
 
 
 class AnswerFailures:
-    """Answers an exception that nobody expected with a 500 that tells nothing of it.
+    """Answers an unexpected exception with a 500 that does not reveal it.
 
     Within the other middleware, so that this answer has their headers too.
     """

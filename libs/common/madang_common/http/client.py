@@ -12,7 +12,7 @@ from tenacity import (
 from typing_extensions import override
 
 from madang_common.http import request_id
-from madang_common.http.idle import CLIENT_IDLE_SECONDS
+from madang_common.http.keepalive import CLIENT_KEEPALIVE_SECONDS
 from madang_common.problems import Problem, Unavailable, from_document
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -67,7 +67,7 @@ def create_client(
             request.headers[request_id.HEADER] = current
 
     limits = httpx.Limits(
-        max_connections=100, max_keepalive_connections=20, keepalive_expiry=CLIENT_IDLE_SECONDS
+        max_connections=100, max_keepalive_connections=20, keepalive_expiry=CLIENT_KEEPALIVE_SECONDS
     )
     return httpx.AsyncClient(
         base_url=base_url,

@@ -1,4 +1,4 @@
-"""CORS (https://fetch.spec.whatwg.org/#http-cors-protocol): whose pages may use REST."""
+"""CORS for REST, by allowed origin (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
 from collections.abc import Sequence
 

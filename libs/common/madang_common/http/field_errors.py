@@ -1,4 +1,4 @@
-"""What is wrong with a request's fields, in words for people."""
+"""Messages for invalid fields of a request, in words for people."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ _WORDS: Mapping[str, str] = {
     "json_invalid": "not valid JSON",
     "json_type": "not valid JSON",
 }
-"""What pydantic says, for those who send fields and not for those who write types."""
+"""Messages by pydantic's error types, in place of pydantic's own, which speak to programmers."""
 _ONE = re.compile(r"\b1 (character|item)s\b")
 _PLACES = frozenset({"body", "query", "path", "header"})
 
@@ -58,7 +58,7 @@ def sentence(error: Mapping[str, str]) -> str:
 def in_words(field: str) -> str:
     """Return the name of a field as people read it: `body.display_name` is `Display name`."""
     place, _, rest = field.partition(".")
-    # After `body` the place where JSON ends too early, or nothing at all.
+    # After `body` stands the position of a JSON error, or nothing.
     name = rest if place in _PLACES and rest and not rest.isdecimal() else place
     words = name.replace("_", " ").replace(".", " ")
     return words[:1].upper() + words[1:]
@@ -68,7 +68,4 @@ def _message(error: Any) -> str:
     words = _WORDS.get(error["type"])
     if words is not None:
         return _ONE.sub(r"1 \1", words.format_map(error.get("ctx", {})))
-    said = str(error["msg"]).removeprefix("Value error, ")
-    # "Username: a username has 3 to 32…" would say it twice.
-    name = in_words(".".join(map(str, error["loc"]))).lower()
-    return said.removeprefix(f"a {name} has ")
+    return str(error["msg"]).removeprefix("Value error, ")

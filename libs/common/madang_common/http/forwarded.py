@@ -9,8 +9,6 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 _Network: TypeAlias = IPv4Network | IPv6Network
 _LONGEST_ADDRESS = 64
 """Characters of what is looked at and remembered: an IPv6 address has 45, and a zone perhaps."""
-
-
 _SITE_BITS = 64
 """Bits of an IPv6 address that a provider gives to one customer."""
 

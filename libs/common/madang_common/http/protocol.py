@@ -16,7 +16,7 @@ from madang_common.http.answers import SECURE_HEADERS
 from madang_common.problems import MEDIA_TYPE, InvalidRequest
 
 _TAKEN_BYTES = 65_536
-"""Least that a client takes of an answer within `seconds`."""
+"""Least that a client must read of an answer within `seconds`."""
 
 
 class Upgraded(asyncio.Protocol, ABC):
@@ -39,11 +39,11 @@ class Upgraded(asyncio.Protocol, ABC):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection whose requests come whole in time, with heads that end, and answers are read.
+    """A connection with deadlines for requests and for reading answers, and a limit on heads.
 
-    uvicorn waits for ever, keeps whatever comes before the blank line, and all that is not read. It
-    also writes down the head of a request for a WebSocket, for another library to read; here it is
-    handed over as read.
+    uvicorn has none of these: it waits for ever, and buffers any head and any answer. It also
+    serializes the head of a request for a WebSocket, for another library to parse again; here it
+    is handed over as parsed.
     """
 
     head_bytes: ClassVar[int]
@@ -54,7 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
     _awaiting_head = True
     _deadline: asyncio.TimerHandle | None = None
     _unsent = 0
-    """Bytes of answers that the client had not taken when that was last looked at."""
+    """Bytes of answers that the client had not read at the last check."""
     _patience: asyncio.TimerHandle | None = None
 
     @override
@@ -136,7 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._patience = self.loop.call_later(self.seconds, self._check_reading)
 
     def _check_reading(self) -> None:
-        """Let go of a client that took next to nothing of an answer meanwhile."""
+        """Abort the connection if the client read less than `_TAKEN_BYTES` since the last check."""
         unsent = self.transport.get_write_buffer_size()
         if self._unsent - unsent < _TAKEN_BYTES:
             self.transport.abort()

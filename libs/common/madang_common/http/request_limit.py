@@ -1,4 +1,4 @@
-"""How many REST requests a user, and an address, may make to one process.
+"""Rate limits of REST requests to one process, by user and by address.
 
 Each request is charged to its address here, and to its user by `security` once the token is
 verified. Both allowances are token buckets in memory, bounded in number.
@@ -28,7 +28,7 @@ _BUSY_SECONDS = 1.0
 
 
 class RequestAllowance:
-    """What users and addresses have left."""
+    """Token buckets of users and addresses, and the number of requests under way by address."""
 
     def __init__(self, settings: CommonSettings, *, clock: Clock = time.monotonic) -> None:
         per_user = Rate(settings.requests_per_second_per_user, settings.requests_burst_per_user)

@@ -10,7 +10,7 @@ SERVICES = "madang-internal"
 ALGORITHM = "EdDSA"
 """The only algorithm that is accepted (RFC 8037, Ed25519)."""
 _LATEST_SECONDS = 253_402_300_799
-"""The end of the year 9999; a later time is none that somebody meant."""
+"""The end of the year 9999; a later time is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Claims:
 def read_claims(payload: Mapping[str, object]) -> Claims:
     """Return the claims in `payload`; raise ValueError if one is missing or of a wrong type.
 
-    The issuer's signature says who wrote a payload, not that each value is what it should be.
+    The issuer's signature proves who wrote a payload, not that its values have the right types.
     """
     return Claims(
         subject=_text(payload, "sub"),

@@ -79,7 +79,7 @@ class KeySet:
             answer.raise_for_status()
             self._keys = _signing_keys(jwt.PyJWKSet.from_dict(answer.json()))
             self._fetched_at = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - an answer of any kind counts, or all ask at once
+        except Exception as error:  # noqa: BLE001 - any failure counts, or every request would fetch again
             self._failed_at = time.monotonic()
             log.warning("jwks_fetch_failed", error=repr(error))
         finally:
@@ -87,7 +87,7 @@ class KeySet:
 
 
 def _signing_keys(found: jwt.PyJWKSet) -> dict[str, jwt.PyJWK]:
-    """Return those that tokens may be signed with, by name: Ed25519, and named by text."""
+    """Return the keys that may sign tokens, by `kid`: Ed25519 keys with a `kid` that is text."""
     named = {
         key.key_id: key
         for key in found.keys

@@ -29,7 +29,7 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
-"""What libraries raise for a token that is not made as it should be."""
+"""Exceptions that libraries raise for a malformed token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class TokenVerifier:
         self._good[token] = claims
         head = token.partition(".")[0]
         if head not in self._kids:
-            # Only now: a head that nobody signed must not push out those in use.
+            # Only after the check: a forged head must not push out those in use.
             header = _header(token)
             if is_plain(header):
                 self._kids[head] = _key_id_in(header)

@@ -1,4 +1,4 @@
-"""What auth throttles, and how it tells those who must wait."""
+"""The limits of auth, and the refusals when one is reached."""
 
 import hashlib
 import math
@@ -45,7 +45,7 @@ _SENTENCES: dict[Name, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limit of each thing that is throttled, and what is remembered of good logins."""
+    """The limit of each operation, and how many sites of good logins are remembered."""
 
     login_username_address: Limit
     login_username: Limit
@@ -111,7 +111,7 @@ class Gate:
     async def _password(
         self, username: str, address: str, success: _Counted
     ) -> AsyncGenerator[None]:
-        """Let a password be tried, unless too many were wrong or too much went well lately.
+        """Let a password be tried, unless too many were wrong or too many right lately.
 
         Wrong ones are counted for the name at this site first. The looser limits, of the name at
         all sites and of the site for all names, are not for a site where the name has logged in
@@ -129,7 +129,7 @@ class Gate:
         await self._refuse_if_full(success)
         async with self._counting_failures([here, *around], always=[tries]):
             yield
-        # Not before: a try that fails must not use up what its name's owner may do.
+        # Not before: a failed try must not use up the allowance of the name's owner.
         await self._take([success])
         await self._throttle.remember(
             _hashed(username),
@@ -143,7 +143,7 @@ class Gate:
     async def _counting_failures(
         self, tries: Sequence[_Counted], *, always: Sequence[_Counted] = ()
     ) -> AsyncGenerator[None]:
-        """Count `tries` if the block fails for its caller's fault, `always` if it did its work.
+        """Count `tries` if the block refuses the caller, `always` unless it could not be done.
 
         They count while it is under way: many at once get no more than the limit.
         """

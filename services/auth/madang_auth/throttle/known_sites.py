@@ -1,4 +1,4 @@
-"""Where a name has logged in lately: a few sites, each until a time."""
+"""The sites where a username has logged in lately, each known until a time."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ KnownSites = Mapping[str, float]
 
 
 def add(known: KnownSites, site: str, *, until: float, most: int, now: float) -> KnownSites:
-    """Return `known` with `site`, without what is over; the `most` that are known for longest."""
+    """Return `known` with `site`, without expired ones: the `most` that are known for longest."""
     added = {**known, site: max(until, known.get(site, until))}
     left = sorted(((end, one) for one, end in added.items() if end > now), reverse=True)
     return {one: end for end, one in left[:most]}

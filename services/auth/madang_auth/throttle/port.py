@@ -1,9 +1,9 @@
-"""The throttle port: counts what is tried, under a key, and remembers where a name is at home.
+"""The throttle port: counts tries by key, and remembers the sites where usernames logged in.
 
 Each method is one atomic step for every process that uses the same store. A bucket is one number
-(`bucket.py`), what is known of a name a few (`known_sites.py`), so an adapter needs no more than a
-lock or a short script. A bucket that has drained may be forgotten, and everything may be lost in a
-crash.
+(`bucket.py`), the known sites of a name are a few (`known_sites.py`), so an adapter needs no more
+than a lock or a short script. A bucket that has drained may be dropped, and everything may be lost
+in a crash.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from madang_auth.throttle.bucket import Limit
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One to be counted under a key."""
+    """One try to be counted under a key."""
 
     key: str
     limit: Limit

@@ -58,7 +58,7 @@ def router(board: Board, memberships: Memberships) -> APIRouter:
             found = await board.present(room, after=cursor or "", limit=limit)
         except BoardError as error:
             raise Unavailable(
-                "nobody can tell who is here just now", retry_after_seconds=1
+                "Presence is not available now; try again.", retry_after_seconds=1
             ) from error
         # They may have left while the board was asked.
         await memberships.check_read(who.subject, room)

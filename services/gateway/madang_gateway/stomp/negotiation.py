@@ -32,8 +32,8 @@ def agree_on_version(accepted: str | None, offered: Sequence[str]) -> str:
     """Return the highest common version; `accepted` is the CONNECT's accept-version.
 
     `offered` are the versions of the WebSocket subprotocols that the client offered, best first.
-    All of them are open, not only the one of the server's choice: a client may offer its library's
-    whole list without looking at the answer.
+    All of them are allowed, not only the one that the server chose: a client may offer its
+    library's whole list and ignore the answer.
     """
     accepts = ["1.0"] if accepted is None else [part.strip() for part in accepted.split(",")]
     for version in offered:

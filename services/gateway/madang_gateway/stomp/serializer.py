@@ -13,13 +13,13 @@ _OF_STOMP = (
     " message-id passcode receipt receipt-id selector server session subscription transaction"
     " version"
 )
-"""What STOMP gives a meaning to, in any frame of any version."""
+"""Headers with a meaning in STOMP, in any frame of any version."""
 _OF_MADANG = (
     "authorization key position prefetch-count read-marker resumed retry since token user-name"
 )
-"""What this gateway gives a meaning to, in any frame."""
+"""Headers with a meaning in this gateway, in any frame."""
 _OF_BROKERS = "redelivered x-stream-offset"
-"""What other brokers write on a MESSAGE themselves, and their clients act on."""
+"""Headers that other brokers set on a MESSAGE, and their clients act on."""
 
 OWN_HEADERS = frozenset(f"{_OF_STOMP} {_OF_MADANG} {_OF_BROKERS}".split())
 """Headers that are never passed from a SEND on to its MESSAGEs, in lower case."""
@@ -66,8 +66,8 @@ def message_frame(
 ) -> bytes:
     """Return a MESSAGE for one subscription.
 
-    `headers` are the sender's; those with a meaning of their own are left out. `receipt_id` is of
-    the frame that was refused, if that is what the message tells of.
+    `headers` are the sender's; those with a meaning of their own are left out. `receipt_id` is that
+    of the refused frame, in a message that tells of a refusal.
     """
     short = len(subscription) + len(destination) <= _SHORT
     beginning = (_remembered_beginning if short else _beginning)(

@@ -30,16 +30,6 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         prefix="/internal", tags=["internal"], dependencies=[Depends(only("gateway"))]
     )
 
-    async def reaches(shard: int, after: int, stored: int | None) -> bool:
-        if lost_after(after, await store.holes(shard)):
-            return False
-        if stored is not None and after <= stored:
-            return True
-        try:
-            return not beyond(after, await chat_log.end(shard))
-        except LogError as error:
-            raise Unavailable("the log does not answer") from error
-
     @router.get("/events", response_model=StoredEvents)
     async def events(
         audience: Audience,
@@ -49,7 +39,7 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
     ) -> Response:
         """Return the audience's events after a position, and how far that can be relied on.
 
-        There is at least one, if any is stored; others only as far as they are within both limits.
+        At least one if any is stored; more only within both limits.
         """
         given = position_of(after)
         than = -1 if given is None else given
@@ -64,7 +54,7 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
                 "items": [full_event(event) for event in fitting],
                 "complete": len(fitting) == len(found),
                 "stored_to": optional_id(stored),
-                "reaches": await reaches(shard, than, stored),
+                "reaches": await _reaches(store, chat_log, shard, than, stored),
             }
         )
 
@@ -73,14 +63,28 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         """Return the event that the sender gave this key."""
         stored = await store.by_key(audience, sender, key)
         if stored is None:
-            raise NotFound("there is no such event")
+            raise NotFound("There is no such event.")
         return json_response(full_event(stored))
 
     return router
 
 
+async def _reaches(
+    store: MessageStore, chat_log: Log, shard: int, after: int, stored: int | None
+) -> bool:
+    """Tell whether no event after position `after` is lost, in the store or in the log."""
+    if lost_after(after, await store.holes(shard)):
+        return False
+    if stored is not None and after <= stored:
+        return True
+    try:
+        return not beyond(after, await chat_log.end(shard))
+    except LogError as error:
+        raise Unavailable("The chat log does not answer; try again in a moment.") from error
+
+
 def _fitting(events: list[Stored], limit_bytes: int) -> list[Stored]:
-    """Return the first of `events`, and those after it that have `limit_bytes` with it."""
+    """Return the first of `events`, and as many after it as fit into `limit_bytes` with it."""
     sizes = accumulate(len(event.line) for event in events)
     return [
         event

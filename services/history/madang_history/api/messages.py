@@ -30,11 +30,11 @@ from madang_history.api.parameters import (
     position_of,
 )
 from madang_history.pages import Page, Pages, Readable, readable_now
-from madang_history.store.port import MessageStore
+from madang_history.store.port import Kinds, MessageStore
 
 _COUNTED = ("message.created",)
 _LOOKED_AT = 4
-"""Messages that a count looks at for each that it may tell: the reader's own are among them."""
+"""Messages that a count looks at for each that it may return; the reader's own are left out."""
 
 
 def messages_router(
@@ -46,14 +46,14 @@ def messages_router(
 
     async def readable(room: Room, user: User) -> Readable:
         """Return what the user may read of a room."""
-        # In this order: the answer of `rooms` is true of all that was stored when it was asked.
-        # What is stored later may have been sent after the user was removed.
+        # In this order: the answer of `rooms` holds for all events stored before the question.
+        # Later ones may have been sent after the user was removed.
         events = await readable_now(store, room_audience(room))
         (answer,) = await access.ask(rooms, [Question(user=user.subject, room=room)])
         answer.check_read()
         return events
 
-    Events = Annotated[Readable, Depends(readable)]  # noqa: N806 - a type, made where `rooms` is
+    Events = Annotated[Readable, Depends(readable)]  # noqa: N806 - a type, made for `rooms`
 
     @router.get("", response_model=MessagePage)
     async def messages(
@@ -65,16 +65,8 @@ def messages_router(
         around: Around = None,
     ) -> Response:
         """Return a page of the room's events, oldest first: the newest, or beside a given one."""
-        if sum(given is not None for given in (before, after, around)) > 1:
-            raise InvalidRequest("give one of before, after and around")
-        if (than := position_of(before)) is not None:
-            page = await pages.before(events, than, limit, kinds)
-        elif (than := position_of(after)) is not None:
-            page = await pages.after(events, than, limit, kinds)
-        elif (than := position_of(around)) is not None:
-            page = await pages.around(events, than, limit, kinds)
-        else:
-            page = await pages.newest(events, limit, kinds)
+        beside = (position_of(before), position_of(after), position_of(around))
+        page = await _beside(pages, events, limit, kinds, *beside)
         return json_response(_document(page))
 
     # Before `/{message}`, which would take "count" for an id.
@@ -100,10 +92,31 @@ def messages_router(
         than = position_of(message)
         stored = None if than is None else await pages.one(events, than)
         if stored is None:
-            raise NotFound("there is no such message in this room")
+            raise NotFound("There is no such message in this room.")
         return json_response(client_body(stored))
 
     return router
+
+
+async def _beside(
+    pages: Pages,
+    events: Readable,
+    limit: int,
+    kinds: Kinds,
+    before: int | None,
+    after: int | None,
+    around: int | None,
+) -> Page:
+    """Return the page beside the one position that is given, or the newest."""
+    if sum(given is not None for given in (before, after, around)) > 1:
+        raise InvalidRequest("Give one of before, after and around.")
+    if before is not None:
+        return await pages.before(events, before, limit, kinds)
+    if after is not None:
+        return await pages.after(events, after, limit, kinds)
+    if around is not None:
+        return await pages.around(events, around, limit, kinds)
+    return await pages.newest(events, limit, kinds)
 
 
 def _document(page: Page) -> dict[str, object]:

@@ -20,7 +20,7 @@ BY_ID = "_id_"
 BY_KEY = "by_key"
 """The event that has a key; there is no second."""
 BY_KIND = "by_kind_with_sender"
-"""Events of an audience and a kind by position; with their senders, for counts leave some out."""
+"""Events of an audience and a kind by position; with the senders, whose own are not counted."""
 BY_FIRST = "by_first"
 """Holes of a shard by where they begin."""
 

@@ -207,7 +207,7 @@ class MongoMessageStore(MessageStore):
     async def _session(self) -> AsyncIterator[Session]:
         """Yield a session after all that was read and written before; raise StoreUnavailable."""
         if self._closed:
-            raise StoreUnavailable("the store is closed")
+            raise StoreUnavailable("This process is stopping; try again in a moment.")
         with unavailable():
             async with self._causal.session() as session:
                 yield session

@@ -175,8 +175,10 @@ class SqliteMessageStore(MessageStore):
 
     async def _run(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if self._closed:
-            raise StoreUnavailable("the store is closed")
+            raise StoreUnavailable("This process is stopping; try again in a moment.")
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, work)
         except sqlite3.Error as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailable(
+                "The message store cannot be used now; try again in a moment."
+            ) from error

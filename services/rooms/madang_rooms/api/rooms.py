@@ -93,7 +93,7 @@ async def archive_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
 
 @router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
 async def hide_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Take a direct room off your list until you open it again; the other one does not learn it."""
+    """Take a direct room off your list until you open it again; the other is not told."""
     await desk.lobby.hide(user.subject, room, hidden=True)
 
 

@@ -7,7 +7,7 @@ from madang_rooms.models.base import TABLE_OPTIONS, Base, Id, Milliseconds
 
 
 class Block(Base):
-    """That a user wants no invites and no direct room from another."""
+    """One user blocks another: no invites and no direct room of theirs are shown."""
 
     __tablename__ = "blocks"
     __table_args__ = (dict(TABLE_OPTIONS),)

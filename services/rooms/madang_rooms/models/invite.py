@@ -27,9 +27,9 @@ class Invite(Base):
     created_at_ms: Mapped[Milliseconds]
     expires_at_ms: Mapped[Milliseconds]
     declined_at_ms: Mapped[Milliseconds | None]
-    """When the one whom it is for wanted to see it no more; whoever made it does not learn this."""
+    """When its user declined it; its maker does not learn this."""
     revoked_at_ms: Mapped[Milliseconds | None]
-    """When an invite for a user was taken back; it has no uses, and counts against its maker."""
+    """When an invite for a user was taken back; it still counts against its maker."""
 
     def open_at(self, now_ms: int) -> bool:
         """Return whether it can be accepted at `now_ms`."""

@@ -22,4 +22,4 @@ class Membership(Base):
     role: Mapped[Role] = mapped_column(kind_text(Role))
     joined_at_ms: Mapped[Milliseconds]
     hidden_at_ms: Mapped[Milliseconds | None]
-    """Since when this member does not want to see the direct room in their list."""
+    """When this member hid the direct room from their list."""

@@ -7,7 +7,7 @@ from madang_rooms.models.base import TABLE_OPTIONS, Base, Id, Milliseconds
 
 
 class Removal(Base):
-    """That somebody was removed or banned from a room: links made until then let others in only."""
+    """A user was removed or banned from a room: links made before do not let them in."""
 
     __tablename__ = "removals"
     __table_args__ = (dict(TABLE_OPTIONS),)

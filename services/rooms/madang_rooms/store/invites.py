@@ -27,7 +27,7 @@ class InviteStore:
         await self._session.flush()
 
     async def get(self, code: str) -> Invite | None:
-        """Return the invite, not locked: what of it can change may have changed."""
+        """Return the invite without locking it, so its uses and times may be outdated."""
         return await self._session.get(Invite, code)
 
     async def lock(self, room: str, code: str) -> Invite | None:
@@ -41,7 +41,7 @@ class InviteStore:
         return await self._session.scalar(query.execution_options(populate_existing=True))
 
     async def open_for(self, room: str, user: str, maker: str) -> Invite | None:
-        """Return an invite to `room` that `user` sees, or one by `maker` whether they see it."""
+        """Return an open invite to `room` for `user` that they are shown or `maker` made."""
         query = select(Invite).where(
             Invite.room_id == room,
             Invite.for_user == user,
@@ -78,7 +78,7 @@ class InviteStore:
         return await self._count(self._listed(user))
 
     async def oldest_of_most(self, user: str) -> Invite | None:
-        """Return the oldest invite in the list of `user` by the one who has the most there."""
+        """Return the oldest invite in the list of `user` by the maker who has most there."""
         makers = (
             select(Invite.created_by)
             .where(self._listed(user))
@@ -124,7 +124,7 @@ class InviteStore:
         return [(invite, room, by) for invite, room, by in await self._session.execute(query)]
 
     async def unused_for(self, room: str, user: str) -> Sequence[Invite]:
-        """Return what is left of the invites to `room`, which is locked, for `user`."""
+        """Return the invites with uses left to `room`, which is locked, for `user`."""
         query = select(Invite).where(
             Invite.room_id == room, Invite.for_user == user, Invite.uses_left > 0
         )
@@ -139,6 +139,6 @@ class InviteStore:
         return await self._session.scalar(select(func.count()).where(*conditions)) or 0
 
     def _listed(self, user: str) -> ColumnElement[bool]:
-        """Return what holds for the invites that `user` is shown."""
+        """Return the condition for an invite to be shown to `user`."""
         blocked = exists().where(Block.user_id == user, Block.blocked_id == Invite.created_by)
         return and_(Invite.for_user == user, self._open, Invite.declined_at_ms.is_(None), ~blocked)

@@ -44,7 +44,7 @@ class MembershipStore:
         return await self._session.get(Membership, (room, user))
 
     async def refresh(self, membership: Membership) -> None:
-        """Read `membership` again, now that what it depends on is locked."""
+        """Read `membership` again, after its user was locked."""
         await self._session.refresh(membership)
 
     async def has_owner(self, room: str, *, beside: str = "") -> bool:
@@ -58,7 +58,7 @@ class MembershipStore:
         return await self._any_enabled(Membership.room_id == room, Membership.user_id != beside)
 
     async def heir(self, room: str) -> tuple[Membership, User] | None:
-        """Return who should own `room` if nobody does; None if all its members are disabled.
+        """Return the member who becomes the owner of `room`; None if all members are disabled.
 
         The longest-standing moderator, or else the longest-standing member.
         """

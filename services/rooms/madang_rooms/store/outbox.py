@@ -25,7 +25,7 @@ from madang_rooms.models import OutboxRow, User
 
 @dataclass(frozen=True, slots=True)
 class ServiceSender:
-    """The sender of what no user did."""
+    """The sender of events that no user caused."""
 
     id: str = "service:rooms"
     display_name: str = "Madang"

@@ -5,5 +5,5 @@ know whether it was served. So the client closes first, by far: a client after 3
 front of the services after 60 s (`deploy/nginx`), a server after 75 s.
 """
 
-CLIENT_IDLE_SECONDS = 30
-SERVER_IDLE_SECONDS = 75
+CLIENT_KEEPALIVE_SECONDS = 30
+SERVER_KEEPALIVE_SECONDS = 75
