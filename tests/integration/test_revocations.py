@@ -43,7 +43,9 @@ async def product(redis_database_url: str, tmp_path: Path) -> AsyncGenerator[Pro
 
 @asynccontextmanager
 async def running(redis_url: str, folder: Path) -> AsyncGenerator[Product]:
-    settings = StandaloneSettings(data_dir=folder / "data", revocations_poll_seconds=0.1)
+    settings = StandaloneSettings(
+        data_dir=folder / "data", revocations_poll_seconds=0.1, allowed_hosts=(OTHER_AUTH,)
+    )
     make_first_key(folder / "keys", lambda: 1_800_000_000)
     auth_settings = settings.auth().model_copy(
         update={
