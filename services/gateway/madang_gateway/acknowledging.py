@@ -15,7 +15,7 @@ _AUTO = "auto"
 _CLIENT = "client"
 _DIGITS = 9
 _REMEMBERED_BYTES = 100
-"""What it takes to remember that a message was sent."""
+"""Memory of one remembered message."""
 
 
 class Acknowledging(Acknowledges):
@@ -128,7 +128,7 @@ class Acknowledging(Acknowledges):
             await asyncio.shield(self._room)
 
     def end(self) -> None:
-        """Keep nothing any more."""
+        """Drop everything kept."""
         self._waiting.clear()
         self._keep(-self._kept)
         self._kept = 0
@@ -148,7 +148,7 @@ def window_of(frame: Subscribe, most: int) -> int:
     """Return the `prefetch-count` of a SUBSCRIBE, 0 for none; raise InvalidRequest if it is bad."""
     text = frame.headers.get("prefetch-count", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= most):
-        raise InvalidRequest(f"prefetch-count is a number up to {most}")
+        raise InvalidRequest(f"prefetch-count must be a number up to {most}.")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""What everything costs that a client can repeat, and how much of it a client may have.
+"""Prices of everything a client can repeat, and the allowances to pay them.
 
     connection   Account: spends a few frames that it has drawn in advance
         │ draws from
@@ -22,7 +22,7 @@ from madang_common.rate import Bucket, Rate
 UPGRADE = 10.0
 """A request for a WebSocket, accepted or not."""
 READ = 0.25
-"""What the transport hands over at once, be it a single byte."""
+"""Each chunk from the transport, even a single byte."""
 BYTE = 1 / 8192
 """Each byte that is received."""
 MESSAGE = 0.25
@@ -36,7 +36,7 @@ FRAME = 0.5
 TOKEN = 4.0
 """The check of a token, in CONNECT, in a SEND or at `/app/token`."""
 SUBSCRIBE = 2.0
-"""A SUBSCRIBE, on top of its frame, with the UNSUBSCRIBE that follows some time."""
+"""A SUBSCRIBE, on top of its frame; includes the UNSUBSCRIBE."""
 RESUME = 2.0
 """The beginning of a resume."""
 RESUMED_EVENT = 0.25
@@ -44,7 +44,7 @@ RESUMED_EVENT = 0.25
 HISTORY_PAGE = 20.0
 """A page that is asked of history for a resume."""
 REFUSAL = 1.0
-"""A refusal that is told, and logged."""
+"""A refusal, answered and logged."""
 
 _DRAWN = 16.0
 """Frames that an account draws in advance; it looks at the clock no more often than that."""
@@ -136,8 +136,8 @@ class Budget:
 class Account:
     """What one connection may spend.
 
-    Whoever takes something from the client subtracts its cost from `left`, and goes on while that
-    is at least 1, or `draw` finds more.
+    The code that takes something from the client subtracts its cost from `left`, and goes on while
+    `left` is at least 1 or `draw` returns True.
     """
 
     __slots__ = ("_address", "_budget", "_closed", "_own", "_user", "kept", "left")
@@ -154,7 +154,7 @@ class Account:
         self._closed = False
 
     def admit(self, user: str) -> None:
-        """Give the connection what one of `user` may have."""
+        """Switch to the allowances of a connection of `user`."""
         self._user = self._budget.user(user)
         self._own = self._budget.allowances.connection.bucket()
         self._user.kept += self.kept

@@ -270,7 +270,7 @@ class Connection(Upgraded):
         elif self._sockjs is not None and now - self._quiet_since >= settings.ping_seconds:
             self.write(_SOCKJS_SILENCE)
         if self._heard or self._reading_paused:
-            # Of a peer that is not read nobody knows whether it is silent.
+            # Silence of a peer whose reading is paused says nothing.
             self._heard = self._pinged = False
             self._silent_since = now
         else:
@@ -360,7 +360,7 @@ class Connection(Upgraded):
         self._count_unread(frames)
 
     def _may_go_on(self, draws: int) -> bool:
-        """Tell whether another frame may be taken now; if not, see to it that it is some time."""
+        """Return whether another frame may be taken now; otherwise schedule it, or pause."""
         session = self._session
         if self._reading_paused or session is None:
             return False
@@ -371,13 +371,13 @@ class Connection(Upgraded):
         if self._account.draw():
             return True
         if session.closed:
-            # It is let go of soon, whether it says good-bye or not.
+            # The close handshake has a deadline.
             self.pause_reading()
         session.rest()
         return False
 
     def _continue(self) -> None:
-        """Go on with what had to wait for everything else."""
+        """Resume reading in a new turn of the event loop."""
         session = self._session
         if session is not None:
             if session.closed:
@@ -386,7 +386,7 @@ class Connection(Upgraded):
                 session.go_on_reading()
 
     def _count_unread(self, frames: PlainFrames) -> None:
-        """Tell the account how much waits to be taken."""
+        """Report the untaken bytes to the account."""
         session = self._session
         if session is None:
             return

@@ -24,7 +24,6 @@ from madang_gateway.tail import Kept, Tail
 log = structlog.get_logger()
 
 _MEMBERSHIP = departures.NOTED | {"member.role_changed"}
-_DEPARTED_ROOMS = 100_000
 
 EndMembership = Callable[[str, str], None]
 """Ends the subscriptions of a user (first) to a room (second)."""
@@ -33,9 +32,9 @@ EndMembership = Callable[[str, str], None]
 class Dispatcher:
     """Applies what the log brings: tail, keys, memberships, deliveries, receipts.
 
-    A second copy of an event (same audience, sender and key) is left out everywhere, and so is what
-    a user said who had left the room. Someone who left or was removed receives the event that says
-    so, and nothing after it.
+    A second copy of an event (same audience, sender and key) is left out everywhere, and so is a
+    message after the end of its sender's membership. Someone who left or was removed receives the
+    event that says so, and nothing after it.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Dispatcher:
         self._end_membership = end_membership
         self._metrics = metrics
         self._clock = clock
-        self._departures = Departures(_DEPARTED_ROOMS)
+        self._departures = Departures()
 
     def apply(self, shard: int, batch: Batch) -> None:
         """Apply the next batch of `shard`."""
@@ -129,9 +128,9 @@ class Dispatcher:
 
 
 def _crossed() -> Problem:
-    """Return what is told of a message that stands behind the end of its sender's membership.
+    """Return the refusal of a message that came after the end of its sender's membership.
 
-    They may have come back since: then it is said by the next try.
+    The sender may be a member again; then the next try succeeds.
     """
     reason = "Your membership changed while you sent this; send it again with the same key."
     return Unavailable(reason, retry_after_seconds=1)

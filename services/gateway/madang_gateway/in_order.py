@@ -1,4 +1,4 @@
-"""One thing after the other: what has to wait for something makes the rest wait behind it."""
+"""Runs handlers in order; a handler that awaits blocks those queued behind it."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 _SLICE = 32
-"""Things that are done in one turn of the event loop."""
+"""Things handled in one turn of the event loop."""
 
 Pending = Awaitable[None] | None
 """None if it is done, else what is still to be awaited."""
@@ -23,19 +23,19 @@ class Worker(Protocol[T_contra]):
         ...
 
     def failed(self, error: Exception) -> None:
-        """Hear that something went wrong that nobody expected."""
+        """Handle an exception that nobody expected."""
         ...
 
     def queued(self, thing: T_contra) -> int:
-        """Hear that a thing has to wait; return how many bytes it takes."""
+        """Note that a thing is queued; return its size in bytes."""
         ...
 
     def backlog_full(self) -> None:
-        """Hear that no more should come for now."""
+        """Stop the input: the backlog is full."""
         ...
 
     def backlog_done(self, size: int) -> None:
-        """Hear that nothing waits any more of what took `size` bytes."""
+        """Let input in again: the backlog is empty, in which `size` bytes were queued."""
         ...
 
 
@@ -53,7 +53,7 @@ class InOrder(Generic[T]):
         self._limit_bytes = limit_bytes
         self._backlog: deque[T] | None = None
         self._bytes = 0
-        """What has waited since nothing did."""
+        """Bytes queued since the backlog was empty."""
         self._task: asyncio.Task[None] | None = None
 
     @property

@@ -81,14 +81,15 @@ class OwnToken(Interceptor):
         claims = self.verifier.verify_now(outgoing.token)
         if claims is None:
             return self._verify(who, outgoing.token)
-        _same_user(who, claims)
+        check_same_user(who, claims)
         return None
 
     async def _verify(self, who: Claims, token: str) -> None:
-        _same_user(who, await self.verifier.verify(token))
+        check_same_user(who, await self.verifier.verify(token))
 
 
-def _same_user(who: Claims, claims: Claims) -> None:
+def check_same_user(who: Claims, claims: Claims) -> None:
+    """Raise Unauthenticated unless a token with `claims` belongs to `who`."""
     if claims.subject != who.subject:
         raise Unauthenticated("The token is another user's; send one of your own.")
 

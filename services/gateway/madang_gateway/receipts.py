@@ -71,5 +71,7 @@ class Receipts:
                 break
             late.append(key)
         for key in late:
-            reason = "not seen in the log in time; send it again with the same key"
+            reason = (
+                "The event did not come back from the log in time; send it again with the same key."
+            )
             self.failed(key, Unavailable(reason, retry_after_seconds=1))

@@ -197,7 +197,9 @@ class Resumption:
                 if self._clock() > deadline:
                     raise
             if self._clock() > deadline:
-                raise Unavailable("history is too far behind the log", retry_after_seconds=5)
+                raise Unavailable(
+                    "History is too far behind the log; try again.", retry_after_seconds=5
+                )
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _up_to_here(self, page: Page, shard: int) -> Page:
@@ -246,7 +248,7 @@ def read_since(text: str | None) -> int | None:
     try:
         return from_id(text)
     except ValueError as error:
-        raise InvalidRequest("since is the id of an event") from error
+        raise InvalidRequest("since must be the id of an event.") from error
 
 
 def to_since(position: int) -> str:

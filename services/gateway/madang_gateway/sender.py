@@ -46,8 +46,8 @@ class Sender:
     ) -> None:
         """Let each send pass `interceptors` first.
 
-        Of what these found out, `standing` may change while something is awaited, and has to hold
-        at the moment of the append. Use a steady `clock` for deadlines; events carry the wall
+        `standing` is checked again right before the append: it may change during an await. Use a
+        steady `clock` for deadlines; events carry the wall
         clock's time.
         """
         self._interceptors = interceptors
@@ -270,8 +270,8 @@ def _answer(position: int, stored: int, sent: int) -> int | Problem:
 
 def _told(error: LogError) -> Problem:
     if isinstance(error, LogTooLarge):
-        return TooLarge("the event is larger than the log takes")
+        return TooLarge("The event is larger than the log takes.")
     if isinstance(error, LogBusy):
-        return Unavailable("too much is waiting for the log", retry_after_seconds=1)
-    unknown = "the log did not confirm it; send it again with the same key"
+        return Unavailable("Too much waits for the log; try again.", retry_after_seconds=1)
+    unknown = "The log did not confirm it; send it again with the same key."
     return Unavailable(unknown, retry_after_seconds=1)

@@ -29,7 +29,7 @@ from madang_gateway.delivery import Recipient
 from madang_gateway.destinations import TOKEN, Source
 from madang_gateway.disconnects import Disconnect
 from madang_gateway.in_order import InOrder, Pending
-from madang_gateway.interceptors import too_large
+from madang_gateway.interceptors import check_same_user, too_large
 from madang_gateway.link import Link
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import own_token, read_send
@@ -146,7 +146,7 @@ class Session(Subscribing):
     @override
     def claims(self) -> Claims:
         if self._claims is None:
-            raise Unauthenticated("CONNECT comes first")
+            raise Unauthenticated("Send CONNECT first.")
         return self._claims
 
     @property
@@ -260,9 +260,15 @@ class Session(Subscribing):
             return
         if self._claims is None:
             if time.monotonic() - self._began_at > self._shared.settings.connect_seconds:
-                self.end(Unauthenticated("no CONNECT came"), disconnects.CONNECT_TIMEOUT)
+                self.end(
+                    Unauthenticated("No CONNECT came in time; connect again."),
+                    disconnects.CONNECT_TIMEOUT,
+                )
         elif self._claims.expires_at <= time.time():
-            self.end(Unauthenticated("the token has expired"), disconnects.TOKEN_EXPIRED)
+            self.end(
+                Unauthenticated("The token has expired. Refresh it, or log in again."),
+                disconnects.TOKEN_EXPIRED,
+            )
 
     def end(self, cause: Problem | ProtocolError, why: Disconnect) -> None:
         """Tell the client with an ERROR why this is the end, and close."""
@@ -414,7 +420,7 @@ class Session(Subscribing):
         self._account.left -= budget.TOKEN
         try:
             if not token:
-                raise Unauthenticated("CONNECT needs an Authorization header with an access token")
+                raise Unauthenticated("CONNECT needs an Authorization header with an access token.")
             claims = self._shared.verifier.verify_now(token)
             if claims is None:
                 return self._connect_later(token)
@@ -478,10 +484,9 @@ class Session(Subscribing):
         try:
             token = own_token(frame.headers) or frame.body.decode().strip()
             claims = await self._shared.verifier.verify(token)
-            if claims.subject != self.user:
-                raise Unauthenticated("the token is another user's")
+            check_same_user(self.claims, claims)
         except UnicodeDecodeError:
-            self._refuse(InvalidRequest("the body is a token"), frame.receipt)
+            self._refuse(InvalidRequest("The body must be a token."), frame.receipt)
         except Problem as problem:
             self._refuse(problem, frame.receipt)
         else:

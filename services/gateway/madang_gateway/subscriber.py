@@ -16,6 +16,7 @@ from madang_gateway.acknowledging import Acknowledging, acknowledging
 from madang_gateway.budget import BYTE, RESUMED_EVENT
 from madang_gateway.delivery import Recipient, Roster
 from madang_gateway.destinations import LIVE_SUFFIX, Source, Topic, topic
+from madang_gateway.interceptors import check_same_user
 from madang_gateway.memberships import Memberships
 from madang_gateway.metrics import Metrics
 from madang_gateway.outgoing import own_token
@@ -236,7 +237,7 @@ class Subscriber:
                 found = Topic(Source.ROOM, room_audience(room), room)
                 mapping = self._tutorial_body
         if found is None:
-            raise NotFound(f"nothing is published at {frame.destination[:100]}")
+            raise NotFound(f"There is no such destination: {frame.destination[:100]}.")
         if found.room and session.following(found.room) >= self._most_per_room:
             raise Forbidden(f"A connection may follow a room {self._most_per_room} times.")
         user = session.claims.subject
@@ -258,7 +259,7 @@ class Subscriber:
         place = self._place(session, found, frame)
         marks_read = frame.headers.get("read-marker") == "true"
         if marks_read and (place is None or not found.room):
-            raise InvalidRequest("read-marker goes with the events of a room and ack:client")
+            raise InvalidRequest("read-marker needs a room's events and ack:client.")
         return Subscription(
             frame.id, found, shape, audiences, place or recipient, place, marks_read
         )
@@ -284,8 +285,8 @@ class Subscriber:
     ) -> None:
         try:
             user, room = session.claims.subject, subscription.topic.room
-            if token is not None and (await self._verifier.verify(token)).subject != user:
-                raise Forbidden("the token is another user's")
+            if token is not None:
+                check_same_user(session.claims, await self._verifier.verify(token))
             if room:
                 await self._memberships.check_read(user, room)
         except Problem as problem:

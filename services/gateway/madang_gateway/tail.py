@@ -12,7 +12,7 @@ Kept: TypeAlias = tuple[int, bytes]
 
 
 _DROPPED = 32
-"""Events that are dropped before it is worth while to close the gap that they leave."""
+"""Dropped events after which the lists are compacted."""
 
 
 class _Batch(NamedTuple):
@@ -28,8 +28,8 @@ class _Batch(NamedTuple):
 class _Events:
     """The events of one audience, oldest first."""
 
-    # Two lists of numbers and bytes, which are nothing to the garbage collector, and in which a
-    # position is found without a walk.
+    # Two lists, so that a position is found by bisection; ints and bytes are not tracked by the
+    # garbage collector.
     __slots__ = ("_first", "lines", "positions")
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Tail:
                 if not self._events[audience].drop():
                     del self._events[audience]
             self.bytes -= oldest.size
-            # What is from before a gap does not make the tail reach over it again.
+            # Events before a gap do not extend the reach across it.
             reach = self.reach[oldest.shard] or 0
             self.reach[oldest.shard] = max(reach, oldest.last + 1)
 
