@@ -341,6 +341,7 @@ class Connection(Upgraded):
         if frames is None or self._reading:
             return
         account, draws = self._account, 0
+        session = self._session
         self._reading = True
         try:
             for kind, piece in frames.receive(data):
@@ -357,7 +358,10 @@ class Connection(Upgraded):
                         break
         finally:
             self._reading = False
-        self._count_unread(frames)
+        if session is not None and (
+            draws or session.uncounted or self._unread or frames.waiting is not None
+        ):
+            self._count_unread(session, frames)
 
     def _may_go_on(self, draws: int) -> bool:
         """Return whether another frame may be taken now; otherwise schedule it, or pause."""
@@ -385,11 +389,9 @@ class Connection(Upgraded):
             else:
                 session.go_on_reading()
 
-    def _count_unread(self, frames: PlainFrames) -> None:
+    def _count_unread(self, session: Session, frames: PlainFrames) -> None:
         """Report the untaken bytes to the account."""
-        session = self._session
-        if session is None:
-            return
+        session.uncounted = False
         unread = frames.unread_bytes + session.unread_bytes
         if unread != self._unread:
             kept = self._account.keep(unread - self._unread)

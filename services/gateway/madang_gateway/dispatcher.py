@@ -73,7 +73,7 @@ class Dispatcher:
         ready: dict[str, list[Placed]] = {}
         arrived: list[tuple[Key, First]] = []
         barred: list[Key] = []
-        departed = self._departures
+        departed = self._departures or None
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
                 event, audience, key, digest = self._own_lines.take(line) or read(line, followed)
@@ -84,7 +84,11 @@ class Dispatcher:
             first = self._keys.get(key)
             if first is not None:
                 self._metrics.duplicates.inc()
-            elif departed.concern(audience) and departed.bar(event or read_line(line)):
+            elif (
+                departed is not None
+                and departed.concern(audience)
+                and departed.bar(event or read_line(line))
+            ):
                 self._metrics.barred.inc()
                 barred.append(key)
                 continue
@@ -97,6 +101,7 @@ class Dispatcher:
                         ready.setdefault(audience, []).append(Placed.at(at, event, line))
                     if event.kind in _MEMBERSHIP:
                         self._change(event, ready.pop(audience, []))
+                        departed = self._departures
             if key in waited_for:
                 arrived.append((key, first))
         self._tail.add(shard, batch.offset, kept, now)

@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 _SLICE = 32
 """Things handled in one turn of the event loop."""
@@ -15,10 +14,10 @@ Pending = Awaitable[None] | None
 """None if it is done, else what is still to be awaited."""
 
 
-class Worker(Protocol[T_contra]):
+class Worker(Protocol[T]):
     """Does the things."""
 
-    def handle(self, thing: T_contra) -> Pending:
+    def handle(self, thing: T) -> Pending:
         """Do one thing, or begin to."""
         ...
 
@@ -26,8 +25,8 @@ class Worker(Protocol[T_contra]):
         """Handle an exception that nobody expected."""
         ...
 
-    def queued(self, thing: T_contra) -> int:
-        """Note that a thing is queued; return its size in bytes."""
+    def queued(self, thing: T) -> tuple[T, int]:
+        """Return what to queue for a thing that has to wait, and its size in bytes."""
         ...
 
     def backlog_full(self) -> None:
@@ -64,8 +63,9 @@ class InOrder(Generic[T]):
     def take(self, worker: Worker[T], thing: T) -> None:
         """Let `worker` do `thing` now, or behind what waits."""
         if self._backlog is not None:
-            self._bytes += worker.queued(thing)
-            self._backlog.append(thing)
+            queued, size = worker.queued(thing)
+            self._bytes += size
+            self._backlog.append(queued)
             if len(self._backlog) >= self._limit or self._bytes >= self._limit_bytes:
                 worker.backlog_full()
             return

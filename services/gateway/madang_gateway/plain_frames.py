@@ -35,7 +35,7 @@ _SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = 2 + _MASK_BYTES, 4 + _MASK_BYTES, 10 + _
 class PlainFrames:
     """Takes the bytes that follow a handshake and tells the plain frames from the others."""
 
-    __slots__ = ("_at", "_data", "_fragmented", "_limit", "_needed", "_owed", "_waiting")
+    __slots__ = ("_at", "_data", "_fragmented", "_limit", "_needed", "_owed", "waiting")
 
     def __init__(self, limit_bytes: int) -> None:
         """Leave messages of more than `limit_bytes` to the protocol."""
@@ -43,7 +43,7 @@ class PlainFrames:
         self._data = b""
         self._at = 0
         """Where the first frame begins that was not taken yet."""
-        self._waiting: bytearray | None = None
+        self.waiting: bytearray | None = None
         """The beginning of a frame that is not here yet."""
         self._needed = 0
         """Bytes without which it is no use to look at that beginning again."""
@@ -55,7 +55,7 @@ class PlainFrames:
     @property
     def unread_bytes(self) -> int:
         """Bytes that wait here: to be taken, or for the rest of their frame."""
-        waiting = 0 if self._waiting is None else len(self._waiting)
+        waiting = 0 if self.waiting is None else len(self.waiting)
         return len(self._data) - self._at + waiting
 
     def receive(self, data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -65,11 +65,11 @@ class PlainFrames:
         """
         if self._at < len(self._data):
             data = self._data[self._at :] + data
-        elif self._waiting is not None and data:
-            self._waiting += data
-            if len(self._waiting) < self._needed:
+        elif self.waiting is not None and data:
+            self.waiting += data
+            if len(self.waiting) < self._needed:
                 return
-            data, self._waiting = bytes(self._waiting), None
+            data, self.waiting = bytes(self.waiting), None
         self._data, self._at = data, 0
         if self._owed and data:
             self._at = min(self._owed, len(data))
@@ -110,5 +110,5 @@ class PlainFrames:
             at = after
             after += _SHORT_HEAD
         if at < end:
-            self._waiting, self._needed = bytearray(data[at:]), after - at
+            self.waiting, self._needed = bytearray(data[at:]), after - at
         self._data, self._at = b"", 0

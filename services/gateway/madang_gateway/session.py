@@ -109,6 +109,7 @@ class Session(Subscribing):
         "_stomp",
         "_subscriptions",
         "id",
+        "uncounted",
     )
 
     def __init__(self, shared: Shared, link: Link, account: Account) -> None:
@@ -133,6 +134,8 @@ class Session(Subscribing):
         """Whether the client went, and was not sent away."""
         self._acks: Acks | None = None
         self._backlog_full = False
+        self.uncounted = False
+        """Whether `unread_bytes` may have changed since somebody looked at it."""
         self._resting = False
         """Whether nothing is read until there is an allowance again."""
         self._closed = False
@@ -187,8 +190,9 @@ class Session(Subscribing):
             send = self._stomp.receive_send(data)
             if send is not None:
                 account.left -= budget.FRAME
-                self._take(send)
+                self._in_order.take(self, send)
                 return
+        self.uncounted = True
         try:
             # What is not taken from here comes with the next call.
             events = self._stomp.receive(data)
@@ -198,7 +202,7 @@ class Session(Subscribing):
                     return
                 account.left -= budget.FRAME
                 if not isinstance(event, HeartBeat):
-                    self._take(event)
+                    self._in_order.take(self, event)
         except ProtocolError as error:
             self._in_order.take(self, error)
 
@@ -243,16 +247,6 @@ class Session(Subscribing):
             return True
         self.rest()
         return False
-
-    def _take(self, event: stomp.Event) -> None:
-        if (
-            type(event) is stomp.Send
-            and len(event.body) > self._shared.settings.message_bytes
-            and self._in_order.busy
-        ):
-            self._in_order.take(self, Oversized(event.receipt))
-        else:
-            self._in_order.take(self, event)
 
     def _check_time(self) -> None:
         """Close the connection if its CONNECT is overdue or its token has expired."""
@@ -391,11 +385,14 @@ class Session(Subscribing):
         log.error("session_failed", session_id=self.id, exc_info=error)
         self.end(Problem(), disconnects.INTERNAL)
 
-    def queued(self, taken: _Taken) -> int:
-        """Count a frame that has to wait as kept, and return its size."""
+    def queued(self, taken: _Taken) -> tuple[_Taken, int]:
+        """Count a frame that has to wait as kept; keep no body that will be refused."""
+        limit = self._shared.settings.message_bytes
+        if isinstance(taken, stomp.Send) and len(taken.body) > limit:
+            taken = Oversized(taken.receipt)
         size = _size(taken)
         self._keep(size, "untaken")
-        return size
+        return taken, size
 
     def backlog_full(self) -> None:
         """Take no more frames for now."""

@@ -28,8 +28,8 @@ class Hands:
     def failed(self, error: Exception) -> None:
         self.failures.append(error)
 
-    def queued(self, thing: object) -> int:
-        return 100
+    def queued(self, thing: object) -> tuple[object, int]:
+        return thing, 100
 
     def backlog_full(self) -> None:
         self.full += 1

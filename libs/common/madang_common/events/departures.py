@@ -55,3 +55,7 @@ class Departures:
             return False
         gone = self._gone.get(event.audience)
         return gone is not None and (event.sender in gone or _EVERYONE in gone)
+
+    def __bool__(self) -> bool:
+        """Return whether anybody is remembered."""
+        return len(self._gone) > 0

@@ -13,6 +13,7 @@ _SITE_BITS = 64
 """Bits of an IPv6 address that a provider gives to one customer."""
 
 
+@lru_cache(maxsize=16_384)
 def site(address: str) -> str:
     """Return what one customer has of `address`: an IPv4 address, or a whole IPv6 /64."""
     found = _address(address.partition("%")[0]) if len(address) <= _LONGEST_ADDRESS else None
