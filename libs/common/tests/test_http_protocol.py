@@ -82,6 +82,10 @@ class Client:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return len(await self._reader.read(limit))
 
+    def vanish(self) -> None:
+        """Be gone, and let the server notice by a reset."""
+        self._writer.transport.abort()
+
     async def rest(self) -> bytes:
         """Return what comes until the server lets go."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -170,6 +174,53 @@ async def test_many_requests_on_one_connection_are_many() -> None:
         await client.say(post(b"hello") * 3)
         for _ in range(3):
             await client.hear(b"<5>")
+
+
+async def test_few_requests_wait_behind_one_that_takes_long() -> None:
+    async with connected() as client:
+        await client.say(post(b"hello", "/slow") + post(b"hello") * 1000)
+
+        answers = await client.rest()
+        assert 2 <= answers.count(b"HTTP/1.1 200 ") <= 20
+        assert b"400" not in answers
+        assert answers.count(b"connection: close") == 1
+
+
+async def test_requests_that_never_end_are_not_read_while_others_wait() -> None:
+    async with connected() as client:
+        sending = asyncio.create_task(_say_for_ever(client, post(b"hello") * 100))
+
+        assert (await client.rest()).count(b"HTTP/1.1 200 ") <= 20
+
+        sending.cancel()
+
+
+async def _say_for_ever(client: Client, data: bytes) -> None:
+    while True:
+        await client.say(data)
+        await asyncio.sleep(0)
+
+
+async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
+    known: list[HttpToolsProtocol] = []
+
+    class Watched(HTTP):  # type: ignore[misc, valid-type]
+        @override
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            known.append(self)
+
+    async with connected(Watched) as client:
+        await client.say(post(b"", "/slow") + post(b"") * 10)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (known and known[0].pipeline):
+                await asyncio.sleep(0.01)
+        first = next(iter(known[0].tasks))
+        client.vanish()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.wait({first})
+
+    assert not known[0].pipeline
 
 
 async def test_an_answer_may_take_longer_than_a_request() -> None:

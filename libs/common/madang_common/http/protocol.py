@@ -3,12 +3,12 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import orjson
 from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 
@@ -17,6 +17,12 @@ from madang_common.problems import MEDIA_TYPE, InvalidRequest
 
 _TAKEN_BYTES = 65_536
 """Least that a client takes of an answer within `seconds`."""
+_MOST_WAITING = 16
+"""Most requests of a connection that wait for the answers to those before them."""
+
+
+class _TooManyWaiting(Exception):
+    """Stops the parser."""
 
 
 class Upgraded(asyncio.Protocol, ABC):
@@ -41,9 +47,9 @@ class Upgraded(asyncio.Protocol, ABC):
 class HttpProtocol(HttpToolsProtocol):
     """A connection whose requests come whole in time, with heads that end, and answers are read.
 
-    uvicorn waits for ever, keeps whatever comes before the blank line, and all that is not read. It
-    also writes down the head of a request for a WebSocket, for another library to read; here it is
-    handed over as read.
+    uvicorn waits for ever, keeps whatever comes before the blank line, any number of requests behind
+    the one under way, and all that is not read. It also writes down the head of a request for a
+    WebSocket, for another library to read; here it is handed over as read.
     """
 
     head_bytes: ClassVar[int]
@@ -56,6 +62,10 @@ class HttpProtocol(HttpToolsProtocol):
     _unsent = 0
     """Bytes of answers that the client had not taken when that was last looked at."""
     _patience: asyncio.TimerHandle | None = None
+    _overrun = False
+    """Whether more requests came than may wait."""
+    _under_way: RequestResponseCycle | None = None
+    """The request that is being answered, or was last."""
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -71,6 +81,12 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        # uvicorn tells only the last request, and keeps the others.
+        if self._under_way is not None:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+            self._under_way = None
+        self.pipeline.clear()
         super().connection_lost(exc)
         self._end_patience()
 
@@ -96,7 +112,24 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]
 
     @override
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_WAITING:
+            self._overrun = True
+            raise _TooManyWaiting
+        super().on_message_begin()
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @override
     def send_400_response(self, msg: str) -> None:
+        if self._overrun:
+            # This would be taken for the answer to a request before. Those are answered, the last
+            # one with the news that no more will be.
+            self.cycle.keep_alive = False
+            return
         problem = InvalidRequest(msg)
         body = orjson.dumps(problem.document())
         headers = {
