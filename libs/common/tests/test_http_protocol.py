@@ -132,6 +132,30 @@ async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
         assert b"urn:madang:problem:invalid-request" in answer
 
 
+async def test_headers_are_counted() -> None:
+    async with connected() as client:
+        head = b"".join(b"x%d:\r\n" % number for number in range(100))
+        await client.say(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
+        await client.hear(b"<0>")
+
+        await client.say(b"GET / HTTP/1.1\r\n" + head + b"y:\r\n\r\n")
+
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"A request may have 100 headers." in answer
+
+
+async def test_a_body_in_countless_pieces_is_refused() -> None:
+    begin = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with connected() as client:
+        await client.say(begin + b"1\r\nx\r\n" * 4000 + b"0\r\n\r\n")
+        await client.hear(b"<4000>")
+
+        await client.say(begin + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
+
+        assert b"pieces" in await client.rest()
+
+
 @pytest.mark.parametrize(
     "begun",
     [b"", b"\r\n", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", post(b"hello")[:-1]],

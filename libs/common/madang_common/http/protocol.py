@@ -21,7 +21,12 @@ _MOST_WAITING = 16
 """Most requests of a connection that wait for the answers to those before them."""
 
 
-class _TooManyWaiting(Exception):
+_MOST_HEADERS = 100
+_MOST_PIECES = 4096
+"""Most pieces of a body: of each a few bytes may come, and each is handled by itself."""
+
+
+class _TooMuch(Exception):
     """Stops the parser."""
 
 
@@ -62,6 +67,10 @@ class HttpProtocol(HttpToolsProtocol):
     _unsent = 0
     """Bytes of answers that the client had not taken when that was last looked at."""
     _patience: asyncio.TimerHandle | None = None
+    _pieces = 0
+    """Pieces of the body that came so far."""
+    _refusal = ""
+    """What is wrong with the request, if more is known than that it cannot be read."""
     _overrun = False
     """Whether more requests came than may wait."""
     _under_way: RequestResponseCycle | None = None
@@ -115,8 +124,24 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= _MOST_WAITING:
             self._overrun = True
-            raise _TooManyWaiting
+            raise _TooMuch
+        self._pieces = 0
         super().on_message_begin()
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= _MOST_HEADERS:
+            self._refusal = f"A request may have {_MOST_HEADERS} headers."
+            raise _TooMuch
+        super().on_header(name, value)
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._pieces += 1
+        if self._pieces > _MOST_PIECES:
+            self._refusal = f"A body may come in {_MOST_PIECES} pieces."
+            raise _TooMuch
+        super().on_body(body)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -130,7 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
             # one with the news that no more will be.
             self.cycle.keep_alive = False
             return
-        problem = InvalidRequest(msg)
+        problem = InvalidRequest(self._refusal or msg)
         body = orjson.dumps(problem.document())
         headers = {
             "Content-Type": MEDIA_TYPE,
