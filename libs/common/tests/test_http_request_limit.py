@@ -27,6 +27,29 @@ def allowance(clock: Clock, **limits: Any) -> RequestAllowance:
     return RequestAllowance(settings(**limits), clock=clock)
 
 
+def test_a_large_body_costs_an_address_more() -> None:
+    limited = allowance(Clock(), requests_burst_per_address=10, requests_per_second_per_address=1)
+    with limited.request("192.0.2.1", 65_536):
+        pass
+
+    with pytest.raises(TooManyRequests), limited.request("192.0.2.1"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("headers", "then"),
+    [({}, 200), ({"content-length": "60000"}, 429), ({"transfer-encoding": "chunked"}, 429)],
+)
+async def test_a_body_is_charged_as_it_is_announced(headers: dict[str, str], then: int) -> None:
+    limits = settings(requests_burst_per_address=10, requests_per_second_per_address=1)
+    app = LimitRequests(PlainTextResponse("done"), limits)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        assert (await client.get("/", headers=headers)).status_code == 200
+
+        assert (await client.get("/")).status_code == then
+
+
 def test_an_address_has_a_burst_and_then_a_rate() -> None:
     clock = Clock()
     limited = allowance(clock, requests_burst_per_address=3, requests_per_second_per_address=2)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang_common.clock import Clock
@@ -25,6 +26,8 @@ _INSIDE = ("/internal/", "/health/", "/metrics")
 """Paths that cannot be reached from outside where a service is a process of its own: the proxy does
 not pass them on. Other services and probes use them from few addresses."""
 _BUSY_SECONDS = 1.0
+_BODY_BYTES = 4096
+"""Bytes of a body that cost as much as another request."""
 
 
 class RequestAllowance:
@@ -42,10 +45,14 @@ class RequestAllowance:
         self._clock = clock
 
     @contextmanager
-    def request(self, address: str) -> Iterator[None]:
-        """Charge a request to `address` while it runs; raise TooManyRequests if it has too many."""
+    def request(self, address: str, body_bytes: int = 0) -> Iterator[None]:
+        """Charge a request to `address` while it runs; raise TooManyRequests if it has too many.
+
+        To read a large body costs more than one request.
+        """
         subject = site(address)
         self._take(self._addresses, subject, "your address")
+        self._addresses.of(subject).spend(body_bytes / _BODY_BYTES)
         if self._running[subject] >= self._most_running:
             raise TooManyRequests(
                 "Too many requests from your address are under way; wait for their answers.",
@@ -80,6 +87,7 @@ class LimitRequests:
     def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
         self._app = app
         self._own = RequestAllowance(settings)
+        self._most_bytes = settings.request_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,11 +103,21 @@ class LimitRequests:
         client = scope.get("client")
         with ExitStack() as running:
             try:
-                running.enter_context(allowance.request(client[0] if client else ""))
+                address = client[0] if client else ""
+                running.enter_context(allowance.request(address, self._body_bytes(scope)))
             except TooManyRequests as problem:
                 await problem_response(problem)(scope, receive, send)
                 return
             await self._app(scope, receive, send)
+
+    def _body_bytes(self, scope: Scope) -> int:
+        """Return how much of a body may be read, as it is announced; without that, all there is."""
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
+        announced = int(length) if length.isdecimal() else 0
+        return (
+            self._most_bytes if "transfer-encoding" in headers else min(announced, self._most_bytes)
+        )
 
 
 def charged_to(app: ASGIApp, allowance: RequestAllowance | None) -> ASGIApp:
