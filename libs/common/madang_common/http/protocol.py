@@ -101,6 +101,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._overrun:
+            return
         self._expect_request()
         self._head += len(data)
         super().data_received(data)
