@@ -237,7 +237,7 @@ async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
     async with connected(Watched) as client:
         await client.say(post(b"", "/slow") + post(b"") * 10)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not (known and known[0].pipeline):
+            while not (known and known[0].pipeline):  # noqa: ASYNC110 - uvicorn's own
                 await asyncio.sleep(0.01)
         first = next(iter(known[0].tasks))
         client.vanish()

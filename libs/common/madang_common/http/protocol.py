@@ -26,7 +26,7 @@ _MOST_PIECES = 4096
 """Most pieces of a body: of each a few bytes may come, and each is handled by itself."""
 
 
-class _TooMuch(Exception):
+class _TooMuchError(Exception):
     """Stops the parser."""
 
 
@@ -52,9 +52,9 @@ class Upgraded(asyncio.Protocol, ABC):
 class HttpProtocol(HttpToolsProtocol):
     """A connection whose requests come whole in time, with heads that end, and answers are read.
 
-    uvicorn waits for ever, keeps whatever comes before the blank line, any number of requests behind
-    the one under way, and all that is not read. It also writes down the head of a request for a
-    WebSocket, for another library to read; here it is handed over as read.
+    uvicorn waits for ever, keeps whatever comes before the blank line, any number of requests
+    behind the one under way, and all that is not read. It also writes down the head of a request
+    for a WebSocket, for another library to read; here it is handed over as read.
     """
 
     head_bytes: ClassVar[int]
@@ -126,7 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= _MOST_WAITING:
             self._overrun = True
-            raise _TooMuch
+            raise _TooMuchError
         self._pieces = 0
         super().on_message_begin()
 
@@ -134,7 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= _MOST_HEADERS:
             self._refusal = f"A request may have {_MOST_HEADERS} headers."
-            raise _TooMuch
+            raise _TooMuchError
         super().on_header(name, value)
 
     @override
@@ -142,7 +142,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._pieces += 1
         if self._pieces > _MOST_PIECES:
             self._refusal = f"A body may come in {_MOST_PIECES} pieces."
-            raise _TooMuch
+            raise _TooMuchError
         super().on_body(body)
 
     @override
