@@ -84,7 +84,7 @@ class CommonSettings(BaseSettings):
     """REST requests of one user at once."""
     requests_per_second_per_address: Annotated[float, Field(gt=0)] = 1000
     """REST requests from one address (IPv6: from one /64) per second, to each process; there may be
-    an office behind it."""
+    an office behind it. Every 4 KiB of a body cost as much as another."""
     requests_burst_per_address: Annotated[int, Field(ge=1)] = 3000
     """REST requests from one address at once."""
     requests_running_per_address: Annotated[int, Field(ge=1)] = 256

@@ -82,6 +82,10 @@ class Client:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return len(await self._reader.read(limit))
 
+    def vanish(self) -> None:
+        """Be gone, and let the server notice by a reset."""
+        self._writer.transport.abort()
+
     async def rest(self) -> bytes:
         """Return what comes until the server lets go."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -128,6 +132,30 @@ async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
         assert b"urn:madang:problem:invalid-request" in answer
 
 
+async def test_headers_are_counted() -> None:
+    async with connected() as client:
+        head = b"".join(b"x%d:\r\n" % number for number in range(100))
+        await client.say(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
+        await client.hear(b"<0>")
+
+        await client.say(b"GET / HTTP/1.1\r\n" + head + b"y:\r\n\r\n")
+
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"A request may have 100 headers." in answer
+
+
+async def test_a_body_in_countless_pieces_is_refused() -> None:
+    begin = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with connected() as client:
+        await client.say(begin + b"1\r\nx\r\n" * 4000 + b"0\r\n\r\n")
+        await client.hear(b"<4000>")
+
+        await client.say(begin + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
+
+        assert b"pieces" in await client.rest()
+
+
 @pytest.mark.parametrize(
     "begun",
     [b"", b"\r\n", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", post(b"hello")[:-1]],
@@ -170,6 +198,53 @@ async def test_many_requests_on_one_connection_are_many() -> None:
         await client.say(post(b"hello") * 3)
         for _ in range(3):
             await client.hear(b"<5>")
+
+
+async def test_few_requests_wait_behind_one_that_takes_long() -> None:
+    async with connected() as client:
+        await client.say(post(b"hello", "/slow") + post(b"hello") * 1000)
+
+        answers = await client.rest()
+        assert 2 <= answers.count(b"HTTP/1.1 200 ") <= 20
+        assert b"400" not in answers
+        assert answers.count(b"connection: close") == 1
+
+
+async def test_requests_that_never_end_are_not_read_while_others_wait() -> None:
+    async with connected() as client:
+        sending = asyncio.create_task(_say_for_ever(client, post(b"hello") * 100))
+
+        assert (await client.rest()).count(b"HTTP/1.1 200 ") <= 20
+
+        sending.cancel()
+
+
+async def _say_for_ever(client: Client, data: bytes) -> None:
+    while True:
+        await client.say(data)
+        await asyncio.sleep(0)
+
+
+async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
+    known: list[HttpToolsProtocol] = []
+
+    class Watched(HTTP):  # type: ignore[misc, valid-type]
+        @override
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            known.append(self)
+
+    async with connected(Watched) as client:
+        await client.say(post(b"", "/slow") + post(b"") * 10)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (known and known[0].pipeline):  # noqa: ASYNC110 - uvicorn's own
+                await asyncio.sleep(0.01)
+        first = next(iter(known[0].tasks))
+        client.vanish()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.wait({first})
+
+    assert not known[0].pipeline
 
 
 async def test_an_answer_may_take_longer_than_a_request() -> None:

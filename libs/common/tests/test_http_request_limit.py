@@ -6,8 +6,9 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from madang_common.http import request_limit
 from madang_common.http.inprocess import InProcessNetwork
-from madang_common.http.request_limit import LimitRequests, RequestAllowance
+from madang_common.http.request_limit import LimitRequests, RequestAllowance, charged_to
 from madang_common.problems import TooManyRequests
 from madang_common.settings import CommonSettings, Environment
 
@@ -25,6 +26,29 @@ def settings(**limits: Any) -> CommonSettings:
 
 def allowance(clock: Clock, **limits: Any) -> RequestAllowance:
     return RequestAllowance(settings(**limits), clock=clock)
+
+
+def test_a_request_may_count_as_several() -> None:
+    limited = allowance(Clock(), requests_burst_per_address=10, requests_per_second_per_address=1)
+    with limited.request("192.0.2.1", more=9.5):
+        pass
+
+    with pytest.raises(TooManyRequests), limited.request("192.0.2.1"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("headers", "then"),
+    [({}, 200), ({"content-length": "60000"}, 429), ({"transfer-encoding": "chunked"}, 429)],
+)
+async def test_a_body_is_charged_as_it_is_announced(headers: dict[str, str], then: int) -> None:
+    limits = settings(requests_burst_per_address=10, requests_per_second_per_address=1)
+    app = LimitRequests(PlainTextResponse("done"), limits)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        assert (await client.get("/", headers=headers)).status_code == 200
+
+        assert (await client.get("/")).status_code == then
 
 
 def test_an_address_has_a_burst_and_then_a_rate() -> None:
@@ -108,3 +132,33 @@ async def test_a_refusal_says_when_to_retry(limited: LimitRequests) -> None:
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1000000")
     assert refused.json()["type"] == "urn:madang:problem:too-many-requests"
+
+
+async def test_metrics_that_anybody_may_ask_for_count_as_many_requests() -> None:
+    app = LimitRequests(
+        _hello, settings(requests_burst_per_address=20, requests_per_second_per_address=1e-6)
+    )
+    outside = charged_to(
+        app, allowance(Clock(), requests_burst_per_address=20, requests_per_second_per_address=1)
+    )
+    transport = httpx.ASGITransport(outside)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        assert (await client.get("/metrics")).status_code == 200
+        assert (await client.get("/")).status_code == 429
+
+
+async def test_a_refusal_is_held_before_it_is_answered(
+    limited: LimitRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        held.append(seconds)
+
+    transport = httpx.ASGITransport(limited)
+    async with httpx.AsyncClient(transport=transport, base_url="http://rooms") as client:
+        await client.get("/")
+        monkeypatch.setattr(request_limit.asyncio, "sleep", sleep)
+        await client.get("/")
+
+    assert held == [0.25]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from madang_common.events.kinds import MessageCreated, document, kind_of
+from madang_common.http.bodies import Body
 from madang_common.http.security import User
 from madang_common.ids import next_id
 from madang_common.log.position import to_id
@@ -20,10 +21,8 @@ from madang_gateway.sender import Sender
 RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class Message(BaseModel):
+class Message(Body):
     """What to say."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     text: Annotated[str, Field(min_length=1)]
     key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH)] | None = None

@@ -29,6 +29,7 @@ from madang_gateway.stomp.serializer import OWN_HEADERS, is_own
 
 KEY_LENGTH = 64
 _PASSED_ON_BYTES = 4096
+_MOST_FIELDS = 16
 _JSON = "application/json"
 _TEXT = "text/"
 _LIVE: Mapping[Action, type[Data]] = {
@@ -131,9 +132,9 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, 
 def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     try:
         if action is not Action.MESSAGE:
-            return document(_LIVE[action].model_validate_json(body or b"{}"))
+            return _read_json(_LIVE[action], body or b"{}")
         if content_type.startswith(_JSON):
-            return document(MessageCreated.model_validate_json(body))
+            return _read_json(MessageCreated, body)
         text = body.decode()
     except ValidationError as error:
         errors = field_errors(
@@ -145,12 +146,24 @@ def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     return _read_text(text, declared=content_type.startswith(_TEXT))
 
 
+def _read_json(kind: type[Data], body: bytes | str) -> Mapping[str, Any]:
+    """Return the data of `kind` in `body`; raise InvalidBody or ValidationError if it is none."""
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidBody("Body: not valid JSON.") from error
+    if isinstance(given, dict) and len(given) > _MOST_FIELDS:
+        # Each unknown field would be a mistake to be described, which takes far longer than this.
+        raise InvalidBody(f"Body: at most {_MOST_FIELDS} fields.")
+    return document(kind.model_validate(given))
+
+
 def _read_text(text: str, *, declared: bool) -> Mapping[str, Any]:
     """Return the message in `text`: many clients send JSON and do not say so."""
     if not declared and text.startswith("{"):
         try:
-            return document(MessageCreated.model_validate_json(text))
-        except ValidationError:
+            return _read_json(MessageCreated, text)
+        except (ValidationError, InvalidBody):
             pass  # then it is a text that begins with a brace
     if not text:
         raise InvalidBody("The message is empty.")

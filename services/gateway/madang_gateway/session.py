@@ -453,6 +453,11 @@ class Session(Subscribing):
     def _send(self, frame: stomp.Send) -> Pending:
         if frame.destination == TOKEN:
             return self._renew(frame)
+        limit = self._shared.settings.message_bytes
+        if len(frame.body) > limit:
+            # Before it is parsed, which takes far longer than to receive it.
+            self._refuse(too_large(limit), frame.receipt)
+            return None
         self._in_flight += 1
         try:
             outgoing = read_send(frame, with_aliases=self._shared.settings.destination_aliases)
@@ -507,6 +512,9 @@ class Session(Subscribing):
         try:
             found = [self._answering.find(ack) for ack in frame.acks]
             with_aliases = self._shared.settings.destination_aliases
+            limit = self._shared.settings.message_bytes
+            if any(len(send.body) > limit for send in frame.sends):
+                raise too_large(limit)
             read = [read_send(send, with_aliases=with_aliases) for send in frame.sends]
             sends = [outgoing for outgoing in read if outgoing is not None]
             tokens = sum(send.token is not None for send in sends)

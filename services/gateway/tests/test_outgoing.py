@@ -81,6 +81,16 @@ def test_a_body_that_says_nothing_is_refused(body: bytes, content_type: str) -> 
         read(body, content_type=content_type)
 
 
+def test_countless_unknown_fields_are_one_mistake() -> None:
+    body = orjson.dumps({f"field-{number}": 1 for number in range(1000)})
+
+    with pytest.raises(InvalidBody) as refused:
+        read(body, content_type="application/json")
+
+    assert refused.value.detail == "Body: at most 16 fields."
+    assert "errors" not in refused.value.members
+
+
 @pytest.mark.parametrize(
     ("destination", "body", "data"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from madang_common.events.envelope import Event
 from madang_common.problems import NotFound
-from madang_gateway import node
+from madang_gateway import node, outgoing
 from services.gateway.tests.scene import Scene, removal, running, until
 from services.gateway.tests.stomp_client import Client, read_frames, written
 
@@ -756,3 +756,25 @@ def test_the_clients_own_reading_is_right() -> None:
         ("A", {"x:": "y\n"}, b"b"),
         ("B", {}, b""),
     ]
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+async def test_what_is_too_large_is_not_parsed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, in_transaction: bool
+) -> None:
+    def parsed(*_: object) -> None:
+        pytest.fail("it was parsed")
+
+    monkeypatch.setattr(outgoing, "_data", parsed)
+    async with scene.connected("mina") as mina:
+        await mina.subscribe(ERRORS, "errors")
+        headers = {"destination": SEND, "content-type": "application/json"}
+        if in_transaction:
+            await mina.say("BEGIN", {"transaction": "t"})
+            headers["transaction"] = "t"
+
+        await mina.say("SEND", headers, b"[" * 20_000)
+        if in_transaction:
+            await mina.say("COMMIT", {"transaction": "t"})
+
+        assert (await mina.refusal())["status"] == 413

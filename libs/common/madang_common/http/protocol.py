@@ -3,12 +3,12 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import orjson
 from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 
@@ -17,6 +17,15 @@ from madang_common.problems import MEDIA_TYPE, InvalidRequest
 
 _TAKEN_BYTES = 65_536
 """Least that a client must read of an answer within `seconds`."""
+_MOST_WAITING = 16
+"""Most requests of a connection that wait for the answers to those before them."""
+_MOST_HEADERS = 100
+_MOST_PIECES = 4096
+"""Most pieces of a body: of each a few bytes may come, and each is handled by itself."""
+
+
+class _TooMuchError(Exception):
+    """Stops the parser."""
 
 
 class Upgraded(asyncio.Protocol, ABC):
@@ -41,9 +50,9 @@ class Upgraded(asyncio.Protocol, ABC):
 class HttpProtocol(HttpToolsProtocol):
     """A connection with deadlines for requests and for reading answers, and a limit on heads.
 
-    uvicorn has none of these: it waits for ever, and buffers any head and any answer. It also
-    serializes the head of a request for a WebSocket, for another library to parse again; here it
-    is handed over as parsed.
+    uvicorn has none of these: it waits for ever, and buffers any head, any answer and any number
+    of requests behind the one under way. It also serializes the head of a request for a WebSocket,
+    for another library to parse again; here it is handed over as parsed.
     """
 
     head_bytes: ClassVar[int]
@@ -56,6 +65,14 @@ class HttpProtocol(HttpToolsProtocol):
     _unsent = 0
     """Bytes of answers that the client had not read at the last check."""
     _patience: asyncio.TimerHandle | None = None
+    _pieces = 0
+    """Pieces of the body that came so far."""
+    _refusal = ""
+    """What is wrong with the request, if more is known than that it cannot be read."""
+    _overrun = False
+    """Whether more requests came than may wait."""
+    _under_way: RequestResponseCycle | None = None
+    """The request that is being answered, or was last."""
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -71,11 +88,19 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        # uvicorn tells only the last request, and keeps the others.
+        if self._under_way is not None:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+            self._under_way = None
+        self.pipeline.clear()
         super().connection_lost(exc)
         self._end_patience()
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._overrun:
+            return
         self._expect_request()
         self._head += len(data)
         super().data_received(data)
@@ -96,8 +121,41 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]
 
     @override
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_WAITING:
+            self._overrun = True
+            raise _TooMuchError
+        self._pieces = 0
+        super().on_message_begin()
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= _MOST_HEADERS:
+            self._refusal = f"A request may have {_MOST_HEADERS} headers."
+            raise _TooMuchError
+        super().on_header(name, value)
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._pieces += 1
+        if self._pieces > _MOST_PIECES:
+            self._refusal = f"A body may come in {_MOST_PIECES} pieces."
+            raise _TooMuchError
+        super().on_body(body)
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @override
     def send_400_response(self, msg: str) -> None:
-        problem = InvalidRequest(msg)
+        if self._overrun:
+            # This would be taken for the answer to a request before. Those are answered, the last
+            # one with the news that no more will be.
+            self.cycle.keep_alive = False
+            return
+        problem = InvalidRequest(self._refusal or msg)
         body = orjson.dumps(problem.document())
         headers = {
             "Content-Type": MEDIA_TYPE,

@@ -4,11 +4,13 @@ Each request is charged to its address here, and to its user by `security` once 
 verified. Both allowances are token buckets in memory, bounded in number.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang_common.clock import Clock
@@ -25,6 +27,12 @@ _INSIDE = ("/internal/", "/health/", "/metrics")
 """Paths that cannot be reached from outside where a service is a process of its own: the proxy does
 not pass them on. Other services and probes use them from few addresses."""
 _BUSY_SECONDS = 1.0
+_HOLD_SECONDS = 0.25
+_METRICS = "/metrics"
+_METRICS_COST = 20.0
+"""Requests that a look at `/metrics` is charged as, where it can be reached from outside."""
+_BODY_BYTES = 4096
+"""Bytes of a body that cost as much as another request."""
 
 
 class RequestAllowance:
@@ -42,10 +50,14 @@ class RequestAllowance:
         self._clock = clock
 
     @contextmanager
-    def request(self, address: str) -> Iterator[None]:
-        """Charge a request to `address` while it runs; raise TooManyRequests if it has too many."""
+    def request(self, address: str, more: float = 0) -> Iterator[None]:
+        """Charge a request to `address` while it runs; raise TooManyRequests if it has too many.
+
+        It counts as so many `more`.
+        """
         subject = site(address)
         self._take(self._addresses, subject, "your address")
+        self._addresses.of(subject).spend(more)
         if self._running[subject] >= self._most_running:
             raise TooManyRequests(
                 "Too many requests from your address are under way; wait for their answers.",
@@ -80,6 +92,7 @@ class LimitRequests:
     def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
         self._app = app
         self._own = RequestAllowance(settings)
+        self._most_bytes = settings.request_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,11 +108,32 @@ class LimitRequests:
         client = scope.get("client")
         with ExitStack() as running:
             try:
-                running.enter_context(allowance.request(client[0] if client else ""))
+                address = client[0] if client else ""
+                running.enter_context(allowance.request(address, self._more(scope)))
             except TooManyRequests as problem:
+                await hold()
                 await problem_response(problem)(scope, receive, send)
                 return
             await self._app(scope, receive, send)
+
+    def _more(self, scope: Scope) -> float:
+        """Return how many requests more one counts as, for what it asks for and its body.
+
+        A body counts as it is announced; without that, as the largest.
+        """
+        if scope["path"] == _METRICS:
+            return _METRICS_COST
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
+        announced = int(length) if length.isdecimal() else 0
+        if "transfer-encoding" in headers:
+            announced = self._most_bytes
+        return min(announced, self._most_bytes) / _BODY_BYTES
+
+
+async def hold() -> None:
+    """Wait before a refusal: a client that asks again at once would fill the process with them."""
+    await asyncio.sleep(_HOLD_SECONDS)
 
 
 def charged_to(app: ASGIApp, allowance: RequestAllowance | None) -> ASGIApp:
@@ -111,8 +145,13 @@ def charged_to(app: ASGIApp, allowance: RequestAllowance | None) -> ASGIApp:
     return charged
 
 
-def charge_user(scope: Scope, user: str) -> None:
+async def charge_user(scope: Scope, user: str) -> None:
     """Charge the request of `scope` to `user`; raise TooManyRequests if that is too many."""
     allowance: RequestAllowance | None = scope.get(_SCOPE_KEY)
-    if allowance is not None:
+    if allowance is None:
+        return
+    try:
         allowance.charge_user(user)
+    except TooManyRequests:
+        await hold()
+        raise

@@ -39,7 +39,7 @@ async def asking_user(request: Request) -> Claims:
     Raise Unauthenticated if there is none, TooManyRequests if the user has sent too many.
     """
     claims = await _verified(request, request.app.state.users)
-    charge_user(request.scope, claims.subject)
+    await charge_user(request.scope, claims.subject)
     return claims
 
 

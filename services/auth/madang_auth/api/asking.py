@@ -3,19 +3,20 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from madang_auth.logins import Logins
 from madang_auth.sessions.port import Login
+from madang_common.http import bodies
 from madang_common.http.security import User
 
 PREFIX = "/api/auth/v1"
 
 
-class Body(BaseModel):
-    """What a client sends: nothing that is not named."""
+class Body(bodies.Body):
+    """What a client sends, which may be a password."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=False)
 
 
 def _address(request: Request) -> str:

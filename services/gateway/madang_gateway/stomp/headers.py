@@ -8,28 +8,29 @@ import re
 
 from madang_gateway.stomp.errors import Malformed
 
-_ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
+_UNDEFINED = re.compile(r"\\.?", re.DOTALL)
 _MEANINGS = {
-    "1.1": {"n": "\n", "c": ":", "\\": "\\"},
-    "1.2": {"n": "\n", "c": ":", "\\": "\\", "r": "\r"},
+    "1.1": {"\\n": "\n", "\\c": ":"},
+    "1.2": {"\\n": "\n", "\\c": ":", "\\r": "\r"},
 }
+_BACKSLASH = "\0"
+"""Stands for an escaped backslash meanwhile: the head of a frame has no NUL."""
 _UNWRITABLE = str.maketrans({"\n": " ", "\r": " ", "\0": " "})
 
 
 def unescape(text: str, version: str) -> str:
     """Return the header name or value that `text` stands for; `version` is 1.1 or 1.2."""
-    meanings = _MEANINGS[version]
-
-    def meaning(found: re.Match[str]) -> str:
-        try:
-            return meanings[found[1]]
-        except KeyError:
-            raise Malformed(
-                "undefined escape in a header",
-                f"STOMP {version} does not define the escape {found[0]!r}.",
-            ) from None
-
-    return _ESCAPE.sub(meaning, text)
+    # With `replace`, which takes a tenth of the time that a pattern with a function takes.
+    text = text.replace("\\\\", _BACKSLASH)
+    for written, meaning in _MEANINGS[version].items():
+        text = text.replace(written, meaning)
+    undefined = _UNDEFINED.search(text)
+    if undefined is not None:
+        raise Malformed(
+            "undefined escape in a header",
+            f"STOMP {version} does not define the escape {undefined[0]!r}.",
+        )
+    return text.replace(_BACKSLASH, "\\")
 
 
 def escape(text: str, version: str | None) -> str:

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
+from madang_common.http.bodies import Body
 from madang_common.http.security import only
-from madang_rooms.api.desk import AtDesk, Body, Id
+from madang_rooms.api.desk import AtDesk, Id
 from madang_rooms.models.user import PASSWORD_HASH_LENGTH
 from madang_rooms.names import DisplayName, Username
 from madang_rooms.views import AccountView, UserView

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Path, Request
-from pydantic import BaseModel, ConfigDict
 
 from madang_common.http.security import User
 from madang_common.tokens.claims import Claims
@@ -22,12 +21,6 @@ PREFIX = "/api/rooms/v1"
 LARGEST = 2**31 - 1
 """The largest number in a body: sane for a database; the settings may bound it further."""
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-
-
-class Body(BaseModel):
-    """A request body: nothing in it that is not named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True)

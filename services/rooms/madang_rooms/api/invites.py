@@ -5,8 +5,9 @@ from typing import Annotated, Self
 from fastapi import APIRouter, status
 from pydantic import Field, model_validator
 
+from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Body, Changing, Id
+from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Changing, Id
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import InviteView, ReceivedInviteView, RoomView
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Query, Response, status
 from pydantic import Field
 
 from madang_common.events.kinds import Visibility
+from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Body, Changing, Id
+from madang_rooms.api.desk import PREFIX, AtDesk, Changing, Id
 from madang_rooms.names import RoomName
 from madang_rooms.paging import Cursor, Limit, Page
 from madang_rooms.views import RoomView
