@@ -8,6 +8,15 @@ from madang_client.errors import ProtocolError
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with an account."""
+
+    id: str
+    username: str
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """A room, as one user sees it."""
 
@@ -21,15 +30,8 @@ class Room:
     members: int | None = None
     hidden: bool = False
     """Whether the user took this direct room off their list."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody with an account."""
-
-    id: str
-    username: str
-    display_name: str
+    peer: User | None = None
+    """The other one in a direct room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def read_room(document: Any) -> Room:
         archived=bool(found.get("archived")),
         members=found.get("members"),
         hidden=bool(found.get("hidden")),
+        peer=read_user(found["peer"]) if found.get("peer") else None,
     )
 
 

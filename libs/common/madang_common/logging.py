@@ -23,6 +23,8 @@ _QUIET = (
     "alembic",
 )
 _SILENT = ("aiormq", "aio_pika")
+_UNREADABLE = "Invalid HTTP request received."
+"""What uvicorn warns of once for each request that is none, as often as somebody sends one."""
 
 
 def configure(settings: CommonSettings) -> None:
@@ -70,9 +72,14 @@ def configure(settings: CommonSettings) -> None:
     for name in _QUIET:
         # The servers' and clients' own chatter; create_app logs each request once.
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_bad_request)
     for name in _SILENT:
         # What they lose is told once by who uses them, without a traceback for each.
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    return record.msg != _UNREADABLE
 
 
 def _add_timestamp(

@@ -51,7 +51,6 @@ def test_a_mistake_is_a_sentence_without_the_value(given: dict[str, object], tol
         ("query.limit", "Limit"),
         ("path.room", "Room"),
         ("body", "Body"),
-        ("body.17", "Body"),
     ],
 )
 def test_a_field_is_named_in_words(field: str, words: str) -> None:

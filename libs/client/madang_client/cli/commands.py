@@ -96,6 +96,7 @@ def register(
         async with Account(server) as account:
             user = await account.register(name, password, display_name=display_name)
             screen.say(f"registered {plain(user.username)}")
+            screen.remark(f"log in with: madang login {plain(user.username)}")
 
     outcome.run(work())
 
@@ -187,7 +188,12 @@ def invites(server: Server = HERE) -> None:
 @app.command()
 def decline(code: Code, server: Server = HERE) -> None:
     """Take an invite off your list; its maker does not learn that."""
-    _with_login(server, lambda login: login.decline(code.strip()))
+
+    async def work(login: Login) -> None:
+        await login.decline(code.strip())
+        screen.remark("declined")
+
+    _with_login(server, work)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Finds a room by its id or a unique name, and a user by username.
+"""Finds a room by its id, a unique name or, if it is direct, the other one's username.
 
 A name is compared as it is stored: composed (NFC), without blanks around it. Where no room has it
 to the letter, case does not matter.
@@ -62,7 +62,7 @@ async def _named(rooms: AsyncIterator[Room], text: str) -> Room | None:
     exact: list[Room] = []
     alike: list[Room] = []
     async for room in rooms:
-        if room.id == wanted:
+        if room.id == wanted or (room.peer is not None and room.peer.username == wanted):
             return room
         if _composed(room.name) == wanted:
             exact.append(room)

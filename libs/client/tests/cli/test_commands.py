@@ -164,6 +164,7 @@ async def test_invites_are_listed_accepted_and_declined(
 
     assert listed.out.splitlines()[0] == f"code-{spam}\tspam\tada\t2026-01-09T00:00:00Z"
     assert (declined.code, declined.out) == (0, "")
+    assert "declined" in declined.err
     assert (joined, rest.invited["bob"]) == (yard, [yard])
     assert (await ada.id_from("invite", "yard", "Bob")) == f"code-{yard}"
 

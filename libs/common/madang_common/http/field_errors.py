@@ -44,9 +44,7 @@ def field_errors(found: Iterable[Any]) -> list[dict[str, str]]:
 
     The value itself stays out of them: it may be a password.
     """
-    return [
-        {"field": ".".join(map(str, error["loc"])), "message": _message(error)} for error in found
-    ]
+    return [{"field": _field(error), "message": _message(error)} for error in found]
 
 
 def sentence(error: Mapping[str, str]) -> str:
@@ -58,10 +56,15 @@ def sentence(error: Mapping[str, str]) -> str:
 def in_words(field: str) -> str:
     """Return the name of a field as people read it: `body.display_name` is `Display name`."""
     place, _, rest = field.partition(".")
-    # After `body` stands the position of a JSON error, or nothing.
-    name = rest if place in _PLACES and rest and not rest.isdecimal() else place
+    name = rest if place in _PLACES and rest else place
     words = name.replace("_", " ").replace(".", " ")
     return words[:1].upper() + words[1:]
+
+
+def _field(error: Any) -> str:
+    # Where JSON is broken, pydantic gives the place in the text as if it were a field.
+    place = error["loc"][:1] if error["type"] == "json_invalid" else error["loc"]
+    return ".".join(map(str, place))
 
 
 def _message(error: Any) -> str:
