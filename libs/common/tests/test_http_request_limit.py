@@ -6,7 +6,6 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from madang_common.http import request_limit
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_limit import LimitRequests, RequestAllowance, charged_to
 from madang_common.problems import TooManyRequests
@@ -158,7 +157,7 @@ async def test_a_refusal_is_held_before_it_is_answered(
     transport = httpx.ASGITransport(limited)
     async with httpx.AsyncClient(transport=transport, base_url="http://rooms") as client:
         await client.get("/")
-        monkeypatch.setattr(request_limit.asyncio, "sleep", sleep)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
         await client.get("/")
 
     assert held == [0.25]

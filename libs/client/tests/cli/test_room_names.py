@@ -1,12 +1,12 @@
 """A room is found by what people call it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from madang_client.cli.room_names import _named
 from madang_client.room import Room, read_room
 
 
-async def _rooms(*documents: dict[str, object]) -> AsyncIterator[Room]:
+async def _rooms(*documents: Mapping[str, object]) -> AsyncIterator[Room]:
     for document in documents:
         yield read_room(document)
 
