@@ -117,7 +117,8 @@ class Admission:
         `peer` is the transport's `peername`.
         """
         address = self._address(request, peer)
-        self._charge(request, address)
+        token = bearer_token(request.headers)
+        self._charge(address, token)
         spoken = framing(request.path)
         check_host(request.headers, self._hosts)
         check_origin(request.headers, self._settings.allowed_origins)
@@ -135,7 +136,7 @@ class Admission:
                 retry_after_seconds=_COME_BACK_SECONDS,
             )
         self._check_rate()
-        self._check_user(request)
+        self._check_user(token)
         return spoken, address
 
     def check_sessions(self, user: str) -> None:
@@ -166,9 +167,8 @@ class Admission:
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return site(self._proxies.client(host, request.headers.get_all("X-Forwarded-For")))
 
-    def _charge(self, request: Request, address: str) -> None:
+    def _charge(self, address: str, token: str | None) -> None:
         """Charge `address`, whatever comes of the request; raise AddressRush if it cannot pay."""
-        token = bearer_token(request.headers)
         cost = budget.UPGRADE if token is None else budget.UPGRADE + budget.TOKEN
         seconds = self._budget.charge_address(address, cost)
         if seconds:
@@ -181,9 +181,8 @@ class Admission:
         if seconds:
             raise Rush("Too many clients connect at once; try again.", retry_after_seconds=seconds)
 
-    def _check_user(self, request: Request) -> None:
+    def _check_user(self, token: str | None) -> None:
         """Check the user of a token that comes with the upgrade; most come with the CONNECT."""
-        token = bearer_token(request.headers)
         claims = None if token is None else self._verifier.verify_now(token)
         if claims is not None:
             self.check_sessions(claims.subject)

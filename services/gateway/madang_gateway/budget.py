@@ -108,6 +108,7 @@ class Budget:
     def __init__(self, allowances: Allowances, clock: Clock) -> None:
         """Use a steady `clock`."""
         self.allowances = allowances
+        self.before_connected = Rate(0, allowances.before_connected)
         self.clock = clock
         self._users = _Pools(allowances.user)
         self._addresses = _Pools(allowances.address)
@@ -146,7 +147,7 @@ class Account:
         self._budget = budget
         self._address = address
         self._user: Pool | None = None
-        self._own: Bucket = Rate(0, budget.allowances.before_connected).bucket()
+        self._own: Bucket = budget.before_connected.bucket()
         self.left = 0.0
         """Frames that were drawn and not spent; less than 0 is a debt."""
         self.kept = 0
