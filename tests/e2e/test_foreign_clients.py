@@ -61,7 +61,7 @@ def test_a_stranger_is_told_so(product: Product, minji: Person, junho: Person) -
     room = shared_room(minji)
 
     with closing(StompJs(product, junho.token, room)) as his:
-        assert his.next("error")["error"] == "Only members of the room may do this"
+        assert his.next("error")["error"] == "You are not a member of this room."
         assert his.next("closed")["closed"] == 4403
 
 
