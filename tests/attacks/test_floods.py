@@ -29,6 +29,8 @@ async def test_tokens_that_nobody_signed_make_nobody_wait(ground: Ground) -> Non
     assert outcome.report.closed_with(_UNAUTHENTICATED) == sum(ends.values()) - ends[OPEN], outcome
 
 
+_RESUMED_BYTES = 5_000_000
+"""More than a user's allowance lets through at once, and in a second."""
 _CHEAP = ["subscriptions", "acknowledgements", "tokens", "transactions", "typing", "nowhere"]
 _ALONE = [] if SHORT else [(name, 4) for name in _CHEAP]
 
@@ -52,4 +54,6 @@ async def test_a_flood_of_one_account_is_throttled_and_nobody_waits(
 
     unnoticed(outcome)
     throttled = ground.product.metric(_RESTS) > rests
-    assert throttled or outcome.report.closed_with(TOO_FAST), outcome
+    # On a busy machine the product may never come to spend the whole allowance.
+    spared = name == "resumes" and outcome.report.received < _RESUMED_BYTES * (1 + SECONDS)
+    assert throttled or spared or outcome.report.closed_with(TOO_FAST), outcome
