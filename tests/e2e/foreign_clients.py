@@ -23,17 +23,23 @@ class _Told:
 
     def __init__(self) -> None:
         self._queues: defaultdict[str, queue.Queue[dict[str, Any]]] = defaultdict(queue.Queue)
+        self._lock = threading.Lock()
+        """Two threads that ask for the same queue first must not make two of it."""
 
     def put(self, report: dict[str, Any]) -> None:
-        self._queues[next(iter(report))].put(report)
+        self._queue(next(iter(report))).put(report)
 
     def next(self, about: str) -> dict[str, Any]:
         """Return the next report about that, waiting for it."""
-        return self._queues[about].get(timeout=_SECONDS)
+        return self._queue(about).get(timeout=_SECONDS)
 
     def empty(self, about: str) -> bool:
         """Tell whether nothing about that was reported that was not taken."""
-        return self._queues[about].empty()
+        return self._queue(about).empty()
+
+    def _queue(self, about: str) -> queue.Queue[dict[str, Any]]:
+        with self._lock:
+            return self._queues[about]
 
 
 class _Node(_Told):
