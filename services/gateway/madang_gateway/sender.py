@@ -47,8 +47,7 @@ class Sender:
         """Let each send pass `interceptors` first.
 
         `standing` is checked again right before the append: it may change during an await. Use a
-        steady `clock` for deadlines; events carry the wall
-        clock's time.
+        steady `clock` for deadlines; events carry the wall clock's time.
         """
         self._interceptors = interceptors
         self._standing = standing

@@ -65,7 +65,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A SEND that has to wait, and is too large to be kept until its turn."""
+    """A SEND whose body is too large to be kept, or parsed."""
 
     receipt: str | None
 
@@ -453,10 +453,9 @@ class Session(Subscribing):
     def _send(self, frame: stomp.Send) -> Pending:
         if frame.destination == TOKEN:
             return self._renew(frame)
-        limit = self._shared.settings.message_bytes
-        if len(frame.body) > limit:
+        if len(frame.body) > self._shared.settings.message_bytes:
             # Before it is parsed, which takes far longer than to receive it.
-            self._refuse(too_large(limit), frame.receipt)
+            self._refuse_oversized(Oversized(frame.receipt))
             return None
         self._in_flight += 1
         try:

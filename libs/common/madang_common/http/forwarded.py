@@ -44,7 +44,7 @@ class Proxies:
         if not self._believes(peer):
             return peer
         for entry in reversed(",".join(forwarded_for).split(",")):
-            named = _without_port(entry.strip())
+            named = without_port(entry.strip())
             if not named:
                 continue
             address = named
@@ -77,8 +77,8 @@ def _network(name: str) -> _Network:
         raise ValueError(f"{name!r} is not an IP address or network; one is 10.0.0.0/8") from None
 
 
-def _without_port(entry: str) -> str:
-    """Return the address in an entry, which may be `1.2.3.4:5` or `[::1]:5`."""
+def without_port(entry: str) -> str:
+    """Return the address or name in `entry`, which may be `1.2.3.4:5`, `[::1]:5` or `name:5`."""
     if entry.startswith("["):
         return entry[1:].partition("]")[0]
     if entry.count(":") == 1:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
+from madang_common.http.forwarded import without_port
 from madang_common.problems import Problem
 
 _ANY = "*"
@@ -49,7 +50,7 @@ class AllowedHosts:
         """
         if self._any:
             return True
-        name = _without_port(host).rstrip(".").lower()
+        name = without_port(host).rstrip(".").lower()
         return (
             name in self._names
             or _SERVICES.fullmatch(name) is not None
@@ -63,7 +64,7 @@ def normal_host(text: str) -> str:
     text = text.strip()
     if text == _ANY:
         return text
-    name = "" if "/" in text else _without_port(text).rstrip(".").lower()
+    name = "" if "/" in text else without_port(text).rstrip(".").lower()
     bare = name.removeprefix("*.")
     try:
         ascii_name = bare if bare.isascii() else bare.encode("idna").decode("ascii")
@@ -72,12 +73,6 @@ def normal_host(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:.]+", ascii_name):
         raise ValueError(f"{text!r} is not the name of a host; one is chat.example or *.example")
     return name.replace(bare, ascii_name)
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
 
 
 def _is_address(name: str) -> bool:
