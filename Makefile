@@ -11,10 +11,10 @@ SERVICES := services/gateway services/auth services/rooms services/history servi
 DISTRIBUTIONS := $(LIBS) $(SERVICES)
 EDITABLE := $(addprefix -e ./,$(DISTRIBUTIONS))
 PROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
-CODE := libs services tests bench contracts deploy conftest.py
+CODE := libs services tests stack bench contracts deploy conftest.py
 # The packages by name and the tests by path: every distribution has a folder called tests.
 PACKAGES := $(foreach dir,$(DISTRIBUTIONS),-p madang_$(notdir $(dir)))
-TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests bench contracts deploy conftest.py
+TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests stack bench contracts deploy conftest.py
 
 .PHONY: help
 help: ## List every target.
@@ -41,19 +41,19 @@ $(NODE_MODULES): %/node_modules/.installed: %/package.json %/package-lock.json
 
 .PHONY: chromium
 chromium:
-	@tests/stack/install.sh "the browser that end-to-end tests drive" chromium=chromium
+	@stack/install.sh "the browser that end-to-end tests drive" chromium=chromium
 
 .PHONY: servers
 servers: $(VENV)/.dev ## Install the servers that tests and the stack run privately, where missing.
-	@tests/stack/install.sh "servers that the tests and the stack run" \
+	@stack/install.sh "servers that the tests and the stack run" \
 	  rabbitmq-server=rabbitmq-server mariadbd=mariadb-server redis-server=redis-server \
 	  nginx=nginx prometheus=prometheus openssl=openssl mmdebstrap=mmdebstrap
-	@$(BIN)/python -m tests.stack check
+	@$(BIN)/python -m stack check
 
 # MySQL itself is no package of Debian's: where it cannot be built its tests say so and are skipped.
 .PHONY: mysql
 mysql: servers
-	@$(BIN)/python -m tests.stack mysql
+	@$(BIN)/python -m stack mysql
 
 .PHONY: install
 install: $(VENV)/.dev ## Install everything for development into .venv.
@@ -80,11 +80,11 @@ certificate: ## Make a CA and a certificate for localhost in .certificate/ (FOLD
 
 .PHONY: stack
 stack: servers ## Start the full product on real servers: https://localhost:8443 (MADANG_STACK_PORT).
-	@$(BIN)/python -m tests.stack up
+	@$(BIN)/python -m stack up
 
 .PHONY: stack-down
 stack-down: $(VENV)/.dev ## Stop the stack; its data stays in .stack.
-	@$(BIN)/python -m tests.stack down
+	@$(BIN)/python -m stack down
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts.

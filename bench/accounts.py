@@ -7,9 +7,9 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from madang_auth.metrics import AuthMetrics
-from madang_auth.refresh_tokens import RefreshToken
+from madang_auth.sessions.issuer import Issuer
 from madang_auth.sessions.port import Login
-from madang_auth.signing.issuer import Issuer
+from madang_auth.sessions.refresh_tokens import RefreshToken
 from madang_auth.signing.keyring import Keyring
 from madang_common.ids import new_id
 

@@ -9,14 +9,14 @@ from bench.figures.latency import latency
 from bench.figures.port import Figure
 from bench.figures.rooms import rooms
 from bench.figures.sends import sends
-from bench.sides.embedded import Embedded
-from bench.sides.madang import Madang, MadangApart
-from bench.sides.naive import Naive
-from bench.sides.nats import Nats
-from bench.sides.port import Side
-from bench.sides.reflector import Reflector
-from bench.sides.socketio import SocketIo
-from bench.sides.web_stomp import WebStomp
+from bench.targets.embedded import Embedded
+from bench.targets.madang import Madang, MadangApart
+from bench.targets.naive import Naive
+from bench.targets.nats import Nats
+from bench.targets.port import Side
+from bench.targets.reflector import Reflector
+from bench.targets.socketio import SocketIo
+from bench.targets.web_stomp import WebStomp
 
 _ALL: tuple[Side, ...] = (
     Madang(),

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 
-from bench.sides.port import TEXT
+from bench.targets.port import TEXT
 from madang_common.events.envelope import Event, room_audience
 from madang_common.ids import new_id
 from madang_common.log.amqp import AmqpLog

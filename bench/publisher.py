@@ -9,7 +9,7 @@ import sys
 import aio_pika
 from aio_pika.abc import AbstractExchange
 
-from bench.sides.port import TEXT
+from bench.targets.port import TEXT
 
 _STREAM = "bench"
 _BODY = f'{{"kind":"message.created","room":"bench","data":{{"text":"{TEXT}"}}}}'.encode()

@@ -10,7 +10,7 @@ import psutil
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.machine import Cores
-from bench.sides.port import Demand, Running, Seating, Side
+from bench.targets.port import Demand, Running, Seating, Side
 
 _REST_SECONDS = 15
 _REST_LOOK_SECONDS = 0.25

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bench.seat import Step
+from bench.virtual_client import Step
 from bench.websocket import text_frame
 
 CONNECTED = rb"CONNECTED\n[^\0]*\0"

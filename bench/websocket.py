@@ -3,7 +3,7 @@
 import base64
 import secrets
 
-from bench.seat import Step
+from bench.virtual_client import Step
 
 _TEXT = 0x81
 _BINARY = 0x82

@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from madang_common.events.kinds import DURABLE, LIVE, OF_USERS, MessageCreated, RoomRead, RoomTyping
+from madang_gateway.protocol.stomp.negotiation import SUBPROTOCOLS
 from madang_gateway.settings import GatewaySettings
-from madang_gateway.stomp.negotiation import SUBPROTOCOLS
-from madang_gateway.upgrade import PATH
+from madang_gateway.upgrade.policy import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}
 _TO_USER = tuple(kind for kind in DURABLE if kind in OF_USERS)

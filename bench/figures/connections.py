@@ -9,9 +9,9 @@ from bench.figures.port import Result, Target, Turn, titles_of
 from bench.figures.scale import Scale
 from bench.load.generator import generating
 from bench.machine import Cores
-from bench.seat import Crowd
 from bench.server import serving
-from bench.sides.port import Demand, Side
+from bench.targets.port import Demand, Side
+from bench.virtual_client import Crowd
 
 
 def connections(

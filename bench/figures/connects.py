@@ -10,9 +10,9 @@ from bench.figures.port import Result, Target, Turn, titles_of
 from bench.figures.scale import Scale
 from bench.load.generator import rushing
 from bench.machine import Cores
-from bench.seat import Seat
 from bench.server import Server, serving
-from bench.sides.port import Demand, Side
+from bench.targets.port import Demand, Side
+from bench.virtual_client import Seat
 
 
 def connects(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> list[Result]:

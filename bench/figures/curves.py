@@ -9,10 +9,10 @@ from bench.figures.port import Result, Turn
 from bench.figures.scale import Scale
 from bench.figures.throughput import turn_of
 from bench.machine import Cores
-from bench.seat import Crowd
 from bench.server import Server
-from bench.sides.madang import Cluster, Madang
-from bench.sides.port import Demand, Side
+from bench.targets.madang import Cluster, Madang
+from bench.targets.port import Demand, Side
+from bench.virtual_client import Crowd
 
 _Points = dict[str, list[Turn]]
 

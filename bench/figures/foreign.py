@@ -15,9 +15,9 @@ from bench.figures.scale import Scale
 from bench.foreign import BATCH_LINES, foreign_batch
 from bench.machine import Cores, pinned
 from bench.server import Server
-from bench.sides.madang import Cluster, Madang
-from bench.sides.port import Side
-from bench.sides.process import ROOT
+from bench.targets.madang import Cluster, Madang
+from bench.targets.port import Side
+from bench.targets.process import ROOT
 from madang_common.log.port import Batch
 from services.gateway.tests.core import Core
 

@@ -9,9 +9,9 @@ from bench.failure import BenchError
 from bench.figures.port import Turn
 from bench.figures.scale import Scale
 from bench.machine import Cores, pinned
-from bench.sides.process import ROOT
-from tests.stack.run import ServerRun
-from tests.stack.servers import RabbitMQ
+from bench.targets.process import ROOT
+from stack.run import ServerRun
+from stack.servers import RabbitMQ
 
 ONE_BY_ONE = "aio-pika one by one"
 

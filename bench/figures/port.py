@@ -8,7 +8,7 @@ from typing import Protocol
 from bench.deadline import Deadline
 from bench.figures.scale import Scale
 from bench.machine import Cores
-from bench.sides.port import Side
+from bench.targets.port import Side
 
 MEASURED = "madang"
 """The side that the others are compared with."""

@@ -7,8 +7,8 @@ from bench.figures.port import Result, Target, titles_of
 from bench.figures.scale import Scale
 from bench.figures.throughput import take_turns
 from bench.machine import Cores
-from bench.seat import Crowd
-from bench.sides.port import Demand, Seating, Side
+from bench.targets.port import Demand, Seating, Side
+from bench.virtual_client import Crowd
 
 
 def rooms(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> list[Result]:

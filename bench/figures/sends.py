@@ -8,9 +8,9 @@ from bench.figures.port import Result, Target, titles_of
 from bench.figures.scale import Scale
 from bench.figures.throughput import take_turns
 from bench.machine import Cores
-from bench.seat import Crowd
-from bench.sides.madang import MadangApart
-from bench.sides.port import Demand, Seating, Side
+from bench.targets.madang import MadangApart
+from bench.targets.port import Demand, Seating, Side
+from bench.virtual_client import Crowd
 
 
 def sends(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> list[Result]:

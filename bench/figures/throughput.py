@@ -11,9 +11,9 @@ from bench.figures.port import Turn
 from bench.figures.scale import Scale
 from bench.load.generator import generating
 from bench.machine import Cores
-from bench.seat import Crowd
 from bench.server import Server, serving
-from bench.sides.port import Demand, Seating, Side
+from bench.targets.port import Demand, Seating, Side
+from bench.virtual_client import Crowd
 
 
 def take_turns(

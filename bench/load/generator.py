@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.load.comeback import CUT, Returned, come_back, read_comeback
-from bench.load.crew import Crew
+from bench.load.connect_storm import rush
 from bench.load.job import GO, STOP, Job, Tally
-from bench.load.metronome import read_report, tick
-from bench.load.rush import rush
+from bench.load.open_loop import read_report, tick
+from bench.load.reconnect_storm import CUT, Returned, come_back, read_comeback
 from bench.load.worker import work
-from bench.seat import Crowd, Seat
+from bench.load.workers import Crew
+from bench.virtual_client import Crowd, Seat
 
 _LISTENER_PAUSE_SECONDS = 0.002
 

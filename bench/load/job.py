@@ -4,7 +4,7 @@ import ctypes
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bench.seat import Seat
+from bench.virtual_client import Seat
 
 READY = "ready"
 GO = "go"

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from bench.failure import BenchError
-from bench.seat import Seat, Step
+from bench.virtual_client import Seat, Step
 
 _WAVE = 100
 _TIMEOUT_SECONDS = 20.0

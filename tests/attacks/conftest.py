@@ -6,13 +6,13 @@ import httpx
 import pytest
 from filelock import FileLock
 
+from stack.run import ServerRun
 from tests.attacks.ground import Ground
 from tests.e2e.conftest import form
 from tests.e2e.embedded import Embedded
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
-from tests.stack.run import ServerRun
-from tests.support.of_tests import OF_TESTS
+from tests.support.test_settings import OF_TESTS
 from tests.support.trust import trusting
 
 __all__ = ["form"]  # fixtures

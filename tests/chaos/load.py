@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.stack.stack import Stack
-from tests.support.crowd import Crowd, gathered
+from stack.stack import Stack
+from tests.support.load_clients import Crowd, gathered
 from tests.support.trust import trusting
 
 PEOPLE = 8

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from madang_common.settings import CommonSettings
+from stack.service import Service
+from stack.stack import Stack
 from tests.chaos.load import PER_SECOND, talking
-from tests.stack.service import Service
-from tests.stack.stack import Stack
 
 _SHARDS = int(CommonSettings.model_fields["log_shards"].default)
 _LEASE_SECONDS = 10

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from stack.stack import Stack
 from tests.chaos.load import PER_SECOND, talking
 from tests.e2e.people import register, shared_room
 from tests.e2e.stomp_socket import StompSocket
-from tests.stack.stack import Stack
 from tests.support.trust import trusting
 
 _AWAY_SECONDS = 10

@@ -9,10 +9,10 @@ import os
 import time
 from functools import partial
 
-from tests.stack.service import Service
-from tests.stack.stack import Stack
-from tests.support.crowd import Crowd, Talker, gathered
+from stack.service import Service
+from stack.stack import Stack
 from tests.support.listeners import Listener, listening
+from tests.support.load_clients import Crowd, Talker, gathered
 from tests.support.trust import trusting
 
 _LISTENERS = int(os.environ.get("ROLLING_LISTENERS", "20"))

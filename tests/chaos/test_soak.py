@@ -9,11 +9,11 @@ import psutil
 
 from bench.deadline import Deadline
 from bench.load.generator import Generator, generating
-from bench.seat import Crowd
-from bench.sides.madang_seating import LIFTED_LIMITS, MadangSeating
-from bench.sides.port import Demand
+from bench.targets.madang_seating import LIFTED_LIMITS, MadangSeating
+from bench.targets.port import Demand
+from bench.virtual_client import Crowd
+from stack.stack import Stack
 from tests.chaos.under_load import furnish, process_of, set_apart
-from tests.stack.stack import Stack
 
 _MESSAGES = int(os.environ.get("SOAK_MESSAGES", "30000"))
 _STEPS = 10 if _MESSAGES > 100_000 else 3

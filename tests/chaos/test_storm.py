@@ -16,15 +16,15 @@ import httpx
 from bench import stomp
 from bench.accounts import Account
 from bench.deadline import Deadline
-from bench.load.comeback import LAST_HEARD
 from bench.load.generator import Generator, returning
+from bench.load.reconnect_storm import LAST_HEARD
 from bench.machine import allow_open_files, pinned, share_cores
-from bench.seat import Line, Seat
-from bench.sides.port import Demand
+from bench.targets.port import Demand
+from bench.virtual_client import Line, Seat
 from bench.websocket import upgrade
+from stack.service import Service
+from stack.stack import Stack
 from tests.chaos.under_load import furnish, process_of, set_apart
-from tests.stack.service import Service
-from tests.stack.stack import Stack
 from tests.support.metrics import metric
 
 _LISTENERS = int(os.environ.get("STORM_LISTENERS", "300"))

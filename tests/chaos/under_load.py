@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 
 from bench.accounts import Account, make_accounts
-from bench.rows import insert_rooms
-from bench.sides.port import Demand
-from bench.sides.private import pid_of
-from tests.stack.service import Service
-from tests.stack.stack import Stack
+from bench.seed import insert_rooms
+from bench.targets.port import Demand
+from bench.targets.private import pid_of
+from stack.service import Service
+from stack.stack import Stack
 
 
 @contextmanager

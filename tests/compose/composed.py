@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
+from stack.command import CommandError
+from stack.servers.ports import free_port
 from tests.compose.engine import Engine
 from tests.compose.images import make_images
 from tests.e2e.product import Product
-from tests.stack.command import CommandError
-from tests.stack.servers.ports import free_port
 from tests.support.deployment import ROOT, read_env
 from tests.support.log_lines import error_lines
 from tests.support.metrics import metric_in

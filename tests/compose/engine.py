@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from tests.stack.servers.programs import MissingProgramError, program
-from tests.stack.servers.server import BARE_PATH, Server
+from stack.servers.programs import MissingProgramError, program
+from stack.servers.server import BARE_PATH, Server
 
 _LAST_WITHOUT_BUILDX = 22
 _BUILD_SECONDS = 900

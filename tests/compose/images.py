@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stack.servers.programs import mongod
 from tests.compose.engine import Engine
 from tests.compose.trees import PYTHON, SERVERS, Tree
-from tests.stack.servers.programs import mongod
 from tests.support.deployment import ROOT, Dockerfile
 
 _STAND_INS = Path(__file__).parent / "stand_ins"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.stack.servers.programs import MissingProgramError, program
+from stack.servers.programs import MissingProgramError, program
 
 _BUILD_SECONDS = 900
 _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")

@@ -3,11 +3,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from madang_gateway.presence.inprocess import InProcessBoard
-from madang_gateway.presence.port import Board
-from madang_gateway.presence.redis import RedisBoard
-from madang_rooms.database import Database
-from tests.stack.servers.sql import SqlServer
+from madang_gateway.presence.inprocess import InProcessPresence
+from madang_gateway.presence.port import PresenceStore
+from madang_gateway.presence.redis import RedisPresence
+from madang_rooms.storage.database import Database
+from stack.servers.sql import SqlServer
 from tests.support.databases import MySqlPlace, place_on
 
 _BOARD_SECONDS = 20
@@ -42,11 +42,11 @@ async def databases(place: MySqlPlace) -> AsyncIterator[tuple[Database, Database
 
 
 @pytest.fixture(params=["inprocess", "redis"])
-def make_board(request: pytest.FixtureRequest) -> Iterator[Callable[[], Board]]:
+def make_board(request: pytest.FixtureRequest) -> Iterator[Callable[[], PresenceStore]]:
     """Give a function that opens the one board of the test, for another gateway each time."""
     if request.param == "inprocess":
-        board = InProcessBoard()
+        board = InProcessPresence()
         yield lambda: board
     else:
         url: str = request.getfixturevalue("redis_database_url")
-        yield lambda: RedisBoard.at(url, connections=4, timeout_seconds=_BOARD_SECONDS)
+        yield lambda: RedisPresence.at(url, connections=4, timeout_seconds=_BOARD_SECONDS)

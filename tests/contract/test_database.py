@@ -13,19 +13,19 @@ from sqlalchemy.exc import DBAPIError
 
 from madang_common.events.kinds import Role, RoomUpdated, Visibility
 from madang_common.problems import Banned, Conflict, Forbidden, Gone, NotFound, Problem, Unavailable
-from madang_rooms.bans import Bans
-from madang_rooms.blocks import Blocks
-from madang_rooms.database import Database
-from madang_rooms.directory import Directory
-from madang_rooms.invitations import Invitations
-from madang_rooms.lobby import Lobby
-from madang_rooms.members import Members
-from madang_rooms.models import Base, Membership, OutboxRow, Room, User
-from madang_rooms.ownership import Ownership
+from madang_rooms.services.authorization import lock_room
+from madang_rooms.services.bans import Bans
+from madang_rooms.services.blocks import Blocks
+from madang_rooms.services.directory import Directory
+from madang_rooms.services.invitations import Invitations
+from madang_rooms.services.members import Members
+from madang_rooms.services.ownership import Ownership
+from madang_rooms.services.rooms import Rooms
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.standing import lock_room
-from madang_rooms.store.users import UserStore
-from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
+from madang_rooms.storage.database import Database
+from madang_rooms.storage.models import Base, Membership, OutboxRow, Room, User
+from madang_rooms.storage.repositories.users import UserStore
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork
 from tests.support.databases import MySqlPlace, Place, SqlitePlace, place_on
 
 SETTINGS = RoomsSettings(environment="development", room_most_members=5, user_most_rooms=3)
@@ -40,7 +40,7 @@ class Replica:
             database, lambda: 1.0, lambda _: asyncio.sleep(0), patience_seconds=20
         )
         self.directory = Directory(self.units, SETTINGS)
-        self.lobby = Lobby(self.units, SETTINGS)
+        self.lobby = Rooms(self.units, SETTINGS)
         self.members = Members(self.units, SETTINGS)
         self.bans = Bans(self.units, SETTINGS)
         self.invitations = Invitations(self.units, SETTINGS)

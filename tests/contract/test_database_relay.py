@@ -19,17 +19,17 @@ from madang_common.log.position import shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
 from madang_common.problems import Unavailable
-from madang_rooms.database import Database
-from madang_rooms.directory import Directory
-from madang_rooms.lobby import Lobby
 from madang_rooms.metrics import RoomsMetrics
-from madang_rooms.relay import Relay
+from madang_rooms.outbox.relay import Relay
+from madang_rooms.services.authorization import lock_room
+from madang_rooms.services.directory import Directory
+from madang_rooms.services.rooms import Rooms
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.standing import lock_room
-from madang_rooms.store.outbox import Outbox
-from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
+from madang_rooms.storage.database import Database
+from madang_rooms.storage.repositories.outbox import Outbox
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork
 from services.rooms.tests.stumbling import StumblingLog
-from tests.stack.servers import MariaDB
+from stack.servers import MariaDB
 from tests.support.databases import LIMITS, MySqlPlace
 
 SHARDS = 2
@@ -50,7 +50,7 @@ class Replica:
         self.relay = Relay(database, self.publisher, metrics, settings)
         self.units = UnitsOfWork(database, lambda: 0.0, self._committed, patience_seconds=20)
         self.directory = Directory(self.units, settings)
-        self.lobby = Lobby(self.units, settings)
+        self.lobby = Rooms(self.units, settings)
 
     async def _committed(self, _: Sequence[str]) -> None:
         self.relay.wake()

@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang_common.problems import Unavailable
 from madang_common.settings import CannotStart
-from madang_rooms import mysql
-from madang_rooms.database import Database, OutcomeUnknown
-from madang_rooms.directory import Directory
-from madang_rooms.models import User
-from madang_rooms.schema import WrongRevision
+from madang_rooms.services.directory import Directory
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.unit_of_work import UnitOfWork, UnitsOfWork
-from tests.stack.servers.sql import SqlServer
+from madang_rooms.storage import mysql
+from madang_rooms.storage.database import Database, OutcomeUnknown
+from madang_rooms.storage.models import User
+from madang_rooms.storage.schema import WrongRevision
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork
+from stack.servers.sql import SqlServer
 from tests.support.databases import LIMITS, MySqlPlace, place_on
 
 SETTINGS = RoomsSettings(environment="development")

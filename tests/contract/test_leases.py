@@ -7,10 +7,10 @@ from contextlib import aclosing
 import pytest
 from pydantic import SecretStr
 
-from madang_history import mongo
-from madang_history.leases.everything import Everything
 from madang_history.leases.mongo import MongoLeases
 from madang_history.leases.port import Leases
+from madang_history.leases.single_replica import SingleReplicaLeases
+from madang_history.store.mongo_client import connected
 
 SHARDS = 4
 PATIENCE_SECONDS = 20
@@ -19,11 +19,11 @@ PATIENCE_SECONDS = 20
 @pytest.fixture(params=["everything", "mongo"])
 async def leases(request: pytest.FixtureRequest) -> AsyncIterator[Leases]:
     if request.param == "everything":
-        yield Everything(SHARDS)
+        yield SingleReplicaLeases(SHARDS)
         return
     url = SecretStr(request.getfixturevalue("mongo_url"))
     name = request.getfixturevalue("mongo_database")
-    async with mongo.connected(url, name, timeout_seconds=10, connections=4) as database:
+    async with connected(url, name, timeout_seconds=10, connections=4) as database:
         yield await MongoLeases.open(database, SHARDS, seconds=2)
 
 

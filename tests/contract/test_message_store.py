@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 from typing_extensions import override
 
-from madang_history import mongo
 from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.mongo_client import connected
 from madang_history.store.port import (
     LAST,
     Counted,
@@ -54,11 +54,9 @@ class MongoStores(Stores):
 
     @override
     async def open(self, shards: int = SHARDS) -> MessageStore:
-        connected = mongo.connected(
-            SecretStr(self._url), self._database, timeout_seconds=10, connections=4
-        )
+        opening = connected(SecretStr(self._url), self._database, timeout_seconds=10, connections=4)
         return await MongoMessageStore.open(
-            await self._clients.enter_async_context(connected), shards
+            await self._clients.enter_async_context(opening), shards
         )
 
 

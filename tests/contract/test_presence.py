@@ -7,17 +7,17 @@ from contextlib import AsyncExitStack
 import pytest
 
 from madang_common.ids import new_id
-from madang_gateway.presence.port import Batch, Board, Forgotten, Outcome, Stay
+from madang_gateway.presence.port import Batch, Forgotten, Outcome, PresenceEntry, PresenceStore
 
 ROOM = "yard"
 LONG_SECONDS = 60.0
 PATIENCE_SECONDS = 20
 
-MakeBoard = Callable[[], Board]
+MakeBoard = Callable[[], PresenceStore]
 
 
 @pytest.fixture
-async def board(make_board: MakeBoard) -> AsyncIterator[Board]:
+async def board(make_board: MakeBoard) -> AsyncIterator[PresenceStore]:
     board = make_board()
     yield board
     await board.close()
@@ -26,19 +26,19 @@ async def board(make_board: MakeBoard) -> AsyncIterator[Board]:
 class Gateway:
     """A gateway that writes what it is told to."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: PresenceStore) -> None:
         self.board = board
         self.id = new_id()
         self.number = 0
 
     @classmethod
-    async def enrolled(cls, board: Board, seconds: float = LONG_SECONDS) -> "Gateway":
+    async def enrolled(cls, board: PresenceStore, seconds: float = LONG_SECONDS) -> "Gateway":
         gateway = cls(board)
         await board.enroll(gateway.id, seconds)
         return gateway
 
     async def write(
-        self, joined: tuple[Stay, ...] = (), left: tuple[Stay, ...] = ()
+        self, joined: tuple[PresenceEntry, ...] = (), left: tuple[PresenceEntry, ...] = ()
     ) -> tuple[list[str], list[str]]:
         """Return who came and who went, all gateways taken together."""
         self.number += 1
@@ -60,8 +60,8 @@ class Gateway:
         return await self.board.renew(self.id, self.number, seconds)
 
 
-def stays(*users: str, room: str = ROOM) -> tuple[Stay, ...]:
-    return tuple(Stay(room, user, user.title()) for user in users)
+def stays(*users: str, room: str = ROOM) -> tuple[PresenceEntry, ...]:
+    return tuple(PresenceEntry(room, user, user.title()) for user in users)
 
 
 def told(outcome: Outcome) -> tuple[list[str], list[str]]:
@@ -71,13 +71,13 @@ def told(outcome: Outcome) -> tuple[list[str], list[str]]:
     )
 
 
-async def users(board: Board, room: str = ROOM) -> list[str]:
+async def users(board: PresenceStore, room: str = ROOM) -> list[str]:
     found = await board.present(room, after="", limit=200)
     assert found.count == len(found.people)
     return [user for user, _ in found.people]
 
 
-async def test_whoever_joins_is_present_until_they_leave(board: Board) -> None:
+async def test_whoever_joins_is_present_until_they_leave(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
 
     assert await users(board) == []
@@ -88,7 +88,7 @@ async def test_whoever_joins_is_present_until_they_leave(board: Board) -> None:
     assert await users(board) == ["jun"]
 
 
-async def test_a_user_on_two_gateways_comes_once_and_goes_once(board: Board) -> None:
+async def test_a_user_on_two_gateways_comes_once_and_goes_once(board: PresenceStore) -> None:
     one, two = await Gateway.enrolled(board), await Gateway.enrolled(board)
 
     assert await one.join("mina") == ["mina"]
@@ -100,35 +100,35 @@ async def test_a_user_on_two_gateways_comes_once_and_goes_once(board: Board) -> 
     assert await users(board) == []
 
 
-async def test_a_turn_tells_name_count_and_time(board: Board) -> None:
+async def test_a_turn_tells_name_count_and_time(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
-    mina = Stay(ROOM, "mina", "미나 🌿")
-    batch = Batch(1, (Stay(ROOM, "jun", "Jun"), mina), ())
+    mina = PresenceEntry(ROOM, "mina", "미나 🌿")
+    batch = Batch(1, (PresenceEntry(ROOM, "jun", "Jun"), mina), ())
 
     came = (await board.write(gateway.id, batch)).joined
     (went,) = (await board.write(gateway.id, Batch(2, (), (mina,)))).left
     left = await board.present(ROOM, after="", limit=1)
 
     assert [(turn.stay, turn.count) for turn in came] == [
-        (Stay(ROOM, "jun", "Jun"), 1),
+        (PresenceEntry(ROOM, "jun", "Jun"), 1),
         (mina, 2),
     ]
     assert (went.stay, went.count) == (mina, 1)
     assert came[1].at <= went.at <= left.at
 
 
-async def test_a_new_name_is_no_turn(board: Board) -> None:
+async def test_a_new_name_is_no_turn(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
     await gateway.join("mina")
 
-    again = await gateway.write((Stay(ROOM, "mina", "Min-a"),))
+    again = await gateway.write((PresenceEntry(ROOM, "mina", "Min-a"),))
 
     assert again == ([], [])
     (person,) = (await board.present(ROOM, after="", limit=9)).people
     assert person == ("mina", "Min-a")
 
 
-async def test_leaving_where_one_is_not_is_no_turn(board: Board) -> None:
+async def test_leaving_where_one_is_not_is_no_turn(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
     await gateway.join("mina")
 
@@ -137,7 +137,7 @@ async def test_leaving_where_one_is_not_is_no_turn(board: Board) -> None:
     assert await users(board) == ["mina"]
 
 
-async def test_ids_that_begin_alike_are_different_users(board: Board) -> None:
+async def test_ids_that_begin_alike_are_different_users(board: PresenceStore) -> None:
     one, two = await Gateway.enrolled(board), await Gateway.enrolled(board)
     await one.join("a", "ab", "abc")
     await two.join("ab")
@@ -146,7 +146,7 @@ async def test_ids_that_begin_alike_are_different_users(board: Board) -> None:
     assert await users(board) == ["ab", "abc"]
 
 
-async def test_pages_follow_one_another_over_all_gateways(board: Board) -> None:
+async def test_pages_follow_one_another_over_all_gateways(board: PresenceStore) -> None:
     gateways = [await Gateway.enrolled(board) for _ in range(3)]
     everyone = [f"user{number:03}" for number in range(50)]
     for number, gateway in enumerate(gateways):
@@ -164,7 +164,7 @@ async def test_pages_follow_one_another_over_all_gateways(board: Board) -> None:
     assert found == everyone
 
 
-async def test_the_last_page_says_so_though_it_is_full(board: Board) -> None:
+async def test_the_last_page_says_so_though_it_is_full(board: PresenceStore) -> None:
     one, two = await Gateway.enrolled(board), await Gateway.enrolled(board)
     await one.join("a", "b", "c")
     await two.join("a", "b", "c")
@@ -174,7 +174,7 @@ async def test_the_last_page_says_so_though_it_is_full(board: Board) -> None:
     assert (await board.present(ROOM, after="c", limit=2)).people == ()
 
 
-async def test_a_batch_written_twice_counts_once(board: Board) -> None:
+async def test_a_batch_written_twice_counts_once(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
     batch = Batch(1, stays("mina"), ())
 
@@ -184,7 +184,7 @@ async def test_a_batch_written_twice_counts_once(board: Board) -> None:
     await board.renew(gateway.id, 1, LONG_SECONDS)
 
 
-async def test_a_gateway_that_is_not_enrolled_is_forgotten(board: Board) -> None:
+async def test_a_gateway_that_is_not_enrolled_is_forgotten(board: PresenceStore) -> None:
     stranger = Gateway(board)
 
     with pytest.raises(Forgotten):
@@ -194,7 +194,7 @@ async def test_a_gateway_that_is_not_enrolled_is_forgotten(board: Board) -> None
     assert await users(board) == []
 
 
-async def test_a_gateway_whose_last_write_is_missing_is_forgotten(board: Board) -> None:
+async def test_a_gateway_whose_last_write_is_missing_is_forgotten(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
     await gateway.join("mina")
     gateway.number += 1
@@ -217,7 +217,7 @@ async def test_the_life_of_the_board_has_one_name(make_board: MakeBoard) -> None
         assert len(names) == 1
 
 
-async def test_a_gateway_that_renews_is_not_cleared(board: Board) -> None:
+async def test_a_gateway_that_renews_is_not_cleared(board: PresenceStore) -> None:
     one, two = await Gateway.enrolled(board, 0.05), await Gateway.enrolled(board)
     await one.join("mina")
 
@@ -229,7 +229,7 @@ async def test_a_gateway_that_renews_is_not_cleared(board: Board) -> None:
     assert await users(board) == ["mina"]
 
 
-async def test_a_dead_gateways_notes_go_when_they_are_cleared(board: Board) -> None:
+async def test_a_dead_gateways_notes_go_when_they_are_cleared(board: PresenceStore) -> None:
     dead, alive = await Gateway.enrolled(board, 0.05), await Gateway.enrolled(board)
     await dead.join("jun", "mina")
     await dead.join("jun", room="well")
@@ -260,7 +260,7 @@ async def test_many_who_clear_share_the_work(make_board: MakeBoard) -> None:
         await dead.join(*everyone)
         await dead.until_dead(alive)
 
-        async def clear(board: Board) -> list[str]:
+        async def clear(board: PresenceStore) -> list[str]:
             left: list[str] = []
             done = False
             while not done:
@@ -276,7 +276,7 @@ async def test_many_who_clear_share_the_work(make_board: MakeBoard) -> None:
         assert await users(boards[0]) == []
 
 
-async def test_a_gateway_that_is_being_cleared_must_enroll_anew(board: Board) -> None:
+async def test_a_gateway_that_is_being_cleared_must_enroll_anew(board: PresenceStore) -> None:
     paused, alive = await Gateway.enrolled(board, 0.05), await Gateway.enrolled(board)
     await paused.join("jun", "mina")
     await paused.until_dead(alive)
@@ -295,7 +295,7 @@ async def test_a_gateway_that_is_being_cleared_must_enroll_anew(board: Board) ->
     assert await users(board) == ["jun", "mina"]
 
 
-async def test_a_gateway_that_was_only_late_goes_on(board: Board) -> None:
+async def test_a_gateway_that_was_only_late_goes_on(board: PresenceStore) -> None:
     late, alive = await Gateway.enrolled(board, 0.05), await Gateway.enrolled(board)
     await late.join("mina")
     await late.until_dead(alive)
@@ -307,7 +307,7 @@ async def test_a_gateway_that_was_only_late_goes_on(board: Board) -> None:
     assert await users(board) == ["mina"]
 
 
-async def test_a_gateway_that_retires_is_believed_for_a_moment_more(board: Board) -> None:
+async def test_a_gateway_that_retires_is_believed_for_a_moment_more(board: PresenceStore) -> None:
     retired, alive = await Gateway.enrolled(board), await Gateway.enrolled(board)
     await retired.join("mina")
 
@@ -321,7 +321,7 @@ async def test_a_gateway_that_retires_is_believed_for_a_moment_more(board: Board
     assert await alive.renew() == ()
 
 
-async def test_whoever_asks_can_be_ended_at_any_moment(board: Board) -> None:
+async def test_whoever_asks_can_be_ended_at_any_moment(board: PresenceStore) -> None:
     gateway = await Gateway.enrolled(board)
     for turns in range(40):
         asking = asyncio.create_task(gateway.renew())

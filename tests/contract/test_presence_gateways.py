@@ -14,12 +14,12 @@ from madang_common.clock import Clock
 from madang_common.events.envelope import read_line
 from madang_common.live.inprocess import InProcessLive
 from madang_gateway.metrics import Metrics
-from madang_gateway.presence.here import Here
-from madang_gateway.presence.keeper import CHUNK, Keeper
+from madang_gateway.presence.local import LocalPresence
 from madang_gateway.presence.notices import Notices
-from madang_gateway.presence.port import Board, BoardError
-from madang_gateway.presence.redis import RedisBoard
-from tests.stack.servers import Redis
+from madang_gateway.presence.port import BoardError, PresenceStore
+from madang_gateway.presence.redis import RedisPresence
+from madang_gateway.presence.sync import CHUNK, PresenceSync
+from stack.servers import Redis
 from tests.support.waiting import until
 
 ROOM = "yard"
@@ -29,7 +29,7 @@ SLACK_SECONDS = 5
 """For a machine that has other things to do."""
 PATIENCE_SECONDS = 30
 
-MakeBoard = Callable[[], Board]
+MakeBoard = Callable[[], PresenceStore]
 
 
 class Told(InProcessLive):
@@ -52,11 +52,13 @@ class Told(InProcessLive):
 class Gateway:
     """What of a gateway has to do with presence."""
 
-    def __init__(self, board: Board, told: Told, *, most_present: int, clock: Clock) -> None:
+    def __init__(
+        self, board: PresenceStore, told: Told, *, most_present: int, clock: Clock
+    ) -> None:
         self.board = board
-        self.here = Here(GRACE_SECONDS, clock)
+        self.here = LocalPresence(GRACE_SECONDS, clock)
         self.registry = CollectorRegistry()
-        self.keeper = Keeper(
+        self.keeper = PresenceSync(
             board,
             self.here,
             Notices(told, most_present=most_present),
@@ -131,7 +133,7 @@ async def yard(make_board: MakeBoard) -> AsyncIterator[Yard]:
 @pytest.fixture
 async def mortal_yard(private_redis: Redis) -> AsyncIterator[Yard]:
     """Give gateways on a Redis that the test may kill."""
-    yard = Yard(lambda: RedisBoard.at(private_redis.url, connections=4, timeout_seconds=1))
+    yard = Yard(lambda: RedisPresence.at(private_redis.url, connections=4, timeout_seconds=1))
     yield yard
     await yard.close()
 

@@ -9,8 +9,6 @@ from typing import Protocol
 import pytest
 from typing_extensions import override
 
-from madang_auth.redis_store import RedisStore
-from madang_auth.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.port import (
     Ended,
     EndedPage,
@@ -26,7 +24,9 @@ from madang_auth.sessions.port import (
     Unknown,
 )
 from madang_auth.sessions.redis import RedisSessions
+from madang_auth.sessions.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.sqlite import SqliteSessions
+from madang_auth.storage.redis import RedisStore
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from typing_extensions import override
 
-from madang_auth.redis_store import RedisStore
+from madang_auth.storage.redis import RedisStore
 from madang_auth.throttle.bucket import Limit, Refused, Taken, give_back
 from madang_auth.throttle.bucket import take as bucket_take
 from madang_auth.throttle.port import Charge, Refusal, Throttle

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stack.stack import Stack
 from tests.compose.composed import Composed
 from tests.compose.place import composed
 from tests.e2e.browsing import browser, pair, visit
@@ -13,8 +14,7 @@ from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
-from tests.stack.stack import Stack
-from tests.support.of_tests import OF_TESTS
+from tests.support.test_settings import OF_TESTS
 from tests.support.trust import trusting
 
 __all__ = ["browser", "pair", "visit"]  # fixtures

@@ -11,8 +11,8 @@ from typing import Self
 
 from typing_extensions import override
 
+from stack.command import run_command
 from tests.e2e.product import Product
-from tests.stack.command import run_command
 from tests.support.log_lines import error_lines
 from tests.support.metrics import metric
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from stack.stack import Stack
 from tests.e2e.product import Product
-from tests.stack.stack import Stack
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.e2e.product import Product
-from tests.support.crowd import gathered
+from tests.support.load_clients import gathered
 
 _CRASHES = 3
 _MESSAGES_BETWEEN = 30

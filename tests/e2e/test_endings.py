@@ -17,8 +17,8 @@ from madang_auth.settings import AuthSettings
 from madang_auth.signing.keyring import Keyring
 from madang_auth.wiring import operate
 from services.gateway.tests.stomp_client import Client, Frame, opened
+from stack.stack import Stack
 from tests.e2e.people import PASSWORD, Person, register, shared_room
-from tests.stack.stack import Stack
 from tests.support.trust import trusting
 
 _SECONDS = 2.0

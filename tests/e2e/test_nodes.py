@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from stack.stack import Stack
 from tests.e2e.people import register, shared_room
 from tests.e2e.stomp_socket import StompSocket
-from tests.stack.stack import Stack
-from tests.support.crowd import gathered
+from tests.support.load_clients import gathered
 from tests.support.trust import trusting
 
 _CLIENTS = 20

@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from madang_client import Account, Banned
+from stack.command import CommandError
 from tests.e2e.people import PASSWORD, Person, shared_room
 from tests.e2e.product import Product
 from tests.e2e.stomp_socket import StompSocket
-from tests.stack.command import CommandError
 
 _SECONDS = 2.0
 

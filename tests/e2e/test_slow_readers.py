@@ -11,12 +11,12 @@ from functools import partial
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from stack.servers.ports import LOOPBACK
+from stack.service import Service
+from stack.stack import Stack
 from tests.e2e.people import Person, register, shared_room
 from tests.e2e.product import Product
 from tests.e2e.stomp_socket import Frame, StompSocket
-from tests.stack.servers.ports import LOOPBACK
-from tests.stack.service import Service
-from tests.stack.stack import Stack
 from tests.support.listeners import Listener, listening
 from tests.support.trust import trusting
 
@@ -94,23 +94,23 @@ async def test_readers_that_stop_do_not_move_the_p99_of_others(mortal_stack: Sta
     gateway = mortal_stack.gateways[0]
     with trusting(mortal_stack.ca), httpx.Client(base_url=mortal_stack.url, timeout=20) as client:
         minji, junho = register(client, "minji"), register(client, "junho")
-        scene = _Scene(gateway, shared_room(minji, junho), junho.token)
+        harness = _Harness(gateway, shared_room(minji, junho), junho.token)
     listeners = [
-        Listener(scene.url, scene.room, partial(str, minji.token), told=scene.told)
+        Listener(harness.url, harness.room, partial(str, minji.token), told=harness.told)
         for _ in range(_FAST)
     ]
-    async with listening(*listeners), scene.connected() as talker:
+    async with listening(*listeners), harness.connected() as talker:
         alone, beside = [], []
         for _ in range(_PHASES):
-            alone.append(await scene.talk(talker, listeners, _MEASURED))
-            async with scene.stopped(talker):
-                beside.append(await scene.talk(talker, listeners, _MEASURED))
+            alone.append(await harness.talk(talker, listeners, _MEASURED))
+            async with harness.stopped(talker):
+                beside.append(await harness.talk(talker, listeners, _MEASURED))
     print(f"p99 alone: {alone}, beside readers that stopped: {beside}")  # noqa: T201 - the figures
     assert statistics.median(beside) < _FACTOR * statistics.median(alone) + _FLOOR_SECONDS
     assert not any(listener.codes for listener in listeners)
 
 
-class _Scene:
+class _Harness:
     """A room on one gateway, and how long what is said there takes to be heard."""
 
     def __init__(self, gateway: Service, room: str, token: str) -> None:

@@ -11,8 +11,8 @@ from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, to_id
-from madang_gateway.plain_lines import read, said_by
-from madang_history.entries import sort_lines
+from madang_gateway.state.event_decoder import read, said_by
+from madang_history.ingest.decode import decode_lines
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import mutated
 
@@ -85,7 +85,7 @@ def test_whoever_reads_a_line_reads_the_same_or_refuses_it(campaign: Campaign) -
     def read_alike(line: bytes) -> None:
         event = _or_none(lambda: read_line(line))
         at = position(7, 0)
-        stored = sort_lines([Batch(7, (line,))], 0, 1, Departures(10))
+        stored = decode_lines([Batch(7, (line,))], 0, 1, Departures(10))
 
         if event is None:
             assert _or_none(lambda: read(line, ())) is None

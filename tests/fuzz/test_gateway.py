@@ -88,9 +88,9 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
 async def _talk(arena: Arena, pieces: list[bytes]) -> None:
     """Connect as a good client, and go on with `pieces`."""
     hello = written(
-        "CONNECT", {"accept-version": "1.2", "passcode": arena.scene.issuer.token("mina")}
+        "CONNECT", {"accept-version": "1.2", "passcode": arena.harness.issuer.token("mina")}
     ) + written("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors"})
-    async with raw_socket(arena.scene.port) as client:
+    async with raw_socket(arena.harness.port) as client:
         assert (await client.upgrade()).startswith(b"HTTP/1.1 101")
         await client.frame(Opcode.TEXT, hello)
         for piece in pieces:
@@ -112,14 +112,14 @@ def test_broken_conversations_fail_nothing_and_leave_nothing(
             arena.runner.run(_talk(arena, pieces))
             arena.attacks += 1
             if arena.attacks % _EACH == 0:
-                arena.runner.run(still_well(arena.scene))
+                arena.runner.run(still_well(arena.harness))
                 resident.append(_resident_bytes())
         assert errors == []
 
     campaign.run(fail_nothing, examples=120)
 
     assert _resident_bytes() - resident[0] < _GROWTH_BYTES
-    arena.runner.run(still_well(arena.scene))
+    arena.runner.run(still_well(arena.harness))
 
 
 def _resident_bytes() -> int:

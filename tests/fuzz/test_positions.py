@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from madang_common import base32hex
 from madang_common.log.position import from_id, line_of, offset_of, position, to_id
 from madang_common.problems import InvalidRequest
-from madang_gateway.resume import read_since, to_since
+from madang_gateway.subscribe.recovery import read_since, to_since
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import mutated
 

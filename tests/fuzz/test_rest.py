@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register, shared_room
 from tests.fuzz.campaign import Campaign
-from tests.support.of_tests import OF_TESTS
+from tests.support.test_settings import OF_TESTS
 
 _CONTRACTS = Path(__file__).parents[2] / "contracts" / "openapi"
 _SETTINGS = {

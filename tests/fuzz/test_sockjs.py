@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_gateway.sockjs.frames import BrokenFraming, Reader, array, read
+from madang_gateway.protocol.sockjs import BrokenFraming, Reader, array, read
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import cut, mutated
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from madang_gateway.plain_frames import OTHER, PlainFrames
+from madang_gateway.websocket.fast_frames import OTHER, PlainFrames
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import cut, mutated
 

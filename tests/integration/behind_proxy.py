@@ -18,8 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server as WebSocketServer
 from websockets.sync.server import ServerConnection, serve
 
-from tests.stack.servers.nginx import Nginx
-from tests.stack.servers.ports import LOOPBACK
+from stack.servers.nginx import Nginx
+from stack.servers.ports import LOOPBACK
 from tests.support import proxy
 from tests.support.tls import client_context
 

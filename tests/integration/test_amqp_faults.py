@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import pytest
 
-from madang_common.background import end
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, LogBusy, LogError, LogUnavailable
 from madang_common.log.publisher import Publisher
-from tests.stack.servers import RabbitMQ
+from madang_common.tasks import end
+from stack.servers import RabbitMQ
 
 SHARDS = 2
 PATIENCE_SECONDS = 120
@@ -80,7 +80,7 @@ class Writer:
         await self._publisher.close()
 
 
-class Scene:
+class Harness:
     """Two processes' logs on one broker, each writing and reading all the time."""
 
     def __init__(self, logs: list[AmqpLog], *, timeout_seconds: float) -> None:
@@ -131,7 +131,7 @@ class Scene:
         await asyncio.gather(*(log.close() for log in self.logs))
 
 
-Begin = Callable[..., Awaitable[Scene]]
+Begin = Callable[..., Awaitable[Harness]]
 
 
 @pytest.fixture
@@ -146,11 +146,11 @@ def url(private_rabbitmq: RabbitMQ, vhost: str) -> str:
 
 @pytest.fixture
 async def begin(url: str) -> AsyncIterator[Begin]:
-    scenes: list[Scene] = []
+    scenes: list[Harness] = []
 
-    async def begin(*, timeout_seconds: float = 90) -> Scene:
+    async def begin(*, timeout_seconds: float = 90) -> Harness:
         logs = [await AmqpLog.open(url, SHARDS) for _ in range(2)]
-        scenes.append(Scene(logs, timeout_seconds=timeout_seconds))
+        scenes.append(Harness(logs, timeout_seconds=timeout_seconds))
         await scenes[0].until_more()
         # A node notes half a second after its first stream that it has any; one that is killed
         # before then does not find them again (RabbitMQ 3.10, its directory of Raft servers).
@@ -158,64 +158,64 @@ async def begin(url: str) -> AsyncIterator[Begin]:
         return scenes[0]
 
     yield begin
-    for scene in scenes:
-        await scene.stop()
+    for harness in scenes:
+        await harness.stop()
 
 
 async def test_a_killed_broker_costs_nothing_that_was_acknowledged(
     private_rabbitmq: RabbitMQ, begin: Begin
 ) -> None:
-    scene = await begin()
+    harness = await begin()
 
     for _ in range(2):
         await asyncio.to_thread(private_rabbitmq.kill)
         await asyncio.to_thread(private_rabbitmq.start)
-        await scene.until_more()
+        await harness.until_more()
 
-    await scene.settle()
-    assert not any(writer.refused for writer in scene.writers)
-    assert all(reader.failures for readers in scene.readers for reader in readers)
+    await harness.settle()
+    assert not any(writer.refused for writer in harness.writers)
+    assert all(reader.failures for readers in harness.readers for reader in readers)
 
 
 async def test_sends_wait_for_a_broker_that_is_away_for_ten_seconds(
     private_rabbitmq: RabbitMQ, begin: Begin
 ) -> None:
-    scene = await begin()
+    harness = await begin()
 
     await asyncio.to_thread(private_rabbitmq.stop)
-    stopped = scene.confirmed
+    stopped = harness.confirmed
     await asyncio.sleep(10)
-    assert scene.confirmed == stopped
+    assert harness.confirmed == stopped
     await asyncio.to_thread(private_rabbitmq.start)
-    await scene.until_more()
+    await harness.until_more()
 
-    await scene.settle()
-    assert not any(writer.refused for writer in scene.writers)
-    assert max(writer.longest_seconds for writer in scene.writers) > 10
+    await harness.settle()
+    assert not any(writer.refused for writer in harness.writers)
+    assert max(writer.longest_seconds for writer in harness.writers) > 10
 
 
 async def test_sends_are_refused_in_time_while_the_broker_is_away(
     private_rabbitmq: RabbitMQ, begin: Begin
 ) -> None:
-    scene = await begin(timeout_seconds=2)
+    harness = await begin(timeout_seconds=2)
 
     await asyncio.to_thread(private_rabbitmq.stop)
-    stopped = scene.confirmed
-    await scene.until(lambda: all(len(writer.refused) >= 8 for writer in scene.writers))
+    stopped = harness.confirmed
+    await harness.until(lambda: all(len(writer.refused) >= 8 for writer in harness.writers))
     with pytest.raises(LogUnavailable):
-        await scene.logs[0].ping()
+        await harness.logs[0].ping()
     with pytest.raises(LogUnavailable):
-        await scene.logs[0].end(0)
-    assert scene.confirmed == stopped
-    assert not scene.logs[0].connected
+        await harness.logs[0].end(0)
+    assert harness.confirmed == stopped
+    assert not harness.logs[0].connected
     await asyncio.to_thread(private_rabbitmq.start)
-    await scene.until_more()
-    await scene.until(lambda: all(log.connected for log in scene.logs))
+    await harness.until_more()
+    await harness.until(lambda: all(log.connected for log in harness.logs))
 
-    await scene.settle()
+    await harness.settle()
     # Each event waits for its own time, whatever was under way before it.
-    assert max(writer.longest_seconds for writer in scene.writers) < 2 + 2
-    await scene.logs[0].ping()
+    assert max(writer.longest_seconds for writer in harness.writers) < 2 + 2
+    await harness.logs[0].ping()
 
 
 async def test_what_may_wait_is_bounded(private_rabbitmq: RabbitMQ, url: str) -> None:
@@ -241,92 +241,92 @@ async def test_what_may_wait_is_bounded(private_rabbitmq: RabbitMQ, url: str) ->
 async def test_connections_that_the_broker_closes_are_made_anew(
     private_rabbitmq: RabbitMQ, begin: Begin, vhost: str
 ) -> None:
-    scene = await begin()
+    harness = await begin()
 
     for _ in range(2):
         await asyncio.to_thread(
             private_rabbitmq.rabbitmqctl, "close_all_connections", "--vhost", vhost, "maintenance"
         )
-        await scene.until_more()
+        await harness.until_more()
 
-    await scene.settle()
-    assert not any(writer.refused for writer in scene.writers)
-    assert all(reader.failures for readers in scene.readers for reader in readers)
+    await harness.settle()
+    assert not any(writer.refused for writer in harness.writers)
+    assert all(reader.failures for readers in harness.readers for reader in readers)
 
 
 async def test_a_closed_channel_costs_the_appends_on_it_no_certainty(begin: Begin) -> None:
-    scene = await begin()
+    harness = await begin()
 
-    for log in scene.logs:
+    for log in harness.logs:
         for _ in range(5):
             with pytest.raises(ConnectionError, match="NOT_FOUND"):
                 await log._sender.send("madang.nowhere", "0", b"x", content_type="text/plain")
-            await scene.until_more(10)
+            await harness.until_more(10)
 
-    await scene.settle()
-    assert not any(writer.refused for writer in scene.writers)
-    assert not any(reader.failures for readers in scene.readers for reader in readers)
+    await harness.settle()
+    assert not any(writer.refused for writer in harness.writers)
+    assert not any(reader.failures for readers in harness.readers for reader in readers)
 
 
 async def test_a_frozen_broker_is_noticed(private_rabbitmq: RabbitMQ, begin: Begin) -> None:
-    scene = await begin(timeout_seconds=3)
-    log = scene.logs[0]
+    harness = await begin(timeout_seconds=3)
+    log = harness.logs[0]
 
     private_rabbitmq.pause()
-    frozen = scene.confirmed
+    frozen = harness.confirmed
     began = time.monotonic()
     with pytest.raises(LogUnavailable):
         await log.ping()
     with pytest.raises(LogUnavailable):
         await log.end(0)
     assert time.monotonic() - began < 12
-    readers = [reader for pair in scene.readers for reader in pair]
-    await scene.until(lambda: all(reader.failures for reader in readers))
+    readers = [reader for pair in harness.readers for reader in pair]
+    await harness.until(lambda: all(reader.failures for reader in readers))
     assert time.monotonic() - began < 30
-    await scene.until(lambda: all(len(writer.refused) >= 8 for writer in scene.writers))
+    await harness.until(lambda: all(len(writer.refused) >= 8 for writer in harness.writers))
     private_rabbitmq.resume()
-    await scene.until_more()
+    await harness.until_more()
 
-    await scene.settle()
+    await harness.settle()
     # What was sent into the frozen connection may have been confirmed in the end, at most.
-    assert scene.confirmed > frozen
+    assert harness.confirmed > frozen
 
 
 async def test_a_broker_that_freezes_briefly_costs_nothing(
     private_rabbitmq: RabbitMQ, begin: Begin
 ) -> None:
-    scene = await begin()
+    harness = await begin()
 
     private_rabbitmq.pause()
     await asyncio.sleep(3)
     private_rabbitmq.resume()
-    await scene.until_more()
+    await harness.until_more()
 
-    await scene.settle()
-    assert not any(writer.refused for writer in scene.writers)
-    assert not any(reader.failures for readers in scene.readers for reader in readers)
+    await harness.settle()
+    assert not any(writer.refused for writer in harness.writers)
+    assert not any(reader.failures for readers in harness.readers for reader in readers)
 
 
 async def test_a_broker_short_of_memory_refuses_sends_and_is_still_read(
     private_rabbitmq: RabbitMQ, begin: Begin
 ) -> None:
-    scene = await begin(timeout_seconds=2)
+    harness = await begin(timeout_seconds=2)
 
     try:
         await asyncio.to_thread(
             private_rabbitmq.rabbitmqctl, "set_vm_memory_high_watermark", "absolute", "1MB"
         )
-        await scene.until(lambda: all(len(writer.refused) >= 8 for writer in scene.writers))
-        end_of_log = await scene.logs[0].end(0)
-        await scene.until(lambda: all(reader.next >= end_of_log for reader in scene.readers[0]))
+        await harness.until(lambda: all(len(writer.refused) >= 8 for writer in harness.writers))
+        end_of_log = await harness.logs[0].end(0)
+        await harness.until(lambda: all(reader.next >= end_of_log for reader in harness.readers[0]))
     finally:
         await asyncio.to_thread(
             private_rabbitmq.rabbitmqctl, "set_vm_memory_high_watermark", "absolute", "1GB"
         )
-    await scene.until_more()
+    await harness.until_more()
 
-    await scene.settle()
-    assert not any(reader.failures for readers in scene.readers for reader in readers)
+    await harness.settle()
+    assert not any(reader.failures for readers in harness.readers for reader in readers)
 
 
 async def test_cancelled_appends_leave_the_log_usable(url: str) -> None:

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from madang_common.background import end
 from madang_common.live.amqp import AmqpLive
-from tests.stack.servers import RabbitMQ
+from madang_common.tasks import end
+from stack.servers import RabbitMQ
 from tests.support.waiting import until
 
 PATIENCE_SECONDS = 120
@@ -71,7 +71,7 @@ async def _receives(live: AmqpLive) -> bool:
     return True
 
 
-class Scene:
+class Harness:
     def __init__(self, speaking: AmqpLive, hearing: list[AmqpLive]) -> None:
         self.speaking = speaking
         self.hearing = hearing
@@ -102,74 +102,76 @@ def vhost(private_rabbitmq: RabbitMQ, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def scene(private_rabbitmq: RabbitMQ, vhost: str) -> AsyncIterator[Scene]:
+async def harness(private_rabbitmq: RabbitMQ, vhost: str) -> AsyncIterator[Harness]:
     url = private_rabbitmq.create_vhost(vhost)
-    scene = Scene(await AmqpLive.open(url), [await AmqpLive.open(url) for _ in range(2)])
-    await scene.until_heard()
-    yield scene
-    await scene.stop()
+    harness = Harness(await AmqpLive.open(url), [await AmqpLive.open(url) for _ in range(2)])
+    await harness.until_heard()
+    yield harness
+    await harness.stop()
 
 
 async def test_listening_goes_on_by_itself_after_a_crash(
-    private_rabbitmq: RabbitMQ, scene: Scene
+    private_rabbitmq: RabbitMQ, harness: Harness
 ) -> None:
     await asyncio.to_thread(private_rabbitmq.kill)
     with pytest.raises(ConnectionError):
-        await scene.speaking.ping()
+        await harness.speaking.ping()
     await asyncio.to_thread(private_rabbitmq.start)
 
-    await scene.until_heard()
+    await harness.until_heard()
 
-    scene.check()
-    for live in scene.hearing:
+    harness.check()
+    for live in harness.hearing:
         await live.ping()
 
 
 async def test_listening_goes_on_after_the_broker_closed_the_connections(
-    private_rabbitmq: RabbitMQ, scene: Scene, vhost: str
+    private_rabbitmq: RabbitMQ, harness: Harness, vhost: str
 ) -> None:
     await asyncio.to_thread(
         private_rabbitmq.rabbitmqctl, "close_all_connections", "--vhost", vhost, "maintenance"
     )
 
-    await scene.until_heard()
+    await harness.until_heard()
 
-    scene.check()
+    harness.check()
 
 
 async def test_listening_goes_on_after_a_queue_was_deleted(
-    private_rabbitmq: RabbitMQ, scene: Scene, vhost: str
+    private_rabbitmq: RabbitMQ, harness: Harness, vhost: str
 ) -> None:
     with private_rabbitmq.management() as client:
         queues = [queue["name"] for queue in client.get(f"/api/queues/{quote(vhost)}").json()]
     assert len(queues) == 2
-    channel = await scene.hearing[0]._link.channel()
+    channel = await harness.hearing[0]._link.channel()
     deleted = 0
     for queue in queues:
         try:
             await channel.queue_delete(queue)
         except Exception:  # noqa: BLE001 - the other process's own queue
-            channel = await scene.hearing[0]._link.channel()
+            channel = await harness.hearing[0]._link.channel()
         else:
             deleted += 1
     assert deleted == 1
 
-    await scene.until_heard()
+    await harness.until_heard()
 
-    scene.check()
+    harness.check()
 
 
-async def test_a_frozen_broker_holds_nobody_up(private_rabbitmq: RabbitMQ, scene: Scene) -> None:
+async def test_a_frozen_broker_holds_nobody_up(
+    private_rabbitmq: RabbitMQ, harness: Harness
+) -> None:
     private_rabbitmq.pause()
-    said = scene.voice.said
+    said = harness.voice.said
     with pytest.raises(ConnectionError):
-        await scene.speaking.ping()
-    await until(lambda: scene.voice.said > said + 100)
+        await harness.speaking.ping()
+    await until(lambda: harness.voice.said > said + 100)
     private_rabbitmq.resume()
 
-    await scene.until_heard()
+    await harness.until_heard()
 
-    scene.check()
+    harness.check()
 
 
 async def test_what_waits_is_bounded_and_the_newest_is_kept(rabbitmq_vhost_url: str) -> None:

@@ -10,14 +10,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import aio_pika
 import pytest
 
-from madang_common.amqp.connection import Link
+from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpRefused
 from madang_common.live.amqp import AmqpLive
 from madang_common.log import declare, topology
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, LogMismatch, LogUnavailable, Retention
 from madang_common.log.topology import Permissions
-from tests.stack.servers import RabbitMQ
+from stack.servers import RabbitMQ
 
 SHARDS = 2
 PATIENCE_SECONDS = 30
@@ -211,7 +211,7 @@ def dying_after(declared: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     declare_queue = declare._declare_queue
     left = declared
 
-    async def declare_or_die(link: Link, queue: topology.Queue) -> None:
+    async def declare_or_die(link: AmqpConnection, queue: topology.Queue) -> None:
         nonlocal left
         if left == 0:
             await declare_queue(link, topology.Queue(queue.name, queue.arguments))

@@ -26,9 +26,9 @@ from madang_common.log.port import Batch, Log, LogError, LogUnavailable, Start
 from madang_common.log.position import position, shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead.sqlite import SqliteDeadLines
-from madang_history.ingest import Ingest
-from madang_history.leases.everything import Everything
+from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.ingest.ingest import Ingest
+from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.port import Entry, MessageStore, StoreUnavailable
@@ -179,7 +179,7 @@ class World:
             self.log,
             self.store,
             dead_lines,
-            Everything(SHARDS),
+            SingleReplicaLeases(SHARDS),
             metrics,
             SETTINGS,
             clock=lambda: 0.0,

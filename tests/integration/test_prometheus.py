@@ -17,7 +17,7 @@ from madang_common.metrics import HttpMetrics, RevocationMetrics
 from madang_gateway.metrics import Metrics as GatewayMetrics
 from madang_history.metrics import HistoryMetrics
 from madang_rooms.metrics import RoomsMetrics
-from tests.stack.servers.programs import program
+from stack.servers.programs import program
 from tests.support.deployment import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"

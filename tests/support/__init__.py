@@ -1,1 +1,1 @@
-"""What several tests need to set a scene."""
+"""What several tests need to set a harness."""

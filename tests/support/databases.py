@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from typing_extensions import override
 
-from madang_rooms import mysql, sqlite
-from madang_rooms.database import Database
-from madang_rooms.models import Base
-from tests.stack.servers.sql import SqlServer
+from madang_rooms.storage import mysql, sqlite
+from madang_rooms.storage.database import Database
+from madang_rooms.storage.models import Base
+from stack.servers.sql import SqlServer
 
 LIMITS = mysql.Limits(pool_size=8, wait_seconds=10, lock_seconds=10)
 

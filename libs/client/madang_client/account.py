@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import httpx
 
-from madang_client.keeper import TokenKeeper
 from madang_client.login import Login
 from madang_client.rest import AUTH, Rest
 from madang_client.room import User, read_user
+from madang_client.token_refresher import TokenRefresher
 from madang_client.token_store import MemoryStore, TokenStore
 from madang_client.tokens import granted
 
@@ -29,7 +29,7 @@ class Account:
         """Use `server`, such as `https://chat.example.org`; `transport` replaces the network."""
         self._rest = Rest(server, timeout_seconds=timeout_seconds, transport=transport)
         self._clock = clock
-        self._keepers: list[TokenKeeper] = []
+        self._keepers: list[TokenRefresher] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,6 +67,6 @@ class Account:
 
     def resume(self, store: TokenStore) -> Login:
         """Go on with the login whose tokens are in `store`; raise LoggedOut if there are none."""
-        keeper = TokenKeeper(self._rest, store, clock=self._clock)
+        keeper = TokenRefresher(self._rest, store, clock=self._clock)
         self._keepers.append(keeper)
         return Login(self._rest, keeper, store)

@@ -13,14 +13,14 @@ import orjson
 
 from madang_client import errors
 from madang_client.backoff import Backoff
-from madang_client.closing import Verdict, verdict
+from madang_client.close_policy import Verdict, verdict
 from madang_client.connection import Connection
 from madang_client.errors import Closed, ConnectionLost, LoggedOut, MadangError, NotReachable
-from madang_client.keeper import TokenKeeper
 from madang_client.outbox import Outbox, Outgoing
 from madang_client.session import Session
 from madang_client.settings import ChatSettings
 from madang_client.subscription import Subscription
+from madang_client.token_refresher import TokenRefresher
 
 EVENTS = "/user/queue/events"
 _ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,7 +57,7 @@ class Chat:
     def __init__(
         self,
         url: str,
-        tokens: TokenKeeper,
+        tokens: TokenRefresher,
         *,
         settings: ChatSettings | None = None,
         on_change: Callable[[Change], None] = lambda _: None,

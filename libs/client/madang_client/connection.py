@@ -12,7 +12,7 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
-from madang_client.closing import is_final
+from madang_client.close_policy import is_final
 from madang_client.errors import ConnectionLost, NotReachable, ProtocolError, Refused
 from madang_client.problem import refusal, retry_after_seconds
 from madang_client.settings import ChatSettings

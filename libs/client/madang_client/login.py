@@ -7,7 +7,6 @@ from typing import Any
 
 from madang_client.chat import Change, Chat
 from madang_client.errors import ProtocolError, Unauthenticated
-from madang_client.keeper import TokenKeeper
 from madang_client.page import Page, read_page
 from madang_client.rest import AUTH, GATEWAY, HISTORY, ROOMS, Rest, segment
 from madang_client.room import (
@@ -29,6 +28,7 @@ from madang_client.room import (
     read_user,
 )
 from madang_client.settings import ChatSettings
+from madang_client.token_refresher import TokenRefresher
 from madang_client.token_store import TokenStore
 from madang_client.tokens import Tokens
 
@@ -41,7 +41,7 @@ class Login:
     Every call raises NotReachable, Refused or LoggedOut if it does not succeed.
     """
 
-    def __init__(self, rest: Rest, keeper: TokenKeeper, store: TokenStore) -> None:
+    def __init__(self, rest: Rest, keeper: TokenRefresher, store: TokenStore) -> None:
         self._rest = rest
         self._keeper = keeper
         self._store = store

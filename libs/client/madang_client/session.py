@@ -17,14 +17,14 @@ from madang_client.errors import (
     Unavailable,
 )
 from madang_client.event import Event, parse_event
-from madang_client.keeper import TokenKeeper
 from madang_client.outbox import Outbox, Outgoing
 from madang_client.problem import refusal
-from madang_client.race import race
 from madang_client.receipts import Receipts
 from madang_client.settings import ChatSettings
 from madang_client.stomp.frame import Frame
 from madang_client.subscription import Subscription
+from madang_client.task_group import race
+from madang_client.token_refresher import TokenRefresher
 
 ERRORS = "/user/queue/errors"
 _ERRORS_NAME = "errors"
@@ -40,7 +40,7 @@ class Session:
         *,
         subscriptions: Collection[Subscription],
         outbox: Outbox,
-        tokens: TokenKeeper,
+        tokens: TokenRefresher,
         token: str,
         settings: ChatSettings,
         backoff: Callable[[], Backoff],

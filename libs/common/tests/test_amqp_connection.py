@@ -16,7 +16,7 @@ from aiormq.exceptions import (
     PublishError,
 )
 
-from madang_common.amqp.connection import Link, node_urls
+from madang_common.amqp.connection import AmqpConnection, node_urls
 from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, unavailable
 from madang_common.settings import CannotStart
 
@@ -121,7 +121,7 @@ async def test_a_task_that_is_cancelled_stays_cancelled() -> None:
 
 
 async def test_nobody_answering_is_told_to_all_who_ask(nobody: int) -> None:
-    link = Link(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
+    link = AmqpConnection(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
 
     told = await asyncio.gather(*(link.connection() for _ in range(5)), return_exceptions=True)
 
@@ -131,7 +131,7 @@ async def test_nobody_answering_is_told_to_all_who_ask(nobody: int) -> None:
 
 
 async def test_a_node_that_is_mute_costs_a_bounded_time(mute: int) -> None:
-    link = Link(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
     began = time.monotonic()
 
     with pytest.raises(AmqpUnavailable, match="no answer in time"):
@@ -142,7 +142,7 @@ async def test_a_node_that_is_mute_costs_a_bounded_time(mute: int) -> None:
 
 
 async def test_waiting_for_a_node_ends(nobody: int) -> None:
-    link = Link(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
+    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
 
     with pytest.raises(AmqpUnavailable):
         await link.wait_for(0.5)
@@ -151,7 +151,7 @@ async def test_waiting_for_a_node_ends(nobody: int) -> None:
 
 
 async def test_closing_ends_an_attempt(mute: int) -> None:
-    link = Link(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
     asking = asyncio.create_task(link.connection())
     await asyncio.sleep(0.05)
 
@@ -164,7 +164,7 @@ async def test_closing_ends_an_attempt(mute: int) -> None:
 
 
 async def test_one_who_stops_waiting_takes_nothing_from_the_others(rabbitmq_url: str) -> None:
-    link = Link(rabbitmq_url, "test")
+    link = AmqpConnection(rabbitmq_url, "test")
     leaving, staying = (asyncio.create_task(link.connection()) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -180,7 +180,7 @@ async def test_the_next_node_is_tried_when_one_does_not_answer(
 ) -> None:
     before, at, after = rabbitmq_url.rpartition("@")
     for _ in range(4):
-        link = Link(f"{before}{at}127.0.0.1:{nobody},{after}", "test")
+        link = AmqpConnection(f"{before}{at}127.0.0.1:{nobody},{after}", "test")
         for _ in range(3):
             connection = await link.connection()
             await connection.close()
@@ -189,7 +189,7 @@ async def test_the_next_node_is_tried_when_one_does_not_answer(
 
 async def test_a_wrong_password_is_a_refusal(rabbitmq_url: str) -> None:
     host = rabbitmq_url.rpartition("@")[2]
-    link = Link(f"amqp://madang:wrong@{host}", "test")
+    link = AmqpConnection(f"amqp://madang:wrong@{host}", "test")
     began = time.monotonic()
 
     with pytest.raises(AmqpRefused):
@@ -200,7 +200,7 @@ async def test_a_wrong_password_is_a_refusal(rabbitmq_url: str) -> None:
 
 
 async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
-    link = Link(rabbitmq_url, "test")
+    link = AmqpConnection(rabbitmq_url, "test")
     first, second, third = [await link.channel() for _ in range(3)]
     await second.close()
 
@@ -214,7 +214,7 @@ async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
 async def test_a_connection_that_failed_leaves_nothing_to_the_collector(
     nobody: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    link = Link(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
+    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
     # What is logged would keep the error, as pytest.raises would.
     caplog.set_level(logging.CRITICAL, "aiormq")
     gc.disable()

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from madang_auth.operators import Operator
+from madang_auth.accounts.operators import Operator
 from madang_common import logging, server
 from madang_common.problems import Problem
 from madang_common.settings import CannotStart, CommonSettings

@@ -10,35 +10,35 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from madang_auth.accounts import Accounts
+from madang_auth.accounts.accounts import Accounts
+from madang_auth.accounts.operators import Operator
+from madang_auth.accounts.service_clients import Clients
 from madang_auth.api.accounts import accounts_router
 from madang_auth.api.keys import keys_router
 from madang_auth.api.logins import logins_router
 from madang_auth.api.revocations import revocations_router
 from madang_auth.api.service_tokens import service_tokens_router
-from madang_auth.clients import Clients
-from madang_auth.directory import Directory
-from madang_auth.logins import Logins
+from madang_auth.backends.directory import Directory
+from madang_auth.expiry import sweep_forever
 from madang_auth.metrics import AuthMetrics
-from madang_auth.notices import Notices
-from madang_auth.operators import Operator
-from madang_auth.passwords import HashCost, HashQueue, Passwords
-from madang_auth.redis_store import RedisStore
-from madang_auth.refreshes import Refreshes
+from madang_auth.passwords.passwords import HashCost, HashQueue, Passwords
+from madang_auth.sessions.issuer import Issuer, OwnServiceTokens
+from madang_auth.sessions.logins import Logins
+from madang_auth.sessions.notices import Notices
 from madang_auth.sessions.port import Lifetimes, Sessions
 from madang_auth.sessions.redis import RedisSessions
+from madang_auth.sessions.refreshes import Refreshes
 from madang_auth.sessions.sqlite import SqliteSessions
 from madang_auth.settings import AuthSettings
-from madang_auth.signing.issuer import Issuer, OwnServiceTokens
 from madang_auth.signing.keyring import Keyring
 from madang_auth.signing.keys import make_first_key
-from madang_auth.sweeping import sweep_forever
+from madang_auth.storage.redis import RedisStore
 from madang_auth.throttle.bucket import Limit
-from madang_auth.throttle.gate import Gate, Limits
+from madang_auth.throttle.limiter import Limiter, Limits
 from madang_auth.throttle.port import Throttle
 from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
-from madang_common import background
+from madang_common import tasks
 from madang_common.amqp.errors import AmqpUnavailable
 from madang_common.clock import Clock
 from madang_common.health import Health
@@ -75,7 +75,7 @@ async def build(
         keyring = await asyncio.to_thread(_keyring, settings, clock)
         issuer = _issuer(settings, keyring, metrics, clock)
         directory = await _directory(settings, issuer, transport, clock, stack)
-        gate = Gate(throttle, limits(settings), metrics=metrics, clock=clock)
+        gate = Limiter(throttle, limits(settings), metrics=metrics, clock=clock)
         notices = Notices(live, metrics=metrics, clock=clock)
         refreshes = Refreshes(sessions, directory, gate, issuer, notices, metrics, clock)
         logins = Logins(
@@ -269,6 +269,6 @@ def _background(
     sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
     follow = keyring.follow(settings.signing_keys_poll_seconds)
     return [
-        background.begin(stack, "auth-sweep", sweep),
-        background.begin(stack, "auth-keys", follow),
+        tasks.begin(stack, "auth-sweep", sweep),
+        tasks.begin(stack, "auth-keys", follow),
     ]

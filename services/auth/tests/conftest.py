@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from services.auth.tests.scene import Scene, running
+from services.auth.tests.harness import Harness, running
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
+async def harness(tmp_path: Path) -> AsyncGenerator[Harness]:
     async with running(tmp_path) as found:
         yield found

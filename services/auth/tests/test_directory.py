@@ -1,10 +1,10 @@
 import httpx
 import pytest
 
-from madang_auth.directory import Directory
+from madang_auth.backends.directory import Directory
 from madang_common.http.client import create_client
 from madang_common.problems import Conflict, NotFound, Unavailable
-from services.auth.tests.scene import Scene
+from services.auth.tests.harness import Harness
 
 
 def answering(status: int, document: object) -> Directory:
@@ -53,8 +53,8 @@ async def test_a_hash_never_gets_into_the_log_with_an_unreadable_answer(
     assert "$argon2id$secret" not in logged
 
 
-async def test_rooms_lets_only_auth_ask(scene: Scene) -> None:
-    rooms = create_client("http://rooms", transport=scene.network)
+async def test_rooms_lets_only_auth_ask(harness: Harness) -> None:
+    rooms = create_client("http://rooms", transport=harness.network)
 
     answer = await rooms.get("/internal/users/by-username/mina")
 

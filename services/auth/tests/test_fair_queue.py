@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_auth.fair_queue import FairQueue, QueueFull, SiteFull
+from madang_auth.passwords.fair_queue import FairQueue, QueueFull, SiteFull
 
 
 def filled(*sites: str, per_site: int = 100, most: int = 100) -> FairQueue[str]:

@@ -1,16 +1,16 @@
 import jwt
 
 from madang_common.tokens.plain import is_plain, read_plain
-from services.auth.tests.scene import SECRET, Scene
+from services.auth.tests.harness import SECRET, Harness
 
 
-async def test_its_tokens_are_read_the_short_way(scene: Scene) -> None:
-    await scene.register()
-    access = (await scene.login()).access
-    answer = await scene.client.post(
+async def test_its_tokens_are_read_the_short_way(harness: Harness) -> None:
+    await harness.register()
+    access = (await harness.login()).access
+    answer = await harness.client.post(
         "/internal/token", data={"grant_type": "client_credentials"}, auth=("rooms", SECRET)
     )
-    keys = jwt.PyJWKSet.from_dict((await scene.client.get("/.well-known/jwks.json")).json())
+    keys = jwt.PyJWKSet.from_dict((await harness.client.get("/.well-known/jwks.json")).json())
 
     for token in (access, answer.json()["access_token"]):
         header = jwt.get_unverified_header(token)

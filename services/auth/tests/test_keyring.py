@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from madang_auth.signing.keyring import Keyring
 from madang_auth.signing.keys import UnusableKeys, make_key, read_keys
-from services.auth.tests.scene import Rooms, Scene, Time, running
+from services.auth.tests.harness import Harness, Rooms, Time, running
 
 EARLY, LATE = (lambda: 1_800_000_000.0), (lambda: 1_900_000_000.0)
 
@@ -97,36 +97,36 @@ async def test_two_replicas_take_a_new_key_without_a_restart(
         old = await one.login()
 
         coming = make_key(keys, LATE, coming=True)
-        for scene in (one, other):
-            await until(scene, lambda page: len(page["keys"]) == 2)
+        for harness in (one, other):
+            await until(harness, lambda page: len(page["keys"]) == 2)
         coming.rename(keys / coming.name.replace(".next", ""))
         kid = read_keys(keys).kid
         new = await signed_with(kid, one)
 
         for token in (old.access, new):
-            for scene in (one, other):
+            for harness in (one, other):
                 headers = {"Authorization": f"Bearer {token}"}
-                answer = await scene.client.get("/api/auth/v1/me", headers=headers)
+                answer = await harness.client.get("/api/auth/v1/me", headers=headers)
                 assert answer.status_code == 200
         first.unlink()
-        for scene in (one, other):
-            await until(scene, lambda page: [key["kid"] for key in page["keys"]] == [kid])
+        for harness in (one, other):
+            await until(harness, lambda page: [key["kid"] for key in page["keys"]] == [kid])
 
 
-async def signed_with(kid: str, scene: Scene) -> str:
+async def signed_with(kid: str, harness: Harness) -> str:
     """Return an access token when one is signed with the key called `kid`."""
     async with asyncio.timeout(10):
         while True:
-            token = str((await scene.try_login()).json()["access_token"])
+            token = str((await harness.try_login()).json()["access_token"])
             if jwt.get_unverified_header(token)["kid"] == kid:
                 return token
 
 
-async def until(scene: Scene, fits: Callable[[dict[str, list[dict[str, str]]]], bool]) -> None:
+async def until(harness: Harness, fits: Callable[[dict[str, list[dict[str, str]]]], bool]) -> None:
     """Return when the page of public keys is as it should be."""
     async with asyncio.timeout(10):
         while True:
-            if fits((await scene.client.get("/.well-known/jwks.json")).json()):
+            if fits((await harness.client.get("/.well-known/jwks.json")).json()):
                 return
             await asyncio.sleep(0.005)
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from madang_auth.signing.jwk import thumbprint, to_jwk
 from madang_auth.signing.keys import UnusableKeys, make_first_key, read_keys
 from madang_common.problems import Unauthenticated
-from services.auth.tests.scene import Scene, running
+from services.auth.tests.harness import Harness, running
 
 
 def write_key(folder: Path, name: str) -> str:
@@ -95,8 +95,8 @@ def test_a_file_that_is_no_ed25519_key_is_named(tmp_path: Path) -> None:
         read_keys(tmp_path)
 
 
-async def test_the_keys_are_published_for_a_while(scene: Scene) -> None:
-    answer = await scene.client.get("/.well-known/jwks.json")
+async def test_the_keys_are_published_for_a_while(harness: Harness) -> None:
+    answer = await harness.client.get("/.well-known/jwks.json")
 
     (key,) = answer.json()["keys"]
     assert answer.headers["Cache-Control"] == "public, max-age=300"
@@ -108,21 +108,25 @@ async def test_tokens_signed_before_a_rollover_hold_until_their_key_is_taken_awa
 ) -> None:
     keys, data = tmp_path / "keys", tmp_path / "data"
     write_key(keys, "2026.pem")
-    async with running(data, signing_keys_dir=keys) as scene:
-        await scene.register()
-        old = await scene.login()
+    async with running(data, signing_keys_dir=keys) as harness:
+        await harness.register()
+        old = await harness.login()
 
     new_kid = write_key(keys, "2027.pem")
-    async with running(data, rooms=scene.rooms, time=scene.time, signing_keys_dir=keys) as scene:
-        assert (await scene.client.get("/api/auth/v1/me", headers=old.headers)).status_code == 200
-        new = await scene.refresh(old.refresh)
+    async with running(
+        data, rooms=harness.rooms, time=harness.time, signing_keys_dir=keys
+    ) as harness:
+        assert (await harness.client.get("/api/auth/v1/me", headers=old.headers)).status_code == 200
+        new = await harness.refresh(old.refresh)
 
     (keys / "2026.pem").unlink()
-    async with running(data, rooms=scene.rooms, time=scene.time, signing_keys_dir=keys) as scene:
+    async with running(
+        data, rooms=harness.rooms, time=harness.time, signing_keys_dir=keys
+    ) as harness:
         assert read_keys(keys).kid == new_kid
-        assert await scene.verifiers.users.verify(new.access) == new.claims
+        assert await harness.verifiers.users.verify(new.access) == new.claims
         with pytest.raises(Unauthenticated):
-            await scene.verifiers.users.verify(old.access)
+            await harness.verifiers.users.verify(old.access)
 
 
 async def test_given_keys_are_never_made(tmp_path: Path) -> None:

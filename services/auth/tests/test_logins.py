@@ -8,35 +8,35 @@ from argon2 import PasswordHasher
 
 from madang_common.events.envelope import Event
 from madang_common.problems import Unavailable
-from services.auth.tests.scene import PASSWORD, Scene, running
+from services.auth.tests.harness import PASSWORD, Harness, running
 
 LOGINS = "/api/auth/v1/logins"
 LOGOUT = "/api/auth/v1/logout"
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_a_login_gives_a_pair_of_tokens(scene: Scene) -> None:
-    user = await scene.register()
+async def test_a_login_gives_a_pair_of_tokens(harness: Harness) -> None:
+    user = await harness.register()
 
-    answer = await scene.try_login(device="집 노트북")
+    answer = await harness.try_login(device="집 노트북")
 
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert set(answer.json()) == {"access_token", "token_type", "expires_in", "refresh_token"}
     assert answer.json()["token_type"] == "Bearer"
     assert answer.json()["expires_in"] == 600
-    claims = (await scene.pair(answer)).claims
+    claims = (await harness.pair(answer)).claims
     assert (claims.subject, claims.username, claims.name) == (user["id"], "mina", "mina")
 
 
-async def test_an_access_token_says_what_every_service_expects(scene: Scene) -> None:
-    user = await scene.register()
-    pair = await scene.login()
+async def test_an_access_token_says_what_every_service_expects(harness: Harness) -> None:
+    user = await harness.register()
+    pair = await harness.login()
 
     header = jwt.get_unverified_header(pair.access)
     claims = jwt.decode(pair.access, options={"verify_signature": False})
 
-    now = int(scene.time())
+    now = int(harness.time())
     assert header["alg"] == "EdDSA"
     assert claims == {
         "iss": "madang",
@@ -49,25 +49,25 @@ async def test_an_access_token_says_what_every_service_expects(scene: Scene) -> 
         "exp": now + 600,
         "jti": claims["jti"],
     }
-    assert header["kid"] in {key["kid"] for key in await published(scene)}
+    assert header["kid"] in {key["kid"] for key in await published(harness)}
 
 
-async def published(scene: Scene) -> list[dict[str, str]]:
-    return list((await scene.client.get("/.well-known/jwks.json")).json()["keys"])
+async def published(harness: Harness) -> list[dict[str, str]]:
+    return list((await harness.client.get("/.well-known/jwks.json")).json()["keys"])
 
 
-async def test_the_username_is_found_in_any_spelling(scene: Scene) -> None:
-    await scene.register("mina")
+async def test_the_username_is_found_in_any_spelling(harness: Harness) -> None:
+    await harness.register("mina")
 
-    answer = await scene.try_login("MiNa")
+    answer = await harness.try_login("MiNa")
 
     assert answer.status_code == 200
 
 
-async def test_decomposed_hangul_is_the_same_password(scene: Scene) -> None:
-    await scene.register(password="비밀번호는 마당")
+async def test_decomposed_hangul_is_the_same_password(harness: Harness) -> None:
+    await harness.register(password="비밀번호는 마당")
 
-    answer = await scene.try_login(
+    answer = await harness.try_login(
         password="\u1107\u1175\u1106\u1175\u11af\u1107\u1165\u11ab\u1112\u1169\u1102\u1173\u11ab "
         "\u1106\u1161\u1103\u1161\u11bc"
     )
@@ -75,35 +75,35 @@ async def test_decomposed_hangul_is_the_same_password(scene: Scene) -> None:
     assert answer.status_code == 200
 
 
-async def test_a_wrong_user_and_a_wrong_password_are_told_the_same(scene: Scene) -> None:
-    await scene.register("mina")
+async def test_a_wrong_user_and_a_wrong_password_are_told_the_same(harness: Harness) -> None:
+    await harness.register("mina")
 
-    wrong = await scene.try_login("mina", "not this one")
-    nobody = await scene.try_login("nobody")
-    impossible = await scene.try_login("no such name!")
+    wrong = await harness.try_login("mina", "not this one")
+    nobody = await harness.try_login("nobody")
+    impossible = await harness.try_login("no such name!")
 
     assert wrong.status_code == nobody.status_code == impossible.status_code == 401
     assert wrong.json() == nobody.json() == impossible.json()
 
 
-async def test_a_wrong_user_costs_a_verification_too(scene: Scene) -> None:
+async def test_a_wrong_user_costs_a_verification_too(harness: Harness) -> None:
     for username in ("nobody", "no such name!"):
-        before = await verifications(scene)
-        await scene.try_login(username)
+        before = await verifications(harness)
+        await harness.try_login(username)
 
-        assert await verifications(scene) == before + 1
-
-
-async def verifications(scene: Scene) -> float:
-    return await scene.metric("madang_auth_password_hash_seconds_count", operation="verify")
+        assert await verifications(harness) == before + 1
 
 
-async def test_a_disabled_user_is_told_so_only_with_the_right_password(scene: Scene) -> None:
-    await scene.register("mina")
-    scene.rooms.named("mina")["disabled"] = True
+async def verifications(harness: Harness) -> float:
+    return await harness.metric("madang_auth_password_hash_seconds_count", operation="verify")
 
-    right = await scene.try_login("mina")
-    wrong = await scene.try_login("mina", "not this one")
+
+async def test_a_disabled_user_is_told_so_only_with_the_right_password(harness: Harness) -> None:
+    await harness.register("mina")
+    harness.rooms.named("mina")["disabled"] = True
+
+    right = await harness.try_login("mina")
+    wrong = await harness.try_login("mina", "not this one")
 
     assert right.status_code == 403
     assert right.json()["type"] == "urn:madang:problem:disabled-account"
@@ -111,29 +111,30 @@ async def test_a_disabled_user_is_told_so_only_with_the_right_password(scene: Sc
 
 
 async def try_at(
-    scene: Scene, address: str, username: str = "mina", password: str = PASSWORD
+    harness: Harness, address: str, username: str = "mina", password: str = PASSWORD
 ) -> httpx.Response:
     body = {"username": username, "password": password}
-    async with scene.at(address) as client:
+    async with harness.at(address) as client:
         return await client.post("/api/auth/v1/login", json=body)
 
 
-async def guess(scene: Scene, times: int, address: str, username: str = "mina") -> list[int]:
+async def guess(harness: Harness, times: int, address: str, username: str = "mina") -> list[int]:
     """Try so many wrong passwords and return the statuses."""
     return [
-        (await try_at(scene, address, username, f"guess no {n}")).status_code for n in range(times)
+        (await try_at(harness, address, username, f"guess no {n}")).status_code
+        for n in range(times)
     ]
 
 
-async def test_wrong_passwords_for_a_name_are_throttled_at_their_address(scene: Scene) -> None:
-    await scene.register("mina")
-    assert await guess(scene, 11, "198.51.100.7") == [401] * 10 + [429]
+async def test_wrong_passwords_for_a_name_are_throttled_at_their_address(harness: Harness) -> None:
+    await harness.register("mina")
+    assert await guess(harness, 11, "198.51.100.7") == [401] * 10 + [429]
 
-    refused = await try_at(scene, "198.51.100.7")
-    others_name = await try_at(scene, "198.51.100.7", "joon")
-    owner = await scene.try_login("mina")
-    scene.time.advance(int(refused.headers["Retry-After"]))
-    later = await try_at(scene, "198.51.100.7")
+    refused = await try_at(harness, "198.51.100.7")
+    others_name = await try_at(harness, "198.51.100.7", "joon")
+    owner = await harness.try_login("mina")
+    harness.time.advance(int(refused.headers["Retry-After"]))
+    later = await try_at(harness, "198.51.100.7")
 
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) == 90
@@ -145,26 +146,26 @@ async def test_wrong_passwords_for_a_name_are_throttled_at_their_address(scene: 
     assert later.status_code == 200
 
 
-async def test_the_owner_logs_in_however_long_somebody_guesses_elsewhere(scene: Scene) -> None:
-    await scene.register("mina")
-    await guess(scene, 10, "198.51.100.7")
+async def test_the_owner_logs_in_however_long_somebody_guesses_elsewhere(harness: Harness) -> None:
+    await harness.register("mina")
+    await guess(harness, 10, "198.51.100.7")
 
     for n in range(60):
-        scene.time.advance(90)
-        await guess(scene, 2, "198.51.100.7")
-        owner = await try_at(scene, f"203.0.113.{n}")
+        harness.time.advance(90)
+        await guess(harness, 2, "198.51.100.7")
+        owner = await try_at(harness, f"203.0.113.{n}")
         assert owner.status_code == 200
 
 
 async def test_guesses_from_many_addresses_are_throttled_for_the_name(tmp_path: Path) -> None:
-    async with running(tmp_path, login_failures_per_username=30) as scene:
-        await scene.register("mina")
+    async with running(tmp_path, login_failures_per_username=30) as harness:
+        await harness.register("mina")
         for n in range(3):
-            assert await guess(scene, 10, f"198.51.100.{n}") == [401] * 10
+            assert await guess(harness, 10, f"198.51.100.{n}") == [401] * 10
 
-        one_more = await try_at(scene, "198.51.100.99")
-        scene.time.advance(int(one_more.headers["Retry-After"]))
-        later = await try_at(scene, "198.51.100.99")
+        one_more = await try_at(harness, "198.51.100.99")
+        harness.time.advance(int(one_more.headers["Retry-After"]))
+        later = await try_at(harness, "198.51.100.99")
 
         assert one_more.status_code == 429
         assert int(one_more.headers["Retry-After"]) == 30
@@ -174,15 +175,15 @@ async def test_guesses_from_many_addresses_are_throttled_for_the_name(tmp_path: 
 async def test_where_the_name_logged_in_before_nobody_elsewhere_keeps_it_out(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, login_failures_per_username=30) as scene:
-        await scene.register("mina")
-        await try_at(scene, "2001:db8::1")
+    async with running(tmp_path, login_failures_per_username=30) as harness:
+        await harness.register("mina")
+        await try_at(harness, "2001:db8::1")
         for n in range(4):
-            await guess(scene, 10, f"198.51.100.{n}")
+            await guess(harness, 10, f"198.51.100.{n}")
 
-        new = await try_at(scene, "203.0.113.1")
-        known = await try_at(scene, "2001:db8::2")
-        guesses = await guess(scene, 11, "2001:db8::3")
+        new = await try_at(harness, "203.0.113.1")
+        known = await try_at(harness, "2001:db8::2")
+        guesses = await guess(harness, 11, "2001:db8::3")
 
         assert new.status_code == 429
         assert known.status_code == 200
@@ -190,130 +191,130 @@ async def test_where_the_name_logged_in_before_nobody_elsewhere_keeps_it_out(
 
 
 async def test_where_the_name_logged_in_before_no_other_name_keeps_it_out(tmp_path: Path) -> None:
-    async with running(tmp_path, login_failures_per_address=5) as scene:
-        await scene.register("mina")
-        await scene.login("mina")
+    async with running(tmp_path, login_failures_per_address=5) as harness:
+        await harness.register("mina")
+        await harness.login("mina")
         for n in range(5):
-            await scene.try_login(f"user-{n}")
+            await harness.try_login(f"user-{n}")
 
-        assert (await scene.try_login("joon")).status_code == 429
-        assert (await scene.try_login("mina")).status_code == 200
+        assert (await harness.try_login("joon")).status_code == 429
+        assert (await harness.try_login("mina")).status_code == 200
 
 
 async def test_a_known_address_is_forgotten_after_a_while(tmp_path: Path) -> None:
     limits = {"login_failures_per_username": 10, "login_known_address_seconds": 1000}
-    async with running(tmp_path, changes=limits) as scene:
-        await scene.register("mina")
-        await scene.login("mina")
-        scene.time.advance(1000)
-        await guess(scene, 10, "198.51.100.7")
+    async with running(tmp_path, changes=limits) as harness:
+        await harness.register("mina")
+        await harness.login("mina")
+        harness.time.advance(1000)
+        await guess(harness, 10, "198.51.100.7")
 
-        assert (await scene.try_login("mina")).status_code == 429
+        assert (await harness.try_login("mina")).status_code == 429
 
 
 async def test_a_wrong_password_makes_no_address_known(tmp_path: Path) -> None:
-    async with running(tmp_path, login_failures_per_username=5) as scene:
-        await scene.register("mina")
-        await guess(scene, 4, "198.51.100.7")
-        await guess(scene, 1, "198.51.100.8")
+    async with running(tmp_path, login_failures_per_username=5) as harness:
+        await harness.register("mina")
+        await guess(harness, 4, "198.51.100.7")
+        await guess(harness, 1, "198.51.100.8")
 
-        assert (await try_at(scene, "198.51.100.7")).status_code == 429
+        assert (await try_at(harness, "198.51.100.7")).status_code == 429
 
 
 async def test_good_logins_of_a_user_are_throttled_from_everywhere(tmp_path: Path) -> None:
-    async with running(tmp_path, login_successes_per_user=3) as scene:
-        await scene.register("mina")
-        await scene.register("joon")
-        before = await verifications(scene)
+    async with running(tmp_path, login_successes_per_user=3) as harness:
+        await harness.register("mina")
+        await harness.register("joon")
+        before = await verifications(harness)
 
-        statuses = [(await try_at(scene, f"198.51.100.{n}")).status_code for n in range(5)]
+        statuses = [(await try_at(harness, f"198.51.100.{n}")).status_code for n in range(5)]
 
         assert statuses == [200] * 3 + [429] * 2
-        assert await verifications(scene) == before + 3
-        assert (await scene.try_login("joon")).status_code == 200
-        assert await scene.metric("madang_auth_throttled_total", what="login_successes") == 2
+        assert await verifications(harness) == before + 3
+        assert (await harness.try_login("joon")).status_code == 200
+        assert await harness.metric("madang_auth_throttled_total", what="login_successes") == 2
 
 
 async def test_guesses_do_not_use_up_the_good_logins_of_a_user(tmp_path: Path) -> None:
-    async with running(tmp_path, login_successes_per_user=1) as scene:
-        await scene.register("mina")
-        guesses = [guess(scene, 5, f"198.51.100.{n}") for n in range(5)]
+    async with running(tmp_path, login_successes_per_user=1) as harness:
+        await harness.register("mina")
+        guesses = [guess(harness, 5, f"198.51.100.{n}") for n in range(5)]
 
         await asyncio.gather(*guesses)
 
-        assert (await scene.try_login("mina")).status_code == 200
+        assert (await harness.try_login("mina")).status_code == 200
 
 
 async def test_logins_from_one_address_are_throttled_right_or_wrong(tmp_path: Path) -> None:
-    async with running(tmp_path, login_tries_per_address=4) as scene:
-        await scene.register("mina")
+    async with running(tmp_path, login_tries_per_address=4) as harness:
+        await harness.register("mina")
         for password in (PASSWORD, "not this one") * 2:
-            await try_at(scene, "198.51.100.7", "mina", password)
+            await try_at(harness, "198.51.100.7", "mina", password)
 
-        refused = await try_at(scene, "198.51.100.7")
+        refused = await try_at(harness, "198.51.100.7")
 
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) == 225
-        assert (await scene.try_login("mina")).status_code == 200
+        assert (await harness.try_login("mina")).status_code == 200
 
 
 @pytest.mark.parametrize("username", ["\\u0000", "x" * 64, "%2F..%2F"])
 async def test_whatever_is_typed_as_a_username_is_no_more_than_wrong(
-    scene: Scene, username: str
+    harness: Harness, username: str
 ) -> None:
     body = f'{{"username":"{username}","password":"{PASSWORD}"}}'
 
-    answer = await scene.client.post("/api/auth/v1/login", content=body, headers=JSON)
+    answer = await harness.client.post("/api/auth/v1/login", content=body, headers=JSON)
 
     assert answer.status_code == 401
 
 
-async def test_a_login_while_the_user_is_disabled_ends_at_once(scene: Scene) -> None:
-    await scene.register("mina")
-    before = await scene.login("mina")
-    scene.rooms.before_reading_by_id = lambda found: found.update(disabled=True)
+async def test_a_login_while_the_user_is_disabled_ends_at_once(harness: Harness) -> None:
+    await harness.register("mina")
+    before = await harness.login("mina")
+    harness.rooms.before_reading_by_id = lambda found: found.update(disabled=True)
 
-    refused = await scene.try_login("mina")
+    refused = await harness.try_login("mina")
 
     assert (refused.status_code, refused.json()["title"]) == (403, "This account is disabled")
-    listed = await scene.client.get(LOGINS, headers=before.headers)
+    listed = await harness.client.get(LOGINS, headers=before.headers)
     assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
 
 
-async def test_a_login_while_rooms_goes_away_leaves_no_login(scene: Scene) -> None:
-    await scene.register("mina")
-    before = await scene.login("mina")
+async def test_a_login_while_rooms_goes_away_leaves_no_login(harness: Harness) -> None:
+    await harness.register("mina")
+    before = await harness.login("mina")
 
     def cut(_: object) -> None:
-        scene.rooms.before_reading_by_id = lambda _: None
+        harness.rooms.before_reading_by_id = lambda _: None
         raise Unavailable
 
-    scene.rooms.before_reading_by_id = cut
-    refused = await scene.try_login("mina")
+    harness.rooms.before_reading_by_id = cut
+    refused = await harness.try_login("mina")
 
     assert refused.status_code == 503
-    listed = await scene.client.get(LOGINS, headers=before.headers)
+    listed = await harness.client.get(LOGINS, headers=before.headers)
     assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
 
 
-async def test_a_login_while_the_same_password_is_hashed_anew_goes_on(scene: Scene) -> None:
-    await scene.register("mina")
+async def test_a_login_while_the_same_password_is_hashed_anew_goes_on(harness: Harness) -> None:
+    await harness.register("mina")
     renewed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
-    scene.rooms.before_reading_by_id = lambda found: found.update(password_hash=renewed)
+    harness.rooms.before_reading_by_id = lambda found: found.update(password_hash=renewed)
 
-    assert (await scene.try_login("mina")).status_code == 200
+    assert (await harness.try_login("mina")).status_code == 200
 
 
 async def test_failed_logins_from_one_address_are_throttled_for_every_username(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, login_failures_per_address=5) as scene:
-        await scene.register("mina")
+    async with running(tmp_path, login_failures_per_address=5) as harness:
+        await harness.register("mina")
         for n in range(5):
-            await scene.try_login(f"user-{n}")
+            await harness.try_login(f"user-{n}")
 
-        refused = await scene.try_login("mina")
-        elsewhere = await scene.at("198.51.100.7").post(
+        refused = await harness.try_login("mina")
+        elsewhere = await harness.at("198.51.100.7").post(
             "/api/auth/v1/login", json={"username": "mina", "password": PASSWORD}
         )
 
@@ -322,18 +323,18 @@ async def test_failed_logins_from_one_address_are_throttled_for_every_username(
 
 
 async def test_good_logins_are_not_counted(tmp_path: Path) -> None:
-    async with running(tmp_path, login_failures_per_username=2) as scene:
-        await scene.register("mina")
+    async with running(tmp_path, login_failures_per_username=2) as harness:
+        await harness.register("mina")
 
-        statuses = [(await scene.try_login("mina")).status_code for _ in range(6)]
+        statuses = [(await harness.try_login("mina")).status_code for _ in range(6)]
 
         assert statuses == [200] * 6
 
 
-async def test_many_guesses_at_once_get_no_more_than_the_limit(scene: Scene) -> None:
-    await scene.register("mina")
+async def test_many_guesses_at_once_get_no_more_than_the_limit(harness: Harness) -> None:
+    await harness.register("mina")
 
-    answers = await asyncio.gather(*(scene.try_login("mina", f"guess {n}") for n in range(50)))
+    answers = await asyncio.gather(*(harness.try_login("mina", f"guess {n}") for n in range(50)))
 
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(401) == 10
@@ -343,27 +344,27 @@ async def test_many_guesses_at_once_get_no_more_than_the_limit(scene: Scene) -> 
 async def test_a_flood_of_logins_is_refused_beyond_what_may_wait(tmp_path: Path) -> None:
     slow = {"password_hash_passes": 4, "password_hash_memory_kib": 32_768}
     bounds = {"password_hash_workers": 1, "password_hashes_waiting": 2}
-    async with running(tmp_path, changes=slow | bounds) as scene:
-        answers = await asyncio.gather(*(scene.try_login(f"user-{n}") for n in range(30)))
+    async with running(tmp_path, changes=slow | bounds) as harness:
+        answers = await asyncio.gather(*(harness.try_login(f"user-{n}") for n in range(30)))
 
         refused = [answer for answer in answers if answer.status_code == 503]
         answered = [answer for answer in answers if answer.status_code == 401]
         assert len(refused) + len(answered) == 30
         assert len(answered) >= 3
         assert refused[0].headers["Retry-After"] == "2"
-        assert (await scene.try_login("user-0")).status_code == 401
+        assert (await harness.try_login("user-0")).status_code == 401
 
 
 async def test_a_hash_with_old_parameters_is_renewed_at_the_login(tmp_path: Path) -> None:
-    async with running(tmp_path) as scene:
-        await scene.register("mina")
-    rooms = scene.rooms
+    async with running(tmp_path) as harness:
+        await harness.register("mina")
+    rooms = harness.rooms
     before = rooms.named("mina")["password_hash"]
 
-    async with running(tmp_path, rooms=rooms, password_hash_passes=2) as scene:
-        await scene.login("mina")
+    async with running(tmp_path, rooms=rooms, password_hash_passes=2) as harness:
+        await harness.login("mina")
         renewed = rooms.named("mina")["password_hash"]
-        await scene.login("mina")
+        await harness.login("mina")
 
         assert "t=1" in before
         assert "t=2" in renewed
@@ -371,38 +372,38 @@ async def test_a_hash_with_old_parameters_is_renewed_at_the_login(tmp_path: Path
 
 
 async def test_renewing_a_hash_does_not_bring_an_old_password_back(tmp_path: Path) -> None:
-    async with running(tmp_path) as scene:
-        await scene.register("mina")
-        await scene.register("joon", "another password")
-    rooms = scene.rooms
+    async with running(tmp_path) as harness:
+        await harness.register("mina")
+        await harness.register("joon", "another password")
+    rooms = harness.rooms
     changed = rooms.named("joon")["password_hash"]
 
-    async with running(tmp_path, rooms=rooms, password_hash_passes=2) as scene:
+    async with running(tmp_path, rooms=rooms, password_hash_passes=2) as harness:
         rooms.before_setting_a_password = lambda user: user.update(password_hash=changed)
-        await scene.login("mina")
+        await harness.login("mina")
 
         assert rooms.named("mina")["password_hash"] == changed
 
 
-async def test_a_login_while_the_password_is_changed_ends_at_once(scene: Scene) -> None:
-    await scene.register("mina")
-    await scene.register("joon", "another password")
-    before = await scene.login("mina")
-    changed = scene.rooms.named("joon")["password_hash"]
-    scene.rooms.before_reading_by_id = lambda user: user.update(password_hash=changed)
+async def test_a_login_while_the_password_is_changed_ends_at_once(harness: Harness) -> None:
+    await harness.register("mina")
+    await harness.register("joon", "another password")
+    before = await harness.login("mina")
+    changed = harness.rooms.named("joon")["password_hash"]
+    harness.rooms.before_reading_by_id = lambda user: user.update(password_hash=changed)
 
-    refused = await scene.try_login("mina")
+    refused = await harness.try_login("mina")
 
     assert refused.status_code == 401
-    listed = await scene.client.get(LOGINS, headers=before.headers)
+    listed = await harness.client.get(LOGINS, headers=before.headers)
     assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
 
 
-async def test_an_unusable_hash_lets_nobody_in(scene: Scene) -> None:
-    await scene.register("mina")
-    scene.rooms.named("mina")["password_hash"] = "$argon2id$broken"
+async def test_an_unusable_hash_lets_nobody_in(harness: Harness) -> None:
+    await harness.register("mina")
+    harness.rooms.named("mina")["password_hash"] = "$argon2id$broken"
 
-    answer = await scene.try_login("mina")
+    answer = await harness.try_login("mina")
 
     assert answer.status_code == 401
 
@@ -410,29 +411,29 @@ async def test_an_unusable_hash_lets_nobody_in(scene: Scene) -> None:
 async def test_a_login_without_rooms_asks_to_try_again_and_counts_no_failure(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, login_failures_per_username=1) as scene:
-        await scene.register("mina")
-        scene.network.cut = True
-        away = [(await scene.try_login("mina")).status_code for _ in range(2)]
-        scene.network.cut = False
+    async with running(tmp_path, login_failures_per_username=1) as harness:
+        await harness.register("mina")
+        harness.network.cut = True
+        away = [(await harness.try_login("mina")).status_code for _ in range(2)]
+        harness.network.cut = False
 
-        back = await scene.try_login("mina")
+        back = await harness.try_login("mina")
 
         assert away == [503, 503]
         assert back.status_code == 200
 
 
-async def test_my_logins_are_listed_with_the_one_used_last_first(scene: Scene) -> None:
-    await scene.register("mina")
-    await scene.register("joon")
-    await scene.login("joon")
-    phone = await scene.login("mina", device="phone")
-    scene.time.advance(60)
-    tablet = await scene.login("mina")
-    scene.time.advance(60)
-    phone = await scene.refresh(phone.refresh)
+async def test_my_logins_are_listed_with_the_one_used_last_first(harness: Harness) -> None:
+    await harness.register("mina")
+    await harness.register("joon")
+    await harness.login("joon")
+    phone = await harness.login("mina", device="phone")
+    harness.time.advance(60)
+    tablet = await harness.login("mina")
+    harness.time.advance(60)
+    phone = await harness.refresh(phone.refresh)
 
-    answer = await scene.client.get(LOGINS, headers=tablet.headers)
+    answer = await harness.client.get(LOGINS, headers=tablet.headers)
 
     assert answer.json() == {
         "items": [
@@ -455,15 +456,15 @@ async def test_my_logins_are_listed_with_the_one_used_last_first(scene: Scene) -
     }
 
 
-async def test_a_login_ended_from_elsewhere_is_told_and_cannot_refresh(scene: Scene) -> None:
-    user = await scene.register()
-    here, phone = await scene.login(), await scene.login()
+async def test_a_login_ended_from_elsewhere_is_told_and_cannot_refresh(harness: Harness) -> None:
+    user = await harness.register()
+    here, phone = await harness.login(), await harness.login()
 
-    answer = await scene.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
+    answer = await harness.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
 
     assert answer.status_code == 204
     expected = Event(
-        key=scene.live.events[0].key,
+        key=harness.live.events[0].key,
         kind="login.ended",
         user=user["id"],
         sender=user["id"],
@@ -471,118 +472,118 @@ async def test_a_login_ended_from_elsewhere_is_told_and_cannot_refresh(scene: Sc
         at="2027-01-15T08:00:00.000Z",
         data={"login": phone.claims.login},
     )
-    assert scene.live.events == [expected]
-    assert (await scene.try_refresh(phone.refresh)).status_code == 401
-    assert (await scene.try_refresh(here.refresh)).status_code == 200
+    assert harness.live.events == [expected]
+    assert (await harness.try_refresh(phone.refresh)).status_code == 401
+    assert (await harness.try_refresh(here.refresh)).status_code == 200
 
 
-async def test_a_login_of_somebody_else_is_not_found(scene: Scene) -> None:
-    await scene.register("mina")
-    await scene.register("joon")
-    mina, joon = await scene.login("mina"), await scene.login("joon")
+async def test_a_login_of_somebody_else_is_not_found(harness: Harness) -> None:
+    await harness.register("mina")
+    await harness.register("joon")
+    mina, joon = await harness.login("mina"), await harness.login("joon")
 
-    answer = await scene.client.delete(f"{LOGINS}/{mina.claims.login}", headers=joon.headers)
+    answer = await harness.client.delete(f"{LOGINS}/{mina.claims.login}", headers=joon.headers)
 
     assert answer.status_code == 404
-    assert (await scene.try_refresh(mina.refresh)).status_code == 200
+    assert (await harness.try_refresh(mina.refresh)).status_code == 200
 
 
-async def test_an_ended_login_cannot_list_or_end_logins(scene: Scene) -> None:
-    await scene.register()
-    here, phone = await scene.login(), await scene.login()
-    await scene.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
+async def test_an_ended_login_cannot_list_or_end_logins(harness: Harness) -> None:
+    await harness.register()
+    here, phone = await harness.login(), await harness.login()
+    await harness.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
 
-    listed = await scene.client.get(LOGINS, headers=phone.headers)
-    ended = await scene.client.delete(f"{LOGINS}/{here.claims.login}", headers=phone.headers)
+    listed = await harness.client.get(LOGINS, headers=phone.headers)
+    ended = await harness.client.delete(f"{LOGINS}/{here.claims.login}", headers=phone.headers)
 
     assert listed.status_code == ended.status_code == 401
     assert listed.json()["type"] == "urn:madang:problem:ended-login"
 
 
-async def test_logging_out_by_refresh_token_is_idempotent(scene: Scene) -> None:
-    await scene.register()
-    pair = await scene.login()
+async def test_logging_out_by_refresh_token_is_idempotent(harness: Harness) -> None:
+    await harness.register()
+    pair = await harness.login()
     body = {"refresh_token": pair.refresh}
 
-    statuses = [(await scene.client.post(LOGOUT, json=body)).status_code for _ in range(2)]
+    statuses = [(await harness.client.post(LOGOUT, json=body)).status_code for _ in range(2)]
 
     assert statuses == [204, 204]
-    assert scene.live.ended() == [pair.claims.login]
-    assert (await scene.try_refresh(pair.refresh)).status_code == 401
+    assert harness.live.ended() == [pair.claims.login]
+    assert (await harness.try_refresh(pair.refresh)).status_code == 401
 
 
-async def test_logging_out_by_access_token_is_idempotent(scene: Scene) -> None:
-    await scene.register()
-    pair = await scene.login()
+async def test_logging_out_by_access_token_is_idempotent(harness: Harness) -> None:
+    await harness.register()
+    pair = await harness.login()
 
-    answers = [await scene.client.post(LOGOUT, headers=pair.headers) for _ in range(2)]
+    answers = [await harness.client.post(LOGOUT, headers=pair.headers) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [204, 204]
-    assert scene.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.login]
 
 
-async def test_logging_out_works_with_a_token_used_before(scene: Scene) -> None:
-    await scene.register()
-    pair = await scene.login()
-    await scene.refresh(pair.refresh)
+async def test_logging_out_works_with_a_token_used_before(harness: Harness) -> None:
+    await harness.register()
+    pair = await harness.login()
+    await harness.refresh(pair.refresh)
 
-    answer = await scene.client.post(LOGOUT, json={"refresh_token": pair.refresh})
+    answer = await harness.client.post(LOGOUT, json={"refresh_token": pair.refresh})
 
     assert answer.status_code == 204
-    assert scene.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.login]
 
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 24 + "." + "a" * 20 + "." + "b" * 44])
 async def test_logging_out_with_a_meaningless_token_changes_nothing(
-    scene: Scene, token: str
+    harness: Harness, token: str
 ) -> None:
-    answer = await scene.client.post(LOGOUT, json={"refresh_token": token})
+    answer = await harness.client.post(LOGOUT, json={"refresh_token": token})
 
     assert answer.status_code == 204
-    assert scene.live.ended() == []
+    assert harness.live.ended() == []
 
 
-async def test_logging_out_as_nobody_is_unauthenticated(scene: Scene) -> None:
+async def test_logging_out_as_nobody_is_unauthenticated(harness: Harness) -> None:
     answers = [
-        await scene.client.post(LOGOUT),
-        await scene.client.post(LOGOUT, json={}),
-        await scene.client.post(LOGOUT, headers={"Authorization": "Bearer nonsense"}),
+        await harness.client.post(LOGOUT),
+        await harness.client.post(LOGOUT, json={}),
+        await harness.client.post(LOGOUT, headers={"Authorization": "Bearer nonsense"}),
     ]
 
     assert [answer.status_code for answer in answers] == [401] * 3
 
 
-async def test_an_expired_access_token_is_refused(scene: Scene) -> None:
-    await scene.register()
-    pair = await scene.login()
-    scene.time.advance(601)
+async def test_an_expired_access_token_is_refused(harness: Harness) -> None:
+    await harness.register()
+    pair = await harness.login()
+    harness.time.advance(601)
 
-    answer = await scene.client.get(LOGINS, headers=pair.headers)
+    answer = await harness.client.get(LOGINS, headers=pair.headers)
 
     assert answer.status_code == 401
 
 
 async def test_the_login_unused_for_longest_makes_room_for_one_too_many(tmp_path: Path) -> None:
-    async with running(tmp_path, logins_per_user=2) as scene:
-        await scene.register()
-        first = await scene.login()
-        scene.time.advance(1)
-        second = await scene.login()
-        scene.time.advance(1)
-        first = await scene.refresh(first.refresh)
+    async with running(tmp_path, logins_per_user=2) as harness:
+        await harness.register()
+        first = await harness.login()
+        harness.time.advance(1)
+        second = await harness.login()
+        harness.time.advance(1)
+        first = await harness.refresh(first.refresh)
 
-        await scene.login()
+        await harness.login()
 
-        assert scene.live.ended() == [second.claims.login]
-        assert (await scene.try_refresh(first.refresh)).status_code == 200
+        assert harness.live.ended() == [second.claims.login]
+        assert (await harness.try_refresh(first.refresh)).status_code == 200
 
 
 async def test_a_login_survives_a_restart(tmp_path: Path) -> None:
-    async with running(tmp_path) as scene:
-        await scene.register()
-        pair = await scene.login()
+    async with running(tmp_path) as harness:
+        await harness.register()
+        pair = await harness.login()
 
-    async with running(tmp_path, rooms=scene.rooms, time=scene.time) as again:
+    async with running(tmp_path, rooms=harness.rooms, time=harness.time) as again:
         kept = await again.client.get(LOGINS, headers=pair.headers)
         refreshed = await again.try_refresh(pair.refresh)
 
@@ -590,16 +591,16 @@ async def test_a_login_survives_a_restart(tmp_path: Path) -> None:
         assert refreshed.status_code == 200
 
 
-async def test_logins_are_counted_by_result(scene: Scene) -> None:
-    await scene.register()
-    await scene.login()
+async def test_logins_are_counted_by_result(harness: Harness) -> None:
+    await harness.register()
+    await harness.login()
     for _ in range(11):
-        await scene.try_login(password="not this one")
+        await harness.try_login(password="not this one")
 
     counts = {
-        result: await scene.metric("madang_auth_logins_total", result=result)
+        result: await harness.metric("madang_auth_logins_total", result=result)
         for result in ("ok", "wrong", "throttled", "disabled", "failed")
     }
 
     assert counts == {"ok": 1, "wrong": 10, "throttled": 1, "disabled": 0, "failed": 0}
-    assert await scene.metric("madang_auth_tokens_issued_total", audience="users") == 1
+    assert await harness.metric("madang_auth_tokens_issued_total", audience="users") == 1

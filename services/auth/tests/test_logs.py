@@ -9,7 +9,7 @@ import structlog
 
 from madang_common.logging import configure
 from madang_common.settings import LogFormat
-from services.auth.tests.scene import PASSWORD, SECRET, Scene, running, settings
+from services.auth.tests.harness import PASSWORD, SECRET, Harness, running, settings
 
 NEW_PASSWORD = "a brand new password"
 MISTYPED = "a password typed as username"
@@ -32,16 +32,16 @@ def written(
     structlog.reset_defaults()
 
 
-async def whole_flow(scene: Scene) -> list[str]:
+async def whole_flow(harness: Harness) -> list[str]:
     """Do all that auth can do, good and bad; return what must stay secret."""
-    client = scene.client
-    await scene.register()
-    first = await scene.login()
-    second = await scene.refresh(first.refresh)
-    await scene.refresh(first.refresh)
-    other = await scene.login()
-    await scene.try_login(password="a wrong password")
-    await scene.try_login(username=MISTYPED)
+    client = harness.client
+    await harness.register()
+    first = await harness.login()
+    second = await harness.refresh(first.refresh)
+    await harness.refresh(first.refresh)
+    other = await harness.login()
+    await harness.try_login(password="a wrong password")
+    await harness.try_login(username=MISTYPED)
     await client.post("/api/auth/v1/register", json={"username": "x", "password": PASSWORD})
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     await client.post("/api/auth/v1/password", json=body, headers=second.headers)
@@ -49,13 +49,13 @@ async def whole_flow(scene: Scene) -> list[str]:
     answer = await client.post(
         "/internal/token", data={"grant_type": "client_credentials"}, auth=("rooms", SECRET)
     )
-    scene.time.advance(60)
-    await scene.try_refresh(first.refresh)
+    harness.time.advance(60)
+    await harness.try_refresh(first.refresh)
     await client.post("/api/auth/v1/logout", json={"refresh_token": second.refresh})
     # An exception nobody expected, with the password among its frames' variables.
-    scene.rooms.named("mina")["password_hash"] = None
-    await scene.try_login(password=NEW_PASSWORD)
-    del scene.app.state.logins
+    harness.rooms.named("mina")["password_hash"] = None
+    await harness.try_login(password=NEW_PASSWORD)
+    del harness.app.state.logins
     await client.get("/api/auth/v1/me", headers=second.headers)
     pairs = (first, second, other)
     tokens = [pair.access.rpartition(".")[2] for pair in pairs]
@@ -65,8 +65,8 @@ async def whole_flow(scene: Scene) -> list[str]:
 
 
 async def test_nothing_secret_is_logged(tmp_path: Path, written: io.StringIO) -> None:
-    async with running(tmp_path) as scene:
-        secrets = await whole_flow(scene)
+    async with running(tmp_path) as harness:
+        secrets = await whole_flow(harness)
 
     log = written.getvalue()
     for event in ("login_opened", "refresh_token_reused", "request_failed", "password_changed"):

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from madang_auth.metrics import AuthMetrics
-from madang_auth.passwords import HashCost, HashQueue, Passwords
+from madang_auth.passwords.passwords import HashCost, HashQueue, Passwords
 from madang_common.problems import TooManyRequests, Unavailable
 
 CHEAP = HashCost(passes=1, memory_kib=64, lanes=1)

@@ -11,11 +11,11 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis as Client
 
-from madang_auth.redis_store import RedisStore, Write
-from madang_auth.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.port import Lifetimes, Login, Opened, Rotated, Successor
 from madang_auth.sessions.redis import RedisSessions
+from madang_auth.sessions.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.signing.keys import make_first_key
+from madang_auth.storage.redis import RedisStore, Write
 from madang_auth.throttle.bucket import Limit
 from madang_auth.throttle.port import Charge
 from madang_auth.throttle.redis import RedisThrottle
@@ -24,8 +24,8 @@ from madang_common.ids import new_id
 from madang_common.problems import Unavailable
 from madang_common.settings import CannotStart
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
-from services.auth.tests.scene import PASSWORD, SECRET, Rooms, Scene, Time, running
-from tests.stack.servers import Redis
+from services.auth.tests.harness import PASSWORD, SECRET, Harness, Rooms, Time, running
+from stack.servers import Redis
 
 LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
 LIMIT = Limit(count=3, seconds=30)
@@ -48,7 +48,7 @@ async def store(redis_database_url: str) -> AsyncIterator[RedisStore]:
 @asynccontextmanager
 async def on_redis(
     url: str, tmp_path: Path, *, rooms: Rooms | None = None, time: Time | None = None
-) -> AsyncGenerator[Scene]:
+) -> AsyncGenerator[Harness]:
     """Yield a replica of auth on the Redis at `url`."""
     keys = tmp_path / "keys"
     make_first_key(keys, lambda: 1_800_000_000)
@@ -57,8 +57,8 @@ async def on_redis(
         "redis_timeout_seconds": 0.5,
         "signing_keys_dir": keys,
     }
-    async with running(tmp_path / new_id(), rooms=rooms, time=time, changes=changes) as scene:
-        yield scene
+    async with running(tmp_path / new_id(), rooms=rooms, time=time, changes=changes) as harness:
+        yield harness
 
 
 def login(user: str = "u1") -> Login:
@@ -242,34 +242,34 @@ async def test_killed_and_started_again_redis_has_every_login(private_redis: Red
 async def test_auth_says_503_while_redis_is_away_and_goes_on_when_it_is_back(
     private_redis: Redis, tmp_path: Path
 ) -> None:
-    async with on_redis(private_redis.url, tmp_path) as scene:
-        await scene.register()
-        pair = await scene.login()
+    async with on_redis(private_redis.url, tmp_path) as harness:
+        await harness.register()
+        pair = await harness.login()
 
         private_redis.kill()
         away = [
-            await scene.try_login(),
-            await scene.try_refresh(pair.refresh),
-            await scene.client.get("/api/auth/v1/me", headers=pair.headers),
-            await scene.client.get("/health/ready"),
+            await harness.try_login(),
+            await harness.try_refresh(pair.refresh),
+            await harness.client.get("/api/auth/v1/me", headers=pair.headers),
+            await harness.client.get("/health/ready"),
         ]
         await asyncio.to_thread(private_redis.start)
 
         assert [answer.status_code for answer in away] == [503] * 4
         assert away[0].json()["type"] == "urn:madang:problem:unavailable"
-        again = await scene.refresh(pair.refresh)
+        again = await harness.refresh(pair.refresh)
         assert again.claims.login == pair.claims.login
-        assert (await scene.client.get("/health/ready")).status_code == 200
+        assert (await harness.client.get("/health/ready")).status_code == 200
 
 
 async def test_auth_starts_without_redis_and_is_ready_when_it_comes(
     private_redis: Redis, tmp_path: Path
 ) -> None:
     private_redis.stop()
-    async with on_redis(private_redis.url, tmp_path) as scene:
-        before = await scene.client.get("/health/ready")
+    async with on_redis(private_redis.url, tmp_path) as harness:
+        before = await harness.client.get("/health/ready")
         await asyncio.to_thread(private_redis.start)
-        after = await scene.client.get("/health/ready")
+        after = await harness.client.get("/health/ready")
 
     assert before.json()["dependencies"]["sessions"] == "Unavailable"
     assert after.status_code == 200
@@ -278,15 +278,15 @@ async def test_auth_starts_without_redis_and_is_ready_when_it_comes(
 async def test_what_redis_lost_costs_a_login_and_nothing_else(
     redis_database_url: str, client: Client, tmp_path: Path
 ) -> None:
-    async with on_redis(redis_database_url, tmp_path) as scene:
-        await scene.register()
-        pair = await scene.login()
+    async with on_redis(redis_database_url, tmp_path) as harness:
+        await harness.register()
+        pair = await harness.login()
 
         await client.flushdb()
 
-        assert (await scene.try_refresh(pair.refresh)).status_code == 401
-        again = await scene.login()
-        await scene.refresh(again.refresh)
+        assert (await harness.try_refresh(pair.refresh)).status_code == 401
+        again = await harness.login()
+        await harness.refresh(again.refresh)
 
 
 async def test_two_replicas_are_one_auth(redis_database_url: str, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ async def test_two_replicas_are_one_auth(redis_database_url: str, tmp_path: Path
         pair = await one.login()
 
         answers = await asyncio.gather(
-            *(scene.try_refresh(pair.refresh) for scene in (one, other) * 5)
+            *(harness.try_refresh(pair.refresh) for harness in (one, other) * 5)
         )
         refreshed = {answer.json()["refresh_token"] for answer in answers}
         listed = await other.client.get("/api/auth/v1/logins", headers=pair.headers)
@@ -326,8 +326,8 @@ async def test_wrong_passwords_count_at_all_replicas_together(
     ):
         await one.register()
         statuses = [
-            (await scene.try_login(password="wrong password")).status_code
-            for scene in (one, other) * 6
+            (await harness.try_login(password="wrong password")).status_code
+            for harness in (one, other) * 6
         ]
 
     assert statuses == [401] * 10 + [429] * 2
@@ -376,8 +376,8 @@ async def test_guesses_and_known_addresses_are_those_of_all_replicas(
         assert (await other.try_login("mina")).status_code == 200
 
 
-async def at(scene: Scene, address: str, password: str) -> httpx.Response:
+async def at(harness: Harness, address: str, password: str) -> httpx.Response:
     """Try to log in as Mina from an address."""
     body = {"username": "mina", "password": password}
-    async with scene.at(address) as client:
+    async with harness.at(address) as client:
         return await client.post("/api/auth/v1/login", json=body)

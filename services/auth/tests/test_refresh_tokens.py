@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from madang_auth.refresh_tokens import LONGEST, RefreshToken, new_nonce
+from madang_auth.sessions.refresh_tokens import LONGEST, RefreshToken, new_nonce
 from madang_common.ids import new_id
 
 

@@ -16,39 +16,39 @@ from madang_common.settings import CommonSettings
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
-from services.auth.tests.scene import PASSWORD, SECRET, Rooms, Scene, Time, running
+from services.auth.tests.harness import PASSWORD, SECRET, Harness, Rooms, Time, running
 
 
-async def as_service(scene: Scene) -> dict[str, str]:
-    auth = create_client("http://auth", transport=scene.network)
+async def as_service(harness: Harness) -> dict[str, str]:
+    auth = create_client("http://auth", transport=harness.network)
     token = await ClientCredentials(auth, name="history", secret=SECRET).token()
     return {"Authorization": f"Bearer {token}"}
 
 
-async def revocations(scene: Scene, **parameters: str) -> dict[str, Any]:
-    answer = await scene.client.get(
-        "/internal/revocations", params=parameters, headers=await as_service(scene)
+async def revocations(harness: Harness, **parameters: str) -> dict[str, Any]:
+    answer = await harness.client.get(
+        "/internal/revocations", params=parameters, headers=await as_service(harness)
     )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-async def log_out(scene: Scene, refresh_token: str) -> None:
+async def log_out(harness: Harness, refresh_token: str) -> None:
     body = {"refresh_token": refresh_token}
-    answer = await scene.client.post("/api/auth/v1/logout", json=body)
+    answer = await harness.client.post("/api/auth/v1/logout", json=body)
     assert answer.status_code == 204
 
 
 @asynccontextmanager
-async def another_service(scene: Scene) -> AsyncGenerator[TokenVerifier]:
+async def another_service(harness: Harness) -> AsyncGenerator[TokenVerifier]:
     """Yield the verifier of a service that hears no live notices."""
-    auth = create_client("http://auth", transport=scene.network)
-    verifier = Verifiers.asking(auth, issuer="madang", clock=scene.time).users
+    auth = create_client("http://auth", transport=harness.network)
+    verifier = Verifiers.asking(auth, issuer="madang", clock=harness.time).users
     settings = CommonSettings(
         service_client_secret=SecretStr(SECRET), revocations_poll_seconds=0.01
     )
     async with follow_revocations(
-        "history", settings, verifier, registry=CollectorRegistry(), transport=scene.network
+        "history", settings, verifier, registry=CollectorRegistry(), transport=harness.network
     ):
         yield verifier
 
@@ -65,57 +65,59 @@ async def refused_in_time(verifier: TokenVerifier, token: str) -> None:
         await asyncio.wait_for(try_on(), 10)
 
 
-async def test_only_services_may_ask(scene: Scene) -> None:
-    await scene.register()
-    pair = await scene.login()
+async def test_only_services_may_ask(harness: Harness) -> None:
+    await harness.register()
+    pair = await harness.login()
 
-    nobody = await scene.client.get("/internal/revocations")
-    user = await scene.client.get("/internal/revocations", headers=pair.headers)
+    nobody = await harness.client.get("/internal/revocations")
+    user = await harness.client.get("/internal/revocations", headers=pair.headers)
 
     assert (nobody.status_code, user.status_code) == (401, 401)
 
 
-async def test_an_ended_login_is_told_after_the_cursor_and_not_again(scene: Scene) -> None:
-    user = await scene.register()
-    pair = await scene.login()
-    before = await revocations(scene)
+async def test_an_ended_login_is_told_after_the_cursor_and_not_again(harness: Harness) -> None:
+    user = await harness.register()
+    pair = await harness.login()
+    before = await revocations(harness)
 
-    await log_out(scene, pair.refresh)
-    after = await revocations(scene, after=before["cursor"])
+    await log_out(harness, pair.refresh)
+    after = await revocations(harness, after=before["cursor"])
 
     assert before["items"] == []
     assert after["items"] == [
-        {"user": user["id"], "login": pair.claims.login, "keep": None, "at": scene.time()}
+        {"user": user["id"], "login": pair.claims.login, "keep": None, "at": harness.time()}
     ]
-    assert (await revocations(scene, after=after["cursor"])) == {
+    assert (await revocations(harness, after=after["cursor"])) == {
         "items": [],
         "cursor": after["cursor"],
     }
-    assert (await revocations(scene))["items"] == after["items"]
+    assert (await revocations(harness))["items"] == after["items"]
 
 
-async def test_a_change_of_the_password_ends_all_other_logins_for_everyone(scene: Scene) -> None:
-    user = await scene.register()
-    other, mine = await scene.login(), await scene.login()
+async def test_a_change_of_the_password_ends_all_other_logins_for_everyone(
+    harness: Harness,
+) -> None:
+    user = await harness.register()
+    other, mine = await harness.login(), await harness.login()
 
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}
-    await scene.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
-    told = (await revocations(scene))["items"]
+    await harness.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
+    told = (await revocations(harness))["items"]
 
-    one = {"user": user["id"], "login": other.claims.login, "keep": None, "at": scene.time()}
+    one = {"user": user["id"], "login": other.claims.login, "keep": None, "at": harness.time()}
     everyone = one | {"login": None, "keep": mine.claims.login}
     # Before the password is changed, and again after it.
     assert told == [everyone, one, everyone]
 
 
-async def test_a_disabled_users_logins_are_told(scene: Scene) -> None:
-    user = await scene.register()
-    pair = await scene.login()
-    scene.rooms.named("mina")["disabled"] = True
+async def test_a_disabled_users_logins_are_told(harness: Harness) -> None:
+    user = await harness.register()
+    pair = await harness.login()
+    harness.rooms.named("mina")["disabled"] = True
 
-    await scene.try_refresh(pair.refresh)
+    await harness.try_refresh(pair.refresh)
 
-    told = (await revocations(scene))["items"]
+    told = (await revocations(harness))["items"]
     assert [(item["user"], item["login"]) for item in told] == [
         (user["id"], None),
         (user["id"], pair.claims.login),
@@ -123,53 +125,53 @@ async def test_a_disabled_users_logins_are_told(scene: Scene) -> None:
 
 
 async def test_another_service_refuses_an_ended_logins_token_without_a_live_notice(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    await scene.register()
-    ended, kept = await scene.login(), await scene.login()
-    async with another_service(scene) as verifier:
+    await harness.register()
+    ended, kept = await harness.login(), await harness.login()
+    async with another_service(harness) as verifier:
         await verifier.verify(ended.access)
 
-        await log_out(scene, ended.refresh)
+        await log_out(harness, ended.refresh)
 
         await refused_in_time(verifier, ended.access)
         assert await verifier.verify(kept.access) == kept.claims
 
 
-async def test_a_service_that_starts_later_refuses_it_at_once(scene: Scene) -> None:
-    await scene.register()
-    ended = await scene.login()
-    await log_out(scene, ended.refresh)
+async def test_a_service_that_starts_later_refuses_it_at_once(harness: Harness) -> None:
+    await harness.register()
+    ended = await harness.login()
+    await log_out(harness, ended.refresh)
 
-    async with another_service(scene) as verifier:
+    async with another_service(harness) as verifier:
         with pytest.raises(Unauthenticated, match="login was ended"):
             await verifier.verify(ended.access)
 
 
 async def test_what_ended_before_auth_was_started_again_is_still_told(tmp_path: Path) -> None:
     rooms, time = Rooms(), Time()
-    async with running(tmp_path, rooms=rooms, time=time) as scene:
-        await scene.register()
-        ended = await scene.login()
-        await log_out(scene, ended.refresh)
+    async with running(tmp_path, rooms=rooms, time=time) as harness:
+        await harness.register()
+        ended = await harness.login()
+        await log_out(harness, ended.refresh)
 
     async with (
-        running(tmp_path, rooms=rooms, time=time) as scene,
-        another_service(scene) as verifier,
+        running(tmp_path, rooms=rooms, time=time) as harness,
+        another_service(harness) as verifier,
     ):
         with pytest.raises(Unauthenticated, match="login was ended"):
             await verifier.verify(ended.access)
 
 
-async def test_who_logs_in_again_after_a_change_of_the_password_is_let_in(scene: Scene) -> None:
-    await scene.register()
-    mine = await scene.login()
+async def test_who_logs_in_again_after_a_change_of_the_password_is_let_in(harness: Harness) -> None:
+    await harness.register()
+    mine = await harness.login()
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}
-    await scene.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
-    scene.time.advance(0.001)
+    await harness.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
+    harness.time.advance(0.001)
 
-    new = await scene.login(password="another horse battery")
+    new = await harness.login(password="another horse battery")
 
-    async with another_service(scene) as verifier:
+    async with another_service(harness) as verifier:
         assert await verifier.verify(new.access) == new.claims
         assert await verifier.verify(mine.access) == mine.claims

@@ -3,7 +3,6 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_auth.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.port import (
     Lifetimes,
     Login,
@@ -14,6 +13,7 @@ from madang_auth.sessions.port import (
     Successor,
     Unknown,
 )
+from madang_auth.sessions.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.sessions.rotation import Record, begin, decide
 
 LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)

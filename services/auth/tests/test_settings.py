@@ -5,7 +5,7 @@ from pydantic import SecretStr, ValidationError
 
 from madang_auth.settings import AuthSettings
 from madang_common.settings import DEVELOPMENT_SECRET, Environment
-from services.auth.tests.scene import settings
+from services.auth.tests.harness import settings
 
 
 @pytest.mark.parametrize("secret", ["", DEVELOPMENT_SECRET])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from madang_auth.sqlite_file import SqliteFile
+from madang_auth.storage.sqlite import SqliteFile
 from madang_common.problems import Unavailable
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY);"

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from madang_auth.refresh_tokens import RefreshToken
 from madang_auth.sessions.port import Ended, Lifetimes, Login
+from madang_auth.sessions.refresh_tokens import RefreshToken
 from madang_auth.sessions.sqlite import SqliteSessions
 from madang_common.ids import new_id
 

@@ -5,31 +5,31 @@ from pathlib import Path
 import pytest
 
 from madang_common.problems import Problem
-from services.auth.tests.scene import Scene, running
+from services.auth.tests.harness import Harness, running
 
 
-async def test_ready_means_that_the_logins_and_rooms_answer(scene: Scene) -> None:
-    answer = await scene.client.get("/health/ready")
+async def test_ready_means_that_the_logins_and_rooms_answer(harness: Harness) -> None:
+    answer = await harness.client.get("/health/ready")
 
     assert answer.status_code == 200
     assert answer.json()["dependencies"] == {"sessions": "ok", "rooms": "ok"}
 
 
-async def test_not_ready_without_rooms(scene: Scene) -> None:
-    scene.network.cut = True
+async def test_not_ready_without_rooms(harness: Harness) -> None:
+    harness.network.cut = True
 
-    answer = await scene.client.get("/health/ready")
+    answer = await harness.client.get("/health/ready")
 
     assert answer.status_code == 503
     assert answer.json()["dependencies"] == {"sessions": "ok", "rooms": "Unavailable"}
-    assert (await scene.client.get("/health/live")).status_code == 200
+    assert (await harness.client.get("/health/live")).status_code == 200
 
 
-async def test_metrics_are_published_under_the_services_name(scene: Scene) -> None:
-    await scene.register()
-    await scene.login()
+async def test_metrics_are_published_under_the_services_name(harness: Harness) -> None:
+    await harness.register()
+    await harness.login()
 
-    page = (await scene.client.get("/metrics")).text
+    page = (await harness.client.get("/metrics")).text
 
     assert 'madang_auth_logins_total{result="ok"} 1.0' in page
     assert "madang_auth_registrations_total 1.0" in page
@@ -37,10 +37,10 @@ async def test_metrics_are_published_under_the_services_name(scene: Scene) -> No
 
 
 async def test_what_expired_is_forgotten_in_the_background(tmp_path: Path) -> None:
-    async with running(tmp_path, sweep_seconds=0.01, refresh_idle_seconds=100) as scene:
-        await scene.register()
-        pair = await scene.login()
-        scene.time.advance(100)
+    async with running(tmp_path, sweep_seconds=0.01, refresh_idle_seconds=100) as harness:
+        await harness.register()
+        pair = await harness.login()
+        harness.time.advance(100)
 
         async with asyncio.timeout(10):
             while stored(tmp_path, pair.claims.login):  # noqa: ASYNC110 - another process's view
@@ -57,9 +57,9 @@ def stored(data_dir: Path, login: str) -> bool:
 
 
 async def test_all_is_let_go_at_the_end(tmp_path: Path) -> None:
-    async with running(tmp_path) as scene:
-        await scene.register()
+    async with running(tmp_path) as harness:
+        await harness.register()
 
     with pytest.raises(Problem):
-        await scene.app.state.logins.current("0" * 24)
+        await harness.app.state.logins.current("0" * 24)
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "auth-sweep"]

@@ -11,7 +11,7 @@ import httpx
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
-from madang_common import access, background
+from madang_common import access, tasks
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
@@ -21,48 +21,54 @@ from madang_common.live.port import Live
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
-from madang_common.rate import Rate
 from madang_common.server import Served
+from madang_common.token_bucket import Rate
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
-from madang_gateway import live as live_notices
-from madang_gateway.aliases import TutorialBody
-from madang_gateway.api import router
-from madang_gateway.budget import Allowances, Budget
-from madang_gateway.connection import connection_class
-from madang_gateway.delivery import Delivery, Roster
-from madang_gateway.dispatcher import Dispatcher
-from madang_gateway.drain import Drain
-from madang_gateway.flusher import Flusher
-from madang_gateway.follower import Follower
-from madang_gateway.history import History
-from madang_gateway.hub import Hub
-from madang_gateway.interceptors import LoginHolds, Membership, OwnToken, RateLimit, SizeLimit
-from madang_gateway.lag import Lag
-from madang_gateway.memberships import Memberships
+from madang_gateway.api.messages import router
+from madang_gateway.api.presence import router as presence_router
+from madang_gateway.api.sockjs import router as sockjs_router
+from madang_gateway.backends.history import History
+from madang_gateway.backends.memberships import Memberships
+from madang_gateway.consume.dispatcher import Dispatcher
+from madang_gateway.consume.lag import Lag
+from madang_gateway.consume.log_consumer import LogConsumer
+from madang_gateway.fanout.broadcaster import Broadcaster, Roster
+from madang_gateway.fanout.hub import Hub
+from madang_gateway.limits.budget import Allowances, Budget
 from madang_gateway.metrics import Metrics
-from madang_gateway.node import Node
-from madang_gateway.own_lines import OwnLines
-from madang_gateway.presence.api import router as presence_router
-from madang_gateway.presence.here import Here
-from madang_gateway.presence.inprocess import InProcessBoard
-from madang_gateway.presence.keeper import Keeper
+from madang_gateway.node import live_notices
+from madang_gateway.node.drain import Drain
+from madang_gateway.node.node import Node
+from madang_gateway.node.write_scheduler import WriteScheduler
+from madang_gateway.presence.inprocess import InProcessPresence
+from madang_gateway.presence.local import LocalPresence
 from madang_gateway.presence.notices import Notices
-from madang_gateway.presence.port import Board
-from madang_gateway.presence.redis import RedisBoard
-from madang_gateway.receipts import Receipts
-from madang_gateway.recent_keys import RecentKeys
+from madang_gateway.presence.port import PresenceStore
+from madang_gateway.presence.redis import RedisPresence
+from madang_gateway.presence.sync import PresenceSync
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.tutorial_destinations import TutorialBody
+from madang_gateway.publish.interceptors import (
+    LoginHolds,
+    Membership,
+    OwnToken,
+    RateLimit,
+    SizeLimit,
+)
+from madang_gateway.publish.sender import Sender
 from madang_gateway.refusals import Refusals
-from madang_gateway.resume import Resumption
-from madang_gateway.sender import Sender
-from madang_gateway.session import Session, Shared
+from madang_gateway.session.registry import SessionRegistry
+from madang_gateway.session.session import Session, Shared
 from madang_gateway.settings import GatewaySettings
-from madang_gateway.sockjs.api import router as sockjs_router
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.subscriber import Subscriber
-from madang_gateway.tail import Tail
-from madang_gateway.users import Users
+from madang_gateway.state.idempotency_keys import IdempotencyKeys
+from madang_gateway.state.pending_receipts import PendingReceipts
+from madang_gateway.state.recent_events import RecentEvents
+from madang_gateway.state.sent_lines import SentLines
+from madang_gateway.subscribe.recovery import Recovery
+from madang_gateway.subscribe.subscriber import Subscriber
+from madang_gateway.websocket.connection import connection_class
 
 _clock = time.monotonic
 """What ages things in memory; events carry the wall clock's time."""
@@ -85,13 +91,13 @@ class _Memory:
     """What the gateway holds, all of it rebuilt on start."""
 
     roster: Roster
-    tail: Tail
-    keys: RecentKeys
-    own_lines: OwnLines
-    receipts: Receipts
+    tail: RecentEvents
+    keys: IdempotencyKeys
+    own_lines: SentLines
+    receipts: PendingReceipts
     memberships: Memberships
-    users: Users[Session]
-    here: Here
+    users: SessionRegistry[Session]
+    here: LocalPresence
 
 
 @asynccontextmanager
@@ -114,7 +120,7 @@ async def build(
         memory = _memory(settings, log.shards, near, metrics)
         sender = _sender(settings, near, memory, _publisher(settings, log, metrics, stack), live)
         node = _node(settings, near, memory, sender, metrics)
-        delivery = Delivery(memory.roster, metrics)
+        delivery = Broadcaster(memory.roster, metrics)
         follower = _follower(settings, log, memory, delivery, node, metrics)
         stack.push_async_callback(follower.stop)
         await follower.start()
@@ -128,7 +134,7 @@ async def build(
                 settings.lag_poll_seconds
             ),
         }
-        begun = [background.begin(stack, name, work) for name, work in works.items()]
+        begun = [tasks.begin(stack, name, work) for name, work in works.items()]
         ended = partial(follow_revocations, registry=registry, transport=transport)
         await stack.enter_async_context(
             ended("gateway", settings, near.verifiers.users, on_ended=node.check_logins)
@@ -177,21 +183,23 @@ async def _neighbours(
 
 
 def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: Metrics) -> _Memory:
-    tail = Tail(shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds)
+    tail = RecentEvents(
+        shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds
+    )
     metrics.tail_reach_seconds.set_function(partial(_reach_seconds, tail, settings.tail_seconds))
     return _Memory(
         roster=Hub(),
         tail=tail,
-        keys=RecentKeys(settings.key_seconds, settings.key_count),
-        own_lines=OwnLines(_OWN_LINES_BYTES),
-        receipts=Receipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
+        keys=IdempotencyKeys(settings.key_seconds, settings.key_count),
+        own_lines=SentLines(_OWN_LINES_BYTES),
+        receipts=PendingReceipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
         memberships=Memberships(partial(access.ask, near.rooms), rooms=settings.memberships_cached),
-        users=Users(Rate(settings.sends_per_second, settings.sends_burst)),
-        here=Here(settings.presence_grace_seconds, _clock),
+        users=SessionRegistry(Rate(settings.sends_per_second, settings.sends_burst)),
+        here=LocalPresence(settings.presence_grace_seconds, _clock),
     )
 
 
-def _reach_seconds(tail: Tail, most: float) -> float:
+def _reach_seconds(tail: RecentEvents, most: float) -> float:
     """Return how far back nothing is missing in memory, `most` if it is no less."""
     return most if tail.dropped_at is None else min(most, _clock() - tail.dropped_at)
 
@@ -240,7 +248,7 @@ def _sender(
 def _subscriber(
     settings: GatewaySettings, near: _Neighbours, memory: _Memory, metrics: Metrics
 ) -> Subscriber:
-    resumption = Resumption(
+    resumption = Recovery(
         memory.tail,
         near.history,
         shards=len(memory.tail.end),
@@ -278,7 +286,7 @@ def _node(
             refusals=Refusals(metrics),
             metrics=metrics,
         ),
-        Flusher(asyncio.get_running_loop()),
+        WriteScheduler(asyncio.get_running_loop()),
         memory.receipts,
         Budget(_allowances(settings), _clock),
     )
@@ -300,10 +308,10 @@ def _follower(
     settings: GatewaySettings,
     log: Log,
     memory: _Memory,
-    delivery: Delivery,
+    delivery: Broadcaster,
     node: Node,
     metrics: Metrics,
-) -> Follower:
+) -> LogConsumer:
     dispatcher = Dispatcher(
         tail=memory.tail,
         keys=memory.keys,
@@ -316,7 +324,7 @@ def _follower(
         metrics=metrics,
         clock=_clock,
     )
-    return Follower(
+    return LogConsumer(
         log,
         dispatcher,
         memory.tail,
@@ -325,12 +333,12 @@ def _follower(
     )
 
 
-def _board(settings: GatewaySettings, stack: AsyncExitStack) -> Board:
-    board: Board
+def _board(settings: GatewaySettings, stack: AsyncExitStack) -> PresenceStore:
+    board: PresenceStore
     if settings.redis_url is None:
-        board = InProcessBoard()
+        board = InProcessPresence()
     else:
-        board = RedisBoard.at(
+        board = RedisPresence.at(
             settings.redis_url.get_secret_value(),
             connections=settings.redis_connections,
             timeout_seconds=settings.redis_timeout_seconds,
@@ -341,13 +349,13 @@ def _board(settings: GatewaySettings, stack: AsyncExitStack) -> Board:
 
 def _keeper(
     settings: GatewaySettings,
-    board: Board,
+    board: PresenceStore,
     memory: _Memory,
     live: Live,
     metrics: Metrics,
     stack: AsyncExitStack,
-) -> Keeper:
-    keeper = Keeper(
+) -> PresenceSync:
+    keeper = PresenceSync(
         board,
         memory.here,
         Notices(live, most_present=settings.presence_notice_members),
@@ -363,7 +371,7 @@ def _keeper(
 def _routers(
     settings: GatewaySettings,
     sender: Sender,
-    board: Board,
+    board: PresenceStore,
     memory: _Memory,
     refusals: Refusals,
 ) -> list[APIRouter]:
@@ -374,7 +382,7 @@ def _routers(
     ]
 
 
-def _health(log: Log, live: Live, follower: Follower, node: Node) -> Health:
+def _health(log: Log, live: Live, follower: LogConsumer, node: Node) -> Health:
     return Health(
         {
             "log": log.ping,
@@ -385,7 +393,7 @@ def _health(log: Log, live: Live, follower: Follower, node: Node) -> Health:
     )
 
 
-def _end_membership(node: Node, here: Here, user: str, room: str) -> None:
+def _end_membership(node: Node, here: LocalPresence, user: str, room: str) -> None:
     """End what `user` follows of `room`, and their presence there."""
     node.leave_room(user, room)
     here.expel(room, user)

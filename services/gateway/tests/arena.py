@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from typing_extensions import override
 
-from services.gateway.tests.scene import Scene, running, until
+from services.gateway.tests.harness import Harness, running, until
 
 
 class _Errors(logging.Handler):
@@ -44,7 +44,7 @@ class Arena:
     """One gateway for all attacks, on a loop that only runs while one is under way."""
 
     runner: asyncio.Runner
-    scene: Scene
+    harness: Harness
     attacks: int = field(default=0)
 
 
@@ -59,13 +59,13 @@ def open_arena(folder: Path) -> Generator[Arena]:
         runner.run(gateway.__aexit__(None, None, None))
 
 
-async def still_well(scene: Scene) -> None:
+async def still_well(harness: Harness) -> None:
     """Fail unless an honest client is served and nothing of the attackers is left."""
-    await until(lambda: scene.metric("connections") == 0)
-    async with scene.connected("jun") as jun:
+    await until(lambda: harness.metric("connections") == 0)
+    async with harness.connected("jun") as jun:
         await jun.subscribe("/topic/rooms.yard")
         said = await jun.send("still here")
         assert (await jun.message()).headers["message-id"] == said
-    await until(lambda: scene.metric("connections") == 0)
-    assert scene.metric("subscriptions") == 0
-    assert (await scene.http.get("/health/ready")).status_code == 200
+    await until(lambda: harness.metric("connections") == 0)
+    assert harness.metric("subscriptions") == 0
+    assert (await harness.http.get("/health/ready")).status_code == 200

@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from madang_common.clock import Clock
-from madang_common.rate import Rate
-from madang_gateway.budget import Allowances, Budget
+from madang_common.token_bucket import Rate
+from madang_gateway.limits.budget import Allowances, Budget
 
 PLENTY = Rate(1e9, 1e9)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from services.gateway.tests.scene import Scene, running
+from services.gateway.tests.harness import Harness, running
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -14,6 +14,6 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
+async def harness(tmp_path: Path) -> AsyncGenerator[Harness]:
     async with running(tmp_path) as found:
         yield found

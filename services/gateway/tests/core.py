@@ -13,17 +13,17 @@ from madang_common.events.kinds import Role
 from madang_common.http.client import create_client
 from madang_common.log.port import Batch
 from madang_common.log.position import from_id, position, to_id
-from madang_gateway.delivery import Delivery, Roster
-from madang_gateway.dispatcher import Dispatcher
-from madang_gateway.history import History
-from madang_gateway.hub import Hub
-from madang_gateway.memberships import Memberships
+from madang_gateway.backends.history import History
+from madang_gateway.backends.memberships import Memberships
+from madang_gateway.consume.dispatcher import Dispatcher
+from madang_gateway.fanout.broadcaster import Broadcaster, Roster
+from madang_gateway.fanout.encoding import EncodingKey
+from madang_gateway.fanout.hub import Hub
 from madang_gateway.metrics import Metrics
-from madang_gateway.own_lines import OwnLines
-from madang_gateway.receipts import Receipts
-from madang_gateway.recent_keys import RecentKeys
-from madang_gateway.shapes import Shape
-from madang_gateway.tail import Tail
+from madang_gateway.state.idempotency_keys import IdempotencyKeys
+from madang_gateway.state.pending_receipts import PendingReceipts
+from madang_gateway.state.recent_events import RecentEvents
+from madang_gateway.state.sent_lines import SentLines
 
 _MESSAGE_ID = re.compile(rb"message-id:(\w{12})")
 
@@ -121,18 +121,18 @@ async def _all_are_members(questions: Sequence[Question]) -> list[Access]:
 
 
 class Core:
-    """Tail, keys, roster and dispatcher, on a log with one shard."""
+    """RecentEvents, keys, roster and dispatcher, on a log with one shard."""
 
     def __init__(self, *, tail_bytes: int = 1_000_000) -> None:
         self.time = Time()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.roster: Roster = Hub()
-        self.tail = Tail(1, limit_bytes=tail_bytes, limit_seconds=1000)
+        self.tail = RecentEvents(1, limit_bytes=tail_bytes, limit_seconds=1000)
         self.tail.begin(0, 0)
-        self.keys = RecentKeys(120, 1000)
-        self.own_lines = OwnLines(100_000)
-        self.receipts = Receipts(15, lambda _: None)
+        self.keys = IdempotencyKeys(120, 1000)
+        self.own_lines = SentLines(100_000)
+        self.receipts = PendingReceipts(15, lambda _: None)
         self.memberships = Memberships(_all_are_members, rooms=10)
         self.ended: list[tuple[str, str]] = []
         self.dispatcher = Dispatcher(
@@ -142,7 +142,7 @@ class Core:
             memberships=self.memberships,
             receipts=self.receipts,
             roster=self.roster,
-            delivery=Delivery(self.roster, self.metrics),
+            delivery=Broadcaster(self.roster, self.metrics),
             end_membership=self.end_membership,
             metrics=self.metrics,
             clock=self.time,
@@ -177,4 +177,4 @@ class Core:
         return self.registry.get_sample_value(f"madang_gateway_{name}", labels) or 0.0
 
 
-SHAPE = Shape("s", "/topic/rooms.yard", "1.2")
+SHAPE = EncodingKey("s", "/topic/rooms.yard", "1.2")

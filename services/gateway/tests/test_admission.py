@@ -16,12 +16,12 @@ from madang_common.problems import (
     Unauthenticated,
     Unavailable,
 )
-from madang_common.rate import Rate
+from madang_common.token_bucket import Rate
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
-from madang_gateway.admission import Admission, reason_of
-from madang_gateway.upgrade import Framing
+from madang_gateway.upgrade.admission import Admission, reason_of
+from madang_gateway.upgrade.policy import Framing
 from services.gateway.tests.budgets import budget
-from services.gateway.tests.scene import settings
+from services.gateway.tests.harness import settings
 from tests.support.issuer import ISSUER, Issuer
 
 PEER = ("9.9.9.9", 4711)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from madang_common.rate import Rate
-from madang_gateway.budget import Account, Kept
+from madang_common.token_bucket import Rate
+from madang_gateway.limits.budget import Account, Kept
 from services.gateway.tests.budgets import budget
 from services.gateway.tests.core import Time
 

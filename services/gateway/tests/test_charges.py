@@ -13,14 +13,15 @@ import orjson
 import pytest
 from websockets.frames import Opcode
 
-from madang_gateway import budget, wiring
-from madang_gateway.connection import Connection
-from madang_gateway.destinations import Action, Source
-from madang_gateway.stomp import events
-from madang_gateway.stomp.frame import HeartBeat
+from madang_gateway import wiring
+from madang_gateway.limits import budget
+from madang_gateway.protocol.destinations import Action, Source
+from madang_gateway.protocol.stomp import events
+from madang_gateway.protocol.stomp.frame import HeartBeat
+from madang_gateway.websocket.connection import Connection
 from services.gateway.tests.core import Time
+from services.gateway.tests.harness import Harness, running, until
 from services.gateway.tests.raw_socket import RawSocket, raw_socket
-from services.gateway.tests.scene import Scene, running, until
 from services.gateway.tests.stomp_client import written
 
 YARD = "/topic/rooms.yard"
@@ -30,7 +31,7 @@ YARD = "/topic/rooms.yard"
 class Peer:
     """A client on a raw socket, and what its connection has left to spend."""
 
-    scene: Scene
+    harness: Harness
     socket: RawSocket
     connection: Connection
 
@@ -69,31 +70,31 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerator[Scene]:
+async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerator[Harness]:
     """Give a gateway for which no time passes: what is spent does not come again."""
     clock = Time()
     # Nothing that the event loop's clock ends is ever due.
     clock.now = time.monotonic() + 1e6
     monkeypatch.setattr(wiring, "_clock", clock)
-    async with running(tmp_path) as scene:
-        yield scene
+    async with running(tmp_path) as harness:
+        yield harness
 
 
 @asynccontextmanager
-async def opened(scene: Scene, path: str = "/ws") -> AsyncGenerator[Peer]:
+async def opened(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
     """Yield a peer that said nothing yet."""
-    node = scene.app.state.websocket.node
-    async with raw_socket(scene.port) as socket:
+    node = harness.app.state.websocket.node
+    async with raw_socket(harness.port) as socket:
         assert b" 101 " in await socket.upgrade(path)
         (connection,) = node.connections
-        yield Peer(scene, socket, connection)
+        yield Peer(harness, socket, connection)
 
 
 @asynccontextmanager
-async def connected(scene: Scene, path: str = "/ws") -> AsyncGenerator[Peer]:
+async def connected(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
     """Yield a peer that was let in, with a subscription and a transaction of its own."""
-    async with opened(scene, path) as peer:
-        token = scene.issuer.token("mina")
+    async with opened(harness, path) as peer:
+        token = harness.issuer.token("mina")
         await peer.say("CONNECT", accept_version="1.2", heart_beat="0,0", passcode=token)
         await peer.say("SUBSCRIBE", id="errors", destination="/user/queue/errors")
         await peer.say("SUBSCRIBE", id="s", destination=YARD, ack="client")
@@ -168,13 +169,13 @@ def test_there_is_a_sample_of_everything() -> None:
 
 @pytest.mark.parametrize("kind", FRAMES, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("path", ["/ws", "/ws-stomp/0/a/websocket"], ids=["websocket", "sockjs"])
-async def test_every_kind_of_frame_is_charged(still: Scene, kind: type, path: str) -> None:
+async def test_every_kind_of_frame_is_charged(still: Harness, kind: type, path: str) -> None:
     async with connected(still, path) as peer:
         await peer.costs(FRAMES[kind], budget.READ + budget.MESSAGE + budget.FRAME)
 
 
 @pytest.mark.parametrize("action", SENDS)
-async def test_every_destination_of_a_send_is_charged(still: Scene, action: Action) -> None:
+async def test_every_destination_of_a_send_is_charged(still: Harness, action: Action) -> None:
     least = budget.READ + budget.MESSAGE + budget.FRAME
     if action is Action.TOKEN:
         least += budget.TOKEN + budget.REFUSAL
@@ -182,7 +183,7 @@ async def test_every_destination_of_a_send_is_charged(still: Scene, action: Acti
         await peer.costs(SENDS[action], least)
 
 
-async def test_a_token_of_its_own_makes_a_send_dearer(still: Scene) -> None:
+async def test_a_token_of_its_own_makes_a_send_dearer(still: Harness) -> None:
     async with connected(still) as peer:
         await peer.costs(
             sending("/app/rooms.yard.send", b"hi", Authorization="nonsense"),
@@ -191,13 +192,13 @@ async def test_a_token_of_its_own_makes_a_send_dearer(still: Scene) -> None:
 
 
 @pytest.mark.parametrize("destination", ["/nowhere", "/app/rooms.unknown.send"])
-async def test_what_is_refused_is_charged_too(still: Scene, destination: str) -> None:
+async def test_what_is_refused_is_charged_too(still: Harness, destination: str) -> None:
     async with connected(still) as peer:
         await peer.costs(sending(destination), budget.FRAME + budget.REFUSAL)
 
 
 @pytest.mark.parametrize("source", TOPICS)
-async def test_every_subscription_is_charged(still: Scene, source: Source) -> None:
+async def test_every_subscription_is_charged(still: Harness, source: Source) -> None:
     async with connected(still) as peer:
         await peer.costs(
             saying("SUBSCRIBE", id="more", destination=TOPICS[source]),
@@ -205,7 +206,7 @@ async def test_every_subscription_is_charged(still: Scene, source: Source) -> No
         )
 
 
-async def test_a_resume_is_charged_by_its_events_and_bytes(still: Scene) -> None:
+async def test_a_resume_is_charged_by_its_events_and_bytes(still: Harness) -> None:
     ids = [await still.post("mina", text="x" * 10_000) for _ in range(20)]
     assert all(answer.status_code == 201 for answer in ids)
     async with connected(still) as peer:
@@ -219,7 +220,7 @@ async def test_a_resume_is_charged_by_its_events_and_bytes(still: Scene) -> None
 
 
 @pytest.mark.parametrize("opcode", OPCODES)
-async def test_every_websocket_frame_is_charged(still: Scene, opcode: Opcode) -> None:
+async def test_every_websocket_frame_is_charged(still: Harness, opcode: Opcode) -> None:
     data = opcode in {Opcode.TEXT, Opcode.BINARY}
     least = budget.READ + (budget.MESSAGE + budget.FRAME if data else budget.CONTROL)
     if opcode is Opcode.CONT:
@@ -228,7 +229,7 @@ async def test_every_websocket_frame_is_charged(still: Scene, opcode: Opcode) ->
         await peer.costs(OPCODES[opcode], least)
 
 
-async def test_every_string_of_a_sockjs_message_is_charged(still: Scene) -> None:
+async def test_every_string_of_a_sockjs_message_is_charged(still: Harness) -> None:
     async with connected(still, "/ws-stomp/0/a/websocket") as peer:
         await peer.costs(
             lambda peer: peer.socket.frame(Opcode.TEXT, orjson.dumps(["\n"] * 100)),
@@ -236,7 +237,7 @@ async def test_every_string_of_a_sockjs_message_is_charged(still: Scene) -> None
         )
 
 
-async def test_every_byte_is_charged_however_it_is_cut(still: Scene) -> None:
+async def test_every_byte_is_charged_however_it_is_cut(still: Harness) -> None:
     async with connected(still) as peer:
 
         async def drip(peer: Peer) -> None:
@@ -248,7 +249,7 @@ async def test_every_byte_is_charged_however_it_is_cut(still: Scene) -> None:
         await peer.costs(drip, 8 * budget.READ)
 
 
-async def test_a_connect_is_charged_before_anybody_is_let_in(still: Scene) -> None:
+async def test_a_connect_is_charged_before_anybody_is_let_in(still: Harness) -> None:
     async with opened(still) as peer:
         before = peer.connection._account._own.left(0) + peer.left
         await peer.say("CONNECT", accept_version="1.2", passcode="nonsense")
@@ -269,7 +270,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-async def test_a_flood_of_a_stranger_ends_the_connection(still: Scene, name: str) -> None:
+async def test_a_flood_of_a_stranger_ends_the_connection(still: Harness, name: str) -> None:
     async with opened(still) as peer:
         if name == "fragments":
             await peer.socket.frame(Opcode.TEXT, b"", fin=False)
@@ -277,7 +278,7 @@ async def test_a_flood_of_a_stranger_ends_the_connection(still: Scene, name: str
             assert await peer.socket.closed() == 4529
 
 
-async def test_a_message_in_endless_fragments_ends_the_connection(still: Scene) -> None:
+async def test_a_message_in_endless_fragments_ends_the_connection(still: Harness) -> None:
     async with connected(still) as peer:
         await peer.socket.frame(Opcode.TEXT, b"", fin=False)
         for _ in range(128):
@@ -287,7 +288,7 @@ async def test_a_message_in_endless_fragments_ends_the_connection(still: Scene) 
 
 
 @pytest.mark.parametrize("name", ["pings", "line feeds"])
-async def test_a_flood_of_a_member_is_not_read(still: Scene, name: str) -> None:
+async def test_a_flood_of_a_member_is_not_read(still: Harness, name: str) -> None:
     async with (
         connected(still) as peer,
         still.connected("jun") as jun,

@@ -1,6 +1,13 @@
 import pytest
 
-from madang_gateway.destinations import Action, SendTarget, Source, Topic, send_target, topic
+from madang_gateway.protocol.destinations import (
+    Action,
+    SendTarget,
+    Source,
+    Topic,
+    send_target,
+    topic,
+)
 
 
 @pytest.mark.parametrize(

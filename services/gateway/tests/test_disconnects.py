@@ -1,8 +1,8 @@
 import pytest
 
 from madang_common.problems import Banned, Problem, TooManyRequests, Unauthenticated, Unavailable
-from madang_gateway import disconnects
-from madang_gateway.disconnects import Disconnect, because_of
+from madang_gateway.session import disconnects
+from madang_gateway.session.disconnects import Disconnect, because_of
 
 TABLE = [value for value in vars(disconnects).values() if isinstance(value, Disconnect)]
 

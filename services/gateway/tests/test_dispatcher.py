@@ -1,9 +1,9 @@
 import pytest
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
-from madang_gateway.recent_keys import digest, key_of
+from madang_gateway.state.idempotency_keys import digest, key_of
 from services.gateway.tests.core import Core
-from services.gateway.tests.scene import message, removal
+from services.gateway.tests.harness import message, removal
 
 KEY = key_of("rooms.yard", "mina", "k")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from madang_gateway.display_names import set_apart
+from madang_gateway.protocol.display_names import set_apart
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import structlog
 from typing_extensions import override
 
 from madang_common.log.sqlite import SqliteLog
-from madang_gateway import drain
-from madang_gateway.drain import Drain, Turns
-from madang_gateway.node import Node
+from madang_gateway.node import drain
+from madang_gateway.node.drain import Drain, Turns
+from madang_gateway.node.node import Node
+from services.gateway.tests.harness import Harness, running, until
 from services.gateway.tests.raw_socket import raw_socket
-from services.gateway.tests.scene import Scene, running, until
 from services.gateway.tests.stomp_client import Client, written
 
 SEND = "/app/rooms.yard.send"
@@ -33,19 +33,19 @@ class Held(SqliteLog):
         await super().append(shard, lines)
 
 
-def node(scene: Scene) -> Node:
-    return cast(Node, scene.app.state.websocket.node)
+def node(harness: Harness) -> Node:
+    return cast(Node, harness.app.state.websocket.node)
 
 
-def go_on(scene: Scene) -> None:
+def go_on(harness: Harness) -> None:
     """Let the log take what waits."""
-    cast(Held, scene.log).goes_on = True
+    cast(Held, harness.log).goes_on = True
 
 
 def draining(
-    scene: Scene, seconds: float, hurry: asyncio.Event | None = None
+    harness: Harness, seconds: float, hurry: asyncio.Event | None = None
 ) -> asyncio.Task[None]:
-    return asyncio.create_task(Drain(node(scene), seconds).run(hurry or asyncio.Event()))
+    return asyncio.create_task(Drain(node(harness), seconds).run(hurry or asyncio.Event()))
 
 
 async def say(client: Client, text: str) -> None:
@@ -99,43 +99,43 @@ def test_who_stays_too_long_is_put_out() -> None:
 # A gateway that ends
 
 
-async def test_everyone_goes_evenly_and_nobody_comes(scene: Scene) -> None:
+async def test_everyone_goes_evenly_and_nobody_comes(harness: Harness) -> None:
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(scene.connected("mina")) for _ in range(MANY)]
-        ending = draining(scene, seconds=2)
-        await until(lambda: scene.metric("draining") == 1)
+        clients = [await stack.enter_async_context(harness.connected("mina")) for _ in range(MANY)]
+        ending = draining(harness, seconds=2)
+        await until(lambda: harness.metric("draining") == 1)
 
-        ready = await scene.http.get("/health/ready")
+        ready = await harness.http.get("/health/ready")
         assert (ready.status_code, ready.json()["dependencies"]["admission"]) == (503, "Draining")
-        assert (await scene.http.get("/health/live")).status_code == 200
-        async with raw_socket(scene.port) as refused:
+        assert (await harness.http.get("/health/live")).status_code == 200
+        async with raw_socket(harness.port) as refused:
             assert (await refused.upgrade()).startswith(b"HTTP/1.1 503 ")
-        assert (await scene.post("mina", text="REST goes on")).status_code == 201
+        assert (await harness.post("mina", text="REST goes on")).status_code == 201
         times = await close_times(clients)
         await ending
 
     gaps = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
     assert times[-1] > 1.5
     assert max(gaps) < 1
-    assert scene.metric("connections_drained_total") == MANY
-    assert scene.metric("upgrades_refused_total", status="503", reason="draining") == 1
+    assert harness.metric("connections_drained_total") == MANY
+    assert harness.metric("upgrades_refused_total", status="503", reason="draining") == 1
 
 
-async def test_without_time_all_go_at_once(scene: Scene) -> None:
+async def test_without_time_all_go_at_once(harness: Harness) -> None:
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(scene.connected("mina")) for _ in range(5)]
-        ending = draining(scene, seconds=0)
+        clients = [await stack.enter_async_context(harness.connected("mina")) for _ in range(5)]
+        ending = draining(harness, seconds=0)
 
         assert [await client.closed() for client in clients] == [1012] * 5
         await asyncio.wait_for(ending, 2)
 
 
-async def test_whoever_hurries_ends_the_turns(scene: Scene) -> None:
+async def test_whoever_hurries_ends_the_turns(harness: Harness) -> None:
     hurry = asyncio.Event()
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(scene.connected("mina")) for _ in range(5)]
-        ending = draining(scene, 600, hurry)
-        await until(lambda: scene.metric("connections") == 4)
+        clients = [await stack.enter_async_context(harness.connected("mina")) for _ in range(5)]
+        ending = draining(harness, 600, hurry)
+        await until(lambda: harness.metric("connections") == 4)
 
         hurry.set()
 
@@ -145,18 +145,18 @@ async def test_whoever_hurries_ends_the_turns(scene: Scene) -> None:
 
 async def test_what_was_sent_is_acknowledged_first(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, log_class=Held) as scene,
-        scene.connected("mina") as mina,
-        scene.connected("jun") as jun,
+        running(tmp_path, log_class=Held) as harness,
+        harness.connected("mina") as mina,
+        harness.connected("jun") as jun,
     ):
         await say(mina, "one")
         await say(mina, "two")
-        await until(lambda: len(node(scene).receipts) == 2)
-        ending = draining(scene, seconds=0)
+        await until(lambda: len(node(harness).receipts) == 2)
+        ending = draining(harness, seconds=0)
         assert await jun.closed() == 1012
-        await until(lambda: scene.metric("connections") == 1)
+        await until(lambda: harness.metric("connections") == 1)
 
-        go_on(scene)
+        go_on(harness)
 
         assert await mina.closed() == 1012
         assert [told.headers["receipt-id"] for told in mina.left("RECEIPT")] == ["one", "two"]
@@ -164,9 +164,9 @@ async def test_what_was_sent_is_acknowledged_first(tmp_path: Path) -> None:
 
 
 async def test_a_send_that_waits_for_an_answer_about_its_sender_is_acknowledged_too(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    async with scene.connected("mina") as mina:
+    async with harness.connected("mina") as mina:
         await mina.raw(
             b"".join(
                 written(
@@ -177,8 +177,8 @@ async def test_a_send_that_waits_for_an_answer_about_its_sender_is_acknowledged_
                 for text in ("one", "two", "three")
             )
         )
-        await until(lambda: scene.rooms.asked == 1)
-        await draining(scene, seconds=0)
+        await until(lambda: harness.rooms.asked == 1)
+        await draining(harness, seconds=0)
 
         assert await mina.closed() == 1012
         told = [frame.headers["receipt-id"] for frame in mina.left("RECEIPT")]
@@ -186,50 +186,50 @@ async def test_a_send_that_waits_for_an_answer_about_its_sender_is_acknowledged_
 
 
 async def test_what_comes_after_the_turn_is_not_taken(tmp_path: Path) -> None:
-    async with running(tmp_path, log_class=Held) as scene, scene.connected("mina") as mina:
+    async with running(tmp_path, log_class=Held) as harness, harness.connected("mina") as mina:
         await say(mina, "before")
-        await until(lambda: len(node(scene).receipts) == 1)
-        ending = draining(scene, seconds=0)
-        await until(lambda: scene.metric("connections_drained_total") == 1)
+        await until(lambda: len(node(harness).receipts) == 1)
+        ending = draining(harness, seconds=0)
+        await until(lambda: harness.metric("connections_drained_total") == 1)
         await say(mina, "after")
 
-        go_on(scene)
+        go_on(harness)
 
         assert await mina.closed() == 1012
         assert [told.headers["receipt-id"] for told in mina.left("RECEIPT")] == ["before"]
         await ending
-        assert scene.metric("sends_total") == 1
+        assert harness.metric("sends_total") == 1
 
 
 async def test_a_log_that_does_not_answer_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "RECEIPT_SECONDS", 0.2)
-    async with running(tmp_path, log_class=Held) as scene, scene.connected("mina") as mina:
+    async with running(tmp_path, log_class=Held) as harness, harness.connected("mina") as mina:
         await say(mina, "never")
-        await until(lambda: len(node(scene).receipts) == 1)
+        await until(lambda: len(node(harness).receipts) == 1)
 
-        await draining(scene, seconds=0)
+        await draining(harness, seconds=0)
 
         assert await mina.closed() == 1012
         assert mina.left("RECEIPT") == []
-        go_on(scene)
+        go_on(harness)
 
 
-async def test_a_peer_that_does_not_answer_the_close_is_let_go_of(scene: Scene) -> None:
-    async with raw_socket(scene.port) as client:
+async def test_a_peer_that_does_not_answer_the_close_is_let_go_of(harness: Harness) -> None:
+    async with raw_socket(harness.port) as client:
         assert (await client.upgrade()).startswith(b"HTTP/1.1 101 ")
 
-        await asyncio.wait_for(draining(scene, seconds=0), 5)
+        await asyncio.wait_for(draining(harness, seconds=0), 5)
 
-    assert scene.metric("connections") == 0
-    assert scene.metric("connections_closed_total", code="1012") == 1
+    assert harness.metric("connections") == 0
+    assert harness.metric("connections_closed_total", code="1012") == 1
 
 
-async def test_it_is_told_when_it_begins_and_when_it_is_done(scene: Scene) -> None:
-    async with scene.connected("mina"):
+async def test_it_is_told_when_it_begins_and_when_it_is_done(harness: Harness) -> None:
+    async with harness.connected("mina"):
         with structlog.testing.capture_logs() as entries:
-            await draining(scene, seconds=5)
+            await draining(harness, seconds=5)
 
     told = [entry for entry in entries if entry["event"].startswith("drain")]
     assert [entry["event"] for entry in told] == ["drain_began", "drain_ended"]

@@ -2,8 +2,8 @@ import pytest
 from websockets.http11 import Request, Response
 
 from madang_common.problems import InvalidRequest
-from madang_gateway.handshake import Agreed, Handshake, request_of
-from madang_gateway.stomp.negotiation import VERSIONS
+from madang_gateway.protocol.stomp.negotiation import VERSIONS
+from madang_gateway.upgrade.handshake import Agreed, Handshake, request_of
 from services.gateway.tests.raw_socket import UPGRADE
 
 

@@ -4,9 +4,9 @@ import pytest
 from madang_common.http.client import create_client
 from madang_common.log.port import Batch
 from madang_common.problems import Unavailable
-from madang_gateway.history import History
+from madang_gateway.backends.history import History
 from services.gateway.tests.core import StoredEvents
-from services.gateway.tests.scene import message
+from services.gateway.tests.harness import message
 
 ROOM = "rooms.yard"
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from services.gateway.tests.arena import Arena, logged_errors, open_arena, still_well
+from services.gateway.tests.harness import Harness
 from services.gateway.tests.raw_socket import UPGRADE, RawSocket, raw_socket
-from services.gateway.tests.scene import Scene
 from services.gateway.tests.stomp_client import written
 
 MOMENT_SECONDS = 0.02
@@ -226,13 +226,13 @@ def wrapped(data: bytes) -> bytes:
     return orjson.dumps([data.decode("utf-8", "replace")])
 
 
-async def attack(scene: Scene, client: RawSocket, attack: Attack) -> None:
+async def attack(harness: Harness, client: RawSocket, attack: Attack) -> None:
     path = "/ws-stomp/0/a/websocket" if attack.sockjs else "/ws"
     answer = await client.upgrade(path, **{"Sec-WebSocket-Extensions": "permessage-deflate"})
     assert answer.startswith(b"HTTP/1.1 101")
     hello = []
     if attack.connects:
-        token = scene.issuer.token("mina")
+        token = harness.issuer.token("mina")
         hello.append(written("CONNECT", {"accept-version": "1.2", "passcode": token}))
     if attack.listens:
         hello.append(written("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors"}))
@@ -262,11 +262,11 @@ ATTACKING = settings(deadline=None, max_examples=120, suppress_health_check=[Hea
 @given(ATTACKS)
 def test_hostile_frames_fail_nothing(arena: Arena, tried: Attack) -> None:
     async def go() -> None:
-        async with raw_socket(arena.scene.port) as client:
-            await attack(arena.scene, client, tried)
+        async with raw_socket(arena.harness.port) as client:
+            await attack(arena.harness, client, tried)
         arena.attacks += 1
         if arena.attacks % 10 == 0:
-            await still_well(arena.scene)
+            await still_well(arena.harness)
 
     with logged_errors() as errors:
         arena.runner.run(go())
@@ -284,7 +284,7 @@ def test_hostile_upgrades_fail_nothing(
     arena: Arena, headers: dict[str, str], method: str, path: str, tail: bytes
 ) -> None:
     async def go() -> None:
-        async with raw_socket(arena.scene.port) as client:
+        async with raw_socket(arena.harness.port) as client:
             lines = [f"{name}: {value}" for name, value in (UPGRADE | headers).items()]
             head = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""])
             await client.send(head.encode("latin-1") + tail)
@@ -299,5 +299,5 @@ def test_hostile_upgrades_fail_nothing(
 
 def test_after_all_that_everything_is_well(arena: Arena) -> None:
     with logged_errors() as errors:
-        arena.runner.run(still_well(arena.scene))
+        arena.runner.run(still_well(arena.harness))
     assert errors == []

@@ -1,4 +1,4 @@
-from madang_gateway.hub import Hub
+from madang_gateway.fanout.hub import Hub
 
 
 def groups(hub: Hub[str, str], audience: str) -> dict[str, list[str]]:

@@ -15,11 +15,13 @@ from madang_common.problems import (
     TooManyRequests,
     Unauthenticated,
 )
-from madang_common.rate import Rate
+from madang_common.token_bucket import Rate
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import Verifiers
-from madang_gateway.destinations import Action
-from madang_gateway.interceptors import (
+from madang_gateway.backends.memberships import Memberships
+from madang_gateway.protocol.destinations import Action
+from madang_gateway.publish.command import Command
+from madang_gateway.publish.interceptors import (
     Interceptor,
     LoginHolds,
     Membership,
@@ -28,9 +30,7 @@ from madang_gateway.interceptors import (
     SizeLimit,
     intercept,
 )
-from madang_gateway.memberships import Memberships
-from madang_gateway.outgoing import Outgoing
-from madang_gateway.users import Users
+from madang_gateway.session.registry import SessionRegistry
 from tests.support.issuer import ISSUER, Issuer
 
 MINA = Claims(
@@ -38,8 +38,8 @@ MINA = Claims(
 )
 
 
-def outgoing(size: int = 2, token: str | None = None) -> Outgoing:
-    return Outgoing(Action.MESSAGE, "abc", "message.created", {"text": "hi"}, size, token=token)
+def outgoing(size: int = 2, token: str | None = None) -> Command:
+    return Command(Action.MESSAGE, "abc", "message.created", {"text": "hi"}, size, token=token)
 
 
 class Recorder:
@@ -49,7 +49,7 @@ class Recorder:
         self.ran: list[str] = []
 
     def at_once(self, name: str) -> Interceptor:
-        def run(who: Claims, outgoing: Outgoing) -> None:
+        def run(who: Claims, outgoing: Command) -> None:
             self.ran.append(name)
 
         return run
@@ -61,7 +61,7 @@ class Recorder:
             if problem is not None:
                 raise problem
 
-        def run(who: Claims, outgoing: Outgoing) -> Awaitable[None]:
+        def run(who: Claims, outgoing: Command) -> Awaitable[None]:
             self.ran.append(f"{name} asked")
             return wait()
 
@@ -93,7 +93,7 @@ def test_a_message_is_not_too_large_as_sent_nor_as_it_is_delivered(
     text: str, *, fits: bool
 ) -> None:
     size = len(text.encode())
-    said = Outgoing(Action.MESSAGE, "abc", "message.created", {"text": text}, size)
+    said = Command(Action.MESSAGE, "abc", "message.created", {"text": text}, size)
 
     if fits:
         SizeLimit(1000)(MINA, said)
@@ -154,7 +154,7 @@ def test_a_body_may_have_exactly_the_limit() -> None:
 
 
 def test_a_user_who_sends_too_fast_is_told_when_to_go_on() -> None:
-    limit = RateLimit(Users(Rate(per_second=2, burst=1)), lambda: 100.0)
+    limit = RateLimit(SessionRegistry(Rate(per_second=2, burst=1)), lambda: 100.0)
     limit(MINA, outgoing())
 
     with pytest.raises(TooManyRequests) as refused:

@@ -11,7 +11,7 @@ from madang_common.events.envelope import room_audience
 from madang_common.log.port import Batch, LogUnavailable, Start
 from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
-from services.gateway.tests.scene import ROOM, Scene, message, running, until
+from services.gateway.tests.harness import ROOM, Harness, message, running, until
 
 _SHARD = shard_of(room_audience(ROOM), 2)
 
@@ -36,34 +36,34 @@ class Stuck(SqliteLog):
         return await super().end(shard)
 
 
-def behind(scene: Scene, shard: int = _SHARD) -> float:
-    return scene.metric("log_behind_batches", shard=str(shard))
+def behind(harness: Harness, shard: int = _SHARD) -> float:
+    return harness.metric("log_behind_batches", shard=str(shard))
 
 
 async def test_what_was_not_seen_yet_counts_and_an_idle_shard_is_not_behind(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as scene:
-        assert isinstance(scene.log, Stuck)
-        await scene.append(message("seen"))
-        await until(lambda: scene.metric("events_total") == 1)
-        await until(lambda: behind(scene) == 0)
+    async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as harness:
+        assert isinstance(harness.log, Stuck)
+        await harness.append(message("seen"))
+        await until(lambda: harness.metric("events_total") == 1)
+        await until(lambda: behind(harness) == 0)
 
-        scene.log.held = asyncio.Event()
+        harness.log.held = asyncio.Event()
         for _ in range(3):
-            await scene.append(message("a"), message("b"))
-        await until(lambda: behind(scene) == 3)
-        assert behind(scene, 1 - _SHARD) == 0
+            await harness.append(message("a"), message("b"))
+        await until(lambda: behind(harness) == 3)
+        assert behind(harness, 1 - _SHARD) == 0
 
-        scene.log.held.set()
-        await until(lambda: behind(scene) == 0)
+        harness.log.held.set()
+        await until(lambda: behind(harness) == 0)
 
 
 async def test_how_far_it_is_behind_a_log_that_is_away_is_not_known(tmp_path: Path) -> None:
-    async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as scene:
-        assert isinstance(scene.log, Stuck)
-        scene.log.away = True
-        await until(lambda: math.isnan(behind(scene)))
+    async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as harness:
+        assert isinstance(harness.log, Stuck)
+        harness.log.away = True
+        await until(lambda: math.isnan(behind(harness)))
 
-        scene.log.away = False
-        await until(lambda: behind(scene) == 0)
+        harness.log.away = False
+        await until(lambda: behind(harness) == 0)

@@ -8,7 +8,7 @@ import pytest
 from madang_common.access import MOST_QUESTIONS, Access, Question
 from madang_common.events.kinds import Role
 from madang_common.problems import Unavailable
-from madang_gateway.memberships import Memberships
+from madang_gateway.backends.memberships import Memberships
 
 Answer: TypeAlias = "asyncio.Future[list[Access]]"
 

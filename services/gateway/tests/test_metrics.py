@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from madang_common.log.port import Batch, Start
 from madang_common.log.sqlite import SqliteLog
-from services.gateway.tests.scene import Scene, message, running, until
+from services.gateway.tests.harness import Harness, message, running, until
 
 YARD = "/topic/rooms.yard"
 ERRORS = "/user/queue/errors"
@@ -24,23 +24,23 @@ ERRORS = "/user/queue/errors"
     ],
 )
 async def test_each_refused_subscribe_is_counted_by_its_kind(
-    scene: Scene, destination: str, since: str | None, slug: str
+    harness: Harness, destination: str, since: str | None, slug: str
 ) -> None:
-    scene.rooms.add("jun", room="cellar")
-    async with scene.connected("mina") as mina:
+    harness.rooms.add("jun", room="cellar")
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
 
         headers = {"id": "s", "destination": destination} | ({"since": since} if since else {})
         await mina.say("SUBSCRIBE", headers)
 
         assert (await mina.refusal())["type"].endswith(slug)
-        assert scene.metric("refusals_total", problem=slug) == 1
+        assert harness.metric("refusals_total", problem=slug) == 1
 
 
 async def test_a_subscribe_beyond_the_limit_is_counted(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, subscriptions_per_room=1) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, subscriptions_per_room=1) as harness,
+        harness.connected("mina") as mina,
     ):
         await mina.subscribe(ERRORS, "errors")
         await mina.subscribe(YARD, "one")
@@ -48,30 +48,30 @@ async def test_a_subscribe_beyond_the_limit_is_counted(tmp_path: Path) -> None:
         await mina.say("SUBSCRIBE", {"id": "two", "destination": YARD})
 
         await mina.refusal()
-        assert scene.metric("refusals_total", problem="forbidden") == 1
+        assert harness.metric("refusals_total", problem="forbidden") == 1
 
 
 async def test_a_refused_connect_is_counted_by_its_kind(tmp_path: Path) -> None:
-    async with running(tmp_path, connections_per_user=1) as scene:
-        async with scene.opened() as nobody:
+    async with running(tmp_path, connections_per_user=1) as harness:
+        async with harness.opened() as nobody:
             await nobody.say("CONNECT", {"accept-version": "1.2", "passcode": "nonsense"})
             assert await nobody.closed() == 4401
-        async with scene.connected("mina"), scene.opened() as second:
-            token = scene.issuer.token("mina")
+        async with harness.connected("mina"), harness.opened() as second:
+            token = harness.issuer.token("mina")
             await second.say("CONNECT", {"accept-version": "1.2", "passcode": token})
             assert await second.closed() == 4529
 
-        assert scene.metric("refusals_total", problem="unauthenticated") == 1
-        assert scene.metric("refusals_total", problem="too-many-requests") == 1
+        assert harness.metric("refusals_total", problem="unauthenticated") == 1
+        assert harness.metric("refusals_total", problem="too-many-requests") == 1
 
 
 async def test_sends_that_come_too_fast_or_are_nobodys_to_make_are_counted(
     tmp_path: Path,
 ) -> None:
     async with (
-        running(tmp_path, sends_burst=1, sends_per_second=0.01) as scene,
-        scene.connected("mina") as mina,
-        scene.connected("ara") as ara,
+        running(tmp_path, sends_burst=1, sends_per_second=0.01) as harness,
+        harness.connected("mina") as mina,
+        harness.connected("ara") as ara,
     ):
         for client in (mina, ara):
             await client.subscribe(ERRORS, "errors")
@@ -81,45 +81,45 @@ async def test_sends_that_come_too_fast_or_are_nobodys_to_make_are_counted(
             await client.say("SEND", {"destination": "/app/rooms.yard.send"}, b"hi")
             await client.refusal()
 
-        assert scene.metric("refusals_total", problem="too-many-requests") == 1
-        assert scene.metric("refusals_total", problem="not-a-member") == 1
+        assert harness.metric("refusals_total", problem="too-many-requests") == 1
+        assert harness.metric("refusals_total", problem="not-a-member") == 1
 
 
-async def test_appends_and_receipts_are_timed(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_appends_and_receipts_are_timed(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.send("one")
         await mina.send("two")
 
-    assert scene.metric("append_seconds_count") == 2
-    assert scene.metric("receipt_seconds_count") == 2
-    assert 0 < scene.metric("append_seconds_sum") < 10
+    assert harness.metric("append_seconds_count") == 2
+    assert harness.metric("receipt_seconds_count") == 2
+    assert 0 < harness.metric("append_seconds_sum") < 10
 
 
-async def test_what_is_handed_out_once_more_is_counted_apart(scene: Scene) -> None:
-    await scene.append(*(message() for _ in range(5)))
-    await until(lambda: scene.metric("events_total") == 5)
-    async with scene.connected("mina") as mina:
+async def test_what_is_handed_out_once_more_is_counted_apart(harness: Harness) -> None:
+    await harness.append(*(message() for _ in range(5)))
+    await until(lambda: harness.metric("events_total") == 5)
+    async with harness.connected("mina") as mina:
         await mina.subscribe(YARD, since="start")
         await mina.messages(5)
         await mina.send("live")
         await mina.message()
 
-    assert scene.metric("resumed_events_total") == 5
-    assert scene.metric("deliveries_total") == 1
+    assert harness.metric("resumed_events_total") == 5
+    assert harness.metric("deliveries_total") == 1
 
 
 async def test_the_tail_tells_how_far_back_it_reaches(tmp_path: Path) -> None:
-    async with running(tmp_path, tail_bytes=2000, tail_seconds=50) as scene:
-        await scene.append(message("x" * 500))
-        await until(lambda: scene.metric("events_total") == 1)
-        assert scene.metric("tail_reach_seconds") == 50
+    async with running(tmp_path, tail_bytes=2000, tail_seconds=50) as harness:
+        await harness.append(message("x" * 500))
+        await until(lambda: harness.metric("events_total") == 1)
+        assert harness.metric("tail_reach_seconds") == 50
 
         for _ in range(5):
-            await scene.append(message("x" * 500))
-        await until(lambda: scene.metric("events_total") == 6)
+            await harness.append(message("x" * 500))
+        await until(lambda: harness.metric("events_total") == 6)
 
-        assert 0 < scene.metric("tail_reach_seconds") < 50
-        assert 0 < scene.metric("tail_bytes") <= 2000
+        assert 0 < harness.metric("tail_reach_seconds") < 50
+        assert 0 < harness.metric("tail_bytes") <= 2000
 
 
 class Gapped(SqliteLog):
@@ -133,18 +133,18 @@ class Gapped(SqliteLog):
 
 
 async def test_a_gap_of_the_log_is_counted_and_nothing_reaches_over_it(tmp_path: Path) -> None:
-    async with running(tmp_path, log_class=Gapped, tail_seconds=50) as scene:
+    async with running(tmp_path, log_class=Gapped, tail_seconds=50) as harness:
         for _ in range(3):
-            await scene.append(message())
+            await harness.append(message())
 
-        await until(lambda: scene.metric("log_gaps_total") == 1)
+        await until(lambda: harness.metric("log_gaps_total") == 1)
 
-        assert scene.metric("tail_reach_seconds") < 50
+        assert harness.metric("tail_reach_seconds") < 50
 
 
-async def test_a_gateway_tells_whether_it_has_its_log(scene: Scene) -> None:
-    assert scene.metric("log_connected") == 1
+async def test_a_gateway_tells_whether_it_has_its_log(harness: Harness) -> None:
+    assert harness.metric("log_connected") == 1
 
-    await scene.log.close()
+    await harness.log.close()
 
-    assert scene.metric("log_connected") == 0
+    assert harness.metric("log_connected") == 0

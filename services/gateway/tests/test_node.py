@@ -9,12 +9,12 @@ from typing_extensions import override
 
 from madang_common.log.port import Batch, Start
 from madang_common.log.sqlite import SqliteLog
-from madang_gateway.node import Node
-from services.gateway.tests.scene import Scene, message, removal, running
+from madang_gateway.node.node import Node
+from services.gateway.tests.harness import Harness, message, removal, running
 
 
-def node(scene: Scene) -> Node:
-    return cast(Node, scene.app.state.websocket.node)
+def node(harness: Harness) -> Node:
+    return cast(Node, harness.app.state.websocket.node)
 
 
 class Lossy(SqliteLog):
@@ -32,38 +32,38 @@ class Lossy(SqliteLog):
 async def test_after_a_gap_in_the_log_everyone_comes_back_and_nobody_is_known(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, log_class=Lossy) as scene:
-        async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+    async with running(tmp_path, log_class=Lossy) as harness:
+        async with harness.connected("mina") as mina, harness.connected("jun") as jun:
             for client in (mina, jun):
                 await client.subscribe("/topic/rooms.yard")
             await mina.send("before")
-            assert isinstance(scene.log, Lossy)
-            scene.log.lost = frozenset({1})
-            del scene.rooms.roles["jun", "yard"]
+            assert isinstance(harness.log, Lossy)
+            harness.log.lost = frozenset({1})
+            del harness.rooms.roles["jun", "yard"]
 
-            await scene.append(removal("jun"))
-            await scene.append(message("secret"))
+            await harness.append(removal("jun"))
+            await harness.append(message("secret"))
 
             assert [await mina.closed(), await jun.closed()] == [4503, 4503]
             assert [m.text for m in jun.left()] == ["before"]
-        async with scene.connected("jun") as jun:
+        async with harness.connected("jun") as jun:
             await jun.say("SUBSCRIBE", {"id": "s", "destination": "/topic/rooms.yard"})
             assert await jun.closed() == 4403
 
 
-async def test_leaving_a_room_ends_all_of_a_users_subscriptions_to_it(scene: Scene) -> None:
-    scene.rooms.add("jun", room="well")
-    async with scene.connected("jun") as first, scene.connected("jun") as second:
+async def test_leaving_a_room_ends_all_of_a_users_subscriptions_to_it(harness: Harness) -> None:
+    harness.rooms.add("jun", room="well")
+    async with harness.connected("jun") as first, harness.connected("jun") as second:
         for client in (first, second):
             await client.subscribe("/topic/rooms.yard", "yard")
             await client.subscribe("/topic/rooms.yard.live", "live")
             await client.subscribe("/sub/chat/room/yard", "tutorial")
         await first.subscribe("/topic/rooms.well", "well")
-        assert scene.metric("subscriptions") == 7
+        assert harness.metric("subscriptions") == 7
 
-        node(scene).leave_room("jun", "yard")
+        node(harness).leave_room("jun", "yard")
 
-        assert scene.metric("subscriptions") == 1
+        assert harness.metric("subscriptions") == 1
         said = await first.send("hi", "well")
         assert (await first.message("well")).headers["message-id"] == said
 
@@ -72,5 +72,5 @@ async def test_leaving_a_room_ends_all_of_a_users_subscriptions_to_it(scene: Sce
 async def test_time_is_kept_often_enough_for_the_fastest_heartbeat(
     tmp_path: Path, heartbeat: float, tick: float
 ) -> None:
-    async with running(tmp_path, heartbeat_seconds=heartbeat) as scene:
-        assert node(scene).tick_seconds == pytest.approx(tick)
+    async with running(tmp_path, heartbeat_seconds=heartbeat) as harness:
+        assert node(harness).tick_seconds == pytest.approx(tick)

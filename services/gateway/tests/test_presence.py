@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from madang_common.events.kinds import LIVE, document
-from services.gateway.tests.scene import PATIENCE_SECONDS, Scene, removal, running, until
+from services.gateway.tests.harness import PATIENCE_SECONDS, Harness, removal, running, until
 from tests.support.issuer import bearer
 
 PATH = "/api/gateway/v1/rooms/{}/presence"
@@ -22,68 +22,70 @@ GRACE_SECONDS = 0.2
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
+async def harness(tmp_path: Path) -> AsyncGenerator[Harness]:
     async with running(
         tmp_path, presence_notice_members=100, presence_grace_seconds=GRACE_SECONDS
-    ) as scene:
-        yield scene
+    ) as harness:
+        yield harness
 
 
 async def asked(
-    scene: Scene, user: str = "mina", room: str = "yard", **query: Any
+    harness: Harness, user: str = "mina", room: str = "yard", **query: Any
 ) -> httpx.Response:
-    headers = bearer(scene.issuer.token(user))
-    return await scene.http.get(PATH.format(room), headers=headers, params=query)
+    headers = bearer(harness.issuer.token(user))
+    return await harness.http.get(PATH.format(room), headers=headers, params=query)
 
 
-async def shows(scene: Scene, *users: str) -> dict[str, Any]:
+async def shows(harness: Harness, *users: str) -> dict[str, Any]:
     """Wait until exactly `users` are present, and return the answer that says so."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            answer: dict[str, Any] = (await asked(scene)).json()
+            answer: dict[str, Any] = (await asked(harness)).json()
             if [item["user"] for item in answer["items"]] == sorted(users):
                 return answer
             await asyncio.sleep(0.005)
 
 
-async def test_whoever_follows_a_room_is_present_until_the_last_subscription(scene: Scene) -> None:
-    await shows(scene)
-    async with scene.connected("jun") as jun:
-        async with scene.connected("jun") as other:
+async def test_whoever_follows_a_room_is_present_until_the_last_subscription(
+    harness: Harness,
+) -> None:
+    await shows(harness)
+    async with harness.connected("jun") as jun:
+        async with harness.connected("jun") as other:
             await jun.subscribe(TOPIC)
             await jun.subscribe(NOTICES, subscription="n")
             await other.subscribe(NOTICES)
-            answer = await shows(scene, "jun")
+            answer = await shows(harness, "jun")
             assert answer["items"] == [{"user": "jun", "name": "jun"}]
             assert (answer["count"], answer["next"]) == (1, None)
         await jun.say("UNSUBSCRIBE", {"id": "s"})
         await asyncio.sleep(2 * GRACE_SECONDS)
-        await shows(scene, "jun")
+        await shows(harness, "jun")
         await jun.say("UNSUBSCRIBE", {"id": "n"})
-        await shows(scene)
+        await shows(harness)
 
 
-async def test_a_tutorials_client_is_present_too(scene: Scene) -> None:
-    async with scene.connected("jun") as jun:
+async def test_a_tutorials_client_is_present_too(harness: Harness) -> None:
+    async with harness.connected("jun") as jun:
         await jun.subscribe("/sub/chat/room/yard")
 
-        await shows(scene, "jun")
+        await shows(harness, "jun")
 
 
-async def test_what_concerns_only_the_user_makes_nobody_present(scene: Scene) -> None:
-    async with scene.connected("jun") as jun, scene.connected("mina") as mina:
+async def test_what_concerns_only_the_user_makes_nobody_present(harness: Harness) -> None:
+    async with harness.connected("jun") as jun, harness.connected("mina") as mina:
         await jun.subscribe("/user/queue/events")
         await jun.subscribe("/user/queue/errors", subscription="e")
         await mina.subscribe(TOPIC)
 
-        await shows(scene, "mina")
+        await shows(harness, "mina")
 
 
-async def test_the_room_is_told_who_comes_and_goes(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_the_room_is_told_who_comes_and_goes(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(NOTICES)
         own = (await mina.message()).json
-        async with scene.connected("jun") as jun, scene.connected("jun") as other:
+        async with harness.connected("jun") as jun, harness.connected("jun") as other:
             await jun.subscribe(TOPIC)
             came = (await mina.message()).json
             await other.subscribe(TOPIC)
@@ -95,20 +97,20 @@ async def test_the_room_is_told_who_comes_and_goes(scene: Scene) -> None:
             data = LIVE[notice["kind"]].model_validate(notice["data"])
             assert document(data) == {"user": "jun", "name": "jun"}
             assert (notice["room"], notice["sender"]) == ("yard", "jun")
-        assert came["at"] < went["at"] <= (await shows(scene, "mina"))["at"]
+        assert came["at"] < went["at"] <= (await shows(harness, "mina"))["at"]
 
 
 async def test_who_comes_back_at_once_is_no_news(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, presence_notice_members=100, presence_grace_seconds=2) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, presence_notice_members=100, presence_grace_seconds=2) as harness,
+        harness.connected("mina") as mina,
     ):
         await mina.subscribe(NOTICES)
         for _ in range(3):
-            async with scene.connected("jun") as jun:
+            async with harness.connected("jun") as jun:
                 await jun.subscribe(TOPIC)
-                await shows(scene, "jun", "mina")
-        await shows(scene, "mina")
+                await shows(harness, "jun", "mina")
+        await shows(harness, "mina")
         await mina.send("", destination="/app/rooms.yard.typing")
 
         heard = [(await mina.message()).json for _ in range(4)]
@@ -122,50 +124,50 @@ async def test_who_comes_back_at_once_is_no_news(tmp_path: Path) -> None:
 
 async def test_a_removed_member_is_present_no_more(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, presence_notice_members=100, presence_grace_seconds=3600) as scene,
-        scene.connected("mina") as mina,
-        scene.connected("jun") as jun,
+        running(tmp_path, presence_notice_members=100, presence_grace_seconds=3600) as harness,
+        harness.connected("mina") as mina,
+        harness.connected("jun") as jun,
     ):
         await mina.subscribe(NOTICES)
         await jun.subscribe(TOPIC)
         await jun.subscribe(NOTICES, subscription="n")
-        await shows(scene, "jun", "mina")
+        await shows(harness, "jun", "mina")
 
-        del scene.rooms.roles["jun", "yard"]
-        await scene.append(removal("jun"))
+        del harness.rooms.roles["jun", "yard"]
+        await harness.append(removal("jun"))
 
-        await shows(scene, "mina")
-        assert (await asked(scene, "jun")).status_code == 403
+        await shows(harness, "mina")
+        assert (await asked(harness, "jun")).status_code == 403
 
 
 async def test_a_room_that_is_full_of_people_is_told_nothing(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, presence_notice_members=1) as scene,
-        scene.connected("mina") as mina,
-        scene.connected("jun") as jun,
+        running(tmp_path, presence_notice_members=1) as harness,
+        harness.connected("mina") as mina,
+        harness.connected("jun") as jun,
     ):
         await mina.subscribe(NOTICES)
         await mina.message()
         await jun.subscribe(TOPIC)
-        await shows(scene, "jun", "mina")
+        await shows(harness, "jun", "mina")
         await mina.send("", destination="/app/rooms.yard.typing")
 
         assert (await mina.message()).json["kind"] == "room.typing"
 
 
-async def test_who_is_present_comes_in_pages(scene: Scene) -> None:
+async def test_who_is_present_comes_in_pages(harness: Harness) -> None:
     users = [f"user{number}" for number in range(5)]
-    scene.rooms.add(*users)
+    harness.rooms.add(*users)
     async with AsyncExitStack() as stack:
         for user in users:
-            client = await stack.enter_async_context(scene.connected(user))
+            client = await stack.enter_async_context(harness.connected(user))
             await client.subscribe(TOPIC)
-        await shows(scene, *users)
+        await shows(harness, *users)
 
         found: list[str] = []
         query: dict[str, Any] = {"limit": 2}
         while query:
-            page = (await asked(scene, **query)).json()
+            page = (await asked(harness, **query)).json()
             assert page["count"] == 5
             found += [item["user"] for item in page["items"]]
             query = {"limit": 2, "cursor": page["next"]} if page["next"] else {}
@@ -186,36 +188,36 @@ async def test_who_is_present_comes_in_pages(scene: Scene) -> None:
     ],
 )
 async def test_only_members_ask_and_only_what_can_be_asked(
-    scene: Scene, user: str, room: str, query: dict[str, Any], status: int
+    harness: Harness, user: str, room: str, query: dict[str, Any], status: int
 ) -> None:
-    answer = await asked(scene, user, room, **query)
+    answer = await asked(harness, user, room, **query)
 
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_without_a_token_nobody_is_shown(scene: Scene) -> None:
-    assert (await scene.http.get(PATH.format("yard"))).status_code == 401
+async def test_without_a_token_nobody_is_shown(harness: Harness) -> None:
+    assert (await harness.http.get(PATH.format("yard"))).status_code == 401
 
 
 async def test_with_redis_away_all_else_goes_on(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         nobody = f"redis://:secret@127.0.0.1:{taken.getsockname()[1]}/0"
     async with (
-        running(tmp_path, redis_url=SecretStr(nobody), presence_notice_members=100) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, redis_url=SecretStr(nobody), presence_notice_members=100) as harness,
+        harness.connected("mina") as mina,
     ):
         await mina.subscribe(TOPIC)
-        await until(lambda: scene.metric("presence_failures_total") > 1)
+        await until(lambda: harness.metric("presence_failures_total") > 1)
 
         await mina.send("hello")
-        answer = await asked(scene)
+        answer = await asked(harness)
 
         assert (await mina.message()).text == "hello"
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "1"
-        assert (await scene.http.get("/health/ready")).status_code == 200
-        assert scene.metric("presence_here") == 1
+        assert (await harness.http.get("/health/ready")).status_code == 200
+        assert harness.metric("presence_here") == 1
 
 
 async def test_gateways_on_one_redis_know_of_each_other(

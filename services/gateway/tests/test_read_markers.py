@@ -1,4 +1,4 @@
-from madang_gateway.read_markers import ReadMarkers
+from madang_gateway.subscribe.read_markers import ReadMarkers
 
 Told = list[tuple[str, int]]
 

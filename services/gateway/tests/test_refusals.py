@@ -3,7 +3,7 @@
 import structlog
 from structlog.testing import capture_logs
 
-from services.gateway.tests.scene import Scene
+from services.gateway.tests.harness import Harness
 
 ERRORS = "/user/queue/errors"
 
@@ -12,13 +12,13 @@ def _refused(entries: list[structlog.typing.EventDict]) -> list[structlog.typing
     return [entry for entry in entries if entry["event"] == "refused"]
 
 
-async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(scene: Scene) -> None:
+async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(harness: Harness) -> None:
     with capture_logs() as entries:
-        async with scene.connected("mina") as mina:
+        async with harness.connected("mina") as mina:
             await mina.subscribe(ERRORS, "errors")
             await mina.say("SEND", {"destination": "/app/rooms.other.send", "receipt": "7"}, b"hi")
             await mina.refusal()
-        answer = await scene.post("mina", "other", text="hi")
+        answer = await harness.post("mina", "other", text="hi")
 
     over_stomp, over_rest = _refused(entries)
     assert answer.status_code == 404
@@ -26,12 +26,12 @@ async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(scene: Scene)
         assert (entry["type"], entry["user_id"], entry["room"]) == ("not-found", "mina", "other")
         assert entry["detail"]
     assert over_stomp["receipt_id"] == "7"
-    assert scene.metric("refusals_total", problem="not-found") == 2
+    assert harness.metric("refusals_total", problem="not-found") == 2
 
 
-async def test_a_mistake_in_the_protocol_is_a_line_too(scene: Scene) -> None:
+async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None:
     with capture_logs() as entries:
-        async with scene.connected("mina") as mina:
+        async with harness.connected("mina") as mina:
             await mina.raw(b"NONSENSE\n\n\0")
             assert await mina.closed() == 4400
 
@@ -39,8 +39,8 @@ async def test_a_mistake_in_the_protocol_is_a_line_too(scene: Scene) -> None:
     assert (entry["type"], entry["user_id"]) == ("protocol-error", "mina")
 
 
-async def test_the_close_that_follows_a_refusal_tells_its_title(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_the_close_that_follows_a_refusal_tells_its_title(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.say("SEND", {"destination": "/app/rooms.other.send"}, b"hi")
 
         assert await mina.closed() == 4403

@@ -5,8 +5,8 @@ import time
 from websockets.frames import Opcode
 
 from madang_common.tokens.revocations import Revocation
+from services.gateway.tests.harness import Harness
 from services.gateway.tests.raw_socket import raw_socket
-from services.gateway.tests.scene import Scene
 from services.gateway.tests.stomp_client import written
 
 YARD = "/topic/rooms.yard"
@@ -20,53 +20,53 @@ def all_but(keep: str | None, user: str = "mina") -> Revocation:
     return Revocation(user=user, login=None, keep=keep, at=time.time() + 1)
 
 
-async def test_the_connections_of_an_ended_login_close(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
-        scene.ended.append(one("login-of-mina"))
+async def test_the_connections_of_an_ended_login_close(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
+        harness.ended.append(one("login-of-mina"))
 
         assert await mina.closed() == 4410
         assert await jun.send("still here")
 
 
-async def test_another_login_of_the_user_goes_on(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
-        scene.ended.append(one("another login of mina's"))
-        scene.ended.append(one("login-of-jun", "jun"))
+async def test_another_login_of_the_user_goes_on(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
+        harness.ended.append(one("another login of mina's"))
+        harness.ended.append(one("login-of-jun", "jun"))
 
         assert await jun.closed() == 4410
         assert await mina.send("still here")
 
 
-async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
-        scene.ended.append(all_but("login-of-mina"))
-        scene.ended.append(all_but(None, "jun"))
+async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
+        harness.ended.append(all_but("login-of-mina"))
+        harness.ended.append(all_but(None, "jun"))
 
         assert await jun.closed() == 4410
         assert await mina.send("still here")
 
 
-async def test_its_tokens_open_nothing_and_send_nothing_any_more(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
-        scene.ended.append(one("login-of-mina"))
+async def test_its_tokens_open_nothing_and_send_nothing_any_more(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
+        harness.ended.append(one("login-of-mina"))
         assert await mina.closed() == 4410
 
-    async with scene.opened() as again:
-        token = scene.issuer.token("mina")
+    async with harness.opened() as again:
+        token = harness.issuer.token("mina")
         await again.say("CONNECT", {"accept-version": "1.2", "host": "x", "passcode": token})
         assert await again.closed() == 4401
-    assert (await scene.post("mina", text="hi")).status_code == 401
+    assert (await harness.post("mina", text="hi")).status_code == 401
 
 
-async def test_nothing_is_taken_from_who_does_not_answer_the_close(scene: Scene) -> None:
-    async with raw_socket(scene.port) as mina, scene.connected("jun") as jun:
+async def test_nothing_is_taken_from_who_does_not_answer_the_close(harness: Harness) -> None:
+    async with raw_socket(harness.port) as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
         await mina.upgrade()
-        connect = {"accept-version": "1.2", "passcode": scene.issuer.token("mina")}
+        connect = {"accept-version": "1.2", "passcode": harness.issuer.token("mina")}
         await mina.frame(Opcode.TEXT, written("CONNECT", connect))
         await mina.until(b"CONNECTED")
 
-        scene.ended.append(one("login-of-mina"))
+        harness.ended.append(one("login-of-mina"))
         await mina.until(b"This login was ended.")
         for _ in range(20):
             late = written("SEND", {"destination": "/app/rooms.yard.send"}, b"late")

@@ -14,12 +14,12 @@ from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
 from madang_common.problems import KeyConflict, NotAMember, Problem, TooLarge, Unavailable
 from madang_common.tokens.claims import Claims
-from madang_gateway.destinations import Action
-from madang_gateway.interceptors import Interceptor
-from madang_gateway.outgoing import Outgoing
-from madang_gateway.sender import Sender
+from madang_gateway.protocol.destinations import Action
+from madang_gateway.publish.command import Command
+from madang_gateway.publish.interceptors import Interceptor
+from madang_gateway.publish.sender import Sender
 from services.gateway.tests.core import Core, StoredEvents
-from services.gateway.tests.scene import until
+from services.gateway.tests.harness import until
 
 MINA = Claims(subject="mina", login="login", username="mina", name="Mina", expires_at=2_000_000_000)
 Told: TypeAlias = list[int | Problem | None]
@@ -42,7 +42,7 @@ class Fickle(SqliteLog):
             raise LogUnavailable("the confirm was lost")
 
 
-class Scene:
+class Harness:
     """A sender on a real log, whose events the test lets come back."""
 
     def __init__(
@@ -103,13 +103,13 @@ def outgoing(
     retry: bool = False,
     action: Action = Action.MESSAGE,
     data: Data | None = None,
-) -> Outgoing:
+) -> Command:
     data = MessageCreated(text=text) if data is None else data
     kind = kind_of(data)
-    return Outgoing(action, "yard", kind, document(data), len(text), key=key, retry=retry)
+    return Command(action, "yard", kind, document(data), len(text), key=key, retry=retry)
 
 
-MakeScene: TypeAlias = Callable[..., Scene]
+MakeScene: TypeAlias = Callable[..., Harness]
 
 
 @pytest.fixture
@@ -121,165 +121,167 @@ async def log(tmp_path: Path) -> AsyncGenerator[SqliteLog]:
 
 @pytest.fixture
 async def make_scene(log: SqliteLog) -> AsyncGenerator[MakeScene]:
-    made: list[Scene] = []
+    made: list[Harness] = []
 
     def make(
         waiting_bytes: int = 1_000_000,
         *interceptors: Interceptor,
         standing: tuple[Interceptor, ...] = (),
-    ) -> Scene:
-        made.append(Scene(log, waiting_bytes, list(interceptors), list(standing)))
+    ) -> Harness:
+        made.append(Harness(log, waiting_bytes, list(interceptors), list(standing)))
         return made[-1]
 
     yield make
-    for scene in made:
-        await scene.publisher.close()
+    for harness in made:
+        await harness.publisher.close()
 
 
 @pytest.fixture
-def scene(make_scene: MakeScene) -> Scene:
+def harness(make_scene: MakeScene) -> Harness:
     return make_scene()
 
 
-async def test_a_message_is_answered_when_it_came_back_from_the_log(scene: Scene) -> None:
-    told = await scene.send()
-    await until(lambda: scene.publisher.waiting_bytes == 0)
+async def test_a_message_is_answered_when_it_came_back_from_the_log(harness: Harness) -> None:
+    told = await harness.send()
+    await until(lambda: harness.publisher.waiting_bytes == 0)
     assert told == []
 
-    await scene.come_back()
+    await harness.come_back()
 
     assert told == [0]
-    event = read_line((await scene.lines())[0])
+    event = read_line((await harness.lines())[0])
     assert (event.kind, event.key, event.room) == ("message.created", "k", "yard")
     assert (event.sender, event.sender_name, event.data) == ("mina", "Mina", {"text": "hi"})
 
 
-async def test_the_same_key_while_the_first_is_under_way_is_appended_once(scene: Scene) -> None:
-    first = await scene.send()
-    second = await scene.send()
+async def test_the_same_key_while_the_first_is_under_way_is_appended_once(harness: Harness) -> None:
+    first = await harness.send()
+    second = await harness.send()
 
-    await scene.come_back()
+    await harness.come_back()
 
     assert first == second == [0]
-    assert len(await scene.lines()) == 1
+    assert len(await harness.lines()) == 1
 
 
-async def test_the_same_key_later_gets_the_first_ones_position_at_once(scene: Scene) -> None:
-    await scene.send()
-    await scene.come_back()
+async def test_the_same_key_later_gets_the_first_ones_position_at_once(harness: Harness) -> None:
+    await harness.send()
+    await harness.come_back()
 
-    assert await scene.send() == [0]
-    assert len(await scene.lines()) == 1
+    assert await harness.send() == [0]
+    assert len(await harness.lines()) == 1
 
 
-async def test_the_same_key_with_another_body_is_a_conflict(scene: Scene) -> None:
-    first = await scene.send("hi")
-    under_way = await scene.send("bye")
-    await scene.come_back()
-    later = await scene.send("bye")
+async def test_the_same_key_with_another_body_is_a_conflict(harness: Harness) -> None:
+    first = await harness.send("hi")
+    under_way = await harness.send("bye")
+    await harness.come_back()
+    later = await harness.send("bye")
 
     assert first == [0]
     assert [type(told[0]) for told in (under_way, later)] == [KeyConflict, KeyConflict]
-    assert len(await scene.lines()) == 1
+    assert len(await harness.lines()) == 1
 
 
-async def test_a_retry_is_looked_for_in_history_when_nobody_here_remembers(scene: Scene) -> None:
-    await scene.send()
-    await scene.come_back()
-    scene.stored.store(Batch(7, tuple(await scene.lines())))
-    scene.core.keys.age(10_000)
-    scene.core.keys.age(20_000)
-    scene.core.keys.age(30_000)
+async def test_a_retry_is_looked_for_in_history_when_nobody_here_remembers(
+    harness: Harness,
+) -> None:
+    await harness.send()
+    await harness.come_back()
+    harness.stored.store(Batch(7, tuple(await harness.lines())))
+    harness.core.keys.age(10_000)
+    harness.core.keys.age(20_000)
+    harness.core.keys.age(30_000)
 
-    assert await scene.send(retry=True) == [7 << 12]
-    assert isinstance((await scene.send("bye", retry=True))[0], KeyConflict)
-    assert len(await scene.lines()) == 1
+    assert await harness.send(retry=True) == [7 << 12]
+    assert isinstance((await harness.send("bye", retry=True))[0], KeyConflict)
+    assert len(await harness.lines()) == 1
 
 
-async def test_a_retry_that_history_does_not_know_is_sent(scene: Scene) -> None:
-    told = await scene.send(retry=True)
-    await scene.come_back()
+async def test_a_retry_that_history_does_not_know_is_sent(harness: Harness) -> None:
+    told = await harness.send(retry=True)
+    await harness.come_back()
 
     assert told == [0]
-    assert scene.stored.asked == 1
+    assert harness.stored.asked == 1
 
 
-async def test_a_retry_that_is_remembered_asks_nobody(scene: Scene) -> None:
-    await scene.send()
-    await scene.come_back()
+async def test_a_retry_that_is_remembered_asks_nobody(harness: Harness) -> None:
+    await harness.send()
+    await harness.come_back()
 
-    assert await scene.send(retry=True) == [0]
-    assert scene.stored.asked == 0
+    assert await harness.send(retry=True) == [0]
+    assert harness.stored.asked == 0
 
 
-async def test_a_retry_with_history_away_is_refused_and_not_sent(scene: Scene) -> None:
-    scene.stored.away = True
+async def test_a_retry_with_history_away_is_refused_and_not_sent(harness: Harness) -> None:
+    harness.stored.away = True
 
-    told = await scene.send(retry=True)
+    told = await harness.send(retry=True)
 
     assert [type(result) for result in told] == [Unavailable]
-    assert await scene.lines() == []
+    assert await harness.lines() == []
 
 
-async def test_with_the_log_away_there_is_a_refusal_and_never_a_receipt(scene: Scene) -> None:
-    scene.log.away = True  # type: ignore[attr-defined]
-    scene.publisher._timeout = 0.1
-    told = await scene.send()
+async def test_with_the_log_away_there_is_a_refusal_and_never_a_receipt(harness: Harness) -> None:
+    harness.log.away = True  # type: ignore[attr-defined]
+    harness.publisher._timeout = 0.1
+    told = await harness.send()
     await until(lambda: bool(told))
     assert [type(result) for result in told] == [Unavailable]
 
-    scene.log.away = False  # type: ignore[attr-defined]
-    scene.publisher._timeout = 10
-    again = await scene.send()
-    await scene.come_back()
+    harness.log.away = False  # type: ignore[attr-defined]
+    harness.publisher._timeout = 10
+    again = await harness.send()
+    await harness.come_back()
 
     assert len(told) == 1
     assert again == [0]
 
 
-async def test_a_lost_confirm_does_not_matter_once_the_event_is_back(scene: Scene) -> None:
-    scene.log.away_after = True  # type: ignore[attr-defined]
-    told = await scene.send()
-    async for batch in scene.log.follow(0, 0):
-        scene.core.apply(*batch.lines)
+async def test_a_lost_confirm_does_not_matter_once_the_event_is_back(harness: Harness) -> None:
+    harness.log.away_after = True  # type: ignore[attr-defined]
+    told = await harness.send()
+    async for batch in harness.log.follow(0, 0):
+        harness.core.apply(*batch.lines)
         break
 
     assert told == [0]
-    await until(lambda: scene.log.lost_confirms > 0)  # type: ignore[attr-defined]
-    scene.log.away_after = False  # type: ignore[attr-defined]
-    await scene.publisher.close()
+    await until(lambda: harness.log.lost_confirms > 0)  # type: ignore[attr-defined]
+    harness.log.away_after = False  # type: ignore[attr-defined]
+    await harness.publisher.close()
     assert told == [0]
-    assert len(await scene.lines()) >= 2
+    assert len(await harness.lines()) >= 2
 
 
 async def test_too_much_waiting_is_refused_at_once(make_scene: MakeScene) -> None:
-    scene = make_scene(waiting_bytes=200)
-    first = await scene.send(key="1")
+    harness = make_scene(waiting_bytes=200)
+    first = await harness.send(key="1")
 
-    second = await scene.send(key="2")
+    second = await harness.send(key="2")
 
     assert isinstance(second[0], Unavailable)
     assert second[0].retry_after_seconds == 1
-    await scene.come_back()
+    await harness.come_back()
     assert first == [0]
 
 
-async def test_what_the_log_cannot_take_is_too_large(scene: Scene) -> None:
-    told = await scene.send("x" * 1_100_000)
+async def test_what_the_log_cannot_take_is_too_large(harness: Harness) -> None:
+    told = await harness.send("x" * 1_100_000)
 
     assert [type(result) for result in told] == [TooLarge]
 
 
 async def test_what_an_interceptor_refuses_goes_nowhere(make_scene: MakeScene) -> None:
-    def refuse(who: Claims, outgoing: Outgoing) -> None:
+    def refuse(who: Claims, outgoing: Command) -> None:
         raise NotAMember
 
-    scene = make_scene(1_000_000, refuse)
+    harness = make_scene(1_000_000, refuse)
 
-    told = await scene.send()
+    told = await harness.send()
 
     assert [type(result) for result in told] == [NotAMember]
-    assert await scene.lines() == []
+    assert await harness.lines() == []
 
 
 async def test_a_late_refusal_is_told_once(make_scene: MakeScene) -> None:
@@ -287,12 +289,12 @@ async def test_a_late_refusal_is_told_once(make_scene: MakeScene) -> None:
         await asyncio.sleep(0)
         raise NotAMember
 
-    scene = make_scene(1_000_000, lambda _, __: refuse_later())
+    harness = make_scene(1_000_000, lambda _, __: refuse_later())
 
-    told = await scene.send(retry=True)
+    told = await harness.send(retry=True)
 
     assert [type(result) for result in told] == [NotAMember]
-    assert scene.stored.asked == 0
+    assert harness.stored.asked == 0
 
 
 class Standing:
@@ -302,7 +304,7 @@ class Standing:
         self.member = member
         self.asked = 0
 
-    def __call__(self, who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+    def __call__(self, who: Claims, outgoing: Command) -> Awaitable[None] | None:
         self.asked += 1
         if not self.member:
             raise NotAMember
@@ -311,29 +313,29 @@ class Standing:
 
 async def test_who_is_removed_while_history_is_asked_sends_nothing(make_scene: MakeScene) -> None:
     standing = Standing()
-    scene = make_scene(standing=(standing,))
+    harness = make_scene(standing=(standing,))
     told: Told = []
-    pending = scene.sender.send(MINA, outgoing(retry=True), told.append)
+    pending = harness.sender.send(MINA, outgoing(retry=True), told.append)
     assert pending is not None
 
     standing.member = False
     await pending
 
     assert [type(result) for result in told] == [NotAMember]
-    assert await scene.lines() == []
+    assert await harness.lines() == []
 
 
 async def test_who_is_removed_during_a_commit_sends_nothing_of_it(make_scene: MakeScene) -> None:
     standing = Standing()
-    scene = make_scene(standing=(standing,))
+    harness = make_scene(standing=(standing,))
     sends = [outgoing(key="1", retry=True), outgoing(key="2")]
-    committing = scene.sender.send_together(MINA, sends)
+    committing = harness.sender.send_together(MINA, sends)
 
     standing.member = False
     with pytest.raises(NotAMember):
         await committing
 
-    assert await scene.lines() == []
+    assert await harness.lines() == []
 
 
 async def test_it_is_checked_until_nothing_has_to_be_asked(make_scene: MakeScene) -> None:
@@ -343,13 +345,13 @@ async def test_it_is_checked_until_nothing_has_to_be_asked(make_scene: MakeScene
     async def ask() -> None:
         await asyncio.sleep(0)
 
-    def changing(who: Claims, outgoing: Outgoing) -> Awaitable[None] | None:
+    def changing(who: Claims, outgoing: Command) -> Awaitable[None] | None:
         return ask() if next(questions) else None
 
-    scene = make_scene(standing=(standing, changing))
+    harness = make_scene(standing=(standing, changing))
 
-    told = await scene.send(retry=True)
-    await scene.come_back()
+    told = await harness.send(retry=True)
+    await harness.come_back()
 
     assert told == [0]
     assert standing.asked == 3
@@ -359,42 +361,42 @@ async def test_a_room_that_never_stands_still_is_given_up(make_scene: MakeScene)
     async def ask() -> None:
         await asyncio.sleep(0)
 
-    scene = make_scene(standing=(lambda _, __: ask(),))
+    harness = make_scene(standing=(lambda _, __: ask(),))
 
-    told = await scene.send(retry=True)
+    told = await harness.send(retry=True)
 
     assert [type(result) for result in told] == [Unavailable]
-    assert await scene.lines() == []
+    assert await harness.lines() == []
 
 
-async def test_a_live_notice_goes_past_the_log_and_has_no_position(scene: Scene) -> None:
+async def test_a_live_notice_goes_past_the_log_and_has_no_position(harness: Harness) -> None:
     told: Told = []
     heard: list[bytes] = []
 
     async def listen() -> None:
-        async for lines in scene.live.listen():
+        async for lines in harness.live.listen():
             heard.extend(lines)
             return
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0)
     notice = outgoing(action=Action.TYPING, data=RoomTyping())
-    pending = scene.sender.send(MINA, notice, told.append)
+    pending = harness.sender.send(MINA, notice, told.append)
     await listening
 
     assert pending is None
     assert told == [None]
     assert [read_line(line).kind for line in heard] == ["room.typing"]
-    assert await scene.lines() == []
+    assert await harness.lines() == []
 
 
-async def test_many_at_once_are_each_told_their_own_position(scene: Scene) -> None:
-    told = [await scene.send(str(n), key=str(n)) for n in range(500)]
+async def test_many_at_once_are_each_told_their_own_position(harness: Harness) -> None:
+    told = [await harness.send(str(n), key=str(n)) for n in range(500)]
 
-    await scene.come_back()
+    await harness.come_back()
 
     positions = [one[0] for one in told]
     assert all(len(one) == 1 for one in told)
     assert len(set(positions)) == 500
-    texts = {read_line(line).data["text"] for line in await scene.lines()}
+    texts = {read_line(line).data["text"] for line in await harness.lines()}
     assert texts == {str(n) for n in range(500)}

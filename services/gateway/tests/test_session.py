@@ -8,8 +8,9 @@ import pytest
 
 from madang_common.events.envelope import Event
 from madang_common.problems import NotFound
-from madang_gateway import node, outgoing
-from services.gateway.tests.scene import Scene, removal, running, until
+from madang_gateway.node import node
+from madang_gateway.publish import command
+from services.gateway.tests.harness import Harness, removal, running, until
 from services.gateway.tests.stomp_client import Client, read_frames, written
 
 YARD = "/topic/rooms.yard"
@@ -37,11 +38,11 @@ async def connect_with(client: Client, **headers: str) -> None:
     ],
 )
 async def test_the_token_may_come_in_any_of_the_usual_headers(
-    scene: Scene, header: str, scheme: str
+    harness: Harness, header: str, scheme: str
 ) -> None:
-    async with scene.opened() as client:
+    async with harness.opened() as client:
         await client.say(
-            "CONNECT", {"accept-version": "1.2", header: scheme + scene.issuer.token("mina")}
+            "CONNECT", {"accept-version": "1.2", header: scheme + harness.issuer.token("mina")}
         )
 
         connected = await client.frame("CONNECTED")
@@ -51,8 +52,8 @@ async def test_the_token_may_come_in_any_of_the_usual_headers(
 
 
 @pytest.mark.parametrize("token", [None, "", "nonsense", "a.b.c", "Bearer", "[" * 3000])
-async def test_without_a_good_token_nobody_gets_in(scene: Scene, token: str | None) -> None:
-    async with scene.opened() as client:
+async def test_without_a_good_token_nobody_gets_in(harness: Harness, token: str | None) -> None:
+    async with harness.opened() as client:
         await connect_with(client, **({} if token is None else {"Authorization": token}))
 
         error = await client.frame("ERROR")
@@ -61,25 +62,25 @@ async def test_without_a_good_token_nobody_gets_in(scene: Scene, token: str | No
         assert await client.closed() == 4401
 
 
-async def test_a_token_that_does_not_hold_lets_nobody_in(scene: Scene) -> None:
+async def test_a_token_that_does_not_hold_lets_nobody_in(harness: Harness) -> None:
     tokens = [
-        scene.issuer.token("mina", seconds=-1),
-        scene.issuer.token("mina", aud="other"),
-        scene.issuer.token("mina", iss="other"),
-        scene.issuer.token("mina", sid=""),
-        scene.issuer.service_token("rooms"),
-        scene.issuer.token("mina")[:-4] + "AAAA",
+        harness.issuer.token("mina", seconds=-1),
+        harness.issuer.token("mina", aud="other"),
+        harness.issuer.token("mina", iss="other"),
+        harness.issuer.token("mina", sid=""),
+        harness.issuer.service_token("rooms"),
+        harness.issuer.token("mina")[:-4] + "AAAA",
     ]
     for token in tokens:
-        async with scene.opened() as client:
+        async with harness.opened() as client:
             await connect_with(client, Authorization=f"Bearer {token}")
 
             assert await client.closed() == 4401
             assert client.left("CONNECTED") == []
 
 
-async def test_what_comes_before_connect_is_an_error(scene: Scene) -> None:
-    async with scene.opened() as client:
+async def test_what_comes_before_connect_is_an_error(harness: Harness) -> None:
+    async with harness.opened() as client:
         await client.say("SEND", {"destination": SEND}, b"hi")
 
         assert (await client.frame("ERROR")).headers["message"] == "not connected"
@@ -87,26 +88,26 @@ async def test_what_comes_before_connect_is_an_error(scene: Scene) -> None:
 
 
 async def test_a_client_that_never_says_connect_is_let_go(tmp_path: Path) -> None:
-    async with running(tmp_path, connect_seconds=0.2) as scene, scene.opened() as client:
+    async with running(tmp_path, connect_seconds=0.2) as harness, harness.opened() as client:
         assert await client.closed() == 4511
 
 
 async def test_a_user_may_have_so_many_connections_and_no_more(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, connections_per_user=1) as scene,
-        scene.connected("mina"),
-        scene.opened() as second,
+        running(tmp_path, connections_per_user=1) as harness,
+        harness.connected("mina"),
+        harness.opened() as second,
     ):
-        await connect_with(second, token=scene.issuer.token("mina"))
+        await connect_with(second, token=harness.issuer.token("mina"))
         assert await second.closed() == 4529
 
-        async with scene.connected("jun"):
+        async with harness.connected("jun"):
             pass
 
 
-async def test_frames_right_behind_connect_wait_for_their_turn(scene: Scene) -> None:
-    async with scene.opened() as client:
-        token = scene.issuer.token("mina")
+async def test_frames_right_behind_connect_wait_for_their_turn(harness: Harness) -> None:
+    async with harness.opened() as client:
+        token = harness.issuer.token("mina")
         await client.raw(
             written("CONNECT", {"accept-version": "1.2", "passcode": token})
             + written("SUBSCRIBE", {"id": "s", "destination": YARD, "receipt": "1"})
@@ -124,19 +125,19 @@ async def test_frames_right_behind_connect_wait_for_their_turn(scene: Scene) -> 
     [({"accept-version": "1.1,1.0"}, "1.1"), ({"accept-version": "1.2"}, "1.2"), ({}, "1.0")],
 )
 async def test_of_several_subprotocols_the_versions_of_all_are_open(
-    scene: Scene, accepted: dict[str, str], agreed: str
+    harness: Harness, accepted: dict[str, str], agreed: str
 ) -> None:
-    async with scene.opened(subprotocols=["v10.stomp", "v11.stomp", "v12.stomp"]) as client:
-        await client.say("CONNECT", accepted | {"passcode": scene.issuer.token("mina")})
+    async with harness.opened(subprotocols=["v10.stomp", "v11.stomp", "v12.stomp"]) as client:
+        await client.say("CONNECT", accepted | {"passcode": harness.issuer.token("mina")})
 
         assert (await client.frame("CONNECTED")).headers["version"] == agreed
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
-async def test_every_version_of_stomp_is_spoken(scene: Scene, version: str) -> None:
-    async with scene.opened(subprotocols=None) as client:
+async def test_every_version_of_stomp_is_spoken(harness: Harness, version: str) -> None:
+    async with harness.opened(subprotocols=None) as client:
         await client.say(
-            "STOMP", {"accept-version": version, "passcode": scene.issuer.token("mina")}
+            "STOMP", {"accept-version": version, "passcode": harness.issuer.token("mina")}
         )
         assert (await client.frame("CONNECTED")).headers["version"] == version
         await client.subscribe(YARD)
@@ -149,8 +150,8 @@ async def test_every_version_of_stomp_is_spoken(scene: Scene, version: str) -> N
 # Talking
 
 
-async def test_two_users_talk_and_each_send_gets_a_receipt_with_its_id(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_two_users_talk_and_each_send_gets_a_receipt_with_its_id(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await mina.subscribe(YARD)
         await jun.subscribe(YARD)
 
@@ -166,10 +167,10 @@ async def test_two_users_talk_and_each_send_gets_a_receipt_with_its_id(scene: Sc
         assert said < answered
 
 
-async def test_headers_are_passed_on_and_tokens_never(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_headers_are_passed_on_and_tokens_never(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
-        secret = scene.issuer.token("mina")
+        secret = harness.issuer.token("mina")
 
         await mina.send(
             "hi",
@@ -182,8 +183,8 @@ async def test_headers_are_passed_on_and_tokens_never(scene: Scene) -> None:
         assert not {"Authorization", "token", "login", "receipt"} & heard.headers.keys()
 
 
-async def test_the_same_key_again_gets_the_same_id_and_is_shown_once(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_the_same_key_again_gets_the_same_id_and_is_shown_once(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
 
         ids = [await mina.send("hi", key="k") for _ in range(3)]
@@ -194,11 +195,11 @@ async def test_the_same_key_again_gets_the_same_id_and_is_shown_once(scene: Scen
 
 
 async def test_a_retry_after_the_gateway_forgot_gets_the_first_ones_id(tmp_path: Path) -> None:
-    async with running(tmp_path) as scene, scene.connected("mina") as mina:
+    async with running(tmp_path) as harness, harness.connected("mina") as mina:
         first = await mina.send("hi", key="k")
     async with (
-        running(tmp_path, tail_seconds=0, key_seconds=1e-6, key_count=1) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, tail_seconds=0, key_seconds=1e-6, key_count=1) as harness,
+        harness.connected("mina") as mina,
     ):
         for _ in range(2):
             await mina.send("push the key out")
@@ -206,14 +207,14 @@ async def test_a_retry_after_the_gateway_forgot_gets_the_first_ones_id(tmp_path:
         again = await mina.send("hi", key="k", retry="true")
 
         assert again == first
-        assert scene.history.asked == 1
+        assert harness.history.asked == 1
 
 
 async def test_many_sends_at_once_are_all_answered_and_in_order(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, sends_burst=1000) as scene,
-        scene.connected("mina") as mina,
-        scene.connected("jun") as jun,
+        running(tmp_path, sends_burst=1000) as harness,
+        harness.connected("mina") as mina,
+        harness.connected("jun") as jun,
     ):
         await jun.subscribe(YARD)
         texts = [str(n) for n in range(500)]
@@ -234,8 +235,10 @@ async def test_many_sends_at_once_are_all_answered_and_in_order(tmp_path: Path) 
 # Refusals
 
 
-async def test_a_refused_send_costs_nothing_where_refusals_are_listened_for(scene: Scene) -> None:
-    async with scene.connected("ara") as ara:
+async def test_a_refused_send_costs_nothing_where_refusals_are_listened_for(
+    harness: Harness,
+) -> None:
+    async with harness.connected("ara") as ara:
         await ara.subscribe(ERRORS, "errors")
 
         await ara.say("SEND", {"destination": SEND, "receipt": "7"}, b"hi")
@@ -249,8 +252,8 @@ async def test_a_refused_send_costs_nothing_where_refusals_are_listened_for(scen
         assert ara.left("RECEIPT") == []
 
 
-async def test_a_refused_send_otherwise_is_an_error_and_the_end(scene: Scene) -> None:
-    async with scene.connected("ara") as ara:
+async def test_a_refused_send_otherwise_is_an_error_and_the_end(harness: Harness) -> None:
+    async with harness.connected("ara") as ara:
         await ara.say("SEND", {"destination": SEND, "receipt": "7"}, b"hi")
 
         error = await ara.frame("ERROR")
@@ -262,9 +265,9 @@ async def test_a_refused_send_otherwise_is_an_error_and_the_end(scene: Scene) ->
 
 @pytest.mark.parametrize("dropped", ["first", "second"])
 async def test_refusals_go_on_as_long_as_one_subscription_is_left(
-    scene: Scene, dropped: str
+    harness: Harness, dropped: str
 ) -> None:
-    async with scene.connected("ara") as ara:
+    async with harness.connected("ara") as ara:
         for subscription in ("first", "second"):
             await ara.subscribe(ERRORS, subscription)
 
@@ -275,8 +278,8 @@ async def test_refusals_go_on_as_long_as_one_subscription_is_left(
         assert (await ara.refusal(left))["status"] == 403
 
 
-async def test_whoever_listens_for_refusals_no_more_is_closed(scene: Scene) -> None:
-    async with scene.connected("ara") as ara:
+async def test_whoever_listens_for_refusals_no_more_is_closed(harness: Harness) -> None:
+    async with harness.connected("ara") as ara:
         await ara.subscribe(ERRORS, "errors")
         await ara.say("UNSUBSCRIBE", {"id": "errors"})
 
@@ -302,9 +305,9 @@ async def test_whoever_listens_for_refusals_no_more_is_closed(scene: Scene) -> N
     ],
 )
 async def test_each_refusal_has_its_kind(
-    scene: Scene, headers: dict[str, str], body: bytes, slug: str
+    harness: Harness, headers: dict[str, str], body: bytes, slug: str
 ) -> None:
-    async with scene.connected("mina") as mina:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
 
         await mina.say("SEND", {**headers, "receipt": "7"}, body)
@@ -313,13 +316,13 @@ async def test_each_refusal_has_its_kind(
         assert refusal["type"] == f"urn:madang:problem:{slug}"
         assert refusal["receipt-id"] == "7"
         assert await mina.send("still here")
-        assert scene.metric("refusals_total", problem=slug) == 1
+        assert harness.metric("refusals_total", problem=slug) == 1
 
 
 async def test_who_sends_too_fast_is_told_to_wait(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, sends_burst=2, sends_per_second=0.1) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, sends_burst=2, sends_per_second=0.1) as harness,
+        harness.connected("mina") as mina,
     ):
         await mina.subscribe(ERRORS, "errors")
         for _ in range(2):
@@ -328,11 +331,11 @@ async def test_who_sends_too_fast_is_told_to_wait(tmp_path: Path) -> None:
         await mina.say("SEND", {"destination": SEND}, b"hi")
 
         assert (await mina.refusal())["status"] == 429
-        assert (await scene.post("mina", text="hi")).status_code == 429
+        assert (await harness.post("mina", text="hi")).status_code == 429
 
 
-async def test_a_key_used_for_something_else_is_a_conflict(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_a_key_used_for_something_else_is_a_conflict(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
         await mina.send("hi", key="k")
 
@@ -341,9 +344,9 @@ async def test_a_key_used_for_something_else_is_a_conflict(scene: Scene) -> None
         assert (await mina.refusal())["type"] == "urn:madang:problem:key-conflict"
 
 
-async def test_nobody_writes_to_an_archived_room(scene: Scene) -> None:
-    scene.rooms.archived.add("yard")
-    async with scene.connected("mina") as mina:
+async def test_nobody_writes_to_an_archived_room(harness: Harness) -> None:
+    harness.rooms.archived.add("yard")
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
         await mina.subscribe(YARD)
 
@@ -352,11 +355,11 @@ async def test_nobody_writes_to_an_archived_room(scene: Scene) -> None:
         assert (await mina.refusal())["status"] == 403
 
 
-async def test_with_rooms_away_known_members_go_on_and_others_try_again(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_with_rooms_away_known_members_go_on_and_others_try_again(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await mina.send("hi")
         await jun.subscribe(ERRORS, "errors")
-        scene.rooms.away = True
+        harness.rooms.away = True
 
         assert await mina.send("hi")
         await jun.say("SEND", {"destination": SEND}, b"hi")
@@ -367,25 +370,25 @@ async def test_with_rooms_away_known_members_go_on_and_others_try_again(scene: S
 # Tokens on the way
 
 
-async def test_a_send_with_another_users_token_is_refused(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_a_send_with_another_users_token_is_refused(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
 
-        assert await mina.send("hi", Authorization=f"Bearer {scene.issuer.token('mina')}")
+        assert await mina.send("hi", Authorization=f"Bearer {harness.issuer.token('mina')}")
         await mina.say(
-            "SEND", {"destination": SEND, "Authorization": scene.issuer.token("jun")}, b"hi"
+            "SEND", {"destination": SEND, "Authorization": harness.issuer.token("jun")}, b"hi"
         )
 
         assert (await mina.refusal())["status"] == 401
 
 
-async def test_a_subscribe_with_another_users_token_is_refused(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_a_subscribe_with_another_users_token_is_refused(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
-        await mina.subscribe(YARD, "mine", authorization=scene.issuer.token("mina"))
+        await mina.subscribe(YARD, "mine", authorization=harness.issuer.token("mina"))
 
         for header in ("Authorization", "authorization"):
-            token = scene.issuer.token("jun")
+            token = harness.issuer.token("jun")
             await mina.say("SUBSCRIBE", {"id": "theirs", "destination": YARD, header: token})
 
             refusal = await mina.refusal()
@@ -394,19 +397,19 @@ async def test_a_subscribe_with_another_users_token_is_refused(scene: Scene) -> 
 
 async def test_each_send_may_have_to_carry_a_token(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, send_token_required=True) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, send_token_required=True) as harness,
+        harness.connected("mina") as mina,
     ):
         await mina.subscribe(ERRORS, "errors")
 
         await mina.say("SEND", {"destination": SEND}, b"hi")
 
         assert (await mina.refusal())["status"] == 401
-        assert await mina.send("hi", Authorization=scene.issuer.token("mina"))
+        assert await mina.send("hi", Authorization=harness.issuer.token("mina"))
 
 
-async def test_the_connection_ends_with_its_token(scene: Scene) -> None:
-    async with scene.connected("mina", seconds=2) as mina:
+async def test_the_connection_ends_with_its_token(harness: Harness) -> None:
+    async with harness.connected("mina", seconds=2) as mina:
         assert await mina.closed() == 4501
         assert mina.left("ERROR")[0].json["status"] == 401
 
@@ -419,28 +422,28 @@ async def test_an_expired_token_does_nothing_more_though_no_tick_came(
 ) -> None:
     monkeypatch.setattr(node, "_TICK_SECONDS", 60)
     async with (
-        running(tmp_path, heartbeat_seconds=600) as scene,
-        scene.connected("mina", seconds=2) as mina,
+        running(tmp_path, heartbeat_seconds=600) as harness,
+        harness.connected("mina", seconds=2) as mina,
     ):
         expired_at = int(time.time()) + 2.01
         await mina.subscribe(YARD, "before")
 
         await asyncio.sleep(expired_at - time.time())
-        body = scene.issuer.token("mina").encode() if destination == "/app/token" else b"late"
+        body = harness.issuer.token("mina").encode() if destination == "/app/token" else b"late"
         await mina.say(command, {"id": "s", "destination": destination, "receipt": "late"}, body)
 
         assert await mina.closed() == 4501
         assert mina.left("RECEIPT") == mina.left() == []
-        assert scene.metric("sends_total") == scene.metric("subscriptions") == 0
+        assert harness.metric("sends_total") == harness.metric("subscriptions") == 0
 
 
 @pytest.mark.parametrize("in_header", [True, False])
-async def test_a_fresh_token_in_time_keeps_it_open(scene: Scene, *, in_header: bool) -> None:
+async def test_a_fresh_token_in_time_keeps_it_open(harness: Harness, *, in_header: bool) -> None:
     async with (
-        scene.connected("mina", seconds=2) as renewed,
-        scene.connected("jun", seconds=2) as j,
+        harness.connected("mina", seconds=2) as renewed,
+        harness.connected("jun", seconds=2) as j,
     ):
-        token = scene.issuer.token("mina")
+        token = harness.issuer.token("mina")
         headers = {"Authorization": f"Bearer {token}"} if in_header else {}
         body = "" if in_header else token
 
@@ -450,12 +453,12 @@ async def test_a_fresh_token_in_time_keeps_it_open(scene: Scene, *, in_header: b
         assert await renewed.send("still here")
 
 
-async def test_a_token_cannot_turn_one_user_into_another(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_a_token_cannot_turn_one_user_into_another(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
         await mina.subscribe(YARD)
 
-        await mina.say("SEND", {"destination": "/app/token"}, scene.issuer.token("jun").encode())
+        await mina.say("SEND", {"destination": "/app/token"}, harness.issuer.token("jun").encode())
 
         assert (await mina.refusal())["status"] == 401
         await mina.send("hi")
@@ -463,31 +466,31 @@ async def test_a_token_cannot_turn_one_user_into_another(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("login", ["login-of-mina", "*"])
-async def test_an_ended_login_closes_its_connections(scene: Scene, login: str) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
-        scene.live.publish(login_ended("mina", login))
+async def test_an_ended_login_closes_its_connections(harness: Harness, login: str) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
+        harness.live.publish(login_ended("mina", login))
 
         assert await mina.closed() == 4410
         assert await jun.send("still here")
 
 
-async def test_a_token_of_an_ended_login_opens_nothing_any_more(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
-        scene.live.publish(login_ended("mina", "login-of-mina"))
+async def test_a_token_of_an_ended_login_opens_nothing_any_more(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
+        harness.live.publish(login_ended("mina", "login-of-mina"))
         assert await mina.closed() == 4410
 
-    async with scene.opened() as again:
-        token = scene.issuer.token("mina")
+    async with harness.opened() as again:
+        token = harness.issuer.token("mina")
         await again.say("CONNECT", {"accept-version": "1.2", "host": "x", "passcode": token})
         assert await again.closed() == 4401
-    assert (await scene.post("mina", text="hi")).status_code == 401
+    assert (await harness.post("mina", text="hi")).status_code == 401
 
 
-async def test_another_login_of_the_user_goes_on(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
-        scene.live.publish(login_ended("mina", "another"))
-        scene.live.publish(b"nonsense")
-        scene.live.publish(login_ended("mina", "yet another"))
+async def test_another_login_of_the_user_goes_on(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
+        harness.live.publish(login_ended("mina", "another"))
+        harness.live.publish(b"nonsense")
+        harness.live.publish(login_ended("mina", "yet another"))
 
         await mina.subscribe("/topic/rooms.yard.live")
         await mina.send("", destination="/app/rooms.yard.typing")
@@ -509,8 +512,8 @@ def login_ended(user: str, login: str) -> bytes:
 # Live notices
 
 
-async def test_typing_is_told_to_whoever_follows_the_live_notices(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_typing_is_told_to_whoever_follows_the_live_notices(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         receipt = await jun.subscribe("/topic/rooms.yard.live", "live")
         await jun.subscribe(YARD)
 
@@ -524,8 +527,8 @@ async def test_typing_is_told_to_whoever_follows_the_live_notices(scene: Scene) 
         assert "position" not in receipt
 
 
-async def test_only_members_give_and_get_live_notices(scene: Scene) -> None:
-    async with scene.connected("ara") as ara:
+async def test_only_members_give_and_get_live_notices(harness: Harness) -> None:
+    async with harness.connected("ara") as ara:
         await ara.subscribe(ERRORS, "errors")
 
         await ara.say("SUBSCRIBE", {"id": "s", "destination": "/topic/rooms.yard.live"})
@@ -537,8 +540,8 @@ async def test_only_members_give_and_get_live_notices(scene: Scene) -> None:
 # Transactions, UNSUBSCRIBE, DISCONNECT
 
 
-async def test_a_transaction_is_sent_when_it_is_committed_and_not_before(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_a_transaction_is_sent_when_it_is_committed_and_not_before(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
         await mina.say("BEGIN", {"transaction": "t", "receipt": "begin"})
         await mina.receipt("begin")
@@ -554,8 +557,8 @@ async def test_a_transaction_is_sent_when_it_is_committed_and_not_before(scene: 
         assert [message.text for message in await jun.messages(3)] == ["first", "a", "b"]
 
 
-async def test_an_aborted_transaction_says_nothing(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_an_aborted_transaction_says_nothing(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(YARD)
         await mina.say("BEGIN", {"transaction": "t"})
         await mina.say("SEND", {"destination": SEND, "transaction": "t"}, b"a")
@@ -575,9 +578,9 @@ async def test_an_aborted_transaction_says_nothing(scene: Scene) -> None:
     ],
 )
 async def test_what_is_refused_in_a_transaction_is_told_at_its_commit(
-    scene: Scene, destination: str, slug: str
+    harness: Harness, destination: str, slug: str
 ) -> None:
-    async with scene.connected("mina") as mina:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
         await mina.say("BEGIN", {"transaction": "t"})
         await mina.say("SEND", {"destination": destination, "transaction": "t"}, b"a")
@@ -589,8 +592,8 @@ async def test_what_is_refused_in_a_transaction_is_told_at_its_commit(
         assert (refusal["transaction"], refusal["receipt-id"]) == ("t", "7")
 
 
-async def test_after_unsubscribe_nothing_more_comes(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_after_unsubscribe_nothing_more_comes(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(YARD, "a")
         await mina.subscribe(YARD, "b")
 
@@ -601,11 +604,11 @@ async def test_after_unsubscribe_nothing_more_comes(scene: Scene) -> None:
 
         assert mina.left() == []
         await mina.subscribe(YARD, "a")
-        await until(lambda: scene.metric("subscriptions") == 2)
+        await until(lambda: harness.metric("subscriptions") == 2)
 
 
-async def test_disconnect_is_answered_after_all_that_was_sent_before(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_disconnect_is_answered_after_all_that_was_sent_before(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         frames = [
             written("SEND", {"destination": SEND, "receipt": str(n)}, b"hi") for n in range(20)
         ]
@@ -617,22 +620,22 @@ async def test_disconnect_is_answered_after_all_that_was_sent_before(scene: Scen
         assert receipts == [*map(str, range(20)), "bye"]
 
 
-async def test_disconnect_without_a_receipt_just_closes(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_disconnect_without_a_receipt_just_closes(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.say("DISCONNECT", {})
 
         assert await mina.closed() == 1000
-        await until(lambda: scene.metric("connections") == 0)
+        await until(lambda: harness.metric("connections") == 0)
 
 
-async def test_a_removed_member_gets_the_removal_and_nothing_after_it(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_a_removed_member_gets_the_removal_and_nothing_after_it(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         for client in (mina, jun):
             await client.subscribe(YARD)
             await client.subscribe("/topic/rooms.yard.live", "live")
-        del scene.rooms.roles["jun", "yard"]
+        del harness.rooms.roles["jun", "yard"]
 
-        await scene.append(removal("jun"))
+        await harness.append(removal("jun"))
         await mina.send("about jun")
         await mina.send("", destination="/app/rooms.yard.typing")
         await mina.message("live")
@@ -647,8 +650,8 @@ async def test_a_removed_member_gets_the_removal_and_nothing_after_it(scene: Sce
 # Tutorials
 
 
-async def test_a_tutorials_client_and_ours_talk_to_each_other(scene: Scene) -> None:
-    async with scene.connected("mina") as mina, scene.connected("jun") as jun:
+async def test_a_tutorials_client_and_ours_talk_to_each_other(harness: Harness) -> None:
+    async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await mina.subscribe("/sub/chat/room/yard", "first")
         await mina.subscribe("/exchange/chat.exchange/room.yard", "second")
         await jun.subscribe(YARD)
@@ -681,9 +684,9 @@ async def test_a_tutorials_client_and_ours_talk_to_each_other(scene: Scene) -> N
     ],
 )
 async def test_a_tutorials_send_that_means_nothing_is_ignored(
-    scene: Scene, destination: str, body: bytes
+    harness: Harness, destination: str, body: bytes
 ) -> None:
-    async with scene.connected("mina") as mina:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(YARD)
 
         await mina.say("SEND", {"destination": destination, "receipt": "alone"}, body)
@@ -699,9 +702,9 @@ async def test_a_tutorials_send_that_means_nothing_is_ignored(
 
 @pytest.mark.parametrize("destination", ["/pub/chat.enter.yard", "/pub/chat.message.yard"])
 async def test_a_tutorials_send_to_a_room_of_others_is_refused(
-    scene: Scene, destination: str
+    harness: Harness, destination: str
 ) -> None:
-    async with scene.connected("ara") as ara:
+    async with harness.connected("ara") as ara:
         await ara.say("SEND", {"destination": destination}, b'{"message":"hi"}')
 
         assert (await ara.frame("ERROR")).json["status"] == 403
@@ -709,8 +712,8 @@ async def test_a_tutorials_send_to_a_room_of_others_is_refused(
 
 async def test_tutorials_can_be_left_out(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, destination_aliases=False) as scene,
-        scene.connected("mina") as mina,
+        running(tmp_path, destination_aliases=False) as harness,
+        harness.connected("mina") as mina,
     ):
         await mina.subscribe(ERRORS, "errors")
 
@@ -720,8 +723,8 @@ async def test_tutorials_can_be_left_out(tmp_path: Path) -> None:
         assert (await mina.refusal())["status"] == 404
 
 
-async def test_acks_are_taken_and_answered(scene: Scene) -> None:
-    async with scene.connected("mina") as mina:
+async def test_acks_are_taken_and_answered(harness: Harness) -> None:
+    async with harness.connected("mina") as mina:
         await mina.subscribe(YARD, ack="client-individual")
         await mina.send("hi")
         ack = (await mina.message()).headers["ack"]
@@ -734,10 +737,10 @@ async def test_acks_are_taken_and_answered(scene: Scene) -> None:
 
 async def test_a_backlog_is_worked_off_in_order_while_reading_rests(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, backlog_frames=2, sends_burst=1000) as scene,
-        scene.opened() as client,
+        running(tmp_path, backlog_frames=2, sends_burst=1000) as harness,
+        harness.opened() as client,
     ):
-        token = scene.issuer.token("mina")
+        token = harness.issuer.token("mina")
         frames = [written("CONNECT", {"accept-version": "1.2", "passcode": token})]
         frames += [
             written("SEND", {"destination": SEND, "receipt": str(n)}, b"x") for n in range(50)
@@ -760,13 +763,13 @@ def test_the_clients_own_reading_is_right() -> None:
 
 @pytest.mark.parametrize("in_transaction", [False, True])
 async def test_what_is_too_large_is_not_parsed(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, in_transaction: bool
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, *, in_transaction: bool
 ) -> None:
     def parsed(*_: object) -> None:
         pytest.fail("it was parsed")
 
-    monkeypatch.setattr(outgoing, "_data", parsed)
-    async with scene.connected("mina") as mina:
+    monkeypatch.setattr(command, "_data", parsed)
+    async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
         headers = {"destination": SEND, "content-type": "application/json"}
         if in_transaction:

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from services.gateway.tests.scene import PATIENCE_SECONDS, Scene, message, running
+from services.gateway.tests.harness import PATIENCE_SECONDS, Harness, message, running
 from services.gateway.tests.stomp_client import Frame, read_frames, written
 
 YARD = "/topic/rooms.yard"
@@ -58,8 +58,10 @@ class SockJs:
 
 
 @asynccontextmanager
-async def sockjs(scene: Scene, session: str = "000/abc", **options: Any) -> AsyncGenerator[SockJs]:
-    url = f"ws://127.0.0.1:{scene.port}/ws-stomp/{session}/websocket"
+async def sockjs(
+    harness: Harness, session: str = "000/abc", **options: Any
+) -> AsyncGenerator[SockJs]:
+    url = f"ws://127.0.0.1:{harness.port}/ws-stomp/{session}/websocket"
     settings: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None}
     async with connect(url, **(settings | options)) as socket:
         client = SockJs(socket)
@@ -67,9 +69,9 @@ async def sockjs(scene: Scene, session: str = "000/abc", **options: Any) -> Asyn
         yield client
 
 
-async def test_a_session_opens_and_carries_stomp(scene: Scene) -> None:
-    async with sockjs(scene) as mina:
-        await mina.connect(scene.issuer.token("mina"))
+async def test_a_session_opens_and_carries_stomp(harness: Harness) -> None:
+    async with sockjs(harness) as mina:
+        await mina.connect(harness.issuer.token("mina"))
         await mina.say("SUBSCRIBE", {"id": "s", "destination": YARD, "receipt": "1"})
         assert (await mina.stomp()).headers["receipt-id"] == "1"
 
@@ -78,11 +80,11 @@ async def test_a_session_opens_and_carries_stomp(scene: Scene) -> None:
         assert (await mina.stomp()).text == "안녕 \U0001f44b"
 
 
-async def test_both_framings_and_both_ways_of_catching_up_share_a_room(scene: Scene) -> None:
-    ids = await scene.append(message("first"))
-    async with sockjs(scene) as mina, scene.connected("jun") as jun:
+async def test_both_framings_and_both_ways_of_catching_up_share_a_room(harness: Harness) -> None:
+    ids = await harness.append(message("first"))
+    async with sockjs(harness) as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
-        await mina.connect(scene.issuer.token("mina"))
+        await mina.connect(harness.issuer.token("mina"))
         headers = {"id": "s", "destination": YARD, "receipt": "1", "since": "start"}
         await mina.say("SUBSCRIBE", headers)
         assert (await mina.stomp()).command == "RECEIPT"
@@ -94,12 +96,14 @@ async def test_both_framings_and_both_ways_of_catching_up_share_a_room(scene: Sc
         assert (await jun.message()).headers["message-id"] == said
 
 
-async def test_empty_frames_are_ignored_and_messages_may_come_many_at_once(scene: Scene) -> None:
-    async with sockjs(scene) as mina:
+async def test_empty_frames_are_ignored_and_messages_may_come_many_at_once(
+    harness: Harness,
+) -> None:
+    async with sockjs(harness) as mina:
         await mina.socket.send("")
         await mina.socket.send("[]")
         hello = written(
-            "CONNECT", {"accept-version": "1.2", "passcode": scene.issuer.token("mina")}
+            "CONNECT", {"accept-version": "1.2", "passcode": harness.issuer.token("mina")}
         )
         begin = written("BEGIN", {"transaction": "t", "receipt": "b"})
         cut = len(begin) // 2
@@ -110,9 +114,9 @@ async def test_empty_frames_are_ignored_and_messages_may_come_many_at_once(scene
         assert [(await mina.stomp()).command for _ in range(2)] == ["CONNECTED", "RECEIPT"]
 
 
-async def test_a_message_may_be_a_string_alone_in_fragments_or_binary(scene: Scene) -> None:
-    async with sockjs(scene) as mina:
-        token = scene.issuer.token("mina")
+async def test_a_message_may_be_a_string_alone_in_fragments_or_binary(harness: Harness) -> None:
+    async with sockjs(harness) as mina:
+        token = harness.issuer.token("mina")
         hello = written("CONNECT", {"accept-version": "1.2", "passcode": token}).decode()
         said = orjson.dumps(hello).decode()
         await mina.socket.send([said[at : at + 16] for at in range(0, len(said), 16)])
@@ -124,27 +128,27 @@ async def test_a_message_may_be_a_string_alone_in_fragments_or_binary(scene: Sce
         assert (await mina.stomp()).command == "RECEIPT"
 
 
-async def test_a_session_id_may_be_used_again(scene: Scene) -> None:
-    async with sockjs(scene, "000/same") as first, sockjs(scene, "999/same") as second:
-        await first.connect(scene.issuer.token("mina"))
-        await second.connect(scene.issuer.token("jun"))
-    async with sockjs(scene, "000/same") as third:
-        await third.connect(scene.issuer.token("mina"))
+async def test_a_session_id_may_be_used_again(harness: Harness) -> None:
+    async with sockjs(harness, "000/same") as first, sockjs(harness, "999/same") as second:
+        await first.connect(harness.issuer.token("mina"))
+        await second.connect(harness.issuer.token("jun"))
+    async with sockjs(harness, "000/same") as third:
+        await third.connect(harness.issuer.token("mina"))
 
 
 @pytest.mark.parametrize("broken", ['["a', "hello", "[1]", "{}", '["\\ud800"]'])
-async def test_broken_json_ends_the_connection(scene: Scene, broken: str) -> None:
-    async with sockjs(scene) as mina:
-        await mina.connect(scene.issuer.token("mina"))
+async def test_broken_json_ends_the_connection(harness: Harness, broken: str) -> None:
+    async with sockjs(harness) as mina:
+        await mina.connect(harness.issuer.token("mina"))
 
         await mina.socket.send(broken)
 
         assert (await mina.closed())[1] == 1002
 
 
-async def test_a_close_tells_its_code_and_reason_in_a_frame_of_its_own(scene: Scene) -> None:
-    async with sockjs(scene) as mina:
-        await mina.connect(scene.issuer.token("mina"))
+async def test_a_close_tells_its_code_and_reason_in_a_frame_of_its_own(harness: Harness) -> None:
+    async with sockjs(harness) as mina:
+        await mina.connect(harness.issuer.token("mina"))
 
         await mina.say("SEND", {"destination": "/nowhere"})
 
@@ -154,9 +158,9 @@ async def test_a_close_tells_its_code_and_reason_in_a_frame_of_its_own(scene: Sc
         assert code == 4403
 
 
-async def test_the_receipt_of_disconnect_comes_before_the_close(scene: Scene) -> None:
-    async with sockjs(scene) as mina:
-        await mina.connect(scene.issuer.token("mina"))
+async def test_the_receipt_of_disconnect_comes_before_the_close(harness: Harness) -> None:
+    async with sockjs(harness) as mina:
+        await mina.connect(harness.issuer.token("mina"))
 
         await mina.say("DISCONNECT", {"receipt": "bye"})
 
@@ -167,30 +171,30 @@ async def test_the_receipt_of_disconnect_comes_before_the_close(scene: Scene) ->
 
 async def test_a_session_that_is_silent_gets_heartbeats(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, ping_seconds=0.1, heartbeat_grace=20) as scene,
-        sockjs(scene) as silent,
+        running(tmp_path, ping_seconds=0.1, heartbeat_grace=20) as harness,
+        sockjs(harness) as silent,
     ):
         assert [await silent.frame() for _ in range(3)] == ["h", "h", "h"]
 
 
-async def test_stomps_own_heartbeats_are_messages(scene: Scene) -> None:
-    async with sockjs(scene) as mina:
-        await mina.connect(scene.issuer.token("mina"), heartbeat="0,100")
+async def test_stomps_own_heartbeats_are_messages(harness: Harness) -> None:
+    async with sockjs(harness) as mina:
+        await mina.connect(harness.issuer.token("mina"), heartbeat="0,100")
 
         assert [await mina.frame() for _ in range(2)] == ['a["\\n"]'] * 2
 
 
-async def test_raw_websocket_at_the_tutorials_path_is_stomp(scene: Scene) -> None:
+async def test_raw_websocket_at_the_tutorials_path_is_stomp(harness: Harness) -> None:
     for path in ("/ws-stomp", "/ws-stomp/websocket"):
-        async with connect(f"ws://127.0.0.1:{scene.port}{path}") as socket:
-            token = scene.issuer.token("mina")
+        async with connect(f"ws://127.0.0.1:{harness.port}{path}") as socket:
+            token = harness.issuer.token("mina")
             await socket.send(written("CONNECT", {"accept-version": "1.2", "passcode": token}))
             assert str(await socket.recv()).startswith("CONNECTED\n")
 
 
-async def test_a_session_path_with_dots_is_not_found(scene: Scene) -> None:
+async def test_a_session_path_with_dots_is_not_found(harness: Harness) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with sockjs(scene, "../abc."):
+        async with sockjs(harness, "../abc."):
             pass
 
     assert refused.value.response.status_code == 404
@@ -198,10 +202,10 @@ async def test_a_session_path_with_dots_is_not_found(scene: Scene) -> None:
 
 async def test_sockjs_may_be_compressed(tmp_path: Path) -> None:
     async with (
-        running(tmp_path, permessage_deflate=True) as scene,
-        sockjs(scene, compression="deflate") as mina,
+        running(tmp_path, permessage_deflate=True) as harness,
+        sockjs(harness, compression="deflate") as mina,
     ):
-        await mina.connect(scene.issuer.token("mina"))
+        await mina.connect(harness.issuer.token("mina"))
         await mina.say("SUBSCRIBE", {"id": "s", "destination": YARD})
 
         await mina.say("SEND", {"destination": "/app/rooms.yard.send"}, b"x" * 5000)

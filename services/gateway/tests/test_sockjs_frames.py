@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_gateway.sockjs import frames
-from madang_gateway.sockjs.frames import BrokenFraming, Reader, array, close, read
+from madang_gateway.protocol import sockjs
+from madang_gateway.protocol.sockjs import BrokenFraming, Reader, array, close, read
 
 
 def test_what_the_server_says() -> None:
-    assert (frames.OPEN, frames.HEARTBEAT) == (b"o", b"h")
+    assert (sockjs.OPEN, sockjs.HEARTBEAT) == (b"o", b"h")
     assert array(b"a", b"\n") == b'a["a","\\n"]'
     assert close(3000, "Go away!") == b'c[3000,"Go away!"]'
 

@@ -6,9 +6,9 @@ concerns a whole connection is in test_stomp_clauses_connection.py.
 
 import pytest
 
-from madang_gateway.stomp import events
-from madang_gateway.stomp.connection import ServerConnection
-from madang_gateway.stomp.errors import (
+from madang_gateway.protocol.stomp import events
+from madang_gateway.protocol.stomp.connection import ServerConnection
+from madang_gateway.protocol.stomp.errors import (
     Duplicate,
     Malformed,
     MissingHeader,
@@ -20,10 +20,10 @@ from madang_gateway.stomp.errors import (
     UnknownCommand,
     UnsupportedVersion,
 )
-from madang_gateway.stomp.frame import HEARTBEAT
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.negotiation import offered_versions
-from madang_gateway.stomp.serializer import message_frame
+from madang_gateway.protocol.stomp.frame import HEARTBEAT
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.negotiation import offered_versions
+from madang_gateway.protocol.stomp.serializer import message_frame
 from services.gateway.tests.stomp_client import read_frames
 
 VERSIONS = ("1.0", "1.1", "1.2")

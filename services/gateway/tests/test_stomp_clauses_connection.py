@@ -12,8 +12,8 @@ import pytest
 
 from madang_common.events.envelope import Event
 from madang_common.log.position import from_id, line_of, offset_of
+from services.gateway.tests.harness import Harness, message, removal, running, until
 from services.gateway.tests.raw_socket import raw_socket
-from services.gateway.tests.scene import Scene, message, removal, running, until
 from services.gateway.tests.stomp_client import Client, Frame, written
 
 YARD = "/topic/rooms.yard"
@@ -25,11 +25,11 @@ every_version = pytest.mark.parametrize("version", VERSIONS)
 
 @asynccontextmanager
 async def speaking(
-    scene: Scene, version: str, user: str = "mina", heartbeat: str = "0,0"
+    harness: Harness, version: str, user: str = "mina", heartbeat: str = "0,0"
 ) -> AsyncGenerator[Client]:
     """Yield a client that speaks `version` and was let in."""
-    async with scene.opened(subprotocols=None) as client:
-        passcode = scene.issuer.token(user)
+    async with harness.opened(subprotocols=None) as client:
+        passcode = harness.issuer.token(user)
         headers = {"accept-version": version, "heart-beat": heartbeat, "passcode": passcode}
         await client.say("CONNECT", headers)
         assert (await client.frame("CONNECTED")).headers["version"] == version
@@ -54,9 +54,9 @@ def answer(version: str, found: Frame, subscription: str = "s") -> dict[str, str
 
 
 @every_version
-async def test_a_connect_that_is_turned_away_is_told_why(scene: Scene, version: str) -> None:
+async def test_a_connect_that_is_turned_away_is_told_why(harness: Harness, version: str) -> None:
     """1.1, 1.2 Connecting."""
-    async with scene.opened(subprotocols=None) as client:
+    async with harness.opened(subprotocols=None) as client:
         await client.say("CONNECT", {"accept-version": version, "passcode": "nonsense"})
 
         error = await ended(client)
@@ -66,9 +66,9 @@ async def test_a_connect_that_is_turned_away_is_told_why(scene: Scene, version: 
     assert error.json["status"] == 401
 
 
-async def test_no_common_version_is_an_error_and_the_end(scene: Scene) -> None:
+async def test_no_common_version_is_an_error_and_the_end(harness: Harness) -> None:
     """1.1, 1.2 Protocol Negotiation."""
-    async with scene.opened(subprotocols=None) as client:
+    async with harness.opened(subprotocols=None) as client:
         await client.say("CONNECT", {"accept-version": "3.0", "host": "x"})
 
         error = await ended(client)
@@ -76,38 +76,38 @@ async def test_no_common_version_is_an_error_and_the_end(scene: Scene) -> None:
     assert error.headers["version"] == "1.0,1.1,1.2"
 
 
-async def test_clients_may_come_and_go_quickly(scene: Scene) -> None:
+async def test_clients_may_come_and_go_quickly(harness: Harness) -> None:
     """1.1, 1.2 Connection Lingering."""
 
     async def visit() -> None:
-        async with speaking(scene, "1.2") as client:
+        async with speaking(harness, "1.2") as client:
             await client.say("DISCONNECT", {"receipt": "bye"})
             assert await client.closed() == 1000
             assert client.left("RECEIPT")
 
     await asyncio.gather(*(visit() for _ in range(30)))
-    await until(lambda: scene.metric("connections") == 0)
+    await until(lambda: harness.metric("connections") == 0)
 
 
 async def test_who_does_not_answer_the_close_is_let_go(tmp_path: Path) -> None:
     """1.1, 1.2 Connection Lingering."""
     async with (
-        running(tmp_path, close_seconds=0.2) as scene,
-        scene.opened(subprotocols=None) as client,
+        running(tmp_path, close_seconds=0.2) as harness,
+        harness.opened(subprotocols=None) as client,
     ):
         client.socket.transport.pause_reading()
         await client.raw(b"HELLO\n\n\0")
 
-        await until(lambda: scene.metric("connections") == 0)
+        await until(lambda: harness.metric("connections") == 0)
 
 
 # Heart-beating
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-async def test_a_silent_server_sends_line_ends_in_time(scene: Scene, version: str) -> None:
+async def test_a_silent_server_sends_line_ends_in_time(harness: Harness, version: str) -> None:
     """1.1, 1.2 Heart-beating."""
-    async with speaking(scene, version, heartbeat="0,200") as client:
+    async with speaking(harness, version, heartbeat="0,200") as client:
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -119,11 +119,11 @@ async def test_a_silent_server_sends_line_ends_in_time(scene: Scene, version: st
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 async def test_whoever_promised_heartbeats_and_sends_nothing_is_dead(
-    scene: Scene, version: str
+    harness: Harness, version: str
 ) -> None:
     """1.1, 1.2 Heart-beating."""
-    async with raw_socket(scene.port) as client:
-        await client.stomp(scene.issuer.token("mina"), version=version, heartbeat="200,0")
+    async with raw_socket(harness.port) as client:
+        await client.stomp(harness.issuer.token("mina"), version=version, heartbeat="200,0")
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -136,11 +136,11 @@ async def test_whoever_promised_heartbeats_and_sends_nothing_is_dead(
 async def test_any_data_is_a_sign_of_life(tmp_path: Path) -> None:
     """1.1, 1.2 Heart-beating."""
     async with (
-        running(tmp_path, heartbeat_grace=8) as scene,
-        speaking(scene, "1.2", heartbeat="200,0") as client,
-        raw_socket(scene.port) as silent,
+        running(tmp_path, heartbeat_grace=8) as harness,
+        speaking(harness, "1.2", heartbeat="200,0") as client,
+        raw_socket(harness.port) as silent,
     ):
-        await silent.stomp(scene.issuer.token("mina"), heartbeat="200,0")
+        await silent.stomp(harness.issuer.token("mina"), heartbeat="200,0")
         gone = asyncio.create_task(silent.closed())
         while not gone.done():
             await client.say("BEGIN", {"transaction": "t"})
@@ -155,9 +155,9 @@ async def test_any_data_is_a_sign_of_life(tmp_path: Path) -> None:
 
 
 @every_version
-async def test_what_the_sender_adds_is_passed_through(scene: Scene, version: str) -> None:
+async def test_what_the_sender_adds_is_passed_through(harness: Harness, version: str) -> None:
     """1.1, 1.2 SEND, MESSAGE."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD)
 
         await client.say("SEND", {"destination": SEND, "colour": "blue"}, b"hi")
@@ -181,17 +181,17 @@ async def test_what_the_sender_adds_is_passed_through(scene: Scene, version: str
     ],
 )
 async def test_a_send_that_cannot_be_done_is_an_error_and_the_end(
-    scene: Scene, version: str, headers: dict[str, str], body: bytes
+    harness: Harness, version: str, headers: dict[str, str], body: bytes
 ) -> None:
     """1.1, 1.2 SEND; here a client may listen for refusals instead."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.socket.send(written("SEND", headers | {"receipt": "r"}, body))
         error = await ended(client)
     assert error.headers["receipt-id"] == "r"
     assert error.headers["message"]
     assert error.json["title"]
 
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(ERRORS, "errors")
         await client.socket.send(written("SEND", headers | {"receipt": "r"}, body))
         assert (await client.refusal())["receipt-id"] == "r"
@@ -199,9 +199,9 @@ async def test_a_send_that_cannot_be_done_is_an_error_and_the_end(
 
 
 @every_version
-async def test_a_body_is_text_in_utf_8(scene: Scene, version: str) -> None:
+async def test_a_body_is_text_in_utf_8(harness: Harness, version: str) -> None:
     """1.1, 1.2 Header content-type."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD)
 
         for content_type in ({"content-type": "text/plain;charset=utf-8"}, {}):
@@ -214,18 +214,18 @@ async def test_a_body_is_text_in_utf_8(scene: Scene, version: str) -> None:
 
 @every_version
 async def test_a_subscription_that_cannot_be_made_is_an_error_and_the_end(
-    scene: Scene, version: str
+    harness: Harness, version: str
 ) -> None:
     """1.1, 1.2 SUBSCRIBE; here a client may listen for refusals instead."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.say("SUBSCRIBE", {"id": "s", "destination": "/nowhere", "receipt": "r"})
         assert (await ended(client)).headers["receipt-id"] == "r"
 
 
 @every_version
-async def test_nothing_comes_after_unsubscribe(scene: Scene, version: str) -> None:
+async def test_nothing_comes_after_unsubscribe(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 UNSUBSCRIBE."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD)
         await client.send("before")
         await client.message()
@@ -237,9 +237,9 @@ async def test_nothing_comes_after_unsubscribe(scene: Scene, version: str) -> No
         assert client.left() == []
 
 
-async def test_messages_name_the_subscription_even_where_it_has_no_id(scene: Scene) -> None:
+async def test_messages_name_the_subscription_even_where_it_has_no_id(harness: Harness) -> None:
     """1.0 SUBSCRIBE, MESSAGE."""
-    async with speaking(scene, "1.0") as client:
+    async with speaking(harness, "1.0") as client:
         await client.say("SUBSCRIBE", {"destination": YARD, "receipt": "r"})
         await client.receipt("r")
         await client.send("hi")
@@ -253,9 +253,9 @@ async def test_messages_name_the_subscription_even_where_it_has_no_id(scene: Sce
 
 
 @every_version
-async def test_in_auto_mode_nothing_is_to_be_acknowledged(scene: Scene, version: str) -> None:
+async def test_in_auto_mode_nothing_is_to_be_acknowledged(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 SUBSCRIBE ack Header."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD)
         for number in range(5):
             await client.send(str(number))
@@ -263,9 +263,9 @@ async def test_in_auto_mode_nothing_is_to_be_acknowledged(scene: Scene, version:
         assert all("ack" not in found.headers for found in await client.messages(5))
 
 
-async def test_a_message_to_be_acknowledged_says_so_in_1_2(scene: Scene) -> None:
+async def test_a_message_to_be_acknowledged_says_so_in_1_2(harness: Harness) -> None:
     """1.2 MESSAGE."""
-    async with speaking(scene, "1.2") as client:
+    async with speaking(harness, "1.2") as client:
         for topic in (YARD, f"{YARD}.live", ERRORS, "/sub/chat/room/yard"):
             await client.subscribe(topic, topic, ack="client")
 
@@ -285,9 +285,9 @@ async def test_a_message_to_be_acknowledged_says_so_in_1_2(scene: Scene) -> None
 
 @every_version
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
-async def test_a_window_fills_and_acks_empty_it(scene: Scene, version: str, mode: str) -> None:
+async def test_a_window_fills_and_acks_empty_it(harness: Harness, version: str, mode: str) -> None:
     """1.0, 1.1, 1.2 SUBSCRIBE ack Header, ACK; `prefetch-count` is our own."""
-    async with speaking(scene, version) as client, scene.connected("jun") as jun:
+    async with speaking(harness, version) as client, harness.connected("jun") as jun:
         await client.subscribe(YARD, ack=mode, **{"prefetch-count": "3"})
         for number in range(10):
             await jun.send(str(number))
@@ -312,10 +312,10 @@ async def test_a_window_fills_and_acks_empty_it(scene: Scene, version: str, mode
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 async def test_a_nack_makes_room_as_well_and_nothing_comes_twice(
-    scene: Scene, version: str, mode: str
+    harness: Harness, version: str, mode: str
 ) -> None:
     """1.1, 1.2 NACK: what was refused is not sent again here; it stays in the room's history."""
-    async with speaking(scene, version) as client, scene.connected("jun") as jun:
+    async with speaking(harness, version) as client, harness.connected("jun") as jun:
         await client.subscribe(YARD, ack=mode, **{"prefetch-count": "1"})
         said = [await jun.send(str(number)) for number in range(3)]
 
@@ -329,9 +329,9 @@ async def test_a_nack_makes_room_as_well_and_nothing_comes_twice(
 
 
 @every_version
-async def test_what_was_never_sent_cannot_be_acknowledged(scene: Scene, version: str) -> None:
+async def test_what_was_never_sent_cannot_be_acknowledged(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 ACK, NACK."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD, ack="client")
         bad = {"id": "vvvvvvvvvvvv/s", "message-id": "vvvvvvvvvvvv", "subscription": "s"}
 
@@ -343,9 +343,9 @@ async def test_what_was_never_sent_cannot_be_acknowledged(scene: Scene, version:
 
 
 @every_version
-async def test_an_answer_may_come_twice_or_late(scene: Scene, version: str) -> None:
+async def test_an_answer_may_come_twice_or_late(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 ACK, NACK."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD, ack="client-individual")
         await client.send("hi")
         found = await client.message()
@@ -356,22 +356,24 @@ async def test_an_answer_may_come_twice_or_late(scene: Scene, version: str) -> N
             await client.receipt(receipt)
 
 
-async def test_an_ack_after_the_server_ended_the_subscription_is_no_mistake(scene: Scene) -> None:
+async def test_an_ack_after_the_server_ended_the_subscription_is_no_mistake(
+    harness: Harness,
+) -> None:
     """1.1, 1.2 ACK."""
-    async with speaking(scene, "1.2") as client:
+    async with speaking(harness, "1.2") as client:
         await client.subscribe(YARD, ack="client")
-        await scene.append(removal("mina"))
+        await harness.append(removal("mina"))
         found = await client.message()
-        await until(lambda: scene.metric("subscriptions") == 0)
+        await until(lambda: harness.metric("subscriptions") == 0)
 
         await client.say("ACK", answer("1.2", found) | {"receipt": "ack"})
 
         await client.receipt("ack")
 
 
-async def test_two_subscriptions_to_a_room_are_acknowledged_apart(scene: Scene) -> None:
+async def test_two_subscriptions_to_a_room_are_acknowledged_apart(harness: Harness) -> None:
     """1.2 ACK; some clients send the `message-id` where the `ack` header belongs."""
-    async with speaking(scene, "1.2") as client, scene.connected("jun") as jun:
+    async with speaking(harness, "1.2") as client, harness.connected("jun") as jun:
         for name in ("a", "b"):
             await client.subscribe(YARD, name, ack="client", **{"prefetch-count": "1"})
         await jun.send("1")
@@ -387,19 +389,19 @@ async def test_two_subscriptions_to_a_room_are_acknowledged_apart(scene: Scene) 
 async def test_whoever_never_acknowledges_is_a_slow_reader_and_resumes(tmp_path: Path) -> None:
     """1.1, 1.2 SUBSCRIBE ack Header: what was not acknowledged may come again."""
     async with (
-        running(tmp_path, slow_consumer_bytes=20_000, sends_burst=1000) as scene,
-        speaking(scene, "1.2") as client,
-        scene.connected("jun") as jun,
+        running(tmp_path, slow_consumer_bytes=20_000, sends_burst=1000) as harness,
+        speaking(harness, "1.2") as client,
+        harness.connected("jun") as jun,
     ):
         window = {"ack": "client", "prefetch-count": "2"}
         await client.subscribe(YARD, **window)
         said = [await jun.send("x" * 1000) for _ in range(40)]
 
         assert await client.closed() == 4508
-        assert scene.metric("slow_closes_total", cause="unacknowledged") == 1
+        assert harness.metric("slow_closes_total", cause="unacknowledged") == 1
         heard = client.left()
         assert [found.headers["message-id"] for found in heard] == said[:2]
-        async with speaking(scene, "1.2") as again:
+        async with speaking(harness, "1.2") as again:
             await again.subscribe(YARD, since=said[0], **window)
             for one in said[1:]:
                 found = await again.message()
@@ -409,10 +411,10 @@ async def test_whoever_never_acknowledges_is_a_slow_reader_and_resumes(tmp_path:
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 async def test_an_ack_moves_the_read_marker_if_that_was_asked_for(
-    scene: Scene, version: str
+    harness: Harness, version: str
 ) -> None:
     """1.1, 1.2 SUBSCRIBE: headers of our own; `read-marker`."""
-    async with speaking(scene, version) as client, scene.connected("jun") as jun:
+    async with speaking(harness, version) as client, harness.connected("jun") as jun:
         await jun.subscribe(f"{YARD}.live", "live")
         await client.subscribe(YARD, ack="client", **{"read-marker": "true"})
         said = [await jun.send(str(number)) for number in range(3)]
@@ -431,11 +433,11 @@ async def test_an_ack_moves_the_read_marker_if_that_was_asked_for(
         assert markers == [said[1], said[2]]
 
 
-async def test_a_read_marker_is_told_though_its_client_goes(scene: Scene) -> None:
+async def test_a_read_marker_is_told_though_its_client_goes(harness: Harness) -> None:
     """1.1, 1.2 SUBSCRIBE: headers of our own; `read-marker`."""
-    async with scene.connected("jun") as jun:
+    async with harness.connected("jun") as jun:
         await jun.subscribe(f"{YARD}.live", "live")
-        async with speaking(scene, "1.2") as client:
+        async with speaking(harness, "1.2") as client:
             await client.subscribe(YARD, ack="client", **{"read-marker": "true"})
             said = [await jun.send(str(number)) for number in range(3)]
             for found in await client.messages(3):
@@ -458,10 +460,10 @@ async def test_a_read_marker_is_told_though_its_client_goes(scene: Scene) -> Non
     ],
 )
 async def test_headers_of_our_own_that_make_no_sense_are_refused(
-    scene: Scene, topic: str, headers: dict[str, str]
+    harness: Harness, topic: str, headers: dict[str, str]
 ) -> None:
     """1.1, 1.2 SUBSCRIBE: headers of our own."""
-    async with speaking(scene, "1.2") as client:
+    async with speaking(harness, "1.2") as client:
         await client.subscribe(ERRORS, "errors")
 
         await client.say("SUBSCRIBE", {"id": "s", "destination": topic, **headers})
@@ -479,11 +481,11 @@ def batches(ids: list[str]) -> set[int]:
 
 
 @every_version
-async def test_a_transactions_sends_to_a_room_are_one_batch(scene: Scene, version: str) -> None:
+async def test_a_transactions_sends_to_a_room_are_one_batch(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 BEGIN, COMMIT."""
-    async with speaking(scene, version) as client, scene.connected("jun") as jun:
+    async with speaking(harness, version) as client, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
-        busy = [asyncio.create_task(scene.post("jun", text=str(n))) for n in range(20)]
+        busy = [asyncio.create_task(harness.post("jun", text=str(n))) for n in range(20)]
         await client.say("BEGIN", {"transaction": "t"})
         for number in range(10):
             headers = {"destination": SEND, "transaction": "t", "key": f"k{number}"}
@@ -511,10 +513,10 @@ async def test_a_transactions_sends_to_a_room_are_one_batch(scene: Scene, versio
     ],
 )
 async def test_a_transaction_is_done_whole_or_not_at_all(
-    scene: Scene, version: str, bad: dict[str, str], status: int
+    harness: Harness, version: str, bad: dict[str, str], status: int
 ) -> None:
     """1.0, 1.1, 1.2 BEGIN, COMMIT."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(ERRORS, "errors")
         await client.subscribe(YARD)
         await client.send("first", key="taken")
@@ -532,9 +534,9 @@ async def test_a_transaction_is_done_whole_or_not_at_all(
         assert (await client.message()).text == "last"
 
 
-async def test_a_commit_with_an_ack_of_nothing_sends_nothing(scene: Scene) -> None:
+async def test_a_commit_with_an_ack_of_nothing_sends_nothing(harness: Harness) -> None:
     """1.0, 1.1, 1.2 ACK, COMMIT."""
-    async with speaking(scene, "1.2") as client:
+    async with speaking(harness, "1.2") as client:
         await client.subscribe(ERRORS, "errors")
         await client.subscribe(YARD)
         await client.say("BEGIN", {"transaction": "t"})
@@ -549,9 +551,9 @@ async def test_a_commit_with_an_ack_of_nothing_sends_nothing(scene: Scene) -> No
 
 
 @every_version
-async def test_an_ack_takes_effect_with_its_transaction(scene: Scene, version: str) -> None:
+async def test_an_ack_takes_effect_with_its_transaction(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 ACK, BEGIN, ABORT, COMMIT."""
-    async with speaking(scene, version) as client, scene.connected("jun") as jun:
+    async with speaking(harness, version) as client, harness.connected("jun") as jun:
         await client.subscribe(YARD, ack="client", **{"prefetch-count": "1"})
         await jun.send("1")
         await jun.send("2")
@@ -574,12 +576,12 @@ async def test_an_ack_takes_effect_with_its_transaction(scene: Scene, version: s
 @every_version
 @pytest.mark.parametrize("graceful", [True, False])
 async def test_an_open_transaction_is_aborted_when_its_client_goes(
-    scene: Scene, version: str, *, graceful: bool
+    harness: Harness, version: str, *, graceful: bool
 ) -> None:
     """1.1, 1.2 BEGIN."""
-    async with scene.connected("jun") as jun:
+    async with harness.connected("jun") as jun:
         await jun.subscribe(YARD)
-        async with speaking(scene, version) as client:
+        async with speaking(harness, version) as client:
             await client.say("BEGIN", {"transaction": "t"})
             headers = {"destination": SEND, "transaction": "t", "receipt": "held"}
             await client.say("SEND", headers, b"never")
@@ -589,17 +591,17 @@ async def test_an_open_transaction_is_aborted_when_its_client_goes(
                 assert await client.closed() == 1000
             else:
                 client.socket.transport.abort()
-        await until(lambda: scene.metric("connections") == 1)
+        await until(lambda: harness.metric("connections") == 1)
 
         await jun.send("last")
 
         assert (await jun.message()).text == "last"
 
 
-async def test_a_transaction_over_two_rooms_is_one_batch_each(scene: Scene) -> None:
+async def test_a_transaction_over_two_rooms_is_one_batch_each(harness: Harness) -> None:
     """1.0, 1.1, 1.2 BEGIN, COMMIT: rooms are ordered apart."""
-    scene.rooms.add("mina", room="well")
-    async with speaking(scene, "1.2") as client:
+    harness.rooms.add("mina", room="well")
+    async with speaking(harness, "1.2") as client:
         for room in ("yard", "well"):
             await client.subscribe(f"/topic/rooms.{room}", room)
         await client.say("BEGIN", {"transaction": "t"})
@@ -618,7 +620,7 @@ async def test_a_transaction_over_two_rooms_is_one_batch_each(scene: Scene) -> N
 
 async def test_a_commit_with_keys_that_are_known_sends_them_once(tmp_path: Path) -> None:
     """1.0, 1.1, 1.2 COMMIT, sent again by a client that lost its RECEIPT."""
-    async with running(tmp_path, key_count=1) as scene, speaking(scene, "1.2") as client:
+    async with running(tmp_path, key_count=1) as harness, speaking(harness, "1.2") as client:
         start = (await client.subscribe(YARD))["position"]
 
         async def commit(receipt: str) -> None:
@@ -647,9 +649,9 @@ async def test_a_commit_with_keys_that_are_known_sends_them_once(tmp_path: Path)
 
 
 @every_version
-async def test_each_frame_that_asks_gets_its_receipt(scene: Scene, version: str) -> None:
+async def test_each_frame_that_asks_gets_its_receipt(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 Header receipt, RECEIPT."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.subscribe(YARD, ack="client")
         await client.send("hi")
         found = answer(version, await client.message())
@@ -678,10 +680,10 @@ async def test_each_frame_that_asks_gets_its_receipt(scene: Scene, version: str)
 
 
 @every_version
-async def test_a_connect_gets_no_receipt(scene: Scene, version: str) -> None:
+async def test_a_connect_gets_no_receipt(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 Header receipt."""
-    async with scene.opened(subprotocols=None) as client:
-        passcode = scene.issuer.token("mina")
+    async with harness.opened(subprotocols=None) as client:
+        passcode = harness.issuer.token("mina")
         await client.say(
             "CONNECT", {"accept-version": version, "passcode": passcode, "receipt": "r"}
         )
@@ -692,28 +694,28 @@ async def test_a_connect_gets_no_receipt(scene: Scene, version: str) -> None:
 
 
 async def test_what_was_received_before_the_client_went_is_done_all_the_same(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
     """1.2 RECEIPT: frames received before a disconnect SHOULD still be processed."""
-    async with scene.connected("jun") as jun:
+    async with harness.connected("jun") as jun:
         await jun.subscribe(YARD)
-        async with speaking(scene, "1.2") as client:
+        async with speaking(harness, "1.2") as client:
             frames = [written("SEND", {"destination": SEND}, b"%d" % n) for n in range(20)]
             await client.raw(b"".join(frames) + written("DISCONNECT", {}))
 
         assert [found.text for found in await jun.messages(20)] == [str(n) for n in range(20)]
 
 
-async def test_a_stranger_who_is_gone_has_said_nothing(scene: Scene) -> None:
+async def test_a_stranger_who_is_gone_has_said_nothing(harness: Harness) -> None:
     """1.2 RECEIPT: what came before anybody was let in is forgotten."""
-    async with scene.connected("jun") as jun:
+    async with harness.connected("jun") as jun:
         await jun.subscribe(YARD)
-        async with scene.opened(subprotocols=None) as client:
+        async with harness.opened(subprotocols=None) as client:
             hello = {"accept-version": "1.2", "passcode": "nonsense"}
             frames = written("CONNECT", hello) + written("SEND", {"destination": SEND}, b"never")
             await client.raw(frames)
             client.socket.transport.abort()
-        await until(lambda: scene.metric("connections") == 1)
+        await until(lambda: harness.metric("connections") == 1)
 
         await jun.send("last")
 
@@ -721,9 +723,9 @@ async def test_a_stranger_who_is_gone_has_said_nothing(scene: Scene) -> None:
 
 
 @every_version
-async def test_the_connection_ends_just_after_an_error(scene: Scene, version: str) -> None:
+async def test_the_connection_ends_just_after_an_error(harness: Harness, version: str) -> None:
     """1.0, 1.1, 1.2 ERROR, Size Limits."""
-    async with speaking(scene, version) as client:
+    async with speaking(harness, version) as client:
         await client.raw(
             b"SEND\ndestination:/a\nreceipt:r\nx:" + b"y" * 9000 + b"\n\n\0"
             b"BEGIN\ntransaction:t\nreceipt:late\n\n\0"
@@ -744,9 +746,9 @@ async def test_frames_that_come_too_fast_wait_and_none_is_lost(
 ) -> None:
     """1.1, 1.2 Conformance: limits on inputs; frames of any kind per second."""
     async with (
-        running(tmp_path, frames_per_second=100, frames_burst=10) as scene,
-        speaking(scene, version) as client,
-        scene.connected("jun") as jun,
+        running(tmp_path, frames_per_second=100, frames_burst=10) as harness,
+        speaking(harness, version) as client,
+        harness.connected("jun") as jun,
     ):
         await client.subscribe(ERRORS, "errors")
         loop = asyncio.get_running_loop()
@@ -767,19 +769,19 @@ async def test_frames_that_come_too_fast_wait_and_none_is_lost(
             assert (await client.refusal())["receipt-id"] == f"r-{number}"
         # 60 frames, less those that may come at once.
         assert loop.time() - began > 0.35
-        assert scene.metric("reading_rests_total") > 0
+        assert harness.metric("reading_rests_total") > 0
         assert await client.send("still here")
 
 
 async def test_a_flood_is_not_kept_in_memory(tmp_path: Path) -> None:
     """1.1, 1.2 Conformance: limits on inputs; frames of any kind per second."""
     async with (
-        running(tmp_path, frames_per_second=20, frames_burst=10) as scene,
-        speaking(scene, "1.2") as flood,
+        running(tmp_path, frames_per_second=20, frames_burst=10) as harness,
+        speaking(harness, "1.2") as flood,
     ):
         frame = written("SEND", {"destination": "/app/rooms.yard.typing"}, b"{}" + b" " * 4000)
         sending = asyncio.create_task(_send_forever(flood, frame))
-        await until(lambda: scene.metric("reading_rests_total") > 3)
+        await until(lambda: harness.metric("reading_rests_total") > 3)
 
         # The pipe between is full: whoever sends too fast waits.
         assert not sending.done()
@@ -795,9 +797,9 @@ async def _send_forever(client: Client, frame: bytes) -> None:
 
 async def test_whoever_misses_much_gets_it_as_it_acknowledges(tmp_path: Path) -> None:
     """1.0, 1.1, 1.2 SUBSCRIBE ack Header, with `since` and a window."""
-    async with running(tmp_path, slow_consumer_bytes=20_000) as scene:
-        ids = [one for _ in range(10) for one in await scene.append(*_many(10))]
-        async with speaking(scene, "1.2") as client:
+    async with running(tmp_path, slow_consumer_bytes=20_000) as harness:
+        ids = [one for _ in range(10) for one in await harness.append(*_many(10))]
+        async with speaking(harness, "1.2") as client:
             window = {"ack": "client", "prefetch-count": "7"}
             await client.subscribe(YARD, since="start", **window)
             heard = []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from madang_gateway.stomp.connection import TRANSITIONS, ServerConnection, State
-from madang_gateway.stomp.errors import (
+from madang_gateway.protocol.stomp.connection import TRANSITIONS, ServerConnection, State
+from madang_gateway.protocol.stomp.errors import (
     Malformed,
     OutOfOrder,
     ProtocolError,
@@ -12,10 +12,10 @@ from madang_gateway.stomp.errors import (
     UnknownCommand,
     UnsupportedVersion,
 )
-from madang_gateway.stomp.events import Connect, Disconnect, Event, Send, Subscribe
-from madang_gateway.stomp.frame import HEARTBEAT, Command, Frame
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.parser import Parser
+from madang_gateway.protocol.stomp.events import Connect, Disconnect, Event, Send, Subscribe
+from madang_gateway.protocol.stomp.frame import HEARTBEAT, Command, Frame
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.parser import Parser
 
 CONNECT = b"CONNECT\naccept-version:1.0,1.1,1.2\n\n\0"
 VERSIONS = ["1.0", "1.1", "1.2"]

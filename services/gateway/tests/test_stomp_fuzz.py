@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from madang_gateway.stomp.connection import ServerConnection, State
-from madang_gateway.stomp.errors import ProtocolError
-from madang_gateway.stomp.events import Commit, Event, Send
-from madang_gateway.stomp.frame import Frame, HeartBeat
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.parser import Parser
+from madang_gateway.protocol.stomp.connection import ServerConnection, State
+from madang_gateway.protocol.stomp.errors import ProtocolError
+from madang_gateway.protocol.stomp.events import Commit, Event, Send
+from madang_gateway.protocol.stomp.frame import Frame, HeartBeat
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.parser import Parser
 
 unhurried = settings(deadline=None)
 SMALL = Limits(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from madang_gateway.stomp.errors import TooLarge
-from madang_gateway.stomp.frame import Frame
-from madang_gateway.stomp.head import content_length, read_head, trimmed
-from madang_gateway.stomp.limits import Limits
+from madang_gateway.protocol.stomp.errors import TooLarge
+from madang_gateway.protocol.stomp.frame import Frame
+from madang_gateway.protocol.stomp.head import content_length, read_head, trimmed
+from madang_gateway.protocol.stomp.limits import Limits
 
 
 def test_headers_keep_the_order_in_which_they_came() -> None:

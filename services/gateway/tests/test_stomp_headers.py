@@ -2,8 +2,8 @@
 
 import pytest
 
-from madang_gateway.stomp.errors import Malformed
-from madang_gateway.stomp.headers import escape, header_line, header_value, unescape
+from madang_gateway.protocol.stomp.errors import Malformed
+from madang_gateway.protocol.stomp.headers import escape, header_line, header_value, unescape
 
 EVERYTHING = "a:b\nc\\d\re"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from madang_gateway.stomp.errors import (
+from madang_gateway.protocol.stomp.errors import (
     Duplicate,
     Malformed,
     MissingHeader,
@@ -10,7 +10,7 @@ from madang_gateway.stomp.errors import (
     UnexpectedBody,
     UnknownCommand,
 )
-from madang_gateway.stomp.events import (
+from madang_gateway.protocol.stomp.events import (
     Abort,
     Ack,
     Begin,
@@ -21,9 +21,9 @@ from madang_gateway.stomp.events import (
     Subscribe,
     Unsubscribe,
 )
-from madang_gateway.stomp.frame import Frame
-from madang_gateway.stomp.interpreter import Interpreter
-from madang_gateway.stomp.limits import Limits
+from madang_gateway.protocol.stomp.frame import Frame
+from madang_gateway.protocol.stomp.interpreter import Interpreter
+from madang_gateway.protocol.stomp.limits import Limits
 
 VERSIONS = ["1.0", "1.1", "1.2"]
 

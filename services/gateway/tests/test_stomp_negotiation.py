@@ -2,8 +2,8 @@
 
 import pytest
 
-from madang_gateway.stomp.errors import Malformed, UnsupportedVersion
-from madang_gateway.stomp.negotiation import (
+from madang_gateway.protocol.stomp.errors import Malformed, UnsupportedVersion
+from madang_gateway.protocol.stomp.negotiation import (
     VERSIONS,
     agree_on_heartbeats,
     agree_on_version,

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from madang_gateway.stomp.errors import Malformed, ProtocolError, TooLarge
-from madang_gateway.stomp.frame import HEARTBEAT, Frame, HeartBeat
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.parser import Parser
+from madang_gateway.protocol.stomp.errors import Malformed, ProtocolError, TooLarge
+from madang_gateway.protocol.stomp.frame import HEARTBEAT, Frame, HeartBeat
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.parser import Parser
 
 SMALL = Limits(header_count=3, header_line_bytes=20, head_bytes=50, body_bytes=10)
 

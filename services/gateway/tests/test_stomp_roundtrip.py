@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from madang_gateway.stomp.frame import Command, Frame
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.parser import Parser
-from madang_gateway.stomp.serializer import message_frame, serialize
+from madang_gateway.protocol.stomp.frame import Command, Frame
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.parser import Parser
+from madang_gateway.protocol.stomp.serializer import message_frame, serialize
 
 unhurried = settings(deadline=None)
 VERSIONS = ["1.0", "1.1", "1.2"]

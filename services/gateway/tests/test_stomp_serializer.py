@@ -7,12 +7,12 @@ import pytest
 from stomp.utils import parse_frame
 
 import madang_gateway
-from madang_gateway.stomp.connection import ServerConnection
-from madang_gateway.stomp.errors import UnsupportedVersion
-from madang_gateway.stomp.frame import Frame
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.parser import Parser
-from madang_gateway.stomp.serializer import OWN_HEADERS, message_frame, serialize
+from madang_gateway.protocol.stomp.connection import ServerConnection
+from madang_gateway.protocol.stomp.errors import UnsupportedVersion
+from madang_gateway.protocol.stomp.frame import Frame
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.parser import Parser
+from madang_gateway.protocol.stomp.serializer import OWN_HEADERS, message_frame, serialize
 
 _NAMED = re.compile(
     r'''(?:headers(?:\.get\(|\[)|_required\(frame, |headers[^\n=]* = [^\n]*?\{)"([a-z-]+)"'''

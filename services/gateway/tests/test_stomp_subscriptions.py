@@ -2,9 +2,9 @@
 
 import pytest
 
-from madang_gateway.stomp.errors import Duplicate, NotOpen, TooLarge
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.subscriptions import Subscriptions
+from madang_gateway.protocol.stomp.errors import Duplicate, NotOpen, TooLarge
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.subscriptions import Subscriptions
 
 
 def test_an_open_id_cannot_be_opened_again() -> None:

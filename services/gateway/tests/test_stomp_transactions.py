@@ -2,10 +2,10 @@
 
 import pytest
 
-from madang_gateway.stomp.errors import Duplicate, NotOpen, TooLarge
-from madang_gateway.stomp.events import Send
-from madang_gateway.stomp.limits import Limits
-from madang_gateway.stomp.transactions import Transactions
+from madang_gateway.protocol.stomp.errors import Duplicate, NotOpen, TooLarge
+from madang_gateway.protocol.stomp.events import Send
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.stomp.transactions import Transactions
 
 
 def send(body: bytes = b"", /, **headers: str) -> Send:

@@ -11,20 +11,20 @@ import orjson
 import pytest
 from websockets.frames import Frame, Opcode
 
-from madang_gateway.node import Node
+from madang_gateway.node.node import Node
+from services.gateway.tests.harness import Harness, running, until
 from services.gateway.tests.raw_socket import PATIENCE_SECONDS, UPGRADE, RawSocket, raw_socket
-from services.gateway.tests.scene import Scene, running, until
 from services.gateway.tests.stomp_client import written
 
 BEGIN = written("BEGIN", {"transaction": "t", "receipt": "r"})
 
 
 @asynccontextmanager
-async def talking(scene: Scene) -> AsyncGenerator[RawSocket]:
+async def talking(harness: Harness) -> AsyncGenerator[RawSocket]:
     """Yield a raw connection whose CONNECT was accepted."""
-    async with raw_socket(scene.port) as client:
+    async with raw_socket(harness.port) as client:
         assert (await client.upgrade()).startswith(b"HTTP/1.1 101 ")
-        hello = {"accept-version": "1.2", "passcode": scene.issuer.token("mina")}
+        hello = {"accept-version": "1.2", "passcode": harness.issuer.token("mina")}
         await client.frame(Opcode.TEXT, written("CONNECT", hello))
         assert (await next_frame(client))[1].startswith(b"CONNECTED\n")
         yield client
@@ -71,8 +71,8 @@ def raw(first: int, data: bytes, *, masked: bool = True) -> bytes:
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
-async def test_a_message_may_come_in_fragments(scene: Scene, opcode: Opcode) -> None:
-    async with talking(scene) as client:
+async def test_a_message_may_come_in_fragments(harness: Harness, opcode: Opcode) -> None:
+    async with talking(harness) as client:
         await client.frame(opcode, BEGIN[:5], fin=False)
         await client.frame(Opcode.CONT, b"", fin=False)
         for at in range(5, len(BEGIN)):
@@ -82,8 +82,8 @@ async def test_a_message_may_come_in_fragments(scene: Scene, opcode: Opcode) -> 
         await answered(client)
 
 
-async def test_control_frames_may_come_between_fragments(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_control_frames_may_come_between_fragments(harness: Harness) -> None:
+    async with talking(harness) as client:
         await client.frame(Opcode.TEXT, BEGIN[:10], fin=False)
         await client.frame(Opcode.PING, b"are you there?")
         assert await next_frame(client) == (Opcode.PONG, b"are you there?")
@@ -93,8 +93,8 @@ async def test_control_frames_may_come_between_fragments(scene: Scene) -> None:
         await answered(client)
 
 
-async def test_a_close_between_fragments_leaves_the_message_unfinished(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_a_close_between_fragments_leaves_the_message_unfinished(harness: Harness) -> None:
+    async with talking(harness) as client:
         await client.frame(Opcode.TEXT, BEGIN[:10], fin=False)
         await client.frame(Opcode.CLOSE, b"\x03\xe8bye")
 
@@ -119,8 +119,8 @@ async def test_a_close_between_fragments_leaves_the_message_unfinished(scene: Sc
         "fragmented close",
     ],
 )
-async def test_fragments_out_of_place_are_a_protocol_error(scene: Scene, frames: bytes) -> None:
-    async with talking(scene) as client:
+async def test_fragments_out_of_place_are_a_protocol_error(harness: Harness, frames: bytes) -> None:
+    async with talking(harness) as client:
         await client.send(frames)
 
         assert await close_code(client) == 1002
@@ -130,16 +130,16 @@ async def test_fragments_out_of_place_are_a_protocol_error(scene: Scene, frames:
 
 
 @pytest.mark.parametrize("bits", [0x40, 0x20, 0x10, 0x70])
-async def test_reserved_bits_are_a_protocol_error(scene: Scene, bits: int) -> None:
-    async with talking(scene) as client:
+async def test_reserved_bits_are_a_protocol_error(harness: Harness, bits: int) -> None:
+    async with talking(harness) as client:
         await client.send(raw(0x81 | bits, BEGIN))
 
         assert await close_code(client) == 1002
 
 
 @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
-async def test_reserved_opcodes_are_a_protocol_error(scene: Scene, opcode: int) -> None:
-    async with talking(scene) as client:
+async def test_reserved_opcodes_are_a_protocol_error(harness: Harness, opcode: int) -> None:
+    async with talking(harness) as client:
         await client.send(raw(0x80 | opcode, b"x"))
 
         assert await close_code(client) == 1002
@@ -147,9 +147,9 @@ async def test_reserved_opcodes_are_a_protocol_error(scene: Scene, opcode: int) 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.CLOSE])
 async def test_a_client_that_does_not_mask_is_a_protocol_error(
-    scene: Scene, opcode: Opcode
+    harness: Harness, opcode: Opcode
 ) -> None:
-    async with talking(scene) as client:
+    async with talking(harness) as client:
         await client.send(raw(0x80 | opcode, b"\x03\xe8", masked=False))
 
         assert await close_code(client) == 1002
@@ -157,9 +157,9 @@ async def test_a_client_that_does_not_mask_is_a_protocol_error(
 
 @pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG, Opcode.CLOSE])
 async def test_a_control_frame_with_too_much_is_a_protocol_error(
-    scene: Scene, opcode: Opcode
+    harness: Harness, opcode: Opcode
 ) -> None:
-    async with talking(scene) as client:
+    async with talking(harness) as client:
         data = b"\x03\xe8" + b"x" * 124
         await client.send(bytes([0x80 | opcode, 0xFE, 0, len(data)]) + bytes(4) + data)
 
@@ -173,8 +173,8 @@ async def test_a_control_frame_with_too_much_is_a_protocol_error(
     "fragments",
     [[b"\xff"], [b"\xed\xa0\x80"], [b"\xf4\x90\x80\x80"], [b"\xc3", b""], [b"a\xec", b"b"]],
 )
-async def test_text_that_is_no_utf_8_is_refused(scene: Scene, fragments: list[bytes]) -> None:
-    async with talking(scene) as client:
+async def test_text_that_is_no_utf_8_is_refused(harness: Harness, fragments: list[bytes]) -> None:
+    async with talking(harness) as client:
         await client.frame(Opcode.TEXT, fragments[0], fin=len(fragments) == 1)
         for data in fragments[1:]:
             await client.frame(Opcode.CONT, data, fin=data is fragments[-1])
@@ -182,16 +182,16 @@ async def test_text_that_is_no_utf_8_is_refused(scene: Scene, fragments: list[by
         assert await close_code(client) == 1007
 
 
-async def test_bytes_need_not_be_utf_8_until_stomp_says_so(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_bytes_need_not_be_utf_8_until_stomp_says_so(harness: Harness) -> None:
+    async with talking(harness) as client:
         await client.frame(Opcode.BINARY, written("SEND", {"x": "y"})[:-2] + b"\xff\0")
 
         assert (await next_frame(client))[1].startswith(b"ERROR\n")
         assert await close_code(client) == 4400
 
 
-async def test_a_close_reason_that_is_no_utf_8_is_a_protocol_error(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_a_close_reason_that_is_no_utf_8_is_a_protocol_error(harness: Harness) -> None:
+    async with talking(harness) as client:
         await client.frame(Opcode.CLOSE, b"\x03\xe8\xff")
 
         assert await close_code(client) in {1002, 1007}
@@ -204,7 +204,7 @@ async def test_a_close_reason_that_is_no_utf_8_is_a_protocol_error(scene: Scene)
 async def test_a_message_that_is_too_large_is_refused_before_it_is_kept(
     tmp_path: Path, pieces: int
 ) -> None:
-    async with running(tmp_path, frame_bytes=1000) as scene, talking(scene) as client:
+    async with running(tmp_path, frame_bytes=1000) as harness, talking(harness) as client:
         size = 1200 // pieces
         for number in range(pieces):
             opcode = Opcode.CONT if number else Opcode.TEXT
@@ -213,8 +213,8 @@ async def test_a_message_that_is_too_large_is_refused_before_it_is_kept(
         assert await close_code(client) == 1009
 
 
-async def test_a_length_alone_is_enough_to_be_refused(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_a_length_alone_is_enough_to_be_refused(harness: Harness) -> None:
+    async with talking(harness) as client:
         await client.send(bytes([0x81, 0xFF]) + (1 << 62).to_bytes(8, "big") + bytes(4))
 
         assert await close_code(client) == 1009
@@ -223,8 +223,8 @@ async def test_a_length_alone_is_enough_to_be_refused(scene: Scene) -> None:
 # Ping and pong (sections 5.5.2 and 5.5.3)
 
 
-async def test_each_ping_gets_its_pong(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_each_ping_gets_its_pong(harness: Harness) -> None:
+    async with talking(harness) as client:
         for data in (b"", b"x" * 125, "마당".encode()):
             await client.frame(Opcode.PING, data)
             assert await next_frame(client) == (Opcode.PONG, data)
@@ -242,29 +242,31 @@ async def test_each_ping_gets_its_pong(scene: Scene) -> None:
         (b"\x0f\xa0", 4000),
     ],
 )
-async def test_a_close_is_answered_with_the_same_code(scene: Scene, data: bytes, code: int) -> None:
-    async with talking(scene) as client:
+async def test_a_close_is_answered_with_the_same_code(
+    harness: Harness, data: bytes, code: int
+) -> None:
+    async with talking(harness) as client:
         await client.frame(Opcode.CLOSE, data)
 
         opcode, answer = await next_frame(client)
         assert opcode == Opcode.CLOSE
         assert (int.from_bytes(answer[:2], "big") if answer else 1005) == code
         assert await client.rest() == b""
-    await until(lambda: scene.metric("connections") == 0)
+    await until(lambda: harness.metric("connections") == 0)
 
 
 @pytest.mark.parametrize("data", [b"\x03", b"\x03\xed", b"\x03\xee", b"\x00\x00", b"\x0b\xb7"])
 async def test_a_close_code_that_may_not_be_sent_is_a_protocol_error(
-    scene: Scene, data: bytes
+    harness: Harness, data: bytes
 ) -> None:
-    async with talking(scene) as client:
+    async with talking(harness) as client:
         await client.frame(Opcode.CLOSE, data)
 
         assert await close_code(client) == 1002
 
 
-async def test_nothing_is_read_after_a_close(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_nothing_is_read_after_a_close(harness: Harness) -> None:
+    async with talking(harness) as client:
         closing = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
         await client.send(closing + Frame(Opcode.TEXT, BEGIN).serialize(mask=True))
 
@@ -272,13 +274,13 @@ async def test_nothing_is_read_after_a_close(scene: Scene) -> None:
         assert await client.rest() == b""
 
 
-async def test_a_connection_that_just_ends_is_abnormal(scene: Scene) -> None:
-    async with talking(scene) as client:
+async def test_a_connection_that_just_ends_is_abnormal(harness: Harness) -> None:
+    async with talking(harness) as client:
         client.writer.write_eof()
         await client.rest()
 
-    await until(lambda: scene.metric("connections") == 0)
-    assert scene.metric("connections_closed_total", code="1006") == 1
+    await until(lambda: harness.metric("connections") == 0)
+    assert harness.metric("connections_closed_total", code="1006") == 1
 
 
 # The opening handshake (section 4): refusals are plain HTTP
@@ -306,11 +308,11 @@ async def refused(client: RawSocket, path: str = "/ws", **headers: str) -> tuple
     ],
 )
 async def test_a_bad_handshake_is_told_as_a_problem(
-    scene: Scene, changed: dict[str, str | None], status: int
+    harness: Harness, changed: dict[str, str | None], status: int
 ) -> None:
     headers = {name: value for name, value in (UPGRADE | changed).items() if value is not None}
     lines = [f"{name}: {value}" for name, value in headers.items()]
-    async with raw_socket(scene.port) as client:
+    async with raw_socket(harness.port) as client:
         await client.send("\r\n".join(["GET /ws HTTP/1.1", *lines, "", ""]).encode())
         head, _, body = (await client.rest()).partition(b"\r\n\r\n")
 
@@ -321,13 +323,13 @@ async def test_a_bad_handshake_is_told_as_a_problem(
     if "Sec-WebSocket-Version" in changed:
         assert b"sec-websocket-version: 13" in head.lower()
     reason = "origin" if "Origin" in changed else "handshake"
-    assert scene.metric("upgrades_refused_total", status=str(status), reason=reason) == 1
+    assert harness.metric("upgrades_refused_total", status=str(status), reason=reason) == 1
 
 
-async def test_http_before_1_1_has_no_websockets(scene: Scene) -> None:
+async def test_http_before_1_1_has_no_websockets(harness: Harness) -> None:
     # RFC 6455 section 4.2.1
     lines = [f"{name}: {value}" for name, value in UPGRADE.items()]
-    async with raw_socket(scene.port) as client:
+    async with raw_socket(harness.port) as client:
         await client.send("\r\n".join(["GET /ws HTTP/1.0", *lines, "", ""]).encode())
         head, _, body = (await client.rest()).partition(b"\r\n\r\n")
 
@@ -335,8 +337,8 @@ async def test_http_before_1_1_has_no_websockets(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/ws/", "/ws-stomp/a/b/xhr", "/internal"])
-async def test_an_upgrade_elsewhere_is_not_found(scene: Scene, path: str) -> None:
-    async with raw_socket(scene.port) as client:
+async def test_an_upgrade_elsewhere_is_not_found(harness: Harness, path: str) -> None:
+    async with raw_socket(harness.port) as client:
         status, problem, _ = await refused(client, path)
 
     assert (status, problem["type"]) == (404, "urn:madang:problem:not-found")
@@ -345,13 +347,13 @@ async def test_an_upgrade_elsewhere_is_not_found(scene: Scene, path: str) -> Non
 async def test_too_many_from_one_address_are_refused(tmp_path: Path) -> None:
     async with running(
         tmp_path, connections_per_address=2, proxy_addresses=("127.0.0.1",)
-    ) as scene:
+    ) as harness:
         first = {"X-Forwarded-For": "203.0.113.7"}
         async with (
-            raw_socket(scene.port) as one,
-            raw_socket(scene.port) as two,
-            raw_socket(scene.port) as three,
-            raw_socket(scene.port) as other,
+            raw_socket(harness.port) as one,
+            raw_socket(harness.port) as two,
+            raw_socket(harness.port) as three,
+            raw_socket(harness.port) as other,
         ):
             for client in (one, two):
                 assert b" 101 " in await client.upgrade(**first)
@@ -359,31 +361,31 @@ async def test_too_many_from_one_address_are_refused(tmp_path: Path) -> None:
             assert (status, problem["type"]) == (429, "urn:madang:problem:too-many-requests")
             assert b"retry-after: " in head.lower()
             assert b" 101 " in await other.upgrade(**{"X-Forwarded-For": "203.0.113.8"})
-        await until(lambda: scene.metric("connections") == 0)
-        async with raw_socket(scene.port) as again:
+        await until(lambda: harness.metric("connections") == 0)
+        async with raw_socket(harness.port) as again:
             assert b" 101 " in await again.upgrade(**first)
 
 
 async def test_too_many_of_one_user_are_refused_where_the_upgrade_tells_whose_it_is(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, connections_per_user=1) as scene, scene.connected("mina"):
-        token = scene.issuer.token("mina")
-        async with raw_socket(scene.port) as client:
+    async with running(tmp_path, connections_per_user=1) as harness, harness.connected("mina"):
+        token = harness.issuer.token("mina")
+        async with raw_socket(harness.port) as client:
             status, problem, _ = await refused(client, Authorization=f"Bearer {token}")
         assert (status, problem["detail"]) == (
             429,
             "You have too many connections; close one.",
         )
-        async with raw_socket(scene.port) as client:
-            jun = scene.issuer.token("jun")
+        async with raw_socket(harness.port) as client:
+            jun = harness.issuer.token("jun")
             assert b" 101 " in await client.upgrade(Authorization=f"Bearer {jun}")
 
 
-async def test_a_gateway_that_is_stopping_refuses_upgrades(scene: Scene) -> None:
-    cast(Node, scene.app.state.websocket.node).admission.draining = True
+async def test_a_gateway_that_is_stopping_refuses_upgrades(harness: Harness) -> None:
+    cast(Node, harness.app.state.websocket.node).admission.draining = True
 
-    async with raw_socket(scene.port) as client:
+    async with raw_socket(harness.port) as client:
         status, problem, head = await refused(client)
 
     assert (status, problem["type"]) == (503, "urn:madang:problem:unavailable")

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from madang_common import logging, server
 from madang_common.log.port import LogError
 from madang_common.settings import CannotStart
-from madang_history import command, wiring
-from madang_history.dead.port import DeadLinesUnavailable
+from madang_history import wiring
+from madang_history.dead_letters import command
+from madang_history.dead_letters.port import DeadLinesUnavailable
 from madang_history.settings import HistorySettings
 
 NAME = "madang-history"

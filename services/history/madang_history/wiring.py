@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from madang_common import background
+from madang_common import tasks
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
@@ -22,19 +22,19 @@ from madang_common.settings import CannotStart
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
-from madang_history import mongo
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
-from madang_history.dead.amqp import AmqpDeadLines
-from madang_history.dead.port import DeadLines
-from madang_history.dead.sqlite import SqliteDeadLines
-from madang_history.ingest import Ingest, check_log
-from madang_history.leases.everything import Everything
+from madang_history.dead_letters.amqp import AmqpDeadLines
+from madang_history.dead_letters.port import DeadLines
+from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.ingest.ingest import Ingest, check_log
 from madang_history.leases.mongo import MongoLeases
 from madang_history.leases.port import Leases
+from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.mongo_client import connected
 from madang_history.store.port import MessageStore, StoreError, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
 
@@ -64,7 +64,7 @@ async def build(
         dead = await stack.enter_async_context(dead_lines(settings))
         metrics = HistoryMetrics(registry)
         ingest = Ingest(log, store, dead, leases, metrics, settings, clock=time.time)
-        ingesting = background.begin(stack, "history-ingest", ingest.run())
+        ingesting = tasks.begin(stack, "history-ingest", ingest.run())
 
         async def ping_ingest() -> None:
             if ingesting.done():
@@ -142,9 +142,9 @@ async def _open_store(
     if settings.mongo_url is None:
         store = await SqliteMessageStore.open(_embedded_file(settings), shards)
         stack.push_async_callback(store.close)
-        return store, Everything(shards)
+        return store, SingleReplicaLeases(shards)
     database = await stack.enter_async_context(
-        mongo.connected(
+        connected(
             settings.mongo_url,
             settings.mongo_database,
             timeout_seconds=settings.mongo_timeout_seconds,

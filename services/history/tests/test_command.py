@@ -8,10 +8,10 @@ import pytest
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import position, shard_of, to_id
 from madang_common.log.sqlite import SqliteLog
-from madang_history import command
-from madang_history.dead.amqp import AmqpDeadLines
-from madang_history.dead.port import DeadLine, DeadLines
-from madang_history.dead.sqlite import SqliteDeadLines
+from madang_history.dead_letters import command
+from madang_history.dead_letters.amqp import AmqpDeadLines
+from madang_history.dead_letters.port import DeadLine, DeadLines
+from madang_history.dead_letters.sqlite import SqliteDeadLines
 
 from .conftest import SHARDS, an_event
 

@@ -15,11 +15,11 @@ from madang_common.log import port as log_port
 from madang_common.log.port import Batch, Log, LogUnavailable, Retention
 from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead.port import DeadLine, DeadLines
-from madang_history.dead.sqlite import SqliteDeadLines
-from madang_history.ingest import Ingest, age_seconds, check_log
-from madang_history.leases.everything import Everything
+from madang_history.dead_letters.port import DeadLine, DeadLines
+from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.ingest.ingest import Ingest, age_seconds, check_log
 from madang_history.leases.port import Leases
+from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.port import Entry, Hole, MessageStore, StoreMismatch, StoreUnavailable
@@ -86,7 +86,7 @@ def _ingest(
     settings: HistorySettings,
     leases: Leases | None = None,
 ) -> Ingest:
-    leases = leases or Everything(SHARDS)
+    leases = leases or SingleReplicaLeases(SHARDS)
     metrics = HistoryMetrics(registry)
     return Ingest(log, store, dead_lines, leases, metrics, settings, clock=time.time)
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from madang_history import mongo
 from madang_history.leases.mongo import MongoLeases
-from madang_history.mongo import Database
-from tests.stack.servers import MongoDB
+from madang_history.store.mongo_client import Database, connected
+from stack.servers import MongoDB
 from tests.support.waiting import until
 
 SHARDS = 4
@@ -58,7 +57,7 @@ class Replica:
 
 @pytest.fixture
 async def database(mongo_url: str, mongo_database: str) -> AsyncIterator[Database]:
-    async with mongo.connected(
+    async with connected(
         SecretStr(mongo_url), mongo_database, timeout_seconds=10, connections=10
     ) as database:
         yield database
@@ -190,7 +189,7 @@ async def test_leases_that_cannot_be_renewed_are_not_held_for_longer_than_they_l
     private_mongodb: MongoDB,
 ) -> None:
     url = SecretStr(private_mongodb.url)
-    async with mongo.connected(url, "madang", timeout_seconds=0.5, connections=4) as database:
+    async with connected(url, "madang", timeout_seconds=0.5, connections=4) as database:
         replica = Replica(await MongoLeases.open(database, SHARDS, seconds=SECONDS))
         await until(shared(replica))
 
@@ -219,11 +218,11 @@ async def test_clocks_of_replicas_do_not_matter(database: Database, join: Join) 
 REPLICA = """
 import asyncio, sys
 from pydantic import SecretStr
-from madang_history import mongo
+from madang_history.store.mongo_client import connected
 from madang_history.leases.mongo import MongoLeases
 
 async def main(url, name):
-    async with mongo.connected(
+    async with connected(
         SecretStr(url), name, timeout_seconds=10, connections=4
     ) as database:
         leases = await MongoLeases.open(database, 4, seconds=3)

@@ -1,7 +1,7 @@
 import pytest
 
 from madang_common.log.position import position, shard_of
-from madang_history.pages import Page, Pages, Readable, readable_now, stored_to
+from madang_history.store.pages import Page, Pages, Readable, readable_now, stored_to
 from madang_history.store.port import LAST, Entry
 from madang_history.store.sqlite import SqliteMessageStore
 

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import shard_of
-from madang_history import mongo
 from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.mongo_client import connected
 
 from .conftest import SHARDS, an_event
 
@@ -97,7 +97,7 @@ async def test_two_processes_share_the_log_and_one_outlives_the_other(
         await until_held([second], lambda held: held == [{0, 1}])
 
         database = await stack.enter_async_context(
-            mongo.connected(SecretStr(mongo_url), mongo_database, timeout_seconds=10, connections=2)
+            connected(SecretStr(mongo_url), mongo_database, timeout_seconds=10, connections=2)
         )
         store = await MongoMessageStore.open(database, SHARDS)
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -17,12 +17,11 @@ from typing_extensions import override
 
 from madang_common.log.position import shard_of
 from madang_common.settings import CannotStart
-from madang_history import mongo
-from madang_history.mongo import Database
-from madang_history.store import documents
+from madang_history.store import documents, mongo_client
 from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.mongo_client import Database
 from madang_history.store.port import LAST, Counted, Entry, Hole, StoreUnavailable
-from tests.stack.servers import MongoDB
+from stack.servers import MongoDB
 
 SHARDS = 4
 ROOM = "rooms.yard"
@@ -61,7 +60,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 async def database(mongo_url: str, mongo_database: str, heard: Heard) -> AsyncIterator[Database]:
-    async with mongo.connected(
+    async with mongo_client.connected(
         SecretStr(mongo_url),
         mongo_database,
         timeout_seconds=10,
@@ -319,7 +318,7 @@ async def test_an_index_that_is_named_must_be_there(
 
 async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> None:
     nowhere = SecretStr("mongodb://madang:hunter2@127.0.0.1:9/?replicaSet=none")
-    async with mongo.connected(
+    async with mongo_client.connected(
         nowhere, mongo_database, timeout_seconds=0.5, connections=2
     ) as database:
         with pytest.raises(StoreUnavailable) as told:
@@ -335,7 +334,9 @@ async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> 
 )
 async def test_what_is_no_address_of_mongodb_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(CannotStart, match="MADANG_MONGO_URL cannot be understood") as refusal:
-        async with mongo.connected(SecretStr(url), "madang", timeout_seconds=1, connections=1):
+        async with mongo_client.connected(
+            SecretStr(url), "madang", timeout_seconds=1, connections=1
+        ):
             pass
 
     assert "secret" not in str(refusal.value)
@@ -345,7 +346,7 @@ async def test_a_server_that_was_killed_is_found_again_with_everything_in_it(
     private_mongodb: MongoDB,
 ) -> None:
     url = SecretStr(private_mongodb.url)
-    async with mongo.connected(url, "madang", timeout_seconds=1, connections=4) as database:
+    async with mongo_client.connected(url, "madang", timeout_seconds=1, connections=4) as database:
         store = await MongoMessageStore.open(database, SHARDS)
         await store.store(1, entries(0, 500), 1)
 
@@ -363,7 +364,7 @@ async def test_a_server_that_was_killed_is_found_again_with_everything_in_it(
 
 async def test_a_server_that_does_not_answer_is_given_up_in_time(private_mongodb: MongoDB) -> None:
     url = SecretStr(private_mongodb.url)
-    async with mongo.connected(url, "madang", timeout_seconds=1, connections=4) as database:
+    async with mongo_client.connected(url, "madang", timeout_seconds=1, connections=4) as database:
         store = await MongoMessageStore.open(database, SHARDS)
         private_mongodb.pause()
         try:

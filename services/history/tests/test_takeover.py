@@ -14,15 +14,15 @@ from typing_extensions import override
 from madang_common.log.port import Log
 from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history import mongo
-from madang_history.dead.sqlite import SqliteDeadLines
-from madang_history.ingest import Ingest
+from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.ingest.ingest import Ingest
 from madang_history.leases.mongo import MongoLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
+from madang_history.store.mongo_client import connected
 from madang_history.store.port import Entry, StoreUnavailable
-from tests.stack.servers import MongoDB
+from stack.servers import MongoDB
 from tests.support.waiting import until
 
 from .conftest import SHARDS, an_event
@@ -100,7 +100,7 @@ class Replica:
         await self.stop()
 
 
-class Scene:
+class Harness:
     """A log that somebody writes to, and the replicas that store it."""
 
     def __init__(self, log: SqliteLog, folder: Path, stack: AsyncExitStack) -> None:
@@ -125,8 +125,8 @@ class Scene:
             await asyncio.sleep(0.005)
 
     async def join(self, url: str, database: str) -> Replica:
-        connected = mongo.connected(SecretStr(url), database, timeout_seconds=1, connections=10)
-        opened = await self._stack.enter_async_context(connected)
+        opening = connected(SecretStr(url), database, timeout_seconds=1, connections=10)
+        opened = await self._stack.enter_async_context(opening)
         store = await PausedStore.open(opened, SHARDS)
         store.running, store.reached, store.writes = asyncio.Event(), asyncio.Event(), 0
         store.running.set()
@@ -158,50 +158,50 @@ async def until_stored(store: MongoMessageStore, shard: int, offset: int) -> Non
 
 
 @pytest.fixture
-async def scene(log: SqliteLog, tmp_path: Path) -> AsyncIterator[Scene]:
+async def harness(log: SqliteLog, tmp_path: Path) -> AsyncIterator[Harness]:
     async with AsyncExitStack() as stack:
-        scene = Scene(log, tmp_path, stack)
-        stack.push_async_callback(scene.stop_writing)
-        yield scene
+        harness = Harness(log, tmp_path, stack)
+        stack.push_async_callback(harness.stop_writing)
+        yield harness
 
 
 async def test_replicas_that_come_and_go_store_everything_once(
-    scene: Scene, mongo_url: str, mongo_database: str
+    harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
-    first = await scene.join(mongo_url, mongo_database)
+    first = await harness.join(mongo_url, mongo_database)
     await until(lambda: first.held == {0, 1})
-    second = await scene.join(mongo_url, mongo_database)
+    second = await harness.join(mongo_url, mongo_database)
     await until(lambda: len(first.held) == len(second.held) == 1)
     await first.stop()
     await until(lambda: second.held == {0, 1})
-    third = await scene.join(mongo_url, mongo_database)
+    third = await harness.join(mongo_url, mongo_database)
     await until(lambda: len(third.held) == 1)
 
-    await scene.check(third)
+    await harness.check(third)
 
     assert (first.held, second.held & third.held) == (set(), set())
 
 
 async def test_shards_of_one_that_died_are_taken_over_within_the_lease_time(
-    scene: Scene, mongo_url: str, mongo_database: str
+    harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
-    first = await scene.join(mongo_url, mongo_database)
-    second = await scene.join(mongo_url, mongo_database)
+    first = await harness.join(mongo_url, mongo_database)
+    second = await harness.join(mongo_url, mongo_database)
     await until(lambda: len(first.held) == len(second.held) == 1)
-    await until(lambda: len(scene.sent) > 100)
+    await until(lambda: len(harness.sent) > 100)
 
     await first.die()
     died = time.monotonic()
     await until(lambda: second.held == {0, 1})
 
     assert time.monotonic() - died < SECONDS + BUSY_SECONDS
-    await scene.check(second)
+    await harness.check(second)
 
 
 async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_it_wakes(
-    scene: Scene, mongo_url: str, mongo_database: str
+    harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
-    first = await scene.join(mongo_url, mongo_database)
+    first = await harness.join(mongo_url, mongo_database)
     await until(lambda: first.held == {0, 1} and first.store.writes > 5)
     # Stopped: what is on its way to the store stays there, and nothing is renewed.
     first.store.running.clear()
@@ -212,7 +212,7 @@ async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_i
     renewing = first.leases._renew
     first.leases._renew = asyncio.Event().wait  # type: ignore[method-assign, assignment]
 
-    second = await scene.join(mongo_url, mongo_database)
+    second = await harness.join(mongo_url, mongo_database)
     await until(lambda: second.held == {0, 1} and second.store.writes > 5)
     before = [await second.store.progress(shard) for shard in range(SHARDS)]
 
@@ -230,16 +230,16 @@ async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_i
 
     after = [await second.store.progress(shard) for shard in range(SHARDS)]
     assert all(now >= then for now, then in zip(after, before, strict=True))
-    await scene.check(second)
+    await harness.check(second)
 
 
 async def test_a_replica_tells_of_the_shards_that_it_holds_alone(
-    scene: Scene, mongo_url: str, mongo_database: str
+    harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
-    first = await scene.join(mongo_url, mongo_database)
+    first = await harness.join(mongo_url, mongo_database)
     await until(lambda: first.held == {0, 1})
     await until(lambda: all(first.counted("end_offset", shard=s) is not None for s in "01"))
-    second = await scene.join(mongo_url, mongo_database)
+    second = await harness.join(mongo_url, mongo_database)
     await until(lambda: len(first.held) == len(second.held) == 1)
     await until(lambda: second.counted("end_offset", shard="1") is not None)
 
@@ -250,14 +250,14 @@ async def test_a_replica_tells_of_the_shards_that_it_holds_alone(
 
 
 async def test_every_replica_reads_the_same(
-    scene: Scene, mongo_url: str, mongo_database: str
+    harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
-    first = await scene.join(mongo_url, mongo_database)
-    second = await scene.join(mongo_url, mongo_database)
+    first = await harness.join(mongo_url, mongo_database)
+    second = await harness.join(mongo_url, mongo_database)
     await until(lambda: len(first.held) == len(second.held) == 1)
-    await until(lambda: len(scene.sent) > 100)
+    await until(lambda: len(harness.sent) > 100)
 
-    await scene.check(first)
+    await harness.check(first)
 
     for shard in range(SHARDS):
         assert await first.store.progress(shard) == await second.store.progress(shard)
@@ -269,15 +269,15 @@ async def test_every_replica_reads_the_same(
 
 
 async def test_a_mongodb_that_is_killed_under_way_loses_nothing_and_has_nothing_twice(
-    scene: Scene, private_mongodb: MongoDB
+    harness: Harness, private_mongodb: MongoDB
 ) -> None:
-    first = await scene.join(private_mongodb.url, "madang")
-    second = await scene.join(private_mongodb.url, "madang")
+    first = await harness.join(private_mongodb.url, "madang")
+    second = await harness.join(private_mongodb.url, "madang")
     await until(lambda: len(first.held) == len(second.held) == 1)
 
     for _ in range(2):
-        stored = len(scene.sent)
-        await until(lambda: len(scene.sent) > stored + 100)  # noqa: B023 - waited for at once
+        stored = len(harness.sent)
+        await until(lambda: len(harness.sent) > stored + 100)  # noqa: B023 - waited for at once
         await asyncio.to_thread(private_mongodb.kill)
         await until(lambda: not first.held and not second.held)
         with pytest.raises(StoreUnavailable):
@@ -285,4 +285,4 @@ async def test_a_mongodb_that_is_killed_under_way_loses_nothing_and_has_nothing_
         await asyncio.to_thread(private_mongodb.start)
         await until(lambda: first.held | second.held == {0, 1})
 
-    await scene.check(first)
+    await harness.check(first)

@@ -19,29 +19,29 @@ from madang_common.http.security import secure
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
-from madang_common.rate import Rate
 from madang_common.server import Served
+from madang_common.token_bucket import Rate
 from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
 from madang_rooms.api.accounts import router as accounts_router
-from madang_rooms.api.desk import Desk, open_desk
-from madang_rooms.bans import Bans
-from madang_rooms.blocks import Blocks
-from madang_rooms.changes import Changes
-from madang_rooms.database import Database
-from madang_rooms.directory import Directory
-from madang_rooms.doorkeeper import Doorkeeper
-from madang_rooms.invitations import Invitations
-from madang_rooms.lobby import Lobby
-from madang_rooms.members import Members
+from madang_rooms.api.dependencies import Services, open_services
 from madang_rooms.metrics import RoomsMetrics
-from madang_rooms.mysql import Limits, open_mysql
-from madang_rooms.mysql import migrate as migrate_mysql
-from madang_rooms.relay import Relay
+from madang_rooms.outbox.relay import Relay
+from madang_rooms.services.access import AccessAnswers
+from madang_rooms.services.bans import Bans
+from madang_rooms.services.blocks import Blocks
+from madang_rooms.services.change_limit import ChangeLimit
+from madang_rooms.services.directory import Directory
+from madang_rooms.services.invitations import Invitations
+from madang_rooms.services.members import Members
+from madang_rooms.services.rooms import Rooms
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.sqlite import open_sqlite
-from madang_rooms.unit_of_work import UnitsOfWork
+from madang_rooms.storage.database import Database
+from madang_rooms.storage.mysql import Limits, open_mysql
+from madang_rooms.storage.mysql import migrate as migrate_mysql
+from madang_rooms.storage.sqlite import open_sqlite
+from madang_rooms.storage.unit_of_work import UnitsOfWork
 
 _TAKING_AWAY = frozenset({"member.left", "member.removed", "member.banned"})
 """Kinds of events after which somebody must not hear what is said."""
@@ -89,7 +89,7 @@ async def build(
         )
         secure(app, verifiers)
         desk = _desk(settings, units, metrics)
-        open_desk(app, desk)
+        open_services(app, desk)
         stack.push_async_callback(desk.directory.ownership.stop)
         desk.directory.ownership.start(settings.ownership_sweep_seconds)
         app.state.works = [working]
@@ -122,7 +122,7 @@ async def accounts(
             registry=registry,
         )
         secure(app, Verifiers.asking(auth, issuer=settings.issuer))
-        open_desk(app, _desk(settings, units, metrics))
+        open_services(app, _desk(settings, units, metrics))
         yield app
 
 
@@ -171,17 +171,17 @@ async def _committed(metrics: RoomsMetrics, relay: Relay, kinds: Sequence[str]) 
         await relay.carried()
 
 
-def _desk(settings: RoomsSettings, units: UnitsOfWork, metrics: RoomsMetrics) -> Desk:
+def _desk(settings: RoomsSettings, units: UnitsOfWork, metrics: RoomsMetrics) -> Services:
     rate = Rate(settings.user_changes_per_second, settings.user_changes_burst)
-    return Desk(
+    return Services(
         directory=Directory(units, settings),
-        lobby=Lobby(units, settings),
+        lobby=Rooms(units, settings),
         members=Members(units, settings),
         bans=Bans(units, settings),
         invitations=Invitations(units, settings),
         blocks=Blocks(units, settings),
-        doorkeeper=Doorkeeper(units),
-        changes=Changes(rate, metrics),
+        doorkeeper=AccessAnswers(units),
+        changes=ChangeLimit(rate, metrics),
     )
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from services.rooms.tests.scene import Scene, embedded_log, running
-from tests.stack.servers import MariaDB
+from services.rooms.tests.harness import Harness, embedded_log, running
+from stack.servers import MariaDB
 from tests.support.databases import MySqlPlace, place_on
 
 
@@ -15,13 +15,13 @@ def on_mariadb(mariadb: MariaDB) -> Iterator[MySqlPlace]:
 
 
 @pytest.fixture
-async def embedded_scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def embedded_scene(tmp_path: Path) -> AsyncIterator[Harness]:
     async with embedded_log(tmp_path) as log, running(tmp_path, log) as started:
         yield started
 
 
 @pytest.fixture
-async def mariadb_scene(tmp_path: Path, on_mariadb: MySqlPlace) -> AsyncIterator[Scene]:
+async def mariadb_scene(tmp_path: Path, on_mariadb: MySqlPlace) -> AsyncIterator[Harness]:
     await on_mariadb.empty()
     async with (
         embedded_log(tmp_path) as log,
@@ -31,7 +31,7 @@ async def mariadb_scene(tmp_path: Path, on_mariadb: MySqlPlace) -> AsyncIterator
 
 
 @pytest.fixture(params=["embedded", "mariadb"])
-def scene(request: pytest.FixtureRequest) -> Scene:
+def harness(request: pytest.FixtureRequest) -> Harness:
     """Give the running service, on each kind of database."""
-    started: Scene = request.getfixturevalue(f"{request.param}_scene")
+    started: Harness = request.getfixturevalue(f"{request.param}_scene")
     return started

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from services.rooms.tests.scene import embedded_log, running
+from services.rooms.tests.harness import embedded_log, running
 from services.rooms.tests.stumbling import StumblingLog
 
 
@@ -26,8 +26,8 @@ class DeadlyLog(StumblingLog):
 
 async def live(folder: Path) -> None:
     """Make a room; never return."""
-    async with embedded_log(folder) as log, running(folder, DeadlyLog(log)) as scene:
-        nari = await scene.person("nari")
+    async with embedded_log(folder) as log, running(folder, DeadlyLog(log)) as harness:
+        nari = await harness.person("nari")
         await nari.make_room("public")
         await asyncio.Event().wait()
 

@@ -2,84 +2,86 @@ import asyncio
 
 import pytest
 
-from services.rooms.tests.scene import Scene, read
+from services.rooms.tests.harness import Harness, read
 
 NARI = {"username": "nari", "password_hash": "$argon2id$v=19$x", "display_name": "나리 🌸"}
 
 
-async def test_auth_adds_and_finds_an_account(scene: Scene) -> None:
-    added = read(await scene.internal("POST", "/users", NARI), 201)
+async def test_auth_adds_and_finds_an_account(harness: Harness) -> None:
+    added = read(await harness.internal("POST", "/users", NARI), 201)
 
-    by_name = read(await scene.internal("GET", "/users/by-username/nari"), 200)
-    by_id = read(await scene.internal("GET", f"/users/{added['id']}"), 200)
+    by_name = read(await harness.internal("GET", "/users/by-username/nari"), 200)
+    by_id = read(await harness.internal("GET", f"/users/{added['id']}"), 200)
 
     assert added == {"id": added["id"], "username": "nari", "display_name": "나리 🌸"}
     assert by_name == by_id == {**added, "password_hash": "$argon2id$v=19$x", "disabled": False}
 
 
-async def test_a_username_is_one_however_it_is_written(scene: Scene) -> None:
-    added = read(await scene.internal("POST", "/users", {**NARI, "username": "\uff2eaRi"}), 201)
+async def test_a_username_is_one_however_it_is_written(harness: Harness) -> None:
+    added = read(await harness.internal("POST", "/users", {**NARI, "username": "\uff2eaRi"}), 201)
 
-    taken = read(await scene.internal("POST", "/users", NARI), 409)
-    found = read(await scene.internal("GET", "/users/by-username/NARI"), 200)
+    taken = read(await harness.internal("POST", "/users", NARI), 409)
+    found = read(await harness.internal("GET", "/users/by-username/NARI"), 200)
 
     assert added["username"] == "nari"
     assert taken["type"] == "urn:madang:problem:conflict"
     assert found["id"] == added["id"]
 
 
-async def test_a_username_is_given_to_one_of_those_who_ask_at_once(scene: Scene) -> None:
-    answers = await asyncio.gather(*(scene.internal("POST", "/users", NARI) for _ in range(6)))
+async def test_a_username_is_given_to_one_of_those_who_ask_at_once(harness: Harness) -> None:
+    answers = await asyncio.gather(*(harness.internal("POST", "/users", NARI) for _ in range(6)))
 
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
 
 
-async def test_auth_replaces_the_password(scene: Scene) -> None:
-    user = read(await scene.internal("POST", "/users", NARI), 201)["id"]
+async def test_auth_replaces_the_password(harness: Harness) -> None:
+    user = read(await harness.internal("POST", "/users", NARI), 201)["id"]
 
-    read(await scene.internal("PUT", f"/users/{user}/password", {"password_hash": "new"}), 204)
+    read(await harness.internal("PUT", f"/users/{user}/password", {"password_hash": "new"}), 204)
 
-    account = read(await scene.internal("GET", f"/users/{user}"), 200)
+    account = read(await harness.internal("GET", f"/users/{user}"), 200)
     assert account["password_hash"] == "new"
 
 
-async def test_a_password_is_replaced_only_in_place_of_the_one_that_was_meant(scene: Scene) -> None:
-    user = read(await scene.internal("POST", "/users", NARI), 201)["id"]
-    old = read(await scene.internal("GET", f"/users/{user}"), 200)["password_hash"]
+async def test_a_password_is_replaced_only_in_place_of_the_one_that_was_meant(
+    harness: Harness,
+) -> None:
+    user = read(await harness.internal("POST", "/users", NARI), 201)["id"]
+    old = read(await harness.internal("GET", f"/users/{user}"), 200)["password_hash"]
     path = f"/users/{user}/password"
 
     first = {"password_hash": "first", "instead_of": old}
-    read(await scene.internal("PUT", path, first), 204)
+    read(await harness.internal("PUT", path, first), 204)
     late = read(
-        await scene.internal("PUT", path, {"password_hash": "late", "instead_of": old}), 409
+        await harness.internal("PUT", path, {"password_hash": "late", "instead_of": old}), 409
     )
 
-    account = read(await scene.internal("GET", f"/users/{user}"), 200)
+    account = read(await harness.internal("GET", f"/users/{user}"), 200)
     assert late["type"] == "urn:madang:problem:conflict"
     assert account["password_hash"] == "first"
 
 
-async def test_auth_disables_and_enables_a_user(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_auth_disables_and_enables_a_user(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
     for _ in range(2):
-        read(await scene.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": True}), 204)
-    disabled = read(await scene.internal("GET", f"/users/{dae.id}"), 200)
+        read(await harness.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": True}), 204)
+    disabled = read(await harness.internal("GET", f"/users/{dae.id}"), 200)
     refused = read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
-    read(await scene.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
+    read(await harness.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
 
     assert disabled["disabled"] is True
     assert refused["detail"] == "Your account is disabled."
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 
-async def test_who_is_not_there_is_not_found(scene: Scene) -> None:
-    read(await scene.internal("GET", "/users/nobody"), 404)
-    read(await scene.internal("GET", "/users/by-username/nobody"), 404)
-    read(await scene.internal("GET", "/users/by-username/누구 없어요?"), 404)
-    read(await scene.internal("PUT", "/users/nobody/password", {"password_hash": "new"}), 404)
-    read(await scene.internal("PUT", "/users/nobody/disabled", {"disabled": True}), 404)
+async def test_who_is_not_there_is_not_found(harness: Harness) -> None:
+    read(await harness.internal("GET", "/users/nobody"), 404)
+    read(await harness.internal("GET", "/users/by-username/nobody"), 404)
+    read(await harness.internal("GET", "/users/by-username/누구 없어요?"), 404)
+    read(await harness.internal("PUT", "/users/nobody/password", {"password_hash": "new"}), 404)
+    read(await harness.internal("PUT", "/users/nobody/disabled", {"disabled": True}), 404)
 
 
 @pytest.mark.parametrize(
@@ -103,17 +105,17 @@ async def test_who_is_not_there_is_not_found(scene: Scene) -> None:
     ],
 )
 async def test_an_account_that_cannot_be_is_refused(
-    scene: Scene, change: dict[str, object]
+    harness: Harness, change: dict[str, object]
 ) -> None:
-    problem = read(await scene.internal("POST", "/users", {**NARI, **change}), 422)
+    problem = read(await harness.internal("POST", "/users", {**NARI, **change}), 422)
 
     assert problem["type"] == "urn:madang:problem:invalid-body"
-    read(await scene.internal("GET", "/users/by-username/nari"), 404)
+    read(await harness.internal("GET", "/users/by-username/nari"), 404)
 
 
 @pytest.mark.parametrize("service", ["gateway", "history", "rooms"])
-async def test_only_auth_sees_accounts(scene: Scene, service: str) -> None:
-    nari = await scene.person("nari")
+async def test_only_auth_sees_accounts(harness: Harness, service: str) -> None:
+    nari = await harness.person("nari")
     other = {**NARI, "username": "other"}
 
     for method, path, body in [
@@ -123,12 +125,12 @@ async def test_only_auth_sees_accounts(scene: Scene, service: str) -> None:
         ("PUT", f"/users/{nari.id}/password", {"password_hash": "new"}),
         ("PUT", f"/users/{nari.id}/disabled", {"disabled": True}),
     ]:
-        read(await scene.internal(method, path, body, service), 403)
-        with_user_token = await scene.client.request(
+        read(await harness.internal(method, path, body, service), 403)
+        with_user_token = await harness.client.request(
             method, f"/internal{path}", json=body, headers=nari.headers
         )
         read(with_user_token, 401)
 
-    account = read(await scene.internal("GET", f"/users/{nari.id}"), 200)
+    account = read(await harness.internal("GET", f"/users/{nari.id}"), 200)
     assert (account["password_hash"], account["disabled"]) == ("$argon2id$hash", False)
-    read(await scene.internal("GET", "/users/by-username/other"), 404)
+    read(await harness.internal("GET", "/users/by-username/other"), 404)

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from services.rooms.tests.scene import Json, Person, Scene, embedded_log, events_of, read, running
+from services.rooms.tests.harness import (
+    Harness,
+    Json,
+    Person,
+    embedded_log,
+    events_of,
+    read,
+    running,
+)
 
 
 async def ban(by: Person, room: str, who: Person, status: int = 201, **wanted: Any) -> Json:
@@ -15,8 +23,8 @@ async def lift(by: Person, room: str, who: Person, status: int = 204) -> Json:
     return read(await by.ask("DELETE", f"/rooms/{room}/bans/{who.id}"), status)
 
 
-async def test_a_banned_member_is_removed_and_the_room_and_they_are_told(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae", "대한")
+async def test_a_banned_member_is_removed_and_the_room_and_they_are_told(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
     room = await nari.make_room("public")
     await nari.bring(room, dae)
 
@@ -29,21 +37,21 @@ async def test_a_banned_member_is_removed_and_the_room_and_they_are_told(scene: 
         "banned_by": nari.id,
         "created_at": "2027-01-15T08:00:00.000Z",
     }
-    to_room = await events_of(scene.log, f"rooms.{room}", "member.banned")
-    to_dae = await events_of(scene.log, f"users.{dae.id}", "membership.removed")
+    to_room = await events_of(harness.log, f"rooms.{room}", "member.banned")
+    to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.removed")
     assert to_room[-1]["data"] == {"user": dae.id, "name": "대한", "by": nari.id, "removed": True}
     assert to_room[-1]["sender"] == nari.id
     assert "member.removed" not in {event["kind"] for event in to_room}
     assert to_dae[-1]["data"] == {"room": room, "by": nari.id}
     assert (await nari.get(f"/rooms/{room}"))["members"] == 1
-    (access,) = await scene.access((dae.id, room))
+    (access,) = await harness.access((dae.id, room))
     assert access["role"] is None
 
 
 async def test_who_is_banned_cannot_get_in_by_any_door_until_the_ban_is_lifted(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     link, own = await nari.invite(room), await nari.invite(room, user=dae.id)
     await ban(nari, room, dae)
@@ -61,15 +69,15 @@ async def test_who_is_banned_cannot_get_in_by_any_door_until_the_ban_is_lifted(
     assert (await nari.get(f"/rooms/{room}/invites"))["items"][0]["uses_left"] == 100
     await lift(nari, room, dae)
     read(await dae.accept(link), 200)
-    told = await events_of(scene.log, f"rooms.{room}", "member.unbanned")
+    told = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
     assert told[-1]["data"] == {"user": dae.id, "name": "dae", "by": nari.id}
     assert [event["data"]["removed"] for event in told if event["kind"] == "member.banned"] == [
         False
     ]
 
 
-async def test_the_same_ban_again_changes_its_terms_and_is_told_once(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_the_same_ban_again_changes_its_terms_and_is_told_once(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     await ban(nari, room, dae, reason="spam", expires_in_seconds=60)
 
@@ -79,19 +87,19 @@ async def test_the_same_ban_again_changes_its_terms_and_is_told_once(scene: Scen
     read(await nari.ask("GET", f"/rooms/{room}/bans/{dae.id}"), 404)
 
     assert (again["reason"], again["expires_at"]) == ("more spam", None)
-    told = await events_of(scene.log, f"rooms.{room}", "member.unbanned")
+    told = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
     kinds = [event["kind"] for event in told]
     assert (kinds.count("member.banned"), kinds.count("member.unbanned")) == (1, 1)
 
 
-async def test_a_ban_ends_when_its_time_is_over(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_ban_ends_when_its_time_is_over(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     made = await ban(nari, room, dae, expires_in_seconds=60)
 
-    scene.clock.now += 59
+    harness.clock.now += 59
     refused = read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
-    scene.clock.now += 1
+    harness.clock.now += 1
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
     assert refused["until"] == made["expires_at"] == "2027-01-15T08:01:00.000Z"
@@ -101,8 +109,8 @@ async def test_a_ban_ends_when_its_time_is_over(scene: Scene) -> None:
     read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
 
 
-async def test_bans_come_in_pages(scene: Scene) -> None:
-    people = [await scene.person(f"user{number}") for number in range(6)]
+async def test_bans_come_in_pages(harness: Harness) -> None:
+    people = [await harness.person(f"user{number}") for number in range(6)]
     room = await people[0].make_room("public")
     for person in people[1:]:
         await ban(people[0], room, person)
@@ -115,8 +123,8 @@ async def test_bans_come_in_pages(scene: Scene) -> None:
     assert banned == [person.id for person in people[1:]]
 
 
-async def test_joining_and_being_banned_at_once_leaves_nobody_inside(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_joining_and_being_banned_at_once_leaves_nobody_inside(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
     for _ in range(5):
@@ -129,8 +137,8 @@ async def test_joining_and_being_banned_at_once_leaves_nobody_inside(scene: Scen
         await lift(nari, room, dae)
 
 
-async def test_two_who_ban_the_same_at_once_make_one_ban(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_two_who_ban_the_same_at_once_make_one_ban(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("public")
     await nari.bring(room, dae, "owner")
     await nari.bring(room, eun)
@@ -144,15 +152,15 @@ async def test_two_who_ban_the_same_at_once_make_one_ban(scene: Scene) -> None:
 
 
 async def test_only_so_many_are_banned_from_a_room(tmp_path: Path) -> None:
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, room_most_bans=2) as scene:
-        people = [await scene.person(f"user{number}") for number in range(4)]
+    async with embedded_log(tmp_path) as log, running(tmp_path, log, room_most_bans=2) as harness:
+        people = [await harness.person(f"user{number}") for number in range(4)]
         room = await people[0].make_room("public")
         await ban(people[0], room, people[1], expires_in_seconds=60)
         await ban(people[0], room, people[2])
 
         refused = await ban(people[0], room, people[3], status=409)
         await ban(people[0], room, people[2], status=200, reason="still")
-        scene.clock.now += 60
+        harness.clock.now += 60
         await ban(people[0], room, people[3])
 
         assert (refused["type"], refused["limit"]) == ("urn:madang:problem:conflict", 2)
@@ -171,7 +179,7 @@ async def test_only_so_many_are_banned_from_a_room(tmp_path: Path) -> None:
     ],
 )
 async def test_a_ban_that_cannot_be_is_refused(
-    embedded_scene: Scene, wanted: dict[str, object]
+    embedded_scene: Harness, wanted: dict[str, object]
 ) -> None:
     nari, dae = await embedded_scene.person("nari"), await embedded_scene.person("dae")
     room = await nari.make_room("public")
@@ -182,7 +190,7 @@ async def test_a_ban_that_cannot_be_is_refused(
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 
-async def test_nobody_is_banned_from_a_direct_room(embedded_scene: Scene) -> None:
+async def test_nobody_is_banned_from_a_direct_room(embedded_scene: Harness) -> None:
     nari, dae = await embedded_scene.person("nari"), await embedded_scene.person("dae")
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 

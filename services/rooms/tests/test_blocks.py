@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from services.rooms.tests.scene import Person, Scene, events_of, read
+from services.rooms.tests.harness import Harness, Person, events_of, read
 
 
 async def block(one: Person, other: Person, status: int = 201) -> dict[str, object]:
@@ -17,8 +17,8 @@ async def rooms_of(person: Person, query: str = "") -> list[str]:
     return [room["id"] for room in (await person.get(f"/rooms{query}"))["items"]]
 
 
-async def test_a_block_is_put_shown_and_lifted(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_a_block_is_put_shown_and_lifted(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
 
     made = await block(nari, dae)
     again = await block(nari, dae, status=200)
@@ -38,15 +38,15 @@ async def test_a_block_is_put_shown_and_lifted(scene: Scene) -> None:
     assert (await dae.get("/blocks"))["items"] == []
 
 
-async def test_nobody_blocks_themselves_or_nobody(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_nobody_blocks_themselves_or_nobody(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
     read(await nari.ask("PUT", f"/blocks/{nari.id}"), 422)
     read(await nari.ask("PUT", "/blocks/nobody"), 404)
 
 
-async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     before, room = await dae.make_room(name="before"), await dae.make_room()
     await dae.invite(before, user=nari.id)
     await block(nari, dae)
@@ -64,16 +64,16 @@ async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(scene: Scene)
     friends = await eun.make_room()
     code = await eun.invite(friends, user=nari.id)
     assert await received(nari) == [code]
-    told = await events_of(scene.log, f"users.{nari.id}", "invite.received", times=2)
+    told = await events_of(harness.log, f"users.{nari.id}", "invite.received", times=2)
     assert [event["data"]["room"] for event in told] == [before, friends]
     read(await nari.ask("DELETE", f"/blocks/{dae.id}"), 204)
     assert len(await received(nari)) == 3
 
 
 async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_seen(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await dae.make_room()
     await dae.bring(room, eun, "moderator")
     unseen = await dae.invite(room, user=nari.id)
@@ -86,9 +86,9 @@ async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_s
 
 
 async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_for_the_other(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     old = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
     for other in (dae, eun):
         await block(nari, other)
@@ -100,7 +100,7 @@ async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_fo
     assert await rooms_of(nari) == []
     assert set(await rooms_of(nari, "?hidden=true")) == {old, new["id"]}
     assert await rooms_of(dae) == [old]
-    told = await events_of(scene.log, f"users.{nari.id}", "room.hidden")
+    told = await events_of(harness.log, f"users.{nari.id}", "room.hidden")
     assert [(event["kind"], event["data"].get("room")) for event in told] == [
         ("membership.added", old),
         ("room.hidden", old),
@@ -110,8 +110,8 @@ async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_fo
     assert await rooms_of(nari) == [new["id"]]
 
 
-async def test_a_hidden_direct_room_comes_back_when_it_is_opened(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_hidden_direct_room_comes_back_when_it_is_opened(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     for _ in range(2):
@@ -126,15 +126,15 @@ async def test_a_hidden_direct_room_comes_back_when_it_is_opened(scene: Scene) -
     for _ in range(2):
         read(await nari.ask("DELETE", f"/rooms/{room}/hidden"), 204)
     assert await rooms_of(nari) == [room]
-    told = await events_of(scene.log, f"users.{nari.id}", "room.hidden", times=2)
+    told = await events_of(harness.log, f"users.{nari.id}", "room.hidden", times=2)
     assert [event["data"] for event in told if event["kind"] == "room.hidden"] == [
         {"room": room, "hidden": True},
         {"room": room, "hidden": False},
     ]
 
 
-async def test_only_a_direct_room_of_ones_own_is_hidden(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_only_a_direct_room_of_ones_own_is_hidden(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     shared = await nari.make_room()
     direct = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
@@ -144,8 +144,10 @@ async def test_only_a_direct_room_of_ones_own_is_hidden(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("_", range(3))
-async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(scene: Scene, _: int) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(
+    harness: Harness, _: int
+) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     rooms = [await dae.make_room() for _ in range(4)]
 
     await asyncio.gather(

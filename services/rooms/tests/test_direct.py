@@ -1,10 +1,10 @@
 import asyncio
 
-from services.rooms.tests.scene import Scene, events_of, read
+from services.rooms.tests.harness import Harness, events_of, read
 
 
-async def test_a_direct_room_is_named_for_the_other_one(scene: Scene) -> None:
-    nari, dae = await scene.person("nari", "나리"), await scene.person("dae", "대한 🐯")
+async def test_a_direct_room_is_named_for_the_other_one(harness: Harness) -> None:
+    nari, dae = await harness.person("nari", "나리"), await harness.person("dae", "대한 🐯")
 
     made = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)
     found = read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
@@ -17,21 +17,21 @@ async def test_a_direct_room_is_named_for_the_other_one(scene: Scene) -> None:
     assert await dae.get(f"/rooms/{made['id']}") == found
 
 
-async def test_a_direct_room_is_told_to_both(scene: Scene) -> None:
-    nari, dae = await scene.person("nari", "나" * 64), await scene.person("dae", "대" * 64)
+async def test_a_direct_room_is_told_to_both(harness: Harness) -> None:
+    nari, dae = await harness.person("nari", "나" * 64), await harness.person("dae", "대" * 64)
 
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
-    to_room = await events_of(scene.log, f"rooms.{room}", "member.joined", times=2)
+    to_room = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
     assert to_room[0]["data"]["visibility"] == "direct"
     assert [event["data"]["user"] for event in to_room[1:]] == [nari.id, dae.id]
     for me, other in ((nari, dae), (dae, nari)):
-        told = await events_of(scene.log, f"users.{me.id}", "membership.added")
+        told = await events_of(harness.log, f"users.{me.id}", "membership.added")
         assert told[-1]["data"]["room_name"] == other.display_name
 
 
-async def test_two_people_share_one_direct_room_however_often_they_ask(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_two_people_share_one_direct_room_however_often_they_ask(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
 
     answers = await asyncio.gather(
         *(
@@ -45,8 +45,8 @@ async def test_two_people_share_one_direct_room_however_often_they_ask(scene: Sc
     assert len((await nari.get("/rooms"))["items"]) == 1
 
 
-async def test_a_direct_room_stays_as_it_is(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_a_direct_room_stays_as_it_is(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     for method, path, body in [
@@ -66,8 +66,8 @@ async def test_a_direct_room_stays_as_it_is(scene: Scene) -> None:
     assert (await eun.get("/rooms/public"))["items"] == []
 
 
-async def test_nobody_talks_directly_to_themselves_or_to_nobody(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_nobody_talks_directly_to_themselves_or_to_nobody(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
     read(await nari.ask("POST", "/direct", {"user": nari.id}), 422)
     read(await nari.ask("POST", "/direct", {"user": "nobody"}), 404)

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from services.rooms.tests.scene import Person, Scene, embedded_log, events_of, read, running
+from services.rooms.tests.harness import Harness, Person, embedded_log, events_of, read, running
 
 
-async def test_an_invite_by_link_lets_whoever_has_it_in(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_an_invite_by_link_lets_whoever_has_it_in(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
 
     made = read(
@@ -25,15 +25,15 @@ async def test_an_invite_by_link_lets_whoever_has_it_in(scene: Scene) -> None:
         "created_at": "2027-01-15T08:00:00.000Z",
     }
     assert (entered["id"], entered["role"], entered["members"]) == (room, "member", 2)
-    told = await events_of(scene.log, f"rooms.{room}", "member.joined", times=2)
+    told = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
     assert told[-1]["sender"] == dae.id
     assert told[-1]["data"]["by"] == nari.id
     (left,) = (await nari.get(f"/rooms/{room}/invites"))["items"]
     assert left["uses_left"] == 1
 
 
-async def test_an_invite_without_a_body_has_the_usual_life(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_an_invite_without_a_body_has_the_usual_life(harness: Harness) -> None:
+    nari = await harness.person("nari")
     room = await nari.make_room("private")
 
     made = read(await nari.ask("POST", f"/rooms/{room}/invites"), 201)
@@ -41,8 +41,8 @@ async def test_an_invite_without_a_body_has_the_usual_life(scene: Scene) -> None
     assert (made["expires_at"], made["uses_left"]) == ("2027-01-22T08:00:00.000Z", 100)
 
 
-async def test_a_member_accepts_again_and_uses_nothing(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_member_accepts_again_and_uses_nothing(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=1)
 
@@ -54,8 +54,8 @@ async def test_a_member_accepts_again_and_uses_nothing(scene: Scene) -> None:
     assert first == again
 
 
-async def test_a_used_up_invite_is_gone(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_a_used_up_invite_is_gone(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=1)
     read(await dae.accept(code), 200)
@@ -68,13 +68,13 @@ async def test_a_used_up_invite_is_gone(scene: Scene) -> None:
     read(await dae.accept(code), 410)
 
 
-async def test_an_expired_invite_is_gone(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_an_expired_invite_is_gone(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, expires_in_seconds=60)
     personal = await nari.invite(room, user=dae.id, expires_in_seconds=60)
 
-    scene.clock.now += 60
+    harness.clock.now += 60
 
     read(await dae.accept(code), 410)
     read(await dae.accept(personal), 410)
@@ -82,20 +82,20 @@ async def test_an_expired_invite_is_gone(scene: Scene) -> None:
     assert (await dae.get("/invites"))["items"] == []
 
 
-async def test_an_invite_that_expired_long_ago_is_forgotten(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_an_invite_that_expired_long_ago_is_forgotten(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room)
 
-    scene.clock.now += 15 * 86_400
+    harness.clock.now += 15 * 86_400
     await nari.invite(room)
 
     read(await dae.accept(code), 404)
 
 
-async def test_no_more_enter_than_the_invite_has_uses(scene: Scene) -> None:
-    nari = await scene.person("nari")
-    people = [await scene.person(f"user{number}") for number in range(8)]
+async def test_no_more_enter_than_the_invite_has_uses(harness: Harness) -> None:
+    nari = await harness.person("nari")
+    people = [await harness.person(f"user{number}") for number in range(8)]
     room = await nari.make_room("private")
 
     for uses in (1, 3):
@@ -110,8 +110,8 @@ async def test_no_more_enter_than_the_invite_has_uses(scene: Scene) -> None:
                 read(await person.ask("POST", f"/rooms/{room}/leave"), 204)
 
 
-async def test_accepting_twice_at_once_uses_one(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_accepting_twice_at_once_uses_one(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=2)
 
@@ -122,8 +122,8 @@ async def test_accepting_twice_at_once_uses_one(scene: Scene) -> None:
     assert invite["uses_left"] == 1
 
 
-async def test_an_invite_for_a_user_is_theirs_alone(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_an_invite_for_a_user_is_theirs_alone(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("private", "비밀 🤫")
 
     made = read(await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}), 201)
@@ -143,7 +143,7 @@ async def test_an_invite_for_a_user_is_theirs_alone(scene: Scene) -> None:
     }
     assert entered["role"] == "member"
     assert (await dae.get("/invites"))["items"] == []
-    told = await events_of(scene.log, f"users.{dae.id}", "membership.added")
+    told = await events_of(harness.log, f"users.{dae.id}", "membership.added")
     assert [(event["kind"], event["data"]) for event in told] == [
         (
             "invite.received",
@@ -154,22 +154,22 @@ async def test_an_invite_for_a_user_is_theirs_alone(scene: Scene) -> None:
 
 
 async def test_inviting_somebody_again_gives_the_same_invite_and_tells_them_once(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
 
     codes = await asyncio.gather(*(nari.invite(room, user=dae.id) for _ in range(4)))
 
     assert len(set(codes)) == 1
     read(await dae.accept(codes[0]), 200)
-    told = await events_of(scene.log, f"users.{dae.id}", "membership.added")
+    told = await events_of(harness.log, f"users.{dae.id}", "membership.added")
     assert [event["kind"] for event in told] == ["invite.received", "membership.added"]
     read(await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}), 409)
 
 
-async def test_a_revoked_invite_is_not_there(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_revoked_invite_is_not_there(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room, other = await nari.make_room(), await nari.make_room()
     code = await nari.invite(room)
 
@@ -180,8 +180,8 @@ async def test_a_revoked_invite_is_not_there(scene: Scene) -> None:
     read(await nari.ask("DELETE", f"/rooms/{room}/invites/{code}"), 404)
 
 
-async def test_invites_come_in_pages(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_invites_come_in_pages(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     rooms = [await nari.make_room() for _ in range(3)]
     for_dae = [await nari.invite(room, user=dae.id) for room in rooms]
     links = [await nari.invite(rooms[0]) for _ in range(2)]
@@ -215,8 +215,10 @@ async def test_invites_come_in_pages(scene: Scene) -> None:
         ([], 422),
     ],
 )
-async def test_an_invite_that_cannot_be_is_refused(scene: Scene, body: object, status: int) -> None:
-    nari = await scene.person("nari")
+async def test_an_invite_that_cannot_be_is_refused(
+    harness: Harness, body: object, status: int
+) -> None:
+    nari = await harness.person("nari")
     room = await nari.make_room("private")
 
     read(await nari.ask("POST", f"/rooms/{room}/invites", body), status)
@@ -225,8 +227,11 @@ async def test_an_invite_that_cannot_be_is_refused(scene: Scene, body: object, s
 
 
 async def test_a_room_has_only_so_many_invites(tmp_path: Path) -> None:
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, room_most_invites=3) as scene:
-        nari = await scene.person("nari")
+    async with (
+        embedded_log(tmp_path) as log,
+        running(tmp_path, log, room_most_invites=3) as harness,
+    ):
+        nari = await harness.person("nari")
         room = await nari.make_room()
 
         answers = await asyncio.gather(
@@ -236,8 +241,8 @@ async def test_a_room_has_only_so_many_invites(tmp_path: Path) -> None:
         assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 3
 
 
-async def test_an_unknown_code_is_not_found(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_an_unknown_code_is_not_found(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
     read(await nari.accept("0" * 24), 404)
     read(await nari.accept("가" * 20), 404)
@@ -249,9 +254,9 @@ async def codes_of(person: Person) -> list[str]:
 
 
 async def test_a_declined_invite_is_seen_no_more_and_its_maker_does_not_learn_it(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room()
     code, kept = await nari.invite(room, user=dae.id), await nari.invite(room, user=eun.id)
     before = await nari.get(f"/rooms/{room}/invites")
@@ -264,7 +269,7 @@ async def test_a_declined_invite_is_seen_no_more_and_its_maker_does_not_learn_it
     assert (await codes_of(dae), await codes_of(eun)) == ([], [kept])
     assert await nari.get(f"/rooms/{room}/invites") == before
     assert await nari.invite(room, user=dae.id) == code
-    told = await events_of(scene.log, f"users.{dae.id}", "invite.declined")
+    told = await events_of(harness.log, f"users.{dae.id}", "invite.declined")
     assert [(event["kind"], event["data"].get("code")) for event in told] == [
         ("invite.received", code),
         ("invite.declined", code),
@@ -272,15 +277,15 @@ async def test_a_declined_invite_is_seen_no_more_and_its_maker_does_not_learn_it
     read(await dae.accept(code), 200)
 
 
-async def test_a_link_is_not_declined(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_link_is_not_declined(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     code = await nari.invite(await nari.make_room())
 
     read(await dae.ask("POST", f"/invites/{code}/decline"), 409)
 
 
-async def test_who_entered_another_way_is_not_invited_any_more(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_who_entered_another_way_is_not_invited_any_more(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     code = await nari.invite(room, user=dae.id)
     await nari.bring(room, dae)
@@ -289,8 +294,8 @@ async def test_who_entered_another_way_is_not_invited_any_more(scene: Scene) -> 
     read(await dae.accept(code), 200)
 
 
-async def test_one_user_presses_another_with_a_few_invites_a_day(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_one_user_presses_another_with_a_few_invites_a_day(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     rooms = [await nari.make_room() for _ in range(12)]
     answers = await asyncio.gather(
         *(nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}) for room in rooms)
@@ -315,9 +320,12 @@ async def test_one_user_presses_another_with_a_few_invites_a_day(scene: Scene) -
 
 
 async def test_one_user_has_only_so_many_invites_for_others_open(tmp_path: Path) -> None:
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, user_most_invites=3) as scene:
-        nari = await scene.person("nari")
-        people = [await scene.person(f"user{number}") for number in range(6)]
+    async with (
+        embedded_log(tmp_path) as log,
+        running(tmp_path, log, user_most_invites=3) as harness,
+    ):
+        nari = await harness.person("nari")
+        people = [await harness.person(f"user{number}") for number in range(6)]
         rooms = [await nari.make_room() for _ in range(2)]
 
         answers = await asyncio.gather(
@@ -333,8 +341,8 @@ async def test_one_user_has_only_so_many_invites_for_others_open(tmp_path: Path)
 
 async def test_in_a_full_list_the_oldest_of_who_sent_the_most_gives_way(tmp_path: Path) -> None:
     changes = {"user_most_received_invites": 4, "user_most_invites_to_one": 10}
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, **changes) as scene:
-        nari, spammer, friend = [await scene.person(name) for name in ("nari", "spam", "friend")]
+    async with embedded_log(tmp_path) as log, running(tmp_path, log, **changes) as harness:
+        nari, spammer, friend = [await harness.person(name) for name in ("nari", "spam", "friend")]
         early = await friend.invite(await friend.make_room(), user=nari.id)
         spam = [await spammer.invite(await spammer.make_room(), user=nari.id) for _ in range(8)]
         late = await friend.invite(await friend.make_room(), user=nari.id)
@@ -342,10 +350,10 @@ async def test_in_a_full_list_the_oldest_of_who_sent_the_most_gives_way(tmp_path
         assert await codes_of(nari) == [late, *spam[:5:-1], early]
 
 
-async def test_invites_of_a_disabled_user_are_not_seen(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_invites_of_a_disabled_user_are_not_seen(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     await nari.invite(await nari.make_room(), user=dae.id)
 
-    read(await scene.internal("PUT", f"/users/{nari.id}/disabled", {"disabled": True}), 204)
+    read(await harness.internal("PUT", f"/users/{nari.id}/disabled", {"disabled": True}), 204)
 
     assert await codes_of(dae) == []

@@ -1,11 +1,11 @@
 import asyncio
 from pathlib import Path
 
-from services.rooms.tests.scene import Scene, embedded_log, events_of, read, running
+from services.rooms.tests.harness import Harness, embedded_log, events_of, read, running
 
 
-async def test_anyone_joins_a_public_room_once(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae", "대한")
+async def test_anyone_joins_a_public_room_once(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
     room = await nari.make_room("public")
 
     joined = read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
@@ -13,27 +13,27 @@ async def test_anyone_joins_a_public_room_once(scene: Scene) -> None:
 
     assert joined == again
     assert (joined["role"], joined["members"]) == ("member", 2)
-    told = await events_of(scene.log, f"rooms.{room}", "member.joined", times=2)
+    told = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
     assert told[-1]["data"] == {"user": dae.id, "name": "대한", "role": "member", "by": dae.id}
     assert told[-1]["sender"] == dae.id
-    to_dae = await events_of(scene.log, f"users.{dae.id}", "membership.added")
+    to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.added")
     assert to_dae[-1]["data"] == {"room": room, "room_name": "마당", "role": "member"}
 
 
-async def test_a_change_shows_in_the_next_answer_about_access(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_change_shows_in_the_next_answer_about_access(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
     await dae.ask("POST", f"/rooms/{room}/join")
-    (inside,) = await scene.access((dae.id, room))
+    (inside,) = await harness.access((dae.id, room))
     await nari.ask("DELETE", f"/rooms/{room}/members/{dae.id}")
-    (outside,) = await scene.access((dae.id, room))
+    (outside,) = await harness.access((dae.id, room))
 
     assert (inside["role"], outside["role"]) == ("member", None)
 
 
-async def test_members_come_in_pages(scene: Scene) -> None:
-    people = [await scene.person(f"user{number}", f"사람 {number}") for number in range(5)]
+async def test_members_come_in_pages(harness: Harness) -> None:
+    people = [await harness.person(f"user{number}", f"사람 {number}") for number in range(5)]
     room = await people[0].make_room("public")
     for person in people[1:]:
         read(await person.ask("POST", f"/rooms/{room}/join"), 200)
@@ -51,29 +51,29 @@ async def test_members_come_in_pages(scene: Scene) -> None:
     }
 
 
-async def test_leaving_is_told_to_the_room_and_to_oneself(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_leaving_is_told_to_the_room_and_to_oneself(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     await nari.bring(room, dae)
 
     read(await dae.ask("POST", f"/rooms/{room}/leave"), 204)
 
-    to_room = await events_of(scene.log, f"rooms.{room}", "member.left")
-    to_dae = await events_of(scene.log, f"users.{dae.id}", "membership.removed")
+    to_room = await events_of(harness.log, f"rooms.{room}", "member.left")
+    to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.removed")
     assert to_room[-1]["data"] == {"user": dae.id, "name": "dae"}
     assert to_dae[-1]["data"] == {"room": room, "by": dae.id}
     assert (await nari.get(f"/rooms/{room}"))["members"] == 1
 
 
-async def test_removing_is_told_to_the_room_and_to_the_removed(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_removing_is_told_to_the_room_and_to_the_removed(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
 
     read(await nari.ask("DELETE", f"/rooms/{room}/members/{dae.id}"), 204)
 
-    to_room = await events_of(scene.log, f"rooms.{room}", "member.removed")
-    to_dae = await events_of(scene.log, f"users.{dae.id}", "membership.removed")
+    to_room = await events_of(harness.log, f"rooms.{room}", "member.removed")
+    to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.removed")
     assert to_room[-1]["data"] == {"user": dae.id, "name": "dae", "by": nari.id}
     assert to_room[-1]["sender"] == nari.id
     assert to_dae[-1]["data"] == {"room": room, "by": nari.id}
@@ -81,8 +81,8 @@ async def test_removing_is_told_to_the_room_and_to_the_removed(scene: Scene) -> 
     assert (await dae.get("/rooms"))["items"] == []
 
 
-async def test_the_last_owner_passes_the_room_on_before_leaving(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_the_last_owner_passes_the_room_on_before_leaving(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
 
@@ -97,21 +97,21 @@ async def test_the_last_owner_passes_the_room_on_before_leaving(scene: Scene) ->
     assert (await dae.get(f"/rooms/{room}"))["role"] == "owner"
 
 
-async def test_the_room_that_the_last_member_leaves_is_archived(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_the_room_that_the_last_member_leaves_is_archived(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     code = await nari.invite(room)
 
     read(await nari.ask("POST", f"/rooms/{room}/leave"), 204)
 
-    told = await events_of(scene.log, f"rooms.{room}", "room.archived")
+    told = await events_of(harness.log, f"rooms.{room}", "room.archived")
     assert [event["kind"] for event in told[-2:]] == ["member.left", "room.archived"]
     read(await dae.ask("POST", f"/rooms/{room}/join"), 409)
     read(await dae.accept(code), 409)
 
 
-async def test_another_role_is_told_once(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_another_role_is_told_once(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
     path = f"/rooms/{room}/members/{dae.id}"
@@ -123,15 +123,15 @@ async def test_another_role_is_told_once(scene: Scene) -> None:
     assert changed == again
     assert changed["user"]["id"] == dae.id
     assert changed["role"] == "moderator"
-    told = await events_of(scene.log, f"rooms.{room}", "member.role_changed", times=2)
+    told = await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=2)
     assert [event["data"] for event in told if event["kind"] == "member.role_changed"] == [
         {"user": dae.id, "name": "dae", "role": "moderator", "by": nari.id},
         {"user": dae.id, "name": "dae", "role": "member", "by": dae.id},
     ]
 
 
-async def test_a_role_that_is_none_is_refused(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_role_that_is_none_is_refused(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
 
@@ -143,8 +143,11 @@ async def test_a_role_that_is_none_is_refused(scene: Scene) -> None:
 
 
 async def test_a_room_only_holds_so_many(tmp_path: Path) -> None:
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, room_most_members=3) as scene:
-        people = [await scene.person(f"user{number}") for number in range(8)]
+    async with (
+        embedded_log(tmp_path) as log,
+        running(tmp_path, log, room_most_members=3) as harness,
+    ):
+        people = [await harness.person(f"user{number}") for number in range(8)]
         room = await people[0].make_room("public")
 
         answers = await asyncio.gather(
@@ -157,8 +160,8 @@ async def test_a_room_only_holds_so_many(tmp_path: Path) -> None:
         assert (seen["members"], len(members["items"])) == (3, 3)
 
 
-async def test_leaving_and_being_removed_at_once_happens_once(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_leaving_and_being_removed_at_once_happens_once(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
     for round_ in range(1, 6):
@@ -169,14 +172,14 @@ async def test_leaving_and_being_removed_at_once_happens_once(scene: Scene) -> N
         )
 
         assert (left.status_code, removed.status_code) in {(204, 404), (403, 204)}
-        gone = await events_of(scene.log, f"users.{dae.id}", "membership.removed", times=round_)
+        gone = await events_of(harness.log, f"users.{dae.id}", "membership.removed", times=round_)
         assert sum(event["kind"] == "membership.removed" for event in gone) == round_
         assert (await nari.get(f"/rooms/{room}"))["members"] == 1
 
 
-async def test_two_owners_cannot_both_leave_at_once(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
-    eun = await scene.person("eun")
+async def test_two_owners_cannot_both_leave_at_once(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
+    eun = await harness.person("eun")
     room = await nari.make_room("private")
     await nari.bring(room, dae, "owner")
     await nari.bring(room, eun)
@@ -191,10 +194,10 @@ async def test_two_owners_cannot_both_leave_at_once(scene: Scene) -> None:
 
 
 async def test_the_log_tells_comings_and_goings_in_the_order_they_were_committed(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari = await scene.person("nari")
-    people = [await scene.person(f"user{number}") for number in range(6)]
+    nari = await harness.person("nari")
+    people = [await harness.person(f"user{number}") for number in range(6)]
     room = await nari.make_room("public")
 
     async def come_and_go(name: int) -> None:
@@ -204,7 +207,7 @@ async def test_the_log_tells_comings_and_goings_in_the_order_they_were_committed
 
     await asyncio.gather(*(come_and_go(number) for number in range(6)))
 
-    told = await events_of(scene.log, f"rooms.{room}", "member.left", times=18)
+    told = await events_of(harness.log, f"rooms.{room}", "member.left", times=18)
     inside: set[str] = set()
     for event in told[2:]:
         user = event["data"]["user"]

@@ -1,7 +1,7 @@
 import pytest
 
 from madang_common.problems import InvalidRequest
-from madang_rooms.paging import page, read_cursor, write_cursor
+from madang_rooms.services.paging import page, read_cursor, write_cursor
 
 
 @pytest.mark.parametrize("key", ["", "0", "a" * 24, "a_b.c"])

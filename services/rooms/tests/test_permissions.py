@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from services.rooms.tests.scene import API, Person, Scene, read
+from services.rooms.tests.harness import API, Harness, Person, read
 
 WHO = ("owner", "moderator", "member", "stranger")
 OTHERS = ("other owner", "other moderator", "other member", "invitable", "banned")
 
 
 @pytest.fixture
-def scene(embedded_scene: Scene) -> Scene:
+def harness(embedded_scene: Harness) -> Harness:
     """Give the service on one database: what a role may do hangs on none."""
     return embedded_scene
 
@@ -90,8 +90,8 @@ class House:
         self._code = code
 
     @classmethod
-    async def build(cls, scene: Scene) -> "House":
-        people = {name: await scene.person(name.replace(" ", "-")) for name in (*WHO, *OTHERS)}
+    async def build(cls, harness: Harness) -> "House":
+        people = {name: await harness.person(name.replace(" ", "-")) for name in (*WHO, *OTHERS)}
         owner = people["owner"]
         room = await owner.make_room("private")
         for name in ("moderator", "member", "other owner", "other moderator", "other member"):
@@ -124,8 +124,8 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("what", "who"), ALLOWED)
-async def test_a_role_may_do_this(scene: Scene, what: str, who: str) -> None:
-    house = await House.build(scene)
+async def test_a_role_may_do_this(harness: Harness, what: str, who: str) -> None:
+    house = await House.build(harness)
     request = REQUESTS[what]
 
     answer = await house.ask(who, request)
@@ -135,9 +135,9 @@ async def test_a_role_may_do_this(scene: Scene, what: str, who: str) -> None:
 
 @pytest.mark.parametrize("who", WHO)
 async def test_what_a_role_may_not_do_is_refused_and_changes_nothing(
-    scene: Scene, who: str
+    harness: Harness, who: str
 ) -> None:
-    house = await House.build(scene)
+    house = await House.build(harness)
     before = await house.state()
     refused = [what for what in REQUESTS if (what, who) not in ALLOWED]
     assert refused
@@ -152,8 +152,8 @@ async def test_what_a_role_may_not_do_is_refused_and_changes_nothing(
         assert problem["type"] == f"urn:madang:problem:{slug}", what
 
 
-async def test_nothing_can_be_done_in_a_room_that_is_not(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_nothing_can_be_done_in_a_room_that_is_not(harness: Harness) -> None:
+    nari = await harness.person("nari")
     house = House("none", "none", dict.fromkeys((*WHO, *OTHERS, "nari"), nari))
 
     for request in REQUESTS.values():
@@ -161,10 +161,10 @@ async def test_nothing_can_be_done_in_a_room_that_is_not(scene: Scene) -> None:
         assert problem["type"] == "urn:madang:problem:not-found"
 
 
-async def test_nothing_can_be_done_without_a_token(scene: Scene) -> None:
+async def test_nothing_can_be_done_without_a_token(harness: Harness) -> None:
     for request in REQUESTS.values():
         path = API + request.path.replace("{", "").replace("}", "").replace(" ", "-")
 
-        answer = await scene.client.request(request.method, path, json=request.body)
+        answer = await harness.client.request(request.method, path, json=request.body)
 
         assert read(answer, 401)["type"] == "urn:madang:problem:unauthenticated"

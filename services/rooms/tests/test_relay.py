@@ -11,11 +11,11 @@ import pytest
 from madang_common.log.port import Batch, Log
 from madang_common.log.position import shard_of
 from madang_rooms.wiring import FILE
-from services.rooms.tests.scene import (
+from services.rooms.tests.harness import (
     SHARDS,
+    Harness,
     Json,
     Person,
-    Scene,
     embedded_log,
     events_of,
     read,
@@ -71,8 +71,8 @@ def names_of(events: Sequence[Json]) -> list[str]:
 
 
 async def test_a_commit_wakes_the_relay(tmp_path: Path, log: StumblingLog) -> None:
-    async with running(tmp_path, log, outbox_poll_seconds=3600) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, outbox_poll_seconds=3600) as harness:
+        nari = await harness.person("nari")
 
         room = await nari.make_room()
 
@@ -80,8 +80,8 @@ async def test_a_commit_wakes_the_relay(tmp_path: Path, log: StumblingLog) -> No
 
 
 async def test_rows_are_found_without_being_woken(tmp_path: Path, log: StumblingLog) -> None:
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari = await harness.person("nari")
         line = b'{"kind": "by hand", "user": "%s"}' % nari.id.encode()
         audience = f"users.{nari.id}"
 
@@ -96,8 +96,8 @@ async def test_rows_are_found_without_being_woken(tmp_path: Path, log: Stumbling
 async def test_what_the_log_does_not_take_waits_and_goes_later_in_order(
     tmp_path: Path, log: StumblingLog
 ) -> None:
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari = await harness.person("nari")
         room = await nari.make_room(name="0")
         await until_empty(tmp_path)
         log.away = set(range(SHARDS))
@@ -106,7 +106,7 @@ async def test_what_the_log_does_not_take_waits_and_goes_later_in_order(
         log.tried.clear()
         await log.tried.wait()
         await rename(nari, room, ["3", "4"])
-        waiting = await scene.metric(WAITING)
+        waiting = await harness.metric(WAITING)
         log.away = set()
 
         told = await events_of(log, f"rooms.{room}", "room.updated", times=4)
@@ -118,8 +118,8 @@ async def test_what_the_log_does_not_take_waits_and_goes_later_in_order(
 async def test_a_removal_is_answered_once_it_is_in_the_log(
     tmp_path: Path, log: StumblingLog
 ) -> None:
-    async with running(tmp_path, log, **QUICK, outbox_answer_seconds=30) as scene:
-        nari, bora = await scene.person("nari"), await scene.person("bora")
+    async with running(tmp_path, log, **QUICK, outbox_answer_seconds=30) as harness:
+        nari, bora = await harness.person("nari"), await harness.person("bora")
         room = await nari.make_room()
         await nari.bring(room, bora)
         await until_empty(tmp_path)
@@ -142,8 +142,8 @@ async def test_a_removal_is_answered_once_it_is_in_the_log(
 async def test_a_removal_is_answered_though_the_log_is_away(
     tmp_path: Path, log: StumblingLog
 ) -> None:
-    async with running(tmp_path, log, **QUICK, outbox_answer_seconds=0.05) as scene:
-        nari, bora = await scene.person("nari"), await scene.person("bora")
+    async with running(tmp_path, log, **QUICK, outbox_answer_seconds=0.05) as harness:
+        nari, bora = await harness.person("nari"), await harness.person("bora")
         room = await nari.make_room()
         await nari.bring(room, bora)
         log.away = set(range(SHARDS))
@@ -159,8 +159,8 @@ async def test_a_removal_is_answered_though_the_log_is_away(
 async def test_one_shard_that_is_away_does_not_hold_the_others(
     tmp_path: Path, log: StumblingLog
 ) -> None:
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari = await harness.person("nari")
         rooms = dict[int, str]()
         while len(rooms) < SHARDS:
             room = await nari.make_room()
@@ -182,8 +182,8 @@ async def test_one_shard_that_is_away_does_not_hold_the_others(
 async def test_a_lost_confirm_gives_a_second_event_with_the_same_key(
     tmp_path: Path, log: StumblingLog
 ) -> None:
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari = await harness.person("nari")
         room = await nari.make_room()
         await until_empty(tmp_path)
         log.confirms_to_lose = 1
@@ -198,24 +198,24 @@ async def test_a_lost_confirm_gives_a_second_event_with_the_same_key(
 async def test_what_waited_at_the_stop_goes_first_after_the_start(
     tmp_path: Path, log: StumblingLog
 ) -> None:
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari = await harness.person("nari")
         room = await nari.make_room()
         await until_empty(tmp_path)
         log.away = set(range(SHARDS))
         await rename(nari, room, ["1", "2"])
 
     log.away = set()
-    async with running(tmp_path, log, **QUICK) as scene:
-        again = Person(scene.client, nari.id, "nari", "nari", _token(scene, nari))
+    async with running(tmp_path, log, **QUICK) as harness:
+        again = Person(harness.client, nari.id, "nari", "nari", _token(harness, nari))
         await rename(again, room, ["3"])
         told = await events_of(log, f"rooms.{room}", "room.updated", times=3)
 
     assert list(dict.fromkeys(names_of(told))) == ["1", "2", "3"]
 
 
-def _token(scene: Scene, person: Person) -> dict[str, str]:
-    return {"Authorization": f"Bearer {scene.issuer.token(person.id)}"}
+def _token(harness: Harness, person: Person) -> dict[str, str]:
+    return {"Authorization": f"Bearer {harness.issuer.token(person.id)}"}
 
 
 async def test_killed_before_forgetting_a_row_it_is_appended_again_with_its_key(
@@ -245,8 +245,8 @@ async def stored_lines(log: Log, shard: int) -> list[bytes]:
 
 async def test_a_refused_change_tells_nobody(tmp_path: Path, log: StumblingLog) -> None:
     log.away = set(range(SHARDS))
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari, dae = await scene.person("nari"), await scene.person("dae")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari, dae = await harness.person("nari"), await harness.person("dae")
         room = await nari.make_room()
         before = waiting_lines(tmp_path)
 
@@ -260,8 +260,8 @@ async def test_a_long_queue_goes_in_order_whatever_the_chunk(
     tmp_path: Path, log: StumblingLog
 ) -> None:
     log.away = set(range(SHARDS))
-    async with running(tmp_path, log, outbox_chunk_rows=7, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, outbox_chunk_rows=7, **QUICK) as harness:
+        nari = await harness.person("nari")
         rooms = [await nari.make_room() for _ in range(3)]
         with sqlite3.connect(tmp_path / FILE) as db:
             db.executemany(
@@ -287,25 +287,25 @@ async def test_a_long_queue_goes_in_order_whatever_the_chunk(
 
 async def test_the_outbox_is_measured(tmp_path: Path, log: StumblingLog) -> None:
     log.away = set(range(SHARDS))
-    async with running(tmp_path, log, **QUICK) as scene:
-        nari = await scene.person("nari")
+    async with running(tmp_path, log, **QUICK) as harness:
+        nari = await harness.person("nari")
         await nari.make_room()
         failed = 'madang_rooms_relay_appends_total{result="failed"}'
 
         async def given_up() -> bool:
-            return await scene.metric(failed) >= 3
+            return await harness.metric(failed) >= 3
 
         await until(given_up)
-        scene.clock.now += 30
-        rows, oldest = await scene.metric(WAITING), await scene.metric(OLDEST)
+        harness.clock.now += 30
+        rows, oldest = await harness.metric(WAITING), await harness.metric(OLDEST)
         log.away = set()
 
         async def caught_up() -> bool:
-            return await scene.metric(OLDEST) == 0
+            return await harness.metric(OLDEST) == 0
 
         await until(caught_up)
         assert (rows, oldest) == (3, 30)
-        assert await scene.metric(WAITING) == 0
-        assert await scene.metric('madang_rooms_relay_appends_total{result="confirmed"}') == 3
+        assert await harness.metric(WAITING) == 0
+        assert await harness.metric('madang_rooms_relay_appends_total{result="confirmed"}') == 3
         for kind in ("room.created", "member.joined", "membership.added"):
-            assert await scene.metric(f'madang_rooms_changes_total{{kind="{kind}"}}') == 1
+            assert await harness.metric(f'madang_rooms_changes_total{{kind="{kind}"}}') == 1

@@ -1,4 +1,4 @@
-from services.rooms.tests.scene import Person, Scene, read
+from services.rooms.tests.harness import Harness, Person, read
 
 DAY = 86_400
 
@@ -8,9 +8,9 @@ async def remove(moderator: Person, room: str, user: Person) -> None:
 
 
 async def test_a_removed_member_cannot_use_the_links_of_that_time_and_others_can(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room()
     link, other = await nari.invite(room), await nari.invite(room)
     own = await nari.invite(room, user=dae.id)
@@ -24,12 +24,12 @@ async def test_a_removed_member_cannot_use_the_links_of_that_time_and_others_can
     }
     read(await dae.accept(own), 410)
     read(await eun.accept(link), 200)
-    scene.clock.now += 1
+    harness.clock.now += 1
     read(await dae.accept(await nari.invite(room)), 200)
 
 
-async def test_a_removed_member_may_be_invited_by_name(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_removed_member_may_be_invited_by_name(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     await nari.bring(room, dae)
     await remove(nari, room, dae)
@@ -37,8 +37,8 @@ async def test_a_removed_member_may_be_invited_by_name(scene: Scene) -> None:
     read(await dae.accept(await nari.invite(room, user=dae.id)), 200)
 
 
-async def test_what_invited_them_by_name_is_taken_back_at_the_removal(scene: Scene) -> None:
-    nari, dae, eun = [await scene.person(name) for name in ("nari", "dae", "eun")]
+async def test_what_invited_them_by_name_is_taken_back_at_the_removal(harness: Harness) -> None:
+    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room()
     await nari.bring(room, eun)
     code = await nari.invite(room, user=dae.id)
@@ -49,22 +49,22 @@ async def test_what_invited_them_by_name_is_taken_back_at_the_removal(scene: Sce
     assert (await nari.get(f"/rooms/{room}/invites"))["items"][0]["user"] is None
 
 
-async def test_a_ban_that_ran_out_leaves_the_links_of_before_closed(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_a_ban_that_ran_out_leaves_the_links_of_before_closed(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     link = await nari.invite(room)
     read(await dae.accept(link), 200)
     ban = {"expires_in_seconds": 60}
     read(await nari.ask("PUT", f"/rooms/{room}/bans/{dae.id}", ban), 201)
 
-    scene.clock.now += 61
+    harness.clock.now += 61
 
     assert "removed" in read(await dae.accept(link), 403)["detail"]
     read(await dae.accept(await nari.invite(room)), 200)
 
 
-async def test_who_left_comes_back_by_the_same_link(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_who_left_comes_back_by_the_same_link(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     link = await nari.invite(room)
     read(await dae.accept(link), 200)

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from services.rooms.tests.scene import API, EPOCH, Scene, embedded_log, events_of, read, running
+from services.rooms.tests.harness import API, EPOCH, Harness, embedded_log, events_of, read, running
 
 
-async def test_a_new_room_belongs_to_who_made_it(scene: Scene) -> None:
-    nari = await scene.person("nari", "나리 🌸")
+async def test_a_new_room_belongs_to_who_made_it(harness: Harness) -> None:
+    nari = await harness.person("nari", "나리 🌸")
 
     made = read(
         await nari.ask("POST", "/rooms", {"name": " 수다방 💬 ", "visibility": "public"}), 201
@@ -25,13 +25,13 @@ async def test_a_new_room_belongs_to_who_made_it(scene: Scene) -> None:
         "created_by": nari.id,
         "created_at": "2027-01-15T08:00:00.000Z",
     }
-    assert scene.clock.now == EPOCH
+    assert harness.clock.now == EPOCH
     assert await nari.get(f"/rooms/{made['id']}") == made
     assert await nari.get("/rooms") == {"items": [made], "next": None}
 
 
-async def test_a_public_room_is_found_however_its_name_is_written(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_a_public_room_is_found_however_its_name_is_written(harness: Harness) -> None:
+    nari = await harness.person("nari")
     room = await nari.make_room("public", "마당 Été")
 
     for query in ("마당", unicodedata.normalize("NFD", "마당"), "ÉTÉ", "e\u0301te\u0301", " 마당 "):
@@ -41,13 +41,13 @@ async def test_a_public_room_is_found_however_its_name_is_written(scene: Scene) 
         assert [item["id"] for item in read(answer, 200)["items"]] == [room], query
 
 
-async def test_making_a_room_is_told_to_the_room_and_to_its_owner(scene: Scene) -> None:
-    nari = await scene.person("nari", "나리 🌸")
+async def test_making_a_room_is_told_to_the_room_and_to_its_owner(harness: Harness) -> None:
+    nari = await harness.person("nari", "나리 🌸")
 
     room = await nari.make_room("public", "수다방")
 
-    to_room = await events_of(scene.log, f"rooms.{room}", "member.joined")
-    to_nari = await events_of(scene.log, f"users.{nari.id}", "membership.added")
+    to_room = await events_of(harness.log, f"rooms.{room}", "member.joined")
+    to_nari = await events_of(harness.log, f"users.{nari.id}", "membership.added")
     assert [(event["kind"], event["data"]) for event in to_room] == [
         ("room.created", {"name": "수다방", "visibility": "public"}),
         ("member.joined", {"user": nari.id, "name": "나리 🌸", "role": "owner", "by": nari.id}),
@@ -78,8 +78,8 @@ async def test_making_a_room_is_told_to_the_room_and_to_its_owner(scene: Scene) 
         {"name": "a", "visibility": "public", "owner": "me"},
     ],
 )
-async def test_a_room_that_cannot_be_is_refused(scene: Scene, body: object) -> None:
-    nari = await scene.person("nari")
+async def test_a_room_that_cannot_be_is_refused(harness: Harness, body: object) -> None:
+    nari = await harness.person("nari")
 
     problem = read(await nari.ask("POST", "/rooms", body), 422)
 
@@ -87,10 +87,10 @@ async def test_a_room_that_cannot_be_is_refused(scene: Scene, body: object) -> N
     assert await nari.get("/rooms") == {"items": [], "next": None}
 
 
-async def test_a_lone_surrogate_is_refused_and_not_stored(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_a_lone_surrogate_is_refused_and_not_stored(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
-    answer = await scene.client.post(
+    answer = await harness.client.post(
         "/api/rooms/v1/rooms",
         content=rb'{"name": "\ud83d", "visibility": "public"}',
         headers={**nari.headers, "Content-Type": "application/json"},
@@ -102,26 +102,26 @@ async def test_a_lone_surrogate_is_refused_and_not_stored(scene: Scene) -> None:
 @pytest.mark.parametrize(
     "name", ["가" * 128, "👩‍👩‍👧‍👦", "한글", "'; DROP TABLE rooms; --", "%_\\"]
 )
-async def test_any_name_that_can_be_seen_is_kept(scene: Scene, name: str) -> None:
-    nari = await scene.person("nari")
+async def test_any_name_that_can_be_seen_is_kept(harness: Harness, name: str) -> None:
+    nari = await harness.person("nari")
 
     room = await nari.make_room("public", name)
 
     assert (await nari.get(f"/rooms/{room}"))["name"] == name
-    (event, *_) = await events_of(scene.log, f"rooms.{room}", "room.created")
+    (event, *_) = await events_of(harness.log, f"rooms.{room}", "room.created")
     assert event["data"]["name"] == name
 
 
-async def test_the_two_ways_to_write_hangul_are_one_name(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_the_two_ways_to_write_hangul_are_one_name(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
     room = await nari.make_room("public", "\u1112\u1161\u11ab")
 
     assert (await nari.get(f"/rooms/{room}"))["name"] == "\ud55c"
 
 
-async def test_my_rooms_come_in_pages_newest_first(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_my_rooms_come_in_pages_newest_first(harness: Harness) -> None:
+    nari = await harness.person("nari")
     rooms = [await nari.make_room(name=f"room {number}") for number in range(5)]
 
     first = await nari.get("/rooms?limit=2")
@@ -134,8 +134,8 @@ async def test_my_rooms_come_in_pages_newest_first(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("query", ["cursor=!!!", "cursor=%EA%B0%80", "cursor=_w", "limit=x"])
-async def test_a_page_that_cannot_be_is_refused(scene: Scene, query: str) -> None:
-    nari = await scene.person("nari")
+async def test_a_page_that_cannot_be_is_refused(harness: Harness, query: str) -> None:
+    nari = await harness.person("nari")
 
     answer = await nari.ask("GET", f"/rooms?{query}")
 
@@ -143,8 +143,8 @@ async def test_a_page_that_cannot_be_is_refused(scene: Scene, query: str) -> Non
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_public_rooms_are_found_by_a_part_of_their_name(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def test_public_rooms_are_found_by_a_part_of_their_name(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     garden = await nari.make_room("public", "정원 Garden")
     percent = await nari.make_room("public", "100%")
     await nari.make_room("private", "비밀 정원")
@@ -162,8 +162,8 @@ async def test_public_rooms_are_found_by_a_part_of_their_name(scene: Scene) -> N
     assert [room["id"] for room in by_percent["items"]] == [percent]
 
 
-async def test_public_rooms_come_in_pages(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_public_rooms_come_in_pages(harness: Harness) -> None:
+    nari = await harness.person("nari")
     rooms = [await nari.make_room("public") for _ in range(3)]
 
     first = await nari.get("/rooms/public?limit=2")
@@ -174,8 +174,8 @@ async def test_public_rooms_come_in_pages(scene: Scene) -> None:
     assert second["next"] is None
 
 
-async def test_renaming_is_told_once(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_renaming_is_told_once(harness: Harness) -> None:
+    nari = await harness.person("nari")
     room = await nari.make_room(name="old")
 
     renamed = read(await nari.ask("PATCH", f"/rooms/{room}", {"name": "새 이름"}), 200)
@@ -183,16 +183,16 @@ async def test_renaming_is_told_once(scene: Scene) -> None:
     read(await nari.ask("POST", f"/rooms/{room}/archive"), 200)
 
     assert renamed["name"] == "새 이름"
-    told = await events_of(scene.log, f"rooms.{room}", "room.archived")
+    told = await events_of(harness.log, f"rooms.{room}", "room.archived")
     assert [(event["kind"], event["data"]) for event in told[2:]] == [
         ("room.updated", {"name": "새 이름"}),
         ("room.archived", {}),
     ]
 
 
-async def test_an_archived_room_stays_as_it_is_but_lets_people_go(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
-    eun = await scene.person("eun")
+async def test_an_archived_room_stays_as_it_is_but_lets_people_go(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
+    eun = await harness.person("eun")
     room = await nari.make_room("public")
     code = await nari.invite(room)
     await nari.bring(room, dae)
@@ -212,12 +212,12 @@ async def test_an_archived_room_stays_as_it_is_but_lets_people_go(scene: Scene) 
 
 
 async def test_a_user_can_only_be_in_so_many_rooms(tmp_path: Path) -> None:
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, user_most_rooms=2) as scene:
-        await _fill_rooms(scene)
+    async with embedded_log(tmp_path) as log, running(tmp_path, log, user_most_rooms=2) as harness:
+        await _fill_rooms(harness)
 
 
-async def _fill_rooms(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae")
+async def _fill_rooms(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae")
     await nari.make_room()
     await nari.make_room()
     public = await dae.make_room("public")
@@ -232,10 +232,10 @@ async def _fill_rooms(scene: Scene) -> None:
     assert len((await nari.get("/rooms"))["items"]) == 2
 
 
-async def test_a_token_that_outlived_its_user_opens_nothing(scene: Scene) -> None:
-    token = {"Authorization": f"Bearer {scene.issuer.token('gone')}"}
+async def test_a_token_that_outlived_its_user_opens_nothing(harness: Harness) -> None:
+    token = {"Authorization": f"Bearer {harness.issuer.token('gone')}"}
 
-    answer = await scene.client.post(
+    answer = await harness.client.post(
         "/api/rooms/v1/rooms", headers=token, json={"name": "a", "visibility": "public"}
     )
 

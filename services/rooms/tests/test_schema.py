@@ -11,9 +11,9 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from madang_rooms import schema
-from madang_rooms.models import Base
-from madang_rooms.sqlite import migrate
+from madang_rooms.storage import schema
+from madang_rooms.storage.models import Base
+from madang_rooms.storage.sqlite import migrate
 
 
 def tables(path: Path) -> set[str]:

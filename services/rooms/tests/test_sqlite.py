@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang_common.problems import Unavailable
-from madang_rooms.database import Database
-from madang_rooms.sqlite import open_sqlite
+from madang_rooms.storage.database import Database
+from madang_rooms.storage.sqlite import open_sqlite
 from madang_rooms.wiring import FILE
-from services.rooms.tests.scene import Scene, embedded_log, read, running
+from services.rooms.tests.harness import Harness, embedded_log, read, running
 
 INSERT = text(
     "INSERT INTO users (id, username, display_name, password_hash, disabled, created_at_ms)"
@@ -106,9 +106,9 @@ async def test_writers_that_are_cancelled_leave_the_way_free(tmp_path: Path) -> 
 async def test_a_locked_database_is_unavailable_and_nothing_changes(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
-        running(tmp_path, log, database_wait_seconds=0.1) as scene,
+        running(tmp_path, log, database_wait_seconds=0.1) as harness,
     ):
-        nari = await scene.person("nari")
+        nari = await harness.person("nari")
         other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
 
@@ -124,16 +124,16 @@ async def test_a_locked_database_is_unavailable_and_nothing_changes(tmp_path: Pa
 
 async def test_what_was_answered_is_there_after_a_restart(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as log:
-        async with running(tmp_path, log) as scene:
-            nari = await scene.person("nari", "나리")
+        async with running(tmp_path, log) as harness:
+            nari = await harness.person("nari", "나리")
             room = await nari.make_room(name="오래된 방")
 
-        async with running(tmp_path, log) as scene:
-            await _check_room(scene, nari.id, room)
+        async with running(tmp_path, log) as harness:
+            await _check_room(harness, nari.id, room)
 
 
-async def _check_room(scene: Scene, owner: str, room: str) -> None:
-    (access,) = await scene.access((owner, room))
-    account = read(await scene.internal("GET", f"/users/{owner}"), 200)
+async def _check_room(harness: Harness, owner: str, room: str) -> None:
+    (access,) = await harness.access((owner, room))
+    account = read(await harness.internal("GET", f"/users/{owner}"), 200)
     assert access["role"] == "owner"
     assert account["display_name"] == "나리"

@@ -1,8 +1,8 @@
-from services.rooms.tests.scene import API, Scene, read
+from services.rooms.tests.harness import API, Harness, read
 
 
-async def test_a_user_sees_others_without_their_secrets(scene: Scene) -> None:
-    nari, dae = await scene.person("nari"), await scene.person("dae", "대한")
+async def test_a_user_sees_others_without_their_secrets(harness: Harness) -> None:
+    nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
 
     seen = await nari.get(f"/users/{dae.id}")
 
@@ -10,10 +10,10 @@ async def test_a_user_sees_others_without_their_secrets(scene: Scene) -> None:
     read(await nari.ask("GET", "/users/nobody"), 404)
 
 
-async def test_users_are_looked_up_by_the_beginning_of_their_username(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_users_are_looked_up_by_the_beginning_of_their_username(harness: Harness) -> None:
+    nari = await harness.person("nari")
     for name in ("a_b", "a_c", "axb", "a.b", "ab-"):
-        await scene.person(name)
+        await harness.person(name)
 
     async def found(prefix: str) -> list[str]:
         return [user["username"] for user in (await nari.get(f"/users?prefix={prefix}"))["items"]]
@@ -26,10 +26,10 @@ async def test_users_are_looked_up_by_the_beginning_of_their_username(scene: Sce
     assert await found("z") == []
 
 
-async def test_a_lookup_gives_a_few_and_no_way_to_the_rest(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_a_lookup_gives_a_few_and_no_way_to_the_rest(harness: Harness) -> None:
+    nari = await harness.person("nari")
     for number in range(25):
-        await scene.person(f"user{number:02}")
+        await harness.person(f"user{number:02}")
 
     many = await nari.get("/users?prefix=user&limit=100")
     few = await nari.get("/users?prefix=user&limit=2")
@@ -38,16 +38,16 @@ async def test_a_lookup_gives_a_few_and_no_way_to_the_rest(scene: Scene) -> None
     assert [user["username"] for user in few["items"]] == ["user00", "user01"]
 
 
-async def test_a_lookup_of_everyone_is_refused(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_a_lookup_of_everyone_is_refused(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
     read(await nari.ask("GET", "/users"), 422)
     read(await nari.ask("GET", "/users?prefix="), 422)
     read(await nari.ask("GET", f"/users?prefix={'a' * 33}"), 422)
 
 
-async def test_users_are_for_the_logged_in(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_users_are_for_the_logged_in(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
-    read(await scene.client.get(f"{API}/users/{nari.id}"), 401)
-    read(await scene.client.get(f"{API}/users?prefix=n"), 401)
+    read(await harness.client.get(f"{API}/users/{nari.id}"), 401)
+    read(await harness.client.get(f"{API}/users?prefix=n"), 401)

@@ -1,24 +1,24 @@
 from pathlib import Path
 
 from madang_rooms.wiring import FILE
-from services.rooms.tests.scene import SHARDS, Scene, embedded_log, read, running
+from services.rooms.tests.harness import SHARDS, Harness, embedded_log, read, running
 from services.rooms.tests.stumbling import StumblingLog
 
 
-async def test_ready_when_the_database_and_the_log_answer(scene: Scene) -> None:
-    ready = read(await scene.client.get("/health/ready"), 200)
+async def test_ready_when_the_database_and_the_log_answer(harness: Harness) -> None:
+    ready = read(await harness.client.get("/health/ready"), 200)
 
     assert ready == {"status": "ok", "dependencies": {"database": "ok", "log": "ok"}}
-    read(await scene.client.get("/health/live"), 200)
+    read(await harness.client.get("/health/live"), 200)
 
 
 async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as real:
         log = StumblingLog(real)
-        async with running(tmp_path, log) as scene:
+        async with running(tmp_path, log) as harness:
             log.away = set(range(SHARDS))
 
-            answer = await scene.client.get("/health/ready")
+            answer = await harness.client.get("/health/ready")
 
             assert answer.status_code == 503
             assert answer.json()["dependencies"] == {"database": "ok", "log": "LogUnavailable"}
@@ -27,31 +27,31 @@ async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
 async def test_the_data_folder_is_made(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
-        running(tmp_path / "새 폴더" / "100%", log) as scene,
+        running(tmp_path / "새 폴더" / "100%", log) as harness,
     ):
-        read(await scene.client.get("/health/ready"), 200)
+        read(await harness.client.get("/health/ready"), 200)
 
     assert (tmp_path / "새 폴더" / "100%" / FILE).exists()
 
 
-async def test_the_registry_is_on_the_app(scene: Scene) -> None:
-    names = {family.name for family in scene.app.state.registry.collect()}
+async def test_the_registry_is_on_the_app(harness: Harness) -> None:
+    names = {family.name for family in harness.app.state.registry.collect()}
 
     assert {"madang_rooms_changes", "madang_rooms_outbox_waiting_rows"} <= names
 
 
-async def test_the_interface_is_described(scene: Scene) -> None:
-    paths = scene.app.openapi()["paths"]
+async def test_the_interface_is_described(harness: Harness) -> None:
+    paths = harness.app.openapi()["paths"]
 
     assert set(paths["/api/rooms/v1/rooms"]) == {"get", "post"}
     assert "/internal/access" in paths
 
 
-async def test_an_unknown_path_and_a_broken_body_are_problems(scene: Scene) -> None:
-    nari = await scene.person("nari")
+async def test_an_unknown_path_and_a_broken_body_are_problems(harness: Harness) -> None:
+    nari = await harness.person("nari")
 
-    missing = await scene.client.get("/api/rooms/v1/nothing")
-    broken = await scene.client.post(
+    missing = await harness.client.get("/api/rooms/v1/nothing")
+    broken = await harness.client.post(
         "/api/rooms/v1/rooms",
         content=b"{",
         headers={**nari.headers, "Content-Type": "application/json"},

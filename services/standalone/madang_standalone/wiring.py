@@ -10,7 +10,7 @@ import madang_auth.wiring
 import madang_gateway.wiring
 import madang_history.wiring
 import madang_rooms.wiring
-from madang_auth.operators import Operator
+from madang_auth.accounts.operators import Operator
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_limit import RequestAllowance
 from madang_common.live.inprocess import InProcessLive

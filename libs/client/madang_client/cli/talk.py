@@ -16,9 +16,9 @@ from madang_client.errors import MadangError, NotReachable, Refused, TooManyRequ
 from madang_client.event import Event, Gap
 from madang_client.login import Login
 from madang_client.page import Page
-from madang_client.race import race
 from madang_client.room import Room
 from madang_client.subscription import Subscription
+from madang_client.task_group import race
 
 _FAREWELL_SECONDS = 10.0
 _UNSENT = 100

@@ -57,7 +57,7 @@ def _node_urls(url: str) -> list[URL]:
     return found
 
 
-class Link:
+class AmqpConnection:
     """A connection that is there when it is asked for, as long as any node answers."""
 
     def __init__(self, url: str, name: str) -> None:

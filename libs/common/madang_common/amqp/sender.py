@@ -9,7 +9,7 @@ from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
-from madang_common.amqp.connection import Link
+from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
 
 _PERSISTENT = 2
@@ -18,7 +18,7 @@ _PERSISTENT = 2
 class Sender:
     """Publishes persistent messages that must reach a queue, each confirmed on its own."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: AmqpConnection) -> None:
         self._link = link
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()

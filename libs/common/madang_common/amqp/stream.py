@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Self, cast
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 
-from madang_common.amqp.connection import Link
+from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
 
 _ACK_EVERY = 16
@@ -29,7 +29,7 @@ class Message(NamedTuple):
 class StreamReader:
     """Messages of one stream in order, those that the broker sent ahead waiting here."""
 
-    def __init__(self, link: Link, channel: AbstractChannel, stream: str) -> None:
+    def __init__(self, link: AmqpConnection, channel: AbstractChannel, stream: str) -> None:
         self._link = link
         self._channel = channel
         self._stream = stream
@@ -46,7 +46,7 @@ class StreamReader:
         return None if self._waiting else self._reached
 
     @classmethod
-    async def open(cls, link: Link, stream: str, place: Place, *, prefetch: int) -> Self:
+    async def open(cls, link: AmqpConnection, stream: str, place: Place, *, prefetch: int) -> Self:
         """Read `stream` from `place` on, with about `prefetch` messages sent ahead."""
         channel = await link.channel()
         reader = cls(link, channel, stream)
@@ -168,7 +168,7 @@ async def _ignore(_: DeliveredMessage) -> None:
     """Drop a message that came after what was asked for."""
 
 
-async def newest_offset(link: Link, stream: str, *, surely_some: bool) -> int | None:
+async def newest_offset(link: AmqpConnection, stream: str, *, surely_some: bool) -> int | None:
     """Return the offset of the last message in `stream`, or None if it is empty."""
     reader = await StreamReader.open(link, stream, "last", prefetch=_PEEK)
     try:
@@ -177,7 +177,7 @@ async def newest_offset(link: Link, stream: str, *, surely_some: bool) -> int | 
         reader.close()
 
 
-async def first_offset_since(link: Link, stream: str, time: datetime) -> int | None:
+async def first_offset_since(link: AmqpConnection, stream: str, time: datetime) -> int | None:
     """Return an offset from which all follows that came at or after `time`; None if nothing did.
 
     RabbitMQ looks in whole seconds and for whole chunks, so some older messages may follow as well.

@@ -6,7 +6,7 @@ acknowledged. All readers agree, because each follows a shard in the same order.
 """
 
 from madang_common.events.envelope import Event
-from madang_common.generations import Generations
+from madang_common.lru import Lru
 
 LEFT = frozenset({"member.left", "member.removed", "member.banned"})
 """Kinds of events after which a user is not a member."""
@@ -28,7 +28,7 @@ class Departures:
 
     def __init__(self, rooms: int = 100_000) -> None:
         """Remember at least the last half of `rooms` rooms that somebody left."""
-        self._gone: Generations[str, set[str]] = Generations(rooms)
+        self._gone: Lru[str, set[str]] = Lru(rooms)
 
     def note(self, event: Event) -> None:
         """Take an event, in the log's order."""

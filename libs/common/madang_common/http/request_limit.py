@@ -17,8 +17,8 @@ from madang_common.clock import Clock
 from madang_common.http.answers import problem_response
 from madang_common.http.forwarded import site
 from madang_common.problems import TooManyRequests
-from madang_common.rate import Buckets, Rate
 from madang_common.settings import CommonSettings
+from madang_common.token_bucket import Buckets, Rate
 
 _REMEMBERED = 50_000
 _SCOPE_KEY = "madang.requests"

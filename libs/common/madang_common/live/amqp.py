@@ -11,13 +11,13 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 from typing_extensions import override
 
-from madang_common.amqp.connection import Link
+from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, answer_within, unavailable
-from madang_common.background import end
 from madang_common.live.listeners import Listeners
 from madang_common.live.port import Live
 from madang_common.log import topology
 from madang_common.log.declare import declare_exchange
+from madang_common.tasks import end
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class AmqpLive(Live):
     first, when too much waits, and all of them when no node of RabbitMQ answers.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: AmqpConnection) -> None:
         self._link = link
         self._listeners = Listeners()
         self._waiting: deque[bytes] = deque()
@@ -55,7 +55,7 @@ class AmqpLive(Live):
     @classmethod
     async def open(cls, url: str, *, name: str = "madang", patience_seconds: float = 60.0) -> Self:
         """Connect; raise AmqpUnavailable if no node lets this user in within `patience_seconds`."""
-        link = Link(url, f"{name} live")
+        link = AmqpConnection(url, f"{name} live")
         try:
             await link.wait_for(patience_seconds)
             await declare_exchange(link, topology.LIVE_EXCHANGE)

@@ -7,7 +7,7 @@ from typing import Self
 
 from typing_extensions import override
 
-from madang_common.amqp.connection import Link
+from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, answer_within
 from madang_common.amqp.sender import Sender
 from madang_common.amqp.stream import (
@@ -38,7 +38,7 @@ class AmqpLog(Log):
     stops listening to its whole connection.
     """
 
-    def __init__(self, shards: int, writing: Link, reading: Link) -> None:
+    def __init__(self, shards: int, writing: AmqpConnection, reading: AmqpConnection) -> None:
         self._writing = writing
         self._reading = reading
         self._sender = Sender(writing)
@@ -62,7 +62,11 @@ class AmqpLog(Log):
         Raise LogMismatch if its shard count differs, LogUnavailable if no node lets this user in
         within `patience_seconds`.
         """
-        chat_log = cls(shards, Link(url, f"{name} log writer"), Link(url, f"{name} log reader"))
+        chat_log = cls(
+            shards,
+            AmqpConnection(url, f"{name} log writer"),
+            AmqpConnection(url, f"{name} log reader"),
+        )
         try:
             await chat_log._reading.wait_for(patience_seconds)
             await declare_log(chat_log._reading, shards, retention or Retention())

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
 
-from madang_common.amqp.connection import Link
+from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
 from madang_common.log import topology
 from madang_common.log.port import LogMismatch, Retention
@@ -25,7 +25,7 @@ _TURN = "madang.setup"
 _TURN_SECONDS = 30.0
 
 
-async def declare_log(link: Link, shards: int, retention: Retention) -> None:
+async def declare_log(link: AmqpConnection, shards: int, retention: Retention) -> None:
     """Make the streams and all around them; raise LogMismatch if they are not `shards` many."""
     if await _complete(link, shards):
         return
@@ -40,7 +40,7 @@ async def declare_log(link: Link, shards: int, retention: Retention) -> None:
     log.info("log_declared", shards=shards)
 
 
-async def declare_exchange(link: Link, exchange: Exchange) -> None:
+async def declare_exchange(link: AmqpConnection, exchange: Exchange) -> None:
     """Make `exchange` if it is not there."""
     channel = await link.channel()
     try:
@@ -60,7 +60,7 @@ async def declare_exchange(link: Link, exchange: Exchange) -> None:
         link.leave(channel)
 
 
-async def _complete(link: Link, shards: int) -> bool:
+async def _complete(link: AmqpConnection, shards: int) -> bool:
     """Tell whether everything is there; raise LogMismatch if it was made for other shards.
 
     Streams are declared from the last shard down to the first, and the queue after them. So the
@@ -75,7 +75,7 @@ async def _complete(link: Link, shards: int) -> bool:
     return await _exists(link, topology.DEAD)
 
 
-async def _exists(link: Link, queue: str) -> bool:
+async def _exists(link: AmqpConnection, queue: str) -> bool:
     channel = await link.channel()
     try:
         with unavailable():
@@ -89,7 +89,7 @@ async def _exists(link: Link, queue: str) -> bool:
     return True
 
 
-async def _declare_queue(link: Link, queue: Queue) -> None:
+async def _declare_queue(link: AmqpConnection, queue: Queue) -> None:
     # A stream that is there keeps the retention it was made with: policies change it.
     exists = await _exists(link, queue.name)
     channel = await link.channel()
@@ -106,7 +106,7 @@ async def _declare_queue(link: Link, queue: Queue) -> None:
 
 
 @asynccontextmanager
-async def _turn(link: Link) -> AsyncIterator[None]:
+async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
     """Be the only process that declares."""
     deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
     while True:

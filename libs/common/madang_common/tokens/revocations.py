@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict
 
-from madang_common import background
+from madang_common import tasks
 from madang_common.http.client import call, create_client
 from madang_common.metrics import RevocationMetrics
 from madang_common.settings import CommonSettings
@@ -159,4 +159,4 @@ async def follow_revocations(
         try:
             yield
         finally:
-            await background.end(following)
+            await tasks.end(following)

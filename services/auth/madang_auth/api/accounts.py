@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from madang_auth.accounts import Accounts
-from madang_auth.api.asking import PREFIX, Address, Body, CurrentLogin
-from madang_auth.directory import Person
+from madang_auth.accounts.accounts import Accounts
+from madang_auth.api.dependencies import PREFIX, Address, Body, CurrentLogin
+from madang_auth.backends.directory import Person
 from madang_auth.names import DisplayName, GivenPassword, NewPassword, NewUsername
 
 

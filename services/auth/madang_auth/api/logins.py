@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field, SecretStr
 
-from madang_auth.api.asking import PREFIX, Address, Body, CurrentLogin
-from madang_auth.logins import Logins
+from madang_auth.api.dependencies import PREFIX, Address, Body, CurrentLogin
 from madang_auth.names import Device, GivenPassword, GivenUsername
-from madang_auth.refreshes import Refreshes
+from madang_auth.sessions.issuer import Grant
+from madang_auth.sessions.logins import Logins
 from madang_auth.sessions.port import Login
-from madang_auth.signing.issuer import Grant
+from madang_auth.sessions.refreshes import Refreshes
 from madang_common.clock import rfc3339
 from madang_common.http.security import asking_user
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from madang_auth.logins import Logins
+from madang_auth.sessions.logins import Logins
 from madang_common.http.security import Service
 from madang_common.tokens.revocations import PAGE, Revocation, Revocations
 

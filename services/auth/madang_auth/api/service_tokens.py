@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
 
-from madang_auth.api.asking import Address
-from madang_auth.clients import Clients
+from madang_auth.accounts.service_clients import Clients
+from madang_auth.api.dependencies import Address
 from madang_common.problems import InvalidRequest
 
 

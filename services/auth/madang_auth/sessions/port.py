@@ -11,7 +11,7 @@ taken or not, and all of them may be taken again.
 from dataclasses import dataclass
 from typing import Protocol
 
-from madang_auth.refresh_tokens import Presented
+from madang_auth.sessions.refresh_tokens import Presented
 
 
 @dataclass(frozen=True, slots=True)

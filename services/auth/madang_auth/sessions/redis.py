@@ -16,8 +16,6 @@ from typing import Any
 import orjson
 from typing_extensions import override
 
-from madang_auth.redis_store import Entries, RedisStore, Write
-from madang_auth.refresh_tokens import Presented
 from madang_auth.sessions.port import (
     KEEP_ENDINGS_SECONDS,
     Ended,
@@ -30,7 +28,9 @@ from madang_auth.sessions.port import (
     Sessions,
     Successor,
 )
+from madang_auth.sessions.refresh_tokens import Presented
 from madang_auth.sessions.rotation import Record, begin, decide
+from madang_auth.storage.redis import Entries, RedisStore, Write
 
 _STREAM = "ended"
 _START = "0-0"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 
-from madang_auth.refresh_tokens import Presented
 from madang_auth.sessions.port import (
     Lifetimes,
     Login,
@@ -14,6 +13,7 @@ from madang_auth.sessions.port import (
     Successor,
     Unknown,
 )
+from madang_auth.sessions.refresh_tokens import Presented
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import Self
 import aiosqlite
 from typing_extensions import override
 
-from madang_auth.refresh_tokens import Presented
 from madang_auth.sessions.port import (
     KEEP_ENDINGS_SECONDS,
     Ended,
@@ -22,8 +21,9 @@ from madang_auth.sessions.port import (
     Sessions,
     Successor,
 )
+from madang_auth.sessions.refresh_tokens import Presented
 from madang_auth.sessions.rotation import Record, begin, decide
-from madang_auth.sqlite_file import SqliteFile
+from madang_auth.storage.sqlite import SqliteFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS logins (

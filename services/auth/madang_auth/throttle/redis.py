@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 from typing_extensions import override
 
-from madang_auth.redis_store import RedisStore, Write
+from madang_auth.storage.redis import RedisStore, Write
 from madang_auth.throttle import known_sites
 from madang_auth.throttle.bucket import ROUNDING_SECONDS
 from madang_auth.throttle.port import Charge, Refusal, Throttle

@@ -7,7 +7,7 @@ from typing import Self
 import aiosqlite
 from typing_extensions import override
 
-from madang_auth.sqlite_file import SqliteFile
+from madang_auth.storage.sqlite import SqliteFile
 from madang_auth.throttle import known_sites
 from madang_auth.throttle.bucket import Refused, give_back, take
 from madang_auth.throttle.port import Charge, Refusal, Throttle

@@ -10,15 +10,15 @@ from madang_common.clock import Clock
 from madang_common.ids import new_id
 from madang_gateway.presence.port import (
     Batch,
-    Board,
     Cleared,
     Forgotten,
     Outcome,
     Person,
     Place,
+    PresenceChange,
+    PresenceEntry,
+    PresenceStore,
     Present,
-    Stay,
-    Turn,
 )
 
 
@@ -40,7 +40,7 @@ class _Here:
     gateways: set[str]
 
 
-class InProcessBoard(Board):
+class InProcessPresence(PresenceStore):
     """Notes of the gateways of this process, of which there is usually one."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -112,7 +112,7 @@ class InProcessBoard(Board):
             raise Forgotten
         return noted
 
-    def _put_in(self, gateway: str, noted: _Gateway, stay: Stay) -> Turn | None:
+    def _put_in(self, gateway: str, noted: _Gateway, stay: PresenceEntry) -> PresenceChange | None:
         users = self._rooms.setdefault(stay.room, {})
         here = users.get(stay.user)
         noted.places[stay.place] = None
@@ -121,9 +121,9 @@ class InProcessBoard(Board):
             here.gateways.add(gateway)
             return None
         users[stay.user] = _Here(stay.name, {gateway})
-        return Turn(stay, len(users), time.time())
+        return PresenceChange(stay, len(users), time.time())
 
-    def _take_out(self, gateway: str, noted: _Gateway, place: Place) -> Turn | None:
+    def _take_out(self, gateway: str, noted: _Gateway, place: Place) -> PresenceChange | None:
         noted.places.pop(place, None)
         users = self._rooms.get(place.room, {})
         here = users.get(place.user)
@@ -135,8 +135,8 @@ class InProcessBoard(Board):
         del users[place.user]
         if not users:
             del self._rooms[place.room]
-        return Turn(Stay(*place, here.name), len(users), time.time())
+        return PresenceChange(PresenceEntry(*place, here.name), len(users), time.time())
 
 
-def _turns(changes: list[Turn | None]) -> tuple[Turn, ...]:
+def _turns(changes: list[PresenceChange | None]) -> tuple[PresenceChange, ...]:
     return tuple(turn for turn in changes if turn is not None)

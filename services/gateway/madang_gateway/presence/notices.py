@@ -7,7 +7,7 @@ from madang_common.events.envelope import Event
 from madang_common.events.kinds import PresenceJoined, PresenceLeft, document, kind_of
 from madang_common.ids import next_id
 from madang_common.live.port import Live
-from madang_gateway.presence.port import Turn
+from madang_gateway.presence.port import PresenceChange
 
 
 class Notices:
@@ -21,17 +21,17 @@ class Notices:
         self._live = live
         self._most_present = most_present
 
-    def joined(self, turns: Iterable[Turn]) -> None:
+    def joined(self, turns: Iterable[PresenceChange]) -> None:
         """Tell of those who are present now and were not before."""
         for turn in turns:
             self._tell(turn, PresenceJoined(user=turn.stay.user, name=turn.stay.name))
 
-    def left(self, turns: Iterable[Turn]) -> None:
+    def left(self, turns: Iterable[PresenceChange]) -> None:
         """Tell of those who are present no more."""
         for turn in turns:
             self._tell(turn, PresenceLeft(user=turn.stay.user, name=turn.stay.name))
 
-    def _tell(self, turn: Turn, data: PresenceJoined | PresenceLeft) -> None:
+    def _tell(self, turn: PresenceChange, data: PresenceJoined | PresenceLeft) -> None:
         if turn.count > self._most_present:
             return
         event = Event(

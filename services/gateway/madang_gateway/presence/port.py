@@ -23,7 +23,7 @@ class Place(NamedTuple):
     user: str
 
 
-class Stay(NamedTuple):
+class PresenceEntry(NamedTuple):
     """A user in a room, with the name that others see."""
 
     room: str
@@ -42,15 +42,15 @@ class Batch:
 
     number: int
     """One more than its last batch's; the same batch written twice counts once."""
-    joined: tuple[Stay, ...]
-    left: tuple[Stay, ...]
+    joined: tuple[PresenceEntry, ...]
+    left: tuple[PresenceEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PresenceChange:
     """Somebody came to a room, or went, all gateways taken together."""
 
-    stay: Stay
+    stay: PresenceEntry
     count: int
     """How many users are in the room afterwards."""
     at: float
@@ -60,14 +60,14 @@ class Turn:
 class Outcome(NamedTuple):
     """What a batch changed, all gateways taken together."""
 
-    joined: tuple[Turn, ...] = ()
-    left: tuple[Turn, ...] = ()
+    joined: tuple[PresenceChange, ...] = ()
+    left: tuple[PresenceChange, ...] = ()
 
 
 class Cleared(NamedTuple):
     """Some of a dead gateway's notes that were taken off the board."""
 
-    left: tuple[Turn, ...]
+    left: tuple[PresenceChange, ...]
     done: bool
     """Whether there are no more, or the gateway lives."""
 
@@ -90,7 +90,7 @@ class Present:
     """Seconds since the epoch, on the board's own clock: later turns are not in it."""
 
 
-class Board(Protocol):
+class PresenceStore(Protocol):
     """Notes of all gateways; every call raises BoardError if the board does not answer."""
 
     async def enroll(self, gateway: str, seconds: float) -> str:

@@ -24,37 +24,37 @@ from typing_extensions import override
 
 from madang_common.ids import new_id
 from madang_common.settings import CannotStart
-from madang_gateway.presence import scripts
+from madang_gateway.presence import redis_scripts
 from madang_gateway.presence.port import (
     Batch,
-    Board,
     BoardError,
     Cleared,
     Forgotten,
     Outcome,
     Person,
+    PresenceChange,
+    PresenceEntry,
+    PresenceStore,
     Present,
-    Stay,
-    Turn,
 )
 
 _MOST_DEAD = 16
 """Most dead gateways that one renewal tells of."""
 
 
-class RedisBoard(Board):
+class RedisPresence(PresenceStore):
     """Notes in one Redis, each change a script that happens as a whole or not at all."""
 
     def __init__(self, client: Redis, prefix: str = "madang:presence:") -> None:
         """Use `client`, and close it in the end; all keys begin with `prefix`."""
         self._client = client
         self._prefix = prefix
-        self._enroll = client.register_script(scripts.ENROLL)
-        self._write = client.register_script(scripts.WRITE)
-        self._renew = client.register_script(scripts.RENEW)
-        self._clear = client.register_script(scripts.CLEAR)
-        self._retire = client.register_script(scripts.RETIRE)
-        self._present = client.register_script(scripts.PRESENT)
+        self._enroll = client.register_script(redis_scripts.ENROLL)
+        self._write = client.register_script(redis_scripts.WRITE)
+        self._renew = client.register_script(redis_scripts.RENEW)
+        self._clear = client.register_script(redis_scripts.CLEAR)
+        self._retire = client.register_script(redis_scripts.RETIRE)
+        self._present = client.register_script(redis_scripts.PRESENT)
 
     @classmethod
     def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
@@ -149,9 +149,9 @@ def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def _turns(fields: Sequence[Any], now: int) -> tuple[Turn, ...]:
+def _turns(fields: Sequence[Any], now: int) -> tuple[PresenceChange, ...]:
     """Return the turns that a script told as room, user, name and count of each."""
     return tuple(
-        Turn(Stay(room, user, name or ""), count, now / 1000)
+        PresenceChange(PresenceEntry(room, user, name or ""), count, now / 1000)
         for room, user, name, count in zip(*[iter(fields)] * 4, strict=True)
     )

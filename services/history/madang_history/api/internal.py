@@ -19,8 +19,8 @@ from madang_history.api.parameters import (
     Sender,
     position_of,
 )
-from madang_history.pages import stored_to
-from madang_history.reach import beyond, lost_after
+from madang_history.store.completeness import beyond, lost_after
+from madang_history.store.pages import stored_to
 from madang_history.store.port import MessageStore, Stored
 
 

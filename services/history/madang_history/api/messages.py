@@ -29,7 +29,7 @@ from madang_history.api.parameters import (
     Room,
     position_of,
 )
-from madang_history.pages import Page, Pages, Readable, readable_now
+from madang_history.store.pages import Page, Pages, Readable, readable_now
 from madang_history.store.port import Kinds, MessageStore
 
 _COUNTED = ("message.created",)

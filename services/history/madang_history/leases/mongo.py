@@ -15,7 +15,14 @@ from typing_extensions import override
 
 from madang_history.leases.port import Leases
 from madang_history.leases.shares import Seen, share
-from madang_history.mongo import Causal, Collection, Database, Session, define, unavailable
+from madang_history.store.mongo_client import (
+    Causal,
+    Collection,
+    Database,
+    Session,
+    define,
+    unavailable,
+)
 from madang_history.store.port import StoreUnavailable
 
 log = structlog.get_logger()

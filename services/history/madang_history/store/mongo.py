@@ -9,7 +9,9 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError
 from typing_extensions import override
 
-from madang_history.mongo import (
+from madang_history.store import documents
+from madang_history.store.documents import Range, range_of
+from madang_history.store.mongo_client import (
     Causal,
     Collection,
     Database,
@@ -18,8 +20,6 @@ from madang_history.mongo import (
     define,
     unavailable,
 )
-from madang_history.store import documents
-from madang_history.store.documents import Range, range_of
 from madang_history.store.port import (
     LAST,
     Counted,

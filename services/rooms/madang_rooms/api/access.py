@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from madang_common.access import Answers, Questions
 from madang_common.http.security import Service
-from madang_rooms.api.desk import AtDesk
+from madang_rooms.api.dependencies import AtDesk
 
 router = APIRouter(prefix="/internal", tags=["internal"])
 

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from madang_common.http.bodies import Body
 from madang_common.http.security import only
-from madang_rooms.api.desk import AtDesk, Id
-from madang_rooms.models.user import PASSWORD_HASH_LENGTH
+from madang_rooms.api.dependencies import AtDesk, Id
 from madang_rooms.names import DisplayName, Username
-from madang_rooms.views import AccountView, UserView
+from madang_rooms.services.views import AccountView, UserView
+from madang_rooms.storage.models.user import PASSWORD_HASH_LENGTH
 
 router = APIRouter(prefix="/internal", tags=["internal"], dependencies=[Depends(only("auth"))])
 

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Changing, Id
+from madang_rooms.api.dependencies import LARGEST, PREFIX, AtDesk, Changing, Id
 from madang_rooms.names import Reason
-from madang_rooms.paging import Cursor, Limit, Page
-from madang_rooms.views import BanView
+from madang_rooms.services.paging import Cursor, Limit, Page
+from madang_rooms.services.views import BanView
 
 router = APIRouter(prefix=PREFIX, tags=["bans"])
 

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Response, status
 
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Changing, Id
-from madang_rooms.paging import Cursor, Limit, Page
-from madang_rooms.views import BlockView
+from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
+from madang_rooms.services.paging import Cursor, Limit, Page
+from madang_rooms.services.views import BlockView
 
 router = APIRouter(prefix=PREFIX, tags=["blocks"])
 

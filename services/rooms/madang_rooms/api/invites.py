@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.desk import LARGEST, PREFIX, AtDesk, Changing, Id
-from madang_rooms.paging import Cursor, Limit, Page
-from madang_rooms.views import InviteView, ReceivedInviteView, RoomView
+from madang_rooms.api.dependencies import LARGEST, PREFIX, AtDesk, Changing, Id
+from madang_rooms.services.paging import Cursor, Limit, Page
+from madang_rooms.services.views import InviteView, ReceivedInviteView, RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["invites"])
 

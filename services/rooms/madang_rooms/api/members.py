@@ -5,9 +5,9 @@ from fastapi import APIRouter, status
 from madang_common.events.kinds import Role
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Changing, Id
-from madang_rooms.paging import Cursor, Limit, Page
-from madang_rooms.views import MemberView, RoomView
+from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
+from madang_rooms.services.paging import Cursor, Limit, Page
+from madang_rooms.services.views import MemberView, RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["members"])
 

@@ -8,10 +8,10 @@ from pydantic import Field
 from madang_common.events.kinds import Visibility
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Changing, Id
+from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
 from madang_rooms.names import RoomName
-from madang_rooms.paging import Cursor, Limit, Page
-from madang_rooms.views import RoomView
+from madang_rooms.services.paging import Cursor, Limit, Page
+from madang_rooms.services.views import RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["rooms"])
 

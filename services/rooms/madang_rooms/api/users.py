@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from madang_common.http.security import User
-from madang_rooms.api.desk import PREFIX, AtDesk, Id
-from madang_rooms.paging import Limit, Page
-from madang_rooms.views import UserView
+from madang_rooms.api.dependencies import PREFIX, AtDesk, Id
+from madang_rooms.services.paging import Limit, Page
+from madang_rooms.services.views import UserView
 
 router = APIRouter(prefix=PREFIX, tags=["users"])
 

@@ -1,0 +1,82 @@
+"""What the bench must know of a chat to measure it."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench.deadline import Deadline
+from bench.machine import Cores
+from bench.virtual_client import Seat
+
+TEXT = "A line of chat, about as long as the lines that people write to each other at work"
+"""What everybody says; it holds none of the bytes that count frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The users and rooms that a load needs."""
+
+    rooms: int
+    members: int = 1
+    """Seats in each room; the seats `number` of one room are `rooms` apart."""
+    users: int = 20
+    """Accounts that take turns with the seats, no two of a room alike while there are enough."""
+
+    def user_of(self, seat: int) -> int:
+        """Return whose seat it is."""
+        return (seat // self.rooms + seat % self.rooms * self.members) % self.users
+
+    def room_of(self, seat: int) -> int:
+        """Return the room it is in."""
+        return seat % self.rooms
+
+    def members_of(self, room: int) -> list[int]:
+        """Return who must be in a room, the owner first."""
+        seats = (room + place * self.rooms for place in range(self.members))
+        return list(dict.fromkeys(self.user_of(seat) for seat in seats))
+
+
+class Seating(Protocol):
+    """Rooms and users that exist, ready to be connected to."""
+
+    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+        """Return the seat `number`, in the room `number` modulo rooms.
+
+        With `receipts` each message that it sends asks for an acknowledgement.
+        """
+        ...
+
+
+class Running(Protocol):
+    """One of the chats, while it runs."""
+
+    port: int
+    """Where it takes WebSockets, on the loopback address."""
+    processes: Mapping[str, int]
+    """The processes that are measured, by what they are; the one with the connections first."""
+
+    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
+        """Make users and rooms, and return when everybody has been told of them."""
+        ...
+
+    def last_words(self) -> str:
+        """Return the end of what it logged."""
+        ...
+
+
+class Side(Protocol):
+    """One of the chats."""
+
+    name: str
+    title: str
+    echo_mark: bytes
+    """Bytes, best a single one, that stand exactly once in each message delivered."""
+    receipt_mark: bytes
+    """The same for acknowledgements; they stand in no message delivered."""
+    acknowledgement: str
+    """What an acknowledgement means here."""
+
+    def running(self, cores: Cores, deadline: Deadline) -> AbstractContextManager[Running]:
+        """Start it, yield it when it serves, and stop it."""
+        ...

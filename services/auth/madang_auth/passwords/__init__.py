@@ -1,0 +1,1 @@
+"""Password hashes, and the queue of those to be computed."""

@@ -1,0 +1,1 @@
+"""What the adapters of Redis and SQLite share."""

@@ -1,0 +1,1 @@
+"""Events to the subscribers of this gateway."""

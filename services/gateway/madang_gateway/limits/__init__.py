@@ -1,0 +1,1 @@
+"""What a connection, a user and an address may use."""

@@ -1,0 +1,1 @@
+"""This gateway's node: its connections, its notices, its drain."""

@@ -1,0 +1,1 @@
+"""The protocols: STOMP, SockJS, destinations."""

@@ -1,0 +1,1 @@
+"""Sends: read, checked, appended to the log."""

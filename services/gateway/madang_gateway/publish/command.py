@@ -1,0 +1,181 @@
+"""What a client sends, read from its SEND or REST call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+import orjson
+from pydantic import ValidationError
+
+from madang_common.events.kinds import (
+    KIND_OF,
+    Data,
+    MessageCreated,
+    PresenceEntered,
+    PresenceQuit,
+    RoomRead,
+    RoomTyping,
+    document,
+    kind_of,
+)
+from madang_common.http.field_errors import field_errors, sentence
+from madang_common.ids import next_id
+from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
+from madang_gateway.protocol import tutorial_destinations
+from madang_gateway.protocol.destinations import Action, SendTarget, send_target
+from madang_gateway.protocol.stomp.events import Send
+from madang_gateway.protocol.stomp.serializer import OWN_HEADERS, is_own
+
+KEY_LENGTH = 64
+_PASSED_ON_BYTES = 4096
+_MOST_FIELDS = 16
+_JSON = "application/json"
+_TEXT = "text/"
+_LIVE: Mapping[Action, type[Data]] = {
+    Action.TYPING: RoomTyping,
+    Action.READ: RoomRead,
+    Action.ENTER: PresenceEntered,
+    Action.QUIT: PresenceQuit,
+}
+_KINDS: Mapping[Action, str] = {
+    Action.MESSAGE: KIND_OF[MessageCreated],
+    **{action: KIND_OF[data] for action, data in _LIVE.items()},
+}
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Command:
+    """Something that a client wants to tell a room."""
+
+    # Not frozen, which would make each of them three times as dear.
+    action: Action
+    room: str
+    kind: str
+    """The kind of event that it becomes."""
+    data: Mapping[str, Any]
+    """That event's data."""
+    size: int
+    """Bytes of the body as sent."""
+    key: str = field(default_factory=next_id)
+    retry: bool = False
+    """Whether it may have been sent before, on another connection."""
+    token: str | None = None
+    """A token of its own."""
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    """Headers to pass on to the receivers."""
+
+    @classmethod
+    def of(cls, action: Action, room: str, data: Data, size: int = 0) -> Self:
+        """Return `data` on its way to `room`, with a key of its own."""
+        return cls(action, room, kind_of(data), document(data), size)
+
+
+def read_send(send: Send, *, with_aliases: bool) -> Command | None:
+    """Return what `send` asks for; None for a tutorial's SEND that means nothing here.
+
+    Raise NotFound, InvalidRequest or InvalidBody if it is unclear.
+    """
+    target, content_type, body = _target(send, with_aliases=with_aliases)
+    if target is None:
+        return None
+    action, headers = target.action, send.headers
+    key = headers.get("key")
+    return Command(
+        action,
+        target.room,
+        _KINDS[action],
+        _data(action, content_type, body),
+        len(send.body),
+        next_id() if key is None else check_key(key),
+        key is not None and headers.get("retry") == "true",
+        own_token(headers),
+        _passed_on(headers),
+    )
+
+
+def check_key(key: str) -> str:
+    """Return `key`; raise InvalidRequest unless it is 1 to 64 printable characters."""
+    if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
+        raise InvalidRequest(f"A key has 1 to {KEY_LENGTH} printable characters.")
+    return key
+
+
+def own_token(headers: Mapping[str, str]) -> str | None:
+    """Return the token in a frame's Authorization header, which clients write in either case."""
+    return bearer(headers.get("Authorization") or headers.get("authorization"))
+
+
+def bearer(authorization: str | None) -> str | None:
+    """Return the token of an Authorization header, with or without its scheme."""
+    if not authorization:
+        return None
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else authorization.strip()
+
+
+def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, bytes]:
+    """Return where `send` goes, and its body and that one's content type in our own terms."""
+    target = send_target(send.destination)
+    if target is not None:
+        if target.action is Action.TOKEN:
+            raise InvalidRequest("A token cannot be renewed in a transaction; send it without one.")
+        # A media type is the same in capitals (RFC 9110 section 8.3.1).
+        return target, send.headers.get("content-type", "").lower(), send.body
+    if with_aliases and tutorial_destinations.is_send(send.destination):
+        target, text = tutorial_destinations.read_send(send.destination, send.body)
+        return target, _JSON, orjson.dumps({"text": text}) if text else b""
+    raise NotFound(f"There is no such destination: {send.destination[:100]}.")
+
+
+def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
+    try:
+        if action is not Action.MESSAGE:
+            return _read_json(_LIVE[action], body or b"{}")
+        if content_type.startswith(_JSON):
+            return _read_json(MessageCreated, body)
+        text = body.decode()
+    except ValidationError as error:
+        errors = field_errors(
+            {**found, "loc": found["loc"] or ("body",)} for found in error.errors()[:MOST_ERRORS]
+        )
+        raise InvalidBody(sentence(errors[0]), errors=errors) from error
+    except UnicodeDecodeError as error:
+        raise InvalidBody("The body is not valid UTF-8.") from error
+    return _read_text(text, declared=content_type.startswith(_TEXT))
+
+
+def _read_json(kind: type[Data], body: bytes | str) -> Mapping[str, Any]:
+    """Return the data of `kind` in `body`; raise InvalidBody or ValidationError if it is none."""
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidBody("Body: not valid JSON.") from error
+    if isinstance(given, dict) and len(given) > _MOST_FIELDS:
+        # Each unknown field would be a mistake to be described, which takes far longer than this.
+        raise InvalidBody(f"Body: at most {_MOST_FIELDS} fields.")
+    return document(kind.model_validate(given))
+
+
+def _read_text(text: str, *, declared: bool) -> Mapping[str, Any]:
+    """Return the message in `text`: many clients send JSON and do not say so."""
+    if not declared and text.startswith("{"):
+        try:
+            return _read_json(MessageCreated, text)
+        except (ValidationError, InvalidBody):
+            pass  # then it is a text that begins with a brace
+    if not text:
+        raise InvalidBody("The message is empty.")
+    # As `MessageCreated` would have it, of which nothing else is to be checked.
+    return {"text": text}
+
+
+def _passed_on(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers that the receivers get too, as STOMP 1.2 demands of SEND."""
+    if OWN_HEADERS.issuperset(headers):
+        return _NO_HEADERS
+    passed = {name: value for name, value in headers.items() if not is_own(name)}
+    if len(orjson.dumps(passed)) > _PASSED_ON_BYTES:
+        raise InvalidRequest(f"Headers to pass on may have {_PASSED_ON_BYTES} bytes as JSON.")
+    return passed

@@ -1,0 +1,1 @@
+"""What a gateway keeps in memory; rebuilt on start."""

@@ -1,0 +1,1 @@
+"""Subscriptions: opened, resumed, acknowledged."""

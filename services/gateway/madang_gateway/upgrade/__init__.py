@@ -1,0 +1,1 @@
+"""Which WebSocket upgrades are accepted."""

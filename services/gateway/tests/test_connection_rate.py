@@ -1,0 +1,76 @@
+"""Who is taken at once, and when the others should come back."""
+
+import math
+
+import pytest
+
+from madang_gateway.upgrade.connection_rate import ConnectionRate
+
+
+def even() -> float:
+    return 0.5
+
+
+def test_without_a_limit_all_are_taken() -> None:
+    arrivals = ConnectionRate(0, even)
+
+    assert [arrivals.take(100.0) for _ in range(10_000)] == [0.0] * 10_000
+
+
+def test_a_burst_is_taken_and_then_so_many_per_second() -> None:
+    arrivals = ConnectionRate(100, even)
+
+    assert sum(arrivals.take(50.0) == 0 for _ in range(150)) == 100
+    assert sum(arrivals.take(50.5) == 0 for _ in range(150)) == 50
+
+
+def test_less_than_one_per_second_is_taken_in_time() -> None:
+    arrivals = ConnectionRate(0.5, even)
+
+    assert arrivals.take(10.0) == 0
+    assert arrivals.take(11.9) > 0
+    assert arrivals.take(12.0) == 0
+
+
+@pytest.mark.parametrize("per_second", [100, 1_000])
+def test_a_crowd_is_in_after_the_time_that_it_takes(per_second: int) -> None:
+    """Everybody comes at once, and again when told, to the second, as Retry-After is whole."""
+    crowd = 10 * per_second
+    arrivals = ConnectionRate(per_second, even)
+    asked = taken = second = 0
+    coming = {0: crowd}
+    while coming:
+        for at in range(coming.pop(second, 0)):
+            asked += 1
+            again = arrivals.take(second + at / crowd)
+            if again:
+                back = second + math.ceil(again)
+                coming[back] = coming.get(back, 0) + 1
+            else:
+                taken += 1
+        second += 1
+
+    assert taken == crowd
+    assert second <= 16
+    assert asked < 4 * crowd
+
+
+def test_chance_moves_the_time_by_a_quarter_and_it_has_an_end() -> None:
+    def last_of(chance: float, crowd: int) -> float:
+        arrivals = ConnectionRate(10, lambda: chance)
+        return [arrivals.take(7.0) for _ in range(crowd)][-1]
+
+    assert last_of(0.5, 60) == pytest.approx(5.1)
+    assert last_of(0.0, 60) == pytest.approx(0.75 * 5.1)
+    assert last_of(1.0, 60) == pytest.approx(1.25 * 5.1)
+    assert last_of(0.5, 100_000) == 30
+
+
+def test_those_who_were_turned_away_long_ago_are_not_waited_for() -> None:
+    arrivals = ConnectionRate(10, even)
+    for _ in range(100):
+        arrivals.take(0.0)
+
+    later = [arrivals.take(60.0) for _ in range(11)]
+
+    assert later == [0.0] * 10 + [pytest.approx(0.2)]

@@ -1,0 +1,91 @@
+"""What goes past the protocol, and what must not."""
+
+from itertools import pairwise
+
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+from madang_gateway.websocket.fast_frames import BINARY, OTHER, TEXT, PlainFrames
+
+LIMIT = 70_000
+SAID = Frame(Opcode.TEXT, "안녕".encode())
+LONGER = Frame(Opcode.BINARY, b"a" * 300)
+LARGE = Frame(Opcode.TEXT, b"b" * 66_000)
+FRAGMENTS = (
+    Frame(Opcode.TEXT, b"one", fin=False),
+    Frame(Opcode.PING, b"still here"),
+    Frame(Opcode.CONT, b"", fin=False),
+    Frame(Opcode.CONT, b"two"),
+)
+EVERYTHING = (SAID, Frame(Opcode.PING, b""), LONGER, *FRAGMENTS, SAID, Frame(Opcode.BINARY, b""))
+
+
+def on_the_wire(*frames: Frame) -> bytes:
+    return b"".join(frame.serialize(mask=True) for frame in frames)
+
+
+def test_whole_messages_come_without_their_mask() -> None:
+    found = list(PlainFrames(LIMIT).receive(on_the_wire(SAID, LONGER, LARGE)))
+
+    assert found == [(TEXT, SAID.data), (BINARY, LONGER.data), (TEXT, LARGE.data)]
+
+
+def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
+    sent = on_the_wire(*FRAGMENTS, Frame(Opcode.CLOSE, b"\x03\xe8"))
+
+    found = list(PlainFrames(LIMIT).receive(sent))
+
+    assert {kind for kind, _ in found} == {OTHER}
+    assert b"".join(piece for _, piece in found) == sent
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(SAID.serialize(mask=False), id="without a mask"),
+        pytest.param(b"\x81\x00", id="without a mask and short"),
+        pytest.param(on_the_wire(Frame(Opcode.TEXT, b"c" * (LIMIT + 1))), id="too large"),
+        pytest.param(b"\x81\xff" + b"\xff" * 8 + bytes(4), id="of an impossible length"),
+    ],
+)
+def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> None:
+    plain, behind = PlainFrames(LIMIT), on_the_wire(SAID)
+
+    found = [*plain.receive(sent + behind), *plain.receive(behind)]
+
+    assert found == [(OTHER, sent + behind), (OTHER, behind)]
+
+
+@pytest.mark.parametrize(
+    "first", [0xC1, 0xA1, 0x91, 0x83, 0x8B, 0x80, 0x01], ids=lambda first: f"{first:#x}"
+)
+def test_reserved_bits_and_opcodes_and_fragments_are_for_the_protocol(first: int) -> None:
+    sent = bytes((first,)) + on_the_wire(SAID)[1:]
+
+    assert list(PlainFrames(LIMIT).receive(sent)) == [(OTHER, sent)]
+
+
+def test_wherever_the_bytes_are_cut_it_is_what_the_protocol_reads() -> None:
+    sent = on_the_wire(*EVERYTHING)
+    expected = frames_of([sent], plain=None)
+
+    for cut in range(len(sent) + 1):
+        assert frames_of([sent[:cut], sent[cut:]], PlainFrames(LIMIT)) == expected
+    singles = [sent[at:after] for at, after in pairwise(range(len(sent) + 1))]
+    assert frames_of(singles, PlainFrames(LIMIT)) == expected
+
+
+def frames_of(chunks: list[bytes], plain: PlainFrames | None) -> list[tuple[int, bytes]]:
+    """Return opcode and payload of each frame, read by websockets with the help of `plain`."""
+    protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMIT)
+    found: list[tuple[int, bytes]] = []
+    for chunk in chunks:
+        for kind, piece in [(OTHER, chunk)] if plain is None else plain.receive(chunk):
+            if kind != OTHER:
+                found.append((kind & 0x0F, piece))
+                continue
+            protocol.receive_data(piece)
+            events = [event for event in protocol.events_received() if isinstance(event, Frame)]
+            found += [(event.opcode, bytes(event.data)) for event in events]
+    return found

@@ -1,0 +1,28 @@
+"""One replica that holds every shard: the embedded form."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from typing_extensions import override
+
+from madang_history.leases.port import Leases
+
+
+class SingleReplicaLeases(Leases):
+    """The leases of a replica that has no others beside it."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = frozenset(range(shards))
+
+    @override
+    async def changes(self) -> AsyncGenerator[frozenset[int]]:
+        yield self._shards
+        await asyncio.Event().wait()
+
+    @override
+    def holds(self, shard: int) -> bool:
+        return shard in self._shards
+
+    @override
+    async def release(self) -> None:
+        """Nobody waits for them."""

@@ -1,0 +1,73 @@
+import asyncio
+
+import pytest
+from aio_pika import connect
+
+from madang_common.log.amqp import AmqpLog
+from madang_common.log.position import to_id
+from madang_common.log.topology import DEAD
+from madang_history.dead_letters.amqp import AmqpDeadLines
+from madang_history.dead_letters.port import DeadLine, DeadLinesUnavailable
+from stack.servers import RabbitMQ
+
+DEAD_LINE = DeadLine(2, 4097, b"\xff poison", "unexpected character")
+
+
+@pytest.fixture
+async def url(rabbitmq_vhost_url: str) -> str:
+    await (await AmqpLog.open(rabbitmq_vhost_url, 1)).close()
+    return rabbitmq_vhost_url
+
+
+async def test_it_can_be_read_with_rabbitmqs_own_tools(url: str) -> None:
+    dead_lines = AmqpDeadLines.at(url)
+    await dead_lines.put(DEAD_LINE)
+    await dead_lines.close()
+
+    async with await connect(url) as connection:
+        queue = await (await connection.channel()).get_queue(DEAD)
+        message = await queue.get()
+
+    assert message.body == DEAD_LINE.line
+    expected = {"shard": 2, "position": to_id(4097), "reason": "unexpected character"}
+    assert expected.items() <= dict(message.headers).items()
+
+
+async def test_without_the_queue_nothing_is_taken_for_kept(rabbitmq_vhost_url: str) -> None:
+    dead_lines = AmqpDeadLines.at(rabbitmq_vhost_url)
+
+    async def look(dead: DeadLine) -> bool:
+        return True
+
+    with pytest.raises(DeadLinesUnavailable):
+        await dead_lines.put(DEAD_LINE)
+    with pytest.raises(DeadLinesUnavailable):
+        await dead_lines.visit(look, most=1)
+    await dead_lines.close()
+
+
+async def test_what_was_kept_survives_the_death_of_the_broker(private_rabbitmq: RabbitMQ) -> None:
+    await (await AmqpLog.open(private_rabbitmq.url, 1)).close()
+    dead_lines = AmqpDeadLines.at(private_rabbitmq.url)
+    found: list[DeadLine] = []
+
+    async def take(dead: DeadLine) -> bool:
+        found.append(dead)
+        return True
+
+    # RabbitMQ 3.10 loses sight of a queue that was made in the seconds before it was killed.
+    await asyncio.to_thread(private_rabbitmq.restart)
+    await dead_lines.put(DEAD_LINE)
+    await asyncio.to_thread(private_rabbitmq.kill)
+    with pytest.raises(DeadLinesUnavailable):
+        await dead_lines.put(DEAD_LINE)
+    await asyncio.to_thread(private_rabbitmq.start)
+    async with asyncio.timeout(60):
+        while not found:
+            try:
+                await dead_lines.visit(take, most=10)
+            except DeadLinesUnavailable:
+                continue
+
+    assert found == [DEAD_LINE]
+    await dead_lines.close()

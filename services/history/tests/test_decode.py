@@ -1,0 +1,164 @@
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madang_common.events.departures import Departures
+from madang_common.events.envelope import read_line
+from madang_common.log.port import Batch
+from madang_common.log.position import position, shard_of
+from madang_history.api.bodies import client_bodies, full_event, json_response
+from madang_history.ingest.decode import decode_lines, note_departures
+from madang_history.ingest.ingest import age_seconds
+from madang_history.store.port import Stored
+
+from .conftest import SHARDS, an_event
+
+SHARD = shard_of("rooms.yard", SHARDS)
+
+
+def test_an_event_is_found_by_its_position_audience_sender_and_key() -> None:
+    event = an_event("k1")
+
+    found = decode_lines([Batch(3, (b"", event.line()))], SHARD, SHARDS, Departures(10))
+
+    (entry,) = found.entries
+    assert entry.position == position(3, 1)
+    assert (entry.audience, entry.sender, entry.key) == ("rooms.yard", "ana", "k1")
+    assert (entry.kind, entry.line) == ("message.created", event.line())
+
+
+def test_events_stay_in_the_logs_order() -> None:
+    lines = [an_event(f"k{n}").line() for n in range(4)]
+
+    found = decode_lines(
+        [Batch(0, tuple(lines[:3])), Batch(1, tuple(lines[3:]))], SHARD, SHARDS, Departures(10)
+    )
+
+    assert [entry.line for entry in found.entries] == lines
+    assert [entry.position for entry in found.entries] == [0, 1, 2, 4096]
+
+
+def test_an_event_for_one_user_belongs_to_that_user() -> None:
+    event = an_event("k", room=None, user="bo")
+    shard = shard_of("users.bo", SHARDS)
+
+    found = decode_lines([Batch(0, (event.line(),))], shard, SHARDS, Departures(10))
+
+    assert [entry.audience for entry in found.entries] == ["users.bo"]
+
+
+def test_lines_that_are_no_events_are_told_apart() -> None:
+    document = orjson.loads(an_event("k").line())
+    lines = (
+        b"\xff",
+        b"",
+        b"{}",
+        orjson.dumps({**document, "key": 7}),
+        orjson.dumps({**document, "v": 99}),
+        an_event("good").line(),
+    )
+
+    found = decode_lines([Batch(7, lines)], SHARD, SHARDS, Departures(10))
+
+    assert [entry.key for entry in found.entries] == ["good"]
+    assert [dead.position for dead in found.dead] == [position(7, n) for n in range(5)]
+    assert [dead.line for dead in found.dead] == list(lines[:5])
+    assert all(dead.reason for dead in found.dead)
+
+
+def nested(levels: int) -> bytes:
+    """Return the line of an event with lists in lists in its data."""
+    inner = b"[" * levels + b"]" * levels
+    return an_event("k", data={"x": 0}).line().replace(b'"x":0', b'"x":' + inner)
+
+
+def test_a_line_that_could_not_be_written_again_is_dead() -> None:
+    # Reading takes deeper nesting than writing does.
+    line = nested(500)
+    read_line(line)
+
+    found = decode_lines([Batch(0, (line, an_event("good").line()))], SHARD, SHARDS, Departures(10))
+
+    assert [entry.key for entry in found.entries] == ["good"]
+    assert "nested too deeply" in found.dead[0].reason
+
+
+@pytest.mark.parametrize("levels", [98, 200, *range(245, 256)])
+def test_a_line_that_is_stored_can_be_answered_with(levels: int) -> None:
+    found = decode_lines([Batch(0, (nested(levels),))], SHARD, SHARDS, Departures(10))
+
+    for entry in found.entries:
+        stored = Stored(entry.position, entry.line)
+        assert json_response({"items": client_bodies([stored])}).body
+        assert json_response({"items": [full_event(stored)]}).body
+    assert len(found.entries) + len(found.dead) == 1
+
+
+def test_text_with_many_brackets_is_text() -> None:
+    event = an_event("k", data={"text": "[{" * 5000})
+
+    assert (
+        len(decode_lines([Batch(0, (event.line(),))], SHARD, SHARDS, Departures(10)).entries) == 1
+    )
+
+
+def test_a_line_that_no_store_takes_is_dead() -> None:
+    event = an_event("k", data={"text": "x" * (8 << 20)})
+
+    found = decode_lines([Batch(0, (event.line(),))], SHARD, SHARDS, Departures(10))
+
+    assert not found.entries
+    assert "more than 8388608 bytes" in found.dead[0].reason
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.sampled_from(["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data"]),
+)
+def test_whatever_a_line_holds_it_is_an_event_or_dead(value: object, name: str) -> None:
+    document = orjson.loads(an_event("k").line()) | {name: value}
+    lines = (json.dumps(document).encode(), json.dumps(value).encode(), b'"\\ud800"')
+
+    found = decode_lines([Batch(0, lines)], SHARD, SHARDS, Departures(10))
+
+    assert len(found.entries) + len(found.dead) == len(lines)
+    for entry in found.entries:
+        assert client_bodies([Stored(entry.position, entry.line)])
+        age_seconds(Batch(0, (entry.line,)), 0.0)
+
+
+def test_an_event_on_the_wrong_shard_is_none() -> None:
+    found = decode_lines([Batch(0, (an_event("k").line(),))], 1 - SHARD, SHARDS, Departures(10))
+
+    assert not found.entries
+    assert "does not belong to shard" in found.dead[0].reason
+
+
+def removal(user: str = "ana") -> bytes:
+    return an_event("gone", kind="member.removed", sender="owner", data={"user": user}).line()
+
+
+def test_what_a_former_member_said_behind_their_removal_does_not_count() -> None:
+    departures = Departures(10)
+    lines = (an_event("before").line(), removal(), an_event("behind").line())
+
+    found = decode_lines([Batch(0, lines)], SHARD, SHARDS, departures)
+    later = decode_lines([Batch(1, (an_event("later").line(),))], SHARD, SHARDS, departures)
+
+    assert [entry.key for entry in found.entries] == ["before", "gone"]
+    assert (found.barred, later.barred, later.entries) == (1, 1, [])
+
+
+def test_departures_are_noted_in_what_is_stored_already() -> None:
+    departures = Departures(10)
+
+    note_departures(Batch(0, (b"no event", removal())), departures)
+
+    found = decode_lines([Batch(1, (an_event("behind").line(),))], SHARD, SHARDS, departures)
+    assert found.barred == 1

@@ -1,0 +1,89 @@
+"""The user directory."""
+
+from madang_common.ids import new_id
+from madang_common.problems import Conflict, NotFound
+from madang_common.text import username_form
+from madang_rooms.services.ownership import Ownership
+from madang_rooms.services.paging import Page
+from madang_rooms.services.views import AccountView, UserView, account_view, user_view
+from madang_rooms.settings import RoomsSettings
+from madang_rooms.storage.models import User
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
+
+
+class Directory:
+    """Knows everyone who registered."""
+
+    def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
+        self.units = units
+        self._settings = settings
+        self.ownership = Ownership(units)
+
+    @writes
+    async def add(
+        self, unit: UnitOfWork, username: str, password_hash: str, display_name: str
+    ) -> UserView:
+        """Add a user; raise Conflict if the username is taken."""
+        user = User(
+            id=new_id(),
+            username=username,
+            display_name=display_name,
+            password_hash=password_hash,
+            disabled=False,
+            created_at_ms=unit.now_ms,
+        )
+        await unit.users.add(user)
+        return user_view(user)
+
+    @reads
+    async def account(self, unit: UnitOfWork, user: str) -> AccountView:
+        """Return the account by id; raise NotFound."""
+        return account_view(_found(await unit.users.get(user)))
+
+    @reads
+    async def account_by_username(self, unit: UnitOfWork, username: str) -> AccountView:
+        """Return the account by username, however written; raise NotFound."""
+        return account_view(_found(await unit.users.by_username(username_form(username))))
+
+    @writes
+    async def set_password(
+        self, unit: UnitOfWork, user: str, password_hash: str, *, instead_of: str | None
+    ) -> None:
+        """Replace the password's hash; raise NotFound, or Conflict if it is not `instead_of`."""
+        found = _found((await unit.users.lock(user)).get(user))
+        if instead_of not in {None, found.password_hash}:
+            raise Conflict("The password was changed meanwhile.")
+        found.password_hash = password_hash
+
+    async def set_disabled(self, user: str, *, disabled: bool) -> None:
+        """Disable the user, or not, and see to the rooms that need an owner; raise NotFound.
+
+        Asked again, it goes on where it was interrupted.
+        """
+        await self._set_disabled(user, disabled=disabled)
+        await self.ownership.settle_rooms_of(user, as_owner=disabled)
+
+    @writes
+    async def _set_disabled(self, unit: UnitOfWork, user: str, *, disabled: bool) -> None:
+        _found((await unit.users.lock(user)).get(user)).disabled = disabled
+
+    @reads
+    async def user(self, unit: UnitOfWork, user: str) -> UserView:
+        """Return what everyone may see of a user; raise NotFound."""
+        return user_view(_found(await unit.users.get(user)))
+
+    @reads
+    async def look_up(self, unit: UnitOfWork, prefix: str, limit: int) -> Page[UserView]:
+        """Return the first users whose username begins with `prefix`, and no way to the rest."""
+        form = username_form(prefix)
+        if not form.isascii():
+            return Page(items=[])
+        most = min(limit, self._settings.user_lookup_most)
+        found = await unit.users.with_prefix(form, most)
+        return Page(items=[user_view(user) for user in found])
+
+
+def _found(user: User | None) -> User:
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user

@@ -1,0 +1,1 @@
+"""The database: engines, schema, models, repositories, the unit of work."""

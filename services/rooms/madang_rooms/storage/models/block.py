@@ -1,0 +1,18 @@
+"""Blocks."""
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Milliseconds
+
+
+class Block(Base):
+    """One user blocks another: no invites and no direct room of theirs are shown."""
+
+    __tablename__ = "blocks"
+    __table_args__ = (dict(TABLE_OPTIONS),)
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    """Who blocks."""
+    blocked_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    created_at_ms: Mapped[Milliseconds]

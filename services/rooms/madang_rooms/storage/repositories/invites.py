@@ -1,0 +1,144 @@
+"""Invites in the database."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang_rooms.storage.models import Block, Invite, Room, User
+
+
+class InviteStore:
+    """Reads, adds and deletes invites."""
+
+    def __init__(self, session: AsyncSession, now_ms: int) -> None:
+        """Take for open what can be accepted at `now_ms`."""
+        self._session = session
+        self._open = and_(Invite.uses_left > 0, Invite.expires_at_ms > now_ms)
+
+    async def add(self, invite: Invite) -> None:
+        """Add `invite`."""
+        self._session.add(invite)
+        await self._session.flush()
+
+    async def delete(self, invite: Invite) -> None:
+        """Delete `invite`."""
+        await self._session.delete(invite)
+        await self._session.flush()
+
+    async def get(self, code: str) -> Invite | None:
+        """Return the invite without locking it, so its uses and times may be outdated."""
+        return await self._session.get(Invite, code)
+
+    async def lock(self, room: str, code: str) -> Invite | None:
+        """Return the invite to `room`, locked until the end of the transaction."""
+        query = (
+            select(Invite)
+            .where(Invite.code == code, Invite.room_id == room, Invite.revoked_at_ms.is_(None))
+            .with_for_update()
+        )
+        # What was read before the lock may be old by now.
+        return await self._session.scalar(query.execution_options(populate_existing=True))
+
+    async def open_for(self, room: str, user: str, maker: str) -> Invite | None:
+        """Return an open invite to `room` for `user` that they are shown or `maker` made."""
+        query = select(Invite).where(
+            Invite.room_id == room,
+            Invite.for_user == user,
+            self._open,
+            or_(self._listed(user), Invite.created_by == maker),
+        )
+        return await self._session.scalar(query.order_by(Invite.code).limit(1))
+
+    async def count_of_room(self, room: str) -> int:
+        """Return how many invites to `room` can be accepted."""
+        return await self._count(Invite.room_id == room, self._open)
+
+    async def count_of_maker(self, user: str) -> int:
+        """Return how many invites that `user` made for others are open, over all rooms."""
+        return await self._count(
+            Invite.created_by == user, Invite.for_user.is_not(None), self._open
+        )
+
+    async def count_between(self, maker: str, user: str, since_ms: int) -> int:
+        """Return how many invites `maker` made for `user` since then, and before if still open.
+
+        Those that were accepted do not count; those that were taken back or ran out do.
+        """
+        pressing = and_(
+            Invite.created_at_ms > since_ms,
+            or_(Invite.uses_left > 0, Invite.revoked_at_ms.is_not(None)),
+        )
+        return await self._count(
+            Invite.for_user == user, Invite.created_by == maker, or_(self._open, pressing)
+        )
+
+    async def count_of_user(self, user: str) -> int:
+        """Return how many invites stand in the list of `user`."""
+        return await self._count(self._listed(user))
+
+    async def oldest_of_most(self, user: str) -> Invite | None:
+        """Return the oldest invite in the list of `user` by the maker who has most there."""
+        makers = (
+            select(Invite.created_by)
+            .where(self._listed(user))
+            .group_by(Invite.created_by)
+            .order_by(func.count().desc(), func.min(Invite.code))
+            .limit(1)
+        )
+        maker = await self._session.scalar(makers)
+        query = select(Invite).where(self._listed(user), Invite.created_by == maker)
+        return await self._session.scalar(query.order_by(Invite.code).limit(1))
+
+    async def newest_link_ms(self, room: str) -> int:
+        """Return when the newest link to `room` was made, 0 if there is none."""
+        query = select(func.max(Invite.created_at_ms))
+        return (
+            await self._session.scalar(
+                query.where(Invite.room_id == room, Invite.for_user.is_(None))
+            )
+            or 0
+        )
+
+    async def open_of_room(self, room: str, after: str | None, limit: int) -> Sequence[Invite]:
+        """Return the invites to `room` that can be accepted, oldest first."""
+        query = select(Invite).where(Invite.room_id == room, self._open)
+        if after is not None:
+            query = query.where(Invite.code > after)
+        return (await self._session.scalars(query.order_by(Invite.code).limit(limit))).all()
+
+    async def list_of_user(
+        self, user: str, before: str | None, limit: int
+    ) -> list[tuple[Invite, Room, User]]:
+        """Return the list of `user`, newest first: each invite with its room and its maker."""
+        query = (
+            select(Invite, Room, User)
+            .join(Room, Room.id == Invite.room_id)
+            .join(User, User.id == Invite.created_by)
+            .where(self._listed(user), Room.archived_at_ms.is_(None), User.disabled.is_(False))
+            .order_by(Invite.code.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(Invite.code < before)
+        return [(invite, room, by) for invite, room, by in await self._session.execute(query)]
+
+    async def unused_for(self, room: str, user: str) -> Sequence[Invite]:
+        """Return the invites with uses left to `room`, which is locked, for `user`."""
+        query = select(Invite).where(
+            Invite.room_id == room, Invite.for_user == user, Invite.uses_left > 0
+        )
+        return (await self._session.scalars(query)).all()
+
+    async def forget(self, room: str, before_ms: int) -> None:
+        """Delete the invites to `room` that expired before `before_ms`."""
+        old = and_(Invite.room_id == room, Invite.expires_at_ms < before_ms)
+        await self._session.execute(delete(Invite).where(old))
+
+    async def _count(self, *conditions: ColumnElement[bool]) -> int:
+        return await self._session.scalar(select(func.count()).where(*conditions)) or 0
+
+    def _listed(self, user: str) -> ColumnElement[bool]:
+        """Return the condition for an invite to be shown to `user`."""
+        blocked = exists().where(Block.user_id == user, Block.blocked_id == Invite.created_by)
+        return and_(Invite.for_user == user, self._open, Invite.declined_at_ms.is_(None), ~blocked)

@@ -1,0 +1,177 @@
+"""Memberships in the database."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import (
+    ColumnElement,
+    Result,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    tuple_,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from madang_common.events.kinds import Role
+from madang_rooms.storage.models import Membership, Room, User
+
+
+class MembershipStore:
+    """Reads, adds and deletes memberships."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, membership: Membership) -> None:
+        """Add `membership`."""
+        self._session.add(membership)
+        await self._session.flush()
+
+    async def delete(self, membership: Membership) -> None:
+        """Delete `membership`."""
+        await self._session.delete(membership)
+        await self._session.flush()
+
+    async def get(self, room: str, user: str) -> Membership | None:
+        """Return the membership of `user` in `room`."""
+        return await self._session.get(Membership, (room, user))
+
+    async def refresh(self, membership: Membership) -> None:
+        """Read `membership` again, after its user was locked."""
+        await self._session.refresh(membership)
+
+    async def has_owner(self, room: str, *, beside: str = "") -> bool:
+        """Return whether `room` has an owner who is not disabled, `beside` that user."""
+        return await self._any_enabled(
+            Membership.room_id == room, Membership.user_id != beside, Membership.role == Role.OWNER
+        )
+
+    async def has_member(self, room: str, *, beside: str) -> bool:
+        """Return whether a member who is not disabled is in `room`, `beside` that user."""
+        return await self._any_enabled(Membership.room_id == room, Membership.user_id != beside)
+
+    async def heir(self, room: str) -> tuple[Membership, User] | None:
+        """Return the member who becomes the owner of `room`; None if all members are disabled.
+
+        The longest-standing moderator, or else the longest-standing member.
+        """
+        rank = case((Membership.role == Role.MODERATOR, 0), else_=1)
+        query = (
+            select(Membership, User)
+            .join(User, User.id == Membership.user_id)
+            .where(Membership.room_id == room, User.disabled.is_(False))
+            .order_by(rank, Membership.joined_at_ms, Membership.user_id)
+            .limit(1)
+        )
+        found = (await self._session.execute(query)).first()
+        return None if found is None else (found[0], found[1])
+
+    async def shared_rooms(
+        self, user: str, after: str, limit: int, *, as_owner: bool
+    ) -> Sequence[str]:
+        """Return open rooms of `user` that are not direct, by id from above `after`."""
+        query = _shared_rooms(after, limit).where(Membership.user_id == user)
+        if as_owner:
+            query = query.where(Membership.role == Role.OWNER)
+        return (await self._session.scalars(query)).all()
+
+    async def rooms_without_owner(self, after: str, limit: int) -> Sequence[str]:
+        """Return open rooms that disabled users own and others are in, by id from above `after`."""
+        other, others = aliased(User), aliased(Membership)
+        enabled = (
+            select(others.user_id)
+            .join(other, other.id == others.user_id)
+            .where(others.room_id == Membership.room_id, other.disabled.is_(False))
+        )
+        query = (
+            _shared_rooms(after, limit)
+            .join(User, User.id == Membership.user_id)
+            .where(User.disabled.is_(True), Membership.role == Role.OWNER, enabled.exists())
+            .where(~enabled.where(others.role == Role.OWNER).exists())
+        )
+        return (await self._session.scalars(query)).all()
+
+    async def rooms_of(self, user: str) -> int:
+        """Return how many rooms `user` is in."""
+        query = select(func.count()).where(Membership.user_id == user)
+        return await self._session.scalar(query) or 0
+
+    async def members(
+        self, room: str, after: str | None, limit: int
+    ) -> list[tuple[Membership, User]]:
+        """Return the members of `room` by user id, from above `after`."""
+        query = (
+            select(Membership, User)
+            .join(User, User.id == Membership.user_id)
+            .where(Membership.room_id == room)
+            .order_by(Membership.user_id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(Membership.user_id > after)
+        return [(membership, user) for membership, user in await self._session.execute(query)]
+
+    async def standings(
+        self, pairs: Collection[tuple[str, str]]
+    ) -> tuple[dict[str, bool], dict[tuple[str, str], Role]]:
+        """Return which of the rooms are archived, and the roles, of (room, user) `pairs`.
+
+        One statement of two halves. Joined, the database would go through all members of each
+        room; and by the pairs alone SQLite goes through all memberships there are, where by the
+        users it finds their few in an index.
+        """
+        archived = Room.archived_at_ms.is_not(None)
+        wanted = and_(
+            Membership.user_id.in_({user for _, user in pairs}),
+            tuple_(Membership.room_id, Membership.user_id).in_(list(pairs)),
+        )
+        # The first half decides how both are read.
+        nobody = type_coerce(null(), Membership.user_id.type).label("user_id")
+        rooms = select(Room.id, nobody, null().label("role"), archived).where(
+            Room.id.in_({room for room, _ in pairs})
+        )
+        roles = select(
+            Membership.room_id, Membership.user_id, Membership.role, literal(value=False)
+        ).where(wanted)
+        archived_by_room: dict[str, bool] = {}
+        role_of: dict[tuple[str, str], Role] = {}
+        found: Result[str, str | None, str | None, bool] = await self._session.execute(
+            union_all(rooms, roles)
+        )
+        for room, user, role, is_archived in found:
+            if user is None or role is None:
+                archived_by_room[room] = bool(is_archived)
+            else:
+                role_of[room, user] = Role(role)
+        return archived_by_room, role_of
+
+    async def _any_enabled(self, *conditions: ColumnElement[bool]) -> bool:
+        query = (
+            select(Membership.user_id)
+            .join(User, User.id == Membership.user_id)
+            .where(*conditions, User.disabled.is_(False))
+            .limit(1)
+        )
+        return await self._session.scalar(query) is not None
+
+
+def _shared_rooms(after: str, limit: int) -> Select[str]:
+    return (
+        select(Membership.room_id)
+        .distinct()
+        .join(Room, Room.id == Membership.room_id)
+        .where(
+            Membership.room_id > after,
+            Room.direct_pair.is_(None),
+            Room.archived_at_ms.is_(None),
+        )
+        .order_by(Membership.room_id)
+        .limit(limit)
+    )

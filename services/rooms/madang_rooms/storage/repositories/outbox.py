@@ -1,0 +1,87 @@
+"""The outbox: events that commit with the change they tell of.
+
+Rows leave in the order of their numbers, so within an audience that has to be the order of the
+commits. In SQLite one transaction writes at a time, which is all it takes. In MySQL a number is
+given out at the INSERT, and a row with a lower number may be committed later than one with a
+higher; so whoever writes an event to a room holds that room's row lock (`RoomStore.lock`) from
+before the INSERT to the commit, and for an event to a user that user's (`UserStore.lock`). The
+next one for the same audience then gets a higher number and commits later. Across audiences the
+order may differ, and a number may be missing or arrive late: nothing depends on either, since
+rows are deleted one by one and never by "up to this number".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang_common.clock import rfc3339
+from madang_common.events.envelope import Event
+from madang_common.events.kinds import Data, document, kind_of
+from madang_common.ids import new_id
+from madang_rooms.storage.models import OutboxRow, User
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSender:
+    """The sender of events that no user caused."""
+
+    id: str = "service:rooms"
+    display_name: str = "Madang"
+
+
+Sender = User | ServiceSender
+
+
+class Outbox:
+    """Adds events to a unit of work; reads and deletes them for the relay."""
+
+    def __init__(self, session: AsyncSession, now: float) -> None:
+        """Write on `session`; the events happen `now`, in seconds since the epoch."""
+        self._session = session
+        self._now = now
+        self.kinds: list[str] = []
+        """Kinds of the events added, in their order."""
+
+    def to_room(self, room: str, data: Data, sender: Sender) -> None:
+        """Tell the members of `room`, which must be locked or new."""
+        self._add(data, sender, room=room)
+
+    def to_user(self, user: str, data: Data, sender: Sender) -> None:
+        """Tell `user`, who must be locked."""
+        self._add(data, sender, user=user)
+
+    def _add(
+        self, data: Data, sender: Sender, *, room: str | None = None, user: str | None = None
+    ) -> None:
+        event = Event(
+            key=new_id(),
+            kind=kind_of(data),
+            sender=sender.id,
+            sender_name=sender.display_name,
+            at=rfc3339(self._now),
+            data=document(data),
+            room=room,
+            user=user,
+        )
+        self.kinds.append(event.kind)
+        row = OutboxRow(
+            audience=event.audience, line=event.line(), created_at_ms=int(self._now * 1000)
+        )
+        self._session.add(row)
+
+    async def first(self, limit: int) -> Sequence[OutboxRow]:
+        """Return the oldest rows."""
+        query = select(OutboxRow).order_by(OutboxRow.id).limit(limit)
+        return (await self._session.scalars(query)).all()
+
+    async def delete(self, rows: Sequence[int]) -> None:
+        """Delete the rows with these numbers."""
+        await self._session.execute(delete(OutboxRow).where(OutboxRow.id.in_(rows)))
+
+    async def waiting(self) -> tuple[int, int | None]:
+        """Return how many rows wait, and since when the oldest does, in milliseconds."""
+        query = select(func.count(), func.min(OutboxRow.created_at_ms))
+        rows, oldest_ms = (await self._session.execute(query)).one()
+        return rows, oldest_ms

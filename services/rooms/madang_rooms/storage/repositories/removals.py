@@ -1,0 +1,35 @@
+"""Removals in the database."""
+
+from sqlalchemy import and_, delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang_rooms.storage.models import Removal
+
+
+class RemovalStore:
+    """Notes who was removed from a room, for as long as a link of that time may be open."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def put(self, room: str, user: str, at_ms: int) -> None:
+        """Note that `user` was removed from `room`, which is locked."""
+        await self._session.merge(Removal(room_id=room, user_id=user, removed_at_ms=at_ms))
+        await self._session.flush()
+
+    async def at_ms(self, room: str, user: str) -> int | None:
+        """Return when `user` was last removed from `room`."""
+        found = await self._session.get(Removal, (room, user))
+        return None if found is None else found.removed_at_ms
+
+    async def delete(self, room: str, user: str) -> None:
+        """Let `user` use every link to `room`, which is locked, again."""
+        found = await self._session.get(Removal, (room, user))
+        if found is not None:
+            await self._session.delete(found)
+            await self._session.flush()
+
+    async def forget(self, room: str, before_ms: int) -> None:
+        """Delete the removals from `room` that are older than `before_ms`."""
+        old = and_(Removal.room_id == room, Removal.removed_at_ms < before_ms)
+        await self._session.execute(delete(Removal).where(old))

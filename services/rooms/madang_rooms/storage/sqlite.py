@@ -1,0 +1,82 @@
+"""The embedded database: one SQLite file.
+
+SQLite lets one transaction write at a time. The writers' engine has one connection, so that they
+queue for it in order, rather than poll for the file's lock; and its transactions begin as writers,
+because one that read before cannot be let through when another wrote in between.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from madang_rooms.storage import schema
+from madang_rooms.storage.database import Database
+
+_READERS = 4
+_PRAGMAS = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL")
+
+
+async def open_sqlite(path: Path, *, wait_seconds: float) -> Database:
+    """Open or make the database at `path`, and bring its schema up to date.
+
+    Whoever waits longer than `wait_seconds` for a connection or a lock gets Unavailable.
+    """
+    await asyncio.to_thread(migrate, path, wait_seconds=wait_seconds)
+    return Database(
+        reading=_engine(
+            path, wait_seconds, size=_READERS, begin="BEGIN", extra=["query_only = ON"]
+        ),
+        writing=_engine(path, wait_seconds, size=1, begin="BEGIN IMMEDIATE"),
+    )
+
+
+def migrate(path: Path, *, wait_seconds: float, revision: str = "head") -> None:
+    """Bring the schema of the file at `path` to `revision`, in one transaction."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
+    _prepare(engine, wait_seconds, "BEGIN IMMEDIATE", ())
+    try:
+        with engine.begin() as connection:
+            schema.migrate(connection, revision)
+    finally:
+        engine.dispose()
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
+
+
+def _engine(
+    path: Path, wait_seconds: float, *, size: int, begin: str, extra: Sequence[str] = ()
+) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"isolation_level": None},
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=wait_seconds,
+        hide_parameters=True,  # a failing statement is logged, and a password's hash is not
+    )
+    _prepare(engine.sync_engine, wait_seconds, begin, extra)
+    return engine
+
+
+def _prepare(engine: Engine, wait_seconds: float, begin: str, extra: Sequence[str]) -> None:
+    """Set the pragmas of each new connection, and begin each transaction with `begin`."""
+    pragmas = (f"busy_timeout = {round(wait_seconds * 1000)}", *_PRAGMAS, *extra)
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: ConnectionPoolEntry, _: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        # SQLite's own knows the letters A to Z only.
+        connection.create_function("lower", 1, _lower, deterministic=True)  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

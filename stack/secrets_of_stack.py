@@ -1,0 +1,49 @@
+"""What the services of one stack know and nobody else."""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from madang_auth.signing.keys import make_first_key
+from stack.servers.secret_file import write_secret
+
+_CLIENTS = ("gateway", "rooms", "history")
+"""Services that ask auth for service tokens."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Random secrets in a folder: made once, then kept."""
+
+    folder: Path
+
+    def make(self) -> None:
+        """Make whatever is not there."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_first_key(self.signing_keys, time.time)
+        if not self._clients.exists():
+            made = {client: secrets.token_urlsafe(32) for client in _CLIENTS}
+            write_secret(self._clients, json.dumps(made))
+
+    def settings_of(self, service: str) -> dict[str, str]:
+        """Return the settings that tell a service its own secrets."""
+        clients: dict[str, str] = json.loads(self._clients.read_text(encoding="utf-8"))
+        if service == "auth":
+            # It asks nobody for tokens: it has the keys.
+            return {
+                "MADANG_SERVICE_SECRETS": json.dumps(clients),
+                "MADANG_SERVICE_CLIENT_SECRET": "",
+                "MADANG_SIGNING_KEYS_DIR": str(self.signing_keys),
+            }
+        return {"MADANG_SERVICE_CLIENT_SECRET": clients[service]}
+
+    @property
+    def signing_keys(self) -> Path:
+        """Folder of the keys that auth signs with."""
+        return self.folder / "signing"
+
+    @property
+    def _clients(self) -> Path:
+        return self.folder / "clients.json"

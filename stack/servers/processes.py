@@ -1,0 +1,137 @@
+"""Processes that are written down in a folder, so that anybody can find and end exactly these."""
+
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.servers.deadline import wait_until
+
+_KILLED_SECONDS = 10
+_UNHANDLED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}
+_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals that Python ignores and its children should not."""
+
+_children: set[int] = set()
+"""Those that this process started itself: it has to collect their exit codes."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One process: its number, and when it started, because numbers are used again."""
+
+    pid: int
+    started: int
+    """In clock ticks since the machine's start, as /proc tells it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        alive = _start_of(self.pid) == self.started
+        if not alive and self.pid in _children:
+            _children.discard(self.pid)
+            os.waitpid(self.pid, 0)
+        return alive
+
+    @property
+    def frozen(self) -> bool:
+        """Whether none of its threads runs: a while may pass until SIGSTOP has reached them all."""
+        threads = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        try:
+            return all(_state_in(path.read_text(errors="replace")) == "T" for path in threads)
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # one of them has just ended
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, and to its children too if it is one that nobody can handle."""
+        if not self.alive:
+            return
+        with suppress(ProcessLookupError):
+            if number in _UNHANDLED:
+                os.killpg(self.pid, number)
+            else:
+                os.kill(self.pid, number)
+
+    def end(self, *, grace_seconds: float) -> bool:
+        """Ask it to end, kill it after `grace_seconds`, and return whether asking was enough."""
+        if grace_seconds:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGTERM)
+            if wait_until(lambda: not self.alive, seconds=grace_seconds):
+                return True
+        self.send(signal.SIGKILL)
+        if not wait_until(lambda: not self.alive, seconds=_KILLED_SECONDS):
+            raise TimeoutError(f"process {self.pid} is still there after SIGKILL")
+        return False
+
+
+@dataclass(frozen=True)
+class ProcessFile:
+    """The running processes of one folder, by name."""
+
+    path: Path
+
+    def start(
+        self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]
+    ) -> Recorded:
+        """Start a process with nothing but `env`, write it down, append what it prints to `log`."""
+        # Not by subprocess, which warns of every process that outlives its caller.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        pid = os.posix_spawn(
+            command[0],
+            [str(argument) for argument in command],
+            env,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_RESTORED,
+        )
+        _children.add(pid)
+        started = _start_of(pid)
+        process = Recorded(pid, -1 if started is None else started)
+        self._write(self.read() | {name: process})
+        return process
+
+    def read(self) -> dict[str, Recorded]:
+        """Return what was written down, alive or not."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        return {name: Recorded(**fields) for name, fields in json.loads(text).items()}
+
+    def alive(self, name: str) -> Recorded | None:
+        """Return the process of that name, if it runs."""
+        process = self.read().get(name)
+        return process if process is not None and process.alive else None
+
+    def _write(self, processes: Mapping[str, Recorded]) -> None:
+        fields = {name: vars(process) for name, process in processes.items()}
+        beside = self.path.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(fields), encoding="utf-8")
+        beside.replace(self.path)
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process started, or None if there is none or nothing but its exit code."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if _state_in(stat) in "ZX" else int(_fields(stat)[19])
+
+
+def _state_in(stat: str) -> str:
+    return _fields(stat)[0]
+
+
+def _fields(stat: str) -> list[str]:
+    """Return what follows the name, which may hold anything."""
+    return stat.rpartition(")")[2].split()
