@@ -1,37 +1,53 @@
-"""The STOMP side as an AsyncAPI 3.0 document."""
+"""The STOMP interface as an AsyncAPI 3.0 document."""
 
+from inspect import getdoc
 from typing import Any
 
 from pydantic import BaseModel
 
-from madang_common.events.kinds import DURABLE, LIVE, OF_USERS, MessageCreated, RoomRead, RoomTyping
+from madang_common.events.data import Audience
+from madang_common.events.kinds import KINDS, MessageCreated, RoomRead, RoomTyping
 from madang_gateway.protocol.stomp.negotiation import SUBPROTOCOLS
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade.policy import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}
-_TO_USER = tuple(kind for kind in DURABLE if kind in OF_USERS)
-_LIVE_IN_ROOM = tuple(kind for kind in LIVE if kind not in OF_USERS)
-_IN_ROOM = tuple(kind for kind in DURABLE if kind not in OF_USERS)
 _ROOM_TOPIC = (
     "The room's durable events; optional `since`, and with `ack` `prefetch-count`, `read-marker`."
 )
 
+
+def _kinds(audience: Audience, *, durable: bool) -> tuple[str, ...]:
+    return tuple(
+        kind
+        for kind, data in KINDS.items()
+        if audience in data.audience and data.durable is durable
+    )
+
+
 _TOPICS = {
-    "room": ("/topic/rooms.{room}", _ROOM_TOPIC, _IN_ROOM),
-    "roomLive": ("/topic/rooms.{room}.live", "Notices that do not last.", _LIVE_IN_ROOM),
-    "events": ("/user/queue/events", "What concerns this user; optional `since`.", _TO_USER),
-    "errors": ("/user/queue/errors", "Refusals of this connection's frames.", ("problem",)),
+    "room": ("/topic/rooms.{room}", _ROOM_TOPIC, _kinds(Audience.ROOM, durable=True)),
+    "roomLive": (
+        "/topic/rooms.{room}.live",
+        "The room's live events, which are not stored.",
+        _kinds(Audience.ROOM, durable=False),
+    ),
+    "events": (
+        "/user/queue/events",
+        "The user's durable events; optional `since`.",
+        _kinds(Audience.USER, durable=True),
+    ),
+    "errors": ("/user/queue/errors", "Problems with this connection's frames.", ("problem",)),
 }
 _SENDS: dict[str, tuple[str, str, type[BaseModel]]] = {
-    "send": ("/app/rooms.{room}.send", "A message; headers `key`, `retry`.", MessageCreated),
-    "typing": ("/app/rooms.{room}.typing", "Tell that this user is writing.", RoomTyping),
-    "read": ("/app/rooms.{room}.read", "Tell how far this user has read.", RoomRead),
+    "send": ("/app/rooms.{room}.send", "Send a message; headers `key`, `retry`.", MessageCreated),
+    "typing": ("/app/rooms.{room}.typing", "Announce that this user is typing.", RoomTyping),
+    "read": ("/app/rooms.{room}.read", "Announce up to which event this user has read.", RoomRead),
 }
 
 
 def asyncapi() -> dict[str, Any]:
-    """Return the document."""
+    """Return the AsyncAPI document."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     for name, (address, summary, kinds) in _TOPICS.items():
@@ -43,7 +59,9 @@ def asyncapi() -> dict[str, Any]:
         channels[name] = _channel(address, summary, {name: payload})
         operations[f"send{name.title()}"] = _operation("send", name)
     token = {"payload": {"type": "string"}, "contentType": "text/plain"}
-    channels["token"] = _channel("/app/token", "A fresh access token.", {"token": token})
+    channels["token"] = _channel(
+        "/app/token", "Renew the connection's access token.", {"token": token}
+    )
     operations["sendToken"] = _operation("send", "token")
     return {
         "asyncapi": "3.0.0",
@@ -82,14 +100,14 @@ def _operation(action: str, channel: str) -> dict[str, Any]:
 
 
 def _messages() -> dict[str, Any]:
-    kinds = sorted((*_IN_ROOM, *_LIVE_IN_ROOM, *_TO_USER))
+    published = {kind for _, _, kinds in _TOPICS.values() for kind in kinds if kind in KINDS}
     found: dict[str, Any] = {
         _name(kind): {
             "title": kind,
-            "summary": (DURABLE | LIVE)[kind].__doc__,
+            "summary": getdoc(KINDS[kind]),
             "payload": {"$ref": f"./events/{kind}.schema.json"},
         }
-        for kind in kinds
+        for kind in sorted(published)
     }
     found["problem"] = {
         "title": "problem",

@@ -1,55 +1,100 @@
-"""Writes the published contracts and the page of settings, from the code alone.
+"""Writes the published contracts and docs/settings.md, from the code alone.
 
-python -m contracts.generate FOLDER
+python -m contracts.generate [--check]
 """
 
+import argparse
 import asyncio
 import json
+import logging
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
+import structlog
 import yaml
 from fastapi import FastAPI
 
 from contracts.asyncapi import asyncapi
 from contracts.events import sample, schema
 from contracts.settings import settings_page
-from madang_common.events.kinds import DURABLE, LIVE
+from madang_common.events.kinds import KINDS
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import services
 
+ROOT = Path(__file__).parents[1]
+_GENERATED = (
+    "contracts/asyncapi.yaml",
+    "contracts/events/*.json",
+    "contracts/openapi/*.json",
+    "docs/settings.md",
+)
+"""Patterns of the files that are generated as a whole."""
 _PUBLIC = ("/api/", "/.well-known/")
 
 
-def main() -> None:
-    """Write every contract below the folder, the repository's root, given on the command line."""
-    folder = Path(sys.argv[1])
-    for name, text in asyncio.run(contracts()):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+def main() -> int:
+    """Write every contract, or with `--check` compare them; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m contracts.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on a diff")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    generated = asyncio.run(contracts())
+    if parser.parse_args().check:
+        return report(diff(committed(), generated), command="make contracts")
+    for name in committed().keys() - generated.keys():
+        (ROOT / name).unlink()
+    for name, text in generated.items():
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(text, encoding="utf-8")
+    return 0
 
 
-async def contracts() -> list[tuple[str, str]]:
-    """Return each contract's path and text."""
+async def contracts() -> dict[str, str]:
+    """Return the text of each contract, by its path below the repository's root."""
     with tempfile.TemporaryDirectory() as data:
         async with services(StandaloneSettings(data_dir=Path(data))) as apps:
-            found = [
-                (f"contracts/openapi/{name}.json", _json(openapi(app)))
-                for name, app in apps.items()
-            ]
-    found.append(
-        ("contracts/asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100))
-    )
-    found.append(("docs/settings.md", settings_page()))
-    return found + list(_events())
+            found = {
+                f"contracts/openapi/{name}.json": _json(openapi(app)) for name, app in apps.items()
+            }
+    found["contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, width=100)
+    found["docs/settings.md"] = settings_page()
+    return found | dict(_events())
+
+
+def committed() -> dict[str, str]:
+    """Return the text of each generated file that exists, by its path."""
+    paths = [path for pattern in _GENERATED for path in ROOT.glob(pattern)]
+    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
+
+
+def diff(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return the lines of a unified diff between files by path."""
+    return [
+        line
+        for name in sorted(old.keys() | new.keys())
+        for line in unified_diff(
+            old.get(name, "").splitlines(),
+            new.get(name, "").splitlines(),
+            f"committed/{name}",
+            f"generated/{name}",
+            lineterm="",
+        )
+    ]
+
+
+def report(difference: list[str], *, command: str) -> int:
+    """Print the difference and the `command` that removes it; return the exit status."""
+    if not difference:
+        return 0
+    sys.stderr.write("\n".join([*difference, "", f"Out of date; run: {command}", ""]))
+    return 1
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """Return what a service offers to the outside."""
+    """Return the OpenAPI document of a service's public routes."""
     document = app.openapi()
     paths = document["paths"]
     document["paths"] = {path: paths[path] for path in sorted(paths) if path.startswith(_PUBLIC)}
@@ -57,7 +102,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _events() -> Iterator[tuple[str, str]]:
-    for kind in sorted(DURABLE | LIVE):
+    for kind in sorted(KINDS):
         yield f"contracts/events/{kind}.schema.json", _json(schema(kind))
         yield f"contracts/events/{kind}.sample.json", _json(sample(kind))
 
@@ -67,4 +112,4 @@ def _json(document: object) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,8 +6,9 @@ from typing import TypeAlias
 import pytest
 from typing_extensions import override
 
+from madang_common.events.data import Data
 from madang_common.events.envelope import read_line
-from madang_common.events.kinds import Data, MessageCreated, RoomTyping, document, kind_of
+from madang_common.events.kinds import MessageCreated, RoomTyping, document
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.port import Batch, LogUnavailable
 from madang_common.log.publisher import Publisher
@@ -105,7 +106,7 @@ def outgoing(
     data: Data | None = None,
 ) -> Command:
     data = MessageCreated(text=text) if data is None else data
-    kind = kind_of(data)
+    kind = data.kind
     return Command(action, "yard", kind, document(data), len(text), key=key, retry=retry)
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_common.clock import Clock
+from madang_common.events.kinds import AWAITING_LOG
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
@@ -43,8 +44,6 @@ from madang_rooms.storage.mysql import migrate as migrate_mysql
 from madang_rooms.storage.sqlite import open_sqlite
 from madang_rooms.storage.unit_of_work import UnitsOfWork
 
-_TAKING_AWAY = frozenset({"member.left", "member.removed", "member.banned"})
-"""Kinds of events after which somebody must not hear what is said."""
 FILE = Path("rooms") / "rooms.db"
 """Where the embedded database lies in the data folder."""
 
@@ -164,10 +163,10 @@ def _relay(
 
 
 async def _committed(metrics: RoomsMetrics, relay: Relay, kinds: Sequence[str]) -> None:
-    """Have events of those kinds carried, and wait for that where somebody must not hear more."""
+    """Have the relay carry events of `kinds`; return when the log has them if one awaits that."""
     metrics.committed(kinds)
     relay.wake()
-    if not _TAKING_AWAY.isdisjoint(kinds):
+    if not AWAITING_LOG.isdisjoint(kinds):
         await relay.carried()
 
 

@@ -1,61 +1,56 @@
 """Messages that stand in the log after the end of their sender's membership do not count.
 
-A gateway checks a membership and appends; another process may append the member's removal between
-the two. Every reader ignores a message after the removal: it is not delivered, not stored and not
-acknowledged. All readers agree, because each follows a shard in the same order.
+A gateway checks a membership and appends the message; another process may append the member's
+removal in between. Every reader ignores a message after the removal: it is not delivered, not
+stored and not acknowledged. All readers agree, because each reads a shard in the same order.
 """
 
+from madang_common.events.data import MembershipChange
 from madang_common.events.envelope import Event
+from madang_common.events.kinds import MEMBERSHIP_CHANGES, REQUIRING_MEMBERSHIP
 from madang_common.lru import Lru
 
-LEFT = frozenset({"member.left", "member.removed", "member.banned"})
-"""Kinds of events after which a user is not a member."""
-_JOINED = "member.joined"
-_ARCHIVED = "room.archived"
-NOTED = LEFT | {_JOINED, _ARCHIVED}
-"""Kinds of events that change whose messages count."""
-_SAID = frozenset({"message.created"})
-"""Kinds of events that count only from members."""
 _EVERYONE = "*"
 
 
 class Departures:
-    """The users who left each room, by the room's audience, since the first event that was noted.
+    """The users who left each room, by the room's audience, since the first event that was applied.
 
-    The oldest rooms are dropped when there are too many: a message that crossed a departure stands
-    only a moment after it.
+    The least recently used rooms are dropped when there are too many. That is safe: a message that
+    crossed a departure follows it within moments.
     """
 
     def __init__(self, rooms: int = 100_000) -> None:
-        """Remember at least the last half of `rooms` rooms that somebody left."""
-        self._gone: Lru[str, set[str]] = Lru(rooms)
+        """Keep at least the `rooms` / 2 rooms that were left last."""
+        self._left: Lru[str, set[str]] = Lru(rooms)
 
-    def note(self, event: Event) -> None:
-        """Take an event, in the log's order."""
-        if event.kind not in NOTED:
+    def apply(self, event: Event) -> None:
+        """Apply the next event of the log."""
+        change = MEMBERSHIP_CHANGES.get(event.kind)
+        if change is None or change is MembershipChange.ROLE:
             return
         audience, user = event.audience, str(event.data.get("user"))
-        gone = self._gone.get(audience)
-        if event.kind == _JOINED:
-            if gone is not None:
-                gone.discard(user)
+        left = self._left.get(audience)
+        if change is MembershipChange.BEGINS:
+            if left is not None:
+                left.discard(user)
             return
-        if gone is None:
-            gone = set()
-            self._gone.put(audience, gone)
-        gone.add(_EVERYONE if event.kind == _ARCHIVED else user)
+        if left is None:
+            left = set()
+            self._left.put(audience, left)
+        left.add(_EVERYONE if change is MembershipChange.CLOSES_ROOM else user)
 
-    def concern(self, audience: str) -> bool:
-        """Tell whether anybody is remembered to have left `audience`."""
-        return bool(self._gone.get(audience))
+    def any_in(self, audience: str) -> bool:
+        """Return whether anybody is known to have left `audience`."""
+        return bool(self._left.get(audience))
 
-    def bar(self, event: Event) -> bool:
-        """Tell whether `event` does not count, because its sender had left the room before it."""
-        if event.kind not in _SAID:
+    def exclude(self, event: Event) -> bool:
+        """Return whether `event` must be ignored because its sender had left the room before it."""
+        if event.kind not in REQUIRING_MEMBERSHIP:
             return False
-        gone = self._gone.get(event.audience)
-        return gone is not None and (event.sender in gone or _EVERYONE in gone)
+        left = self._left.get(event.audience)
+        return left is not None and (event.sender in left or _EVERYONE in left)
 
     def __bool__(self) -> bool:
-        """Return whether anybody is remembered."""
-        return len(self._gone) > 0
+        """Return whether anybody is known to have left any room."""
+        return len(self._left) > 0

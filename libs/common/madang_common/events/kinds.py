@@ -1,19 +1,24 @@
-"""The kinds of events and the shape of each one's `data`, version 1.
+"""The kinds of events: each one's facts, and the shape of its `data`, version 1.
 
-A new optional field keeps the version; anything else is a new kind.
+To add a kind, add a class. A new optional field keeps the version; any other change needs a new
+kind.
 """
 
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from madang_common.events.data import ALICE, BOB, ROOM, Audience, Data, MembershipChange
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
+_CODE = "06h06ktha7751s1ms7lduf3v"
+
 
 class Role(StrEnum):
-    """What a member may do, least first."""
+    """The permissions of a member, least first."""
 
     MEMBER = "member"
     MODERATOR = "moderator"
@@ -21,44 +26,59 @@ class Role(StrEnum):
 
 
 class Visibility(StrEnum):
-    """Who may enter a room: anyone, the invited, or exactly two people."""
+    """Who may join a room: anyone, invited users, or exactly two users."""
 
     PUBLIC = "public"
     PRIVATE = "private"
     DIRECT = "direct"
 
 
-class Data(BaseModel):
-    """The `data` of an event: frozen, and nothing in it that is not named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class MessageCreated(Data):
-    """Somebody said something in the room."""
+class MessageCreated(
+    Data,
+    kind="message.created",
+    requires_membership=True,
+    unread=True,
+    example={"text": "안녕하세요, everyone 👋"},
+):
+    """A member sent a message to the room."""
 
     text: Annotated[str, Field(min_length=1)]
     """Plain text, up to the gateway's limit in bytes."""
 
 
-class MemberJoined(Data):
-    """Somebody became a member."""
+class MemberJoined(
+    Data,
+    kind="member.joined",
+    membership=MembershipChange.BEGINS,
+    example={"user": BOB, "name": "Junho", "role": "member", "by": BOB},
+):
+    """A user became a member."""
 
     user: Id
     name: Name
     role: Role
     by: Id
-    """Who brought them in: themselves, or who invited them."""
+    """Id of the user who invited them, or their own."""
 
 
-class MemberLeft(Data):
-    """A member left of their own will."""
+class MemberLeft(
+    Data,
+    kind="member.left",
+    membership=MembershipChange.ENDS,
+    example={"user": BOB, "name": "Junho"},
+):
+    """A member left the room."""
 
     user: Id
     name: Name
 
 
-class MemberRemoved(Data):
+class MemberRemoved(
+    Data,
+    kind="member.removed",
+    membership=MembershipChange.ENDS,
+    example={"user": BOB, "name": "Junho", "by": ALICE},
+):
     """A member was removed; this is the last event of the room that they receive."""
 
     user: Id
@@ -66,182 +86,239 @@ class MemberRemoved(Data):
     by: Id
 
 
-class MemberBanned(Data):
-    """Somebody may not enter any more; a member is none from here on, as if removed."""
+class MemberBanned(
+    Data,
+    kind="member.banned",
+    membership=MembershipChange.ENDS,
+    example={"user": BOB, "name": "Junho", "by": ALICE, "removed": True},
+):
+    """A user was banned from the room; a member who is banned is also removed."""
 
     user: Id
     name: Name
     by: Id
     removed: bool
-    """Whether they were a member until here."""
+    """Whether the ban ended a membership."""
 
 
-class MemberUnbanned(Data):
-    """Somebody may enter again; they are no member yet."""
+class MemberUnbanned(
+    Data,
+    kind="member.unbanned",
+    example={"user": BOB, "name": "Junho", "by": ALICE},
+):
+    """A ban was lifted; the user may join again."""
 
     user: Id
     name: Name
     by: Id
 
 
-class MemberRoleChanged(Data):
-    """A member may do more, or less, than before."""
+class MemberRoleChanged(
+    Data,
+    kind="member.role_changed",
+    membership=MembershipChange.ROLE,
+    example={"user": BOB, "name": "Junho", "role": "moderator", "by": ALICE},
+):
+    """A member got another role."""
 
     user: Id
     name: Name | None = None
     role: Role
     by: Id
-    """Who did it; `service:rooms` where the only owner was disabled and ownership passed on."""
+    """Id of the user who changed it; `service:rooms` if the only owner was disabled and another
+    member became the owner."""
 
 
-class RoomCreated(Data):
-    """The room exists from here on."""
+class RoomCreated(
+    Data,
+    kind="room.created",
+    example={"name": "마당", "visibility": "private"},
+):
+    """The room was created."""
 
     name: Name
     visibility: Visibility
 
 
-class RoomUpdated(Data):
-    """The room has another name."""
+class RoomUpdated(
+    Data,
+    kind="room.updated",
+    example={"name": "Courtyard"},
+):
+    """The room was renamed."""
 
     name: Name
 
 
-class RoomArchived(Data):
-    """The room can be read but no longer written."""
+class RoomArchived(
+    Data,
+    kind="room.archived",
+    membership=MembershipChange.CLOSES_ROOM,
+    example={},
+):
+    """The room was archived: it can be read, but nobody can send to it."""
 
 
-class InviteReceived(Data):
+class InviteReceived(
+    Data,
+    kind="invite.received",
+    audience=Audience.USER,
+    example={"room": ROOM, "room_name": "마당", "code": _CODE, "by": ALICE},
+):
     """You were invited to a room."""
 
     room: Id
     room_name: Name
     code: Annotated[str, Field(min_length=1, max_length=64)]
-    """What accepts the invite."""
+    """The code that accepts the invite."""
     by: Id
 
 
-class InviteDeclined(Data):
-    """You declined an invite: it is not on your list any more."""
+class InviteDeclined(
+    Data,
+    kind="invite.declined",
+    audience=Audience.USER,
+    example={"room": ROOM, "code": _CODE},
+):
+    """You declined an invite; it is no longer in your list."""
 
     room: Id
     code: Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class RoomHidden(Data):
-    """You took a direct room off your list, or put it back."""
+class RoomHidden(
+    Data,
+    kind="room.hidden",
+    audience=Audience.USER,
+    example={"room": ROOM, "hidden": True},
+):
+    """You hid a direct room from your list, or showed it again."""
 
     room: Id
     hidden: bool
 
 
-class MembershipAdded(Data):
-    """You are a member of a room from here on."""
+class MembershipAdded(
+    Data,
+    kind="membership.added",
+    audience=Audience.USER,
+    example={"room": ROOM, "room_name": "마당", "role": "member"},
+):
+    """You became a member of a room."""
 
     room: Id
     room_name: Name
     role: Role
 
 
-class MembershipRemoved(Data):
+class MembershipRemoved(
+    Data,
+    kind="membership.removed",
+    audience=Audience.USER,
+    example={"room": ROOM, "by": ALICE},
+):
     """You are no longer a member of a room."""
 
     room: Id
     by: Id
 
 
-class LoginEnded(Data):
-    """One of your logins was ended; its connections close."""
+class LoginEnded(
+    Data,
+    kind="login.ended",
+    audience=Audience.USER,
+    durable=False,
+    example={"login": "06h06ktj1om2bua34ookk9hv"},
+):
+    """One of your logins was ended; its connections are closed."""
 
     login: Id
-    """The login's id, `sid` in its tokens; `*` for all of them."""
+    """The login's id, `sid` in its tokens; `*` for all of your logins."""
 
 
-class RoomTyping(Data):
-    """A member is writing."""
+class RoomTyping(
+    Data,
+    kind="room.typing",
+    durable=False,
+    example={},
+):
+    """A member is typing."""
 
 
-class RoomRead(Data):
-    """A member has read up to a message."""
+class RoomRead(
+    Data,
+    kind="room.read",
+    durable=False,
+    example={"upto": "000000000800"},
+):
+    """A member has read the room up to an event."""
 
     upto: Annotated[str, Field(pattern=r"^[0-9a-v]{12}$")]
     """Id of the last event read."""
 
 
-class PresenceJoined(Data):
-    """Somebody is in the room now: they follow it over at least one connection.
+class PresenceJoined(
+    Data,
+    kind="presence.joined",
+    durable=False,
+    example={"user": ALICE, "name": "Minji"},
+):
+    """A user is present: at least one of their connections subscribes to the room.
 
-    Sent once however many connections; of two notices about one user the later `at` counts.
+    Sent once per user, not per connection. Of two notices about one user, the later `at` counts.
+    Not sent while the number of users present exceeds a limit.
     """
 
     user: Id
     name: Name
 
 
-class PresenceLeft(Data):
-    """Somebody is in the room no more; not sent, as the other, where very many are present."""
+class PresenceLeft(
+    Data,
+    kind="presence.left",
+    durable=False,
+    example={"user": ALICE, "name": "Minji"},
+):
+    """A user is no longer present; not sent while the number of users present exceeds a limit."""
 
     user: Id
     name: Name
 
 
-class PresenceEntered(Data):
+class PresenceEntered(
+    Data,
+    kind="presence.entered",
+    durable=False,
+    example={},
+):
     """A member opened the room; sent by clients that announce it."""
 
 
-class PresenceQuit(Data):
+class PresenceQuit(
+    Data,
+    kind="presence.quit",
+    durable=False,
+    example={},
+):
     """A member closed the room; sent by clients that announce it."""
 
 
-DURABLE: dict[str, type[Data]] = {
-    "message.created": MessageCreated,
-    "member.joined": MemberJoined,
-    "member.left": MemberLeft,
-    "member.removed": MemberRemoved,
-    "member.banned": MemberBanned,
-    "member.unbanned": MemberUnbanned,
-    "member.role_changed": MemberRoleChanged,
-    "room.created": RoomCreated,
-    "room.updated": RoomUpdated,
-    "room.archived": RoomArchived,
-    "invite.received": InviteReceived,
-    "invite.declined": InviteDeclined,
-    "membership.added": MembershipAdded,
-    "membership.removed": MembershipRemoved,
-    "room.hidden": RoomHidden,
-}
+KINDS = {data.kind: data for data in Data.__subclasses__()}
+"""The class of each kind."""
+DURABLE = {kind: data for kind, data in KINDS.items() if data.durable}
 """Kinds that stand in the log."""
-
-LIVE: dict[str, type[Data]] = {
-    "room.typing": RoomTyping,
-    "room.read": RoomRead,
-    "presence.joined": PresenceJoined,
-    "presence.left": PresenceLeft,
-    "presence.entered": PresenceEntered,
-    "presence.quit": PresenceQuit,
-    "login.ended": LoginEnded,
+LIVE = {kind: data for kind, data in KINDS.items() if not data.durable}
+"""Kinds that are not stored: only current subscribers receive them."""
+MEMBERSHIP_CHANGES = {
+    kind: data.membership for kind, data in KINDS.items() if data.membership is not None
 }
-"""Kinds that are only for who listens now."""
-
-OF_USERS = frozenset(
-    {
-        "invite.received",
-        "invite.declined",
-        "membership.added",
-        "membership.removed",
-        "room.hidden",
-        "login.ended",
-    }
-)
-"""Kinds of events for one user; all others are for a room."""
-
-KIND_OF = {model: kind for kind, model in (DURABLE | LIVE).items()}
-"""The kind of event that has each shape of data."""
-
-
-def kind_of(data: Data) -> str:
-    """Return the kind of event that has `data`."""
-    return KIND_OF[type(data)]
+"""How each kind that changes the memberships of its room does so."""
+REQUIRING_MEMBERSHIP = frozenset(kind for kind, data in KINDS.items() if data.requires_membership)
+"""Kinds that are ignored after the end of their sender's membership."""
+AWAITING_LOG = frozenset(kind for kind, data in KINDS.items() if data.awaits_log)
+"""Kinds whose request is answered only after the log has them."""
+UNREAD = tuple(kind for kind, data in KINDS.items() if data.unread)
+"""Kinds that count as unread."""
 
 
 def document(data: Data) -> dict[str, Any]:

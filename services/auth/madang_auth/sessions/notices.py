@@ -6,7 +6,7 @@ from madang_auth.metrics import AuthMetrics, Ending
 from madang_auth.sessions.port import Login
 from madang_common.clock import Clock, rfc3339
 from madang_common.events.envelope import Event
-from madang_common.events.kinds import LoginEnded, document, kind_of
+from madang_common.events.kinds import LoginEnded, document
 from madang_common.ids import new_id
 from madang_common.live.port import Live
 
@@ -26,7 +26,7 @@ class Notices:
             data = LoginEnded(login=login.id)
             event = Event(
                 key=new_id(),
-                kind=kind_of(data),
+                kind=data.kind,
                 user=login.user,
                 sender=login.user,
                 sender_name=login.name,

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from madang_common.events.kinds import MessageCreated, document, kind_of
+from madang_common.events.kinds import MessageCreated, document
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
 from madang_common.ids import next_id
@@ -37,7 +37,7 @@ class Sent(BaseModel):
     id: str
     """The event's id: its place in the room's order."""
     key: str
-    kind: str = "message.created"
+    kind: str = MessageCreated.kind
     room: str
     sender: str
     data: MessageCreated
@@ -62,7 +62,7 @@ def router(sender: Sender, refusals: Refusals) -> APIRouter:
         outgoing = Command(
             action=Action.MESSAGE,
             room=room,
-            kind=kind_of(said),
+            kind=said.kind,
             data=document(said),
             size=len(message.text.encode()),
             key=key,

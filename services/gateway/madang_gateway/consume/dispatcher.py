@@ -5,9 +5,10 @@ from collections.abc import Callable
 import structlog
 
 from madang_common.clock import Clock
-from madang_common.events import departures
+from madang_common.events.data import MembershipChange
 from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
+from madang_common.events.kinds import MEMBERSHIP_CHANGES
 from madang_common.log.port import Batch
 from madang_common.log.position import position
 from madang_common.problems import Problem, Unavailable
@@ -22,8 +23,6 @@ from madang_gateway.state.recent_events import Kept, RecentEvents
 from madang_gateway.state.sent_lines import SentLines
 
 log = structlog.get_logger()
-
-_MEMBERSHIP = departures.NOTED | {"member.role_changed"}
 
 EndMembership = Callable[[str, str], None]
 """Ends the subscriptions of a user (first) to a room (second)."""
@@ -86,8 +85,8 @@ class Dispatcher:
                 self._metrics.duplicates.inc()
             elif (
                 departed is not None
-                and departed.concern(audience)
-                and departed.bar(event or read_line(line))
+                and departed.any_in(audience)
+                and departed.exclude(event or read_line(line))
             ):
                 self._metrics.barred.inc()
                 barred.append(key)
@@ -99,7 +98,7 @@ class Dispatcher:
                 if event is not None:
                     if audience in followed:
                         ready.setdefault(audience, []).append(PositionedEvent.at(at, event, line))
-                    if event.kind in _MEMBERSHIP:
+                    if event.kind in MEMBERSHIP_CHANGES:
                         self._change(event, ready.pop(audience, []))
                         departed = self._departures
             if key in waited_for:
@@ -127,8 +126,8 @@ class Dispatcher:
         if ready:
             self._delivery.events(event.audience, ready)
         self._memberships.changed(room)
-        self._departures.note(event)
-        if event.kind in departures.LEFT:
+        self._departures.apply(event)
+        if MEMBERSHIP_CHANGES[event.kind] is MembershipChange.ENDS:
             self._end_membership(str(event.data.get("user")), room)
 
 

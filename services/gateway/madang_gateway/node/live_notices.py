@@ -4,6 +4,7 @@ import orjson
 import structlog
 
 from madang_common.events.envelope import Event, read_line
+from madang_common.events.kinds import LoginEnded
 from madang_common.ids import next_id
 from madang_common.live.port import Live
 from madang_gateway.fanout.broadcaster import Broadcaster
@@ -11,8 +12,6 @@ from madang_gateway.node.node import Node
 from madang_gateway.protocol.destinations import LIVE_SUFFIX
 
 log = structlog.get_logger()
-
-_LOGIN_ENDED = "login.ended"
 
 
 async def pass_on(live: Live, delivery: Broadcaster, node: Node) -> None:
@@ -24,7 +23,7 @@ async def pass_on(live: Live, delivery: Broadcaster, node: Node) -> None:
             except ValueError:
                 log.exception("notice_unreadable")
                 continue
-            if event.kind == _LOGIN_ENDED:
+            if event.kind == LoginEnded.kind:
                 node.end_login(event.user or "", str(event.data.get("login")))
             elif event.room is not None:
                 audience = event.audience + LIVE_SUFFIX

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from madang_common.clock import rfc3339
 from madang_common.events.envelope import Event
-from madang_common.events.kinds import PresenceJoined, PresenceLeft, document, kind_of
+from madang_common.events.kinds import PresenceJoined, PresenceLeft, document
 from madang_common.ids import next_id
 from madang_common.live.port import Live
 from madang_gateway.presence.port import PresenceChange
@@ -36,7 +36,7 @@ class Notices:
             return
         event = Event(
             key=next_id(),
-            kind=kind_of(data),
+            kind=data.kind,
             sender=turn.stay.user,
             sender_name=turn.stay.name,
             at=rfc3339(turn.at),

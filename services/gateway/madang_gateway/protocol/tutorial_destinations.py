@@ -20,7 +20,14 @@ from typing import Any
 
 import orjson
 
+from madang_common.events.data import MembershipChange
 from madang_common.events.envelope import Event
+from madang_common.events.kinds import (
+    MEMBERSHIP_CHANGES,
+    MessageCreated,
+    PresenceEntered,
+    PresenceQuit,
+)
 from madang_gateway.protocol.destinations import Action, SendTarget
 from madang_gateway.protocol.display_names import set_apart
 
@@ -45,14 +52,15 @@ class Type(StrEnum):
 
 
 _ACTIONS = {Type.ENTER: Action.ENTER, Type.TALK: Action.MESSAGE, Type.QUIT: Action.QUIT}
+_TYPE_OF_CHANGE = {MembershipChange.BEGINS: Type.ENTER, MembershipChange.ENDS: Type.QUIT}
 _TYPES = {
-    "message.created": Type.TALK,
-    "presence.entered": Type.ENTER,
-    "presence.quit": Type.QUIT,
-    "member.joined": Type.ENTER,
-    "member.left": Type.QUIT,
-    "member.removed": Type.QUIT,
-    "member.banned": Type.QUIT,
+    MessageCreated.kind: Type.TALK,
+    PresenceEntered.kind: Type.ENTER,
+    PresenceQuit.kind: Type.QUIT,
+} | {
+    kind: _TYPE_OF_CHANGE[change]
+    for kind, change in MEMBERSHIP_CHANGES.items()
+    if change in _TYPE_OF_CHANGE
 }
 _WORDS = {
     word: kind

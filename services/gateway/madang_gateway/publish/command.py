@@ -8,16 +8,14 @@ from typing import Any, Self
 import orjson
 from pydantic import ValidationError
 
+from madang_common.events.data import Data
 from madang_common.events.kinds import (
-    KIND_OF,
-    Data,
     MessageCreated,
     PresenceEntered,
     PresenceQuit,
     RoomRead,
     RoomTyping,
     document,
-    kind_of,
 )
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.ids import next_id
@@ -32,15 +30,12 @@ _PASSED_ON_BYTES = 4096
 _MOST_FIELDS = 16
 _JSON = "application/json"
 _TEXT = "text/"
-_LIVE: Mapping[Action, type[Data]] = {
+_DATA: Mapping[Action, type[Data]] = {
+    Action.MESSAGE: MessageCreated,
     Action.TYPING: RoomTyping,
     Action.READ: RoomRead,
     Action.ENTER: PresenceEntered,
     Action.QUIT: PresenceQuit,
-}
-_KINDS: Mapping[Action, str] = {
-    Action.MESSAGE: KIND_OF[MessageCreated],
-    **{action: KIND_OF[data] for action, data in _LIVE.items()},
 }
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -69,7 +64,7 @@ class Command:
     @classmethod
     def of(cls, action: Action, room: str, data: Data, size: int = 0) -> Self:
         """Return `data` on its way to `room`, with a key of its own."""
-        return cls(action, room, kind_of(data), document(data), size)
+        return cls(action, room, data.kind, document(data), size)
 
 
 def read_send(send: Send, *, with_aliases: bool) -> Command | None:
@@ -85,7 +80,7 @@ def read_send(send: Send, *, with_aliases: bool) -> Command | None:
     return Command(
         action,
         target.room,
-        _KINDS[action],
+        _DATA[action].kind,
         _data(action, content_type, body),
         len(send.body),
         next_id() if key is None else check_key(key),
@@ -132,7 +127,7 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, 
 def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     try:
         if action is not Action.MESSAGE:
-            return _read_json(_LIVE[action], body or b"{}")
+            return _read_json(_DATA[action], body or b"{}")
         if content_type.startswith(_JSON):
             return _read_json(MessageCreated, body)
         text = body.decode()

@@ -7,7 +7,7 @@ from functools import partial
 
 from madang_common.clock import Clock, rfc3339
 from madang_common.events.envelope import Event, room_audience
-from madang_common.events.kinds import RoomRead
+from madang_common.events.kinds import LIVE, RoomRead
 from madang_common.live.port import Live
 from madang_common.log.port import LogBusy, LogError, LogTooLarge
 from madang_common.log.publisher import Publisher
@@ -125,7 +125,7 @@ class Sender:
         notices = []
         for outgoing in sends:
             event, key = _event(who, outgoing), _key(who, outgoing)
-            if outgoing.action is not Action.MESSAGE:
+            if outgoing.kind in LIVE:
                 notices.append(event)
             elif key not in known and self._is_fresh(key, event, fresh):
                 fresh[key] = event
@@ -201,7 +201,7 @@ class Sender:
                 fail(tuple(lines), error)
 
     def _accept(self, who: Claims, outgoing: Command, outcome: Outcome) -> None:
-        if outgoing.action is not Action.MESSAGE:
+        if outgoing.kind in LIVE:
             self._live.publish(_event(who, outgoing).line())
             outcome(None)
             return

@@ -10,10 +10,10 @@ from collections.abc import Container
 from typing import TypeAlias
 
 from madang_common.events.envelope import VERSION, Event, read_line, room_audience
-from madang_common.events.kinds import KIND_OF, MessageCreated
+from madang_common.events.kinds import MessageCreated
 from madang_gateway.state.idempotency_keys import Key, digest, digest_of_text, key_of
 
-_KIND = KIND_OF[MessageCreated]
+_KIND = MessageCreated.kind
 _TEXT = r'([^"\\\x00-\x1f]*)'
 """What stands between quotes in JSON as it is (RFC 8259 section 7)."""
 _MESSAGE = re.compile(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from madang_common import access
 from madang_common.access import Question
 from madang_common.events.envelope import room_audience
+from madang_common.events.kinds import UNREAD
 from madang_common.http.security import User
 from madang_common.problems import InvalidRequest, NotFound
 from madang_history.api.bodies import (
@@ -32,7 +33,6 @@ from madang_history.api.parameters import (
 from madang_history.store.pages import Page, Pages, Readable, readable_now
 from madang_history.store.port import Kinds, MessageStore
 
-_COUNTED = ("message.created",)
 _LOOKED_AT = 4
 """Messages that a count looks at for each that it may return; the reader's own are left out."""
 
@@ -78,7 +78,7 @@ def messages_router(
         found = await store.count_after(
             events.audience,
             -1 if than is None else than,
-            _COUNTED,
+            UNREAD,
             upto=events.upto,
             reader=user.subject,
             most=most,

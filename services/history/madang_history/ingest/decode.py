@@ -45,8 +45,8 @@ def decode_lines(
             except ValueError as error:
                 found.dead.append(DeadLine(shard, at, line, str(error)))
                 continue
-            departures.note(event)
-            if departures.bar(event):
+            departures.apply(event)
+            if departures.exclude(event):
                 found.barred += 1
             else:
                 found.entries.append(entry)
@@ -57,7 +57,7 @@ def note_departures(batch: Batch, departures: Departures) -> None:
     """Note the departures in `batch`, which is stored already."""
     for line in batch.lines:
         try:
-            departures.note(read_line(line))
+            departures.apply(read_line(line))
         except ValueError:
             continue  # it was set aside
 

@@ -1,8 +1,8 @@
 """Entering and leaving a room: the rows, the count and the events, always together."""
 
 from madang_common.clock import rfc3339
+from madang_common.events.data import Data
 from madang_common.events.kinds import (
-    Data,
     MemberJoined,
     MembershipAdded,
     MembershipRemoved,

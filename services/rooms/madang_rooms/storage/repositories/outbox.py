@@ -17,8 +17,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang_common.clock import rfc3339
+from madang_common.events.data import Data
 from madang_common.events.envelope import Event
-from madang_common.events.kinds import Data, document, kind_of
+from madang_common.events.kinds import document
 from madang_common.ids import new_id
 from madang_rooms.storage.models import OutboxRow, User
 
@@ -57,7 +58,7 @@ class Outbox:
     ) -> None:
         event = Event(
             key=new_id(),
-            kind=kind_of(data),
+            kind=data.kind,
             sender=sender.id,
             sender_name=sender.display_name,
             at=rfc3339(self._now),
