@@ -93,6 +93,7 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/mypy $(TESTS)
 	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.generate --check
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contract, integration, end to end.
@@ -144,7 +145,7 @@ bench-short: servers bench/node_modules/.installed ## The same in seconds each: 
 
 .PHONY: contracts
 contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and docs/settings.md from the code.
-	$(BIN)/python -m contracts.generate .
+	$(BIN)/python -m contracts.generate
 
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.
