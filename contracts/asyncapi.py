@@ -3,11 +3,11 @@
 from inspect import getdoc
 from typing import Any
 
-from pydantic import BaseModel
-
 from madang_common.events.data import Audience
-from madang_common.events.kinds import KINDS, MessageCreated, RoomRead, RoomTyping
+from madang_common.events.kinds import KINDS
+from madang_gateway.protocol.destinations import ROOM_ACTIONS
 from madang_gateway.protocol.stomp.negotiation import SUBPROTOCOLS
+from madang_gateway.publish.command import ACTION_DATA
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade.policy import PATH
 
@@ -39,11 +39,6 @@ _TOPICS = {
     ),
     "errors": ("/user/queue/errors", "Problems with this connection's frames.", ("problem",)),
 }
-_SENDS: dict[str, tuple[str, str, type[BaseModel]]] = {
-    "send": ("/app/rooms.{room}.send", "Send a message; headers `key`, `retry`.", MessageCreated),
-    "typing": ("/app/rooms.{room}.typing", "Announce that this user is typing.", RoomTyping),
-    "read": ("/app/rooms.{room}.read", "Announce up to which event this user has read.", RoomRead),
-}
 
 
 def asyncapi() -> dict[str, Any]:
@@ -54,9 +49,11 @@ def asyncapi() -> dict[str, Any]:
         messages = {_name(kind): {"$ref": f"#/components/messages/{_name(kind)}"} for kind in kinds}
         channels[name] = _channel(address, summary, messages)
         operations[f"receive{name.title()}"] = _operation("receive", name)
-    for name, (address, summary, model) in _SENDS.items():
-        payload = {"payload": model.model_json_schema(), "contentType": "application/json"}
-        channels[name] = _channel(address, summary, {name: payload})
+    for name, action in ROOM_ACTIONS.items():
+        data = ACTION_DATA[action]
+        payload = {"payload": data.model_json_schema(), "contentType": "application/json"}
+        summary = f"Sends `{data.kind}`{'; headers `key`, `retry`' if data.durable else ''}."
+        channels[name] = _channel(f"/app/rooms.{{room}}.{name}", summary, {name: payload})
         operations[f"send{name.title()}"] = _operation("send", name)
     token = {"payload": {"type": "string"}, "contentType": "text/plain"}
     channels["token"] = _channel(

@@ -1,10 +1,12 @@
-"""The published schemas of events are valid, and fit the examples."""
+"""Published schemas of events fit their examples; the client's copies of facts are right."""
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from contracts.events import sample, schema
-from madang_common.events.kinds import KINDS
+from madang_client.cli import lines, talk
+from madang_common.events.data import MembershipChange
+from madang_common.events.kinds import DURABLE, KINDS, MEMBERSHIP_CHANGES
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -12,3 +14,14 @@ def test_samples_fit_their_schemas(kind: str) -> None:
     Draft202012Validator.check_schema(schema(kind))
 
     Draft202012Validator(schema(kind)).validate(sample(kind))
+
+
+def test_the_client_knows_the_kinds_that_end_a_membership() -> None:
+    """It imports nothing of the services, so it has a copy."""
+    ends = {kind for kind, how in MEMBERSHIP_CHANGES.items() if how is MembershipChange.ENDS}
+
+    assert ends == talk._GONE
+
+
+def test_the_client_prints_no_kind_that_does_not_exist() -> None:
+    assert lines._HAPPENED.keys() <= DURABLE.keys()

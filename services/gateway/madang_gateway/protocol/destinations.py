@@ -10,7 +10,6 @@ from madang_common.events.envelope import room_audience, user_audience
 
 _ROOM = r"(?P<room>[A-Za-z0-9_-]{1,64})"
 _TOPIC = re.compile(rf"/topic/rooms\.{_ROOM}(?P<live>\.live)?")
-_APP = re.compile(rf"/app/rooms\.{_ROOM}\.(?P<action>send|typing|read)")
 
 _LONGEST = 100
 """Characters of the longest destination that means something, and a few more."""
@@ -32,7 +31,9 @@ class Action(Enum):
     TOKEN = "token"  # noqa: S105 - an action
 
 
-_ACTIONS = {action.value: action for action in (Action.MESSAGE, Action.TYPING, Action.READ)}
+ROOM_ACTIONS = {action.value: action for action in (Action.MESSAGE, Action.TYPING, Action.READ)}
+"""What a SEND to `/app/rooms.{room}.{name}` asks for, by name."""
+_APP = re.compile(rf"/app/rooms\.{_ROOM}\.(?P<action>{'|'.join(ROOM_ACTIONS)})")
 
 
 class Source(Enum):
@@ -70,7 +71,7 @@ def _send_target(destination: str) -> SendTarget | None:
     if destination == TOKEN:
         return SendTarget(Action.TOKEN)
     found = _APP.fullmatch(destination)
-    return found and SendTarget(_ACTIONS[found["action"]], found["room"])
+    return found and SendTarget(ROOM_ACTIONS[found["action"]], found["room"])
 
 
 def topic(destination: str, user: str) -> Topic | None:

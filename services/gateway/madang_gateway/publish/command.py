@@ -30,13 +30,14 @@ _PASSED_ON_BYTES = 4096
 _MOST_FIELDS = 16
 _JSON = "application/json"
 _TEXT = "text/"
-_DATA: Mapping[Action, type[Data]] = {
+ACTION_DATA: Mapping[Action, type[Data]] = {
     Action.MESSAGE: MessageCreated,
     Action.TYPING: RoomTyping,
     Action.READ: RoomRead,
     Action.ENTER: PresenceEntered,
     Action.QUIT: PresenceQuit,
 }
+"""The data of the event that each action becomes."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -80,7 +81,7 @@ def read_send(send: Send, *, with_aliases: bool) -> Command | None:
     return Command(
         action,
         target.room,
-        _DATA[action].kind,
+        ACTION_DATA[action].kind,
         _data(action, content_type, body),
         len(send.body),
         next_id() if key is None else check_key(key),
@@ -127,7 +128,7 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, 
 def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     try:
         if action is not Action.MESSAGE:
-            return _read_json(_DATA[action], body or b"{}")
+            return _read_json(ACTION_DATA[action], body or b"{}")
         if content_type.startswith(_JSON):
             return _read_json(MessageCreated, body)
         text = body.decode()
