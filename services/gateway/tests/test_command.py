@@ -1,8 +1,8 @@
 import orjson
 import pytest
 
+from madang_common.events.data import Data
 from madang_common.events.kinds import (
-    Data,
     MessageCreated,
     PresenceEntered,
     PresenceQuit,
