@@ -35,7 +35,7 @@ class Issuer:
 
     def verifiers(self) -> Verifiers:
         """Return verifiers that trust this issuer."""
-        return Verifiers.asking(self.client(), issuer=ISSUER)
+        return Verifiers.from_jwks(self.client(), issuer=ISSUER)
 
     def token(self, user: str, *, seconds: float = 300, **claims: object) -> str:
         """Return an access token for `user`, with `claims` added or replaced."""

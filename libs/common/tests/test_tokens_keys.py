@@ -61,7 +61,7 @@ def auth() -> Auth:
 
 
 async def test_keys_are_fetched_once_and_kept(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), keep_seconds=300)
+    known = KeySet(auth.client())
     assert known.known("old") is None
 
     for _ in range(3):
@@ -73,7 +73,7 @@ async def test_keys_are_fetched_once_and_kept(auth: Auth, time: HeldTime) -> Non
 
 
 async def test_keys_are_asked_for_again_after_a_while(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), keep_seconds=300)
+    known = KeySet(auth.client())
     await known.get("old")
     auth.serve(NEW)
 
@@ -85,7 +85,7 @@ async def test_keys_are_asked_for_again_after_a_while(auth: Auth, time: HeldTime
 
 
 async def test_a_new_key_works_at_once(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), pause_seconds=5)
+    known = KeySet(auth.client())
     await known.get("old")
     auth.serve(OLD, NEW)
     time.now += 6
@@ -96,7 +96,7 @@ async def test_a_new_key_works_at_once(auth: Auth, time: HeldTime) -> None:
 
 
 async def test_a_storm_of_unknown_keys_is_one_question(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), pause_seconds=5)
+    known = KeySet(auth.client())
 
     found = await asyncio.gather(*(known.get(f"unknown-{n}") for n in range(1000)))
     for n in range(1000):
@@ -108,7 +108,7 @@ async def test_a_storm_of_unknown_keys_is_one_question(auth: Auth, time: HeldTim
 
 
 async def test_a_storm_of_unknown_keys_asks_seldom(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), pause_seconds=5)
+    known = KeySet(auth.client())
 
     for n in range(600):
         assert await known.get(f"unknown-{n}") is None
@@ -118,7 +118,7 @@ async def test_a_storm_of_unknown_keys_asks_seldom(auth: Auth, time: HeldTime) -
 
 
 async def test_with_auth_away_known_keys_go_on(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), keep_seconds=300)
+    known = KeySet(auth.client())
     await known.get("old")
     auth.fail()
     time.now += 10_000
@@ -130,7 +130,7 @@ async def test_with_auth_away_known_keys_go_on(auth: Auth, time: HeldTime) -> No
 
 
 async def test_with_auth_away_nobody_with_a_known_key_waits(auth: Auth, time: HeldTime) -> None:
-    known = KeySet(auth.client(), keep_seconds=300)
+    known = KeySet(auth.client())
     await known.get("old")
     auth.fail()
     time.now += 301
@@ -155,7 +155,7 @@ async def test_with_auth_away_nobody_with_a_known_key_waits(auth: Auth, time: He
 async def test_with_auth_away_unknown_keys_are_told_to_try_again(
     auth: Auth, time: HeldTime
 ) -> None:
-    known = KeySet(auth.client(), retry_seconds=1)
+    known = KeySet(auth.client())
     auth.fail()
 
     for _ in range(100):

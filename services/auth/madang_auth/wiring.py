@@ -232,7 +232,7 @@ async def _trust_itself(
     """Let `app` verify tokens by its own page of keys, as the other services do."""
     itself = create_client(settings.auth_url, transport=httpx.ASGITransport(app))
     await stack.enter_async_context(itself)
-    secure(app, Verifiers.asking(itself, issuer=settings.issuer, clock=clock))
+    secure(app, Verifiers.from_jwks(itself, issuer=settings.issuer, clock=clock))
 
 
 def limits(settings: AuthSettings) -> Limits:

@@ -87,7 +87,7 @@ class Rooms:
             registry=CollectorRegistry(),
         )
         auth = create_client("http://auth", transport=network)
-        secure(self.app, Verifiers.asking(auth, issuer="madang", clock=time))
+        secure(self.app, Verifiers.from_jwks(auth, issuer="madang", clock=time))
         network.add("rooms", self.app)
 
     def named(self, username: str) -> dict[str, Any]:
@@ -265,7 +265,7 @@ async def running(
     async with build(config, live=live, transport=network, clock=time) as app:
         network.add("auth", app)
         auth = create_client("http://auth", transport=network)
-        verifiers = Verifiers.asking(auth, issuer="madang", clock=time)
+        verifiers = Verifiers.from_jwks(auth, issuer="madang", clock=time)
         async with _client(app, "203.0.113.9") as client:
             yield Harness(app, client, rooms, network, live, time, verifiers)
 

@@ -43,7 +43,7 @@ async def log_out(harness: Harness, refresh_token: str) -> None:
 async def another_service(harness: Harness) -> AsyncGenerator[TokenVerifier]:
     """Yield the verifier of a service that hears no live notices."""
     auth = create_client("http://auth", transport=harness.network)
-    verifier = Verifiers.asking(auth, issuer="madang", clock=harness.time).users
+    verifier = Verifiers.from_jwks(auth, issuer="madang", clock=harness.time).users
     settings = CommonSettings(
         service_client_secret=SecretStr(SECRET), revocations_poll_seconds=0.01
     )

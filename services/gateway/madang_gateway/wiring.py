@@ -179,7 +179,7 @@ async def _neighbours(
     history = create_client(settings.history_url, auth=service, transport=transport)
     for client in (auth, rooms, history):
         await stack.enter_async_context(client)
-    return _Neighbours(Verifiers.asking(auth, issuer=settings.issuer), rooms, History(history))
+    return _Neighbours(Verifiers.from_jwks(auth, issuer=settings.issuer), rooms, History(history))
 
 
 def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: Metrics) -> _Memory:

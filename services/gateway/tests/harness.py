@@ -316,7 +316,7 @@ def _stand_in(name: str, router: APIRouter, network: InProcessNetwork) -> FastAP
         health=Health({}),
         registry=CollectorRegistry(),
     )
-    secure(app, Verifiers.asking(create_client("http://auth", transport=network), issuer=ISSUER))
+    secure(app, Verifiers.from_jwks(create_client("http://auth", transport=network), issuer=ISSUER))
     return app
 
 

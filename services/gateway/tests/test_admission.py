@@ -45,7 +45,7 @@ async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
     """Give a verifier that has its keys at hand."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=issuer.jwks()))
     async with create_client("http://auth", transport=transport) as auth:
-        verifier = Verifiers.asking(auth, issuer=ISSUER).users
+        verifier = Verifiers.from_jwks(auth, issuer=ISSUER).users
         await verifier.verify(issuer.token("somebody"))
         yield verifier
 
@@ -229,6 +229,6 @@ def test_a_token_that_comes_with_the_upgrade_is_counted_for_its_user(
 async def test_a_token_whose_key_is_not_at_hand_is_for_connect_to_judge(issuer: Issuer) -> None:
     asked = request(Authorization=f"Bearer {issuer.token('mina')}")
     async with create_client("http://auth") as auth:
-        verifier = Verifiers.asking(auth, issuer=ISSUER).users
+        verifier = Verifiers.from_jwks(auth, issuer=ISSUER).users
 
         admission(verifier, sessions=2, connections_per_user=2).check(asked, PEER)

@@ -103,13 +103,13 @@ def test_a_message_is_not_too_large_as_sent_nor_as_it_is_delivered(
 
 
 def test_a_login_has_to_hold_at_the_moment_of_the_append() -> None:
-    verifier = Verifiers.asking(create_client("http://auth"), issuer=ISSUER).users
+    verifier = Verifiers.from_jwks(create_client("http://auth"), issuer=ISSUER).users
     holds = LoginHolds(verifier, lambda: 1_000)
 
     holds(MINA, outgoing())
     with pytest.raises(Unauthenticated):
         LoginHolds(verifier, lambda: MINA.expires_at)(MINA, outgoing())
-    verifier.end_login(MINA.login)
+    verifier.revoke_login(MINA.login)
     with pytest.raises(Unauthenticated):
         holds(MINA, outgoing())
 

@@ -84,7 +84,7 @@ async def build(
             health=Health(pings),
             registry=registry,
         )
-        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
+        verifiers = Verifiers.from_jwks(auth, issuer=settings.issuer)
         following = follow_revocations(
             "history", settings, verifiers.users, registry=registry, transport=transport
         )

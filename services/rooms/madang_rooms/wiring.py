@@ -74,7 +74,7 @@ async def build(
         )
         auth = create_client(settings.auth_url, transport=transport)
         await stack.enter_async_context(auth)
-        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
+        verifiers = Verifiers.from_jwks(auth, issuer=settings.issuer)
         following = follow_revocations(
             "rooms", settings, verifiers.users, registry=registry, transport=transport
         )
@@ -120,7 +120,7 @@ async def accounts(
             health=Health({"database": database.ping}),
             registry=registry,
         )
-        secure(app, Verifiers.asking(auth, issuer=settings.issuer))
+        secure(app, Verifiers.from_jwks(auth, issuer=settings.issuer))
         open_services(app, _desk(settings, units, metrics))
         yield app
 

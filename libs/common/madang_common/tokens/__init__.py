@@ -1,1 +1,1 @@
-"""Access and service tokens: what they say and how they are checked."""
+"""Access tokens and service tokens: their claims, their verification, and revocation."""

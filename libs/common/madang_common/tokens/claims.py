@@ -1,21 +1,21 @@
-"""What a token says, once it has been verified."""
+"""The claims of a verified token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 USERS = "madang"
-"""`aud` of an access token: a person at the public interfaces."""
+"""`aud` of an access token: a user at the public interfaces."""
 SERVICES = "madang-internal"
-"""`aud` of a service token: one service at another's `/internal`."""
+"""`aud` of a service token: a service at another service's `/internal`."""
 ALGORITHM = "EdDSA"
 """The only algorithm that is accepted (RFC 8037, Ed25519)."""
 _LATEST_SECONDS = 253_402_300_799
-"""The end of the year 9999; a later time is refused."""
+"""The end of the year 9999; later times are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """A verified token."""
+    """The claims that services use."""
 
     subject: str
     """`sub`: the user's id, or `service:{name}`."""
@@ -48,8 +48,8 @@ def read_claims(payload: Mapping[str, object]) -> Claims:
 def _text(payload: Mapping[str, object], name: str, *, missing: str | None = None) -> str:
     value = payload.get(name, missing)
     if not isinstance(value, str) or not (value or missing == ""):
-        raise ValueError(f"{name} is no text")
-    value.encode()  # half a surrogate pair is no text either, and fails wherever it is written
+        raise ValueError(f"{name} is not a text")
+    value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
     return value
 
 
@@ -57,8 +57,8 @@ def _seconds(payload: Mapping[str, object], name: str) -> int:
     """Return a NumericDate (RFC 7519 section 2), without its fraction."""
     value = payload.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{name} is no number")  # noqa: TRY004 - told like any other wrong value
+        raise ValueError(f"{name} is not a number")  # noqa: TRY004 - callers handle ValueError only
     # False for NaN as well.
     if not 0 <= value <= _LATEST_SECONDS:
-        raise ValueError(f"{name} is no time")
+        raise ValueError(f"{name} is not a time")
     return int(value)

@@ -1,8 +1,8 @@
-"""Ended logins: what auth tells of them, and the following that makes every service heed it.
+"""Revoked logins: every service polls auth for them and refuses their tokens.
 
-An access token holds for minutes without anyone asking auth. So each service asks auth every second
-which logins have ended since it last asked, and refuses their tokens from then on. The live notice
-`login.ended` is faster where it arrives; this is what makes it sure.
+An access token is valid for minutes, and services do not ask auth about each one. So each service
+requests every second which logins were revoked since its last request. The live event of a revoked
+login usually arrives earlier, but may be lost; polling guarantees the revocation.
 """
 
 import asyncio
@@ -27,41 +27,41 @@ log = structlog.get_logger()
 
 PATH = "/internal/revocations"
 PAGE = 1000
-"""Most revocations in one answer."""
-_ANSWER_SECONDS = 5.0
+"""Most revocations in one response."""
+_RESPONSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _JITTER = 0.2
 
 
 class Revocation(BaseModel):
-    """One login that has ended, or all of a user's."""
+    """One revoked login, or all logins of a user."""
 
     model_config = ConfigDict(frozen=True)
 
     user: str
     login: str | None
-    """None: all that were opened before `at`, but `keep`."""
+    """None: all that were opened before `at`, except `keep`."""
     keep: str | None = None
     at: float
-    """When it ended, seconds since the epoch."""
+    """When it was revoked, seconds since the epoch."""
 
 
 class Revocations(BaseModel):
-    """A page of them, in the order in which auth wrote them down."""
+    """A page of revocations, in the order in which auth stored them."""
 
     model_config = ConfigDict(frozen=True)
 
     items: tuple[Revocation, ...]
     cursor: str
-    """`after` of the next request."""
+    """The parameter `after` of the next request."""
 
 
-def _nobody(_: str) -> None:
-    """Hear of an ended login and do nothing more."""
+def _ignore(_: str) -> None:
+    """Do nothing with the user of a revoked login."""
 
 
-class Follower:
-    """Asks auth again and again, one request at a time, and tells the verifier."""
+class RevocationPoller:
+    """Polls auth for revocations, one request at a time, and passes them to the verifier."""
 
     def __init__(
         self,
@@ -69,11 +69,12 @@ class Follower:
         verifier: TokenVerifier,
         metrics: RevocationMetrics,
         *,
-        on_ended: Callable[[str], None] = _nobody,
+        on_ended: Callable[[str], None] = _ignore,
     ) -> None:
-        """Ask through `auth`, which sends a service token.
+        """Send requests through `auth`, which adds a service token.
 
-        After the verifier, `on_ended` is told the user of each ended login, maybe more than once.
+        `on_ended` is called with the user of each revoked login, after the verifier knows it, and
+        possibly more than once.
         """
         self._auth = auth
         self._verifier = verifier
@@ -82,46 +83,45 @@ class Follower:
         self._cursor: str | None = None
         self._failures = 0
 
-    async def follow(self, poll_seconds: float) -> None:
-        """Ask every `poll_seconds`, less often while auth does not answer."""
+    async def run(self, poll_seconds: float) -> None:
+        """Poll every `poll_seconds`, with exponential backoff while auth does not respond."""
         while True:
             longest = max(poll_seconds, _LONGEST_PAUSE_SECONDS)
             pause = min(poll_seconds * 2**self._failures, longest)
-            # Not all the replicas of all the services in the same moment.
+            # Jitter, so that the replicas of all services do not poll at the same moment.
             await asyncio.sleep(pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
-            await self.ask()
+            await self.poll()
 
-    async def ask(self) -> bool:
-        """Hear of all that has ended since it was last asked; return whether auth answered."""
+    async def poll(self) -> None:
+        """Fetch all revocations since the last poll; a failure is logged."""
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                while await self._ask_for_page() == PAGE:
+            async with asyncio.timeout(_RESPONSE_SECONDS):
+                while await self._fetch_page() == PAGE:
                     pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, to ask no more would be worse
+        except Exception as error:  # noqa: BLE001 - polling must go on after any failure
             if not self._failures:
                 log.warning("revocations_unheard", error=repr(error))
             self._failures = min(self._failures + 1, 16)
-            return False
+            return
         if self._failures:
             log.info("revocations_heard_again")
         self._failures = 0
         self._metrics.heard(time.time())
-        return True
 
-    async def _ask_for_page(self) -> int:
+    async def _fetch_page(self) -> int:
         after = {} if self._cursor is None else {"after": self._cursor}
-        answer = await call(self._auth, "GET", PATH, params=after)
-        page = Revocations.model_validate_json(answer.content)
+        response = await call(self._auth, "GET", PATH, params=after)
+        page = Revocations.model_validate_json(response.content)
         for item in page.items:
-            self._heed(item)
+            self._apply(item)
         self._cursor = page.cursor
         return len(page.items)
 
-    def _heed(self, item: Revocation) -> None:
+    def _apply(self, item: Revocation) -> None:
         if item.login is not None:
-            self._verifier.end_login(item.login)
+            self._verifier.revoke_login(item.login)
         else:
-            self._verifier.end_logins(item.user, at=item.at, keep=item.keep)
+            self._verifier.revoke_logins(item.user, at=item.at, keep=item.keep)
         self._metrics.revoked()
         self._on_ended(item.user)
 
@@ -134,12 +134,12 @@ async def follow_revocations(
     *,
     registry: CollectorRegistry,
     transport: httpx.AsyncBaseTransport | None = None,
-    on_ended: Callable[[str], None] = _nobody,
+    on_ended: Callable[[str], None] = _ignore,
 ) -> AsyncIterator[None]:
-    """Let `verifier` refuse ended logins' tokens, as auth tells the service named `service`.
+    """Keep `verifier` informed of revoked logins; poll as the service named `service`.
 
-    Auth is asked once before this begins, so that a service that starts knows what ended before.
-    With auth away, what is known stays in force.
+    Polls once before it yields, so that a service that starts knows earlier revocations. While auth
+    is unavailable, known revocations stay in force.
     """
     metrics = RevocationMetrics(registry, service)
     secret = settings.service_client_secret.get_secret_value()
@@ -151,12 +151,12 @@ async def follow_revocations(
             transport=transport,
         ) as auth,
     ):
-        follower = Follower(auth, verifier, metrics, on_ended=on_ended)
-        await follower.ask()
-        following = asyncio.create_task(
-            follower.follow(settings.revocations_poll_seconds), name="revocations"
+        poller = RevocationPoller(auth, verifier, metrics, on_ended=on_ended)
+        await poller.poll()
+        polling = asyncio.create_task(
+            poller.run(settings.revocations_poll_seconds), name="revocations"
         )
         try:
             yield
         finally:
-            await tasks.end(following)
+            await tasks.end(polling)

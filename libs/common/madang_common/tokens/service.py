@@ -1,4 +1,4 @@
-"""Service tokens: how one service shows another who it is."""
+"""Service tokens: how a service authenticates to another service."""
 
 import asyncio
 import time
@@ -15,15 +15,15 @@ _RENEW_BEFORE_SECONDS = 30.0
 
 
 class ServiceTokens(Protocol):
-    """Gives a service token that still holds for a while."""
+    """Source of service tokens."""
 
     async def token(self) -> str:
-        """Return a token for `Authorization: Bearer`."""
+        """Return a token for `Authorization: Bearer`, valid for a few more seconds at least."""
         ...
 
 
 class _Grant(BaseModel):
-    # The token must not get into a log by way of an error's text.
+    # Without `hide_input_in_errors` an error's text would contain the token, and reach the logs.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, strict=True)
 
     access_token: str
@@ -34,16 +34,16 @@ def _read(answer: httpx.Response) -> _Grant:
     try:
         return _Grant.model_validate_json(answer.content)
     except ValidationError as error:
-        raise httpx.DecodingError("this is no service token", request=answer.request) from error
+        raise httpx.DecodingError("not a service token", request=answer.request) from error
 
 
 class ClientCredentials(ServiceTokens):
-    """Gets service tokens from auth by client credentials (RFC 6749 section 4.4)."""
+    """Requests service tokens from auth with client credentials (RFC 6749 section 4.4)."""
 
     def __init__(
         self, client: httpx.AsyncClient, *, name: str, secret: str, clock: Clock = time.time
     ) -> None:
-        """Ask auth through `client` as the service `name`."""
+        """Authenticate as the service `name`; `client` sends requests to auth."""
         self._client = client
         self._auth = httpx.BasicAuth(name, secret)
         self._clock = clock
@@ -66,7 +66,7 @@ class ClientCredentials(ServiceTokens):
 
 
 class ServiceAuth(httpx.Auth):
-    """Adds the service token to each request of an httpx client."""
+    """Adds a service token to each request of an httpx client."""
 
     def __init__(self, tokens: ServiceTokens) -> None:
         self._tokens = tokens

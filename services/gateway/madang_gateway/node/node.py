@@ -70,7 +70,7 @@ class Node:
 
     def end_login(self, user: str, login: str) -> None:
         """Close the connections of a login that was ended, and let its tokens open no others."""
-        self.shared.verifier.end_login(login)
+        self.shared.verifier.revoke_login(login)
         for session in self.shared.users.sessions(user):
             if login in {ALL_LOGINS, session.claims.login}:
                 session.end(_login_ended(), disconnects.LOGIN_ENDED)
@@ -78,7 +78,7 @@ class Node:
     def check_logins(self, user: str) -> None:
         """Close the connections of `user` whose login was ended."""
         for session in self.shared.users.sessions(user):
-            if not self.shared.verifier.holds(session.claims):
+            if not self.shared.verifier.is_active(session.claims):
                 session.end(_login_ended(), disconnects.LOGIN_ENDED)
 
     def disconnect_all(self) -> None:

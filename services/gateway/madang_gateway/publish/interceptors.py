@@ -105,7 +105,7 @@ class LoginHolds(Interceptor):
     def __call__(self, who: Claims, outgoing: Command) -> None:
         if who.expires_at <= self.now():
             raise Unauthenticated("The token has expired. Refresh it, or log in again.")
-        if not self.verifier.holds(who):
+        if not self.verifier.is_active(who):
             raise Unauthenticated("This login was ended. Log in again.")
 
 
