@@ -87,13 +87,14 @@ stack-down: $(VENV)/.dev ## Stop the stack; its data stays in .stack.
 	@$(BIN)/python -m stack down
 
 .PHONY: check
-check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts.
+check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts and graphs.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/mypy $(TESTS)
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m contracts.graphs --check
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contract, integration, end to end.
@@ -146,6 +147,10 @@ bench-short: servers bench/node_modules/.installed ## The same in seconds each: 
 .PHONY: contracts
 contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and docs/settings.md from the code.
 	$(BIN)/python -m contracts.generate
+
+.PHONY: graphs
+graphs: $(VENV)/.dev ## Generate the import graphs in docs/architecture.md from the code.
+	$(BIN)/python -m contracts.graphs
 
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.

@@ -1,1 +1,1 @@
-"""The published contracts and what generates them."""
+"""The generators of the published contracts, of docs/settings.md and of the import graphs."""

@@ -9,8 +9,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from difflib import unified_diff
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import yaml
 from fastapi import FastAPI
 
 from contracts.asyncapi import asyncapi
+from contracts.diff import diff, report
 from contracts.events import sample, schema
 from contracts.settings import settings_page
 from madang_common.events.kinds import KINDS
@@ -68,29 +68,6 @@ def committed() -> dict[str, str]:
     """Return the text of each generated file that exists, by its path."""
     paths = [path for pattern in _GENERATED for path in ROOT.glob(pattern)]
     return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
-
-
-def diff(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return the lines of a unified diff between files by path."""
-    return [
-        line
-        for name in sorted(old.keys() | new.keys())
-        for line in unified_diff(
-            old.get(name, "").splitlines(),
-            new.get(name, "").splitlines(),
-            f"committed/{name}",
-            f"generated/{name}",
-            lineterm="",
-        )
-    ]
-
-
-def report(difference: list[str], *, command: str) -> int:
-    """Print the difference and the `command` that removes it; return the exit status."""
-    if not difference:
-        return 0
-    sys.stderr.write("\n".join([*difference, "", f"Out of date; run: {command}", ""]))
-    return 1
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:

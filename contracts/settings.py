@@ -1,4 +1,4 @@
-"""The table of every setting, from the settings classes' own sentences."""
+"""docs/settings.md: a table of all settings, from the settings classes and their docstrings."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -25,15 +25,14 @@ _CLASSES: Mapping[str, type[CommonSettings]] = {
 _HEAD = """\
 # Settings
 
-Every setting is an environment variable, read once at the start. Lists are given with commas or as
-JSON, tables as JSON. This page is generated from the settings classes: `make contracts` writes it
-anew.
+Every setting is an environment variable, read once at the start. Lists are written with commas or
+as JSON, tables as JSON. This page is generated from the settings classes by `make contracts`.
 """
 _COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
 
 
 def settings_page() -> str:
-    """Return the page as Markdown: one table for all services, then each one's own."""
+    """Return the page as Markdown: a table of common settings, then one for each service."""
     return _HEAD + "".join(
         f"\n## {title}\n\n{_COLUMNS}{''.join(_rows(settings))}"
         for title, settings in _CLASSES.items()

@@ -1,1 +1,1 @@
-"""Events: what stands in the log, and what clients receive."""
+"""Events, as stored in the log and as clients receive them."""

@@ -1,8 +1,8 @@
-"""The envelope of every event, as it stands in the log and as clients receive it.
+"""The envelope of every event, as stored in the log and as clients receive it.
 
 In the log it is a line of JSON: `v`, `key`, `kind`, `room` or `user`, `sender`, `sender_name`,
-`at`, `data`, and `headers` where the sender gave some. A client receives the same with the event's
-`id` in front and without `headers`, which travel as STOMP headers.
+`at`, `data`, and `headers` if the sender gave some. A client receives the same with the event's
+`id` first and without `headers`, which become STOMP headers.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from madang_common.log.position import to_id
 
 VERSION = 1
 _LINE = b'{"v":1,'
-"""How every line of this version begins."""
+"""Prefix of every line of this version."""
 
 
 class Event(NamedTuple):
-    """Something that happened, for the members of one room or for one user."""
+    """An event of one room or of one user."""
 
     key: str
     """Chosen by the sender; the first event with a given (sender, key) in an audience counts."""
     kind: str
     sender: str
-    """Id of the user or `service:…` that caused it."""
+    """Id of the user, or `service:{name}`, that caused it."""
     sender_name: str
     """The sender's display name at that time."""
     at: str
@@ -34,31 +34,31 @@ class Event(NamedTuple):
     data: Mapping[str, Any]
     room: str | None = None
     user: str | None = None
-    """The one this concerns, instead of `room`."""
+    """Id of the only recipient, instead of `room`."""
     headers: Mapping[str, str] = MappingProxyType({})
-    """Extra headers of the SEND, passed through on the MESSAGE."""
+    """Extra headers of the SEND, passed on with the MESSAGE."""
 
     @property
     def audience(self) -> str:
-        """Who receives it: `rooms.{id}` or `users.{id}`, as in the topic's name."""
+        """The recipients: `rooms.{id}` or `users.{id}`, as in the topic's name."""
         return room_audience(self.room) if self.room is not None else user_audience(self.user or "")
 
     def line(self) -> bytes:
-        """Return the event as it stands in the log."""
+        """Return the event as a line of the log."""
         return orjson.dumps(self.document(with_headers=True))
 
     def body(self, position: int, line: bytes = b"") -> bytes:
-        """Return the event as clients receive it, at `position`, the quick way from its `line`."""
+        """Return the event at `position` as clients receive it; faster if its `line` is given."""
         if line.startswith(_LINE) and not self.headers:
             return b'{"id":"%b",%b' % (to_id(position).encode(), line[1:])
         return orjson.dumps(self.placed(position))
 
     def placed(self, position: int) -> dict[str, Any]:
-        """Return the event as a JSON object with the `id` that its `position` gives it."""
+        """Return the event at `position` as a JSON object with its `id`."""
         return {"id": to_id(position)} | self.document()
 
     def document(self, *, with_headers: bool = False) -> dict[str, Any]:
-        """Return the event as a JSON object, without `id`: that is its place in the log."""
+        """Return the event as a JSON object without `id`, which depends on its position."""
         key, kind, sender, sender_name, at, data, room, user, headers = self
         document: dict[str, Any] = {
             "v": VERSION,
@@ -77,7 +77,7 @@ class Event(NamedTuple):
 
 @lru_cache(maxsize=16_384)
 def room_audience(room: str) -> str:
-    """Return the audience of everyone in `room`."""
+    """Return the audience of the members of `room`."""
     return f"rooms.{room}"
 
 
@@ -87,13 +87,13 @@ def user_audience(user: str) -> str:
 
 
 def read_line(line: bytes) -> Event:
-    """Return the event behind a line of the log; raise ValueError if it is none."""
+    """Parse a line of the log; raise ValueError if it is not an event."""
     return read_document(orjson.loads(line))
 
 
 def read_document(document: Any) -> Event:
-    """Return the event behind a JSON object, its `id` ignored; raise ValueError if it is none."""
-    # Plain variables and arguments by place, for this runs once per event and follower.
+    """Return the event in a JSON object, ignoring its `id`; raise ValueError if it is not one."""
+    # Local variables and positional arguments: this runs once per event and consumer.
     try:
         version, key, kind = document["v"], document["key"], document["kind"]
         sender, sender_name, at = document["sender"], document["sender_name"], document["at"]
@@ -105,14 +105,14 @@ def read_document(document: Any) -> Event:
         raise ValueError(f"event version {version!r} is not known")
     if (room is None) == (user is None):
         raise ValueError("an event is for one room or for one user")
-    concerned = room if user is None else user
+    recipient = room if user is None else user
     if not (
         type(key)
         is type(kind)
         is type(sender)
         is type(sender_name)
         is type(at)
-        is type(concerned)
+        is type(recipient)
         is str
     ):
         raise ValueError("a field that should be text is not")
