@@ -26,7 +26,7 @@ def sample(kind: str) -> dict[str, Any]:
         room=ROOM if in_room else None,
         user=None if in_room else BOB,
     )
-    return event.placed(_POSITION) if data.durable else event.document()
+    return event.document_at(_POSITION) if data.durable else event.document()
 
 
 def schema(kind: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import pytest
 from jsonschema import Draft202012Validator
 
+from contracts.diff import diff, report
 from contracts.events import sample, schema
 from madang_client.cli import lines, talk
 from madang_common.events.data import MembershipChange
@@ -25,3 +26,21 @@ def test_the_client_knows_the_kinds_that_end_a_membership() -> None:
 
 def test_the_client_prints_no_kind_that_does_not_exist() -> None:
     assert lines._HAPPENED.keys() <= DURABLE.keys()
+
+
+def test_an_outdated_contract_is_reported_with_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = report(
+        diff({"a.json": "1\n", "gone.json": "2\n"}, {"a.json": "3\n"}), command="make x"
+    )
+
+    told = capsys.readouterr().err
+    assert status == 1
+    assert "+++ generated/a.json" in told
+    assert "--- committed/gone.json" in told
+    assert told.endswith("Out of date; run: make x\n")
+
+
+def test_current_contracts_are_not_reported() -> None:
+    assert report(diff({"a.json": "1\n"}, {"a.json": "1\n"}), command="make x") == 0

@@ -51,9 +51,9 @@ class Event(NamedTuple):
         """Return the event at `position` as clients receive it; faster if its `line` is given."""
         if line.startswith(_LINE) and not self.headers:
             return b'{"id":"%b",%b' % (to_id(position).encode(), line[1:])
-        return orjson.dumps(self.placed(position))
+        return orjson.dumps(self.document_at(position))
 
-    def placed(self, position: int) -> dict[str, Any]:
+    def document_at(self, position: int) -> dict[str, Any]:
         """Return the event at `position` as a JSON object with its `id`."""
         return {"id": to_id(position)} | self.document()
 
