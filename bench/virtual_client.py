@@ -36,7 +36,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class VirtualClient:
     """One connection: how it is opened, and what it says if it talks."""
 
     opening: tuple[Step, ...]
@@ -54,10 +54,10 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class ClientGroup:
     """Connections measured together."""
 
-    seats: tuple[Seat, ...]
+    clients: tuple[VirtualClient, ...]
     mark: bytes
     """Bytes, best a single one, that stand once in each frame that counts and nowhere else."""
     copies: int

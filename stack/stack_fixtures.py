@@ -7,9 +7,9 @@ from filelock import FileLock
 
 from stack.run import ServerRun
 from stack.stack import Stack
-from tests.support.test_settings import OF_TESTS
+from tests.support.test_settings import TEST_SETTINGS
 
-_SETTINGS = OF_TESTS | {"MADANG_DRAIN_SECONDS": "3"}
+_SETTINGS = TEST_SETTINGS | {"MADANG_DRAIN_SECONDS": "3"}
 """They do not wait for the last connection for long."""
 _LOAD = {
     "MADANG_SENDS_PER_SECOND": "1000",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from bench.figures.port import Turn
+from bench.figures.port import Run
 from bench.load.generator import Generator, Reading
 from bench.machine import Cores, core_seconds
 from bench.server import Server
@@ -22,14 +22,14 @@ class Look:
         return cls(generator.read(), server.cpu_seconds(), core_seconds(cores.server))
 
 
-def between(first: Look, last: Look, hands: int) -> Turn:
+def between(first: Look, last: Look, hands: int) -> Run:
     """Return what happened between two looks; the generator could use `hands` cores."""
     seconds = last.load.at - first.load.at
     seen = last.load.seen - first.load.seen
     used = {name: now - first.server_seconds[name] for name, now in last.server_seconds.items()}
     server_busy = sum(used.values()) / seconds
     core_busy = (last.core_seconds - first.core_seconds) / seconds
-    return Turn(
+    return Run(
         value=seen / seconds,
         server_busy=server_busy,
         others_busy=max(0.0, core_busy - server_busy),

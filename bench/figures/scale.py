@@ -8,7 +8,7 @@ class Scale:
     """The size of a run."""
 
     repeats: int = 3
-    """Turns that each side gets at a throughput, in alternation; the median counts."""
+    """Runs that each target gets at a throughput, in alternation; the median counts."""
     warm_up_seconds: float = 1.0
     seconds: float = 3.0
     """Length of the window in which frames are counted."""

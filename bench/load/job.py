@@ -4,7 +4,7 @@ import ctypes
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bench.virtual_client import Seat
+from bench.virtual_client import VirtualClient
 
 READY = "ready"
 GO = "go"
@@ -12,7 +12,7 @@ STOP = "stop"
 REPORT = "report"
 
 
-class Tally(IntEnum):
+class Counter(IntEnum):
     """Where in its part of the shared array a process counts what."""
 
     SENT = 0
@@ -20,7 +20,7 @@ class Tally(IntEnum):
     CLOSED = 2
 
 
-Tallies = ctypes.Array[ctypes.c_longlong]
+Counters = ctypes.Array[ctypes.c_longlong]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Job:
     """What one process does."""
 
     port: int
-    seats: tuple[Seat, ...]
+    clients: tuple[VirtualClient, ...]
     mark: bytes = b""
     first: int = 0
-    """Index of its first tally in the shared array."""
+    """Index of its first counter in the shared array."""
     pause_seconds: float = 0.0
     """Rest between looks: who only listens does better with a few large reads than many small."""
     interval_seconds: float = 0.0

@@ -17,8 +17,8 @@ from heapq import heappop, heappush
 from multiprocessing.connection import Connection
 
 from bench.failure import BenchError
-from bench.load.job import READY, REPORT, Job, Tallies, Tally
-from bench.virtual_client import Seat
+from bench.load.job import READY, REPORT, Counter, Counters, Job
+from bench.virtual_client import VirtualClient
 
 CUT = "cut"
 """The order to lose all connections."""
@@ -42,7 +42,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
-class Returned:
+class ReconnectRecord:
     """What one listener went through."""
 
     heard: list[bytes] = field(default_factory=list)
@@ -53,20 +53,20 @@ class Returned:
     """Upgrades that were answered with when to come back."""
 
 
-def read_comeback(report: bytes) -> list[Returned]:
-    """Return what the listeners of one process went through, in the order of its seats."""
-    returned: list[Returned] = pickle.loads(report)
+def read_reconnect_storm(report: bytes) -> list[ReconnectRecord]:
+    """Return what the listeners of one process went through, in the order of its clients."""
+    returned: list[ReconnectRecord] = pickle.loads(report)
     return returned
 
 
-def come_back(job: Job, tallies: Tallies, orders: Connection) -> None:
+def reconnect_storm(job: Job, counters: Counters, orders: Connection) -> None:
     """Connect everybody, and follow orders until their other end closes.
 
-    The two lines of a seat are the SUBSCRIBE of those who have heard nothing, and the one that
+    The two lines of a client are the SUBSCRIBE of those who have heard nothing, and the one that
     has what was heard last where other lines have a number.
     """
     try:
-        Comeback(job, tallies, orders).run()
+        ReconnectStorm(job, counters, orders).run()
     except (EOFError, KeyboardInterrupt):
         pass
     except (BenchError, OSError) as error:
@@ -77,13 +77,13 @@ def come_back(job: Job, tallies: Tallies, orders: Connection) -> None:
 class _Listener:
     """One listener, and the connection that it has now."""
 
-    seat: Seat
+    client: VirtualClient
     connection: socket.socket = field(init=False)
-    returned: Returned = field(default_factory=Returned)
+    returned: ReconnectRecord = field(default_factory=ReconnectRecord)
     steps: int = 0
     """How much of its opening it has said; after that, it has subscribed."""
     listens: bool = False
-    in_vain: int = 0
+    failed_attempts: int = 0
     """Attempts to connect since it listened."""
     rest: bytes = b""
     """What came and is not understood yet."""
@@ -98,11 +98,11 @@ class _Listener:
 
     def say_next(self) -> None:
         """Say the next step of the opening, or SUBSCRIBE."""
-        opening, heard = self.seat.opening, self.returned.heard
+        opening, heard = self.client.opening, self.returned.heard
         if self.steps < len(opening):
             said = opening[self.steps].sent
         else:
-            first, again = self.seat.lines
+            first, again = self.client.lines
             said = again.before + heard[-1] + again.after if heard else first.before
         self.steps += 1
         self.rest = b""
@@ -111,8 +111,8 @@ class _Listener:
     def understand(self, chunk: bytes) -> None:
         """Take what came."""
         self.rest += chunk
-        if self.steps <= len(self.seat.opening):
-            if re.search(self.seat.opening[self.steps - 1].answer, self.rest):
+        if self.steps <= len(self.client.opening):
+            if re.search(self.client.opening[self.steps - 1].answer, self.rest):
                 self.say_next()
             return
         if not self.listens:
@@ -130,18 +130,18 @@ class _Listener:
         self.rest = self.rest[end:][-_LONGEST_HEADER:]
 
 
-class Comeback:
+class ReconnectStorm:
     """The loop. It counts who listens (SEEN), and whose connection was lost (CLOSED)."""
 
-    def __init__(self, job: Job, tallies: Tallies, orders: Connection) -> None:
+    def __init__(self, job: Job, counters: Counters, orders: Connection) -> None:
         self._job = job
-        self._tallies = tallies
+        self._counters = counters
         self._orders = orders
-        self._listeners = [_Listener(seat) for seat in job.seats]
+        self._listeners = [_Listener(client) for client in job.clients]
         self._connected: dict[int, _Listener] = {}
         self._due: list[tuple[float, int, _Listener]] = []
         self._listening = 0
-        self._never_listened = len(job.seats)
+        self._never_listened = len(job.clients)
         self._order = itertools.count()
         self._poll = select.epoll()
 
@@ -201,7 +201,7 @@ class Comeback:
         if listener.listens and not listened:
             self._listening += 1
             self._never_listened -= len(listener.returned.listened_at) == 1
-            self._add(Tally.SEEN, 1)
+            self._add(Counter.SEEN, 1)
 
     def _come_back(self, listener: _Listener) -> None:
         """Decide when to try again, as what came last says."""
@@ -212,8 +212,8 @@ class Comeback:
             listener.returned.refusals += 1
             self._wait(listener, int(refused[1]))
         else:
-            listener.in_vain = 0 if listened else listener.in_vain + 1
-            longest = min(_SPREAD_SECONDS * 2**listener.in_vain, _LONGEST_SPREAD_SECONDS)
+            listener.failed_attempts = 0 if listened else listener.failed_attempts + 1
+            longest = min(_SPREAD_SECONDS * 2**listener.failed_attempts, _LONGEST_SPREAD_SECONDS)
             self._wait(listener, random.uniform(0, longest))
 
     def _lose(self, listener: _Listener) -> None:
@@ -224,8 +224,8 @@ class Comeback:
         if listener.listens:
             listener.listens = False
             self._listening -= 1
-            self._add(Tally.SEEN, -1)
-            self._add(Tally.CLOSED, 1)
+            self._add(Counter.SEEN, -1)
+            self._add(Counter.CLOSED, 1)
 
-    def _add(self, tally: Tally, count: int) -> None:
-        self._tallies[self._job.first + tally] += count
+    def _add(self, counter: Counter, count: int) -> None:
+        self._counters[self._job.first + counter] += count

@@ -11,30 +11,30 @@ import psutil
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.load.job import READY, REPORT, Job, Tallies, Tally
+from bench.load.job import READY, REPORT, Counter, Counters, Job
 
 _END_SECONDS = 5.0
 _SPAWN = multiprocessing.get_context("spawn")
 
-Work = Callable[[Job, Tallies, Connection], None]
+Work = Callable[[Job, Counters, Connection], None]
 """What a process runs: it says READY, then follows orders until their other end closes."""
 
 
-class Crew:
-    """Processes that share one array of tallies."""
+class Workers:
+    """Processes that share one array of counters."""
 
     def __init__(self, most: int) -> None:
-        self._tallies = _SPAWN.RawArray(ctypes.c_longlong, most * len(Tally))
+        self._counters = _SPAWN.RawArray(ctypes.c_longlong, most * len(Counter))
         self._processes: list[SpawnProcess] = []
         self._orders: list[Connection] = []
 
-    def hire(self, work: Work, jobs: Sequence[Job], deadline: Deadline) -> None:
+    def start(self, work: Work, jobs: Sequence[Job], deadline: Deadline) -> None:
         """Start a process for each job, and return when all of them are ready."""
         new: list[Connection] = []
         for job in jobs:
-            own = replace(job, first=len(self._processes) * len(Tally))
+            own = replace(job, first=len(self._processes) * len(Counter))
             ours, theirs = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=work, args=(own, self._tallies, theirs), daemon=True)
+            process = _SPAWN.Process(target=work, args=(own, self._counters, theirs), daemon=True)
             self._orders.append(ours)
             self._processes.append(process)
             process.start()
@@ -60,9 +60,9 @@ class Crew:
         for orders in self._orders:
             yield orders.recv_bytes()
 
-    def total(self, tally: Tally) -> int:
+    def total(self, counter: Counter) -> int:
         """Return what all have counted."""
-        return sum(self._tallies[tally :: len(Tally)])
+        return sum(self._counters[counter :: len(Counter)])
 
     def cpu_seconds(self) -> float:
         """Return the processor time all have used."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bench.deadline import Deadline
 from bench.machine import Cores
-from bench.virtual_client import Seat
+from bench.virtual_client import VirtualClient
 
 TEXT = "A line of chat, about as long as the lines that people write to each other at work"
 """What everybody says; it holds none of the bytes that count frames."""
@@ -19,29 +19,29 @@ class Demand:
 
     rooms: int
     members: int = 1
-    """Seats in each room; the seats `number` of one room are `rooms` apart."""
+    """Virtual clients in each room; the clients `number` of one room are `rooms` apart."""
     users: int = 20
-    """Accounts that take turns with the seats, no two of a room alike while there are enough."""
+    """Accounts that take turns with the clients, no two of a room alike while there are enough."""
 
-    def user_of(self, seat: int) -> int:
-        """Return whose seat it is."""
-        return (seat // self.rooms + seat % self.rooms * self.members) % self.users
+    def user_of(self, client: int) -> int:
+        """Return whose client it is."""
+        return (client // self.rooms + client % self.rooms * self.members) % self.users
 
-    def room_of(self, seat: int) -> int:
+    def room_of(self, client: int) -> int:
         """Return the room it is in."""
-        return seat % self.rooms
+        return client % self.rooms
 
     def members_of(self, room: int) -> list[int]:
         """Return who must be in a room, the owner first."""
-        seats = (room + place * self.rooms for place in range(self.members))
-        return list(dict.fromkeys(self.user_of(seat) for seat in seats))
+        clients = (room + place * self.rooms for place in range(self.members))
+        return list(dict.fromkeys(self.user_of(client) for client in clients))
 
 
-class Seating(Protocol):
+class Placement(Protocol):
     """Rooms and users that exist, ready to be connected to."""
 
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
-        """Return the seat `number`, in the room `number` modulo rooms.
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
+        """Return the client `number`, in the room `number` modulo rooms.
 
         With `receipts` each message that it sends asks for an acknowledgement.
         """
@@ -56,7 +56,7 @@ class Running(Protocol):
     processes: Mapping[str, int]
     """The processes that are measured, by what they are; the one with the connections first."""
 
-    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
+    def prepare(self, demand: Demand, deadline: Deadline) -> Placement:
         """Make users and rooms, and return when everybody has been told of them."""
         ...
 
@@ -65,7 +65,7 @@ class Running(Protocol):
         ...
 
 
-class Side(Protocol):
+class Target(Protocol):
     """One of the chats."""
 
     name: str

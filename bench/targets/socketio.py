@@ -8,9 +8,9 @@ from typing_extensions import override
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.targets.port import TEXT, Demand, Seating
+from bench.targets.port import TEXT, Demand, Placement
 from bench.targets.process import ROOT, OneProcess
-from bench.virtual_client import SLOT, Line, Seat, Step
+from bench.virtual_client import SLOT, Line, Step, VirtualClient
 from bench.websocket import text_frame, upgrade
 
 _SCRIPT = ROOT / "bench" / "socketio.mjs"
@@ -26,7 +26,7 @@ class SocketIo(OneProcess):
     name = "socketio"
     title = "Socket.IO"
     echo_mark = b"}"  # a message is one flat object
-    receipt_mark = b"!"  # put into each receipt by the seat
+    receipt_mark = b"!"  # put into each receipt by the client
     acknowledgement = "written to every socket of the room; not durable"
     health = "/"
 
@@ -37,11 +37,11 @@ class SocketIo(OneProcess):
         return ["node", str(_SCRIPT), str(port)]
 
     @override
-    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
-        return SocketIoSeating(urlsplit(url).netloc, demand)
+    def prepare(self, url: str, demand: Demand, deadline: Deadline) -> Placement:
+        return SocketIoPlacement(urlsplit(url).netloc, demand)
 
 
-class SocketIoSeating(Seating):
+class SocketIoPlacement(Placement):
     """Rooms that come to be when somebody joins."""
 
     def __init__(self, host: str, demand: Demand) -> None:
@@ -49,7 +49,7 @@ class SocketIoSeating(Seating):
         self._demand = demand
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
         room = f"room-{self._demand.room_of(number)}"
         said = {"room": room, "sender": f"user-{number}", "text": TEXT}
         if receipts:
@@ -61,7 +61,9 @@ class SocketIoSeating(Seating):
             Step(text_frame(b"40"), answer=rb"40\{[^}]*\}"),
             Step(_event("join", room, acknowledged=True), answer=rb"43\d\[\]"),
         )
-        return Seat(opening, (Line.of(_event("say", said, acknowledged=receipts)),), in_flight)
+        return VirtualClient(
+            opening, (Line.of(_event("say", said, acknowledged=receipts)),), in_flight
+        )
 
 
 def _event(name: str, argument: object, *, acknowledged: bool) -> bytes:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from tests.attacks.attack_request import AttackRequest, Report
 from tests.attacks.attacker_process import attacker
 from tests.attacks.gateways import Memory, watched_memory
-from tests.attacks.ground import Ground
-from tests.attacks.order import Order, Report
+from tests.attacks.setup import Setup
 from tests.attacks.stomp_client import connected
 from tests.attacks.victim import Victim, Waits, measure
 from tests.e2e.people import shared_room
@@ -42,32 +42,32 @@ class Outcome:
 
 
 async def attack(
-    ground: Ground, order: Order, meanwhile: Callable[[], Awaitable[None]] | None = None
+    setup: Setup, request: AttackRequest, meanwhile: Callable[[], Awaitable[None]] | None = None
 ) -> Outcome:
-    """Carry out `order` beside victims, and what others do meanwhile; tell what came of it."""
-    async with victims(ground) as beside:
+    """Carry out `request` beside victims, and what others do meanwhile; tell what came of it."""
+    async with victims(setup) as beside:
         quiet = await measure(beside, _QUIET_SECONDS)
-        with watched_memory(ground.product) as memory:
-            async with attacker(order) as attacking:
+        with watched_memory(setup.product) as memory:
+            async with attacker(request) as attacking:
                 attacking.begin()
-                measuring = asyncio.create_task(measure(beside, order.seconds))
+                measuring = asyncio.create_task(measure(beside, request.seconds))
                 if meanwhile is not None:
                     await meanwhile()
                 waits = await measuring
                 report = await attacking.report()
     outcome = Outcome(quiet, waits, memory, report)
-    print(f"{order.attack}: {outcome}")  # noqa: T201 - what `make attacks` shows
+    print(f"{request.attack}: {outcome}")  # noqa: T201 - what `make attacks` shows
     return outcome
 
 
 @asynccontextmanager
-async def victims(ground: Ground) -> AsyncGenerator[list[Victim]]:
+async def victims(setup: Setup) -> AsyncGenerator[list[Victim]]:
     """Yield people who have nothing to do with the attacker, each in a room of their own."""
     async with AsyncExitStack() as stack:
         found = []
         for _ in range(_VICTIMS):
-            person = ground.newcomer("victim")
+            person = setup.newcomer("victim")
             room = shared_room(person)
-            socket = await stack.enter_async_context(connected(ground.product.ws_url, person.token))
+            socket = await stack.enter_async_context(connected(setup.product.ws_url, person.token))
             found.append(Victim(socket, room))
         yield found

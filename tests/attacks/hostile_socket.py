@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from tests.attacks.order import GONE
+from tests.attacks.attack_request import GONE
 from tests.support.tls import client_context
 
 ADDRESS = "127.0.0.2"

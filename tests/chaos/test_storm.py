@@ -16,15 +16,15 @@ import httpx
 from bench import stomp
 from bench.accounts import Account
 from bench.deadline import Deadline
-from bench.load.generator import Generator, returning
+from bench.load.generator import Generator, reconnect_storm_of
 from bench.load.reconnect_storm import LAST_HEARD
 from bench.machine import allow_open_files, pinned, share_cores
 from bench.targets.port import Demand
-from bench.virtual_client import Line, Seat
+from bench.virtual_client import Line, VirtualClient
 from bench.websocket import upgrade
 from stack.service import Service
 from stack.stack import Stack
-from tests.chaos.under_load import furnish, process_of, set_apart
+from tests.chaos.under_load import prepare, process_of, set_apart
 from tests.support.metrics import metric
 
 _LISTENERS = int(os.environ.get("STORM_LISTENERS", "300"))
@@ -92,15 +92,15 @@ class Said:
 def test_all_who_come_back_at_once_resume_from_memory(mortal_stack: Stack) -> None:
     gateway, other = mortal_stack.gateways
     deadline = Deadline(_PATIENCE_SECONDS)
-    accounts, rooms = furnish(mortal_stack, _DEMAND)
+    accounts, rooms = prepare(mortal_stack, _DEMAND)
     said = Said(other, accounts, rooms)
-    seats = tuple(_seat(gateway, accounts, rooms, number) for number in range(_LISTENERS))
+    clients = tuple(_client(gateway, accounts, rooms, number) for number in range(_LISTENERS))
     allow_open_files(_LISTENERS + 500)
     with (
         _on(_CORES.server),
         set_apart(gateway, mortal_stack, _SETTINGS),
         _on(_CORES.generator),
-        returning(gateway.port, seats, processes=1, deadline=deadline) as listeners,
+        reconnect_storm_of(gateway.port, clients, processes=1, deadline=deadline) as listeners,
     ):
         storm = Storm(gateway, mortal_stack.history, listeners, deadline)
         listeners.await_seen(_LISTENERS, deadline)
@@ -113,7 +113,7 @@ def test_all_who_come_back_at_once_resume_from_memory(mortal_stack: Stack) -> No
             storm.rage(partial(_crash, gateway), same_process=False)
             assert storm.seconds < _BACK_SECONDS + _START_SECONDS
         while not _all_heard(said, listeners):
-            deadline.pause("everything to be heard")
+            deadline.pause("everything to be received")
 
 
 class Storm:
@@ -179,7 +179,7 @@ def _crash(gateway: Service) -> None:
 
 
 def _all_heard(said: Said, listeners: Generator) -> bool:
-    """Whether each listener heard all that was said in its room; nothing else, in that order."""
+    """Whether each listener received all that was said in its room; nothing else, in that order."""
     whole = True
     for number, one in enumerate(listeners.returned()):
         expected = said.in_rooms[_DEMAND.room_of(number)]
@@ -188,8 +188,10 @@ def _all_heard(said: Said, listeners: Generator) -> bool:
     return whole
 
 
-def _seat(gateway: Service, accounts: list[Account], rooms: list[str], number: int) -> Seat:
-    """Return the seat of one who listens in a room."""
+def _client(
+    gateway: Service, accounts: list[Account], rooms: list[str], number: int
+) -> VirtualClient:
+    """Return the client of one who listens in a room."""
     account = accounts[_DEMAND.user_of(number)]
     opening = (
         upgrade("/ws", host=gateway.address, subprotocol="v12.stomp"),
@@ -198,7 +200,7 @@ def _seat(gateway: Service, accounts: list[Account], rooms: list[str], number: i
     destination = f"/topic/rooms.{rooms[_DEMAND.room_of(number)]}"
     first = stomp.subscribe(destination).sent
     again = stomp.subscribe(destination, since=LAST_HEARD.decode()).sent
-    return Seat(opening, (Line(first, b""), Line(*again.split(LAST_HEARD))))
+    return VirtualClient(opening, (Line(first, b""), Line(*again.split(LAST_HEARD))))
 
 
 @contextmanager

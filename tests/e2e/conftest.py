@@ -14,7 +14,7 @@ from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
-from tests.support.test_settings import OF_TESTS
+from tests.support.test_settings import TEST_SETTINGS
 from tests.support.trust import trusting
 
 __all__ = ["browser", "pair", "visit"]  # fixtures
@@ -97,7 +97,7 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
     made: list[Embedded] = []
 
     def start(**settings: str) -> Product:
-        made.append(Embedded.start(tmp_path, **(OF_TESTS | settings)))
+        made.append(Embedded.start(tmp_path, **(TEST_SETTINGS | settings)))
         return made[-1]
 
     yield start
@@ -106,7 +106,7 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
 
 
 def _embedded(folder: Path) -> Iterator[Embedded]:
-    product = Embedded.start(folder, **OF_TESTS)
+    product = Embedded.start(folder, **TEST_SETTINGS)
     try:
         yield product
     finally:

@@ -16,9 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.keyring import Keyring
 from madang_auth.wiring import operate
-from services.gateway.tests.stomp_client import Client, Frame, opened
+from services.gateway.tests.stomp_client import Client, opened
 from stack.stack import Stack
 from tests.e2e.people import PASSWORD, Person, register, shared_room
+from tests.support.stomp_frames import Frame
 from tests.support.trust import trusting
 
 _SECONDS = 2.0

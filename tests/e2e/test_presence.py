@@ -36,8 +36,8 @@ def notice(socket: StompSocket, user: Person) -> str:
     """Return the kind of the next presence notice about `user`."""
     while True:
         frame = socket.next()
-        if frame.command == "MESSAGE" and frame.json()["data"].get("user") == user.id:
-            return str(frame.json()["kind"])
+        if frame.command == "MESSAGE" and frame.json["data"].get("user") == user.id:
+            return str(frame.json["kind"])
 
 
 def follow(socket: StompSocket, room: str) -> None:

@@ -16,8 +16,9 @@ from stack.service import Service
 from stack.stack import Stack
 from tests.e2e.people import Person, register, shared_room
 from tests.e2e.product import Product
-from tests.e2e.stomp_socket import Frame, StompSocket
+from tests.e2e.stomp_socket import StompSocket
 from tests.support.listeners import Listener, listening
+from tests.support.stomp_frames import Frame
 from tests.support.trust import trusting
 
 _SLOW_CONSUMER = 4508
@@ -60,7 +61,7 @@ def test_a_reader_that_stops_is_bounded_ended_by_name_and_resumes_whole(
     noticed = of_kind("room.typing", frames)
     assert code == _SLOW_CONSUMER
     assert frames[-1].command == "ERROR"
-    assert frames[-1].json()["type"] == "urn:madang:problem:unavailable"
+    assert frames[-1].json["type"] == "urn:madang:problem:unavailable"
     assert heard == said[: len(heard)]
     assert 0 < len(noticed) < typed, "live notices are dropped first"
     with StompSocket.open(product.ws_url, slow.token) as again:
@@ -70,7 +71,7 @@ def test_a_reader_that_stops_is_bounded_ended_by_name_and_resumes_whole(
 
 
 def of_kind(kind: str, frames: list[Frame]) -> list[Frame]:
-    return [f for f in frames if f.command == "MESSAGE" and f.json()["kind"] == kind]
+    return [f for f in frames if f.command == "MESSAGE" and f.json["kind"] == kind]
 
 
 # Others do not notice.

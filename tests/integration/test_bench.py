@@ -31,7 +31,7 @@ def printed(*arguments: str) -> str:
 
 
 def measured(*figures: str, server: str) -> list[dict[str, Any]]:
-    """Return some figures of one side."""
+    """Return some figures of one target."""
     told = json.loads(printed(*figures, "--json", "--server", server))
     assert told["machine"]["cores"] >= 1
     results: list[dict[str, Any]] = told["figures"]

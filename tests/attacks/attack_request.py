@@ -15,7 +15,7 @@ GONE = "gone"
 
 
 @dataclass(frozen=True)
-class Order:
+class AttackRequest:
     """One attack; an attack uses the fields that it needs."""
 
     attack: str
@@ -34,12 +34,12 @@ class Order:
     """Ids of events in the first room after which the attacker resumes."""
 
     def line(self) -> bytes:
-        """Return the order as a line of JSON."""
+        """Return the request as a line of JSON."""
         return orjson.dumps(vars(self)) + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """Return the order behind a line."""
+        """Return the request behind a line."""
         return cls(**orjson.loads(line))
 
 

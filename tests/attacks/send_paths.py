@@ -41,7 +41,7 @@ class Sends:
         return [key for key in self.acknowledged if self.sent_at[key] > moment]
 
 
-Door = Callable[[Product, Person, str, Sends], Coroutine[Any, Any, None]]
+SendPath = Callable[[Product, Person, str, Sends], Coroutine[Any, Any, None]]
 """Sends to a room until it is cancelled, or turned away."""
 
 
@@ -55,7 +55,7 @@ def _commit(room: str, key: str) -> str:
     return f"BEGIN\ntransaction:{key}\n\n\0{send}COMMIT\ntransaction:{key}\nreceipt:{key}\n\n\0"
 
 
-def _over_stomp(frames: Callable[[str, str], str]) -> Door:
+def _over_stomp(frames: Callable[[str, str], str]) -> SendPath:
     async def send(product: Product, member: Person, room: str, sends: Sends) -> None:
         async with connected(product.ws_url, member.token) as socket:
             await socket.send(_ERRORS)
@@ -104,7 +104,7 @@ async def _over_rest(product: Product, member: Person, room: str, sends: Sends) 
             group.create_task(send(client))
 
 
-DOORS: Mapping[str, Door] = {
+SEND_PATHS: Mapping[str, SendPath] = {
     "send": _over_stomp(_send),
     "commit": _over_stomp(_commit),
     "rest": _over_rest,

@@ -23,11 +23,11 @@ class Room:
 
     id: str
     messages: Sequence[str]
-    """The ids of its messages, in the room's order."""
+    """The ids of its messages, in log order."""
 
 
 @dataclass
-class Ground:
+class Setup:
     """Where attacks on `product` take place; rooms are filled once."""
 
     product: Product

@@ -6,8 +6,8 @@ from typing_extensions import override
 
 from bench import stomp
 from bench.accounts import Account
-from bench.targets.port import TEXT, Demand, Seating
-from bench.virtual_client import SLOT, Line, Seat, Step
+from bench.targets.port import TEXT, Demand, Placement
+from bench.virtual_client import SLOT, Line, Step, VirtualClient
 from bench.websocket import upgrade
 
 LIFTED_LIMITS = {
@@ -42,7 +42,7 @@ LIFTED_LIMITS = {
 _SUBSCRIBED_AT_ONCE = 100
 
 
-class MadangSeating(Seating):
+class MadangPlacement(Placement):
     """Accounts that take turns, so that few logins serve many connections."""
 
     def __init__(
@@ -54,7 +54,7 @@ class MadangSeating(Seating):
         self.rooms = rooms
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
         account = self.accounts[self._demand.user_of(number)]
         room = self.rooms[self._demand.room_of(number)]
         destination = f"/app/rooms.{room}.send"
@@ -68,10 +68,10 @@ class MadangSeating(Seating):
             line = stomp.send(destination, TEXT, receipt=f"!{SLOT.decode()}")
         else:
             line = stomp.send(destination, f"{TEXT} {SLOT.decode()}")
-        return Seat(tuple(opening), (Line.of(line),), in_flight)
+        return VirtualClient(tuple(opening), (Line.of(line),), in_flight)
 
-    def follower(self, user: int, rooms: Sequence[int], *, in_flight: int) -> Seat:
-        """Return a seat of `user` in many rooms, which talks in each of them in turn."""
+    def subscriber(self, user: int, rooms: Sequence[int], *, in_flight: int) -> VirtualClient:
+        """Return a client of `user` in many rooms, which talks in each of them in turn."""
         opening = [
             upgrade("/ws", host=self._host, subprotocol="v12.stomp"),
             stomp.connect({"host": "localhost", **self.accounts[user].headers}),
@@ -85,7 +85,7 @@ class MadangSeating(Seating):
             # Frames of one connection are answered in their order: the last answer is enough.
             opening.append(Step(b"".join(step.sent for step in steps), steps[-1].answer))
         sends = [stomp.send(f"/app/rooms.{name}.send", f"{TEXT} {SLOT.decode()}") for name in names]
-        return Seat(tuple(opening), tuple(Line.of(send) for send in sends), in_flight)
+        return VirtualClient(tuple(opening), tuple(Line.of(send) for send in sends), in_flight)
 
 
 def _proof(destination: str) -> Step:
