@@ -12,7 +12,7 @@ _END = "<!-- end of figures -->"
 
 
 def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str:
-    """Return one table of what is to be reached, then one for each figure."""
+    """Return a table of goals, then a table for each figure."""
     day = datetime.now(UTC).date().isoformat()
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
     lines = [f"Measured on {day}: {told}.", "", *_table(_targets(results))]
@@ -24,7 +24,7 @@ def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str
 
 
 def put_into(page: Path, figures: str) -> None:
-    """Replace what stands between a page's marks."""
+    """Replace the text between a page's marks."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not end:

@@ -12,7 +12,7 @@ _FINE_BELOW = 100
 
 
 def as_table(results: Sequence[Result], machine: Mapping[str, object]) -> str:
-    """Return what a reader sees."""
+    """Return the report as text."""
     lines: list[str] = []
     for result in results:
         said = [*goals(result), *result.notes, *doubts(result)]
@@ -39,7 +39,7 @@ def number(value: float) -> str:
 
 
 def goals(result: Result) -> list[str]:
-    """Return what is to be reached, and whether it is."""
+    """Return the goals, and whether each is reached."""
     words = {True: "reached", False: "MISSED"}
     return [
         f"goal: {goal_of(result, goal)}: {words[reached]}"
@@ -49,7 +49,7 @@ def goals(result: Result) -> list[str]:
 
 
 def goal_of(result: Result, goal: Goal) -> str:
-    """Return what is to be reached."""
+    """Return the goal in words."""
     if goal.peer:
         return f"{goal.bound:g} x {result.titles.get(goal.peer, goal.peer)}"
     bound = f"{'at least' if result.more_is_better else 'at most'} {goal.bound:,g} {result.unit}"

@@ -1,4 +1,4 @@
-"""A server under test, and what it uses."""
+"""A server under test, and its use of resources."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Server:
         self._watched = {name: psutil.Process(pid) for name, pid in running.processes.items()}
 
     def prepare(self, demand: Demand, deadline: Deadline) -> Placement:
-        """Make users and rooms, and wait until what that set in motion is over."""
+        """Create users and rooms, and wait until the server is idle again."""
         placement = self._running.prepare(demand, deadline)
         self.rest()
         return placement

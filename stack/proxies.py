@@ -12,7 +12,7 @@ from tests.support import proxy
 
 WEB = Path(__file__).resolve().parents[1] / "web"
 _PLENTY = "100000"
-"""Everybody comes from one address here."""
+"""All clients share one address here."""
 
 _INSIDE = """\
 pid {folder}/nginx.pid;

@@ -17,7 +17,7 @@ from bench.virtual_client import ClientGroup
 def connections(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Open connections that are logged in and in a room, and see what the server grew by."""
+    """Open connections, each subscribed to a room, and measure the server's growth in memory."""
     runs = {target.name: [_run(target, scale, cores, deadline)] for target in targets}
     result = Result(
         figure="connections",

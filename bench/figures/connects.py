@@ -18,7 +18,7 @@ from bench.virtual_client import VirtualClient
 def connects(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Open connections as fast as they are taken; nobody comes twice."""
+    """Open connections as fast as the server accepts them; each is a new user's."""
     clients = scale.connects * scale.repeats
     demand = Demand(clients // scale.room_subscribers, scale.room_subscribers, users=clients)
     runs: dict[str, list[Run]] = {target.name: [] for target in targets}

@@ -1,4 +1,4 @@
-"""What a delivery costs as one room grows, and as rooms become many."""
+"""The cost of a delivery as one room grows, and as the number of rooms grows."""
 
 import sys
 from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from bench.virtual_client import ClientGroup
 def deliveries(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Let one subscriber talk to all; its message is in flight until it comes back to itself."""
+    """One subscriber sends to all; its message is in flight until its own copy arrives."""
     demand = Demand(rooms=1, members=scale.subscribers, users=scale.users)
 
     def group_of(target: Target, placement: Placement) -> ClientGroup:

@@ -1,4 +1,4 @@
-"""What an event costs a gateway that has nobody in its room."""
+"""The cost of an event for a gateway without subscribers in its room."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ _COUNTED = re.compile(r"^madang_gateway_events_total (\S+)$", re.MULTILINE)
 def foreign(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Append batches from outside while a gateway follows, and look what that cost it."""
+    """Append batches while a gateway consumes the log, and measure its processor time."""
     (target,) = (target for target in targets if isinstance(target, Madang))
     with target.running(cores, deadline) as cluster:
         server = Server(target, cluster)

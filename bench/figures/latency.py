@@ -24,7 +24,7 @@ _PERCENTILES: dict[str, tuple[float, tuple[Goal, ...]]] = {
 def latency(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Let everybody send in turn, on schedule, whatever comes back (an open loop)."""
+    """All clients send in turn, on schedule, without waiting for answers (an open loop)."""
     clients = scale.paced_connections
     demand = Demand(clients // scale.room_subscribers, scale.room_subscribers, scale.users)
     runs: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}

@@ -1,4 +1,4 @@
-"""What was used and counted between two moments."""
+"""Resources used and frames counted between two moments."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,7 +11,7 @@ from bench.server import Server
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What server, generator and the server's core have done up to one moment."""
+    """Totals of the server, the generator and the server's core at one moment."""
 
     load: Reading
     server_seconds: dict[str, float]
@@ -23,7 +23,7 @@ class Look:
 
 
 def between(first: Look, last: Look, hands: int) -> Run:
-    """Return what happened between two looks; the generator could use `hands` cores."""
+    """Return the run between two looks; the generator could use `hands` cores."""
     seconds = last.load.at - first.load.at
     seen = last.load.seen - first.load.seen
     used = {name: now - first.server_seconds[name] for name, now in last.server_seconds.items()}

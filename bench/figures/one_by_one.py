@@ -1,4 +1,4 @@
-"""What one gets from a stream without group commit: a confirm for each single message."""
+"""A stream without group commit: one confirm per message."""
 
 import subprocess
 import sys

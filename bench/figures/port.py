@@ -1,4 +1,4 @@
-"""What a figure is."""
+"""The port of a figure, and its result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ from bench.machine import Cores
 from bench.targets.port import Target
 
 MEASURED = "madang"
-"""The target that the others are compared with."""
+"""The target that all others are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one target did in one run."""
+    """The result of one target in one run."""
 
     value: float
     server_busy: float | None = None
     """Share of its core that the server used."""
     others_busy: float | None = None
-    """Share of the server's core that somebody else took away."""
+    """Share of the server's core that other processes used."""
     generator_busy: float | None = None
-    """Share of what its cores and processes could do that the load generator used."""
+    """Share of its cores and processes that the load generator used."""
     parts_busy: Mapping[str, float] = field(default_factory=dict)
     """Share of a core that each of the server's processes used."""
     microseconds: float | None = None
@@ -33,7 +33,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What Madang is to reach: a value, or so many times what another target does."""
+    """A goal for Madang: a value, or a multiple of another target's value."""
 
     bound: float
     peer: str | None = None
@@ -53,7 +53,7 @@ class Result:
     runs: Mapping[str, Sequence[Run]]
     """By the target's name, or by the point of a curve, in the order measured."""
     titles: Mapping[str, str]
-    """What these are called."""
+    """Their titles."""
     goals: Sequence[Goal] = ()
     notes: Sequence[str] = ()
 
@@ -74,7 +74,7 @@ class Result:
         return ours / theirs if self.more_is_better else theirs / ours
 
     def reaches(self, goal: Goal) -> bool | None:
-        """Return whether `goal` is reached; None if what it speaks of was not measured."""
+        """Return whether `goal` is reached; None if one of its targets was not measured."""
         if goal.target not in self.runs or (goal.peer and goal.peer not in self.runs):
             return None
         bound = goal.bound * (self.value(goal.peer) if goal.peer else 1)
@@ -93,5 +93,5 @@ class Figure(Protocol):
 
 
 def titles_of(targets: Sequence[Target]) -> dict[str, str]:
-    """Return what the targets are called."""
+    """Return the targets' titles."""
     return {target.name: target.title for target in targets}

@@ -14,7 +14,7 @@ from bench.virtual_client import ClientGroup
 def rooms(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Let one subscriber of some of the rooms talk; its message is in flight until it is back."""
+    """Send from one subscriber of each of some rooms; a message is in flight until it is back."""
     clients = scale.rooms * scale.room_subscribers
     demand = Demand(rooms=scale.rooms, members=scale.room_subscribers, users=scale.users)
 

@@ -19,7 +19,7 @@ class Scale:
     room_senders: int = 20
     connections: int = 10_000
     warm_up_connections: int = 100
-    """Connections that stay open while the others come, so that their own cost shows."""
+    """Connections that are open before the measured ones, so that only the measured ones count."""
     senders: int = 100
     sender_in_flight: int = 20
     paced_connections: int = 1000

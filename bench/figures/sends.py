@@ -16,7 +16,7 @@ from bench.virtual_client import ClientGroup
 def sends(
     targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Let each sender talk in a room of its own, where it also hears itself."""
+    """Each sender sends in a room of its own, to which it is subscribed."""
     demand = Demand(rooms=scale.senders, users=scale.users)
 
     def group_of(target: Target, placement: Placement) -> ClientGroup:

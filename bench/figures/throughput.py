@@ -1,4 +1,4 @@
-"""Frames per second, counted in a window while the load goes on."""
+"""Frames per second, counted in a window under steady load."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ def alternate(
     demand: Demand,
     group_of: Callable[[Target, Placement], ClientGroup],
 ) -> dict[str, list[Run]]:
-    """Let the targets take turns, so that what the machine does meanwhile meets all."""
+    """Measure the targets in turn, so that noise of the machine affects all of them."""
     runs: dict[str, list[Run]] = {target.name: [] for target in targets}
     with ExitStack() as stack:
         groups: list[tuple[Server, ClientGroup]] = []

@@ -16,7 +16,7 @@ _SHOWN_BYTES = 400
 
 
 def connect_storm(job: Job, counters: Counters, orders: Connection) -> None:
-    """When told to, open all connections, and keep them until the other end of `orders` closes."""
+    """On an order, open all connections; keep them until the other end of `orders` closes."""
     orders.send(READY)
     opener = ConnectStorm(job, counters)
     try:

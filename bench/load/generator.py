@@ -32,7 +32,7 @@ class Reading:
 
 
 class Generator:
-    """Connections that are open and can be told to talk."""
+    """Open connections that send when ordered to."""
 
     def __init__(self, workers: Workers, copies: int) -> None:
         self._workers = workers
@@ -40,11 +40,11 @@ class Generator:
         self.processes = len(workers)
 
     def talk(self) -> None:
-        """Let those who talk keep their messages in flight from now on."""
+        """Start sending: each sender keeps its messages in flight."""
         self._workers.tell(GO)
 
     def read(self) -> Reading:
-        """Return what has been counted so far."""
+        """Return the counters as they are now."""
         return Reading(
             at=time.monotonic(),
             sent=self._workers.total(Counter.SENT),
@@ -64,11 +64,11 @@ class Generator:
         return [timed for report in self._workers.reports() for timed in read_report(report)]
 
     def cut(self) -> None:
-        """Let those who come back lose all their connections now."""
+        """Cut all connections of the reconnecting clients."""
         self._workers.tell(CUT)
 
     def returned(self) -> list[ReconnectRecord]:
-        """Return what those who come back went through; nothing about their order."""
+        """Return the records of the reconnecting clients, in no particular order."""
         return [one for report in self._workers.reports() for one in read_reconnect_storm(report)]
 
     def stop_sending(self, deadline: Deadline) -> None:
@@ -122,7 +122,7 @@ def generating(
 
 
 def _deal(clients: tuple[VirtualClient, ...], hands: int) -> list[tuple[VirtualClient, ...]]:
-    """Deal clients out evenly; nobody gets an empty hand."""
+    """Distribute clients evenly over at most `hands` processes, none of them empty."""
     return [hand for hand in (clients[start::hands] for start in range(hands)) if hand]
 
 
@@ -150,7 +150,7 @@ def connect_storm_of(
 def reconnect_storm_of(
     port: int, clients: tuple[VirtualClient, ...], *, processes: int, deadline: Deadline
 ) -> Iterator[Generator]:
-    """Let listeners connect, and come back with `since` whenever they lose their connections."""
+    """Connect listeners that reconnect with `since` whenever they lose the connection."""
     workers = Workers(most=processes)
     try:
         workers.start(

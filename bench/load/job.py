@@ -1,4 +1,4 @@
-"""What the generator's processes are told, and where they count."""
+"""The jobs of the generator's processes, and their counters."""
 
 import ctypes
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ REPORT = "report"
 
 
 class Counter(IntEnum):
-    """Where in its part of the shared array a process counts what."""
+    """Index of each counter in a process's part of the shared array."""
 
     SENT = 0
     SEEN = 1
@@ -25,7 +25,7 @@ Counters = ctypes.Array[ctypes.c_longlong]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one process does."""
+    """The work of one process."""
 
     port: int
     clients: tuple[VirtualClient, ...]
@@ -33,7 +33,7 @@ class Job:
     first: int = 0
     """Index of its first counter in the shared array."""
     pause_seconds: float = 0.0
-    """Rest between looks: who only listens does better with a few large reads than many small."""
+    """Pause between polls: a listener is cheaper with few large reads than with many small ones."""
     interval_seconds: float = 0.0
     """Time from one message to the next of another connection, where there is a schedule."""
     at_once: int = 0

@@ -1,4 +1,4 @@
-"""A worker that talks on schedule, whatever comes back, and times each answer.
+"""A worker that sends on schedule, without waiting for answers, and times each answer.
 
 A message is timed from when it was due, not from when it was sent: what waits because the server or
 this process was busy has waited all the same.
@@ -20,7 +20,7 @@ from bench.load.worker import Worker, work_as
 
 
 def tick(job: Job, counters: Counters, orders: Connection) -> None:
-    """Open the connections, say so, and talk in turn, one message each `interval_seconds`."""
+    """Open the connections, report READY, and send a message each `interval_seconds`."""
     work_as(OpenLoop, job, counters, orders)
 
 

@@ -1,4 +1,4 @@
-"""Listeners that lose their connections all at once and come back with `since`.
+"""Listeners that lose all their connections at once and reconnect with `since`.
 
 Each notes which messages it hears over all its connections. Who is told when to come back keeps to
 it; who finds nobody there tries again a moment later.
@@ -23,15 +23,15 @@ from bench.virtual_client import VirtualClient
 CUT = "cut"
 """The order to lose all connections."""
 LAST_HEARD = b"#" * 12
-"""Stands in a frame for the id of what was heard last, and is as long."""
+"""Placeholder in a frame for the id of the last received message, of the same length."""
 
 _CHUNK_BYTES = 65_536
 _FIRST_AT_ONCE = 200
-"""Connections opened at the same time before everybody has listened once."""
+"""Connections opened at the same time before every listener has subscribed once."""
 _SPREAD_SECONDS = 1.0
-"""Those who lose their connection wait for as long as chance wants, up to this."""
+"""Longest random wait after the loss of a connection."""
 _LONGEST_SPREAD_SECONDS = 2.0
-"""The time doubles with each attempt in vain, up to this."""
+"""The wait doubles with each failed attempt, up to this."""
 _RETRY_AFTER = re.compile(rb"HTTP/1\.1 (?:429|503) (?s:.*?)\n(?i:retry-after): *(\d+)\r")
 _RECEIPT = re.compile(rb"RECEIPT\n([^\0]*)\0")
 _RESUMED = b"resumed:true\n"
@@ -43,24 +43,24 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class ReconnectRecord:
-    """What one listener went through."""
+    """The record of one listener."""
 
     heard: list[bytes] = field(default_factory=list)
     """Ids of messages, in the order in which they came."""
     listened_at: list[float] = field(default_factory=list)
     """When each of its connections began to listen, in monotonic seconds."""
     refusals: int = 0
-    """Upgrades that were answered with when to come back."""
+    """Upgrades that were refused with a Retry-After."""
 
 
 def read_reconnect_storm(report: bytes) -> list[ReconnectRecord]:
-    """Return what the listeners of one process went through, in the order of its clients."""
+    """Return the records of one process's listeners, in the order of its clients."""
     returned: list[ReconnectRecord] = pickle.loads(report)
     return returned
 
 
 def reconnect_storm(job: Job, counters: Counters, orders: Connection) -> None:
-    """Connect everybody, and follow orders until their other end closes.
+    """Connect all listeners, and follow orders until their other end closes.
 
     The two lines of a client are the SUBSCRIBE of those who have heard nothing, and the one that
     has what was heard last where other lines have a number.
@@ -81,12 +81,12 @@ class _Listener:
     connection: socket.socket = field(init=False)
     returned: ReconnectRecord = field(default_factory=ReconnectRecord)
     steps: int = 0
-    """How much of its opening it has said; after that, it has subscribed."""
+    """Steps of the opening that were sent; the step after the last is SUBSCRIBE."""
     listens: bool = False
     failed_attempts: int = 0
     """Attempts to connect since it listened."""
     rest: bytes = b""
-    """What came and is not understood yet."""
+    """Received bytes that are not parsed yet."""
 
     def connect(self, port: int) -> None:
         """Begin to connect anew."""
@@ -97,7 +97,7 @@ class _Listener:
         self.steps, self.listens, self.rest = 0, False, b""
 
     def say_next(self) -> None:
-        """Say the next step of the opening, or SUBSCRIBE."""
+        """Send the next step of the opening, or SUBSCRIBE."""
         opening, heard = self.client.opening, self.returned.heard
         if self.steps < len(opening):
             said = opening[self.steps].sent
@@ -109,7 +109,7 @@ class _Listener:
         self.connection.sendall(said)
 
     def understand(self, chunk: bytes) -> None:
-        """Take what came."""
+        """Parse received bytes."""
         self.rest += chunk
         if self.steps <= len(self.client.opening):
             if re.search(self.client.opening[self.steps - 1].answer, self.rest):
@@ -131,7 +131,7 @@ class _Listener:
 
 
 class ReconnectStorm:
-    """The loop. It counts who listens (SEEN), and whose connection was lost (CLOSED)."""
+    """The event loop; counts subscribed listeners (SEEN) and lost connections (CLOSED)."""
 
     def __init__(self, job: Job, counters: Counters, orders: Connection) -> None:
         self._job = job
@@ -204,7 +204,7 @@ class ReconnectStorm:
             self._add(Counter.SEEN, 1)
 
     def _come_back(self, listener: _Listener) -> None:
-        """Decide when to try again, as what came last says."""
+        """Schedule the next attempt, by the answer to the last one."""
         refused = _RETRY_AFTER.match(listener.rest) if listener.steps == 1 else None
         listened = listener.listens
         self._lose(listener)

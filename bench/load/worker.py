@@ -13,7 +13,7 @@ _BUFFER_BYTES = 262_144
 
 
 def work(job: Job, counters: Counters, orders: Connection) -> None:
-    """Open the connections, say so, and count until the other end of `orders` closes."""
+    """Open the connections, report READY, and count until the other end of `orders` closes."""
     work_as(Worker, job, counters, orders)
 
 
@@ -68,7 +68,7 @@ class Worker:
                 time.sleep(self._job.pause_seconds)
 
     def look(self, seconds: float) -> None:
-        """Take what there is, waiting so long for it."""
+        """Handle the events that are ready, waiting at most `seconds` for the first."""
         listening_for = self._orders.fileno()
         for handle, _ in self._poll.poll(seconds):
             if handle == listening_for:
@@ -77,7 +77,7 @@ class Worker:
                 self._receive(handle)
 
     def obey(self, order: str) -> None:
-        """Do as told."""
+        """Carry out an order."""
         self._talking = order == GO
         if self._talking:
             for handle, client in self._clients.items():

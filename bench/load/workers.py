@@ -1,4 +1,4 @@
-"""The generator's processes: started, told, ended."""
+"""The generator's processes: start, order, stop."""
 
 import ctypes
 import multiprocessing
@@ -17,7 +17,7 @@ _END_SECONDS = 5.0
 _SPAWN = multiprocessing.get_context("spawn")
 
 Work = Callable[[Job, Counters, Connection], None]
-"""What a process runs: it says READY, then follows orders until their other end closes."""
+"""A process's function: it reports READY, then follows orders until their other end closes."""
 
 
 class Workers:
@@ -44,24 +44,24 @@ class Workers:
             _await_ready(orders, deadline)
 
     def tell(self, order: str) -> None:
-        """Give everybody an order."""
+        """Send an order to every process."""
         for orders in self._orders:
             orders.send(order)
 
     def check(self) -> None:
-        """Raise BenchError if a process has said what went wrong."""
+        """Raise BenchError if a process has reported an error."""
         for orders in self._orders:
             if orders.poll():
                 raise BenchError(str(orders.recv()))
 
     def reports(self) -> Iterator[bytes]:
-        """Yield what each process has written down."""
+        """Yield the report of each process."""
         self.tell(REPORT)
         for orders in self._orders:
             yield orders.recv_bytes()
 
     def total(self, counter: Counter) -> int:
-        """Return what all have counted."""
+        """Return a counter's sum over all processes."""
         return sum(self._counters[counter :: len(Counter)])
 
     def cpu_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""Madang in its embedded form, furnished over REST as anybody would."""
+"""Madang in its embedded form, prepared over REST."""
 
 import sys
 from pathlib import Path
@@ -74,7 +74,7 @@ def _join_all(
     members: list[list[int]],
     deadline: Deadline,
 ) -> None:
-    """Let everybody join, and return when each room has been told of all of them.
+    """Join all members, and return when the log has their joins.
 
     A `member.joined` that came later would be counted as a delivery.
     """

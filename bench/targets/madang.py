@@ -126,7 +126,7 @@ class Cluster(Running):
             self._gateway.start()
 
     def _settings_of(self, service: str) -> dict[str, str]:
-        """Return the environment of a service; everything not said here is as in production."""
+        """Return the environment of a service; all other settings are those of production."""
         return {
             # Where this very code is, in case it is not the code that is installed.
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),

@@ -89,7 +89,7 @@ class MadangPlacement(Placement):
 
 
 def _proof(destination: str) -> Step:
-    """Return a SEND whose RECEIPT must carry the message-id: then it is what it says."""
+    """Return a SEND whose RECEIPT must carry the message-id, as proof that it is durable."""
     # The message itself may come before or after the RECEIPT; both are read before any counting.
     answer = (
         rb"(?s)(?=.*MESSAGE\n[^\0]*\0)"

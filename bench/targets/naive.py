@@ -36,7 +36,7 @@ class Naive(OneProcess):
 
 
 class NaivePlacement(Placement):
-    """Rooms that come to be when somebody connects."""
+    """Rooms that the first connection creates."""
 
     def __init__(self, host: str, demand: Demand) -> None:
         self._host = host

@@ -44,7 +44,7 @@ class Nats(OneProcess):
 
 
 class NatsPlacement(Placement):
-    """Subjects that come to be when somebody subscribes."""
+    """Subjects that the first subscription creates."""
 
     def __init__(self, host: str, demand: Demand) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""What the bench must know of a chat to measure it."""
+"""The port of a chat server that the bench measures."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ from bench.machine import Cores
 from bench.virtual_client import VirtualClient
 
 TEXT = "A line of chat, about as long as the lines that people write to each other at work"
-"""What everybody says; it holds none of the bytes that count frames."""
+"""Text of every message; holds none of the bytes that mark counted frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Demand:
         return client % self.rooms
 
     def members_of(self, room: int) -> list[int]:
-        """Return who must be in a room, the owner first."""
+        """Return the members of a room, the owner first."""
         clients = (room + place * self.rooms for place in range(self.members))
         return list(dict.fromkeys(self.user_of(client) for client in clients))
 
@@ -54,14 +54,14 @@ class Running(Protocol):
     port: int
     """Where it takes WebSockets, on the loopback address."""
     processes: Mapping[str, int]
-    """The processes that are measured, by what they are; the one with the connections first."""
+    """The measured processes by name; the one with the connections first."""
 
     def prepare(self, demand: Demand, deadline: Deadline) -> Placement:
-        """Make users and rooms, and return when everybody has been told of them."""
+        """Create users and rooms, and return when the server has processed all of them."""
         ...
 
     def last_words(self) -> str:
-        """Return the end of what it logged."""
+        """Return the end of the server's log."""
         ...
 
 
@@ -75,7 +75,7 @@ class Target(Protocol):
     receipt_mark: bytes
     """The same for acknowledgements; they stand in no message delivered."""
     acknowledgement: str
-    """What an acknowledgement means here."""
+    """The meaning of an acknowledgement by this server."""
 
     def running(self, cores: Cores, deadline: Deadline) -> AbstractContextManager[Running]:
         """Start it, yield it when it serves, and stop it."""

@@ -23,7 +23,7 @@ _LAST_LOG_BYTES = 2000
 
 
 class OneProcess(Target):
-    """What such a target has to tell: its command, and how to prepare it."""
+    """A target that is one process: its command, and how to prepare it."""
 
     health: str | None = "/health/ready"
     """Path that answers once it serves; None if a server that takes connections serves."""
@@ -84,7 +84,7 @@ class RunningProcess(Running):
         return self._log.read_bytes()[-_LAST_LOG_BYTES:].decode(errors="replace").strip()
 
     def await_ready(self, deadline: Deadline) -> None:
-        """Return when it says that it serves; raise what it logged if it ends."""
+        """Return when the process serves; raise BenchError with its log if it ends."""
         while self._process.poll() is None:
             if self._serves():
                 return

@@ -17,7 +17,7 @@ _SCRIPT = ROOT / "bench" / "socketio.mjs"
 _EVENT = "42"
 """An engine.io message (4) that is a Socket.IO event (2)."""
 _ACKNOWLEDGED = 1
-"""Number that an acknowledgement refers to; here it need not tell one from another."""
+"""Packet id that an acknowledgement refers to; one id for all is enough here."""
 
 
 class SocketIo(OneProcess):
@@ -42,7 +42,7 @@ class SocketIo(OneProcess):
 
 
 class SocketIoPlacement(Placement):
-    """Rooms that come to be when somebody joins."""
+    """Rooms that the first join creates."""
 
     def __init__(self, host: str, demand: Demand) -> None:
         self._host = host

@@ -41,7 +41,7 @@ class WebStompServer(RabbitMQ):
 
     @property
     def login(self) -> Mapping[str, str]:
-        """What a CONNECT says."""
+        """Headers of CONNECT."""
         return {"login": "madang", "passcode": self.password, "host": "/"}
 
 
@@ -89,7 +89,7 @@ class RunningWebStomp(Running):
 
 
 class WebStompPlacement(Placement):
-    """Keys that come to be when somebody subscribes."""
+    """Routing keys that the first subscription binds."""
 
     def __init__(self, port: int, login: Mapping[str, str], demand: Demand) -> None:
         self._host = f"127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""An attack beside victims who measure, and what came of it."""
+"""An attack beside measuring victims, and its outcome."""
 
 import asyncio
 import os
@@ -18,9 +18,9 @@ from tests.e2e.people import shared_room
 
 _GIVEN = os.environ.get("ATTACK_SECONDS")
 SHORT = _GIVEN is None
-"""Whether this is one of many tests, and not what somebody wants to see."""
+"""True in the test suite, false under `make attacks`."""
 SECONDS = float(_GIVEN or 1.2)
-"""How long an attack lasts."""
+"""Duration of an attack."""
 _QUIET_SECONDS = 0.5
 _VICTIMS = 2
 """On the stack nginx gives one to each gateway."""
@@ -28,7 +28,7 @@ _VICTIMS = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the victims waited before and during an attack, and what became of the attacker."""
+    """The victims' waits before and during an attack, and the attacker's report."""
 
     quiet: Waits
     waits: Waits
@@ -44,7 +44,7 @@ class Outcome:
 async def attack(
     setup: Setup, request: AttackRequest, meanwhile: Callable[[], Awaitable[None]] | None = None
 ) -> Outcome:
-    """Carry out `request` beside victims, and what others do meanwhile; tell what came of it."""
+    """Run `request` beside victims, and `meanwhile` at the same time; return the outcome."""
     async with victims(setup) as beside:
         quiet = await measure(beside, _QUIET_SECONDS)
         with watched_memory(setup.product) as memory:
@@ -62,7 +62,7 @@ async def attack(
 
 @asynccontextmanager
 async def victims(setup: Setup) -> AsyncGenerator[list[Victim]]:
-    """Yield people who have nothing to do with the attacker, each in a room of their own."""
+    """Yield users unrelated to the attacker, each in a room of their own."""
     async with AsyncExitStack() as stack:
         found = []
         for _ in range(_VICTIMS):

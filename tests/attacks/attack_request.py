@@ -1,4 +1,4 @@
-"""What an attacker is told to do, and what it reports."""
+"""The request to an attacker process, and its report."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing_extensions import override
 OPEN = "open"
 """How a connection ended that the product did not end."""
 GONE = "gone"
-"""How it ended if the product did not say why."""
+"""A connection closed without a close code."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class AttackRequest:
 
 @dataclass
 class Report:
-    """What became of an attacker."""
+    """The report of an attacker."""
 
     ends: Counter[str] = field(default_factory=Counter)
     """How its connections ended: the close code and its reason, or one of the above."""
     accepted: int = 0
-    """Bytes that the product's side took, with what the sockets' buffers hold."""
+    """Bytes that the product accepted, including the sockets' buffers."""
     late_per_second: float = 0.0
     """Bytes per second that were taken in the second half of the attack, all connections."""
     received: int = 0

@@ -28,7 +28,7 @@ class Attacker:
 
     request: AttackRequest
     floods: Sequence[Flood]
-    """What each connection does, in turn."""
+    """The flood of each connection, in rotation."""
     report: Report = field(default_factory=Report)
     begin: asyncio.Event = field(default_factory=asyncio.Event)
     _sockets: list[HostileSocket] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Attacker:
 
 
 async def _look(socket: HostileSocket) -> None:
-    """Read at last what was not read, for how the product ended it."""
+    """Read the unread data, up to the close code."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_MOMENT_SECONDS):
             await socket.read()

@@ -23,7 +23,7 @@ class AttackerProcess:
         self._stdin.write(b"go\n")
 
     async def report(self) -> Report:
-        """Return what became of it, once it is done."""
+        """Return the attacker's report when it ends."""
         return Report.read(await _line(self.process))
 
     @property

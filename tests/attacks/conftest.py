@@ -29,7 +29,7 @@ _TEST_SECONDS = 400
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell that a test on the stack takes turns with those that break it."""
+    """Mark a stack test as one that shares the stack with tests that break it."""
     item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
     callspec = getattr(item, "callspec", None)
     if callspec is not None and callspec.params.get("form") == "stack":

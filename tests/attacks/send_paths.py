@@ -1,4 +1,4 @@
-"""Each way to send, used by a member without a break."""
+"""Each way to send, used by a member without pause."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ _CREATED = 201
 
 @dataclass
 class Sends:
-    """What a member sent: when, and which of it was acknowledged."""
+    """A member's sends: their times, and which were acknowledged."""
 
     sent_at: dict[str, float] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Sends:
         return key
 
     def acknowledged_after(self, moment: float) -> list[str]:
-        """Return what was sent after `moment` and acknowledged all the same."""
+        """Return the texts that were sent after `moment` and yet acknowledged."""
         return [key for key in self.acknowledged if self.sent_at[key] > moment]
 
 

@@ -1,4 +1,4 @@
-"""The people and rooms of the attacks on one product."""
+"""Users and rooms for the attacks on one product."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,13 +37,13 @@ class Setup:
 
     @property
     def attacker(self) -> Person:
-        """The account of attackers who log in."""
+        """The account of attackers that log in."""
         if self._attacker is None:
             self._attacker = self.newcomer("mallory")
         return self._attacker
 
     def newcomer(self, name: str) -> Person:
-        """Return somebody new."""
+        """Register and return a new user."""
         return register(self.client, name)
 
     async def room(self, *, messages: int, size: int) -> Room:
@@ -59,7 +59,7 @@ class Setup:
         return self._rooms[asked]
 
     async def _fill(self, filler: Person, room: str, messages: int, text: str) -> list[str]:
-        """Say `text` so many times, and return the ids of the messages."""
+        """Send `text` `messages` times, and return the ids of the messages."""
         ids: list[str] = []
         async with connected(self.product.ws_url, filler.token) as socket:
             for sent in range(messages):

@@ -1,4 +1,4 @@
-"""One client that sends without end; others do not notice, and it is throttled or closed."""
+"""A client that sends without pause is throttled or closed, and others do not notice."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One client that takes what it does not read or acknowledge: the gateways' memory is bounded."""
+"""A client that does not read or acknowledge: the gateways' memory is bounded."""
 
 import asyncio
 

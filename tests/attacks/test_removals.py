@@ -1,4 +1,4 @@
-"""A member who keeps on sending while being shut out: nothing comes after the removal."""
+"""A member who sends without pause while being removed: nothing is stored after the removal."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ async def _shut_out(
     send_path: str,
     sends: Sends,
 ) -> float:
-    """Remove or ban `member`, who sends all the time; return when that was answered."""
+    """Remove or ban `member` while they send; return the time of the answer."""
     loop = asyncio.get_running_loop()
     sending = loop.create_task(SEND_PATHS[send_path](setup.product, member, room, sends))
     await until(lambda: sends.acknowledged)
@@ -81,7 +81,7 @@ async def _shut_out(
 
 @asynccontextmanager
 async def _watching(setup: Setup, person: Person, room: str) -> AsyncGenerator[list[Event]]:
-    """Yield what `person` sees of the room, as it comes."""
+    """Yield the list to which the events that `person` receives are appended."""
     seen: list[Event] = []
 
     async def watch(socket: ClientConnection) -> None:
@@ -121,7 +121,7 @@ def _count(events: Sequence[Event]) -> int:
 
 
 def _behind_removal(events: Sequence[Event]) -> list[str]:
-    """Return the texts of members who had been removed before, in the order of `events`."""
+    """Return the texts of members that were removed earlier in `events`."""
     removed: set[str] = set()
     found = []
     for event in events:

@@ -49,7 +49,7 @@ async def test_the_other_history_takes_over_within_the_lease(mortal_stack: Stack
 
 
 async def shared(*replicas: Service) -> bool:
-    """Tell whether each of those replicas of history stores some of the shards."""
+    """Return whether each of these replicas of history stores some of the shards."""
     return all([await shards_held(replica) for replica in replicas])
 
 

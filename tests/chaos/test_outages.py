@@ -1,4 +1,4 @@
-"""Servers go away for ten seconds while people talk, and come back."""
+"""Servers are down for ten seconds under load."""
 
 import asyncio
 from contextlib import ExitStack

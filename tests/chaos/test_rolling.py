@@ -21,10 +21,10 @@ _PER_PERSON = 40
 _PEOPLE = max(6, -(-_LISTENERS // _PER_PERSON))
 _MANY = _LISTENERS > 100
 _PER_SECOND = 5 if _MANY else 40
-"""Each is received by everybody."""
+"""Each client receives each message."""
 _DRAIN_SECONDS = "10"
 _SILENCE_SECONDS = 10
-"""Nobody hears nothing for as long as this, on whatever machine."""
+"""Longest silence of any client, on any machine."""
 _SETTLE_SECONDS = 60
 
 
@@ -83,7 +83,7 @@ async def _all_hear(listeners: list[Listener]) -> None:
 
 
 async def _same(clients: LoadClients, listeners: list[Listener]) -> None:
-    """Each listener ends with what the people received, in the same order."""
+    """Wait until each listener has the messages that the clients received, in the same order."""
     (room,) = clients.members[0].rooms
     said = [event.id for event in clients.members[0].received[room]]
     async with asyncio.timeout(_SETTLE_SECONDS):

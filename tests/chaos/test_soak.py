@@ -1,4 +1,4 @@
-"""A gateway's memory does not grow with what went through it, once what it keeps is full.
+"""A gateway's memory does not grow with its traffic once its caches are full.
 
 `make soak-memory` sends a million messages and prints what it takes meanwhile.
 """
@@ -22,7 +22,7 @@ _STEP = _MESSAGES // _STEPS
 _TALKERS = 20
 _IN_FLIGHT = 20
 _GROWTH_BYTES = 4 * 2**20
-"""What an allocator may need more, about as much as a thousand connections."""
+"""Slack for the allocator, about the memory of a thousand connections."""
 _PATIENCE_SECONDS = 60 + _MESSAGES / 1000
 
 _KEPT = {

@@ -133,7 +133,7 @@ class LoadClients:
                 assert await _stored(members[0].login, room, len(order)) == order
 
     def _acknowledged_by_room(self) -> dict[str, dict[str, str]]:
-        """Return what was acknowledged in each room, whoever said it."""
+        """Return the acknowledged messages of each room, over all clients."""
         said: dict[str, dict[str, str]] = {}
         for client in self.members:
             for room, texts in client.acknowledged.items():
@@ -149,7 +149,7 @@ class LoadClients:
             await self._noted.wait()
 
     def note(self) -> None:
-        """Look again whether what is waited for has come."""
+        """Check the awaited condition again."""
         self._noted.set()
 
     async def _send_at_rate(self, per_second: float) -> None:
