@@ -23,7 +23,7 @@ Make = Callable[..., Product]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell which stack a test on that form is going to ask for."""
+    """Mark the stack that a test on this form will request."""
     callspec = getattr(item, "callspec", None)
     if callspec is None or callspec.params.get("form") != "stack":
         return
@@ -124,7 +124,7 @@ def _stacked(stack: Stack) -> Iterator[Stacked]:
 
 
 def _composed() -> Iterator[Composed]:
-    """Give what `python -m tests.compose` started."""
+    """Yield the product that `python -m tests.compose` started."""
     product = composed()
     before = len(product.errors())
     with trusting(product.ca):
@@ -141,7 +141,7 @@ def client(product: Product) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def newcomer(client: httpx.Client) -> Callable[[str], Person]:
-    """Give a function that registers somebody with a name of that kind."""
+    """Yield a function that registers a user with a name of this kind."""
     return lambda name: register(client, name)
 
 

@@ -18,7 +18,7 @@ _SECONDS = 20
 
 
 class StompSocket:
-    """Sends frames as told and returns what comes, one WebSocket message at a time."""
+    """Sends frames, and returns received frames one WebSocket message at a time."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -82,7 +82,7 @@ class StompSocket:
         return self.next()
 
     def say(self, room: str, text: str, **headers: str) -> str:
-        """Say something and return the receipt id that will answer."""
+        """Send a message and return the id of its RECEIPT."""
         receipt = secrets.token_hex(4)
         destination = f"/app/rooms.{room}.send"
         self.send("SEND", text, destination=destination, receipt=receipt, **headers)

@@ -1,4 +1,4 @@
-"""Two people talk through clients that nobody here wrote."""
+"""Two users chat through third-party clients."""
 
 import time
 from collections.abc import Callable

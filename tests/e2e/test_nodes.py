@@ -1,4 +1,4 @@
-"""People on different gateways, which know nothing of each other but the log."""
+"""Users on different gateways, which share only the log."""
 
 import asyncio
 import itertools

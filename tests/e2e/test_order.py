@@ -1,4 +1,4 @@
-"""Who receives what, from where on, over a real socket."""
+"""Order and completeness of delivery, over a real socket."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""Who is in a room, whichever gateway they are on."""
+"""Presence in a room, over all gateways."""
 
 import time
 from typing import Any
@@ -20,7 +20,7 @@ def present(person: Person, room: str) -> dict[str, Any]:
 
 
 def shows(person: Person, room: str, *others: Person) -> dict[str, Any]:
-    """Wait until exactly `others` are present, and return the answer that says so."""
+    """Wait until exactly `others` are present, and return that answer."""
     wanted = sorted(other.id for other in others)
     found: dict[str, Any] = {}
     deadline = time.monotonic() + _GONE_SECONDS

@@ -1,4 +1,4 @@
-"""What an operator and a moderator do against somebody, in each form of the product."""
+"""Disabling a user and removing a member, in each form of the product."""
 
 import time
 

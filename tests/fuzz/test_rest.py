@@ -41,7 +41,7 @@ _CHECKS = [
     response_schema_conformance,
 ]
 _AUTH = "/api/auth/"
-"""What is tried there may end a login."""
+"""Requests there may end a login."""
 _LEAST_ERROR = 400
 _PROBLEM = "application/problem+json"
 
@@ -72,7 +72,7 @@ def client(product: Embedded) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def people(client: httpx.Client) -> tuple[Person, Person]:
-    """Give somebody whose token is used, and somebody who shares rooms with them."""
+    """Yield the user of the tested requests, and a user who shares rooms with them."""
     return register(client, "fuzz"), register(client, "other")
 
 

@@ -24,7 +24,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def printed(*arguments: str) -> str:
-    """Return what the bench prints."""
+    """Return the bench's output."""
     ended = run(*arguments)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
