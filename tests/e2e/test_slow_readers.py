@@ -1,4 +1,4 @@
-"""Clients that stop reading: bounded, closed, complete after they reconnect; no effect on others."""
+"""Clients that stop reading: bounded, closed, complete after the reconnect; others not affected."""
 
 import asyncio
 import re
