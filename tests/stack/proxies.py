@@ -10,7 +10,7 @@ from tests.stack.servers.nginx import Nginx
 from tests.stack.servers.ports import LOOPBACK
 from tests.support import proxy
 
-WEB = Path(__file__).resolve().parents[2] / "web"
+WEB = Path(__file__).resolve().parents[2] / "web" / "public"
 _PLENTY = "100000"
 """Everybody comes from one address here."""
 
