@@ -1,4 +1,4 @@
-/** The page: the chat for who is logged in, the welcome for everyone else. */
+/** Entry point: shows the chat while a user is logged in, otherwise the login form. */
 
 import { Chat } from "./chat.js";
 import { Session } from "./session.js";
@@ -6,18 +6,18 @@ import { Welcome } from "./welcome.js";
 
 const session = new Session();
 /** @type {Chat | Welcome} */
-let shown = begin();
+let view = createView();
 
-session.addEventListener("began", () => next());
-session.addEventListener("ended", (event) => next(/** @type {CustomEvent} */ (event).detail));
+session.on("started", () => replaceView());
+session.on("ended", (reason) => replaceView(reason));
 
-/** @param {string} [farewell] */
-function next(farewell) {
-  shown.close();
-  shown = begin(farewell);
+/** @param {string} [reason] why the last session ended */
+function replaceView(reason) {
+  view.close();
+  view = createView(reason);
 }
 
-/** @param {string} [farewell] */
-function begin(farewell) {
-  return session.user ? new Chat(session, session.user) : new Welcome(session, farewell);
+/** @param {string} [reason] */
+function createView(reason) {
+  return session.user ? new Chat(session, session.user) : new Welcome(session, reason);
 }

@@ -1,26 +1,26 @@
 const FIRST_MILLISECONDS = 500;
-const LONGEST_MILLISECONDS = 10_000;
-/** Once a connection has held this long, the next loss begins with the shortest pause again. */
-const STEADY_MILLISECONDS = 5_000;
+const MAX_MILLISECONDS = 10_000;
+/** A connection that lasted this long resets the backoff. */
+const STABLE_MILLISECONDS = 5_000;
 
-/** How long to wait before the next attempt: longer each time, half of it left to chance. */
+/** Exponential backoff with jitter. */
 export class Backoff {
   #attempts = 0;
   #openedAt = Infinity;
 
-  /** There is a connection. */
+  /** Record that the attempt succeeded. */
   opened() {
     this.#openedAt = Date.now();
   }
 
-  /** Return the milliseconds to wait; not everybody comes back at the same moment. */
+  /** Return the milliseconds before the next attempt, jittered so that clients spread out. */
   next() {
-    if (Date.now() - this.#openedAt > STEADY_MILLISECONDS) {
+    if (Date.now() - this.#openedAt > STABLE_MILLISECONDS) {
       this.#attempts = 0;
     }
     this.#openedAt = Infinity;
-    const longest = Math.min(FIRST_MILLISECONDS * 2 ** this.#attempts, LONGEST_MILLISECONDS);
+    const limit = Math.min(FIRST_MILLISECONDS * 2 ** this.#attempts, MAX_MILLISECONDS);
     this.#attempts += 1;
-    return longest * (0.5 + Math.random() / 2);
+    return limit * (0.5 + Math.random() / 2);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * @typedef {import("./session.js").Session} Session
- * @typedef {import("./rest.js").User} User
+ * @import { User } from "../types.js"
+ * @import { Session } from "./session.js"
  */
 
 import { Connection } from "./connection.js";
@@ -15,14 +15,14 @@ import { StorageNotice } from "./storage_notice.js";
 const ROOM = /^#room\/(.+)$/;
 const JOIN = /^#join\/(.+)$/;
 
-/** Everything that one logged-in user sees, until `close`. */
+/** The page of a user who is logged in, until `close`. */
 export class Chat {
   #closing = new AbortController();
   #connection;
   #outbox;
   #rooms;
   #view;
-  #shown = byId("chat", HTMLDivElement);
+  #page = byId("chat", HTMLDivElement);
 
   /**
    * @param {Session} session
@@ -41,26 +41,27 @@ export class Chat {
     byId("log-out", HTMLButtonElement).addEventListener("click", () => this.#logOut(session), {
       signal,
     });
-    window.addEventListener("hashchange", () => this.#moved(), { signal });
-    document.addEventListener("visibilitychange", () => this.#seen(), { signal });
-    this.#rooms.addEventListener("changed", () => this.#go(), { signal });
-    this.#begin();
+    window.addEventListener("hashchange", () => this.#hashChanged(), { signal });
+    document.addEventListener("visibilitychange", () => this.#visibilityChanged(), { signal });
+    this.#rooms.on("changed", () => this.#navigate(), signal);
+    this.#start();
   }
 
-  /** End it, so that nothing of this user is left on the page. */
+  /** Remove everything of this user from the page. */
   close() {
     this.#closing.abort();
     this.#connection.stop();
-    this.#shown.hidden = true;
+    this.#page.hidden = true;
     byId("me", HTMLParagraphElement).textContent = "";
   }
 
-  #begin() {
+  #start() {
     const { signal } = this.#closing;
-    this.#shown.hidden = false;
-    // Whatever came while there was no connection is in the rooms that are asked for then.
+    this.#page.hidden = false;
+    // These events say that rooms or invites changed. Those of a time without a connection are
+    // missing, so each new subscription loads too.
     this.#connection.subscribe("/user/queue/events", {
-      onBegin: () => this.#rooms.load(),
+      onSubscribed: () => this.#rooms.load(),
       onEvent: () => this.#rooms.load(),
     });
     this.#connection.connect();
@@ -70,8 +71,8 @@ export class Chat {
 
   /** @param {Session} session */
   #logOut(session) {
-    const lost = "Some messages are not sent yet and will be lost. Log out nevertheless?";
-    if (!this.#outbox.empty && !confirm(lost)) {
+    const warning = "Unsent messages will be lost. Log out anyway?";
+    if (!this.#outbox.empty && !confirm(warning)) {
       return;
     }
     this.#outbox.clear();
@@ -79,32 +80,32 @@ export class Chat {
     session.logOut();
   }
 
-  #moved() {
-    this.#go();
-    // No event tells of a room that is not open: it may have another name by now.
+  #hashChanged() {
+    this.#navigate();
+    // No event tells that a room which is not open was renamed or archived.
     this.#rooms.load();
   }
 
-  #seen() {
+  #visibilityChanged() {
     if (!document.hidden) {
       this.#rooms.load();
     }
   }
 
-  /** Show what the page's address names. */
-  #go() {
+  /** Show the room, or the invite, in the location's hash. */
+  #navigate() {
     const code = JOIN.exec(location.hash)?.[1];
     if (code) {
       history.replaceState(null, "", location.pathname);
-      this.#rooms.offer(code);
+      this.#rooms.showInvite(code);
     }
     const id = ROOM.exec(location.hash)?.[1] ?? "";
     const room = this.#rooms.find(id);
     if (!room && id && !this.#rooms.loaded) {
-      return; // as soon as the rooms are here
+      return; // called again when the rooms are loaded
     }
-    this.#shown.classList.toggle("in-room", Boolean(room));
-    this.#rooms.mark(room ? id : "");
+    this.#page.classList.toggle("in-room", Boolean(room));
+    this.#rooms.markOpen(room ? id : "");
     this.#view.show(room ? id : "");
   }
 }

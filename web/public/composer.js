@@ -1,32 +1,35 @@
 import { byId } from "./element.js";
 
-/** Where one writes. What was begun in a room is still there when one comes back to it. */
+/** Key code of a key that the input method handles. */
+const INPUT_METHOD = 229;
+
+/** Form to write a message; keeps the unfinished text of each room. */
 export class Composer {
   #form = byId("write", HTMLFormElement);
   #text = byId("text", HTMLTextAreaElement);
   #send = byId("send", HTMLButtonElement);
   #room = "";
-  /** @type {Map<string, string>} */
-  #begun = new Map();
-  #listener;
+  /** Unfinished text by room. @type {Map<string, string>} */
+  #unfinished = new Map();
+  #handlers;
 
   /**
    * @param {AbortSignal} signal
-   * @param {{typed: () => void, written: (text: string) => boolean}} listener `written` returns
-   *   whether the text need not be kept any more
+   * @param {{onType: () => void, onSubmit: (text: string) => boolean}} handlers `onSubmit` returns
+   *   whether the text was accepted and the field can be cleared
    */
-  constructor(signal, listener) {
-    this.#listener = listener;
+  constructor(signal, handlers) {
+    this.#handlers = handlers;
     this.#form.addEventListener("submit", (event) => this.#submit(event), { signal });
-    this.#text.addEventListener("keydown", (event) => this.#key(event), { signal });
+    this.#text.addEventListener("keydown", (event) => this.#keydown(event), { signal });
     this.#text.addEventListener("input", () => this.#input(), { signal });
   }
 
   /** @param {string} room */
   open(room) {
     this.#room = room;
-    this.#set(this.#begun.get(room) ?? "");
-    // A keyboard that jumps up over what one came to read is no welcome on a telephone.
+    this.#setText(this.#unfinished.get(room) ?? "");
+    // On a touch screen, focus would open a keyboard that covers the messages.
     if (matchMedia("(pointer: fine)").matches) {
       this.#text.focus();
     }
@@ -34,37 +37,38 @@ export class Composer {
 
   close() {
     if (this.#text.value && this.#room) {
-      this.#begun.set(this.#room, this.#text.value);
+      this.#unfinished.set(this.#room, this.#text.value);
     } else {
-      this.#begun.delete(this.#room);
+      this.#unfinished.delete(this.#room);
     }
     this.#room = "";
-    this.#set("");
+    this.#setText("");
   }
 
   /**
-   * @param {boolean} writable
-   * @param {string} reason why not, if there is something to say
+   * @param {boolean} enabled
+   * @param {string} reason why the form is disabled, empty if there is nothing to say
    */
-  allow(writable, reason) {
-    this.#text.disabled = this.#send.disabled = !writable;
+  setEnabled(enabled, reason) {
+    this.#text.disabled = this.#send.disabled = !enabled;
     this.#text.placeholder = reason || "Write a message";
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
-    // Enter that ends a syllable or picks a word (Korean, Japanese, …) is the input method's.
-    const composing = event.isComposing || event.keyCode === 229;
-    if (event.key === "Enter" && !event.shiftKey && !composing) {
+  #keydown(event) {
+    // While an input method composes (Korean, Japanese, …), Enter only ends the composition. Safari
+    // ends it before this event, and marks the event by its key code alone.
+    const isComposing = event.isComposing || event.keyCode === INPUT_METHOD;
+    if (event.key === "Enter" && !event.shiftKey && !isComposing) {
       event.preventDefault();
       this.#form.requestSubmit();
     }
   }
 
   #input() {
-    this.#fit();
+    this.#fitHeight();
     if (this.#text.value) {
-      this.#listener.typed();
+      this.#handlers.onType();
     }
   }
 
@@ -72,20 +76,20 @@ export class Composer {
   #submit(event) {
     event.preventDefault();
     const text = this.#text.value.trim();
-    if (text && this.#listener.written(text)) {
-      this.#set("");
+    if (text && this.#handlers.onSubmit(text)) {
+      this.#setText("");
     }
     this.#text.focus();
   }
 
   /** @param {string} text */
-  #set(text) {
+  #setText(text) {
     this.#text.value = text;
-    this.#fit();
+    this.#fitHeight();
   }
 
-  /** Grow with the text; the style sheet says how far. */
-  #fit() {
+  /** Grow with the text, up to the maximum in the style sheet. */
+  #fitHeight() {
     this.#text.style.height = "auto";
     this.#text.style.height = `${this.#text.scrollHeight}px`;
   }

@@ -1,35 +1,43 @@
 /**
- * A connection that keeps itself up: it comes back after every loss, opens its subscriptions again
- * where they were, and always has a token that holds.
+ * @import { ConnectionState, Frame, FrameHeaders, ProblemDocument } from "../types.js"
+ * @import { Session } from "./session.js"
  *
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
- * @typedef {import("./session.js").Session} Session
- * @typedef {import("./stomp.js").Frame} Frame
- * @typedef {{name: "connecting" | "open" | "waiting" | "stopped", reason: string,
- *   retryAt: number}} State
- * @typedef {{onEvent: (event: ChatEvent) => void, since?: () => string,
- *   onBegin?: (resumed: boolean) => void, onRefused?: (problem: Problem) => void}} Follower
- * @typedef {{destination: string, follower: Follower}} Subscription
- * @typedef {{resolve: (headers: Record<string, string>) => void,
- *   reject: (error: Error) => void}} Waiting
+ * @typedef {object} Handlers
+ * @property {() => string} [since] returns the id to resume after, asked at each SUBSCRIBE
+ * @property {(resumed: boolean) => void} [onSubscribed] called at each RECEIPT of a SUBSCRIBE;
+ *   `resumed` is false if events since then are missing
+ * @property {(problem: Problem) => void} [onRefused] the subscription is over
+ *
+ * @typedef {Handlers & {destination: string, onMessage: (body: string) => void}} Subscription
+ *
+ * @typedef {{resolve: (headers: FrameHeaders) => void,
+ *   reject: (error: Error) => void}} PendingReceipt
  */
 
 import { Backoff } from "./backoff.js";
-import { Problem, Unreachable } from "./problem.js";
+import { Emitter } from "./emitter.js";
+import { messageOf, Problem, Unreachable } from "./problem.js";
 import { StompSocket } from "./stomp_socket.js";
 
-const ERRORS = "/user/queue/errors";
-const ERRORS_ID = "errors";
-const PAUSE_MILLISECONDS = 2_500;
+const ERROR_QUEUE = "/user/queue/errors";
+const ERROR_QUEUE_ID = "errors";
+const RESUBSCRIBE_MILLISECONDS = 2_500;
 
-/** Close codes of the gateway with a meaning of their own here; others mean: come back. */
+/** Close codes of the gateway that are handled here; after any other the client reconnects. */
 const UNAUTHENTICATED = 4401;
-const LOGIN_ENDED = 4410;
-const STAY_AWAY = new Set([4400, 4403]);
+const SESSION_ENDED = 4410;
+const NO_RECONNECT = new Set([4400, 4403]);
 
-/** Throws an event `state` whenever `state` is another. */
-export class Connection extends EventTarget {
-  /** @type {State} */
+/**
+ * STOMP connection that reconnects with backoff, subscribes again where it was, and always uses a
+ * valid token.
+ *
+ * Emits `state` at each change of `state`.
+ *
+ * @extends {Emitter<{state: void}>}
+ */
+export class Connection extends Emitter {
+  /** @type {ConnectionState} */
   state = { name: "stopped", reason: "", retryAt: 0 };
   #url;
   #session;
@@ -37,9 +45,9 @@ export class Connection extends EventTarget {
   #socket = null;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
-  /** @type {Map<string, Waiting>} */
-  #receipts = new Map();
-  #count = 0;
+  /** @type {Map<string, PendingReceipt>} */
+  #pendingReceipts = new Map();
+  #lastId = 0;
   #backoff = new Backoff();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -53,10 +61,10 @@ export class Connection extends EventTarget {
     super();
     this.#url = url;
     this.#session = session;
-    session.addEventListener("renewed", () => this.#showToken(), { signal });
+    session.on("renewed", () => this.#sendToken(), signal);
   }
 
-  /** Connect now, also if an attempt was to be made later only. */
+  /** Connect now, even if the next attempt is scheduled for later. */
   connect() {
     clearTimeout(this.#timer);
     if (this.state.name === "waiting" || this.state.name === "stopped") {
@@ -64,72 +72,78 @@ export class Connection extends EventTarget {
     }
   }
 
-  /** End the connection; `connect` begins another one. */
+  /** Close the connection until `connect` is called. */
   stop(reason = "") {
     clearTimeout(this.#timer);
-    this.#socket?.leave();
+    this.#socket?.disconnect();
     this.#socket = null;
-    this.#change("stopped", reason);
-    this.#lose();
+    this.#setState("stopped", reason);
+    this.#rejectPendingReceipts();
   }
 
   /**
-   * Follow a destination until the function returned is called, over however many connections.
+   * Subscribe to a destination, again on each new connection, and return a function that
+   * unsubscribes.
    *
+   * @template Event
    * @param {string} destination
-   * @param {Follower} follower
+   * @param {Handlers & {onEvent: (event: Event) => void}} handlers
    */
-  subscribe(destination, follower) {
-    const subscription = { destination, follower };
-    this.#begin(subscription);
-    return () => this.#finish(subscription);
+  subscribe(destination, { onEvent, ...handlers }) {
+    const subscription = {
+      ...handlers,
+      destination,
+      onMessage: (/** @type {string} */ body) => onEvent(JSON.parse(body)),
+    };
+    this.#subscribe(subscription);
+    return () => this.#unsubscribe(subscription);
   }
 
   /**
-   * Send, and return the headers of the RECEIPT; throws Problem if the server refused, and
-   * Unreachable if the connection was lost before anybody could know.
+   * Send, and return the headers of the RECEIPT; throws Problem if the server refuses, and
+   * Unreachable if the connection is lost before the RECEIPT.
    *
    * @param {string} destination
-   * @param {Record<string, string>} headers
+   * @param {FrameHeaders} headers
    * @param {string} body
-   * @returns {Promise<Record<string, string>>}
+   * @returns {Promise<FrameHeaders>}
    */
   send(destination, headers, body) {
     if (this.state.name !== "open") {
       return Promise.reject(new Unreachable());
     }
-    const receipt = this.#name();
+    const receipt = this.#nextId();
     return new Promise((resolve, reject) => {
-      this.#receipts.set(receipt, { resolve, reject });
+      this.#pendingReceipts.set(receipt, { resolve, reject });
       this.#write("SEND", { destination, receipt, ...headers }, body);
     });
   }
 
   /**
-   * Send what nobody needs to know the fate of.
+   * Send without a receipt, if the connection is open.
    *
    * @param {string} destination
    */
-  tell(destination) {
+  sendLive(destination) {
     this.#write("SEND", { destination });
   }
 
   async #open() {
-    this.#change("connecting");
+    this.#setState("connecting");
     let token;
     try {
       token = await this.#session.accessToken();
     } catch (error) {
       if (this.state.name === "connecting") {
-        this.#retry(error instanceof Error ? error.message : "");
+        this.#scheduleRetry(messageOf(error));
       }
       return;
     }
     if (this.state.name === "connecting" && !this.#socket) {
       this.#socket = new StompSocket(this.#url, token, {
-        connected: () => this.#connected(),
-        frame: (frame) => this.#take(frame),
-        closed: ({ code, reason }) => this.#closed(code, reason),
+        onConnected: () => this.#connected(),
+        onFrame: (frame) => this.#receive(frame),
+        onClosed: ({ code, reason }) => this.#closed(code, reason),
       });
     }
   }
@@ -137,14 +151,14 @@ export class Connection extends EventTarget {
   #connected() {
     this.#backoff.opened();
     this.state = { name: "open", reason: "", retryAt: 0 };
-    // First, so that no refusal costs the connection.
-    this.#write("SUBSCRIBE", { id: ERRORS_ID, destination: ERRORS });
-    const wanted = [...this.#subscriptions.values()];
+    // Subscribed first: without it the gateway answers a refusal with ERROR and closes.
+    this.#write("SUBSCRIBE", { id: ERROR_QUEUE_ID, destination: ERROR_QUEUE });
+    const subscriptions = [...this.#subscriptions.values()];
     this.#subscriptions.clear();
-    for (const subscription of wanted) {
-      this.#begin(subscription);
+    for (const subscription of subscriptions) {
+      this.#subscribe(subscription);
     }
-    this.dispatchEvent(new Event("state"));
+    this.emit("state", undefined);
   }
 
   /**
@@ -153,87 +167,74 @@ export class Connection extends EventTarget {
    */
   #closed(code, reason) {
     this.#socket = null;
-    if (code === LOGIN_ENDED) {
-      this.#change("stopped", reason);
-      this.#lose();
-      this.#session.end("This login was ended. Please log in again.");
+    if (code === SESSION_ENDED) {
+      this.#setState("stopped", reason);
+      this.#rejectPendingReceipts();
+      this.#session.end("Your session was ended. Log in again.");
       return;
     }
-    if (STAY_AWAY.has(code)) {
-      this.#change("stopped", reason);
+    if (NO_RECONNECT.has(code)) {
+      this.#setState("stopped", reason);
     } else {
-      this.#retry(reason);
+      this.#scheduleRetry(reason);
     }
-    this.#lose();
+    this.#rejectPendingReceipts();
     if (code === UNAUTHENTICATED) {
-      // Whatever comes of it shows when the next attempt asks for the token.
+      // If this fails, the next attempt asks for a token again and reports it.
       this.#session.renew().catch(() => undefined);
     }
   }
 
   /** @param {string} reason */
-  #retry(reason) {
-    const pause = this.#backoff.next();
-    this.#change("waiting", reason, Date.now() + pause);
-    this.#timer = setTimeout(() => this.connect(), pause);
+  #scheduleRetry(reason) {
+    const delay = this.#backoff.next();
+    this.#setState("waiting", reason, Date.now() + delay);
+    this.#timer = setTimeout(() => this.connect(), delay);
   }
 
-  /** Tell everyone who waits for a RECEIPT that it will not come. */
-  #lose() {
-    const waiting = [...this.#receipts.values()];
-    this.#receipts.clear();
-    for (const { reject } of waiting) {
+  #rejectPendingReceipts() {
+    const pending = [...this.#pendingReceipts.values()];
+    this.#pendingReceipts.clear();
+    for (const { reject } of pending) {
       reject(new Unreachable());
     }
   }
 
   /** @param {Frame} frame */
-  #take({ command, headers, body }) {
+  #receive({ command, headers, body }) {
     if (command === "RECEIPT") {
-      this.#settle(headers["receipt-id"], ({ resolve }) => resolve(headers));
-    } else if (command === "MESSAGE" && headers.subscription === ERRORS_ID) {
-      this.#refused(JSON.parse(body));
+      this.#takePendingReceipt(headers["receipt-id"])?.resolve(headers);
+    } else if (command === "MESSAGE" && headers.subscription === ERROR_QUEUE_ID) {
+      /** @type {ProblemDocument} */
+      const document = JSON.parse(body);
+      this.#takePendingReceipt(document["receipt-id"])?.reject(new Problem(document));
     } else if (command === "MESSAGE") {
-      this.#subscriptions.get(headers.subscription)?.follower.onEvent(JSON.parse(body));
+      this.#subscriptions.get(headers.subscription ?? "")?.onMessage(body);
     }
   }
 
-  /** @param {import("./problem.js").ProblemDocument} document */
-  #refused(document) {
-    const problem = new Problem(document);
-    const receipt = document["receipt-id"];
-    if (typeof receipt === "string") {
-      this.#settle(receipt, ({ reject }) => reject(problem));
-    }
-  }
-
-  /**
-   * @param {string} receipt
-   * @param {(waiting: Waiting) => void} settle
-   */
-  #settle(receipt, settle) {
-    const waiting = this.#receipts.get(receipt);
-    if (waiting) {
-      this.#receipts.delete(receipt);
-      settle(waiting);
-    }
+  /** @param {string} [receipt] */
+  #takePendingReceipt(receipt = "") {
+    const pending = this.#pendingReceipts.get(receipt);
+    this.#pendingReceipts.delete(receipt);
+    return pending;
   }
 
   /**
-   * Open a subscription if there is a connection; otherwise it opens with the next one.
+   * Register a subscription and, if the connection is open, send its SUBSCRIBE.
    *
    * @param {Subscription} subscription
    */
-  #begin(subscription) {
-    const id = this.#name();
+  #subscribe(subscription) {
+    const id = this.#nextId();
     this.#subscriptions.set(id, subscription);
     if (this.state.name === "open") {
-      const { destination, follower } = subscription;
-      const since = follower.since?.();
-      const receipt = this.#name();
-      this.#receipts.set(receipt, {
-        resolve: ({ resumed }) => follower.onBegin?.(resumed !== "false"),
-        reject: (error) => this.#notBegun(id, subscription, error),
+      const { destination } = subscription;
+      const since = subscription.since?.();
+      const receipt = this.#nextId();
+      this.#pendingReceipts.set(receipt, {
+        resolve: ({ resumed }) => subscription.onSubscribed?.(resumed !== "false"),
+        reject: (error) => this.#subscribeFailed(id, subscription, error),
       });
       this.#write("SUBSCRIBE", { id, destination, receipt, ...(since && { since }) });
     }
@@ -244,25 +245,25 @@ export class Connection extends EventTarget {
    * @param {Subscription} subscription
    * @param {Error} error
    */
-  #notBegun(id, subscription, error) {
+  #subscribeFailed(id, subscription, error) {
     if (!(error instanceof Problem) || this.#subscriptions.get(id) !== subscription) {
-      return; // the connection is lost, or nobody wants it any more
+      return; // the connection was lost, or the subscription has ended
     }
-    if (error.passing) {
+    if (error.retryable) {
       setTimeout(() => {
         if (this.#subscriptions.get(id) === subscription && this.state.name === "open") {
           this.#subscriptions.delete(id);
-          this.#begin(subscription);
+          this.#subscribe(subscription);
         }
-      }, PAUSE_MILLISECONDS);
+      }, RESUBSCRIBE_MILLISECONDS);
     } else {
       this.#subscriptions.delete(id);
-      subscription.follower.onRefused?.(error);
+      subscription.onRefused?.(error);
     }
   }
 
   /** @param {Subscription} subscription */
-  #finish(subscription) {
+  #unsubscribe(subscription) {
     for (const [id, known] of this.#subscriptions) {
       if (known === subscription) {
         this.#subscriptions.delete(id);
@@ -271,9 +272,9 @@ export class Connection extends EventTarget {
     }
   }
 
-  #showToken() {
+  #sendToken() {
     if (this.state.name === "open") {
-      // Refused or lost, the server ends the connection when the old token does; then it is new.
+      // If this fails, the server closes the connection when the old token expires.
       this.#session
         .accessToken()
         .then((token) => this.send("/app/token", { Authorization: `Bearer ${token}` }, ""))
@@ -283,7 +284,7 @@ export class Connection extends EventTarget {
 
   /**
    * @param {string} command
-   * @param {Record<string, string>} headers
+   * @param {FrameHeaders} headers
    * @param {string} [body]
    */
   #write(command, headers, body) {
@@ -292,18 +293,18 @@ export class Connection extends EventTarget {
     }
   }
 
-  #name() {
-    this.#count += 1;
-    return `${this.#count}`;
+  #nextId() {
+    this.#lastId += 1;
+    return `${this.#lastId}`;
   }
 
   /**
-   * @param {State["name"]} name
+   * @param {ConnectionState["name"]} name
    * @param {string} [reason]
    * @param {number} [retryAt]
    */
-  #change(name, reason = "", retryAt = 0) {
+  #setState(name, reason = "", retryAt = 0) {
     this.state = { name, reason, retryAt };
-    this.dispatchEvent(new Event("state"));
+    this.emit("state", undefined);
   }
 }

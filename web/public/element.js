@@ -1,6 +1,5 @@
 /**
- * Return a new element. `children` are elements or text: a string can only ever become text, so
- * nothing that anybody wrote is read as HTML.
+ * Return a new element. Strings in `children` become text nodes, never HTML.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -9,33 +8,37 @@
  * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    made.setAttribute(name, value);
+    created.setAttribute(name, value);
   }
-  made.append(...children);
-  return made;
+  created.append(...children);
+  return created;
 }
 
 /**
- * Return somebody's or a room's name for use in a sentence. It is an element of its own, so that a
- * name which reads like a sentence still shows as one name.
+ * Return the name of a user or room for use in a sentence, as an element of its own: a name that
+ * reads like a sentence must be recognizable as a name.
  *
  * @param {string} text
  */
-export function name(text) {
+export function nameElement(text) {
   return element("bdi", { class: "name" }, text);
 }
 
 /**
- * Return the parts of a sentence, each name in it set apart: sentence`${who} left.`
+ * Template tag that returns the parts of a sentence, with each name as an element:
+ * sentence`${user} left.`
  *
  * @param {TemplateStringsArray} texts
  * @param {...string} names
  * @returns {(Node | string)[]}
  */
 export function sentence(texts, ...names) {
-  return texts.flatMap((text, index) => (index ? [name(names[index - 1]), text] : [text]));
+  return texts.flatMap((text, index) => {
+    const name = names[index];
+    return name === undefined ? [text] : [text, nameElement(name)];
+  });
 }
 
 /**

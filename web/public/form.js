@@ -1,25 +1,27 @@
-import { explain } from "./problem.js";
+import { messageOf } from "./problem.js";
 
 /**
- * Run `action` with the form's fields whenever it is submitted, once at a time, and show beside
- * the form why it did not work.
+ * Call `action` with the values of the named fields at each submit, one call at a time, and show
+ * its error next to the form.
  *
+ * @template {string} Name
  * @param {HTMLFormElement} form
- * @param {AbortSignal} signal ends it
- * @param {(fields: Record<string, string>) => Promise<void>} action
+ * @param {Name[]} names
+ * @param {AbortSignal} signal removes the handler
+ * @param {(fields: Record<Name, string>) => Promise<void>} action
  */
-export function onSubmit(form, signal, action) {
+export function onSubmit(form, names, signal, action) {
   const error = form.querySelector(".error");
   let busy = false;
 
   /** @param {string} text */
-  function show(text) {
+  function showError(text) {
     if (error) {
       error.textContent = text;
     }
   }
 
-  show("");
+  showError("");
   form.addEventListener(
     "submit",
     async (event) => {
@@ -27,17 +29,18 @@ export function onSubmit(form, signal, action) {
       if (busy) {
         return;
       }
-      const fields = Object.fromEntries(
-        [...new FormData(form)].map(([name, value]) => [name, String(value)]),
+      const data = new FormData(form);
+      const fields = /** @type {Record<Name, string>} */ (
+        Object.fromEntries(names.map((name) => [name, String(data.get(name) ?? "")]))
       );
       busy = true;
       form.setAttribute("aria-busy", "true");
-      show("");
+      showError("");
       try {
         await action(fields);
       } catch (failure) {
         if (!signal.aborted) {
-          show(explain(failure));
+          showError(messageOf(failure));
         }
       } finally {
         busy = false;

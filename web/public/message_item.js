@@ -1,39 +1,34 @@
-/**
- * One line of the room: a message, a notice, or a draft on its way.
- *
- * @typedef {import("./outbox.js").Draft} Draft
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
- */
+/** @import { Draft, RoomEvent, User } from "../types.js" */
 
 import { element } from "./element.js";
 import { notice } from "./notices.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-/** Messages of one person this close together are shown as one block. */
-const BLOCK_MILLISECONDS = 300_000;
+const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/** Messages of one author within this time are shown as one group. */
+const GROUP_MILLISECONDS = 300_000;
 
 /** @type {Record<Draft["state"], string>} */
-const FATES = {
+const STATES = {
   waiting: "Waiting for the connection",
   sending: "Sending…",
   sent: "Sent",
   refused: "Not sent.",
 };
 
-/** An element, with what its place among the others depends on. */
+/** List item of a room: a message, a notice, or a draft. */
 export class MessageItem {
   element;
-  /** Place in the room; empty as long as it has none. */
+  /** Id of the event, empty for a draft. */
   id = "";
   #author;
   #at;
   #isNotice = false;
-  #fate = element("p", { class: "fate" });
+  #state = element("p", { class: "state" });
 
   /**
-   * @param {string} author id of who wrote it
+   * @param {string} author id of the author
    * @param {string} at
    */
   constructor(author, at) {
@@ -43,50 +38,50 @@ export class MessageItem {
   }
 
   /**
-   * Return the item of an event, or null if there is nothing to show.
+   * Return the item of an event, or null if the event is not shown.
    *
-   * @param {ChatEvent} event
-   * @param {string} me
+   * @param {RoomEvent} event
+   * @param {string} me id of this user
    */
-  static of(event, me) {
+  static ofEvent(event, me) {
     const item = new MessageItem(event.sender, event.at);
     if (event.kind === "message.created") {
-      item.#write(event.sender_name, String(event.data.text), event.sender === me);
+      item.#addMessage(event.sender_name, event.data.text, event.sender === me);
     } else {
       const parts = notice(event);
       if (parts.length === 0) {
         return null;
       }
       item.#isNotice = true;
-      item.element.className = "told";
+      item.element.className = "event-notice";
       item.element.append(element("p", {}, ...parts));
     }
-    item.place(event);
+    item.setEvent(event);
     return item;
   }
 
   /**
    * @param {Draft} draft
-   * @param {{id: string, display_name: string}} me
+   * @param {User} me
    */
   static ofDraft(draft, me) {
     const item = new MessageItem(me.id, draft.at);
-    item.#write(me.display_name, draft.text, true);
-    item.element.append(item.#fate);
+    item.#addMessage(me.display_name, draft.text, true);
+    item.element.append(item.#state);
     return item;
   }
 
   /**
-   * Take the place that the event has in the room.
+   * Take id and time from the event; a draft becomes a message.
    *
-   * @param {ChatEvent} event
+   * @param {RoomEvent} event
    */
-  place(event) {
+  setEvent(event) {
     this.id = event.id;
     this.#at = new Date(event.at);
     this.element.dataset.id = event.id;
     delete this.element.dataset.state;
-    this.#fate.remove();
+    this.#state.remove();
     const time = this.element.querySelector("time");
     if (time) {
       this.#showTime(time);
@@ -94,56 +89,56 @@ export class MessageItem {
   }
 
   /**
-   * Show what has become of a draft.
+   * Show the state of a draft.
    *
    * @param {Draft} draft
-   * @param {{retry: () => void, discard: () => void}} choices
+   * @param {{onRetry: () => void, onDiscard: () => void}} handlers
    */
-  showFate(draft, { retry, discard }) {
+  showState(draft, { onRetry, onDiscard }) {
     this.element.dataset.state = draft.state;
-    this.#fate.replaceChildren(FATES[draft.state]);
+    this.#state.replaceChildren(STATES[draft.state]);
     if (draft.state === "refused") {
-      const again = element("button", { type: "button" }, "Retry");
-      const away = element("button", { type: "button" }, "Discard");
-      again.addEventListener("click", retry);
-      away.addEventListener("click", discard);
-      this.#fate.setAttribute("role", "alert");
-      this.#fate.append(` ${draft.refusal} `, again, " ", away);
+      const retry = element("button", { type: "button" }, "Retry");
+      const discard = element("button", { type: "button" }, "Discard");
+      retry.addEventListener("click", onRetry);
+      discard.addEventListener("click", onDiscard);
+      this.#state.setAttribute("role", "alert");
+      this.#state.append(` ${draft.refusal} `, retry, " ", discard);
     } else {
-      this.#fate.removeAttribute("role");
+      this.#state.removeAttribute("role");
     }
   }
 
   /**
-   * Show day and author only where they are others than those of the item before.
+   * Show day and author only where they differ from those of the previous item.
    *
-   * @param {MessageItem | undefined} before
+   * @param {MessageItem | undefined} previous
    */
-  follow(before) {
+  setPrevious(previous) {
     const day = DAY.format(this.#at);
-    if (before && DAY.format(before.#at) === day) {
+    if (previous && DAY.format(previous.#at) === day) {
       delete this.element.dataset.day;
     } else {
       this.element.dataset.day = day;
     }
-    const goesOn =
-      before !== undefined &&
-      !before.#isNotice &&
+    const isGrouped =
+      previous !== undefined &&
+      !previous.#isNotice &&
       !this.#isNotice &&
-      before.#author === this.#author &&
-      Math.abs(this.#at.getTime() - before.#at.getTime()) < BLOCK_MILLISECONDS;
-    this.element.classList.toggle("goes-on", goesOn && !this.element.dataset.day);
+      previous.#author === this.#author &&
+      Math.abs(this.#at.getTime() - previous.#at.getTime()) < GROUP_MILLISECONDS;
+    this.element.classList.toggle("grouped", isGrouped && !this.element.dataset.day);
   }
 
   /**
    * @param {string} name
    * @param {string} text
-   * @param {boolean} mine
+   * @param {boolean} isOwn
    */
-  #write(name, text, mine) {
+  #addMessage(name, text, isOwn) {
     const time = element("time");
     this.#showTime(time);
-    this.element.className = mine ? "message mine" : "message";
+    this.element.className = isOwn ? "message mine" : "message";
     this.element.append(
       element("p", { class: "author" }, element("bdi", {}, name)),
       element("p", { class: "text", dir: "auto" }, text),
@@ -154,7 +149,7 @@ export class MessageItem {
   /** @param {HTMLTimeElement} time */
   #showTime(time) {
     time.dateTime = this.#at.toISOString();
-    time.title = MOMENT.format(this.#at);
+    time.title = DATE_TIME.format(this.#at);
     time.textContent = TIME.format(this.#at);
   }
 }

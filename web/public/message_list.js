@@ -1,18 +1,17 @@
 /**
- * The room's lines: events in their order, then the drafts that have no place yet.
- *
- * @typedef {import("./outbox.js").Draft} Draft
- * @typedef {import("./outbox.js").Outbox} Outbox
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
- * @typedef {import("./rest.js").User} User
+ * @import { Draft, RoomEvent, User } from "../types.js"
+ * @import { Outbox } from "./outbox.js"
  */
 
 import { MessageItem } from "./message_item.js";
 
-/** How far from the end still counts as reading the end. */
-const NEAR_PIXELS = 80;
+/** Distance from the end within which the list counts as scrolled to the end. */
+const NEAR_END_PIXELS = 80;
 
-/** Keeps the reader where they are: at the end, or at what they look at. */
+/**
+ * Items of the open room: events by id, then drafts. A list that is scrolled to the end stays
+ * there; otherwise the visible items stay in place.
+ */
 export class MessageList {
   #list;
   #scroller;
@@ -20,7 +19,7 @@ export class MessageList {
   #outbox;
   /** @type {MessageItem[]} */
   #items = [];
-  /** @type {Map<string, MessageItem>} */
+  /** Drafts by key. @type {Map<string, MessageItem>} */
   #drafts = new Map();
 
   /**
@@ -36,10 +35,10 @@ export class MessageList {
     this.#outbox = outbox;
   }
 
-  /** Whether the newest line is in view, or nearly. */
+  /** Whether the list is scrolled to the end, or nearly. */
   get atEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    return scrollHeight - scrollTop - clientHeight < NEAR_PIXELS;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END_PIXELS;
   }
 
   clear() {
@@ -52,34 +51,36 @@ export class MessageList {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
-  /** @param {ChatEvent} event */
+  /** @param {RoomEvent} event */
   add(event) {
     const draft = event.sender === this.#me.id ? this.#drafts.get(event.key) : undefined;
     if (draft) {
-      this.#takeOut(event.key, draft);
-      draft.place(event);
+      this.#removeDraft(event.key, draft);
+      draft.setEvent(event);
     }
-    const item = draft ?? MessageItem.of(event, this.#me.id);
+    const item = draft ?? MessageItem.ofEvent(event, this.#me.id);
     if (item) {
-      this.#insert(item, this.#placeOf(event.id));
+      this.#insert(item, this.#indexFor(event.id));
     }
   }
 
   /** @param {Draft} draft */
   showDraft(draft) {
-    let item = this.#drafts.get(draft.key);
-    if (!item) {
-      item = MessageItem.ofDraft(draft, this.#me);
-      this.#drafts.set(draft.key, item);
-      this.#insert(item, this.#items.length);
-    }
-    const shown = item;
-    this.#holding(() =>
-      shown.showFate(draft, {
-        retry: () => this.#outbox.retry(draft.key),
-        discard: () => this.#discard(draft.key),
+    const item = this.#drafts.get(draft.key) ?? this.#addDraft(draft);
+    this.#keepingEnd(() =>
+      item.showState(draft, {
+        onRetry: () => this.#outbox.retry(draft.key),
+        onDiscard: () => this.#discard(draft.key),
       }),
     );
+  }
+
+  /** @param {Draft} draft */
+  #addDraft(draft) {
+    const item = MessageItem.ofDraft(draft, this.#me);
+    this.#drafts.set(draft.key, item);
+    this.#insert(item, this.#items.length);
+    return item;
   }
 
   /** @param {string} key */
@@ -87,7 +88,7 @@ export class MessageList {
     const item = this.#drafts.get(key);
     this.#outbox.remove(key);
     if (item) {
-      this.#takeOut(key, item);
+      this.#removeDraft(key, item);
       item.element.remove();
     }
   }
@@ -96,24 +97,21 @@ export class MessageList {
    * @param {string} key
    * @param {MessageItem} item
    */
-  #takeOut(key, item) {
+  #removeDraft(key, item) {
     const index = this.#items.indexOf(item);
     this.#drafts.delete(key);
     this.#items.splice(index, 1);
-    this.#items[index]?.follow(this.#items[index - 1]);
+    this.#items[index]?.setPrevious(this.#items[index - 1]);
   }
 
   /**
-   * Return the index at which the event with `id` belongs; nearly always it is the last.
+   * Return the index for the event with this id: after all older events, before drafts.
    *
    * @param {string} id
    */
-  #placeOf(id) {
-    let index = this.#items.length;
-    while (index > 0 && (this.#items[index - 1].id === "" || this.#items[index - 1].id > id)) {
-      index -= 1;
-    }
-    return index;
+  #indexFor(id) {
+    // From the end, because an event is nearly always the newest.
+    return this.#items.findLastIndex((item) => item.id !== "" && item.id <= id) + 1;
   }
 
   /**
@@ -121,21 +119,21 @@ export class MessageList {
    * @param {number} index
    */
   #insert(item, index) {
-    this.#holding(() => {
+    this.#keepingEnd(() => {
       const next = this.#items[index];
       this.#items.splice(index, 0, item);
       this.#list.insertBefore(item.element, next?.element ?? null);
-      item.follow(this.#items[index - 1]);
-      next?.follow(item);
+      item.setPrevious(this.#items[index - 1]);
+      next?.setPrevious(item);
     });
   }
 
   /**
-   * Change the list without moving what the reader sees.
+   * Change the list; if it is scrolled to the end, it stays there.
    *
    * @param {() => void} change
    */
-  #holding(change) {
+  #keepingEnd(change) {
     const atEnd = this.atEnd;
     change();
     if (atEnd) {

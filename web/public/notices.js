@@ -1,27 +1,35 @@
-/** @typedef {import("./rest.js").ChatEvent} ChatEvent */
+/** @import { RoomEvent } from "../types.js" */
 
 import { sentence } from "./element.js";
 
-/** @type {Record<string, (who: string, data: Record<string, any>) => (Node | string)[]>} */
-const SENTENCES = {
-  "room.created": (who) => sentence`${who} created the room.`,
-  "room.updated": (who, { name }) => sentence`${who} named the room “${name}”.`,
-  "room.archived": (who) => sentence`${who} archived the room. It can still be read.`,
-  "member.joined": (_, { name }) => sentence`${name} joined.`,
-  "member.left": (_, { name }) => sentence`${name} left.`,
-  "member.removed": (who, { name }) => sentence`${who} removed ${name}.`,
-  "member.banned": (who, { name }) => sentence`${who} banned ${name}.`,
-  "member.unbanned": (who, { name }) => sentence`${who} lets ${name} in again.`,
-  "member.role_changed": (who, { role }) => [...sentence`${who} made a member `, `${role}.`],
-};
-
 /**
- * Return what an event that is no message tells those who read the room, as the parts of a
- * sentence; none if it tells nothing.
+ * Return the text for an event that is not a message, as the parts of a sentence; empty if the
+ * event is not shown.
  *
- * @param {ChatEvent} event
+ * @param {RoomEvent} event
  */
 export function notice(event) {
-  const told = SENTENCES[event.kind];
-  return told ? told(event.sender_name || "Somebody", event.data) : [];
+  const actor = event.sender_name || "Somebody";
+  switch (event.kind) {
+    case "room.created":
+      return sentence`${actor} created the room.`;
+    case "room.updated":
+      return sentence`${actor} renamed the room to “${event.data.name}”.`;
+    case "room.archived":
+      return sentence`${actor} archived the room. It is now read-only.`;
+    case "member.joined":
+      return sentence`${event.data.name} joined.`;
+    case "member.left":
+      return sentence`${event.data.name} left.`;
+    case "member.removed":
+      return sentence`${actor} removed ${event.data.name}.`;
+    case "member.banned":
+      return sentence`${actor} banned ${event.data.name}.`;
+    case "member.unbanned":
+      return sentence`${actor} unbanned ${event.data.name}.`;
+    case "member.role_changed":
+      return [...sentence`${actor} changed the role of a member to `, `${event.data.role}.`];
+    default:
+      return [];
+  }
 }

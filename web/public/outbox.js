@@ -1,46 +1,45 @@
 /**
- * What was written here and is not known to stand in its room yet.
- *
- * @typedef {import("./connection.js").Connection} Connection
- * @typedef {{key: string, room: string, text: string, at: string, tries: number,
- *   state: "waiting" | "sending" | "sent" | "refused", refusal: string}} Draft
+ * @import { Draft } from "../types.js"
+ * @import { Connection } from "./connection.js"
  */
 
 import { Backoff } from "./backoff.js";
+import { Emitter } from "./emitter.js";
 import { Problem } from "./problem.js";
-import { forget, keep, recall } from "./storage.js";
+import { load, remove, save } from "./storage.js";
 
 const KEY_BYTES = 16;
-/** A draft that costs the connection this often is no longer sent by itself. */
-const MOST_TRIES = 6;
+/** A draft is refused after the connection was lost at this many attempts. */
+const MAX_TRIES = 6;
 
-/** The browser keeps no drafts, so that one would be lost with the page. */
+/** The draft was not added, because it would be lost with the page. */
 export class NotStored extends Error {
   constructor() {
     super(
-      "Not sent: this browser stores nothing for this page, so a message that waits would be lost " +
-        "with it. Send it again to go on anyway.",
+      "Message not sent: this browser cannot store data for this page, so an unsent message is " +
+        "lost when the page closes. Send again to continue anyway.",
     );
   }
 }
 
 /**
- * Sends drafts in their order, again after a lost connection and once the server can take them,
- * always with the key they began with: so each stands in its room once, however often it was sent.
- * They outlast a reload of the page.
+ * Sends drafts in order, again after a lost connection or while the server is unavailable, always
+ * with the same idempotency key, so that each message is stored once. Drafts survive a reload.
  *
- * Throws an event `changed` with the draft in its `detail`.
+ * Emits `changed` with the draft.
+ *
+ * @extends {Emitter<{changed: Draft}>}
  */
-export class Outbox extends EventTarget {
+export class Outbox extends Emitter {
   #connection;
-  #storedAs;
+  #storageKey;
   /** @type {Map<string, Draft>} */
   #drafts;
-  /** How long the server is left alone that can take nothing now. */
+  /** Pauses while the server is unavailable. */
   #backoff = new Backoff();
-  #rests = false;
-  /** Whether the writer knows that drafts are lost with the page. */
-  #isUnsafe = false;
+  #isPaused = false;
+  /** Whether the user was warned that drafts are not stored. */
+  #warned = false;
 
   /**
    * @param {Connection} connection
@@ -50,9 +49,9 @@ export class Outbox extends EventTarget {
   constructor(connection, user, signal) {
     super();
     this.#connection = connection;
-    this.#storedAs = `madang.outbox.${user}`;
-    this.#drafts = new Map(read(this.#storedAs).map((draft) => [draft.key, draft]));
-    connection.addEventListener("state", () => this.#sendWaiting(), { signal });
+    this.#storageKey = `madang.outbox.${user}`;
+    this.#drafts = new Map(storedDrafts(this.#storageKey).map((draft) => [draft.key, draft]));
+    connection.on("state", () => this.#sendWaiting(), signal);
   }
 
   get empty() {
@@ -60,7 +59,7 @@ export class Outbox extends EventTarget {
   }
 
   /**
-   * Return what is on its way to a room, oldest first.
+   * Return the drafts of a room, oldest first.
    *
    * @param {string} room
    */
@@ -69,7 +68,7 @@ export class Outbox extends EventTarget {
   }
 
   /**
-   * Send a text; throws NotStored the first time that it would not outlast the page.
+   * Send a text; throws NotStored the first time that the draft cannot be stored.
    *
    * @param {string} room
    * @param {string} text
@@ -79,8 +78,8 @@ export class Outbox extends EventTarget {
     /** @type {Draft} */
     const draft = { key: newKey(), room, text, at, tries: 0, state: "waiting", refusal: "" };
     this.#drafts.set(draft.key, draft);
-    if (!this.#store() && !this.#isUnsafe) {
-      this.#isUnsafe = true;
+    if (!this.#store() && !this.#warned) {
+      this.#warned = true;
       this.#drafts.delete(draft.key);
       throw new NotStored();
     }
@@ -97,14 +96,14 @@ export class Outbox extends EventTarget {
     const draft = this.#drafts.get(key);
     if (draft?.state === "refused") {
       draft.state = "waiting";
-      draft.tries = 1; // it was sent before, and may begin counting again
+      draft.tries = 1; // not 0, because it was sent before; the limit starts anew
       this.#changed(draft);
       this.#sendWaiting();
     }
   }
 
   /**
-   * Forget a draft: it was given up, or has been seen in its room.
+   * Delete a draft: the user discarded it, or its event arrived.
    *
    * @param {string} key
    */
@@ -114,14 +113,14 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Forget everything. */
+  /** Delete all drafts. */
   clear() {
     this.#drafts.clear();
     this.#store();
   }
 
   #sendWaiting() {
-    if (this.#connection.state.name === "open" && !this.#rests) {
+    if (this.#connection.state.name === "open" && !this.#isPaused) {
       for (const draft of this.#drafts.values()) {
         if (draft.state === "waiting") {
           this.#send(draft);
@@ -132,7 +131,7 @@ export class Outbox extends EventTarget {
 
   /** @param {Draft} draft */
   async #send(draft) {
-    const again = draft.tries > 0;
+    const isRetry = draft.tries > 0;
     draft.state = "sending";
     draft.tries += 1;
     this.#changed(draft);
@@ -141,7 +140,7 @@ export class Outbox extends EventTarget {
       const destination = `/app/rooms.${draft.room}.send`;
       await this.#connection.send(
         destination,
-        again ? { ...headers, retry: "true" } : headers,
+        isRetry ? { ...headers, retry: "true" } : headers,
         draft.text,
       );
       draft.state = "sent";
@@ -149,14 +148,14 @@ export class Outbox extends EventTarget {
     } catch (error) {
       if (error instanceof Problem && error.unavailable) {
         draft.state = "waiting";
-        draft.tries = 1; // it did not cost the connection
-        this.#rest();
+        draft.tries = 1; // the connection was not lost: does not count towards the limit
+        this.#pause();
       } else if (error instanceof Problem) {
         draft.state = "refused";
         draft.refusal = error.message;
-      } else if (draft.tries >= MOST_TRIES) {
+      } else if (draft.tries >= MAX_TRIES) {
         draft.state = "refused";
-        draft.refusal = "The connection was lost each time.";
+        draft.refusal = "The connection was lost at each attempt.";
       } else {
         draft.state = "waiting";
       }
@@ -170,12 +169,11 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Send nothing for a while. */
-  #rest() {
-    if (!this.#rests) {
-      this.#rests = true;
+  #pause() {
+    if (!this.#isPaused) {
+      this.#isPaused = true;
       setTimeout(() => {
-        this.#rests = false;
+        this.#isPaused = false;
         this.#sendWaiting();
       }, this.#backoff.next());
     }
@@ -184,29 +182,29 @@ export class Outbox extends EventTarget {
   /** @param {Draft} draft */
   #changed(draft) {
     this.#store();
-    this.dispatchEvent(new CustomEvent("changed", { detail: draft }));
+    this.emit("changed", draft);
   }
 
-  /** Keep the drafts and return whether the browser does. */
+  /** Store the drafts and return whether that succeeded. */
   #store() {
-    // Per tab, like the page it is typed into; gone with it.
+    // In sessionStorage, because each tab sends its own drafts.
     if (this.#drafts.size) {
-      return keep("sessionStorage", this.#storedAs, [...this.#drafts.values()]);
+      return save("sessionStorage", this.#storageKey, [...this.#drafts.values()]);
     }
-    forget("sessionStorage", this.#storedAs);
+    remove("sessionStorage", this.#storageKey);
     return true;
   }
 }
 
 /**
- * @param {string} name
+ * @param {string} key
  * @returns {Draft[]}
  */
-function read(name) {
-  const stored = recall("sessionStorage", name);
+function storedDrafts(key) {
+  const stored = load("sessionStorage", key);
   /** @type {Draft[]} */
   const drafts = Array.isArray(stored) ? stored : [];
-  // Nobody knows what became of those that were under way.
+  // Drafts that were being sent are sent again: their outcome is unknown.
   return drafts.map((draft) =>
     draft.state === "refused" ? draft : { ...draft, state: "waiting" },
   );

@@ -1,36 +1,35 @@
 /**
- * Who else is in the room just now.
- *
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
- * @typedef {import("./rest.js").Rest} Rest
+ * @import { LiveEvent } from "../types.js"
+ * @import { Rest } from "./rest.js"
  */
 
-import { name as nameOf } from "./element.js";
+import { nameElement } from "./element.js";
 import { Problem } from "./problem.js";
 
-const MOST_NAMES = 3;
+const MAX_NAMES = 3;
 const RETRY_MILLISECONDS = 5_000;
-/** Where not all are listed, notices do not tell everything, or not at all. */
+/** Large rooms list only some users and may skip notices, so they are loaded again. */
 const REFRESH_MILLISECONDS = 60_000;
 
-const GONE = null;
-
-/** Asks who is there when the subscription begins, and follows who comes and goes. */
+/**
+ * Shows who is present in the open room: loads the list when the subscription starts and applies
+ * presence notices to it.
+ */
 export class Presence {
   #room;
   #me;
   #rest;
-  #shown;
-  /** @type {Map<string, string>} */
+  #text;
+  /** Name of each listed user by id. @type {Map<string, string>} */
   #names = new Map();
   #count = 0;
   #loadedAt = "";
   /**
-   * The last notice about each user; of two, the one that is later by the server's clock counts.
+   * Latest notice about each user by the server's clock; `name` is null for a user who left.
    *
    * @type {Map<string, {at: string, name: string | null}>}
    */
-  #told = new Map();
+  #notices = new Map();
   #loads = 0;
   #closed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -38,62 +37,62 @@ export class Presence {
 
   /**
    * @param {string} room
-   * @param {string} me
+   * @param {string} me id of this user
    * @param {Rest} rest
-   * @param {HTMLElement} shown where to show it
+   * @param {HTMLElement} text shows who is present
    */
-  constructor(room, me, rest, shown) {
+  constructor(room, me, rest, text) {
     this.#room = room;
     this.#me = me;
     this.#rest = rest;
-    this.#shown = shown;
+    this.#text = text;
   }
 
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#shown.textContent = "";
-    this.#shown.title = "";
+    this.#text.textContent = "";
+    this.#text.title = "";
   }
 
-  /** Ask who is there: notices tell the rest from here on. */
+  /** Load the list; notices that are newer than it are applied to it. */
   async load() {
     clearTimeout(this.#timer);
     this.#loads += 1;
     const load = this.#loads;
-    const isWanted = () => !this.#closed && load === this.#loads;
+    const isCurrent = () => !this.#closed && load === this.#loads;
     let page;
     try {
-      page = await this.#rest.present(this.#room);
+      page = await this.#rest.presence(this.#room);
     } catch (error) {
-      if (isWanted() && !(error instanceof Problem && !error.passing)) {
-        this.#loadIn(RETRY_MILLISECONDS);
+      if (isCurrent() && !(error instanceof Problem && !error.retryable)) {
+        this.#loadAfter(RETRY_MILLISECONDS);
       }
       return;
     }
-    if (!isWanted()) {
+    if (!isCurrent()) {
       return;
     }
     this.#names = new Map(page.items.map(({ user, name }) => [user, name]));
     this.#count = page.count;
     this.#loadedAt = page.at;
-    const told = [...this.#told];
-    this.#told.clear();
-    for (const [user, { at, name }] of told) {
+    const notices = [...this.#notices];
+    this.#notices.clear();
+    for (const [user, { at, name }] of notices) {
       this.#apply(user, name, at);
     }
     this.#show();
     if (page.next) {
-      this.#loadIn(REFRESH_MILLISECONDS * (1 + Math.random()));
+      this.#loadAfter(REFRESH_MILLISECONDS * (1 + Math.random()));
     }
   }
 
-  /** @param {ChatEvent} event */
-  heard({ kind, at, data }) {
+  /** @param {LiveEvent} event */
+  onEvent({ kind, at, data }) {
     if (kind === "presence.joined") {
       this.#apply(data.user, data.name, at);
     } else if (kind === "presence.left") {
-      this.#apply(data.user, GONE, at);
+      this.#apply(data.user, null, at);
     } else {
       return;
     }
@@ -101,34 +100,36 @@ export class Presence {
   }
 
   /**
+   * Apply a notice unless a newer one, or a newer list, is known.
+   *
    * @param {string} user
-   * @param {string | null} name their name, or `GONE`
+   * @param {string | null} name null if the user left
    * @param {string} at
    */
   #apply(user, name, at) {
-    if (at < this.#loadedAt || at < (this.#told.get(user)?.at ?? "")) {
+    if (at < this.#loadedAt || at < (this.#notices.get(user)?.at ?? "")) {
       return;
     }
-    this.#told.set(user, { at, name });
-    const isKnown = this.#names.has(user);
-    if (name !== GONE) {
+    this.#notices.set(user, { at, name });
+    const isListed = this.#names.has(user);
+    if (name !== null) {
       this.#names.set(user, name);
-      this.#count += isKnown ? 0 : 1;
+      this.#count += isListed ? 0 : 1;
     } else if (this.#names.delete(user)) {
       this.#count -= 1;
     }
   }
 
   /** @param {number} milliseconds */
-  #loadIn(milliseconds) {
+  #loadAfter(milliseconds) {
     this.#timer = setTimeout(() => this.load(), milliseconds);
   }
 
   #show() {
     const others = [...this.#names].filter(([user]) => user !== this.#me);
     /** @type {(Node | string)[]} */
-    const names = others.slice(0, MOST_NAMES).map(([, name]) => nameOf(name));
-    // Where not all are listed, I am one of the others.
+    const names = others.slice(0, MAX_NAMES).map(([, name]) => nameElement(name));
+    // If the list is incomplete, this user is counted even when not listed.
     const isCounted = this.#names.has(this.#me) || this.#count > this.#names.size;
     const rest = this.#count - (isCounted ? 1 : 0) - names.length;
     if (rest > 0 && names.length > 0) {
@@ -138,13 +139,13 @@ export class Presence {
     if (names.length > 0) {
       parts.push(names.length > 1 ? " are here" : " is here");
     }
-    this.#shown.replaceChildren(...parts);
-    this.#shown.title = parts.map(inTitle).join("");
+    this.#text.replaceChildren(...parts);
+    this.#text.title = parts.map(titlePart).join("");
   }
 }
 
 /**
- * Return what stands in front of a name in a list of names.
+ * Return the text before the name at `index` in a list of `count` names.
  *
  * @param {number} index
  * @param {number} count
@@ -157,10 +158,11 @@ function separator(index, count) {
 }
 
 /**
- * Return a part of the sentence as a title has it: there a name is set apart by marks.
+ * Return a part of the sentence for the title, which is plain text: names are put in quotation
+ * marks, and in a Unicode isolate against the direction of the text around them.
  *
  * @param {Node | string} part
  */
-function inTitle(part) {
+function titlePart(part) {
   return typeof part === "string" ? part : `\u2068“${part.textContent}”\u2069`;
 }

@@ -1,12 +1,10 @@
 /**
- * Errors as RFC 9457 problem details, from REST answers and from refusals over STOMP alike.
+ * Errors that a request or a SEND can end with.
  *
- * @typedef {{type?: string, title?: string, status?: number, detail?: string,
- *   errors?: {field: string, message: string}[], retry_after_seconds?: number,
- *   [member: string]: unknown}} ProblemDocument
+ * @import { ProblemDocument } from "../types.js"
  */
 
-/** The server refused; `message` is a sentence for people. */
+/** The server refused; `message` is a sentence for the user. */
 export class Problem extends Error {
   /**
    * @param {ProblemDocument} document
@@ -15,39 +13,37 @@ export class Problem extends Error {
   constructor(document, status = document.status ?? 0) {
     super(sentence(document));
     this.status = status;
-    this.type = document.type ?? "about:blank";
   }
 
-  /** Whether the same may well succeed a little later. */
-  get passing() {
+  /** Whether a retry may succeed. */
+  get retryable() {
     return this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
-  /** Whether something that the server needs is away: it says nothing of what was asked. */
+  /** Whether a dependency of the server is down: the request itself was not judged. */
   get unavailable() {
     return this.status >= 502 && this.status <= 504;
   }
 }
 
-/** No answer came: nobody knows whether the request was carried out. */
+/** No response arrived: the request may or may not have been carried out. */
 export class Unreachable extends Error {
   constructor() {
-    super("The server cannot be reached.");
+    super("The server cannot be reached. Try again later.");
   }
 }
 
 /**
- * Return what went wrong, for people.
+ * Return the message of an error, for the user.
  *
  * @param {unknown} error
  */
-export function explain(error) {
+export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
 /** @param {ProblemDocument} document */
-function sentence(document) {
-  const { title = "That did not work", detail, errors = [] } = document;
+function sentence({ title = "The request failed", detail, errors = [] }) {
   return errors.map(fieldSentence).join("; ") || capitalized(detail || title);
 }
 

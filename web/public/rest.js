@@ -1,64 +1,14 @@
 /**
- * The REST interface of the services, as far as this page uses it.
- *
- * @typedef {import("./session.js").Session} Session
- * @typedef {{id: string, username: string, display_name: string}} User
- * @typedef {{id: string, name: string, visibility: string, role: string | null,
- *   archived: boolean, members: number}} Room
- * @typedef {{code: string, expires_at: string, uses_left: number}} Invite
- * @typedef {{code: string, room: {id: string, name: string}, by: User}} ReceivedInvite
- * @typedef {{id: string, key: string, kind: string, room?: string, user?: string, sender: string,
- *   sender_name: string, at: string, data: Record<string, any>}} ChatEvent
- * @typedef {{items: {user: string, name: string}[], count: number, next: string | null,
- *   at: string}} PresentPage
- * @typedef {{items: ChatEvent[], before: string | null, after: string | null}} MessagePage
+ * @import { EventPage, Invite, Page, PresencePage, ReceivedInvite, Room } from "../types.js"
+ * @import { Session } from "./session.js"
  */
 
-import { Problem, Unreachable } from "./problem.js";
+import { Problem } from "./problem.js";
+import { request } from "./request.js";
 
-const ANSWER_MILLISECONDS = 20_000;
 const PAGE_SIZE = 50;
 
-/**
- * Ask the server and return its JSON answer, null if that is empty; throws Problem or Unreachable.
- *
- * @param {string} method
- * @param {string} path
- * @param {{body?: unknown, token?: string}} [options]
- * @returns {Promise<any>}
- */
-export async function request(method, path, { body, token } = {}) {
-  /** @type {Record<string, string>} */
-  const headers = { Accept: "application/json" };
-  if (body !== undefined) {
-    headers["Content-Type"] = "application/json";
-  }
-  if (token !== undefined) {
-    headers.Authorization = `Bearer ${token}`;
-  }
-  let response;
-  let text;
-  try {
-    response = await fetch(path, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      cache: "no-store",
-      credentials: "omit",
-      signal: AbortSignal.timeout(ANSWER_MILLISECONDS),
-    });
-    text = await response.text();
-  } catch {
-    throw new Unreachable();
-  }
-  const answer = parsed(text);
-  if (!response.ok) {
-    throw new Problem(answer ?? {}, response.status);
-  }
-  return answer;
-}
-
-/** Calls in the name of whoever is logged in. */
+/** REST calls that this client makes for the user who is logged in. */
 export class Rest {
   #session;
 
@@ -67,17 +17,14 @@ export class Rest {
     this.#session = session;
   }
 
-  /**
-   * Return all rooms that I am in.
-   *
-   * @returns {Promise<Room[]>}
-   */
+  /** Return all rooms of the user. */
   async rooms() {
     const rooms = [];
     let cursor = null;
     do {
       const query = new URLSearchParams({ limit: "100", ...(cursor && { cursor }) });
-      const page = await this.#ask("GET", `/api/rooms/v1/rooms?${query}`);
+      /** @type {Page<Room>} */
+      const page = await this.#call("GET", `/api/rooms/v1/rooms?${query}`);
       rooms.push(...page.items);
       cursor = page.next;
     } while (cursor);
@@ -86,28 +33,28 @@ export class Rest {
 
   /**
    * @param {string} name
-   * @param {string} visibility
+   * @param {Room["visibility"]} visibility
    * @returns {Promise<Room>}
    */
   createRoom(name, visibility) {
-    return this.#ask("POST", "/api/rooms/v1/rooms", { name, visibility });
+    return this.#call("POST", "/api/rooms/v1/rooms", { name, visibility });
   }
 
   /**
+   * Create an invite link for a room.
+   *
    * @param {string} room
    * @returns {Promise<Invite>}
    */
   invite(room) {
-    return this.#ask("POST", `/api/rooms/v1/rooms/${encodeURIComponent(room)}/invites`);
+    return this.#call("POST", `/api/rooms/v1/rooms/${encodeURIComponent(room)}/invites`);
   }
 
-  /**
-   * Return the invites that are for me.
-   *
-   * @returns {Promise<ReceivedInvite[]>}
-   */
+  /** Return the invites that the user received. */
   async receivedInvites() {
-    return (await this.#ask("GET", "/api/rooms/v1/invites?limit=100")).items;
+    /** @type {Page<ReceivedInvite>} */
+    const page = await this.#call("GET", "/api/rooms/v1/invites?limit=100");
+    return page.items;
   }
 
   /**
@@ -115,56 +62,64 @@ export class Rest {
    * @returns {Promise<Room>}
    */
   accept(code) {
-    return this.#ask("POST", `/api/rooms/v1/invites/${encodeURIComponent(code)}/accept`);
+    return this.#call("POST", `/api/rooms/v1/invites/${encodeURIComponent(code)}/accept`);
   }
 
   /**
-   * Let an invite go; whoever made it is not told.
+   * Decline an invite; its sender is not notified.
    *
    * @param {string} code
+   * @returns {Promise<void>}
    */
   decline(code) {
-    return this.#ask("POST", `/api/rooms/v1/invites/${encodeURIComponent(code)}/decline`);
+    return this.#call("POST", `/api/rooms/v1/invites/${encodeURIComponent(code)}/decline`);
   }
 
   /**
-   * Let a user invite me no more; they are not told.
+   * Block invites from a user, who is not notified.
    *
    * @param {string} user
+   * @returns {Promise<void>}
    */
   block(user) {
-    return this.#ask("PUT", `/api/rooms/v1/blocks/${encodeURIComponent(user)}`);
+    return this.#call("PUT", `/api/rooms/v1/blocks/${encodeURIComponent(user)}`);
   }
 
   /**
-   * Return who is in a room now, the first of them if there are very many.
+   * Return who is present in a room.
    *
    * @param {string} room
-   * @returns {Promise<PresentPage>}
+   * @returns {Promise<PresencePage>}
    */
-  present(room) {
-    return this.#ask("GET", `/api/gateway/v1/rooms/${encodeURIComponent(room)}/presence?limit=100`);
+  presence(room) {
+    return this.#call(
+      "GET",
+      `/api/gateway/v1/rooms/${encodeURIComponent(room)}/presence?limit=100`,
+    );
   }
 
   /**
-   * Return the newest events of a room, or those before an id, oldest first.
+   * Return the newest events of a room, or those before a cursor.
    *
    * @param {string} room
    * @param {string} [before]
-   * @returns {Promise<MessagePage>}
+   * @returns {Promise<EventPage>}
    */
-  messages(room, before) {
+  events(room, before) {
     const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(before && { before }) });
-    return this.#ask("GET", `/api/history/v1/rooms/${encodeURIComponent(room)}/messages?${query}`);
+    return this.#call("GET", `/api/history/v1/rooms/${encodeURIComponent(room)}/messages?${query}`);
   }
 
   /**
+   * Send a request with the access token; if the token is refused, once more with a fresh one.
+   *
+   * @template Result
    * @param {string} method
    * @param {string} path
    * @param {unknown} [body]
-   * @returns {Promise<any>}
+   * @returns {Promise<Result>}
    */
-  async #ask(method, path, body) {
+  async #call(method, path, body) {
     const token = await this.#session.accessToken();
     try {
       return await request(method, path, { body, token });
@@ -175,14 +130,5 @@ export class Rest {
       const fresh = await this.#session.renew(token);
       return request(method, path, { body, token: fresh });
     }
-  }
-}
-
-/** @param {string} text */
-function parsed(text) {
-  try {
-    return text ? JSON.parse(text) : null;
-  } catch {
-    return null; // a proxy's own error page, say
   }
 }

@@ -1,41 +1,42 @@
 /**
- * My rooms and invites, and the ways into another room.
- *
- * @typedef {import("./rest.js").ReceivedInvite} ReceivedInvite
- * @typedef {import("./rest.js").Rest} Rest
- * @typedef {import("./rest.js").Room} Room
+ * @import { ReceivedInvite, Room } from "../types.js"
+ * @import { Rest } from "./rest.js"
  */
 
 import { byId, element, sentence } from "./element.js";
+import { Emitter } from "./emitter.js";
 import { onSubmit } from "./form.js";
-import { inviteCode } from "./invitation.js";
-import { explain, Problem } from "./problem.js";
+import { inviteCode } from "./invite_link.js";
+import { messageOf, Problem } from "./problem.js";
 
-const PAUSE_MILLISECONDS = 3_000;
+const RETRY_MILLISECONDS = 3_000;
 
 /**
- * All that is known here of my rooms, their names among it: nothing else on the page keeps a copy.
+ * The user's rooms and invites, and the forms to create or join a room. The only copy of the rooms
+ * in this client.
  *
- * Throws an event `changed` when the rooms are others than before, or something of them is.
+ * Emits `changed` when the rooms, or properties of a room, change.
+ *
+ * @extends {Emitter<{changed: void}>}
  */
-export class RoomList extends EventTarget {
+export class RoomList extends Emitter {
   /** @type {Room[]} */
   rooms = [];
-  /** Whether the rooms have come at all. */
+  /** Whether the rooms were loaded at least once. */
   loaded = false;
   #rest;
   #signal;
-  #goTo;
-  #current = "";
+  #onEnter;
+  #openRoom = "";
   /**
-   * What events told of rooms since the rooms were last asked for: the answer may be older.
+   * Changes by events since the current load began: its response may be older than they are.
    *
    * @type {Map<string, Partial<Room>>}
    */
-  #told = new Map();
+  #changes = new Map();
   /** @type {Promise<void> | null} */
   #loading = null;
-  #again = false;
+  #loadAgain = false;
   #list = byId("rooms", HTMLUListElement);
   #invites = byId("invites", HTMLUListElement);
   #error = byId("rooms-error", HTMLParagraphElement);
@@ -45,20 +46,21 @@ export class RoomList extends EventTarget {
   /**
    * @param {Rest} rest
    * @param {AbortSignal} signal
-   * @param {(room: string) => void} goTo
+   * @param {(room: string) => void} onEnter called with the id of a room that the user created or
+   *   joined
    */
-  constructor(rest, signal, goTo) {
+  constructor(rest, signal, onEnter) {
     super();
     this.#rest = rest;
     this.#signal = signal;
-    this.#goTo = goTo;
+    this.#onEnter = onEnter;
     const create = byId("create-room", HTMLFormElement);
-    onSubmit(create, signal, async ({ name }) => {
+    onSubmit(create, ["name"], signal, async ({ name }) => {
       this.#enter(await rest.createRoom(name, "private"));
       create.reset();
     });
     const join = this.#joinForm;
-    onSubmit(join, signal, async ({ code }) => {
+    onSubmit(join, ["code"], signal, async ({ code }) => {
       this.#enter(await rest.accept(inviteCode(code)));
       join.reset();
     });
@@ -71,9 +73,9 @@ export class RoomList extends EventTarget {
     });
   }
 
-  /** Ask for the rooms and invites; what is asked for meanwhile is asked once more. */
+  /** Load rooms and invites; a call during a load causes one more load. */
   async load() {
-    this.#again = true;
+    this.#loadAgain = true;
     this.#loading ??= this.#load().finally(() => {
       this.#loading = null;
     });
@@ -81,37 +83,39 @@ export class RoomList extends EventTarget {
   }
 
   /**
-   * Offer to join with a code that came with the page's address.
+   * Fill in the join form with the code of an invite link.
    *
-   * @param {string} code as it stands in the address
+   * @param {string} code URI-encoded, as in the link
    */
-  offer(code) {
+  showInvite(code) {
     const input = byId("invite-code", HTMLInputElement);
-    input.value = decoded(code);
+    input.value = decodeUri(code);
     input.focus();
-    this.#joinError.textContent = input.value ? "" : "This link is damaged. Ask for a new one.";
+    this.#joinError.textContent = input.value
+      ? ""
+      : "This invite link is not valid. Ask for a new one.";
   }
 
   /**
-   * Let an event of a room take effect on what is known of it.
+   * Change properties of a room because of an event.
    *
    * @param {string} id
    * @param {Partial<Room>} changes
    */
   change(id, changes) {
-    this.#told.set(id, { ...this.#told.get(id), ...changes });
-    this.rooms = this.rooms.map((room) => this.#upToDate(room));
+    this.#changes.set(id, { ...this.#changes.get(id), ...changes });
+    this.rooms = this.rooms.map((room) => this.#withChanges(room));
     this.#show();
-    this.dispatchEvent(new Event("changed"));
+    this.emit("changed", undefined);
   }
 
   /**
-   * Mark the room that is open.
+   * Mark the open room.
    *
-   * @param {string} room
+   * @param {string} room empty for none
    */
-  mark(room) {
-    this.#current = room;
+  markOpen(room) {
+    this.#openRoom = room;
     this.#show();
   }
 
@@ -121,28 +125,28 @@ export class RoomList extends EventTarget {
   }
 
   async #load() {
-    while (this.#again && !this.#signal.aborted) {
-      this.#again = false;
-      this.#told.clear();
+    while (this.#loadAgain && !this.#signal.aborted) {
+      this.#loadAgain = false;
+      this.#changes.clear();
       try {
         const [rooms, invites] = await Promise.all([
           this.#rest.rooms(),
           this.#rest.receivedInvites(),
         ]);
         this.#error.textContent = "";
-        this.#take(rooms, invites);
+        this.#set(rooms, invites);
       } catch (error) {
-        this.#notLoaded(error);
+        this.#loadFailed(error);
       }
     }
   }
 
   /** @param {unknown} error */
-  #notLoaded(error) {
-    // Unreachable is told by the connection's state, and mended with it.
-    this.#error.textContent = error instanceof Problem ? explain(error) : "";
-    if (error instanceof Problem && error.passing) {
-      setTimeout(() => this.load(), PAUSE_MILLISECONDS);
+  #loadFailed(error) {
+    // Unreachable is not shown here: the status bar shows it, and a new connection loads again.
+    this.#error.textContent = error instanceof Problem ? error.message : "";
+    if (error instanceof Problem && error.retryable) {
+      setTimeout(() => this.load(), RETRY_MILLISECONDS);
     }
   }
 
@@ -150,31 +154,31 @@ export class RoomList extends EventTarget {
    * @param {Room[]} rooms
    * @param {ReceivedInvite[]} invites
    */
-  #take(rooms, invites) {
+  #set(rooms, invites) {
     if (this.#signal.aborted) {
       return;
     }
-    this.rooms = rooms.map((room) => this.#upToDate(room));
+    this.rooms = rooms.map((room) => this.#withChanges(room));
     this.loaded = true;
     this.#show();
-    this.#invites.replaceChildren(...invites.map((invite) => this.#invite(invite)));
-    this.dispatchEvent(new Event("changed"));
+    this.#invites.replaceChildren(...invites.map((invite) => this.#inviteItem(invite)));
+    this.emit("changed", undefined);
   }
 
   /** @param {Room} room */
-  #upToDate(room) {
-    return { ...room, ...this.#told.get(room.id) };
+  #withChanges(room) {
+    return { ...room, ...this.#changes.get(room.id) };
   }
 
   #show() {
-    // Elements that stay keep the focus.
+    // Items are reused, so that a link keeps the focus.
     const known = new Map([...this.#list.children].map((item) => [item.id, item]));
-    const wanted = this.rooms.map((room) => {
+    const items = this.rooms.map((room) => {
       const item = known.get(`room-${room.id}`) ?? roomItem(room);
       const link = item.querySelector("a");
       if (link) {
         link.textContent = room.name;
-        if (room.id === this.#current) {
+        if (room.id === this.#openRoom) {
           link.setAttribute("aria-current", "page");
         } else {
           link.removeAttribute("aria-current");
@@ -182,41 +186,41 @@ export class RoomList extends EventTarget {
       }
       return item;
     });
-    const same =
-      wanted.length === this.#list.children.length &&
-      wanted.every((item, index) => item === this.#list.children[index]);
-    if (!same) {
-      this.#list.replaceChildren(...wanted);
+    const isSame =
+      items.length === this.#list.children.length &&
+      items.every((item, index) => item === this.#list.children[index]);
+    if (!isSame) {
+      this.#list.replaceChildren(...items);
     }
     byId("no-rooms", HTMLParagraphElement).hidden = !this.loaded || this.rooms.length > 0;
   }
 
   /** @param {ReceivedInvite} invite */
-  #invite({ code, room, by }) {
+  #inviteItem({ code, room, by }) {
     const parts = sentence`${by.display_name} invites you to “${room.name}” `;
     const buttons = [
-      this.#answer("Join", async () => this.#enter(await this.#rest.accept(code))),
-      this.#answer("Decline", () => this.#rest.decline(code)),
-      this.#answer("Block", () => this.#rest.block(by.id)),
+      this.#inviteButton("Join", async () => this.#enter(await this.#rest.accept(code))),
+      this.#inviteButton("Decline", () => this.#rest.decline(code)),
+      this.#inviteButton("Block", () => this.#rest.block(by.id)),
     ];
     return element("li", {}, element("span", {}, ...parts), ...buttons);
   }
 
   /**
-   * Return a button that answers an invite, after which the list is asked for again.
+   * Return a button that calls `action`, then loads the list again.
    *
    * @param {string} label
-   * @param {() => Promise<unknown>} act
+   * @param {() => Promise<void>} action
    */
-  #answer(label, act) {
+  #inviteButton(label, action) {
     const button = element("button", { type: "button" }, label);
     button.addEventListener("click", async () => {
       button.disabled = true;
       try {
-        await act();
+        await action();
         this.load();
       } catch (error) {
-        this.#error.textContent = explain(error);
+        this.#error.textContent = messageOf(error);
       } finally {
         button.disabled = false;
       }
@@ -229,7 +233,7 @@ export class RoomList extends EventTarget {
     if (!this.#signal.aborted) {
       this.rooms = [room, ...this.rooms.filter(({ id }) => id !== room.id)];
       this.#show();
-      this.#goTo(room.id);
+      this.#onEnter(room.id);
       this.load();
     }
   }
@@ -242,13 +246,13 @@ function roomItem({ id }) {
 }
 
 /**
- * Return the text behind a part of an address; empty if it is none.
+ * Return the decoded text, empty if it is not valid URI encoding.
  *
- * @param {string} part
+ * @param {string} text
  */
-function decoded(part) {
+function decodeUri(text) {
   try {
-    return decodeURIComponent(part);
+    return decodeURIComponent(text);
   } catch {
     return "";
   }

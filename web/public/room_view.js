@@ -1,27 +1,21 @@
 /**
- * The room that is open: its lines, and where one writes.
- *
- * @typedef {import("./connection.js").Connection} Connection
- * @typedef {import("./outbox.js").Draft} Draft
- * @typedef {import("./outbox.js").Outbox} Outbox
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
- * @typedef {import("./rest.js").Rest} Rest
- * @typedef {import("./room_list.js").RoomList} RoomList
- * @typedef {import("./rest.js").User} User
+ * @import { Draft, LiveEvent, RoomEvent, User } from "../types.js"
+ * @import { Connection } from "./connection.js"
+ * @import { Outbox } from "./outbox.js"
+ * @import { Rest } from "./rest.js"
+ * @import { RoomList } from "./room_list.js"
  */
 
 import { Composer } from "./composer.js";
 import { byId } from "./element.js";
-import { Invitation } from "./invitation.js";
+import { InvitePanel } from "./invite_panel.js";
 import { MessageList } from "./message_list.js";
 import { Presence } from "./presence.js";
-import { explain } from "./problem.js";
+import { messageOf } from "./problem.js";
 import { Timeline } from "./timeline.js";
 import { Typing } from "./typing.js";
 
-const GONE = new Set(["member.left", "member.removed", "member.banned"]);
-
-/** Shows one room at a time. */
+/** Shows the open room: its messages, who is present or typing, and the form to write. */
 export class RoomView {
   #me;
   #rest;
@@ -30,18 +24,18 @@ export class RoomView {
   #rooms;
   #list;
   #composer;
-  #invitation;
-  /** Id of the room that is open; what else is known of it the list of rooms knows. */
-  #open = "";
+  #invitePanel;
+  /** Id of the open room, empty for none; its properties are in the list of rooms. */
+  #room = "";
   /** @type {Timeline | null} */
   #timeline = null;
   /** @type {Typing | null} */
   #typing = null;
   /** @type {Presence | null} */
   #presence = null;
-  #unfollow = () => {};
+  #unsubscribe = () => {};
   #section = byId("room", HTMLElement);
-  #nowhere = byId("nowhere", HTMLElement);
+  #noRoom = byId("no-room", HTMLElement);
   #name = byId("room-name", HTMLHeadingElement);
   #error = byId("room-error", HTMLParagraphElement);
   #scroller = byId("scroller", HTMLDivElement);
@@ -63,13 +57,13 @@ export class RoomView {
     this.#outbox = outbox;
     this.#rooms = rooms;
     this.#list = new MessageList(byId("messages", HTMLOListElement), this.#scroller, me, outbox);
-    this.#invitation = new Invitation(rest, signal);
+    this.#invitePanel = new InvitePanel(rest, signal);
     this.#composer = new Composer(signal, {
-      typed: () => this.#typing?.wrote(),
-      written: (text) => this.#send(text),
+      onType: () => this.#typing?.typed(),
+      onSubmit: (text) => this.#send(text),
     });
-    outbox.addEventListener("changed", (event) => this.#drafted(event), { signal });
-    this.#older.addEventListener("click", () => this.#showOlder(), { signal });
+    outbox.on("changed", (draft) => this.#draftChanged(draft), signal);
+    this.#older.addEventListener("click", () => this.#loadOlder(), { signal });
     this.#newest.addEventListener("click", () => this.#list.scrollToEnd(), { signal });
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { signal });
     byId("invite", HTMLButtonElement).addEventListener("click", () => this.#invite(), { signal });
@@ -77,34 +71,34 @@ export class RoomView {
   }
 
   /**
-   * Show the room with this id, or none.
+   * Show a room; a timeline that was closed is opened again.
    *
-   * @param {string} room
+   * @param {string} room empty for none
    */
   show(room) {
-    if (room && this.#open === room && this.#timeline?.state.name !== "closed") {
-      this.#describe();
+    if (room && this.#room === room && this.#timeline?.state.name !== "closed") {
+      this.#showProperties();
       return;
     }
-    this.#leave();
+    this.#close();
     this.#section.hidden = !room;
-    this.#nowhere.hidden = Boolean(room);
+    this.#noRoom.hidden = Boolean(room);
     if (room) {
-      this.#enter(room);
+      this.#open(room);
     }
   }
 
   /** @param {string} room */
-  #enter(room) {
-    this.#open = room;
-    this.#describe();
+  #open(room) {
+    this.#room = room;
+    this.#showProperties();
     this.#composer.open(room);
-    this.#follow(room);
+    this.#subscribeLive(room);
     const timeline = new Timeline(room, this.#rest, this.#connection);
-    timeline.addEventListener("added", (event) => this.#added(timeline, event));
-    timeline.addEventListener("cleared", () => this.#showDrafts());
-    timeline.addEventListener("older", () => (this.#older.hidden = !timeline.hasOlder));
-    timeline.addEventListener("state", () => this.#timelineChanged(timeline));
+    timeline.on("added", (event) => this.#eventAdded(timeline, event));
+    timeline.on("cleared", () => this.#showDrafts());
+    timeline.on("older", () => (this.#older.hidden = !timeline.hasOlder));
+    timeline.on("state", () => this.#timelineChanged(timeline));
     this.#timeline = timeline;
     this.#showDrafts();
     this.#timelineChanged(timeline);
@@ -112,39 +106,39 @@ export class RoomView {
   }
 
   /**
-   * Follow what does not last: who writes, who comes and goes.
+   * Subscribe to live events: typing and presence.
    *
    * @param {string} room
    */
-  #follow(room) {
+  #subscribeLive(room) {
     const connection = this.#connection;
     const me = this.#me.id;
     const typing = new Typing(room, me, connection, byId("typing", HTMLParagraphElement));
-    const shown = byId("present", HTMLParagraphElement);
-    const presence = new Presence(room, me, this.#rest, shown);
+    const text = byId("present", HTMLParagraphElement);
+    const presence = new Presence(room, me, this.#rest, text);
     this.#typing = typing;
     this.#presence = presence;
-    this.#unfollow = connection.subscribe(`/topic/rooms.${room}.live`, {
-      onBegin: () => presence.load(),
-      onEvent: (event) => {
-        typing.heard(event);
-        presence.heard(event);
+    this.#unsubscribe = connection.subscribe(`/topic/rooms.${room}.live`, {
+      onSubscribed: () => presence.load(),
+      onEvent: (/** @type {LiveEvent} */ event) => {
+        typing.onEvent(event);
+        presence.onEvent(event);
       },
     });
   }
 
-  #leave() {
+  #close() {
     const timeline = this.#timeline;
     this.#timeline = null;
     timeline?.close();
-    this.#unfollow();
-    this.#unfollow = () => {};
+    this.#unsubscribe();
+    this.#unsubscribe = () => {};
     this.#typing?.close();
     this.#typing = null;
     this.#presence?.close();
     this.#presence = null;
-    this.#open = "";
-    this.#invitation.hide();
+    this.#room = "";
+    this.#invitePanel.hide();
     this.#list.clear();
     this.#composer.close();
     this.#older.hidden = true;
@@ -152,92 +146,96 @@ export class RoomView {
     this.#error.textContent = "";
   }
 
-  /** Show what the list of rooms knows of this one. */
-  #describe() {
-    const room = this.#rooms.find(this.#open);
+  /** Show what the list of rooms knows about the open room. */
+  #showProperties() {
+    const room = this.#rooms.find(this.#room);
     if (room) {
       this.#name.textContent = room.name;
-      const closed = this.#timeline?.state.name === "closed";
+      const isClosed = this.#timeline?.state.name === "closed";
       const reason = room.archived ? "This room is archived" : "";
-      this.#composer.allow(!room.archived && !closed, reason);
+      this.#composer.setEnabled(!room.archived && !isClosed, reason);
     }
   }
 
   #showDrafts() {
     this.#list.clear();
-    for (const draft of this.#outbox.drafts(this.#open)) {
+    for (const draft of this.#outbox.drafts(this.#room)) {
       this.#list.showDraft(draft);
     }
     this.#list.scrollToEnd();
   }
 
   /**
-   * Send, and return whether the text is taken care of.
+   * Put a text into the outbox and return whether that succeeded.
    *
    * @param {string} text
    */
   #send(text) {
-    if (!this.#open) {
+    if (!this.#room) {
       return false;
     }
     try {
-      this.#outbox.add(this.#open, text);
+      this.#outbox.add(this.#room, text);
     } catch (error) {
-      this.#error.textContent = explain(error);
+      this.#error.textContent = messageOf(error);
       return false;
     }
     this.#error.textContent = this.#timeline?.state.reason ?? "";
-    this.#typing?.sent();
+    this.#typing?.messageSent();
     this.#list.scrollToEnd();
     return true;
   }
 
-  /** @param {Event} event */
-  #drafted(event) {
-    /** @type {Draft} */
-    const draft = /** @type {CustomEvent} */ (event).detail;
-    if (draft.room === this.#open) {
+  /** @param {Draft} draft */
+  #draftChanged(draft) {
+    if (draft.room === this.#room) {
       this.#list.showDraft(draft);
     }
   }
 
   /**
    * @param {Timeline} timeline
-   * @param {Event} happened
+   * @param {RoomEvent} event
    */
-  #added(timeline, happened) {
+  #eventAdded(timeline, event) {
     if (timeline !== this.#timeline) {
       return;
     }
-    /** @type {ChatEvent} */
-    const event = /** @type {CustomEvent} */ (happened).detail;
     if (event.sender === this.#me.id) {
       this.#outbox.remove(event.key);
     }
     const atEnd = this.#list.atEnd;
     this.#list.add(event);
     if (timeline.state.name === "open") {
-      this.#typing?.stopped(event.sender);
+      this.#typing?.clear(event.sender);
       if (!atEnd && event.kind === "message.created" && event.sender !== this.#me.id) {
         this.#newest.hidden = false;
       }
-      this.#heed(timeline, event);
+      this.#apply(timeline, event);
     }
   }
 
   /**
-   * Let an event of the room itself take effect here.
+   * Apply an event that changes the room or ends this user's membership.
    *
    * @param {Timeline} timeline
-   * @param {ChatEvent} event
+   * @param {RoomEvent} event
    */
-  #heed(timeline, { kind, data }) {
-    if (GONE.has(kind) && data.user === this.#me.id) {
-      timeline.close("You are no longer a member of this room.");
-    } else if (kind === "room.updated") {
-      this.#rooms.change(timeline.room, { name: data.name });
-    } else if (kind === "room.archived") {
-      this.#rooms.change(timeline.room, { archived: true });
+  #apply(timeline, { kind, data }) {
+    switch (kind) {
+      case "member.left":
+      case "member.removed":
+      case "member.banned":
+        if (data.user === this.#me.id) {
+          timeline.close("You are no longer a member of this room.");
+        }
+        break;
+      case "room.updated":
+        this.#rooms.change(timeline.room, { name: data.name });
+        break;
+      case "room.archived":
+        this.#rooms.change(timeline.room, { archived: true });
+        break;
     }
   }
 
@@ -247,22 +245,22 @@ export class RoomView {
       const { name, reason } = timeline.state;
       this.#scroller.setAttribute("aria-busy", String(name === "loading"));
       this.#error.textContent = reason;
-      this.#describe();
+      this.#showProperties();
       if (name === "open") {
         this.#list.scrollToEnd();
       }
     }
   }
 
-  async #showOlder() {
+  async #loadOlder() {
     const { scrollHeight, scrollTop } = this.#scroller;
     this.#older.disabled = true;
     this.#error.textContent = "";
     try {
-      await this.#timeline?.older();
+      await this.#timeline?.loadOlder();
       this.#scroller.scrollTop = this.#scroller.scrollHeight - (scrollHeight - scrollTop);
     } catch (error) {
-      this.#error.textContent = explain(error);
+      this.#error.textContent = messageOf(error);
     } finally {
       this.#older.disabled = false;
       if (this.#older.hidden) {
@@ -278,14 +276,14 @@ export class RoomView {
   }
 
   async #invite() {
-    const room = this.#open;
+    const room = this.#room;
     this.#error.textContent = "";
     try {
       if (room) {
-        await this.#invitation.show(room, () => this.#open === room);
+        await this.#invitePanel.show(room, () => this.#room === room);
       }
     } catch (error) {
-      this.#error.textContent = explain(error);
+      this.#error.textContent = messageOf(error);
     }
   }
 }

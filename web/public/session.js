@@ -1,35 +1,43 @@
 /**
- * Who is logged in here, and their tokens.
+ * The user's session with the auth service, and its tokens.
  *
- * The tokens are kept in localStorage. So a reload or a new tab needs no password, and all tabs
- * share one login and one row of refresh tokens; but whatever script runs in this page can read
- * them. That is why the server's policy allows only scripts of its own files and why nothing that
- * anybody wrote is ever read as HTML. A cookie out of the scripts' reach would need a server that
- * answers for it against forged requests, and the WebSocket would still need the token here.
+ * Tokens are kept in localStorage, so a reload or a new tab needs no password, and all tabs share
+ * one session and its refresh tokens. The cost is that any script in this page can read them.
+ * Therefore the Content-Security-Policy allows only the server's own script files, and text from
+ * users is never parsed as HTML. An HttpOnly cookie would need CSRF protection on the server, and
+ * the WebSocket would still need the token here.
  *
- * @typedef {import("./rest.js").User} User
+ * @import { TokenGrant, User } from "../types.js"
  * @typedef {{access_token: string, refresh_token: string, life: number, renew_at: number,
- *   expires_at: number, user: User}} Login
+ *   expires_at: number, user: User}} Tokens
  */
 
+import { Emitter } from "./emitter.js";
 import { Problem } from "./problem.js";
-import { request } from "./rest.js";
-import { forget, keep, recall } from "./storage.js";
+import { request } from "./request.js";
+import { load, remove, save } from "./storage.js";
 
-const STORED_AS = "madang.login";
+const STORAGE_KEY = "madang.login";
 const LOCK = "madang.refresh";
-/** Part of a token's life after which it is renewed, well before anything refuses it. */
-const RENEWED_AFTER = 0.75;
-const SPARE_MILLISECONDS = 5_000;
-const PAUSE_MILLISECONDS = 3_000;
-const LONGEST_TIMER = 2 ** 31 - 1;
+/** Fraction of a token's lifetime after which it is renewed. */
+const RENEW_AFTER = 0.75;
+/** A token that expires sooner than this is renewed before use. */
+const MARGIN_MILLISECONDS = 5_000;
+const RETRY_MILLISECONDS = 3_000;
+/** Longest delay that setTimeout accepts. */
+const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
 
-/** Throws events `began`, `renewed` and `ended` (whose `detail` says why, if there is a reason). */
-export class Session extends EventTarget {
-  /** Whether the login outlasts this page; where the browser refuses to store it, it does not. */
+/**
+ * Emits `started`, `renewed` when there is a fresh token, and `ended` with the reason, undefined if
+ * the user logged out.
+ *
+ * @extends {Emitter<{started: void, renewed: void, ended: string | undefined}>}
+ */
+export class Session extends Emitter {
+  /** Whether the session survives a reload; not if the browser refuses to store it. */
   stored = true;
-  /** @type {Login | null} */
-  #login = read();
+  /** @type {Tokens | null} */
+  #tokens = storedTokens();
   /** @type {Promise<string> | null} */
   #renewal = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -38,16 +46,16 @@ export class Session extends EventTarget {
   constructor() {
     super();
     window.addEventListener("storage", (event) => {
-      if (event.key === STORED_AS || event.key === null) {
-        this.#changedElsewhere();
+      if (event.key === STORAGE_KEY || event.key === null) {
+        this.#changedInOtherTab();
       }
     });
-    this.#schedule();
+    this.#scheduleRenewal();
   }
 
-  /** The user who is logged in, if anybody is. */
+  /** The user who is logged in, or null. */
   get user() {
-    return this.#login?.user ?? null;
+    return this.#tokens?.user ?? null;
   }
 
   /**
@@ -66,154 +74,160 @@ export class Session extends EventTarget {
    */
   async logIn(username, password) {
     const body = { username, password, device: "Web page" };
+    /** @type {TokenGrant} */
     const grant = await request("POST", "/api/auth/v1/login", { body });
+    /** @type {User} */
     const user = await request("GET", "/api/auth/v1/me", { token: grant.access_token });
-    this.#keep(grant, user);
-    this.dispatchEvent(new Event("began"));
+    this.#store(grant, user);
+    this.emit("started", undefined);
   }
 
-  /** Forget the login here at once, then end it on the server if that can be reached. */
+  /** End the session here at once, then on the server if that can be reached. */
   async logOut() {
-    const login = this.#login;
+    const tokens = this.#tokens;
     this.end();
-    if (login) {
-      const body = { refresh_token: login.refresh_token };
+    if (tokens) {
+      const body = { refresh_token: tokens.refresh_token };
       await request("POST", "/api/auth/v1/logout", { body }).catch(() => undefined);
     }
   }
 
   /**
-   * Forget the login; say why if that was not the user's wish.
+   * Delete the tokens.
    *
-   * @param {string} [reason]
+   * @param {string} [reason] for the user; none if the user logged out
    */
   end(reason) {
-    if (this.#login) {
+    if (this.#tokens) {
       clearTimeout(this.#timer);
-      this.#login = null;
-      forget("localStorage", STORED_AS);
-      this.dispatchEvent(new CustomEvent("ended", { detail: reason }));
+      this.#tokens = null;
+      remove("localStorage", STORAGE_KEY);
+      this.emit("ended", reason);
     }
   }
 
-  /** Return an access token that still holds for a while; throws if there is none to be had. */
+  /** Return an access token that is valid for a while; throws Problem or Unreachable. */
   async accessToken() {
-    const login = this.#known();
-    const spare = Math.min(SPARE_MILLISECONDS, login.life / 10);
-    return Date.now() < login.expires_at - spare ? login.access_token : this.renew();
+    const tokens = this.#required();
+    const margin = Math.min(MARGIN_MILLISECONDS, tokens.life / 10);
+    return Date.now() < tokens.expires_at - margin ? tokens.access_token : this.renew();
   }
 
   /**
-   * Return a fresh access token. However many ask at the same time, in whichever tab, the refresh
-   * token is used once: it would not do twice.
+   * Return a fresh access token; throws Problem or Unreachable. Concurrent calls, in all tabs, use
+   * the refresh token once, because the server accepts it only once.
    *
-   * @param {string} [refused] the token that was refused, if one was
+   * @param {string} [refused] the access token that the server refused, if any
    */
   async renew(refused) {
-    const login = this.#known();
-    if (refused !== undefined && refused !== login.access_token) {
-      return login.access_token;
+    const tokens = this.#required();
+    if (refused !== undefined && refused !== tokens.access_token) {
+      return tokens.access_token;
     }
-    this.#renewal ??= exclusively(() => this.#renewNow()).finally(() => {
+    this.#renewal ??= withLock(() => this.#refresh()).finally(() => {
       this.#renewal = null;
-      this.#schedule();
+      this.#scheduleRenewal();
     });
     return this.#renewal;
   }
 
-  async #renewNow() {
-    const mine = this.#known();
-    const stored = read();
-    if (stored && stored.user.id === mine.user.id && stored.refresh_token !== mine.refresh_token) {
-      this.#take(stored); // another tab has been quicker
+  async #refresh() {
+    const current = this.#required();
+    const stored = storedTokens();
+    if (stored?.user.id === current.user.id && stored.refresh_token !== current.refresh_token) {
+      this.#adopt(stored); // another tab has refreshed already
       return stored.access_token;
     }
     try {
-      const body = { refresh_token: mine.refresh_token };
+      const body = { refresh_token: current.refresh_token };
+      /** @type {TokenGrant} */
       const grant = await request("POST", "/api/auth/v1/refresh", { body });
-      if (this.#login?.user.id === mine.user.id) {
-        this.#keep(grant, mine.user);
-        this.dispatchEvent(new Event("renewed"));
+      if (this.#tokens?.user.id === current.user.id) {
+        this.#store(grant, current.user);
+        this.emit("renewed", undefined);
       }
       return grant.access_token;
     } catch (error) {
-      if (error instanceof Problem && !error.passing && this.#login === mine) {
-        this.end("Your login has ended. Please log in again.");
+      if (error instanceof Problem && !error.retryable && this.#tokens === current) {
+        this.end("Your session is no longer valid. Log in again.");
       }
       throw error;
     }
   }
 
-  /** @param {Login} login */
-  #take(login) {
-    this.#login = login;
+  /**
+   * Use the tokens of another tab.
+   *
+   * @param {Tokens} tokens
+   */
+  #adopt(tokens) {
+    this.#tokens = tokens;
     this.stored = true;
-    this.#schedule();
-    this.dispatchEvent(new Event("renewed"));
+    this.#scheduleRenewal();
+    this.emit("renewed", undefined);
   }
 
   /**
-   * @param {{access_token: string, refresh_token: string, expires_in: number}} grant
+   * @param {TokenGrant} grant
    * @param {User} user
    */
-  #keep(grant, user) {
+  #store(grant, user) {
     const life = grant.expires_in * 1000;
-    this.#login = {
+    this.#tokens = {
       access_token: grant.access_token,
       refresh_token: grant.refresh_token,
       life,
-      renew_at: Date.now() + life * RENEWED_AFTER,
+      renew_at: Date.now() + life * RENEW_AFTER,
       expires_at: Date.now() + life,
       user,
     };
-    this.stored = keep("localStorage", STORED_AS, this.#login);
+    this.stored = save("localStorage", STORAGE_KEY, this.#tokens);
     if (!this.stored) {
-      forget("localStorage", STORED_AS); // a refresh token that was used must not be used again
+      remove("localStorage", STORAGE_KEY); // the old refresh token must not be used again
     }
-    this.#schedule();
+    this.#scheduleRenewal();
   }
 
-  #schedule() {
+  #scheduleRenewal() {
     clearTimeout(this.#timer);
-    if (this.#login) {
-      const due = this.#login.renew_at - Date.now();
-      const delay = due > 0 ? Math.min(due, LONGEST_TIMER) : PAUSE_MILLISECONDS;
-      // Not having a fresh token yet is no error here: the timer is set again.
-      this.#timer = setTimeout(() => this.#login && this.renew().catch(() => undefined), delay);
+    if (this.#tokens) {
+      const due = this.#tokens.renew_at - Date.now();
+      const delay = due > 0 ? Math.min(due, MAX_TIMER_MILLISECONDS) : RETRY_MILLISECONDS;
+      // A failed renewal sets the timer again.
+      this.#timer = setTimeout(() => this.#tokens && this.renew().catch(() => undefined), delay);
     }
   }
 
-  #changedElsewhere() {
-    const stored = read();
-    const before = this.#login;
+  #changedInOtherTab() {
+    const stored = storedTokens();
+    const before = this.#tokens;
     if (before?.user.id !== stored?.user.id) {
-      location.reload(); // another tab logged out, or in as somebody else
+      location.reload(); // the other tab logged out, or logged in as another user
     } else if (stored && stored.refresh_token !== before?.refresh_token) {
-      this.#take(stored);
+      this.#adopt(stored);
     }
   }
 
-  #known() {
-    if (!this.#login) {
-      throw new Problem({ title: "Log in first" }, 401);
+  #required() {
+    if (!this.#tokens) {
+      throw new Problem({ title: "You are not logged in. Log in again." }, 401);
     }
-    return this.#login;
+    return this.#tokens;
   }
 }
 
 /**
- * Run `action` while no other tab does; where the browser has no locks (a page without TLS), the
- * server's short patience with a refresh token that comes twice has to do.
+ * Run `action` under a lock that all tabs share. Browsers have no locks in pages without TLS; there
+ * the server's grace period for a refresh token that arrives twice has to do.
  *
  * @param {() => Promise<string>} action
  * @returns {Promise<string>}
  */
-async function exclusively(action) {
+async function withLock(action) {
   return navigator.locks ? navigator.locks.request(LOCK, action) : action();
 }
 
-/** @returns {Login | null} */
-function read() {
-  const login = recall("localStorage", STORED_AS);
-  return login?.refresh_token && login.user?.id ? login : null;
+function storedTokens() {
+  const tokens = /** @type {Partial<Tokens> | null} */ (load("localStorage", STORAGE_KEY));
+  return tokens?.refresh_token && tokens.user?.id ? /** @type {Tokens} */ (tokens) : null;
 }

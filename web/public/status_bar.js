@@ -1,18 +1,18 @@
-/** @typedef {import("./connection.js").Connection} Connection */
+/** @import { Connection } from "./connection.js" */
 
 import { byId } from "./element.js";
 
 const SECOND = 1000;
 
-/** Tells how the connection is, and lets the impatient try at once. */
+/** Shows the state of the connection, with a button to reconnect at once. */
 export class StatusBar {
   #connection;
   #status = byId("status", HTMLSpanElement);
   #countdown = byId("countdown", HTMLSpanElement);
-  #tryNow = byId("try-now", HTMLButtonElement);
+  #reconnect = byId("reconnect", HTMLButtonElement);
   #lost = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
-  #ticking;
+  #interval;
 
   /**
    * @param {Connection} connection
@@ -20,16 +20,17 @@ export class StatusBar {
    */
   constructor(connection, signal) {
     this.#connection = connection;
-    connection.addEventListener("state", () => this.#show(), { signal });
+    connection.on("state", () => this.#show(), signal);
     window.addEventListener("offline", () => this.#show(), { signal });
-    window.addEventListener("online", () => this.#back(), { signal });
-    document.addEventListener("visibilitychange", () => this.#back(), { signal });
-    this.#tryNow.addEventListener("click", () => connection.connect(), { signal });
-    signal.addEventListener("abort", () => clearInterval(this.#ticking));
+    window.addEventListener("online", () => this.#connectNow(), { signal });
+    document.addEventListener("visibilitychange", () => this.#connectNow(), { signal });
+    this.#reconnect.addEventListener("click", () => connection.connect(), { signal });
+    signal.addEventListener("abort", () => clearInterval(this.#interval));
     this.#show();
   }
 
-  #back() {
+  /** Do not wait for the backoff when the network returns or the page becomes visible. */
+  #connectNow() {
     if (navigator.onLine && !document.hidden && this.#connection.state.name === "waiting") {
       this.#connection.connect();
     }
@@ -37,41 +38,42 @@ export class StatusBar {
   }
 
   #show() {
-    clearInterval(this.#ticking);
+    clearInterval(this.#interval);
     const { name, reason, retryAt } = this.#connection.state;
-    // What was lost stays lost until it is back: an attempt is not much to go by.
+    // After a loss the status stays "Offline" during attempts to reconnect.
     this.#lost = name !== "open" && (this.#lost || name !== "connecting");
     document.documentElement.dataset.connection =
       this.#lost || !navigator.onLine ? "offline" : name;
-    this.#tryNow.hidden = name !== "waiting" && name !== "stopped";
+    this.#reconnect.hidden = name !== "waiting" && name !== "stopped";
     this.#countdown.textContent = "";
     if (!navigator.onLine) {
-      this.#say("Offline: this device has no network.");
+      this.#setStatus("Offline: this device has no network.");
     } else if (name === "open") {
-      this.#say("Connected");
+      this.#setStatus("Connected");
     } else if (name === "stopped") {
-      this.#say(reason ? `Offline: ${reason}.` : "Offline.");
+      this.#setStatus(reason ? `Offline: ${reason}.` : "Offline.");
     } else {
-      this.#say(this.#lost ? "Offline." : "Connecting…");
-      this.#count(name === "waiting" ? retryAt : 0);
-      this.#ticking = setInterval(() => this.#count(retryAt), SECOND);
+      this.#setStatus(this.#lost ? "Offline." : "Connecting…");
+      this.#showCountdown(name === "waiting" ? retryAt : 0);
+      this.#interval = setInterval(() => this.#showCountdown(retryAt), SECOND);
     }
   }
 
   /**
-   * Beside the status, not in it: nobody wants to have every second read out.
+   * The countdown is not part of the status, so that screen readers do not read every second.
    *
    * @param {number} retryAt
    */
-  #count(retryAt) {
+  #showCountdown(retryAt) {
     const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / SECOND));
     if (this.#lost) {
-      this.#countdown.textContent = retryAt ? `Trying again in ${seconds} s` : "Trying again…";
+      this.#countdown.textContent = retryAt ? `Reconnecting in ${seconds} s` : "Reconnecting…";
     }
   }
 
   /** @param {string} text */
-  #say(text) {
+  #setStatus(text) {
+    // Screen readers read the status again when it is set, even to the same text.
     if (this.#status.textContent !== text) {
       this.#status.textContent = text;
     }

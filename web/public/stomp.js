@@ -1,57 +1,64 @@
 /**
- * STOMP 1.2 frames: to bytes, and from bytes however they are cut.
+ * STOMP 1.2 codec.
  *
- * Header values are escaped except in CONNECT and CONNECTED; the first of repeated headers counts;
+ * Headers are escaped except in CONNECT and CONNECTED; of repeated headers the first counts;
  * `content-length` is in bytes.
  *
- * @typedef {{command: string, headers: Record<string, string>, body: string}} Frame
+ * @import { Frame, FrameHeaders } from "../types.js"
  */
 
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 const NUL = 0;
-const NEVER_ESCAPED = new Set(["CONNECT", "CONNECTED"]);
+const UNESCAPED_COMMANDS = new Set(["CONNECT", "CONNECTED"]);
 /** @type {Record<string, string>} */
 const ESCAPES = { "\\": "\\\\", "\n": "\\n", ":": "\\c", "\r": "\\r" };
 /** @type {Record<string, string>} */
-const MEANINGS = { "\\\\": "\\", "\\n": "\n", "\\c": ":", "\\r": "\r" };
+const UNESCAPED = { "\\\\": "\\", "\\n": "\n", "\\c": ":", "\\r": "\r" };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The other side wrote something that is not STOMP 1.2. */
+/** The server sent something that is not STOMP 1.2. */
 export class ProtocolError extends Error {}
 
 /**
- * Return the frame as it goes over the wire, as text: UTF-8 is the WebSocket's.
+ * Return a frame as text; the WebSocket encodes it as UTF-8.
  *
  * @param {string} command
- * @param {Record<string, string>} headers
+ * @param {FrameHeaders} headers
  * @param {string} [body]
  */
 export function serialize(command, headers, body = "") {
-  const written = NEVER_ESCAPED.has(command) ? (/** @type {string} */ text) => text : escape;
-  const lines = Object.entries(headers).map(([name, value]) => `${written(name)}:${written(value)}`);
+  const encode = UNESCAPED_COMMANDS.has(command) ? identity : escape;
+  const lines = Object.entries(headers).map(([name, value]) => `${encode(name)}:${encode(value)}`);
   if (body) {
     lines.push(`content-length:${encoder.encode(body).length}`);
   }
   return `${[command, ...lines].join("\n")}\n\n${body}\0`;
 }
 
-/** Reads frames from pieces of any size. */
+/** Parses frames from a stream that may be split at any byte. */
 export class FrameReader {
-  /** @type {Uint8Array} */
-  #rest = new Uint8Array(0);
+  /**
+   * Bytes of a frame that is not complete yet.
+   *
+   * @type {Uint8Array}
+   */
+  #buffer = new Uint8Array(0);
 
   /**
-   * Take what came and return the frames that it completes; line ends between frames are
-   * heart-beats and yield nothing. Throws ProtocolError.
+   * Add data and return the frames that it completes; throws ProtocolError. Line ends between
+   * frames are heart-beats and yield nothing.
    *
    * @param {string | ArrayBuffer | Uint8Array} data
    * @returns {Frame[]}
    */
   read(data) {
-    this.#rest = joined(this.#rest, typeof data === "string" ? encoder.encode(data) : bytes(data));
+    this.#buffer = concat(
+      this.#buffer,
+      typeof data === "string" ? encoder.encode(data) : bytes(data),
+    );
     const frames = [];
     for (let frame = this.#next(); frame; frame = this.#next()) {
       frames.push(frame);
@@ -61,23 +68,23 @@ export class FrameReader {
 
   /** @returns {Frame | null} */
   #next() {
-    const data = this.#rest;
+    const data = this.#buffer;
     let start = 0;
     while (data[start] === LINE_FEED || data[start] === CARRIAGE_RETURN) {
       start += 1;
     }
-    this.#rest = data.subarray(start);
-    const bodyStart = endOfHead(this.#rest);
+    this.#buffer = data.subarray(start);
+    const bodyStart = findBody(this.#buffer);
     if (bodyStart === -1) {
       return null;
     }
-    const { command, headers } = readHead(decode(this.#rest.subarray(0, bodyStart)));
-    const end = endOfBody(this.#rest, bodyStart, headers["content-length"]);
+    const { command, headers } = parseHead(decodeUtf8(this.#buffer.subarray(0, bodyStart)));
+    const end = findEnd(this.#buffer, bodyStart, headers["content-length"]);
     if (end === -1) {
       return null;
     }
-    const body = decode(this.#rest.subarray(bodyStart, end));
-    this.#rest = this.#rest.slice(end + 1);
+    const body = decodeUtf8(this.#buffer.subarray(bodyStart, end));
+    this.#buffer = this.#buffer.slice(end + 1);
     return { command, headers, body };
   }
 }
@@ -91,7 +98,7 @@ function bytes(data) {
  * @param {Uint8Array} first
  * @param {Uint8Array} second
  */
-function joined(first, second) {
+function concat(first, second) {
   if (first.length === 0) {
     return second;
   }
@@ -102,11 +109,11 @@ function joined(first, second) {
 }
 
 /**
- * Return where the body begins, or -1 as long as the empty line has not come.
+ * Return the index of the body, or -1 if the empty line has not arrived.
  *
  * @param {Uint8Array} data
  */
-function endOfHead(data) {
+function findBody(data) {
   let at = data.indexOf(LINE_FEED);
   while (at !== -1) {
     const next = data[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
@@ -119,13 +126,13 @@ function endOfHead(data) {
 }
 
 /**
- * Return where the NUL stands that ends the frame, or -1 as long as it has not come.
+ * Return the index of the NUL that ends the frame, or -1 if it has not arrived.
  *
  * @param {Uint8Array} data
  * @param {number} start
  * @param {string | undefined} contentLength
  */
-function endOfBody(data, start, contentLength) {
+function findEnd(data, start, contentLength) {
   if (contentLength === undefined) {
     return data.indexOf(NUL, start);
   }
@@ -137,16 +144,16 @@ function endOfBody(data, start, contentLength) {
     return -1;
   }
   if (data[end] !== NUL) {
-    throw new ProtocolError("the body is longer than its content-length");
+    throw new ProtocolError("the body does not end at its content-length");
   }
   return end;
 }
 
 /** @param {string} text */
-function readHead(text) {
-  const [command, ...lines] = text.split("\n").map((line) => line.replace(/\r$/, ""));
-  const plain = NEVER_ESCAPED.has(command) ? (/** @type {string} */ value) => value : unescape;
-  /** @type {Record<string, string>} */
+function parseHead(text) {
+  const [command = "", ...lines] = text.split("\n").map((line) => line.replace(/\r$/, ""));
+  const decode = UNESCAPED_COMMANDS.has(command) ? identity : unescape;
+  /** @type {FrameHeaders} */
   const headers = Object.create(null);
   for (const line of lines) {
     if (line === "") {
@@ -156,30 +163,35 @@ function readHead(text) {
     if (colon < 1) {
       throw new ProtocolError("a header has no name");
     }
-    const name = plain(line.slice(0, colon));
-    headers[name] ??= plain(line.slice(colon + 1));
+    const name = decode(line.slice(0, colon));
+    headers[name] ??= decode(line.slice(colon + 1));
   }
   return { command, headers };
 }
 
 /** @param {string} text */
+function identity(text) {
+  return text;
+}
+
+/** @param {string} text */
 function escape(text) {
-  return text.replace(/[\\\n:\r]/g, (character) => ESCAPES[character]);
+  return text.replace(/[\\\n:\r]/g, (character) => ESCAPES[character] ?? character);
 }
 
 /** @param {string} text */
 function unescape(text) {
-  return text.replace(/\\.?/gs, (written) => {
-    const meaning = MEANINGS[written];
-    if (meaning === undefined) {
+  return text.replace(/\\.?/gs, (sequence) => {
+    const character = UNESCAPED[sequence];
+    if (character === undefined) {
       throw new ProtocolError("undefined escape in a header");
     }
-    return meaning;
+    return character;
   });
 }
 
 /** @param {Uint8Array} data */
-function decode(data) {
+function decodeUtf8(data) {
   try {
     return decoder.decode(data);
   } catch {

@@ -1,79 +1,74 @@
 /**
- * One STOMP connection over one WebSocket, from its CONNECT to its close.
- *
- * @typedef {import("./stomp.js").Frame} Frame
+ * @import { Frame, FrameHeaders } from "../types.js"
  * @typedef {{code: number, reason: string}} Close
- * @typedef {{connected: () => void, frame: (frame: Frame) => void,
- *   closed: (close: Close) => void}} Listener
+ * @typedef {{onConnected: () => void, onFrame: (frame: Frame) => void,
+ *   onClosed: (close: Close) => void}} Handlers
  */
 
 import { FrameReader, serialize } from "./stomp.js";
 
-const OPENING_MILLISECONDS = 15_000;
-/** The shortest interval of the server's heart-beats that is welcome; the server chooses. */
+const CONNECT_TIMEOUT_MILLISECONDS = 15_000;
+/** Shortest interval at which this client accepts heart-beats; the server chooses. */
 const HEARTBEAT_MILLISECONDS = 1_000;
-/** The server is taken for gone after this many of its heart-beats did not come. */
-const GRACE = 2.5;
-const LOST = 1006;
+/** The connection is lost when the server is silent for this many intervals. */
+const HEARTBEAT_TOLERANCE = 2.5;
+/** Close code for an abnormal closure (RFC 6455). */
+const ABNORMAL = 1006;
 
 /**
- * Tells its listener of `connected`, then of each frame, then once of `closed`.
+ * One STOMP connection over one WebSocket, from CONNECT to close. Calls `onConnected`, then
+ * `onFrame` for each frame, then `onClosed` once.
  *
- * Only the server sends heart-beats. A browser slows down the timers of pages that nobody looks
- * at, so ours would come late; it does answer the server's WebSocket pings in time.
+ * Only the server sends heart-beats: browsers throttle the timers of hidden pages, so heart-beats
+ * of this client would be late. The browser answers the server's WebSocket pings in time.
  */
 export class StompSocket {
   #socket;
-  #listener;
+  #handlers;
   #token;
   #reader = new FrameReader();
   #connected = false;
-  #over = false;
-  #reason = "";
-  #patience = OPENING_MILLISECONDS;
+  #closed = false;
+  #errorMessage = "";
+  #timeout = CONNECT_TIMEOUT_MILLISECONDS;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #watch;
+  #timer;
 
   /**
    * @param {string} url
    * @param {string} token the access token for CONNECT
-   * @param {Listener} listener
+   * @param {Handlers} handlers
    */
-  constructor(url, token, listener) {
-    this.#listener = listener;
+  constructor(url, token, handlers) {
+    this.#handlers = handlers;
     this.#token = token;
     this.#socket = new WebSocket(url, ["v12.stomp"]);
     this.#socket.binaryType = "arraybuffer";
-    this.#socket.onopen = () => this.#introduce();
+    this.#socket.onopen = () => this.#sendConnect();
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#end({ code, reason });
-    this.#wait();
+    this.#restartTimer();
   }
 
   /**
    * @param {string} command
-   * @param {Record<string, string>} headers
+   * @param {FrameHeaders} headers
    * @param {string} [body]
    */
   write(command, headers, body) {
-    if (!this.#over && this.#socket.readyState === WebSocket.OPEN) {
+    if (!this.#closed && this.#socket.readyState === WebSocket.OPEN) {
       this.#socket.send(serialize(command, headers, body));
     }
   }
 
-  /** Say good-bye and close; the listener hears nothing more. */
-  leave() {
+  /** Send DISCONNECT and close, without a call of `onClosed`. */
+  disconnect() {
     this.write("DISCONNECT", {});
-    this.#over = true;
-    this.#drop();
+    this.#closed = true;
+    this.#close();
   }
 
-  /** Take the connection for lost. */
-  abandon() {
-    this.#end({ code: LOST, reason: "the server fell silent" });
-  }
-
-  #introduce() {
+  #sendConnect() {
     this.write("CONNECT", {
       "accept-version": "1.2",
       host: location.hostname,
@@ -84,59 +79,62 @@ export class StompSocket {
 
   /** @param {string | ArrayBuffer} data */
   #receive(data) {
-    if (this.#over) {
+    if (this.#closed) {
       return;
     }
-    this.#wait();
+    this.#restartTimer();
     let frames;
     try {
       frames = this.#reader.read(data);
     } catch (error) {
-      this.#end({ code: LOST, reason: String(error) });
+      this.#end({ code: ABNORMAL, reason: String(error) });
       return;
     }
     for (const frame of frames) {
-      this.#take(frame);
+      this.#handle(frame);
     }
   }
 
   /** @param {Frame} frame */
-  #take(frame) {
-    if (this.#over) {
+  #handle(frame) {
+    if (this.#closed) {
       return;
     }
     if (frame.command === "CONNECTED") {
-      const [interval] = (frame.headers["heart-beat"] ?? "0,0").split(",").map(Number);
-      this.#patience = interval > 0 ? interval * GRACE : 0;
+      const [interval = 0] = (frame.headers["heart-beat"] ?? "0,0").split(",").map(Number);
+      this.#timeout = interval > 0 ? interval * HEARTBEAT_TOLERANCE : 0;
       this.#connected = true;
-      this.#wait();
-      this.#listener.connected();
+      this.#restartTimer();
+      this.#handlers.onConnected();
     } else if (frame.command === "ERROR") {
-      this.#reason = frame.headers.message ?? "";
+      this.#errorMessage = frame.headers.message ?? "";
     } else if (this.#connected) {
-      this.#listener.frame(frame);
+      this.#handlers.onFrame(frame);
     }
   }
 
   /** @param {Close} close */
   #end({ code, reason }) {
-    if (!this.#over) {
-      this.#over = true;
-      this.#drop();
-      this.#listener.closed({ code, reason: this.#reason || reason });
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#close();
+      this.#handlers.onClosed({ code, reason: this.#errorMessage || reason });
     }
   }
 
-  /** Give the server its time again to be heard of. */
-  #wait() {
-    clearTimeout(this.#watch);
-    if (this.#patience) {
-      this.#watch = setTimeout(() => this.abandon(), this.#patience);
+  /** Allow the server another `#timeout` of silence. */
+  #restartTimer() {
+    clearTimeout(this.#timer);
+    if (this.#timeout) {
+      this.#timer = setTimeout(
+        () => this.#end({ code: ABNORMAL, reason: "The server sent no heart-beat" }),
+        this.#timeout,
+      );
     }
   }
 
-  #drop() {
-    clearTimeout(this.#watch);
+  #close() {
+    clearTimeout(this.#timer);
     this.#socket.close();
   }
 }

@@ -1,34 +1,34 @@
 /**
- * The browser's storage, which may refuse: it is full, switched off, or not for pages like this.
+ * JSON values in the browser's storage, which may be full, disabled, or blocked for this page.
  *
- * @typedef {"localStorage" | "sessionStorage"} Place
+ * @typedef {"localStorage" | "sessionStorage"} Area
  */
 
 /**
- * Return what is stored under `key`, null if there is nothing or it is no JSON.
+ * Return the value stored under `key`, null if there is none or it is not JSON.
  *
- * @param {Place} place
+ * @param {Area} area
  * @param {string} key
- * @returns {any}
+ * @returns {unknown}
  */
-export function recall(place, key) {
+export function load(area, key) {
   try {
-    return JSON.parse(window[place].getItem(key) ?? "null");
+    return JSON.parse(window[area].getItem(key) ?? "null");
   } catch {
     return null;
   }
 }
 
 /**
- * Store `value` as JSON and return whether that worked; if not, what was stored before stays.
+ * Store `value` and return whether that succeeded; if not, the previous value stays.
  *
- * @param {Place} place
+ * @param {Area} area
  * @param {string} key
  * @param {unknown} value
  */
-export function keep(place, key, value) {
+export function save(area, key, value) {
   try {
-    window[place].setItem(key, JSON.stringify(value));
+    window[area].setItem(key, JSON.stringify(value));
     return true;
   } catch {
     return false;
@@ -36,15 +36,13 @@ export function keep(place, key, value) {
 }
 
 /**
- * Store nothing under `key` any more.
- *
- * @param {Place} place
+ * @param {Area} area
  * @param {string} key
  */
-export function forget(place, key) {
+export function remove(area, key) {
   try {
-    window[place].removeItem(key);
+    window[area].removeItem(key);
   } catch {
-    // Then nothing was stored either.
+    // Storage is blocked, so nothing was stored.
   }
 }

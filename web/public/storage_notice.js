@@ -1,11 +1,11 @@
-/** @typedef {import("./session.js").Session} Session */
+/** @import { Session } from "./session.js" */
 
 import { byId } from "./element.js";
 
-/** Tells that the login is in this page alone, where the browser refuses to store it. */
+/** Warns while the session cannot be stored, and so does not survive a reload. */
 export class StorageNotice {
   #session;
-  #shown = byId("storage-error", HTMLParagraphElement);
+  #text = byId("storage-error", HTMLParagraphElement);
 
   /**
    * @param {Session} session
@@ -13,14 +13,14 @@ export class StorageNotice {
    */
   constructor(session, signal) {
     this.#session = session;
-    session.addEventListener("renewed", () => this.#show(), { signal });
-    signal.addEventListener("abort", () => (this.#shown.textContent = ""));
+    session.on("renewed", () => this.#show(), signal);
+    signal.addEventListener("abort", () => (this.#text.textContent = ""));
     this.#show();
   }
 
   #show() {
-    this.#shown.textContent = this.#session.stored
+    this.#text.textContent = this.#session.stored
       ? ""
-      : "This browser stores nothing for this page: a reload will ask you to log in again.";
+      : "This browser cannot store data for this page. After a reload, log in again.";
   }
 }

@@ -1,38 +1,42 @@
 /**
- * The events of the room that is open, each once and in order, as far back as was asked for.
- *
- * @typedef {import("./connection.js").Connection} Connection
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
- * @typedef {import("./rest.js").Rest} Rest
+ * @import { RoomEvent } from "../types.js"
+ * @import { Connection } from "./connection.js"
+ * @import { Rest } from "./rest.js"
  * @typedef {{name: "loading" | "open" | "closed", reason: string}} TimelineState
  */
 
-import { explain, Problem } from "./problem.js";
+import { Emitter } from "./emitter.js";
+import { Problem } from "./problem.js";
 
-/** Where a room begins that had no events when it was asked for them. */
+/** Value of `since` that resumes a room from its first event. */
 const START = "start";
-const PAUSE_MILLISECONDS = 2_000;
+const RETRY_MILLISECONDS = 2_000;
 
 /**
- * Reads the newest page from history, then follows the room from the end of that page on; each
- * later connection goes on after the last event that came.
+ * Events of one room, each emitted once.
  *
- * Throws events `added` (the event in `detail`), `cleared`, `older` and `state`.
+ * Loads the newest page from history, then subscribes from the end of that page; each later
+ * connection resumes after the last event received. If the server cannot resume, the timeline is
+ * cleared and loaded again.
+ *
+ * Emits `added` with each event, `cleared`, `older` when `hasOlder` may have changed, and `state`.
+ *
+ * @extends {Emitter<{added: RoomEvent, cleared: void, older: void, state: void}>}
  */
-export class Timeline extends EventTarget {
+export class Timeline extends Emitter {
   /** @type {TimelineState} */
   state = { name: "loading", reason: "" };
-  /** Whether there are older events than those that came. */
+  /** Whether history has events before the oldest one here. */
   hasOlder = false;
   room;
   #rest;
   #connection;
-  /** @type {Set<string>} */
+  /** Ids, and keys by sender, of the events that were emitted. @type {Set<string>} */
   #seen = new Set();
-  /** @type {string | null} */
+  /** Cursor of the next older page. @type {string | null} */
   #before = null;
   #since = START;
-  #begun = false;
+  #wasSubscribed = false;
   #loading = false;
   #closing = new AbortController();
   #unsubscribe = () => {};
@@ -47,41 +51,40 @@ export class Timeline extends EventTarget {
     this.room = room;
     this.#rest = rest;
     this.#connection = connection;
-    const { signal } = this.#closing;
-    connection.addEventListener("state", () => this.#loadIfDue(), { signal });
+    connection.on("state", () => this.#retryLoad(), this.#closing.signal);
   }
 
-  /** Begin; to be called once whoever wants the events listens. */
+  /** Start to load; add listeners first. */
   open() {
     this.#load();
   }
 
-  /** Stop following. */
+  /** Unsubscribe. */
   close(reason = "") {
     this.#closing.abort();
     this.#unsubscribe();
-    this.#change("closed", reason);
+    this.#setState("closed", reason);
   }
 
-  /** Bring the page before the oldest event; throws Problem or Unreachable. */
-  async older() {
+  /** Load the page before the oldest event; throws Problem or Unreachable. */
+  async loadOlder() {
     const before = this.#before;
     if (!before || this.#loading) {
       return;
     }
     this.#loading = true;
     try {
-      const page = await this.#rest.messages(this.room, before);
+      const page = await this.#rest.events(this.room, before);
       if (this.#before === before && this.state.name !== "closed") {
         page.items.forEach((event) => this.#add(event));
-        this.#ended(page.before);
+        this.#setBefore(page.before);
       }
     } finally {
       this.#loading = false;
     }
   }
 
-  #loadIfDue() {
+  #retryLoad() {
     if (this.state.name === "loading" && this.#connection.state.name === "open") {
       this.#load();
     }
@@ -94,90 +97,86 @@ export class Timeline extends EventTarget {
     this.#loading = true;
     let page = null;
     try {
-      page = await this.#rest.messages(this.room);
+      page = await this.#rest.events(this.room);
     } catch (error) {
-      this.#notLoaded(error);
+      this.#loadFailed(error);
     } finally {
       this.#loading = false;
     }
     if (page && this.state.name === "loading") {
       page.items.forEach((event) => this.#add(event));
       this.#since = page.after ?? START;
-      this.#ended(page.before);
-      this.#follow();
-      this.#change("open");
+      this.#setBefore(page.before);
+      this.#subscribe();
+      this.#setState("open");
     }
   }
 
   /** @param {unknown} error */
-  #notLoaded(error) {
+  #loadFailed(error) {
     if (this.state.name === "closed") {
       return;
     }
-    if (error instanceof Problem && !error.passing) {
-      this.close(explain(error));
+    if (error instanceof Problem && !error.retryable) {
+      this.close(error.message);
     } else {
-      setTimeout(() => this.#loadIfDue(), PAUSE_MILLISECONDS);
+      setTimeout(() => this.#retryLoad(), RETRY_MILLISECONDS);
     }
   }
 
-  #follow() {
-    this.#begun = false;
+  #subscribe() {
+    this.#wasSubscribed = false;
     this.#unsubscribe = this.#connection.subscribe(`/topic/rooms.${this.room}`, {
       since: () => this.#since,
-      onBegin: (resumed) => this.#resumed(resumed),
-      onEvent: (event) => {
+      onSubscribed: (resumed) => this.#subscribed(resumed),
+      onEvent: (/** @type {RoomEvent} */ event) => {
         this.#since = event.id;
         this.#add(event);
       },
-      onRefused: (problem) => this.close(explain(problem)),
+      onRefused: (problem) => this.close(problem.message),
     });
   }
 
-  /**
-   * Begin anew from history if the server cannot tell what was missed since the last event.
-   *
-   * @param {boolean} complete
-   */
-  #resumed(complete) {
-    const again = this.#begun;
-    this.#begun = true;
-    if (!complete && again) {
+  /** @param {boolean} resumed */
+  #subscribed(resumed) {
+    const wasSubscribed = this.#wasSubscribed;
+    this.#wasSubscribed = true;
+    if (!resumed && wasSubscribed) {
       this.#unsubscribe();
       this.#seen.clear();
-      this.#change("loading");
-      this.dispatchEvent(new Event("cleared"));
+      this.#setState("loading");
+      this.emit("cleared", undefined);
       this.#load();
     }
   }
 
   /**
-   * The first event with an id counts, and the first with its sender's key.
+   * Emit an event unless one with its id, or with its sender and key, was emitted before.
    *
-   * @param {ChatEvent} event
+   * @param {RoomEvent} event
    */
   #add(event) {
     const names = [event.id, `${event.sender} ${event.key}`];
-    const known = names.some((name) => this.#seen.has(name));
+    const isKnown = names.some((name) => this.#seen.has(name));
     names.forEach((name) => this.#seen.add(name));
-    if (!known && this.state.name !== "closed") {
-      this.dispatchEvent(new CustomEvent("added", { detail: event }));
+    if (!isKnown && this.state.name !== "closed") {
+      this.emit("added", event);
     }
   }
 
   /** @param {string | null} before */
-  #ended(before) {
+  #setBefore(before) {
     this.#before = before;
     this.hasOlder = before !== null;
-    this.dispatchEvent(new Event("older"));
+    this.emit("older", undefined);
   }
 
   /**
    * @param {TimelineState["name"]} name
    * @param {string} [reason]
    */
-  #change(name, reason = "") {
+  #setState(name, reason = "") {
     this.state = { name, reason };
-    this.dispatchEvent(new Event("state"));
+    this.emit("state", undefined);
   }
 }

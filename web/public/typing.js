@@ -1,97 +1,89 @@
 /**
- * Who is writing in the room just now.
- *
- * @typedef {import("./connection.js").Connection} Connection
- * @typedef {import("./rest.js").ChatEvent} ChatEvent
+ * @import { LiveEvent } from "../types.js"
+ * @import { Connection } from "./connection.js"
  */
 
 import { sentence } from "./element.js";
 
-const TOLD_EVERY_MILLISECONDS = 3_000;
-const SHOWN_MILLISECONDS = 5_000;
+/** Shortest time between two typing notices of this user. */
+const SEND_MILLISECONDS = 3_000;
+/** Time for which a typing notice is shown. */
+const SHOW_MILLISECONDS = 5_000;
 
-/** Tells the others that I write, and shows who of them does. */
+/** Typing indicator of the open room: sends this user's notices and shows those of others. */
 export class Typing {
   #room;
   #me;
   #connection;
-  #shown;
-  #toldAt = 0;
+  #text;
+  #sentAt = 0;
   /** @type {Map<string, {name: string, timer: ReturnType<typeof setTimeout>}>} */
-  #writers = new Map();
+  #users = new Map();
 
   /**
    * @param {string} room
-   * @param {string} me
+   * @param {string} me id of this user
    * @param {Connection} connection
-   * @param {HTMLElement} shown where to show it
+   * @param {HTMLElement} text shows who is typing
    */
-  constructor(room, me, connection, shown) {
+  constructor(room, me, connection, text) {
     this.#room = room;
     this.#me = me;
     this.#connection = connection;
-    this.#shown = shown;
-  }
-
-  /** @param {ChatEvent} event */
-  heard({ kind, sender, sender_name: name }) {
-    if (kind === "room.typing" && sender !== this.#me) {
-      this.#writes(sender, name);
-    }
+    this.#text = text;
   }
 
   close() {
-    for (const writer of [...this.#writers.keys()]) {
-      this.stopped(writer);
+    for (const user of [...this.#users.keys()]) {
+      this.clear(user);
     }
   }
 
-  /** I wrote something; told to the others now and then only. */
-  wrote() {
-    const now = Date.now();
-    if (now - this.#toldAt > TOLD_EVERY_MILLISECONDS) {
-      this.#toldAt = now;
-      this.#connection.tell(`/app/rooms.${this.#room}.typing`);
+  /** @param {LiveEvent} event */
+  onEvent({ kind, sender, sender_name: name }) {
+    if (kind === "room.typing" && sender !== this.#me) {
+      clearTimeout(this.#users.get(sender)?.timer);
+      const timer = setTimeout(() => this.clear(sender), SHOW_MILLISECONDS);
+      this.#users.set(sender, { name, timer });
+      this.#show();
     }
   }
 
   /**
-   * Somebody's message came, so they write no more.
+   * Stop showing a user, for example because their message arrived.
    *
-   * @param {string} writer
+   * @param {string} user
    */
-  stopped(writer) {
-    clearTimeout(this.#writers.get(writer)?.timer);
-    this.#writers.delete(writer);
+  clear(user) {
+    clearTimeout(this.#users.get(user)?.timer);
+    this.#users.delete(user);
     this.#show();
   }
 
-  /** What I wrote is sent; the next letter is told at once. */
-  sent() {
-    this.#toldAt = 0;
+  /** This user typed: send a notice unless one was sent recently. */
+  typed() {
+    const now = Date.now();
+    if (now - this.#sentAt > SEND_MILLISECONDS) {
+      this.#sentAt = now;
+      this.#connection.sendLive(`/app/rooms.${this.#room}.typing`);
+    }
   }
 
-  /**
-   * @param {string} writer
-   * @param {string} name
-   */
-  #writes(writer, name) {
-    clearTimeout(this.#writers.get(writer)?.timer);
-    const timer = setTimeout(() => this.stopped(writer), SHOWN_MILLISECONDS);
-    this.#writers.set(writer, { name, timer });
-    this.#show();
+  /** This user sent a message: the next `typed` sends a notice at once. */
+  messageSent() {
+    this.#sentAt = 0;
   }
 
   #show() {
-    const [first, second, ...others] = [...this.#writers.values()].map(({ name }) => name);
+    const [first, second, ...others] = [...this.#users.values()].map(({ name }) => name);
     if (first === undefined) {
-      this.#shown.replaceChildren();
+      this.#text.replaceChildren();
     } else if (second === undefined) {
-      this.#shown.replaceChildren(...sentence`${first} is writing…`);
+      this.#text.replaceChildren(...sentence`${first} is typing…`);
     } else if (others.length === 0) {
-      this.#shown.replaceChildren(...sentence`${first} and ${second} are writing…`);
+      this.#text.replaceChildren(...sentence`${first} and ${second} are typing…`);
     } else {
-      this.#shown.replaceChildren("Several people are writing…");
+      this.#text.replaceChildren("Several people are typing…");
     }
   }
 }

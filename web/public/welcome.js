@@ -1,59 +1,64 @@
-/** @typedef {import("./session.js").Session} Session */
+/** @import { Session } from "./session.js" */
 
 import { byId } from "./element.js";
 import { onSubmit } from "./form.js";
 
-/** The page for who is not logged in. */
+/** Form to log in or register, shown to users without a session. */
 export class Welcome {
   #closing = new AbortController();
-  #shown = byId("welcome", HTMLElement);
+  #page = byId("welcome", HTMLElement);
   #form = byId("log-in", HTMLFormElement);
-  #registers = false;
+  #isRegistering = false;
 
   /**
    * @param {Session} session
-   * @param {string} [farewell] why the last login is over
+   * @param {string} [reason] why the last session ended
    */
-  constructor(session, farewell = "") {
+  constructor(session, reason = "") {
     const { signal } = this.#closing;
-    const notice = byId("farewell", HTMLParagraphElement);
-    notice.textContent = farewell;
-    notice.hidden = !farewell;
-    this.#shown.hidden = false;
-    this.#choose(false);
+    const notice = byId("session-notice", HTMLParagraphElement);
+    notice.textContent = reason;
+    notice.hidden = !reason;
+    this.#page.hidden = false;
+    this.#setMode(false);
     byId("other-form", HTMLButtonElement).addEventListener(
       "click",
-      () => this.#choose(!this.#registers),
+      () => this.#setMode(!this.#isRegistering),
       { signal },
     );
-    onSubmit(this.#form, signal, async ({ username, password, display_name: name }) => {
-      if (this.#registers) {
-        await session.register(username, password, name);
-        this.#choose(false); // the account is there, whatever becomes of the login
-      }
-      await session.logIn(username, password);
-    });
+    onSubmit(
+      this.#form,
+      ["username", "password", "display_name"],
+      signal,
+      async ({ username, password, display_name: displayName }) => {
+        if (this.#isRegistering) {
+          await session.register(username, password, displayName);
+          this.#setMode(false); // the account exists, even if the login fails
+        }
+        await session.logIn(username, password);
+      },
+    );
   }
 
-  /** Make room, and keep nothing of what was typed. */
+  /** Hide the form and clear its fields. */
   close() {
     this.#closing.abort();
     this.#form.reset();
-    this.#shown.hidden = true;
+    this.#page.hidden = true;
   }
 
-  /** @param {boolean} registers */
-  #choose(registers) {
-    this.#registers = registers;
-    const verb = registers ? "Register" : "Log in";
-    byId("log-in-title", HTMLHeadingElement).textContent = verb;
-    byId("log-in-submit", HTMLButtonElement).textContent = verb;
-    byId("other-form", HTMLButtonElement).textContent = registers
+  /** @param {boolean} isRegistering */
+  #setMode(isRegistering) {
+    this.#isRegistering = isRegistering;
+    const label = isRegistering ? "Register" : "Log in";
+    byId("log-in-title", HTMLHeadingElement).textContent = label;
+    byId("log-in-submit", HTMLButtonElement).textContent = label;
+    byId("other-form", HTMLButtonElement).textContent = isRegistering
       ? "Have an account? Log in"
       : "No account yet? Register";
-    byId("display-name", HTMLLabelElement).hidden = !registers;
+    byId("display-name", HTMLLabelElement).hidden = !isRegistering;
     const password = this.#form.querySelector("input[type=password]");
-    password?.setAttribute("autocomplete", registers ? "new-password" : "current-password");
+    password?.setAttribute("autocomplete", isRegistering ? "new-password" : "current-password");
     this.#form.querySelector("input")?.focus();
   }
 }
