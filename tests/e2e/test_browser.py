@@ -519,6 +519,14 @@ def test_what_is_no_frame_is_refused(product: Product, visit: Visit, wire: str) 
     assert outcome is True
 
 
+@pytest.mark.parametrize("file", ["README.md", "package.json", "types.d.ts", "public/app.js"])
+def test_only_files_of_the_page_are_served(product: Product, visit: Visit, file: str) -> None:
+    visitor = visit(product)
+
+    assert visitor.page.request.get(f"{product.url}/app.js").status == 200
+    assert visitor.page.request.get(f"{product.url}/{file}").status == 404
+
+
 def test_the_policy_lets_only_the_pages_own_scripts_run(product: Product, visit: Visit) -> None:
     visitor = visit(product)
 
