@@ -10,7 +10,7 @@ from stack.servers.nginx import Nginx
 from stack.servers.ports import LOOPBACK
 from tests.support import proxy
 
-WEB = Path(__file__).resolve().parents[1] / "web"
+WEB = Path(__file__).resolve().parents[1] / "web" / "public"
 _PLENTY = "100000"
 """All clients share one address here."""
 

@@ -37,7 +37,7 @@ def test_pages_come_back_after_the_product_was_killed(mortal: Product, pair: Mee
         mortal.kill()
         for visitor in (mina, junho):
             expect(visitor.status).to_have_text("Offline.")
-            expect(visitor.button("Try now")).to_be_visible()
+            expect(visitor.button("Reconnect now")).to_be_visible()
         mina.write("민아: while it was away")
         junho.write("준호: while it was away")
         expect(mina.said.last).to_contain_text("Waiting for the connection")

@@ -72,7 +72,7 @@ class Visitor:
         """Make an account, which logs in."""
         self.button("No account yet? Register").click()
         self.box("Username").fill(username)
-        self.box("Name that others see").fill(name)
+        self.box("Display name").fill(name)
         self.box("Password").fill(PASSWORD)
         self.button("Register", exact=True).click()
         self.is_connected()
@@ -94,7 +94,7 @@ class Visitor:
     def invite(self) -> str:
         """Return a link that lets others into the open room."""
         self.button("Invite").click()
-        link = self.page.get_by_label("Whoever opens this link can join")
+        link = self.page.get_by_label("Anyone with this link can join")
         expect(link).to_have_value(re.compile("#join/."))
         value = link.input_value()
         self.button("Done").click()

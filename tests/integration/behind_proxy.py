@@ -156,7 +156,7 @@ class Proxy(Nginx):
             "PROXY_PUBLIC_PORT": f":{self.port}",
             "PROXY_CERTIFICATE": str(self.certificate / "localhost.pem"),
             "PROXY_CERTIFICATE_KEY": str(self.certificate / "localhost.key"),
-            "PROXY_WEB_DIR": str(proxy.NGINX.parents[1] / "web"),
+            "PROXY_WEB_DIR": str(proxy.NGINX.parents[1] / "web" / "public"),
             "PROXY_STATE_DIR": str(state),
             "PROXY_ACCESS_LOG": str(self.access_log),
             "PROXY_RESOLVER": LOOPBACK,
