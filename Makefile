@@ -34,8 +34,9 @@ $(VENV)/.dev: $(VENV)/.run dev-requirements.txt
 	@touch $@
 
 NODE_MODULES := tests/e2e/node_modules/.installed bench/node_modules/.installed
-$(NODE_MODULES): %/node_modules/.installed: %/package.json %/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: tests drive a JavaScript client, and the bench a chat server (node 20 or later)." >&2; exit 1; }
+WEB_CHECKS := web/node_modules/.installed
+$(NODE_MODULES) $(WEB_CHECKS): %/node_modules/.installed: %/package.json %/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing (node 20.19 or later): it installs the checks of web/, the JavaScript clients of the tests and a chat server of the bench." >&2; exit 1; }
 	@npm ci --prefix $* --omit=optional --silent --no-audit --no-fund
 	@touch $@
 
@@ -87,7 +88,7 @@ stack-down: $(VENV)/.dev ## Stop the stack; its data stays in .stack.
 	@$(BIN)/python -m stack down
 
 .PHONY: check
-check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated contracts and graphs.
+check: $(VENV)/.dev $(WEB_CHECKS) ## Lint, format check, types, import contracts, generated contracts and graphs.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(PACKAGES)
@@ -95,6 +96,7 @@ check: $(VENV)/.dev ## Lint, format check, types, import contracts, generated co
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
 	$(BIN)/python -m contracts.graphs --check
+	npm run check --prefix web --silent
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contract, integration, end to end.
@@ -166,4 +168,4 @@ fmt: $(VENV)/.dev ## Format the code and fix what can be fixed.
 
 .PHONY: clean
 clean: ## Remove what was installed and cached; data stays.
-	rm -rf $(VENV) tests/e2e/node_modules bench/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules tests/e2e/node_modules bench/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,7 @@ _TOKEN_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user who is logged in."""
+    """A logged-in user."""
 
     id: str
     username: str
@@ -26,7 +26,7 @@ class Account:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a REST request carries to be this user's."""
+        """Headers that authenticate a REST request as this user."""
         return {"Authorization": f"Bearer {self.token}"}
 
 

@@ -1,4 +1,4 @@
-"""Every side, every figure, and which sides a figure is of."""
+"""Every target, every figure, and which targets a figure is of."""
 
 from bench.figures.connections import connections
 from bench.figures.connects import connects
@@ -13,12 +13,12 @@ from bench.targets.embedded import Embedded
 from bench.targets.madang import Madang, MadangApart
 from bench.targets.naive import Naive
 from bench.targets.nats import Nats
-from bench.targets.port import Side
+from bench.targets.port import Target
 from bench.targets.reflector import Reflector
 from bench.targets.socketio import SocketIo
 from bench.targets.web_stomp import WebStomp
 
-_ALL: tuple[Side, ...] = (
+_ALL: tuple[Target, ...] = (
     Madang(),
     MadangApart(),
     Embedded(),
@@ -28,10 +28,10 @@ _ALL: tuple[Side, ...] = (
     Naive(),
     Reflector(),
 )
-SIDES = {side.name: side for side in _ALL}
+TARGETS = {target.name: target for target in _ALL}
 
 _OURS = (Madang.name,)
-_CHATS = tuple(name for name in SIDES if name not in {MadangApart.name, Reflector.name})
+_CHATS = tuple(name for name in TARGETS if name not in {MadangApart.name, Reflector.name})
 
 FIGURES: dict[str, tuple[Figure, tuple[str, ...]]] = {
     "deliveries": (deliveries, _CHATS),
@@ -44,4 +44,4 @@ FIGURES: dict[str, tuple[Figure, tuple[str, ...]]] = {
     "foreign": (foreign, _OURS),
     "curves": (curves, _OURS),
 }
-"""By name: how it is measured, and the sides that are compared in it, in their order."""
+"""By name: how it is measured, and the targets that are compared in it, in their order."""

@@ -12,7 +12,7 @@ from types import FrameType
 import structlog
 
 from bench import machine
-from bench.catalogue import FIGURES, SIDES
+from bench.catalogue import FIGURES, TARGETS
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.figures.port import Result
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     for name in options.figures:
         print(f"measuring {name}", file=sys.stderr)
         measure, of = FIGURES[name]
-        sides = [SIDES[side] for side in ([options.server] if options.server else of)]
+        targets = [TARGETS[target] for target in ([options.server] if options.server else of)]
         try:
-            results += measure(sides, scale, cores, Deadline(scale.figure_seconds))
+            results += measure(targets, scale, cores, Deadline(scale.figure_seconds))
         except BenchError as error:
             print(f"bench: no {name}: {error}", file=sys.stderr)
             failed = True
@@ -63,11 +63,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     known = ", ".join(FIGURES)
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"only these of {known}")
-    parser.add_argument("--server", choices=SIDES, help="only this side; no ratios then")
+    parser.add_argument("--server", choices=TARGETS, help="only this target; no ratios then")
     parser.add_argument("--short", action="store_true", help="seconds, to see that it works")
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
-        "--json", dest="form", action="store_const", const=as_json, help="every turn, for machines"
+        "--json", dest="form", action="store_const", const=as_json, help="every run, for machines"
     )
     form.add_argument(
         "--markdown", dest="form", action="store_const", const=as_markdown, help="for the docs"

@@ -2,4 +2,4 @@
 
 
 class BenchError(Exception):
-    """A figure cannot be given: what was measured was not what it says."""
+    """A figure cannot be reported: the measurement was not valid."""

@@ -1,4 +1,4 @@
-"""Somebody else's gateway: appends batches of events in rooms that nobody follows here.
+"""Another gateway's traffic: appends batches of events in rooms without subscribers.
 
 `python -m bench.foreign URL EVENTS` appends that many, one batch at a time in each shard.
 """

@@ -1,4 +1,4 @@
-"""The machine that the figures come from, and which of its cores do what."""
+"""The machine that the figures come from, and the use of its cores."""
 
 import os
 import platform
@@ -45,7 +45,7 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 
 def core_seconds(cores: frozenset[int]) -> float:
-    """Return the time that `cores` have been used so far, by anybody."""
+    """Return the busy time of `cores` so far, by all processes."""
     usage = psutil.cpu_times(percpu=True)
     return float(sum(sum(usage[core]) - usage[core].idle - usage[core].iowait for core in cores))
 
@@ -61,7 +61,7 @@ def allow_open_files(needed: int) -> None:
 
 
 def describe(cores: Cores, folder: Path) -> dict[str, object]:
-    """Return what a reader needs to know of the machine; `folder` holds the servers' data."""
+    """Return a description of the machine; `folder` holds the servers' data."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 1,

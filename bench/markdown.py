@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.figures.port import MEASURED, Result
-from bench.report import doubts, number, ratio, target_of
+from bench.report import doubts, goal_of, number, ratio
 
 _BEGIN = "<!-- figures: written by `python -m bench --into docs/performance.md` -->"
 _END = "<!-- end of figures -->"
 
 
 def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str:
-    """Return one table of what is to be reached, then one for each figure."""
+    """Return a table of goals, then a table for each figure."""
     day = datetime.now(UTC).date().isoformat()
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
     lines = [f"Measured on {day}: {told}.", "", *_table(_targets(results))]
@@ -24,7 +24,7 @@ def as_markdown(results: Sequence[Result], machine: Mapping[str, object]) -> str
 
 
 def put_into(page: Path, figures: str) -> None:
-    """Replace what stands between a page's marks."""
+    """Replace the text between a page's marks."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not end:
@@ -37,16 +37,16 @@ def _targets(results: Sequence[Result]) -> Iterator[Sequence[str]]:
     yield "figure", "Madang", "to reach", "reached"
     words = {True: "yes", False: "**no**", None: "not measured"}
     for result in results:
-        for target in result.targets:
-            measured = target.side in result.turns
-            value = f"{number(result.value(target.side))} {result.unit}" if measured else ""
-            wanted = target_of(result, target)
-            yield result.label, value, wanted, words[result.reaches(target)]
+        for goal in result.goals:
+            measured = goal.target in result.runs
+            value = f"{number(result.value(goal.target))} {result.unit}" if measured else ""
+            wanted = goal_of(result, goal)
+            yield result.label, value, wanted, words[result.reaches(goal)]
 
 
 def _values(result: Result) -> Iterator[Sequence[str]]:
-    costs = {name: result.microseconds(name) for name in result.turns}
-    compared = MEASURED in result.turns and len(result.turns) > 1
+    costs = {name: result.microseconds(name) for name in result.runs}
+    compared = MEASURED in result.runs and len(result.runs) > 1
     head = ["", result.unit, "Madang is", "µs of its main process for each"]
     wanted = [True, True, compared, any(costs.values())]
     rows = [
@@ -56,7 +56,7 @@ def _values(result: Result) -> Iterator[Sequence[str]]:
             ratio(result, name),
             f"{cost:.2f}" if (cost := costs[name]) else "",
         ]
-        for name in result.turns
+        for name in result.runs
     ]
     for row in (head, *rows):
         yield [cell for cell, told in zip(row, wanted, strict=True) if told]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from bench.figures.port import MEASURED, Result, Target
+from bench.figures.port import MEASURED, Goal, Result
 
 _MUCH_TAKEN = 0.15
 _NEARLY_ALL = 0.9
@@ -12,10 +12,10 @@ _FINE_BELOW = 100
 
 
 def as_table(results: Sequence[Result], machine: Mapping[str, object]) -> str:
-    """Return what a reader sees."""
+    """Return the report as text."""
     lines: list[str] = []
     for result in results:
-        said = [*targets(result), *result.notes, *doubts(result)]
+        said = [*goals(result), *result.notes, *doubts(result)]
         lines += [result.label, *_columns(_rows(result)), *(f"  {line}" for line in said), ""]
     told = [f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()]
     return "\n".join([*lines, *told])
@@ -26,9 +26,9 @@ def as_json(results: Sequence[Result], machine: Mapping[str, object]) -> str:
     figures = []
     for result in results:
         figure = asdict(result)
-        figure["values"] = {name: result.value(name) for name in result.turns}
-        figure["ratios"] = {name: result.ratio(name) for name in result.turns}
-        figure["reached"] = [result.reaches(target) for target in result.targets]
+        figure["values"] = {name: result.value(name) for name in result.runs}
+        figure["ratios"] = {name: result.ratio(name) for name in result.runs}
+        figure["reached"] = [result.reaches(goal) for goal in result.goals]
         figures.append(figure)
     return json.dumps({"machine": machine, "figures": figures}, indent=2)
 
@@ -38,27 +38,27 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= _FINE_BELOW else f"{value:.2f}"
 
 
-def targets(result: Result) -> list[str]:
-    """Return what is to be reached, and whether it is."""
+def goals(result: Result) -> list[str]:
+    """Return the goals, and whether each is reached."""
     words = {True: "reached", False: "MISSED"}
     return [
-        f"target: {target_of(result, target)}: {words[reached]}"
-        for target in result.targets
-        if (reached := result.reaches(target)) is not None
+        f"goal: {goal_of(result, goal)}: {words[reached]}"
+        for goal in result.goals
+        if (reached := result.reaches(goal)) is not None
     ]
 
 
-def target_of(result: Result, target: Target) -> str:
-    """Return what is to be reached."""
-    if target.peer:
-        return f"{target.bound:g} x {result.titles.get(target.peer, target.peer)}"
-    bound = f"{'at least' if result.more_is_better else 'at most'} {target.bound:,g} {result.unit}"
-    return bound if target.side == MEASURED else f"{bound} ({result.titles.get(target.side)})"
+def goal_of(result: Result, goal: Goal) -> str:
+    """Return the goal in words."""
+    if goal.peer:
+        return f"{goal.bound:g} x {result.titles.get(goal.peer, goal.peer)}"
+    bound = f"{'at least' if result.more_is_better else 'at most'} {goal.bound:,g} {result.unit}"
+    return bound if goal.target == MEASURED else f"{bound} ({result.titles.get(goal.target)})"
 
 
-def ratio(result: Result, side: str) -> str:
-    """Return how many times better Madang is than a side."""
-    of = result.ratio(side)
+def ratio(result: Result, target: str) -> str:
+    """Return how many times better Madang is than a target."""
+    of = result.ratio(target)
     if of is None:
         return ""
     if result.more_is_better:
@@ -68,19 +68,19 @@ def ratio(result: Result, side: str) -> str:
 
 def doubts(result: Result) -> list[str]:
     """Return why the figure may be too low."""
-    turns = [turn for side in result.turns.values() for turn in side]
+    runs = [run for target in result.runs.values() for run in target]
     found = []
-    if any((turn.others_busy or 0) > _MUCH_TAKEN for turn in turns):
+    if any((run.others_busy or 0) > _MUCH_TAKEN for run in runs):
         found.append("DOUBTFUL, others used the server's core: measure again")
-    if any((turn.generator_busy or 0) > _NEARLY_ALL for turn in turns):
+    if any((run.generator_busy or 0) > _NEARLY_ALL for run in runs):
         found.append("DOUBTFUL, the load generator may have been the limit")
     return found
 
 
 def _rows(result: Result) -> list[list[str]]:
-    parts = dict.fromkeys(p for turns in result.turns.values() for t in turns for p in t.parts_busy)
+    parts = dict.fromkeys(p for runs in result.runs.values() for t in runs for p in t.parts_busy)
     rows = [["", result.unit, "Madang is", "µs each", "server", *parts, "others", "generator"]]
-    for name, turns in result.turns.items():
+    for name, runs in result.runs.items():
         cost = result.microseconds(name)
         rows.append(
             [
@@ -88,10 +88,10 @@ def _rows(result: Result) -> list[list[str]]:
                 number(result.value(name)),
                 ratio(result, name),
                 "" if cost is None else f"{cost:.2f}",
-                _share([turn.server_busy for turn in turns]),
-                *(_share([turn.parts_busy.get(part) for turn in turns]) for part in parts),
-                _share([turn.others_busy for turn in turns]),
-                _share([turn.generator_busy for turn in turns]),
+                _share([run.server_busy for run in runs]),
+                *(_share([run.parts_busy.get(part) for run in runs]) for part in parts),
+                _share([run.others_busy for run in runs]),
+                _share([run.generator_busy for run in runs]),
             ]
         )
     # A column that says nothing is left out.
@@ -100,7 +100,7 @@ def _rows(result: Result) -> list[list[str]]:
 
 
 def _share(shares: Sequence[float | None]) -> str:
-    """Return the highest share of the turns."""
+    """Return the highest share of the runs."""
     known = [share for share in shares if share is not None]
     return f"{max(known):.0%}" if known else ""
 

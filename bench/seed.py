@@ -1,4 +1,4 @@
-"""Users, rooms and memberships, written where rooms keeps them: a hundred thousand in seconds."""
+"""Users, rooms and memberships, inserted into the rooms database: a hundred thousand in seconds."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ _NO_PASSWORD = "-"
 
 
 def insert_rooms(database_url: str, demand: Demand, accounts: Sequence[Account]) -> list[str]:
-    """Write the accounts, and rooms with the members that `demand` tells; return the rooms' ids."""
+    """Insert the accounts, and rooms with the members of `demand`; return the rooms' ids."""
     now = round(time.time() * 1000)
     rooms = [new_id() for _ in range(demand.rooms)]
     members = [demand.members_of(room) for room in range(demand.rooms)]

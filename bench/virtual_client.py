@@ -1,10 +1,10 @@
-"""What one connection of the load says, told without knowing any protocol."""
+"""The bytes that one connection of the load sends, independent of the protocol."""
 
 from dataclasses import dataclass
 from typing import Self
 
 SLOT = b"########"
-"""Stands in a payload where each message has its own number, of as many digits."""
+"""Placeholder in a payload for the message's number, of the same length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """One connection: how it is opened, and what it says if it talks."""
+class VirtualClient:
+    """One connection: its opening, and the frames it sends."""
 
     opening: tuple[Step, ...]
     lines: tuple[Line, ...]
-    """What it says, one after the other and then again from the first."""
+    """Frames that it sends in rotation."""
     in_flight: int = 0
-    """Messages it keeps unfinished; 0 if it only listens."""
+    """Messages it keeps in flight; 0 if it only listens."""
 
     def said(self, first: int, count: int) -> bytes:
         """Return its messages from number `first` on."""
@@ -54,10 +54,10 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class ClientGroup:
     """Connections measured together."""
 
-    seats: tuple[Seat, ...]
+    clients: tuple[VirtualClient, ...]
     mark: bytes
     """Bytes, best a single one, that stand once in each frame that counts and nowhere else."""
     copies: int

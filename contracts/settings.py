@@ -14,6 +14,7 @@ from madang_history.settings import HistorySettings
 from madang_rooms.settings import RoomsSettings
 from madang_standalone.settings import StandaloneSettings
 
+_ROOT = Path(__file__).resolve().parents[1]
 _CLASSES: Mapping[str, type[CommonSettings]] = {
     "Every service": CommonSettings,
     "gateway": GatewaySettings,
@@ -60,7 +61,7 @@ def _default(field: FieldInfo) -> str:
     if _is_development_secret(default):
         return "for development only"
     if isinstance(default, Path):
-        default = default.name
+        default = str(default.relative_to(_ROOT) if default.is_absolute() else default)
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 

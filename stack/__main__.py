@@ -25,7 +25,7 @@ _NOT_OF_SERVICES = _OF_CLIENTS | _OF_EACH_REPLICA
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Run the command that the first argument names."""
     commands = {"up": _up, "down": _down, "check": check_programs, "mysql": _mysql}
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("command", choices=[*commands, "do"])

@@ -8,11 +8,11 @@ _SECONDS = 120
 
 
 class CommandError(Exception):
-    """It could not be done; the message is what it printed."""
+    """The command failed; the message is its output."""
 
 
 def run_command(service: str, *arguments: str, settings: Mapping[str, str]) -> str:
-    """Run `madang-{service}` with `arguments` and return what it says."""
+    """Run `madang-{service}` with `arguments` and return its output."""
     done = subprocess.run(
         [sys.executable, "-m", f"madang_{service}", *arguments],
         env=settings,
@@ -28,5 +28,5 @@ def run_command(service: str, *arguments: str, settings: Mapping[str, str]) -> s
 
 
 def migrate(settings: Mapping[str, str]) -> None:
-    """Bring the database of rooms that `settings` tell of up to date."""
+    """Migrate the rooms database that `settings` name."""
     run_command("rooms", "migrate", settings=settings)

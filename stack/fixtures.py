@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist whose servers to use; `node` is its WorkerController."""
+    """Pass the run's servers to a worker of pytest-xdist; `node` is its WorkerController."""
     run = node.config.stash[_RUN]
     node.workerinput["servers_folder"] = str(run.folder)
     node.workerinput["servers_owner"] = run.owner
@@ -114,7 +114,7 @@ def mariadb_database_url(mariadb: MariaDB) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mysql(server_run: ServerRun) -> MySQL:
-    """Give the MySQL that all tests share; where it cannot be had, say why and skip."""
+    """Yield the MySQL that all tests share; skip, with the reason, where it cannot be built."""
     try:
         return server_run.shared(MySQL)
     except MissingProgramError as missing:
@@ -181,7 +181,7 @@ def _rabbitmq_of_worker(server_run: ServerRun) -> RabbitMQ:
 
 @pytest.fixture
 def private_rabbitmq(_rabbitmq_of_worker: RabbitMQ) -> Iterator[RabbitMQ]:
-    """Give a running RabbitMQ to kill, stop and pause; what earlier tests left is in it.
+    """Yield a running RabbitMQ that a test may kill, stop and pause; it holds earlier tests' data.
 
     It takes seconds to start, so the tests of one worker have it one after another.
     """

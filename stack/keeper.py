@@ -1,4 +1,4 @@
-"""Waits for the end of a test run and ends what that left behind: `keeper OWNER FOLDER`."""
+"""Waits for the end of a test run and stops the servers it left running: `keeper OWNER FOLDER`."""
 
 import os
 import select

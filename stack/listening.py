@@ -1,4 +1,4 @@
-"""Sockets on which processes listen, as /proc tells it."""
+"""Listening sockets of processes, read from /proc."""
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -8,7 +8,7 @@ from pathlib import Path
 
 _LISTENING = "0A"
 _SESSION = 3
-"""Place of the session in what follows the name in /proc/PID/stat."""
+"""Index of the session id after the process name in /proc/PID/stat."""
 
 
 @dataclass(frozen=True)

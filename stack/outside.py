@@ -18,7 +18,7 @@ _PATHS = {
     "/api/gateway/v1/rooms/none/messages": 405,
     "/api/auth/v1/login": 405,
 }
-"""What each service answers to somebody unknown; what nginx says for it would be another."""
+"""Each service's own answer to an unauthenticated request, which nginx would not give."""
 
 
 def client(url: str, ca: Path) -> httpx.Client:
@@ -29,7 +29,7 @@ def client(url: str, ca: Path) -> httpx.Client:
 
 
 def unreached(url: str, ca: Path) -> dict[str, str]:
-    """Return what is not reached from outside, and why; nothing if all is."""
+    """Return the services that are not reachable from outside, with the reason."""
     with client(url, ca) as asking:
         answers = {path: _answer(asking, path) for path in _PATHS}
     wrong = {path: answers[path] for path, right in _PATHS.items() if answers[path] != str(right)}

@@ -10,9 +10,9 @@ from stack.servers.nginx import Nginx
 from stack.servers.ports import LOOPBACK
 from tests.support import proxy
 
-WEB = Path(__file__).resolve().parents[1] / "web"
+WEB = Path(__file__).resolve().parents[1] / "web" / "public"
 _PLENTY = "100000"
-"""Everybody comes from one address here."""
+"""All clients share one address here."""
 
 _INSIDE = """\
 pid {folder}/nginx.pid;

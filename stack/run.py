@@ -37,7 +37,7 @@ class ServerRun:
         return cls(Path(tempfile.gettempdir()) / name, os.getpid())
 
     def shared(self, kind: type[_S]) -> _S:
-        """Return the run's one server of that kind, started by the first who asks."""
+        """Return the run's one server of that kind; start it on first use."""
         server = kind(self.folder / kind.name)
         self.watch()
         with FileLock(self.folder / f"{kind.name}.lock", timeout=_START_SECONDS):
@@ -64,7 +64,7 @@ class ServerRun:
                 )
 
     def end(self, *, logs_to: Path | None = None) -> None:
-        """End every server of the run and remove what they kept, once the logs are copied."""
+        """Copy the logs, then stop every server of the run and remove its data."""
         for keeper in self._keeper.read().values():
             if keeper.pid != os.getpid():
                 keeper.end(grace_seconds=0)

@@ -1,4 +1,4 @@
-"""What the services of one stack know and nobody else."""
+"""The secrets of one stack's services."""
 
 import json
 import secrets
@@ -28,7 +28,7 @@ class Secrets:
             write_secret(self._clients, json.dumps(made))
 
     def settings_of(self, service: str) -> dict[str, str]:
-        """Return the settings that tell a service its own secrets."""
+        """Return the settings with a service's own secrets."""
         clients: dict[str, str] = json.loads(self._clients.read_text(encoding="utf-8"))
         if service == "auth":
             # It asks nobody for tokens: it has the keys.

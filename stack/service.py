@@ -28,7 +28,7 @@ class Service(Server):
         *,
         log_file: Path,
     ) -> None:
-        """Keep to `folder`; `settings` tells the variables of a service, asked at each start."""
+        """Store all in `folder`; `settings` returns the service's variables at each start."""
         self.name = name
         super().__init__(folder, log_file=log_file)
         self.kind = name.rpartition("-")[0]
@@ -51,7 +51,7 @@ class Service(Server):
         return error_lines(self.log_file.read_text(encoding="utf-8", errors="replace"))
 
     def metric(self, name: str) -> float:
-        """Return what it tells under `name`, all labels together."""
+        """Return the metric `name`, summed over all labels."""
         return metric(self.url, name)
 
     @override

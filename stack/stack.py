@@ -27,11 +27,11 @@ _LOCK_SECONDS = 300
 
 
 class StackError(Exception):
-    """The stack cannot do what was asked; the message says why, and what to do."""
+    """The stack cannot do this; the message says why, and what to do."""
 
 
 def _quietly(_: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 class Stack:
@@ -145,7 +145,7 @@ class Stack:
         return {name: lines for name, lines in found.items() if lines}
 
     def command(self, service: str, *arguments: str) -> str:
-        """Run a command of a service and return what it says; raise CommandError."""
+        """Run a command of a service and return its output; raise CommandError."""
         return run_command(service, *arguments, settings=self.settings_of(service))
 
     def settings_of(self, service: str) -> dict[str, str]:

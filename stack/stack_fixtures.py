@@ -7,9 +7,9 @@ from filelock import FileLock
 
 from stack.run import ServerRun
 from stack.stack import Stack
-from tests.support.test_settings import OF_TESTS
+from tests.support.test_settings import TEST_SETTINGS
 
-_SETTINGS = OF_TESTS | {"MADANG_DRAIN_SECONDS": "3"}
+_SETTINGS = TEST_SETTINGS | {"MADANG_DRAIN_SECONDS": "3"}
 """They do not wait for the last connection for long."""
 _LOAD = {
     "MADANG_SENDS_PER_SECOND": "1000",
@@ -17,7 +17,7 @@ _LOAD = {
     "MADANG_FRAMES_PER_SECOND_PER_ADDRESS": "100000",
     "MADANG_FRAMES_BURST_PER_ADDRESS": "100000",
 }
-"""A few people, all from one address, say what many would."""
+"""A few users on one address send as much as many would."""
 _TURN_SECONDS = 300
 _TEST_SECONDS = 400
 """Longest time of a test on a stack: it may start one first, or wait for its turn."""
@@ -43,7 +43,7 @@ def _turn(item: pytest.Item) -> int:
 
 
 def _stacks(item: pytest.Item) -> set[str]:
-    """Return the stacks that a test asks for, or says that it will ask for."""
+    """Return the stacks that a test requests, directly or by its mark."""
     told = [name for mark in item.iter_markers("usefixtures") for name in mark.args]
     asked = {*getattr(item, "fixturenames", ()), *told}
     return {"stack", "mortal_stack", "mortal_stack_with"} & asked

@@ -5,42 +5,42 @@ from collections.abc import Sequence
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.figures.port import Result, Target, Turn, titles_of
+from bench.figures.port import Goal, Result, Run, titles_of
 from bench.figures.scale import Scale
 from bench.load.generator import generating
 from bench.machine import Cores
 from bench.server import serving
-from bench.targets.port import Demand, Side
-from bench.virtual_client import Crowd
+from bench.targets.port import Demand, Target
+from bench.virtual_client import ClientGroup
 
 
 def connections(
-    sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline
+    targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Open connections that are logged in and in a room, and see what the server grew by."""
-    turns = {side.name: [_turn(side, scale, cores, deadline)] for side in sides}
+    """Open connections, each subscribed to a room, and measure the server's growth in memory."""
+    runs = {target.name: [_run(target, scale, cores, deadline)] for target in targets}
     result = Result(
         figure="connections",
         label=f"bytes of memory per idle connection, {scale.connections:,} connections",
         unit="bytes",
         more_is_better=False,
-        turns=turns,
-        titles=titles_of(sides),
-        targets=(Target(9000),),
+        runs=runs,
+        titles=titles_of(targets),
+        goals=(Goal(9000),),
         notes=["growth of the resident memory (RSS) of the process with the connections"],
     )
     return [result]
 
 
-def _turn(side: Side, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:
+def _run(target: Target, scale: Scale, cores: Cores, deadline: Deadline) -> Run:
     first = scale.warm_up_connections
-    with serving(side, cores, deadline) as server:
+    with serving(target, cores, deadline) as server:
         everybody = first + scale.connections
         demand = Demand(rooms=1, members=everybody, users=scale.users)
-        seating = server.furnish(demand, deadline)
-        seats = [seating.seat(number) for number in range(everybody)]
-        early = Crowd(tuple(seats[:first]), mark=side.echo_mark, copies=1)
-        late = Crowd(tuple(seats[first:]), mark=side.echo_mark, copies=1)
+        placement = server.prepare(demand, deadline)
+        clients = [placement.client(number) for number in range(everybody)]
+        early = ClientGroup(tuple(clients[:first]), mark=target.echo_mark, copies=1)
+        late = ClientGroup(tuple(clients[first:]), mark=target.echo_mark, copies=1)
         with generating(server.port, early, processes=1, deadline=deadline) as warm:
             server.rest()
             before = server.rss_bytes()
@@ -51,6 +51,6 @@ def _turn(side: Side, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:
                 grown = server.rss_bytes() - before
                 closed = warm.read().closed + idle.read().closed
     if closed:
-        raise BenchError(f"{side.title} closed {closed} of the connections")
-    print(f"{side.title}: {grown:,} bytes more", file=sys.stderr)
-    return Turn(value=grown / scale.connections)
+        raise BenchError(f"{target.title} closed {closed} of the connections")
+    print(f"{target.title}: {grown:,} bytes more", file=sys.stderr)
+    return Run(value=grown / scale.connections)

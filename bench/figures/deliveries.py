@@ -3,37 +3,37 @@
 from collections.abc import Sequence
 
 from bench.deadline import Deadline
-from bench.figures.port import Result, Target, titles_of
+from bench.figures.port import Goal, Result, titles_of
 from bench.figures.scale import Scale
-from bench.figures.throughput import take_turns
+from bench.figures.throughput import alternate
 from bench.machine import Cores
-from bench.targets.port import Demand, Seating, Side
-from bench.virtual_client import Crowd
+from bench.targets.port import Demand, Placement, Target
+from bench.virtual_client import ClientGroup
 
 
 def deliveries(
-    sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline
+    targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
 ) -> list[Result]:
-    """Let one subscriber talk to all; its message is in flight until it comes back to itself."""
+    """One subscriber sends to all; its message is in flight until its own copy arrives."""
     demand = Demand(rooms=1, members=scale.subscribers, users=scale.users)
 
-    def crowd_of(side: Side, seating: Seating) -> Crowd:
-        listeners = [seating.seat(number) for number in range(1, scale.subscribers)]
-        talker = seating.seat(0, in_flight=scale.subscriber_in_flight)
-        return Crowd((*listeners, talker), mark=side.echo_mark, copies=scale.subscribers)
+    def group_of(target: Target, placement: Placement) -> ClientGroup:
+        listeners = [placement.client(number) for number in range(1, scale.subscribers)]
+        talker = placement.client(0, in_flight=scale.subscriber_in_flight)
+        return ClientGroup((*listeners, talker), mark=target.echo_mark, copies=scale.subscribers)
 
-    turns = take_turns(sides, scale, cores, deadline, demand=demand, crowd_of=crowd_of)
+    runs = alternate(targets, scale, cores, deadline, demand=demand, group_of=group_of)
     result = Result(
         figure="deliveries",
         label=f"deliveries/s, {scale.subscribers:,} subscribers in one room",
         unit="deliveries/s",
         more_is_better=True,
-        turns=turns,
-        titles=titles_of(sides),
-        targets=(Target(15, "web-stomp"), Target(2.5, "naive"), Target(1, "nats")),
+        runs=runs,
+        titles=titles_of(targets),
+        goals=(Goal(15, "web-stomp"), Goal(2.5, "naive"), Goal(1, "nats")),
         notes=[
             f"one of the subscribers sends, {scale.subscriber_in_flight} in flight",
-            "each turn ended when every frame due was counted, none missing, none too much",
+            "each run ended when every frame due was counted, none missing, none too much",
         ],
     )
     return [result]

@@ -1,4 +1,4 @@
-"""What an event costs a gateway that has nobody in its room."""
+"""The cost of an event for a gateway without subscribers in its room."""
 
 import re
 import subprocess
@@ -10,13 +10,13 @@ import httpx
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.figures.port import Result, Target, Turn
+from bench.figures.port import Goal, Result, Run
 from bench.figures.scale import Scale
 from bench.foreign import BATCH_LINES, foreign_batch
 from bench.machine import Cores, pinned
 from bench.server import Server
 from bench.targets.madang import Cluster, Madang
-from bench.targets.port import Side
+from bench.targets.port import Target
 from bench.targets.process import ROOT
 from madang_common.log.port import Batch
 from services.gateway.tests.core import Core
@@ -26,11 +26,13 @@ _ALONE = "dispatcher"
 _COUNTED = re.compile(r"^madang_gateway_events_total (\S+)$", re.MULTILINE)
 
 
-def foreign(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadline) -> list[Result]:
-    """Append batches from outside while a gateway follows, and look what that cost it."""
-    (side,) = (side for side in sides if isinstance(side, Madang))
-    with side.running(cores, deadline) as cluster:
-        server = Server(side, cluster)
+def foreign(
+    targets: Sequence[Target], scale: Scale, cores: Cores, deadline: Deadline
+) -> list[Result]:
+    """Append batches while a gateway consumes the log, and measure its processor time."""
+    (target,) = (target for target in targets if isinstance(target, Madang))
+    with target.running(cores, deadline) as cluster:
+        server = Server(target, cluster)
         server.rest()
         followed = [_follow(cluster, server, scale, deadline) for _ in range(scale.repeats)]
     with pinned(cores.server):
@@ -40,15 +42,15 @@ def foreign(sides: Sequence[Side], scale: Scale, cores: Cores, deadline: Deadlin
         label=f"microseconds of gateway per foreign event, in batches of {BATCH_LINES}",
         unit="µs",
         more_is_better=False,
-        turns={_FOLLOWED: followed, _ALONE: alone},
+        runs={_FOLLOWED: followed, _ALONE: alone},
         titles={_FOLLOWED: "gateway process", _ALONE: "of it Dispatcher.apply"},
-        targets=(Target(3.0, side=_FOLLOWED),),
+        goals=(Goal(3.0, target=_FOLLOWED),),
         notes=["processor time, from the AMQP connection on; nobody is connected to the gateway"],
     )
     return [result]
 
 
-def _follow(cluster: Cluster, server: Server, scale: Scale, deadline: Deadline) -> Turn:
+def _follow(cluster: Cluster, server: Server, scale: Scale, deadline: Deadline) -> Run:
     counted, used = _events(cluster), server.cpu_seconds()["gateway"]
     done = subprocess.run(
         [sys.executable, "-m", "bench.foreign", cluster.amqp_url, str(scale.foreign_events)],
@@ -64,7 +66,7 @@ def _follow(cluster: Cluster, server: Server, scale: Scale, deadline: Deadline) 
         deadline.pause("the gateway to have seen all events")
     microseconds = (server.cpu_seconds()["gateway"] - used) * 1e6 / seen
     print(f"a foreign event: {microseconds:.2f} µs", file=sys.stderr)
-    return Turn(microseconds)
+    return Run(microseconds)
 
 
 def _events(cluster: Cluster) -> int:
@@ -75,7 +77,7 @@ def _events(cluster: Cluster) -> int:
     return int(float(found[1]))
 
 
-def _apply(scale: Scale) -> Turn:
+def _apply(scale: Scale) -> Run:
     """Give a dispatcher the same batches, without a broker."""
     core = Core()
     count = scale.foreign_events // BATCH_LINES
@@ -83,4 +85,4 @@ def _apply(scale: Scale) -> Turn:
     begun = time.process_time()
     for batch in batches:
         core.dispatcher.apply(0, batch)
-    return Turn((time.process_time() - begun) * 1e6 / (count * BATCH_LINES))
+    return Run((time.process_time() - begun) * 1e6 / (count * BATCH_LINES))

@@ -8,7 +8,7 @@ class Scale:
     """The size of a run."""
 
     repeats: int = 3
-    """Turns that each side gets at a throughput, in alternation; the median counts."""
+    """Runs that each target gets at a throughput, in alternation; the median counts."""
     warm_up_seconds: float = 1.0
     seconds: float = 3.0
     """Length of the window in which frames are counted."""
@@ -19,7 +19,7 @@ class Scale:
     room_senders: int = 20
     connections: int = 10_000
     warm_up_connections: int = 100
-    """Connections that stay open while the others come, so that their own cost shows."""
+    """Connections that are open before the measured ones, so that only the measured ones count."""
     senders: int = 100
     sender_in_flight: int = 20
     paced_connections: int = 1000

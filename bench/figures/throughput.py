@@ -1,4 +1,4 @@
-"""Frames per second, counted in a window while the load goes on."""
+"""Frames per second, counted in a window under steady load."""
 
 import sys
 import time
@@ -7,49 +7,51 @@ from contextlib import ExitStack
 
 from bench.deadline import Deadline
 from bench.figures.look import Look, between
-from bench.figures.port import Turn
+from bench.figures.port import Run
 from bench.figures.scale import Scale
 from bench.load.generator import generating
 from bench.machine import Cores
 from bench.server import Server, serving
-from bench.targets.port import Demand, Seating, Side
-from bench.virtual_client import Crowd
+from bench.targets.port import Demand, Placement, Target
+from bench.virtual_client import ClientGroup
 
 
-def take_turns(
-    sides: Sequence[Side],
+def alternate(
+    targets: Sequence[Target],
     scale: Scale,
     cores: Cores,
     deadline: Deadline,
     *,
     demand: Demand,
-    crowd_of: Callable[[Side, Seating], Crowd],
-) -> dict[str, list[Turn]]:
-    """Let the sides take turns, so that what the machine does meanwhile meets all."""
-    turns: dict[str, list[Turn]] = {side.name: [] for side in sides}
+    group_of: Callable[[Target, Placement], ClientGroup],
+) -> dict[str, list[Run]]:
+    """Measure the targets in turn, so that noise of the machine affects all of them."""
+    runs: dict[str, list[Run]] = {target.name: [] for target in targets}
     with ExitStack() as stack:
-        crowds: list[tuple[Server, Crowd]] = []
-        for side in sides:
-            server = stack.enter_context(serving(side, cores, deadline))
-            seating = server.furnish(demand, deadline)
-            crowds.append((server, crowd_of(side, seating)))
+        groups: list[tuple[Server, ClientGroup]] = []
+        for target in targets:
+            server = stack.enter_context(serving(target, cores, deadline))
+            placement = server.prepare(demand, deadline)
+            groups.append((server, group_of(target, placement)))
         for repeat in range(scale.repeats):
-            for server, crowd in crowds:
-                turn = turn_of(server, crowd, scale, cores, deadline)
-                turns[server.side.name].append(turn)
-                told = f"{server.side.title}, {repeat + 1} of {scale.repeats}: {turn.value:,.0f}/s"
+            for server, group in groups:
+                run = run_of(server, group, scale, cores, deadline)
+                runs[server.target.name].append(run)
+                told = f"{server.target.title}, {repeat + 1} of {scale.repeats}: {run.value:,.0f}/s"
                 print(told, file=sys.stderr)
-    return turns
+    return runs
 
 
-def turn_of(server: Server, crowd: Crowd, scale: Scale, cores: Cores, deadline: Deadline) -> Turn:
-    """Measure one turn: open, talk, count in a window, hush, close, rest."""
-    with generating(server.port, crowd, processes=scale.processes, deadline=deadline) as generator:
+def run_of(
+    server: Server, group: ClientGroup, scale: Scale, cores: Cores, deadline: Deadline
+) -> Run:
+    """Measure one run: open, talk, count in a window, stop_sending, close, rest."""
+    with generating(server.port, group, processes=scale.processes, deadline=deadline) as generator:
         generator.talk()
         time.sleep(scale.warm_up_seconds)
         first = Look.at(server, generator, cores)
         time.sleep(scale.seconds)
         last = Look.at(server, generator, cores)
-        generator.hush(deadline)
+        generator.stop_sending(deadline)
     server.rest()
     return between(first, last, min(len(cores.generator), generator.processes))

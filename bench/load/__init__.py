@@ -1,1 +1,1 @@
-"""The load generator: processes that open connections, talk, and count what comes back."""
+"""The load generator: processes that open connections, send, and count received frames."""

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from bench.failure import BenchError
-from bench.load.job import READY, Job, Tallies, Tally
-from bench.virtual_client import Seat
+from bench.load.job import READY, Counter, Counters, Job
+from bench.virtual_client import VirtualClient
 
 _CHUNK_BYTES = 65_536
 _SHOWN_BYTES = 400
 
 
-def rush(job: Job, tallies: Tallies, orders: Connection) -> None:
-    """When told to, open all connections, and keep them until the other end of `orders` closes."""
+def connect_storm(job: Job, counters: Counters, orders: Connection) -> None:
+    """On an order, open all connections; keep them until the other end of `orders` closes."""
     orders.send(READY)
-    opener = Rush(job, tallies)
+    opener = ConnectStorm(job, counters)
     try:
         orders.recv()
         opener.run()
@@ -36,18 +36,18 @@ class _Opening:
     """A connection on its way."""
 
     connection: socket.socket
-    seat: Seat
+    client: VirtualClient
     step: int = 0
     heard: bytes = b""
 
 
-class Rush:
+class ConnectStorm:
     """The loop."""
 
-    def __init__(self, job: Job, tallies: Tallies) -> None:
+    def __init__(self, job: Job, counters: Counters) -> None:
         self._job = job
-        self._tallies = tallies
-        self._waiting: Iterator[Seat] = iter(job.seats)
+        self._counters = counters
+        self._waiting: Iterator[VirtualClient] = iter(job.clients)
         self._openings: dict[int, _Opening] = {}
         self._open: list[socket.socket] = []
         self._poll = select.epoll()
@@ -71,22 +71,22 @@ class Rush:
             connection.close()
 
     def _begin(self) -> None:
-        seat = next(self._waiting, None)
-        if seat is None:
+        client = next(self._waiting, None)
+        if client is None:
             return
         connection = socket.socket()
         connection.settimeout(0)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.connect_ex(("127.0.0.1", self._job.port))
-        self._openings[connection.fileno()] = _Opening(connection, seat)
+        self._openings[connection.fileno()] = _Opening(connection, client)
         self._poll.register(connection, select.EPOLLOUT)
 
     def _take_step(self, opening: _Opening) -> None:
         opening.heard = b""
-        opening.connection.sendall(opening.seat.opening[opening.step].sent)
+        opening.connection.sendall(opening.client.opening[opening.step].sent)
 
     def _receive(self, opening: _Opening) -> None:
-        step = opening.seat.opening[opening.step]
+        step = opening.client.opening[opening.step]
         chunk = opening.connection.recv(_CHUNK_BYTES)
         opening.heard += chunk
         if not chunk:
@@ -94,7 +94,7 @@ class Rush:
         if re.search(step.answer, opening.heard) is None:
             return
         opening.step += 1
-        if opening.step < len(opening.seat.opening):
+        if opening.step < len(opening.client.opening):
             self._take_step(opening)
         else:
             self._end(opening)
@@ -103,5 +103,5 @@ class Rush:
         self._poll.unregister(opening.connection)
         del self._openings[opening.connection.fileno()]
         self._open.append(opening.connection)
-        self._tallies[self._job.first + Tally.SEEN] += 1
+        self._counters[self._job.first + Counter.SEEN] += 1
         self._begin()

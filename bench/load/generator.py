@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.load.connect_storm import rush
-from bench.load.job import GO, STOP, Job, Tally
+from bench.load.connect_storm import connect_storm
+from bench.load.job import GO, STOP, Counter, Job
 from bench.load.open_loop import read_report, tick
-from bench.load.reconnect_storm import CUT, Returned, come_back, read_comeback
+from bench.load.reconnect_storm import CUT, ReconnectRecord, read_reconnect_storm, reconnect_storm
 from bench.load.worker import work
-from bench.load.workers import Crew
-from bench.virtual_client import Crowd, Seat
+from bench.load.workers import Workers
+from bench.virtual_client import ClientGroup, VirtualClient
 
 _LISTENER_PAUSE_SECONDS = 0.002
 
@@ -32,51 +32,51 @@ class Reading:
 
 
 class Generator:
-    """Connections that are open and can be told to talk."""
+    """Open connections that send when ordered to."""
 
-    def __init__(self, crew: Crew, copies: int) -> None:
-        self._crew = crew
+    def __init__(self, workers: Workers, copies: int) -> None:
+        self._workers = workers
         self._copies = copies
-        self.processes = len(crew)
+        self.processes = len(workers)
 
     def talk(self) -> None:
-        """Let those who talk keep their messages in flight from now on."""
-        self._crew.tell(GO)
+        """Start sending: each sender keeps its messages in flight."""
+        self._workers.tell(GO)
 
     def read(self) -> Reading:
-        """Return what has been counted so far."""
+        """Return the counters as they are now."""
         return Reading(
             at=time.monotonic(),
-            sent=self._crew.total(Tally.SENT),
-            seen=self._crew.total(Tally.SEEN),
-            closed=self._crew.total(Tally.CLOSED),
-            cpu_seconds=self._crew.cpu_seconds(),
+            sent=self._workers.total(Counter.SENT),
+            seen=self._workers.total(Counter.SEEN),
+            closed=self._workers.total(Counter.CLOSED),
+            cpu_seconds=self._workers.cpu_seconds(),
         )
 
     def await_seen(self, count: int, deadline: Deadline) -> None:
         """Return when so many have been counted."""
-        while (seen := self._crew.total(Tally.SEEN)) < count:
-            self._crew.check()
+        while (seen := self._workers.total(Counter.SEEN)) < count:
+            self._workers.check()
             deadline.pause(f"{count - seen} of {count} to be counted")
 
     def latencies(self) -> list[tuple[float, float]]:
         """Return, for each message, when it was due and how long after that it was answered."""
-        return [timed for report in self._crew.reports() for timed in read_report(report)]
+        return [timed for report in self._workers.reports() for timed in read_report(report)]
 
     def cut(self) -> None:
-        """Let those who come back lose all their connections now."""
-        self._crew.tell(CUT)
+        """Cut all connections of the reconnecting clients."""
+        self._workers.tell(CUT)
 
-    def returned(self) -> list[Returned]:
-        """Return what those who come back went through; nothing about their order."""
-        return [one for report in self._crew.reports() for one in read_comeback(report)]
+    def returned(self) -> list[ReconnectRecord]:
+        """Return the records of the reconnecting clients, in no particular order."""
+        return [one for report in self._workers.reports() for one in read_reconnect_storm(report)]
 
-    def hush(self, deadline: Deadline) -> None:
+    def stop_sending(self, deadline: Deadline) -> None:
         """Stop talking, and return when every copy of every message has arrived.
 
         Raise BenchError if one is missing or too much: then the count does not mean what it says.
         """
-        self._crew.tell(STOP)
+        self._workers.tell(STOP)
         before: Reading | None = None
         while True:
             now = self.read()
@@ -94,61 +94,68 @@ class Generator:
 @contextmanager
 def generating(
     port: int,
-    crowd: Crowd,
+    group: ClientGroup,
     *,
     processes: int,
     deadline: Deadline,
     per_second: float = 0.0,
 ) -> Iterator[Generator]:
-    """Open a crowd's connections from `processes` processes, and close them at the end.
+    """Open a group's connections from `processes` processes, and close them at the end.
 
     Who listens is seated before anybody who talks, and lives in other processes. With `per_second`
     those who talk keep to a schedule, whatever comes back, instead of a number in flight.
     """
-    listeners = tuple(seat for seat in crowd.seats if not seat.in_flight)
-    talkers = tuple(seat for seat in crowd.seats if seat.in_flight)
+    listeners = tuple(client for client in group.clients if not client.in_flight)
+    talkers = tuple(client for client in group.clients if client.in_flight)
     pause = _LISTENER_PAUSE_SECONDS
-    listening = [Job(port, h, crowd.mark, pause_seconds=pause) for h in _deal(listeners, processes)]
+    listening = [Job(port, h, group.mark, pause_seconds=pause) for h in _deal(listeners, processes)]
     hands = _deal(talkers, processes)
     interval = len(hands) / per_second if per_second else 0.0
-    talking = [Job(port, hand, crowd.mark, interval_seconds=interval) for hand in hands]
-    crew = Crew(most=2 * processes)
+    talking = [Job(port, hand, group.mark, interval_seconds=interval) for hand in hands]
+    workers = Workers(most=2 * processes)
     try:
-        crew.hire(work, listening, deadline)
-        crew.hire(tick if per_second else work, talking, deadline)
-        yield Generator(crew, crowd.copies)
+        workers.start(work, listening, deadline)
+        workers.start(tick if per_second else work, talking, deadline)
+        yield Generator(workers, group.copies)
     finally:
-        crew.end()
+        workers.end()
 
 
-def _deal(seats: tuple[Seat, ...], hands: int) -> list[tuple[Seat, ...]]:
-    """Deal seats out evenly; nobody gets an empty hand."""
-    return [hand for hand in (seats[start::hands] for start in range(hands)) if hand]
+def _deal(clients: tuple[VirtualClient, ...], hands: int) -> list[tuple[VirtualClient, ...]]:
+    """Distribute clients evenly over at most `hands` processes, none of them empty."""
+    return [hand for hand in (clients[start::hands] for start in range(hands)) if hand]
 
 
 @contextmanager
-def rushing(
-    port: int, seats: tuple[Seat, ...], *, processes: int, at_once: int, deadline: Deadline
+def connect_storm_of(
+    port: int,
+    clients: tuple[VirtualClient, ...],
+    *,
+    processes: int,
+    at_once: int,
+    deadline: Deadline,
 ) -> Iterator[Generator]:
     """Be ready to open connections, `at_once` at the same time; `talk` begins."""
-    hands = _deal(seats, processes)
-    crew = Crew(most=processes)
+    hands = _deal(clients, processes)
+    workers = Workers(most=processes)
     try:
         jobs = [Job(port, hand, at_once=at_once // len(hands)) for hand in hands]
-        crew.hire(rush, jobs, deadline)
-        yield Generator(crew, copies=1)
+        workers.start(connect_storm, jobs, deadline)
+        yield Generator(workers, copies=1)
     finally:
-        crew.end()
+        workers.end()
 
 
 @contextmanager
-def returning(
-    port: int, seats: tuple[Seat, ...], *, processes: int, deadline: Deadline
+def reconnect_storm_of(
+    port: int, clients: tuple[VirtualClient, ...], *, processes: int, deadline: Deadline
 ) -> Iterator[Generator]:
-    """Let listeners connect, and come back with `since` whenever they lose their connections."""
-    crew = Crew(most=processes)
+    """Connect listeners that reconnect with `since` whenever they lose the connection."""
+    workers = Workers(most=processes)
     try:
-        crew.hire(come_back, [Job(port, hand) for hand in _deal(seats, processes)], deadline)
-        yield Generator(crew, copies=1)
+        workers.start(
+            reconnect_storm, [Job(port, hand) for hand in _deal(clients, processes)], deadline
+        )
+        yield Generator(workers, copies=1)
     finally:
-        crew.end()
+        workers.end()

@@ -1,10 +1,10 @@
-"""What the generator's processes are told, and where they count."""
+"""The jobs of the generator's processes, and their counters."""
 
 import ctypes
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bench.virtual_client import Seat
+from bench.virtual_client import VirtualClient
 
 READY = "ready"
 GO = "go"
@@ -12,28 +12,28 @@ STOP = "stop"
 REPORT = "report"
 
 
-class Tally(IntEnum):
-    """Where in its part of the shared array a process counts what."""
+class Counter(IntEnum):
+    """Index of each counter in a process's part of the shared array."""
 
     SENT = 0
     SEEN = 1
     CLOSED = 2
 
 
-Tallies = ctypes.Array[ctypes.c_longlong]
+Counters = ctypes.Array[ctypes.c_longlong]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one process does."""
+    """The work of one process."""
 
     port: int
-    seats: tuple[Seat, ...]
+    clients: tuple[VirtualClient, ...]
     mark: bytes = b""
     first: int = 0
-    """Index of its first tally in the shared array."""
+    """Index of its first counter in the shared array."""
     pause_seconds: float = 0.0
-    """Rest between looks: who only listens does better with a few large reads than many small."""
+    """Pause between polls: a listener is cheaper with few large reads than with many small ones."""
     interval_seconds: float = 0.0
     """Time from one message to the next of another connection, where there is a schedule."""
     at_once: int = 0

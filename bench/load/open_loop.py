@@ -1,4 +1,4 @@
-"""A worker that talks on schedule, whatever comes back, and times each answer.
+"""A worker that sends on schedule, without waiting for answers, and times each answer.
 
 A message is timed from when it was due, not from when it was sent: what waits because the server or
 this process was busy has waited all the same.
@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection
 
 from typing_extensions import override
 
-from bench.load.job import GO, REPORT, Job, Tallies
+from bench.load.job import GO, REPORT, Counters, Job
 from bench.load.worker import Worker, work_as
 
 
-def tick(job: Job, tallies: Tallies, orders: Connection) -> None:
-    """Open the connections, say so, and talk in turns, one message each `interval_seconds`."""
-    work_as(Metronome, job, tallies, orders)
+def tick(job: Job, counters: Counters, orders: Connection) -> None:
+    """Open the connections, report READY, and send a message each `interval_seconds`."""
+    work_as(OpenLoop, job, counters, orders)
 
 
 def read_report(report: bytes) -> Iterator[tuple[float, float]]:
@@ -30,15 +30,15 @@ def read_report(report: bytes) -> Iterator[tuple[float, float]]:
     yield from zip(numbers[::2], numbers[1::2], strict=True)
 
 
-class Metronome(Worker):
+class OpenLoop(Worker):
     """The loop, with a clock."""
 
     def __init__(
-        self, job: Job, tallies: Tallies, orders: Connection, sockets: list[socket.socket]
+        self, job: Job, counters: Counters, orders: Connection, sockets: list[socket.socket]
     ) -> None:
-        super().__init__(job, tallies, orders, sockets)
-        self._waiting: dict[int, deque[float]] = {handle: deque() for handle in self._seats}
-        self._turns = cycle(self._seats)
+        super().__init__(job, counters, orders, sockets)
+        self._waiting: dict[int, deque[float]] = {handle: deque() for handle in self._clients}
+        self._order = cycle(self._clients)
         self._due = 0.0
         self._times = array("d")
 
@@ -50,7 +50,7 @@ class Metronome(Worker):
             select.select([self._poll], [], [], None if rest is None else max(0.0, rest))
             self.look(0)
             while self._talking and self._due <= time.monotonic():
-                handle = next(self._turns)
+                handle = next(self._order)
                 self._waiting[handle].append(self._due)
                 self.say(handle, 1)
                 self._due += self._job.interval_seconds

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from bench.failure import BenchError
-from bench.virtual_client import Seat, Step
+from bench.virtual_client import Step, VirtualClient
 
 _WAVE = 100
 _TIMEOUT_SECONDS = 20.0
@@ -13,23 +13,23 @@ _CHUNK_BYTES = 65_536
 _SHOWN_BYTES = 400
 
 
-def open_all(port: int, seats: Sequence[Seat]) -> Iterator[socket.socket]:
-    """Yield a connection for each seat, ready to be measured."""
-    for start in range(0, len(seats), _WAVE):
-        yield from _open_wave(port, seats[start : start + _WAVE])
+def open_all(port: int, clients: Sequence[VirtualClient]) -> Iterator[socket.socket]:
+    """Yield a connection for each client, ready to be measured."""
+    for start in range(0, len(clients), _WAVE):
+        yield from _open_wave(port, clients[start : start + _WAVE])
 
 
-def connect(port: int, seat: Seat) -> socket.socket:
+def connect(port: int, client: VirtualClient) -> socket.socket:
     """Return one open connection."""
-    (connection,) = _open_wave(port, [seat])
+    (connection,) = _open_wave(port, [client])
     return connection
 
 
-def _open_wave(port: int, seats: Sequence[Seat]) -> list[socket.socket]:
-    sockets = [socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) for _ in seats]
+def _open_wave(port: int, clients: Sequence[VirtualClient]) -> list[socket.socket]:
+    sockets = [socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) for _ in clients]
     for connection in sockets:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for steps in zip(*(seat.opening for seat in seats), strict=True):
+    for steps in zip(*(client.opening for client in clients), strict=True):
         for connection, step in zip(sockets, steps, strict=True):
             connection.sendall(step.sent)
         for connection, step in zip(sockets, steps, strict=True):

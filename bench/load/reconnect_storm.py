@@ -1,4 +1,4 @@
-"""Listeners that lose their connections all at once and come back with `since`.
+"""Listeners that lose all their connections at once and reconnect with `since`.
 
 Each notes which messages it hears over all its connections. Who is told when to come back keeps to
 it; who finds nobody there tries again a moment later.
@@ -17,21 +17,21 @@ from heapq import heappop, heappush
 from multiprocessing.connection import Connection
 
 from bench.failure import BenchError
-from bench.load.job import READY, REPORT, Job, Tallies, Tally
-from bench.virtual_client import Seat
+from bench.load.job import READY, REPORT, Counter, Counters, Job
+from bench.virtual_client import VirtualClient
 
 CUT = "cut"
 """The order to lose all connections."""
 LAST_HEARD = b"#" * 12
-"""Stands in a frame for the id of what was heard last, and is as long."""
+"""Placeholder in a frame for the id of the last received message, of the same length."""
 
 _CHUNK_BYTES = 65_536
 _FIRST_AT_ONCE = 200
-"""Connections opened at the same time before everybody has listened once."""
+"""Connections opened at the same time before every listener has subscribed once."""
 _SPREAD_SECONDS = 1.0
-"""Those who lose their connection wait for as long as chance wants, up to this."""
+"""Longest random wait after the loss of a connection."""
 _LONGEST_SPREAD_SECONDS = 2.0
-"""The time doubles with each attempt in vain, up to this."""
+"""The wait doubles with each failed attempt, up to this."""
 _RETRY_AFTER = re.compile(rb"HTTP/1\.1 (?:429|503) (?s:.*?)\n(?i:retry-after): *(\d+)\r")
 _RECEIPT = re.compile(rb"RECEIPT\n([^\0]*)\0")
 _RESUMED = b"resumed:true\n"
@@ -42,31 +42,31 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
-class Returned:
-    """What one listener went through."""
+class ReconnectRecord:
+    """The record of one listener."""
 
     heard: list[bytes] = field(default_factory=list)
     """Ids of messages, in the order in which they came."""
     listened_at: list[float] = field(default_factory=list)
     """When each of its connections began to listen, in monotonic seconds."""
     refusals: int = 0
-    """Upgrades that were answered with when to come back."""
+    """Upgrades that were refused with a Retry-After."""
 
 
-def read_comeback(report: bytes) -> list[Returned]:
-    """Return what the listeners of one process went through, in the order of its seats."""
-    returned: list[Returned] = pickle.loads(report)
+def read_reconnect_storm(report: bytes) -> list[ReconnectRecord]:
+    """Return the records of one process's listeners, in the order of its clients."""
+    returned: list[ReconnectRecord] = pickle.loads(report)
     return returned
 
 
-def come_back(job: Job, tallies: Tallies, orders: Connection) -> None:
-    """Connect everybody, and follow orders until their other end closes.
+def reconnect_storm(job: Job, counters: Counters, orders: Connection) -> None:
+    """Connect all listeners, and follow orders until their other end closes.
 
-    The two lines of a seat are the SUBSCRIBE of those who have heard nothing, and the one that
+    The two lines of a client are the SUBSCRIBE of those who have heard nothing, and the one that
     has what was heard last where other lines have a number.
     """
     try:
-        Comeback(job, tallies, orders).run()
+        ReconnectStorm(job, counters, orders).run()
     except (EOFError, KeyboardInterrupt):
         pass
     except (BenchError, OSError) as error:
@@ -77,16 +77,16 @@ def come_back(job: Job, tallies: Tallies, orders: Connection) -> None:
 class _Listener:
     """One listener, and the connection that it has now."""
 
-    seat: Seat
+    client: VirtualClient
     connection: socket.socket = field(init=False)
-    returned: Returned = field(default_factory=Returned)
+    returned: ReconnectRecord = field(default_factory=ReconnectRecord)
     steps: int = 0
-    """How much of its opening it has said; after that, it has subscribed."""
+    """Steps of the opening that were sent; the step after the last is SUBSCRIBE."""
     listens: bool = False
-    in_vain: int = 0
+    failed_attempts: int = 0
     """Attempts to connect since it listened."""
     rest: bytes = b""
-    """What came and is not understood yet."""
+    """Received bytes that are not parsed yet."""
 
     def connect(self, port: int) -> None:
         """Begin to connect anew."""
@@ -97,22 +97,22 @@ class _Listener:
         self.steps, self.listens, self.rest = 0, False, b""
 
     def say_next(self) -> None:
-        """Say the next step of the opening, or SUBSCRIBE."""
-        opening, heard = self.seat.opening, self.returned.heard
+        """Send the next step of the opening, or SUBSCRIBE."""
+        opening, heard = self.client.opening, self.returned.heard
         if self.steps < len(opening):
             said = opening[self.steps].sent
         else:
-            first, again = self.seat.lines
+            first, again = self.client.lines
             said = again.before + heard[-1] + again.after if heard else first.before
         self.steps += 1
         self.rest = b""
         self.connection.sendall(said)
 
     def understand(self, chunk: bytes) -> None:
-        """Take what came."""
+        """Parse received bytes."""
         self.rest += chunk
-        if self.steps <= len(self.seat.opening):
-            if re.search(self.seat.opening[self.steps - 1].answer, self.rest):
+        if self.steps <= len(self.client.opening):
+            if re.search(self.client.opening[self.steps - 1].answer, self.rest):
                 self.say_next()
             return
         if not self.listens:
@@ -130,18 +130,18 @@ class _Listener:
         self.rest = self.rest[end:][-_LONGEST_HEADER:]
 
 
-class Comeback:
-    """The loop. It counts who listens (SEEN), and whose connection was lost (CLOSED)."""
+class ReconnectStorm:
+    """The event loop; counts subscribed listeners (SEEN) and lost connections (CLOSED)."""
 
-    def __init__(self, job: Job, tallies: Tallies, orders: Connection) -> None:
+    def __init__(self, job: Job, counters: Counters, orders: Connection) -> None:
         self._job = job
-        self._tallies = tallies
+        self._counters = counters
         self._orders = orders
-        self._listeners = [_Listener(seat) for seat in job.seats]
+        self._listeners = [_Listener(client) for client in job.clients]
         self._connected: dict[int, _Listener] = {}
         self._due: list[tuple[float, int, _Listener]] = []
         self._listening = 0
-        self._never_listened = len(job.seats)
+        self._never_listened = len(job.clients)
         self._order = itertools.count()
         self._poll = select.epoll()
 
@@ -201,10 +201,10 @@ class Comeback:
         if listener.listens and not listened:
             self._listening += 1
             self._never_listened -= len(listener.returned.listened_at) == 1
-            self._add(Tally.SEEN, 1)
+            self._add(Counter.SEEN, 1)
 
     def _come_back(self, listener: _Listener) -> None:
-        """Decide when to try again, as what came last says."""
+        """Schedule the next attempt, by the answer to the last one."""
         refused = _RETRY_AFTER.match(listener.rest) if listener.steps == 1 else None
         listened = listener.listens
         self._lose(listener)
@@ -212,8 +212,8 @@ class Comeback:
             listener.returned.refusals += 1
             self._wait(listener, int(refused[1]))
         else:
-            listener.in_vain = 0 if listened else listener.in_vain + 1
-            longest = min(_SPREAD_SECONDS * 2**listener.in_vain, _LONGEST_SPREAD_SECONDS)
+            listener.failed_attempts = 0 if listened else listener.failed_attempts + 1
+            longest = min(_SPREAD_SECONDS * 2**listener.failed_attempts, _LONGEST_SPREAD_SECONDS)
             self._wait(listener, random.uniform(0, longest))
 
     def _lose(self, listener: _Listener) -> None:
@@ -224,8 +224,8 @@ class Comeback:
         if listener.listens:
             listener.listens = False
             self._listening -= 1
-            self._add(Tally.SEEN, -1)
-            self._add(Tally.CLOSED, 1)
+            self._add(Counter.SEEN, -1)
+            self._add(Counter.CLOSED, 1)
 
-    def _add(self, tally: Tally, count: int) -> None:
-        self._tallies[self._job.first + tally] += count
+    def _add(self, counter: Counter, count: int) -> None:
+        self._counters[self._job.first + counter] += count

@@ -6,27 +6,27 @@ import time
 from multiprocessing.connection import Connection
 
 from bench.failure import BenchError
-from bench.load.job import GO, READY, Job, Tallies, Tally
+from bench.load.job import GO, READY, Counter, Counters, Job
 from bench.load.opening import open_all
 
 _BUFFER_BYTES = 262_144
 
 
-def work(job: Job, tallies: Tallies, orders: Connection) -> None:
-    """Open the connections, say so, and count until the other end of `orders` closes."""
-    work_as(Worker, job, tallies, orders)
+def work(job: Job, counters: Counters, orders: Connection) -> None:
+    """Open the connections, report READY, and count until the other end of `orders` closes."""
+    work_as(Worker, job, counters, orders)
 
 
-def work_as(kind: "type[Worker]", job: Job, tallies: Tallies, orders: Connection) -> None:
+def work_as(kind: "type[Worker]", job: Job, counters: Counters, orders: Connection) -> None:
     """Do so as a worker of that kind."""
     try:
-        sockets = list(open_all(job.port, job.seats))
+        sockets = list(open_all(job.port, job.clients))
     except (BenchError, OSError) as error:
         orders.send(str(error))
         return
     orders.send(READY)
     try:
-        kind(job, tallies, orders, sockets).run()
+        kind(job, counters, orders, sockets).run()
     except (EOFError, KeyboardInterrupt):
         pass
     finally:
@@ -38,16 +38,18 @@ class Worker:
     """The loop."""
 
     def __init__(
-        self, job: Job, tallies: Tallies, orders: Connection, sockets: list[socket.socket]
+        self, job: Job, counters: Counters, orders: Connection, sockets: list[socket.socket]
     ) -> None:
         self._job = job
-        self._tallies = tallies
+        self._counters = counters
         self._orders = orders
         self._sockets = {connection.fileno(): connection for connection in sockets}
-        self._seats = {
-            c.fileno(): seat for c, seat in zip(sockets, job.seats, strict=True) if seat.in_flight
+        self._clients = {
+            c.fileno(): client
+            for c, client in zip(sockets, job.clients, strict=True)
+            if client.in_flight
         }
-        self._next = dict.fromkeys(self._seats, 0)
+        self._next = dict.fromkeys(self._clients, 0)
         self._talking = False
         # A mark of several bytes may come in two pieces: the end of the last one is kept in front.
         self._margin = len(job.mark) - 1
@@ -66,7 +68,7 @@ class Worker:
                 time.sleep(self._job.pause_seconds)
 
     def look(self, seconds: float) -> None:
-        """Take what there is, waiting so long for it."""
+        """Handle the events that are ready, waiting at most `seconds` for the first."""
         listening_for = self._orders.fileno()
         for handle, _ in self._poll.poll(seconds):
             if handle == listening_for:
@@ -75,23 +77,23 @@ class Worker:
                 self._receive(handle)
 
     def obey(self, order: str) -> None:
-        """Do as told."""
+        """Carry out an order."""
         self._talking = order == GO
         if self._talking:
-            for handle, seat in self._seats.items():
-                self.say(handle, seat.in_flight)
+            for handle, client in self._clients.items():
+                self.say(handle, client.in_flight)
 
     def heard(self, handle: int, marks: int) -> None:
         """Go on after so many marks on a connection."""
-        if self._talking and handle in self._seats:
+        if self._talking and handle in self._clients:
             self.say(handle, marks)
 
     def say(self, handle: int, count: int) -> None:
         """Send a connection's next messages."""
         first = self._next[handle]
         self._next[handle] = first + count
-        self._sockets[handle].sendall(self._seats[handle].said(first, count))
-        self._add(Tally.SENT, count)
+        self._sockets[handle].sendall(self._clients[handle].said(first, count))
+        self._add(Counter.SENT, count)
 
     def _receive(self, handle: int) -> None:
         try:
@@ -100,7 +102,7 @@ class Worker:
             size = 0
         if not size:
             self._poll.unregister(handle)
-            self._add(Tally.CLOSED, 1)
+            self._add(Counter.CLOSED, 1)
             return
         margin = self._margin
         if margin:
@@ -108,8 +110,8 @@ class Worker:
             self._ends[handle] = bytes(self._buffer[size : size + margin])
         marks = self._buffer.count(self._job.mark, 0, margin + size)
         if marks:
-            self._add(Tally.SEEN, marks)
+            self._add(Counter.SEEN, marks)
             self.heard(handle, marks)
 
-    def _add(self, tally: Tally, count: int) -> None:
-        self._tallies[self._job.first + tally] += count
+    def _add(self, counter: Counter, count: int) -> None:
+        self._counters[self._job.first + counter] += count

@@ -1,4 +1,4 @@
-"""The generator's processes: started, told, ended."""
+"""The generator's processes: start, order, stop."""
 
 import ctypes
 import multiprocessing
@@ -11,30 +11,30 @@ import psutil
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.load.job import READY, REPORT, Job, Tallies, Tally
+from bench.load.job import READY, REPORT, Counter, Counters, Job
 
 _END_SECONDS = 5.0
 _SPAWN = multiprocessing.get_context("spawn")
 
-Work = Callable[[Job, Tallies, Connection], None]
-"""What a process runs: it says READY, then follows orders until their other end closes."""
+Work = Callable[[Job, Counters, Connection], None]
+"""A process's function: it reports READY, then follows orders until their other end closes."""
 
 
-class Crew:
-    """Processes that share one array of tallies."""
+class Workers:
+    """Processes that share one array of counters."""
 
     def __init__(self, most: int) -> None:
-        self._tallies = _SPAWN.RawArray(ctypes.c_longlong, most * len(Tally))
+        self._counters = _SPAWN.RawArray(ctypes.c_longlong, most * len(Counter))
         self._processes: list[SpawnProcess] = []
         self._orders: list[Connection] = []
 
-    def hire(self, work: Work, jobs: Sequence[Job], deadline: Deadline) -> None:
+    def start(self, work: Work, jobs: Sequence[Job], deadline: Deadline) -> None:
         """Start a process for each job, and return when all of them are ready."""
         new: list[Connection] = []
         for job in jobs:
-            own = replace(job, first=len(self._processes) * len(Tally))
+            own = replace(job, first=len(self._processes) * len(Counter))
             ours, theirs = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=work, args=(own, self._tallies, theirs), daemon=True)
+            process = _SPAWN.Process(target=work, args=(own, self._counters, theirs), daemon=True)
             self._orders.append(ours)
             self._processes.append(process)
             process.start()
@@ -44,25 +44,25 @@ class Crew:
             _await_ready(orders, deadline)
 
     def tell(self, order: str) -> None:
-        """Give everybody an order."""
+        """Send an order to every process."""
         for orders in self._orders:
             orders.send(order)
 
     def check(self) -> None:
-        """Raise BenchError if a process has said what went wrong."""
+        """Raise BenchError if a process has reported an error."""
         for orders in self._orders:
             if orders.poll():
                 raise BenchError(str(orders.recv()))
 
     def reports(self) -> Iterator[bytes]:
-        """Yield what each process has written down."""
+        """Yield the report of each process."""
         self.tell(REPORT)
         for orders in self._orders:
             yield orders.recv_bytes()
 
-    def total(self, tally: Tally) -> int:
-        """Return what all have counted."""
-        return sum(self._tallies[tally :: len(Tally)])
+    def total(self, counter: Counter) -> int:
+        """Return a counter's sum over all processes."""
+        return sum(self._counters[counter :: len(Counter)])
 
     def cpu_seconds(self) -> float:
         """Return the processor time all have used."""

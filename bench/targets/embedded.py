@@ -1,4 +1,4 @@
-"""Madang in its embedded form, furnished over REST as anybody would."""
+"""Madang in its embedded form, prepared over REST."""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,8 @@ from bench.accounts import Account
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.load.opening import open_all
-from bench.targets.madang_seating import LIFTED_LIMITS, MadangSeating
-from bench.targets.port import Demand, Seating
+from bench.targets.madang_placement import LIFTED_LIMITS, MadangPlacement
+from bench.targets.port import Demand, Placement
 from bench.targets.process import OneProcess
 
 _PASSWORD = "correct horse battery staple"
@@ -24,7 +24,7 @@ class Embedded(OneProcess):
     name = "embedded"
     title = "Madang embedded"
     echo_mark = b"\0"  # a STOMP frame ends in NUL
-    receipt_mark = b"!"  # put into each receipt by the seat
+    receipt_mark = b"!"  # put into each receipt by the client
     acknowledgement = "RECEIPT with message-id: the message is in the log on disk (fsync)"
 
     @override
@@ -37,7 +37,7 @@ class Embedded(OneProcess):
         return LIFTED_LIMITS | {f"MADANG_{name}": value for name, value in own.items()}
 
     @override
-    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
+    def prepare(self, url: str, demand: Demand, deadline: Deadline) -> Placement:
         with httpx.Client(base_url=url, timeout=deadline.left("accounts")) as rest:
             accounts = [
                 _account(rest, f"bench-{number:04d}", deadline) for number in range(demand.users)
@@ -48,10 +48,10 @@ class Embedded(OneProcess):
             port = rest.base_url.port
             if port is None:
                 raise BenchError("the server's address has no port")
-            seating = MadangSeating(port, demand, accounts, made)
+            placement = MadangPlacement(port, demand, accounts, made)
             if any(others for _, *others in members):
-                _join_all(rest, port, seating, members, deadline)
-        return seating
+                _join_all(rest, port, placement, members, deadline)
+        return placement
 
 
 def _account(rest: httpx.Client, username: str, deadline: Deadline) -> Account:
@@ -70,19 +70,19 @@ def _room(rest: httpx.Client, owner: Account, name: str) -> str:
 def _join_all(
     rest: httpx.Client,
     port: int,
-    seating: MadangSeating,
+    placement: MadangPlacement,
     members: list[list[int]],
     deadline: Deadline,
 ) -> None:
-    """Let everybody join, and return when each room has been told of all of them.
+    """Join all members, and return when the log has their joins.
 
     A `member.joined` that came later would be counted as a delivery.
     """
-    owners = [seating.seat(room) for room in range(len(members))]
+    owners = [placement.client(room) for room in range(len(members))]
     watching = list(open_all(port, owners))
-    for room, (_, *others) in zip(seating.rooms, members, strict=True):
+    for room, (_, *others) in zip(placement.rooms, members, strict=True):
         for user in others:
-            headers = seating.accounts[user].headers
+            headers = placement.accounts[user].headers
             _checked(rest.post(f"/api/rooms/v1/rooms/{room}/join", headers=headers))
     for connection, (_, *others) in zip(watching, members, strict=True):
         with connection:

@@ -16,8 +16,8 @@ from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.machine import Cores, pinned
 from bench.seed import insert_rooms
-from bench.targets.madang_seating import LIFTED_LIMITS, MadangSeating
-from bench.targets.port import Demand, Running, Side
+from bench.targets.madang_placement import LIFTED_LIMITS, MadangPlacement
+from bench.targets.port import Demand, Running, Target
 from bench.targets.private import pid_of
 from madang_common.log.topology import VHOST
 from stack.command import CommandError, migrate
@@ -35,13 +35,13 @@ from stack.service import Service
 _NOBODY = "http://127.0.0.1:9"
 
 
-class Madang(Side):
+class Madang(Target):
     """Gateway and broker on the server's core, everything else on the generator's."""
 
     name = "madang"
     title = "Madang"
     echo_mark = b"\0"  # a STOMP frame ends in NUL
-    receipt_mark = b"!"  # put into each receipt by the seat
+    receipt_mark = b"!"  # put into each receipt by the client
     acknowledgement = "RECEIPT with message-id: the message is in a RabbitMQ stream, confirmed"
 
     @override
@@ -103,10 +103,10 @@ class Cluster(Running):
         return self._rabbitmq.vhost_url(VHOST)
 
     @override
-    def furnish(self, demand: Demand, deadline: Deadline) -> MadangSeating:
+    def prepare(self, demand: Demand, deadline: Deadline) -> MadangPlacement:
         accounts = make_accounts(demand.users, self._secrets.signing_keys)
         rooms = insert_rooms(self._mariadb.url, demand, accounts)
-        return MadangSeating(self.port, demand, accounts, rooms)
+        return MadangPlacement(self.port, demand, accounts, rooms)
 
     @override
     def last_words(self) -> str:
@@ -126,7 +126,7 @@ class Cluster(Running):
             self._gateway.start()
 
     def _settings_of(self, service: str) -> dict[str, str]:
-        """Return the environment of a service; everything not said here is as in production."""
+        """Return the environment of a service; all other settings are those of production."""
         return {
             # Where this very code is, in case it is not the code that is installed.
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),

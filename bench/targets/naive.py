@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from bench.deadline import Deadline
-from bench.targets.port import TEXT, Demand, Seating
+from bench.targets.port import TEXT, Demand, Placement
 from bench.targets.process import OneProcess
-from bench.virtual_client import SLOT, Line, Seat
+from bench.virtual_client import SLOT, Line, VirtualClient
 from bench.websocket import text_frame, upgrade
 
 
@@ -20,7 +20,7 @@ class Naive(OneProcess):
     name = "naive"
     title = "naive FastAPI"
     echo_mark = b"}"  # a message is one flat object
-    receipt_mark = b"!"  # put into each receipt by the seat
+    receipt_mark = b"!"  # put into each receipt by the client
     acknowledgement = "written to every socket of the room; not durable"
 
     @override
@@ -31,23 +31,25 @@ class Naive(OneProcess):
         return [*served, "--port", str(port), *quiet]
 
     @override
-    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
-        return NaiveSeating(urlsplit(url).netloc, demand)
+    def prepare(self, url: str, demand: Demand, deadline: Deadline) -> Placement:
+        return NaivePlacement(urlsplit(url).netloc, demand)
 
 
-class NaiveSeating(Seating):
-    """Rooms that come to be when somebody connects."""
+class NaivePlacement(Placement):
+    """Rooms that the first connection creates."""
 
     def __init__(self, host: str, demand: Demand) -> None:
         self._host = host
         self._demand = demand
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
         said = {"sender": f"user-{number}", "text": TEXT}
         if receipts:
             said["receipt"] = f"!{SLOT.decode()}"
         else:
             said["text"] += f" {SLOT.decode()}"
         opening = upgrade(f"/ws/room-{self._demand.room_of(number)}", host=self._host)
-        return Seat((opening,), (Line.of(text_frame(json.dumps(said).encode())),), in_flight)
+        return VirtualClient(
+            (opening,), (Line.of(text_frame(json.dumps(said).encode())),), in_flight
+        )

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from bench.deadline import Deadline
-from bench.targets.port import TEXT, Demand, Seating
+from bench.targets.port import TEXT, Demand, Placement
 from bench.targets.process import OneProcess
-from bench.virtual_client import SLOT, Line, Seat, Step
+from bench.virtual_client import SLOT, Line, Step, VirtualClient
 from bench.websocket import binary_frame, upgrade
 
 _CONFIG = """\
@@ -39,19 +39,19 @@ class Nats(OneProcess):
         return [str(Path(sys.executable).with_name("nats-server")), "--config", str(config)]
 
     @override
-    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
-        return NatsSeating(urlsplit(url).netloc, demand)
+    def prepare(self, url: str, demand: Demand, deadline: Deadline) -> Placement:
+        return NatsPlacement(urlsplit(url).netloc, demand)
 
 
-class NatsSeating(Seating):
-    """Subjects that come to be when somebody subscribes."""
+class NatsPlacement(Placement):
+    """Subjects that the first subscription creates."""
 
     def __init__(self, host: str, demand: Demand) -> None:
         self._host = host
         self._demand = demand
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
         subject = f"room.{self._demand.room_of(number)}"
         verbose = str(receipts).lower()
         hello = f'CONNECT {{"verbose":{verbose}}}\r\nSUB {subject} 1\r\nPING\r\n'
@@ -61,4 +61,4 @@ class NatsSeating(Seating):
         )
         text = f"{TEXT} {SLOT.decode()}{_END}"
         said = f"PUB {subject} {len(text)}\r\n{text}\r\n"
-        return Seat(opening, (Line.of(binary_frame(said.encode())),), in_flight)
+        return VirtualClient(opening, (Line.of(binary_frame(said.encode())),), in_flight)

@@ -1,4 +1,4 @@
-"""What the bench must know of a chat to measure it."""
+"""The port of a chat server that the bench measures."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -7,10 +7,10 @@ from typing import Protocol
 
 from bench.deadline import Deadline
 from bench.machine import Cores
-from bench.virtual_client import Seat
+from bench.virtual_client import VirtualClient
 
 TEXT = "A line of chat, about as long as the lines that people write to each other at work"
-"""What everybody says; it holds none of the bytes that count frames."""
+"""Text of every message; holds none of the bytes that mark counted frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,29 +19,29 @@ class Demand:
 
     rooms: int
     members: int = 1
-    """Seats in each room; the seats `number` of one room are `rooms` apart."""
+    """Virtual clients in each room; the clients `number` of one room are `rooms` apart."""
     users: int = 20
-    """Accounts that take turns with the seats, no two of a room alike while there are enough."""
+    """Accounts that take turns with the clients, no two of a room alike while there are enough."""
 
-    def user_of(self, seat: int) -> int:
-        """Return whose seat it is."""
-        return (seat // self.rooms + seat % self.rooms * self.members) % self.users
+    def user_of(self, client: int) -> int:
+        """Return whose client it is."""
+        return (client // self.rooms + client % self.rooms * self.members) % self.users
 
-    def room_of(self, seat: int) -> int:
+    def room_of(self, client: int) -> int:
         """Return the room it is in."""
-        return seat % self.rooms
+        return client % self.rooms
 
     def members_of(self, room: int) -> list[int]:
-        """Return who must be in a room, the owner first."""
-        seats = (room + place * self.rooms for place in range(self.members))
-        return list(dict.fromkeys(self.user_of(seat) for seat in seats))
+        """Return the members of a room, the owner first."""
+        clients = (room + place * self.rooms for place in range(self.members))
+        return list(dict.fromkeys(self.user_of(client) for client in clients))
 
 
-class Seating(Protocol):
+class Placement(Protocol):
     """Rooms and users that exist, ready to be connected to."""
 
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
-        """Return the seat `number`, in the room `number` modulo rooms.
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
+        """Return the client `number`, in the room `number` modulo rooms.
 
         With `receipts` each message that it sends asks for an acknowledgement.
         """
@@ -54,18 +54,18 @@ class Running(Protocol):
     port: int
     """Where it takes WebSockets, on the loopback address."""
     processes: Mapping[str, int]
-    """The processes that are measured, by what they are; the one with the connections first."""
+    """The measured processes by name; the one with the connections first."""
 
-    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
-        """Make users and rooms, and return when everybody has been told of them."""
+    def prepare(self, demand: Demand, deadline: Deadline) -> Placement:
+        """Create users and rooms, and return when the server has processed all of them."""
         ...
 
     def last_words(self) -> str:
-        """Return the end of what it logged."""
+        """Return the end of the server's log."""
         ...
 
 
-class Side(Protocol):
+class Target(Protocol):
     """One of the chats."""
 
     name: str
@@ -75,7 +75,7 @@ class Side(Protocol):
     receipt_mark: bytes
     """The same for acknowledgements; they stand in no message delivered."""
     acknowledgement: str
-    """What an acknowledgement means here."""
+    """The meaning of an acknowledgement by this server."""
 
     def running(self, cores: Cores, deadline: Deadline) -> AbstractContextManager[Running]:
         """Start it, yield it when it serves, and stop it."""

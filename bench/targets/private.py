@@ -1,4 +1,4 @@
-"""Servers of stack, as sides use them."""
+"""Servers of stack, as targets use them."""
 
 from bench.failure import BenchError
 from stack.servers import Server

@@ -14,7 +14,7 @@ from typing_extensions import override
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.machine import Cores, pinned
-from bench.targets.port import Demand, Running, Seating, Side
+from bench.targets.port import Demand, Placement, Running, Target
 from stack.servers.ports import answers, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +22,8 @@ _STOP_SECONDS = 10
 _LAST_LOG_BYTES = 2000
 
 
-class OneProcess(Side):
-    """What such a side has to tell: its command, and how to furnish it."""
+class OneProcess(Target):
+    """A target that is one process: its command, and how to prepare it."""
 
     health: str | None = "/health/ready"
     """Path that answers once it serves; None if a server that takes connections serves."""
@@ -33,7 +33,7 @@ class OneProcess(Side):
         """Return the command that serves on `port`; `folder` is there for its files."""
 
     @abstractmethod
-    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
+    def prepare(self, url: str, demand: Demand, deadline: Deadline) -> Placement:
         """Make users and rooms on the server at `url`."""
 
     def environment(self, port: int, folder: Path) -> dict[str, str]:  # noqa: ARG002 - most have none
@@ -67,35 +67,35 @@ class RunningProcess(Running):
     """The process, and the file that it logs to."""
 
     def __init__(
-        self, side: OneProcess, process: subprocess.Popen[bytes], port: int, log: Path
+        self, target: OneProcess, process: subprocess.Popen[bytes], port: int, log: Path
     ) -> None:
         self.port = port
         self.processes: Mapping[str, int] = {"server": process.pid}
-        self._side = side
+        self._target = target
         self._process = process
         self._log = log
 
     @override
-    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
-        return self._side.furnish(self._url, demand, deadline)
+    def prepare(self, demand: Demand, deadline: Deadline) -> Placement:
+        return self._target.prepare(self._url, demand, deadline)
 
     @override
     def last_words(self) -> str:
         return self._log.read_bytes()[-_LAST_LOG_BYTES:].decode(errors="replace").strip()
 
     def await_ready(self, deadline: Deadline) -> None:
-        """Return when it says that it serves; raise what it logged if it ends."""
+        """Return when the process serves; raise BenchError with its log if it ends."""
         while self._process.poll() is None:
             if self._serves():
                 return
-            deadline.pause(f"{self._side.title} to be ready")
-        raise BenchError(f"{self._side.title} ended before it was ready\n{self.last_words()}")
+            deadline.pause(f"{self._target.title} to be ready")
+        raise BenchError(f"{self._target.title} ended before it was ready\n{self.last_words()}")
 
     def _serves(self) -> bool:
-        if self._side.health is None:
+        if self._target.health is None:
             return answers(self.port)
         try:
-            return httpx.get(f"{self._url}{self._side.health}", timeout=2).is_success
+            return httpx.get(f"{self._url}{self._target.health}", timeout=2).is_success
         except httpx.TransportError:
             return False
 

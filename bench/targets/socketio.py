@@ -8,16 +8,16 @@ from typing_extensions import override
 
 from bench.deadline import Deadline
 from bench.failure import BenchError
-from bench.targets.port import TEXT, Demand, Seating
+from bench.targets.port import TEXT, Demand, Placement
 from bench.targets.process import ROOT, OneProcess
-from bench.virtual_client import SLOT, Line, Seat, Step
+from bench.virtual_client import SLOT, Line, Step, VirtualClient
 from bench.websocket import text_frame, upgrade
 
 _SCRIPT = ROOT / "bench" / "socketio.mjs"
 _EVENT = "42"
 """An engine.io message (4) that is a Socket.IO event (2)."""
 _ACKNOWLEDGED = 1
-"""Number that an acknowledgement refers to; here it need not tell one from another."""
+"""Packet id that an acknowledgement refers to; one id for all is enough here."""
 
 
 class SocketIo(OneProcess):
@@ -26,7 +26,7 @@ class SocketIo(OneProcess):
     name = "socketio"
     title = "Socket.IO"
     echo_mark = b"}"  # a message is one flat object
-    receipt_mark = b"!"  # put into each receipt by the seat
+    receipt_mark = b"!"  # put into each receipt by the client
     acknowledgement = "written to every socket of the room; not durable"
     health = "/"
 
@@ -37,19 +37,19 @@ class SocketIo(OneProcess):
         return ["node", str(_SCRIPT), str(port)]
 
     @override
-    def furnish(self, url: str, demand: Demand, deadline: Deadline) -> Seating:
-        return SocketIoSeating(urlsplit(url).netloc, demand)
+    def prepare(self, url: str, demand: Demand, deadline: Deadline) -> Placement:
+        return SocketIoPlacement(urlsplit(url).netloc, demand)
 
 
-class SocketIoSeating(Seating):
-    """Rooms that come to be when somebody joins."""
+class SocketIoPlacement(Placement):
+    """Rooms that the first join creates."""
 
     def __init__(self, host: str, demand: Demand) -> None:
         self._host = host
         self._demand = demand
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
         room = f"room-{self._demand.room_of(number)}"
         said = {"room": room, "sender": f"user-{number}", "text": TEXT}
         if receipts:
@@ -61,7 +61,9 @@ class SocketIoSeating(Seating):
             Step(text_frame(b"40"), answer=rb"40\{[^}]*\}"),
             Step(_event("join", room, acknowledged=True), answer=rb"43\d\[\]"),
         )
-        return Seat(opening, (Line.of(_event("say", said, acknowledged=receipts)),), in_flight)
+        return VirtualClient(
+            opening, (Line.of(_event("say", said, acknowledged=receipts)),), in_flight
+        )
 
 
 def _event(name: str, argument: object, *, acknowledged: bool) -> bytes:

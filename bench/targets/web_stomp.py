@@ -10,9 +10,9 @@ from bench import stomp
 from bench.deadline import Deadline
 from bench.failure import BenchError
 from bench.machine import Cores, pinned
-from bench.targets.port import TEXT, Demand, Running, Seating, Side
+from bench.targets.port import TEXT, Demand, Placement, Running, Target
 from bench.targets.private import pid_of
-from bench.virtual_client import SLOT, Line, Seat
+from bench.virtual_client import SLOT, Line, VirtualClient
 from bench.websocket import upgrade
 from stack.run import ServerRun
 from stack.servers import MissingProgramError, RabbitMQ, ServerNotReadyError
@@ -41,11 +41,11 @@ class WebStompServer(RabbitMQ):
 
     @property
     def login(self) -> Mapping[str, str]:
-        """What a CONNECT says."""
+        """Headers of CONNECT."""
         return {"login": "madang", "passcode": self.password, "host": "/"}
 
 
-class WebStomp(Side):
+class WebStomp(Target):
     """RabbitMQ alone, with rabbitmq_web_stomp."""
 
     name = "web-stomp"
@@ -80,16 +80,16 @@ class RunningWebStomp(Running):
         self.processes: Mapping[str, int] = {"broker": pid_of(server)}
 
     @override
-    def furnish(self, demand: Demand, deadline: Deadline) -> Seating:
-        return WebStompSeating(self.port, self._server.login, demand)
+    def prepare(self, demand: Demand, deadline: Deadline) -> Placement:
+        return WebStompPlacement(self.port, self._server.login, demand)
 
     @override
     def last_words(self) -> str:
         return self._server.log_tail()
 
 
-class WebStompSeating(Seating):
-    """Keys that come to be when somebody subscribes."""
+class WebStompPlacement(Placement):
+    """Routing keys that the first subscription binds."""
 
     def __init__(self, port: int, login: Mapping[str, str], demand: Demand) -> None:
         self._host = f"127.0.0.1:{port}"
@@ -97,7 +97,7 @@ class WebStompSeating(Seating):
         self._demand = demand
 
     @override
-    def seat(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> Seat:
+    def client(self, number: int, *, in_flight: int = 0, receipts: bool = False) -> VirtualClient:
         room = f"/topic/room.{self._demand.room_of(number)}"
         opening = (
             upgrade("/ws", host=self._host, subprotocol="v12.stomp"),
@@ -108,4 +108,4 @@ class WebStompSeating(Seating):
             line = stomp.send(room, TEXT, receipt=f"!{SLOT.decode()}")
         else:
             line = stomp.send(room, f"{TEXT} {SLOT.decode()}!")
-        return Seat(opening, (Line.of(line),), in_flight)
+        return VirtualClient(opening, (Line.of(line),), in_flight)

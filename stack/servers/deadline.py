@@ -1,4 +1,4 @@
-"""Waiting for something that can be asked, never longer than told."""
+"""Polling with a deadline."""
 
 import time
 from collections.abc import Callable

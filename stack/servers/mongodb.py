@@ -26,7 +26,7 @@ class MongoDB(Server):
 
     @property
     def url(self) -> str:
-        """Where clients connect, as a user who may do everything."""
+        """URL for clients, as a superuser."""
         return f"mongodb://{_USER}:{self.password}@{LOOPBACK}:{self.port}/?replicaSet={_SET}"
 
     @override

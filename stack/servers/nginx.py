@@ -1,4 +1,4 @@
-"""nginx, with a configuration that somebody else writes."""
+"""nginx, with a given configuration."""
 
 import os
 import socket

@@ -33,7 +33,7 @@ def is_free(port: int) -> bool:
 
 
 def _reserve(port: int) -> bool:
-    """Take a name for `port` that only one process can have, and that goes with it."""
+    """Bind an abstract socket named after `port`, which only one process can hold."""
     name = socket.socket(socket.AF_UNIX)
     try:
         name.bind(f"\0madang-port-{port}")

@@ -1,4 +1,4 @@
-"""Processes that are written down in a folder, so that anybody can find and end exactly these."""
+"""Processes recorded in a folder, so that exactly these can be found and stopped."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Recorded:
 
     pid: int
     started: int
-    """In clock ticks since the machine's start, as /proc tells it."""
+    """Start time in clock ticks since boot, from /proc."""
 
     @property
     def alive(self) -> bool:
@@ -46,7 +46,7 @@ class Recorded:
             return False  # one of them has just ended
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, and to its children too if it is one that nobody can handle."""
+        """Send it a signal; also to its children if the signal cannot be handled."""
         if not self.alive:
             return
         with suppress(ProcessLookupError):
@@ -77,7 +77,7 @@ class ProcessFile:
     def start(
         self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]
     ) -> Recorded:
-        """Start a process with nothing but `env`, write it down, append what it prints to `log`."""
+        """Start a process with the environment `env`, record it, append its output to `log`."""
         # Not by subprocess, which warns of every process that outlives its caller.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
@@ -100,7 +100,7 @@ class ProcessFile:
         return process
 
     def read(self) -> dict[str, Recorded]:
-        """Return what was written down, alive or not."""
+        """Return the recorded processes, alive or not."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -133,5 +133,5 @@ def _state_in(stat: str) -> str:
 
 
 def _fields(stat: str) -> list[str]:
-    """Return what follows the name, which may hold anything."""
+    """Return the fields after the process name, which may hold any character."""
     return stat.rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""Where the servers' programs are, and what to say of one that is missing."""
+"""Paths of the servers' programs, and the error for a missing one."""
 
 import shutil
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ _RABBITMQ = "lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 
 
 class MissingProgramError(Exception):
-    """A server's program is not installed; the message names it and what installs it."""
+    """A server's program is not installed; the message names the program and its package."""
 
 
 def program(name: str, *, package: str) -> Path:

@@ -1,4 +1,4 @@
-"""Prometheus, with a configuration that somebody else writes."""
+"""Prometheus, with a given configuration."""
 
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ class Prometheus(Server):
         (self.folder / "prometheus.yml").write_text(text, encoding="utf-8")
 
     def targets(self) -> dict[str, str]:
-        """Return the health of what it scrapes, by address: `up`, `down` or `unknown`."""
+        """Return the health of each scrape target by address: `up`, `down` or `unknown`."""
         found: list[dict[str, Any]] = self._ask("/api/v1/targets")["data"]["activeTargets"]
         return {target["labels"]["instance"]: target["health"] for target in found}
 
@@ -39,7 +39,7 @@ class Prometheus(Server):
         return {rule["name"] for group in groups for rule in group["rules"]}
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return what an instant query finds: a list of `metric` and `value`."""
+        """Return the result of an instant query: a list of `metric` and `value`."""
         answer: list[dict[str, Any]] = self._ask("/api/v1/query", query=expression)["data"][
             "result"
         ]

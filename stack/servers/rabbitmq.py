@@ -76,7 +76,7 @@ class RabbitMQ(Server):
         )
 
     def rabbitmqctl(self, *arguments: str) -> str:
-        """Run `rabbitmqctl`, which takes about a second, and return what it prints."""
+        """Run `rabbitmqctl`, which takes about a second, and return its output."""
         done = subprocess.run(
             [rabbitmq_scripts() / "rabbitmqctl", *arguments],
             env={"PATH": BARE_PATH, "LANG": "C.UTF-8", **self._environment()},

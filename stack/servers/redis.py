@@ -41,7 +41,7 @@ class Redis(Server):
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/{number}"
 
     def take_database(self) -> int:
-        """Return the number of an empty database that nobody took before, while there are any."""
+        """Return the number of an unused, empty database; raise if none is left."""
         with Client.from_url(self.url) as client:
             number = 1 + int(client.incr(_TAKEN)) % (_DATABASES - 1)
         self.empty_database(number)

@@ -1,4 +1,4 @@
-"""What every private server has in common: a folder, ports, processes, and being asked."""
+"""The base of every private server: a folder, ports, processes and a readiness probe."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ _FREEZE_SECONDS = 20
 
 
 class ServerNotReadyError(Exception):
-    """A server ended or did not answer in time; the message ends with what it logged."""
+    """A server ended or did not answer in time; the message ends with its log."""
 
 
 class Server(ABC):
@@ -31,9 +31,9 @@ class Server(ABC):
     """
 
     name: str
-    """What it is called, in messages and log files."""
+    """Its name in messages and log files."""
     port_names: ClassVar[tuple[str, ...]] = ("main",)
-    """What it needs ports for."""
+    """Names of the ports it needs."""
     start_seconds: ClassVar[float] = 60
     """Longest time from its start to its answer."""
     stop_seconds: ClassVar[float] = 20
@@ -125,7 +125,7 @@ class Server(ABC):
         """Ask it in its own protocol whether it serves."""
 
     def await_answer(self) -> None:
-        """Return when it serves; raise what it logged if it ends or takes too long."""
+        """Return when it serves; raise ServerError with its log if it ends or takes too long."""
 
         def ready_or_dead() -> bool:
             # To knock costs nothing; to ask takes time from those who are starting.
@@ -146,7 +146,7 @@ class Server(ABC):
         self.processes.start(name, command, log=self.log_file, env=bare | dict(env or {}))
 
     def log_tail(self) -> str:
-        """Return the last of what it logged."""
+        """Return the end of its log."""
         if not self.log_file.exists():
             return "(it logged nothing)"
         return self.log_file.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
@@ -170,7 +170,7 @@ class Server(ABC):
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        """What it is told once and keeps: its ports and its password."""
+        """Its ports and password, which last as long as the server."""
         path = self._identity_file
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What MariaDB and MySQL have in common."""
+"""The common part of MariaDB and MySQL."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION;
 
 
 class SqlServer(Server):
-    """A server with a user `madang`, who may do everything, and a database `madang`."""
+    """A server with a superuser `madang` and a database `madang`."""
 
     @property
     def url(self) -> str:
@@ -37,7 +37,7 @@ class SqlServer(Server):
         return f"mysql+asyncmy://{_USER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def sql(self, statements: str) -> str:
-        """Run statements as the user `madang`; return what they answer, as tab-separated lines."""
+        """Run statements as the user `madang`; return their rows as tab-separated lines."""
         done = self._ask(statements, seconds=_STATEMENT_SECONDS)
         if done.returncode != 0:
             raise RuntimeError(f"{self.name} refused: {done.stderr}")
@@ -95,7 +95,7 @@ class SqlServer(Server):
         return self._ask("SELECT 1", seconds=_ANSWER_SECONDS).returncode == 0
 
     def run_to_the_end(self, command: Sequence[str | Path]) -> None:
-        """Run a command that makes data; raise what it printed if it fails."""
+        """Run a command that creates data; raise its output if it fails."""
         with self.log_file.open("ab") as output:
             done = subprocess.run(
                 command,
@@ -138,5 +138,5 @@ class SqlServer(Server):
 
 
 def as_root() -> list[str]:
-    """Return what tells a server of this family that root is meant to run it, if root does."""
+    """Return the option that lets a server of this family run as root, if root runs it."""
     return ["--user=root"] if os.geteuid() == 0 else []

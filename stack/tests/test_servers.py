@@ -1,4 +1,4 @@
-"""The private servers keep what they were given, over stops and crashes."""
+"""The private servers keep their data over stops and crashes."""
 
 import aio_pika
 import pytest

@@ -1,4 +1,4 @@
-"""An attack beside victims who measure, and what came of it."""
+"""An attack beside measuring victims, and its outcome."""
 
 import asyncio
 import os
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from tests.attacks.attack_request import AttackRequest, Report
 from tests.attacks.attacker_process import attacker
 from tests.attacks.gateways import Memory, watched_memory
-from tests.attacks.ground import Ground
-from tests.attacks.order import Order, Report
+from tests.attacks.setup import Setup
 from tests.attacks.stomp_client import connected
 from tests.attacks.victim import Victim, Waits, measure
 from tests.e2e.people import shared_room
 
 _GIVEN = os.environ.get("ATTACK_SECONDS")
 SHORT = _GIVEN is None
-"""Whether this is one of many tests, and not what somebody wants to see."""
+"""True in the test suite, false under `make attacks`."""
 SECONDS = float(_GIVEN or 1.2)
-"""How long an attack lasts."""
+"""Duration of an attack."""
 _QUIET_SECONDS = 0.5
 _VICTIMS = 2
 """On the stack nginx gives one to each gateway."""
@@ -28,7 +28,7 @@ _VICTIMS = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the victims waited before and during an attack, and what became of the attacker."""
+    """The victims' waits before and during an attack, and the attacker's report."""
 
     quiet: Waits
     waits: Waits
@@ -42,32 +42,32 @@ class Outcome:
 
 
 async def attack(
-    ground: Ground, order: Order, meanwhile: Callable[[], Awaitable[None]] | None = None
+    setup: Setup, request: AttackRequest, meanwhile: Callable[[], Awaitable[None]] | None = None
 ) -> Outcome:
-    """Carry out `order` beside victims, and what others do meanwhile; tell what came of it."""
-    async with victims(ground) as beside:
+    """Run `request` beside victims, and `meanwhile` at the same time; return the outcome."""
+    async with victims(setup) as beside:
         quiet = await measure(beside, _QUIET_SECONDS)
-        with watched_memory(ground.product) as memory:
-            async with attacker(order) as attacking:
+        with watched_memory(setup.product) as memory:
+            async with attacker(request) as attacking:
                 attacking.begin()
-                measuring = asyncio.create_task(measure(beside, order.seconds))
+                measuring = asyncio.create_task(measure(beside, request.seconds))
                 if meanwhile is not None:
                     await meanwhile()
                 waits = await measuring
                 report = await attacking.report()
     outcome = Outcome(quiet, waits, memory, report)
-    print(f"{order.attack}: {outcome}")  # noqa: T201 - what `make attacks` shows
+    print(f"{request.attack}: {outcome}")  # noqa: T201 - what `make attacks` shows
     return outcome
 
 
 @asynccontextmanager
-async def victims(ground: Ground) -> AsyncGenerator[list[Victim]]:
-    """Yield people who have nothing to do with the attacker, each in a room of their own."""
+async def victims(setup: Setup) -> AsyncGenerator[list[Victim]]:
+    """Yield users unrelated to the attacker, each in a room of their own."""
     async with AsyncExitStack() as stack:
         found = []
         for _ in range(_VICTIMS):
-            person = ground.newcomer("victim")
+            person = setup.newcomer("victim")
             room = shared_room(person)
-            socket = await stack.enter_async_context(connected(ground.product.ws_url, person.token))
+            socket = await stack.enter_async_context(connected(setup.product.ws_url, person.token))
             found.append(Victim(socket, room))
         yield found

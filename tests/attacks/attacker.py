@@ -1,4 +1,4 @@
-"""The attacker's process: `python -m tests.attacks.attacker`, an order on stdin.
+"""The attacker's process: `python -m tests.attacks.attacker`, a request on stdin.
 
 It says `ready` when its connections are open, begins when told `go`, and reports at the end.
 """
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tests.attacks.attack_request import GONE, OPEN, AttackRequest, Report
 from tests.attacks.floods import FLOODS, Flood
 from tests.attacks.hostile_socket import HostileSocket, hostile_socket
-from tests.attacks.order import GONE, OPEN, Order, Report
 from tests.support.waiting import until
 
 _NICENESS = 5
@@ -26,30 +26,30 @@ _REFUSED = (ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 class Attacker:
     """All connections of one attack."""
 
-    order: Order
+    request: AttackRequest
     floods: Sequence[Flood]
-    """What each connection does, in turn."""
+    """The flood of each connection, in rotation."""
     report: Report = field(default_factory=Report)
     begin: asyncio.Event = field(default_factory=asyncio.Event)
     _sockets: list[HostileSocket] = field(default_factory=list)
 
     async def run(self) -> None:
         """Open the connections, wait for the word, attack, and report."""
-        order = self.order
+        request = self.request
         loop = asyncio.get_running_loop()
         tasks = [
             loop.create_task(self._attack(self.floods[number % len(self.floods)]))
-            for number in range(order.connections)
+            for number in range(request.connections)
         ]
-        await until(lambda: len(self._sockets) >= order.connections)
+        await until(lambda: len(self._sockets) >= request.connections)
         _say(b"ready\n")
         await loop.run_in_executor(None, sys.stdin.readline)
         self.begin.set()
-        await asyncio.sleep(order.seconds / 2)
+        await asyncio.sleep(request.seconds / 2)
         early = self._accepted()
-        await asyncio.sleep(order.seconds / 2)
+        await asyncio.sleep(request.seconds / 2)
         self.report.accepted = self._accepted()
-        self.report.late_per_second = (self.report.accepted - early) / (order.seconds / 2)
+        self.report.late_per_second = (self.report.accepted - early) / (request.seconds / 2)
         self.report.received = sum(socket.received for socket in self._sockets)
         for task in tasks:
             task.cancel()
@@ -64,7 +64,7 @@ class Attacker:
         while True:
             try:
                 async with hostile_socket(
-                    self.order.url, flood.path, receive_buffer_bytes=flood.silent
+                    self.request.url, flood.path, receive_buffer_bytes=flood.silent
                 ) as socket:
                     self._sockets.append(socket)
                     await self._flood(socket, flood)
@@ -97,7 +97,7 @@ class Attacker:
         if not block:
             await asyncio.Event().wait()
         loop = asyncio.get_running_loop()
-        pause = len(block) * self.order.connections / self.order.bytes_per_second
+        pause = len(block) * self.request.connections / self.request.bytes_per_second
         due = loop.time()
         while socket.end is None and not socket.lost:
             if size == 1:
@@ -110,7 +110,7 @@ class Attacker:
 
 
 async def _look(socket: HostileSocket) -> None:
-    """Read at last what was not read, for how the product ended it."""
+    """Read the unread data, up to the close code."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_MOMENT_SECONDS):
             await socket.read()
@@ -122,11 +122,11 @@ def _say(line: bytes) -> None:
 
 
 def main() -> None:
-    """Carry out the order."""
+    """Carry out the request."""
     os.nice(_NICENESS)
-    order = Order.read(sys.stdin.readline().encode())
-    floods = [FLOODS[name](order) for name in order.attack.split(",")]
-    asyncio.run(Attacker(order, floods).run())
+    request = AttackRequest.read(sys.stdin.readline().encode())
+    floods = [FLOODS[name](request) for name in request.attack.split(",")]
+    asyncio.run(Attacker(request, floods).run())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.attacks.order import Order, Report
+from tests.attacks.attack_request import AttackRequest, Report
 
 _SECONDS = 60
 
@@ -23,7 +23,7 @@ class AttackerProcess:
         self._stdin.write(b"go\n")
 
     async def report(self) -> Report:
-        """Return what became of it, once it is done."""
+        """Return the attacker's report when it ends."""
         return Report.read(await _line(self.process))
 
     @property
@@ -33,14 +33,14 @@ class AttackerProcess:
 
 
 @asynccontextmanager
-async def attacker(order: Order) -> AsyncGenerator[AttackerProcess]:
+async def attacker(request: AttackRequest) -> AsyncGenerator[AttackerProcess]:
     """Yield an attacker that waits for the word; it ends with the context."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.attacks.attacker", stdin=PIPE, stdout=PIPE
     )
     started = AttackerProcess(process)
     try:
-        started._stdin.write(order.line())
+        started._stdin.write(request.line())
         assert await _line(process) == b"ready\n"
         yield started
     finally:

@@ -7,12 +7,12 @@ import pytest
 from filelock import FileLock
 
 from stack.run import ServerRun
-from tests.attacks.ground import Ground
+from tests.attacks.setup import Setup
 from tests.e2e.conftest import form
 from tests.e2e.embedded import Embedded
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
-from tests.support.test_settings import OF_TESTS
+from tests.support.test_settings import TEST_SETTINGS
 from tests.support.trust import trusting
 
 __all__ = ["form"]  # fixtures
@@ -29,7 +29,7 @@ _TEST_SECONDS = 400
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell that a test on the stack takes turns with those that break it."""
+    """Mark a stack test as one that shares the stack with tests that break it."""
     item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
     callspec = getattr(item, "callspec", None)
     if callspec is not None and callspec.params.get("form") == "stack":
@@ -38,17 +38,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def _embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    product = Embedded.start(tmp_path_factory.mktemp("attacked"), **(OF_TESTS | _SETTINGS))
+    product = Embedded.start(tmp_path_factory.mktemp("attacked"), **(TEST_SETTINGS | _SETTINGS))
     yield product
     product.stop()
 
 
 @pytest.fixture(scope="session")
-def _grounds() -> Iterator[dict[str, Ground]]:
-    grounds: dict[str, Ground] = {}
-    yield grounds
-    for ground in grounds.values():
-        ground.client.close()
+def _setups() -> Iterator[dict[str, Setup]]:
+    setups: dict[str, Setup] = {}
+    yield setups
+    for setup in setups.values():
+        setup.client.close()
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def product(form: str, request: pytest.FixtureRequest, server_run: ServerRun) ->
 
 
 @pytest.fixture
-def ground(product: Product, _grounds: dict[str, Ground]) -> Iterator[Ground]:
+def setup(product: Product, _setups: dict[str, Setup]) -> Iterator[Setup]:
     """Give the people and rooms of attacks; the product logs no error meanwhile."""
     before = len(product.errors())
-    if product.url not in _grounds:
+    if product.url not in _setups:
         # An idle connection is left before the server leaves it.
         limits = httpx.Limits(keepalive_expiry=2)
         client = httpx.Client(base_url=product.url, timeout=20, limits=limits)
-        _grounds[product.url] = Ground(product, client)
-    yield _grounds[product.url]
+        _setups[product.url] = Setup(product, client)
+    yield _setups[product.url]
     assert product.errors()[before:] == []

@@ -1,4 +1,4 @@
-"""The attacks: what each says first, and what it then repeats."""
+"""The attacks: the first bytes of each, and the bytes that it repeats."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 from websockets.frames import Opcode
 
-from tests.attacks.order import Order
+from tests.attacks.attack_request import AttackRequest
 from tests.attacks.wire import connect, filled, frame, stomp, text
 
 _BLOCK_BYTES = 32_768
@@ -20,13 +20,13 @@ _ERRORS = stomp("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors
 
 @dataclass(frozen=True)
 class Flood:
-    """What one connection does after the upgrade."""
+    """The bytes of one connection after the upgrade."""
 
     hello: bytes
     block: bytes
     """Repeated as fast as the product takes it."""
     then: bytes = b""
-    """Said a moment after the hello."""
+    """Sent a moment after the first bytes."""
     path: str = ""
     """Where the WebSocket is, if not at `/ws`."""
     reads: bool = True
@@ -36,91 +36,91 @@ class Flood:
     """Bytes that the socket buffers of a connection that does not read."""
 
 
-def fragments(_: Order) -> Flood:
+def fragments(_: AttackRequest) -> Flood:
     """Send one message of empty fragments that never ends."""
     return Flood(frame(Opcode.TEXT, fin=False), filled(frame(Opcode.CONT, fin=False), _BLOCK_BYTES))
 
 
-def line_feeds(_: Order) -> Flood:
+def line_feeds(_: AttackRequest) -> Flood:
     """Send heart-beats without a break."""
     return Flood(b"", filled(text("\n"), _BLOCK_BYTES))
 
 
-def pings(_: Order) -> Flood:
+def pings(_: AttackRequest) -> Flood:
     """Ask for pongs without a break."""
     return Flood(b"", filled(frame(Opcode.PING), _BLOCK_BYTES))
 
 
-def sockjs_arrays(_: Order) -> Flood:
+def sockjs_arrays(_: AttackRequest) -> Flood:
     """Send arrays of heart-beats through SockJS."""
     strings = orjson.dumps(["\n"] * (_SOCKJS_BYTES // 5))
     return Flood(b"", text(strings), path="/ws-stomp/0/attack/websocket")
 
 
-def single_bytes(_: Order) -> Flood:
+def single_bytes(_: AttackRequest) -> Flood:
     """Send heart-beats byte by byte, each in a segment of its own."""
     return Flood(b"", filled(text("\n"), 2048), write_bytes=1)
 
 
-def resumes(order: Order) -> Flood:
-    """Ask for all that was ever said in a room, again and again."""
-    topic = f"/topic/rooms.{order.rooms[0]}"
-    wanted = {"id": "0", "destination": topic, "since": order.since[0]}
+def resumes(request: AttackRequest) -> Flood:
+    """Replay a room from its beginning, again and again."""
+    topic = f"/topic/rooms.{request.rooms[0]}"
+    wanted = {"id": "0", "destination": topic, "since": request.since[0]}
     again = stomp("SUBSCRIBE", wanted) + stomp("UNSUBSCRIBE", {"id": "0"})
-    return Flood(connect(order.token), filled(again, 4096))
+    return Flood(connect(request.token), filled(again, 4096))
 
 
-def subscriptions(order: Order) -> Flood:
-    """Come and go in a room, which is told who is present."""
-    topic = f"/topic/rooms.{order.rooms[0]}"
+def subscriptions(request: AttackRequest) -> Flood:
+    """Subscribe and unsubscribe, so that presence changes."""
+    topic = f"/topic/rooms.{request.rooms[0]}"
     wanted = {"id": "0", "destination": topic}
     again = stomp("SUBSCRIBE", wanted) + stomp("UNSUBSCRIBE", {"id": "0"})
-    return Flood(connect(order.token), filled(again, _BLOCK_BYTES))
+    return Flood(connect(request.token), filled(again, _BLOCK_BYTES))
 
 
-def acknowledgements(order: Order) -> Flood:
+def acknowledgements(request: AttackRequest) -> Flood:
     """Acknowledge messages that were never sent."""
     ack = stomp("ACK", {"id": "000000000000/1", "receipt": "r"})
-    return Flood(connect(order.token) + _ERRORS, filled(ack, _BLOCK_BYTES))
+    return Flood(connect(request.token) + _ERRORS, filled(ack, _BLOCK_BYTES))
 
 
-def tokens(order: Order) -> Flood:
-    """Renew the token with tokens that nobody signed; each has a signature to be checked."""
-    head, _, rest = order.token.partition(".")
+def tokens(request: AttackRequest) -> Flood:
+    """Renew the token with forged tokens; each signature must be checked."""
+    head, _, rest = request.token.partition(".")
     body, _, signature = rest.partition(".")
     forged = f"{head}.{body}.{signature[::-1]}"
     renewal = stomp("SEND", {"destination": "/app/token"}, forged)
-    return Flood(connect(order.token) + _ERRORS, filled(renewal, _BLOCK_BYTES))
+    return Flood(connect(request.token) + _ERRORS, filled(renewal, _BLOCK_BYTES))
 
 
-def transactions(order: Order) -> Flood:
+def transactions(request: AttackRequest) -> Flood:
     """Begin transactions and abort them."""
     again = stomp("BEGIN", {"transaction": "t", "receipt": "b"}) + stomp(
         "ABORT", {"transaction": "t", "receipt": "a"}
     )
-    return Flood(connect(order.token), filled(again, _BLOCK_BYTES))
+    return Flood(connect(request.token), filled(again, _BLOCK_BYTES))
 
 
-def typing(order: Order) -> Flood:
-    """Tell a room without a break that somebody types."""
-    notice = stomp("SEND", {"destination": f"/app/rooms.{order.rooms[0]}.typing"})
-    live = stomp("SUBSCRIBE", {"id": "l", "destination": f"/topic/rooms.{order.rooms[0]}.live"})
-    return Flood(connect(order.token) + _ERRORS + live, filled(notice, _BLOCK_BYTES))
+def typing(request: AttackRequest) -> Flood:
+    """Send typing notices without pause."""
+    notice = stomp("SEND", {"destination": f"/app/rooms.{request.rooms[0]}.typing"})
+    live = stomp("SUBSCRIBE", {"id": "l", "destination": f"/topic/rooms.{request.rooms[0]}.live"})
+    return Flood(connect(request.token) + _ERRORS + live, filled(notice, _BLOCK_BYTES))
 
 
-def nowhere(order: Order) -> Flood:
+def nowhere(request: AttackRequest) -> Flood:
     """Send to destinations that do not exist, and read the refusals."""
     send = stomp("SEND", {"destination": "/nowhere", "receipt": "r"}, "hi")
-    return Flood(connect(order.token) + _ERRORS, filled(send, _BLOCK_BYTES))
+    return Flood(connect(request.token) + _ERRORS, filled(send, _BLOCK_BYTES))
 
 
-def logins(_: Order) -> Flood:
-    """Come back after each refusal of a token that nobody signed."""
+def logins(_: AttackRequest) -> Flood:
+    """Reconnect with a forged token after each refusal."""
     forged = connect("eyJhbGciOiJFZERTQSJ9.e30." + "A" * 86)
     return Flood(forged, filled(text("\n"), 2048))
 
 
-def hoarding(order: Order) -> Flood:
+def hoarding(request: AttackRequest) -> Flood:
     """Follow each room as often as one may, and acknowledge nothing."""
     wants = [
         stomp(
@@ -132,23 +132,23 @@ def hoarding(order: Order) -> Flood:
                 "prefetch-count": "1",
             },
         )
-        for number, room in enumerate(order.rooms)
+        for number, room in enumerate(request.rooms)
         for again in range(_PER_ROOM)
     ]
-    return Flood(connect(order.token) + b"".join(wants), b"")
+    return Flood(connect(request.token) + b"".join(wants), b"")
 
 
-def unread_answers(order: Order) -> Flood:
+def unread_answers(request: AttackRequest) -> Flood:
     """Send large frames behind a SUBSCRIBE that waits, as the answers before are not read."""
-    first, *_, recent = order.since
-    topic = f"/topic/rooms.{order.rooms[0]}"
+    first, *_, recent = request.since
+    topic = f"/topic/rooms.{request.rooms[0]}"
     wants = [
         stomp("SUBSCRIBE", {"id": str(number), "destination": topic, "since": first})
         for number in range(1, _PER_ROOM)
     ]
-    send = {"destination": f"/app/rooms.{order.rooms[0]}.send"}
+    send = {"destination": f"/app/rooms.{request.rooms[0]}.send"}
     return Flood(
-        connect(order.token) + b"".join(wants),
+        connect(request.token) + b"".join(wants),
         stomp("SEND", send, "x" * _LARGE_BYTES),
         then=stomp("SUBSCRIBE", {"id": "0", "destination": topic, "since": recent}),
         reads=False,
@@ -156,7 +156,7 @@ def unread_answers(order: Order) -> Flood:
     )
 
 
-FLOODS: Mapping[str, Callable[[Order], Flood]] = {
+FLOODS: Mapping[str, Callable[[AttackRequest], Flood]] = {
     flood.__name__: flood
     for flood in (
         fragments,

@@ -1,4 +1,4 @@
-"""The processes that serve connections, and what they take of memory."""
+"""The processes that serve connections, and their memory."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A client that sends without end, and notes what is taken and how it ends."""
+"""A client that sends without pause, and records accepted bytes and the close code."""
 
 import asyncio
 import re
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from tests.attacks.order import GONE
+from tests.attacks.attack_request import GONE
 from tests.support.tls import client_context
 
 ADDRESS = "127.0.0.2"
@@ -18,14 +18,14 @@ _UPGRADE = (
     "Sec-WebSocket-Protocol: v12.stomp\r\n\r\n"
 )
 _CLOSE = re.compile(rb"\x88[\x02-\x7d](..)([^\x00-\x1f\x7f-\xff]*)\Z", re.DOTALL)
-"""A server's close frame at the end of what it sent (RFC 6455 section 5.5.1)."""
+"""A server's close frame at the end of its data (RFC 6455 section 5.5.1)."""
 _TAIL_BYTES = 256
 _SEND_BUFFER_BYTES = 65_536
 _GONE = (ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 
 
 class HostileSocket:
-    """A WebSocket that ignores what comes."""
+    """A WebSocket that never reads."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer

@@ -1,4 +1,4 @@
-"""A well-behaved STOMP client, for everybody but the attacker."""
+"""A well-behaved STOMP client, for victims and members."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

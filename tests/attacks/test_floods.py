@@ -1,11 +1,11 @@
-"""One client that sends without end; others do not notice, and it is throttled or closed."""
+"""A client that sends without pause is throttled or closed, and others do not notice."""
 
 import pytest
 
 from tests.attacks.attack import SECONDS, SHORT, attack
+from tests.attacks.attack_request import OPEN, AttackRequest
 from tests.attacks.bounds import TOO_FAST, unnoticed
-from tests.attacks.ground import Ground
-from tests.attacks.order import OPEN, Order
+from tests.attacks.setup import Setup
 
 _UNAUTHENTICATED = 4401
 _RESTS = "madang_gateway_reading_rests_total"
@@ -14,15 +14,15 @@ _RESTS = "madang_gateway_reading_rests_total"
 @pytest.mark.parametrize(
     "name", ["fragments", "line_feeds", "pings", "sockjs_arrays", "single_bytes"]
 )
-async def test_a_flood_before_connect_is_closed_and_nobody_waits(ground: Ground, name: str) -> None:
-    outcome = await attack(ground, Order(name, ground.product.ws_url, SECONDS))
+async def test_a_flood_before_connect_is_closed_and_nobody_waits(setup: Setup, name: str) -> None:
+    outcome = await attack(setup, AttackRequest(name, setup.product.ws_url, SECONDS))
 
     unnoticed(outcome)
     assert outcome.report.closed_with(TOO_FAST), outcome
 
 
-async def test_tokens_that_nobody_signed_make_nobody_wait(ground: Ground) -> None:
-    outcome = await attack(ground, Order("logins", ground.product.ws_url, SECONDS, 16))
+async def test_tokens_that_nobody_signed_make_nobody_wait(setup: Setup) -> None:
+    outcome = await attack(setup, AttackRequest("logins", setup.product.ws_url, SECONDS, 16))
 
     unnoticed(outcome)
     ends = outcome.report.ends
@@ -40,20 +40,20 @@ _ALONE = [] if SHORT else [(name, 4) for name in _CHEAP]
     [("resumes", 8), pytest.param(",".join(_CHEAP), 2 * len(_CHEAP), id="all at once"), *_ALONE],
 )
 async def test_a_flood_of_one_account_is_throttled_and_nobody_waits(
-    ground: Ground, name: str, connections: int
+    setup: Setup, name: str, connections: int
 ) -> None:
-    room = await ground.room(messages=1000, size=20)
-    url, token = ground.product.ws_url, ground.attacker.token
-    order = Order(
+    room = await setup.room(messages=1000, size=20)
+    url, token = setup.product.ws_url, setup.attacker.token
+    request = AttackRequest(
         name, url, SECONDS, connections, token=token, rooms=[room.id], since=room.messages[:1]
     )
 
-    rests = ground.product.metric(_RESTS)
+    rests = setup.product.metric(_RESTS)
 
-    outcome = await attack(ground, order)
+    outcome = await attack(setup, request)
 
     unnoticed(outcome)
-    throttled = ground.product.metric(_RESTS) > rests
+    throttled = setup.product.metric(_RESTS) > rests
     # On a busy machine the product may never come to spend the whole allowance.
     spared = name == "resumes" and outcome.report.received < _RESUMED_BYTES * (1 + SECONDS)
     assert throttled or spared or outcome.report.closed_with(TOO_FAST), outcome

@@ -1,11 +1,11 @@
-"""One client that takes what it does not read or acknowledge: the gateways' memory is bounded."""
+"""A client that does not read or acknowledge: the gateways' memory is bounded."""
 
 import asyncio
 
 from tests.attacks.attack import SECONDS, attack
+from tests.attacks.attack_request import AttackRequest
 from tests.attacks.bounds import unnoticed
-from tests.attacks.ground import Ground
-from tests.attacks.order import Order
+from tests.attacks.setup import Setup
 from tests.attacks.stomp_client import connected, say
 from tests.e2e.people import shared_room
 
@@ -33,10 +33,10 @@ _FILLING_SECONDS = 3
 # The first one: memory that was given back once is taken again without a trace.
 
 
-async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(ground: Ground) -> None:
-    room = await ground.room(messages=_HEAVY, size=len(_LARGE))
-    url, token = ground.product.ws_url, ground.attacker.token
-    order = Order(
+async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(setup: Setup) -> None:
+    room = await setup.room(messages=_HEAVY, size=len(_LARGE))
+    url, token = setup.product.ws_url, setup.attacker.token
+    request = AttackRequest(
         "unread_answers",
         url,
         max(SECONDS, _FILLING_SECONDS),
@@ -47,16 +47,18 @@ async def test_frames_behind_an_answer_that_is_not_read_do_not_pile_up(ground: G
         since=[room.messages[0], room.messages[-_MISSED - 1]],
     )
 
-    outcome = await attack(ground, order)
+    outcome = await attack(setup, request)
 
     unnoticed(outcome)
 
 
-async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> None:
-    accomplices = [ground.newcomer("accomplice") for _ in range(_ACCOMPLICES)]
-    rooms = [shared_room(accomplices[0], *accomplices[1:], ground.attacker) for _ in range(_ROOMS)]
-    url = ground.product.ws_url
-    order = Order("hoarding", url, _TALKING_SECONDS, 1, token=ground.attacker.token, rooms=rooms)
+async def test_what_is_never_acknowledged_does_not_pile_up(setup: Setup) -> None:
+    accomplices = [setup.newcomer("accomplice") for _ in range(_ACCOMPLICES)]
+    rooms = [shared_room(accomplices[0], *accomplices[1:], setup.attacker) for _ in range(_ROOMS)]
+    url = setup.product.ws_url
+    request = AttackRequest(
+        "hoarding", url, _TALKING_SECONDS, 1, token=setup.attacker.token, rooms=rooms
+    )
 
     async def talk(token: str) -> None:
         async with connected(url, token) as socket:
@@ -69,6 +71,6 @@ async def test_what_is_never_acknowledged_does_not_pile_up(ground: Ground) -> No
         await asyncio.sleep(_FOLLOWING_SECONDS)
         await asyncio.gather(*(talk(person.token) for person in accomplices))
 
-    outcome = await attack(ground, order, talk_all)
+    outcome = await attack(setup, request, talk_all)
 
     unnoticed(outcome, memory_bytes=_HOARDED_BYTES)

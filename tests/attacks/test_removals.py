@@ -1,4 +1,4 @@
-"""A member who keeps on sending while being shut out: nothing comes after the removal."""
+"""A member who sends without pause while being removed: nothing is stored after the removal."""
 
 import asyncio
 import time
@@ -6,15 +6,15 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection
 
 from tests.attacks.attack import SECONDS
-from tests.attacks.doors import DOORS, Sends
-from tests.attacks.ground import Ground
+from tests.attacks.send_paths import SEND_PATHS, Sends
+from tests.attacks.setup import Setup
 from tests.attacks.stomp_client import connected
 from tests.e2e.people import Person, shared_room
+from tests.support.stomp_frames import read_frames
 from tests.support.waiting import until
 
 _ROUNDS = max(4, round(SECONDS * 2))
@@ -25,26 +25,26 @@ _REMOVALS = {"member.removed", "member.banned"}
 Event = Mapping[str, Any]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("send_path", SEND_PATHS)
 async def test_nothing_of_a_removed_member_stands_behind_the_removal(
-    ground: Ground, door: str
+    setup: Setup, send_path: str
 ) -> None:
-    owner, watcher = ground.newcomer("owner"), ground.newcomer("watcher")
-    members = [ground.newcomer("member") for _ in range(_ROUNDS)]
+    owner, watcher = setup.newcomer("owner"), setup.newcomer("watcher")
+    members = [setup.newcomer("member") for _ in range(_ROUNDS)]
     room = shared_room(owner, watcher, *members)
     said: dict[str, Sends] = {}
     late: dict[str, list[str]] = {}
 
-    async with _watching(ground, watcher, room) as seen:
+    async with _watching(setup, watcher, room) as seen:
         for number, member in enumerate(members):
             sends = said[member.id] = Sends()
-            removed_at = await _shut_out(ground, owner, member, room, number, door, sends)
+            removed_at = await _shut_out(setup, owner, member, room, number, send_path, sends)
             late[member.username] = sends.acknowledged_after(removed_at)
         expected = sum(len(sends.acknowledged) for sends in said.values())
         await until(lambda: _count(seen) >= expected)
 
     stored = await _stored(owner, room, expected)
-    print(f"removals by {door}: {expected} acknowledged before")  # noqa: T201 - for `make attacks`
+    print(f"removals by {send_path}: {expected} acknowledged before")  # noqa: T201 - for `make attacks`
     assert all(sends.acknowledged for sends in said.values())
     assert {name: keys for name, keys in late.items() if keys} == {}
     assert _behind_removal(seen) == [], "others received it"
@@ -52,11 +52,17 @@ async def test_nothing_of_a_removed_member_stands_behind_the_removal(
 
 
 async def _shut_out(
-    ground: Ground, owner: Person, member: Person, room: str, number: int, door: str, sends: Sends
+    setup: Setup,
+    owner: Person,
+    member: Person,
+    room: str,
+    number: int,
+    send_path: str,
+    sends: Sends,
 ) -> float:
-    """Remove or ban `member`, who sends all the time; return when that was answered."""
+    """Remove or ban `member` while they send; return the time of the answer."""
     loop = asyncio.get_running_loop()
-    sending = loop.create_task(DOORS[door](ground.product, member, room, sends))
+    sending = loop.create_task(SEND_PATHS[send_path](setup.product, member, room, sends))
     await until(lambda: sends.acknowledged)
     await asyncio.sleep(_BEFORE_SECONDS)
     path = f"/api/rooms/v1/rooms/{room}"
@@ -74,17 +80,16 @@ async def _shut_out(
 
 
 @asynccontextmanager
-async def _watching(ground: Ground, person: Person, room: str) -> AsyncGenerator[list[Event]]:
-    """Yield what `person` sees of the room, as it comes."""
+async def _watching(setup: Setup, person: Person, room: str) -> AsyncGenerator[list[Event]]:
+    """Yield the list to which the events that `person` receives are appended."""
     seen: list[Event] = []
 
     async def watch(socket: ClientConnection) -> None:
         while True:
-            head, _, body = str(await socket.recv()).partition("\n\n")
-            if head.startswith("MESSAGE"):
-                seen.append(orjson.loads(body.rstrip("\0")))
+            frames = read_frames(await socket.recv(decode=False))
+            seen.extend(frame.json for frame in frames if frame.command == "MESSAGE")
 
-    async with connected(ground.product.ws_url, person.token) as socket:
+    async with connected(setup.product.ws_url, person.token) as socket:
         topic = f"/topic/rooms.{room}"
         await socket.send(f"SUBSCRIBE\nid:0\ndestination:{topic}\nreceipt:s\n\n\0")
         assert str(await socket.recv()).startswith("RECEIPT")
@@ -116,7 +121,7 @@ def _count(events: Sequence[Event]) -> int:
 
 
 def _behind_removal(events: Sequence[Event]) -> list[str]:
-    """Return the texts of members who had been removed before, in the order of `events`."""
+    """Return the texts of members that were removed earlier in `events`."""
     removed: set[str] = set()
     found = []
     for event in events:

@@ -34,7 +34,7 @@ class Waits:
 
     @property
     def p99(self) -> float:
-        """What 99 of 100 sends wait at most."""
+        """The 99th percentile of the waits."""
         return self.at(0.99)
 
     @override
@@ -90,7 +90,7 @@ class Victim:
 
 
 async def measure(victims: Sequence[Victim], seconds: float) -> Waits:
-    """Return what all of them measure at the same time."""
+    """Let all victims measure at the same time; return all their waits."""
     found = await asyncio.gather(*(victim.measure(seconds) for victim in victims))
     return Waits(
         sorted(wait for waits in found for wait in waits.seconds),

@@ -1,4 +1,4 @@
-"""What an attacker puts on the wire: masked WebSocket frames, and STOMP frames in them."""
+"""The attacker's bytes: masked WebSocket frames, and STOMP frames in them."""
 
 from collections.abc import Mapping
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from stack.stack import Stack
-from tests.support.load_clients import Crowd, gathered
+from tests.support.load_clients import LoadClients, load_clients
 from tests.support.trust import trusting
 
 PEOPLE = 8
@@ -13,14 +13,14 @@ PER_SECOND = 300
 
 
 @asynccontextmanager
-async def talking(stack: Stack) -> AsyncIterator[Crowd]:
-    """Yield a crowd that talks; at the end everybody must have heard and history stored it all."""
+async def under_load(stack: Stack) -> AsyncIterator[LoadClients]:
+    """Yield clients that send at a rate; at the end check that none lost a message."""
     with trusting(stack.ca):
-        async with gathered(stack.url, people=PEOPLE, rooms=ROOMS) as crowd:
-            crowd.talk(PER_SECOND)
-            await crowd.acknowledge(PER_SECOND)
-            yield crowd
-            await crowd.acknowledge(PER_SECOND)
-            await crowd.hush()
-            await crowd.settle()
-            await crowd.compare()
+        async with load_clients(stack.url, people=PEOPLE, rooms=ROOMS) as clients:
+            clients.send_at_rate(PER_SECOND)
+            await clients.acknowledge(PER_SECOND)
+            yield clients
+            await clients.acknowledge(PER_SECOND)
+            await clients.stop_sending()
+            await clients.settle()
+            await clients.check()

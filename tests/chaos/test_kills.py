@@ -7,7 +7,7 @@ import pytest
 from madang_common.settings import CommonSettings
 from stack.service import Service
 from stack.stack import Stack
-from tests.chaos.load import PER_SECOND, talking
+from tests.chaos.load import PER_SECOND, under_load
 
 _SHARDS = int(CommonSettings.model_fields["log_shards"].default)
 _LEASE_SECONDS = 10
@@ -20,36 +20,36 @@ async def test_nothing_is_lost_or_doubled_when_a_replica_is_killed(
     mortal_stack: Stack, kind: str
 ) -> None:
     victim = getattr(mortal_stack, kind)[0]
-    async with talking(mortal_stack) as crowd:
+    async with under_load(mortal_stack) as clients:
         await asyncio.to_thread(victim.kill)
-        await crowd.acknowledge(2 * PER_SECOND)
+        await clients.acknowledge(2 * PER_SECOND)
         await asyncio.to_thread(victim.start)
 
 
 async def test_nothing_is_lost_or_doubled_when_all_of_the_product_is_killed(
     mortal_stack: Stack,
 ) -> None:
-    async with talking(mortal_stack) as crowd:
+    async with under_load(mortal_stack) as clients:
         await asyncio.to_thread(_kill_services, mortal_stack)
         await asyncio.to_thread(mortal_stack.up)
-        await crowd.acknowledge(PER_SECOND)
+        await clients.acknowledge(PER_SECOND)
 
 
 async def test_the_other_history_takes_over_within_the_lease(mortal_stack: Stack) -> None:
     first, second = mortal_stack.history
-    async with talking(mortal_stack) as crowd:
+    async with under_load(mortal_stack) as clients:
         async with asyncio.timeout(_LEASE_SECONDS + _SLACK_SECONDS):
             while not await shared(first, second):
-                await crowd.acknowledge(1)
+                await clients.acknowledge(1)
 
         await asyncio.to_thread(first.kill)
         async with asyncio.timeout(_LEASE_SECONDS + _SLACK_SECONDS):
             while await shards_held(second) < _SHARDS:
-                await crowd.acknowledge(1)
+                await clients.acknowledge(1)
 
 
 async def shared(*replicas: Service) -> bool:
-    """Tell whether each of those replicas of history stores some of the shards."""
+    """Return whether each of these replicas of history stores some of the shards."""
     return all([await shards_held(replica) for replica in replicas])
 
 

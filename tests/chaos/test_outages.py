@@ -1,4 +1,4 @@
-"""Servers go away for ten seconds while people talk, and come back."""
+"""Servers are down for ten seconds under load."""
 
 import asyncio
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from stack.stack import Stack
-from tests.chaos.load import PER_SECOND, talking
+from tests.chaos.load import PER_SECOND, under_load
 from tests.e2e.people import register, shared_room
 from tests.e2e.stomp_socket import StompSocket
 from tests.support.trust import trusting
@@ -18,21 +18,21 @@ _AWAY_SECONDS = 10
 @pytest.mark.parametrize("server", ["mongodb", "mariadb", "redis"])
 async def test_people_talk_on_without(mortal_stack: Stack, server: str) -> None:
     victim = getattr(mortal_stack, server)
-    async with talking(mortal_stack) as crowd:
+    async with under_load(mortal_stack) as clients:
         await asyncio.to_thread(victim.kill)
         async with asyncio.timeout(_AWAY_SECONDS):
-            await crowd.acknowledge(2 * PER_SECOND)
+            await clients.acknowledge(2 * PER_SECOND)
         await asyncio.sleep(_AWAY_SECONDS / 2)
         await asyncio.to_thread(victim.start)
 
 
 async def test_what_waits_for_rabbitmq_is_sent_once_it_is_back(mortal_stack: Stack) -> None:
-    async with talking(mortal_stack) as crowd:
+    async with under_load(mortal_stack) as clients:
         await asyncio.to_thread(mortal_stack.rabbitmq.kill)
-        acknowledged = crowd.acknowledged
+        acknowledged = clients.acknowledged
         await asyncio.sleep(_AWAY_SECONDS)
         # A RECEIPT may have been on its way already, but nothing is acknowledged without the log.
-        assert crowd.acknowledged - acknowledged < PER_SECOND
+        assert clients.acknowledged - acknowledged < PER_SECOND
         await asyncio.to_thread(mortal_stack.rabbitmq.start)
 
 
@@ -50,7 +50,7 @@ def test_a_gateway_without_rabbitmq_stays_says_what_is_true_and_goes_on_by_itsel
         hers.send("SUBSCRIBE", id="errors", destination="/user/queue/errors")
         # What rooms has to tell of the two is in the log before it goes away.
         assert his.subscribe(room, since="start").headers["resumed"] == "true"
-        while his.next().json()["data"].get("user") != junho.id:
+        while his.next().json["data"].get("user") != junho.id:
             pass
         for text in ("one", "two"):
             hers.say(room, text)
@@ -66,9 +66,9 @@ def test_a_gateway_without_rabbitmq_stays_says_what_is_true_and_goes_on_by_itsel
             assert again.next().headers["message-id"] == second
         refusal = hers.next()
         assert refusal.command == "MESSAGE"
-        assert refusal.json()["type"] == "urn:madang:problem:unavailable"
-        assert refusal.json()["receipt-id"] == unsure
-        assert refusal.json()["retry_after_seconds"] > 0
+        assert refusal.json["type"] == "urn:madang:problem:unavailable"
+        assert refusal.json["receipt-id"] == unsure
+        assert refusal.json["retry_after_seconds"] > 0
         assert hers.barrier() == his.barrier() == []
         assert {gateway.metric("madang_gateway_log_connected") for gateway in gateways} == {0}
 

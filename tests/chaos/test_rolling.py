@@ -12,7 +12,7 @@ from functools import partial
 from stack.service import Service
 from stack.stack import Stack
 from tests.support.listeners import Listener, listening
-from tests.support.load_clients import Crowd, Talker, gathered
+from tests.support.load_clients import LoadClient, LoadClients, load_clients
 from tests.support.trust import trusting
 
 _LISTENERS = int(os.environ.get("ROLLING_LISTENERS", "20"))
@@ -21,10 +21,10 @@ _PER_PERSON = 40
 _PEOPLE = max(6, -(-_LISTENERS // _PER_PERSON))
 _MANY = _LISTENERS > 100
 _PER_SECOND = 5 if _MANY else 40
-"""Each is heard by everybody."""
+"""Each client receives each message."""
 _DRAIN_SECONDS = "10"
 _SILENCE_SECONDS = 10
-"""Nobody hears nothing for as long as this, on whatever machine."""
+"""Longest silence of any client, on any machine."""
 _SETTLE_SECONDS = 60
 
 
@@ -35,34 +35,34 @@ async def test_a_rolling_restart_of_the_gateways_costs_nobody_a_message(
         settings = mortal_stack.settings | {"MADANG_DRAIN_SECONDS": _DRAIN_SECONDS}
         await asyncio.to_thread(partial(mortal_stack.up, settings=settings))
     with trusting(mortal_stack.ca):
-        async with gathered(mortal_stack.url, people=_PEOPLE) as crowd:
-            listeners = _listeners(mortal_stack, crowd)
+        async with load_clients(mortal_stack.url, people=_PEOPLE) as clients:
+            listeners = _listeners(mortal_stack, clients)
             async with listening(*listeners):
-                crowd.talk(_PER_SECOND)
+                clients.send_at_rate(_PER_SECOND)
                 await _all_hear(listeners)
-                await crowd.acknowledge(2 * _PER_SECOND)
+                await clients.acknowledge(2 * _PER_SECOND)
                 # To connect so many at once kept all of them, who are one process, from listening.
                 for listener in listeners:
                     listener.longest_silence = listener.longest_wait = 0.0
-                for talker in crowd.talkers:
-                    talker.longest_silence = 0.0
+                for client in clients.members:
+                    client.longest_silence = 0.0
                 for gateway in mortal_stack.gateways:
                     drained = await asyncio.to_thread(_restart, gateway)
                     assert drained > 0
-                    await crowd.acknowledge(2 * _PER_SECOND)
-                await crowd.hush()
-                await crowd.settle()
-                await _same(crowd, listeners)
-            await crowd.compare()
-            _report(crowd, listeners)
+                    await clients.acknowledge(2 * _PER_SECOND)
+                await clients.stop_sending()
+                await clients.settle()
+                await _same(clients, listeners)
+            await clients.check()
+            _report(clients, listeners)
 
 
-def _listeners(stack: Stack, crowd: Crowd) -> list[Listener]:
-    people = itertools.islice(itertools.cycle(crowd.talkers), _LISTENERS)
+def _listeners(stack: Stack, clients: LoadClients) -> list[Listener]:
+    people = itertools.islice(itertools.cycle(clients.members), _LISTENERS)
     return [Listener(stack.ws_url, person.rooms[0], partial(_token, person)) for person in people]
 
 
-def _token(person: Talker) -> str:
+def _token(person: LoadClient) -> str:
     return person.login.tokens.access
 
 
@@ -82,27 +82,27 @@ async def _all_hear(listeners: list[Listener]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _same(crowd: Crowd, listeners: list[Listener]) -> None:
-    """Each listener ends with what the people heard, in the same order."""
-    (room,) = crowd.talkers[0].rooms
-    said = [event.id for event in crowd.talkers[0].heard[room]]
+async def _same(clients: LoadClients, listeners: list[Listener]) -> None:
+    """Wait until each listener has the messages that the clients received, in the same order."""
+    (room,) = clients.members[0].rooms
+    said = [event.id for event in clients.members[0].received[room]]
     async with asyncio.timeout(_SETTLE_SECONDS):
         while any(len(listener.heard) < len(said) for listener in listeners):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert all(listener.heard == said for listener in listeners)
 
 
-def _report(crowd: Crowd, listeners: list[Listener]) -> None:
+def _report(clients: LoadClients, listeners: list[Listener]) -> None:
     silences = sorted(
         [listener.longest_silence for listener in listeners]
-        + [talker.longest_silence for talker in crowd.talkers]
+        + [client.longest_silence for client in clients.members]
     )
     waited = max(listener.longest_wait for listener in listeners)
     codes = {code for listener in listeners for code in listener.codes}
     moved = sum(len(listener.codes) for listener in listeners)
     refused = sum(listener.refusals for listener in listeners)
     print(  # noqa: T201 - what the test is for
-        f"{len(silences)} clients, {crowd.acknowledged} messages, {_PER_SECOND} per second; "
+        f"{len(silences)} clients, {clients.acknowledged} messages, {_PER_SECOND} per second; "
         f"longest silence of any: {silences[-1]:.2f} s, of half: {silences[len(silences) // 2]:.2f}"
         f" s, and {waited:.2f} s while it listened itself; {moved} connections closed with "
         f"{sorted(codes)}, {refused} upgrades refused"

@@ -1,4 +1,4 @@
-"""A gateway's memory does not grow with what went through it, once what it keeps is full.
+"""A gateway's memory does not grow with its traffic once its caches are full.
 
 `make soak-memory` sends a million messages and prints what it takes meanwhile.
 """
@@ -9,11 +9,11 @@ import psutil
 
 from bench.deadline import Deadline
 from bench.load.generator import Generator, generating
-from bench.targets.madang_seating import LIFTED_LIMITS, MadangSeating
+from bench.targets.madang_placement import LIFTED_LIMITS, MadangPlacement
 from bench.targets.port import Demand
-from bench.virtual_client import Crowd
+from bench.virtual_client import ClientGroup
 from stack.stack import Stack
-from tests.chaos.under_load import furnish, process_of, set_apart
+from tests.chaos.under_load import prepare, process_of, set_apart
 
 _MESSAGES = int(os.environ.get("SOAK_MESSAGES", "30000"))
 _STEPS = 10 if _MESSAGES > 100_000 else 3
@@ -22,7 +22,7 @@ _STEP = _MESSAGES // _STEPS
 _TALKERS = 20
 _IN_FLIGHT = 20
 _GROWTH_BYTES = 4 * 2**20
-"""What an allocator may need more, about as much as a thousand connections."""
+"""Slack for the allocator, about the memory of a thousand connections."""
 _PATIENCE_SECONDS = 60 + _MESSAGES / 1000
 
 _KEPT = {
@@ -35,21 +35,23 @@ _KEPT = {
 def test_memory_stays_where_it_was_when_all_that_is_kept_was_full(mortal_stack: Stack) -> None:
     gateway = mortal_stack.gateways[0]
     demand = Demand(_TALKERS, users=_TALKERS)
-    accounts, rooms = furnish(mortal_stack, demand)
+    accounts, rooms = prepare(mortal_stack, demand)
     deadline = Deadline(_PATIENCE_SECONDS)
-    seating = MadangSeating(gateway.port, demand, accounts, rooms)
-    seats = tuple(seating.seat(n, in_flight=_IN_FLIGHT, receipts=True) for n in range(_TALKERS))
-    crowd = Crowd(seats, mark=b"!", copies=1)
+    placement = MadangPlacement(gateway.port, demand, accounts, rooms)
+    clients = tuple(
+        placement.client(n, in_flight=_IN_FLIGHT, receipts=True) for n in range(_TALKERS)
+    )
+    group = ClientGroup(clients, mark=b"!", copies=1)
     with (
         set_apart(gateway, mortal_stack, LIFTED_LIMITS | _KEPT),
-        generating(gateway.port, crowd, processes=1, deadline=deadline) as load,
+        generating(gateway.port, group, processes=1, deadline=deadline) as load,
     ):
         load.talk()
         resident = [
             _after((number + 1) * _STEP, load, process_of(gateway), deadline)
             for number in range(_STEPS)
         ]
-        load.hush(deadline)
+        load.stop_sending(deadline)
 
     assert max(resident) - resident[0] < _GROWTH_BYTES
 

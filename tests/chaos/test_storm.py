@@ -1,4 +1,4 @@
-"""Everybody loses the connection in the same moment, and comes back to one gateway.
+"""All clients lose the connection at the same moment and reconnect to one gateway.
 
 `make chaos-storm` does it with ten thousand listeners and prints how long they were away.
 """
@@ -16,15 +16,15 @@ import httpx
 from bench import stomp
 from bench.accounts import Account
 from bench.deadline import Deadline
-from bench.load.generator import Generator, returning
+from bench.load.generator import Generator, reconnect_storm_of
 from bench.load.reconnect_storm import LAST_HEARD
 from bench.machine import allow_open_files, pinned, share_cores
 from bench.targets.port import Demand
-from bench.virtual_client import Line, Seat
+from bench.virtual_client import Line, VirtualClient
 from bench.websocket import upgrade
 from stack.service import Service
 from stack.stack import Stack
-from tests.chaos.under_load import furnish, process_of, set_apart
+from tests.chaos.under_load import prepare, process_of, set_apart
 from tests.support.metrics import metric
 
 _LISTENERS = int(os.environ.get("STORM_LISTENERS", "300"))
@@ -33,7 +33,7 @@ _CORES = share_cores()
 _IN_A_ROOM = 100 if _MANY else 50
 _DEMAND = Demand(_LISTENERS // _IN_A_ROOM, _IN_A_ROOM, users=_LISTENERS)
 _TAKEN_PER_SECOND = 2000 if _MANY else _LISTENERS // 4
-"""Fewer than come at once, so that some are told when to come back."""
+"""Fewer than reconnect at once, so that some get a Retry-After."""
 _SETTINGS = {
     "MADANG_CONNECTIONS_PER_SECOND": str(_TAKEN_PER_SECOND),
     "MADANG_CONNECTIONS_PER_ADDRESS": str(_LISTENERS),
@@ -51,7 +51,7 @@ _PATIENCE_SECONDS = 150
 
 
 class Said:
-    """What is said through the other gateway, to which nothing happens."""
+    """Messages sent through the other gateway, which is not disturbed."""
 
     def __init__(self, gateway: Service, accounts: list[Account], rooms: list[str]) -> None:
         self._url = gateway.url
@@ -62,12 +62,12 @@ class Said:
         """Ids by the number of the room, in order."""
 
     def total(self) -> int:
-        """Return how much was said."""
+        """Return the number of messages sent."""
         return sum(map(len, self.in_rooms))
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
-        """Say something in one room after the other meanwhile."""
+        """Send to one room after the other in the background."""
         speaking = threading.Thread(target=self._speak)
         speaking.start()
         try:
@@ -92,15 +92,15 @@ class Said:
 def test_all_who_come_back_at_once_resume_from_memory(mortal_stack: Stack) -> None:
     gateway, other = mortal_stack.gateways
     deadline = Deadline(_PATIENCE_SECONDS)
-    accounts, rooms = furnish(mortal_stack, _DEMAND)
+    accounts, rooms = prepare(mortal_stack, _DEMAND)
     said = Said(other, accounts, rooms)
-    seats = tuple(_seat(gateway, accounts, rooms, number) for number in range(_LISTENERS))
+    clients = tuple(_client(gateway, accounts, rooms, number) for number in range(_LISTENERS))
     allow_open_files(_LISTENERS + 500)
     with (
         _on(_CORES.server),
         set_apart(gateway, mortal_stack, _SETTINGS),
         _on(_CORES.generator),
-        returning(gateway.port, seats, processes=1, deadline=deadline) as listeners,
+        reconnect_storm_of(gateway.port, clients, processes=1, deadline=deadline) as listeners,
     ):
         storm = Storm(gateway, mortal_stack.history, listeners, deadline)
         listeners.await_seen(_LISTENERS, deadline)
@@ -113,11 +113,11 @@ def test_all_who_come_back_at_once_resume_from_memory(mortal_stack: Stack) -> No
             storm.rage(partial(_crash, gateway), same_process=False)
             assert storm.seconds < _BACK_SECONDS + _START_SECONDS
         while not _all_heard(said, listeners):
-            deadline.pause("everything to be heard")
+            deadline.pause("everything to be received")
 
 
 class Storm:
-    """All listeners of one gateway, who come back to it."""
+    """All listeners of one gateway, which reconnect to it."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Storm:
         """How long the last one was away."""
 
     def rage(self, drop: Callable[[], object], *, same_process: bool) -> None:
-        """Drop everybody, and see all of them resume from memory."""
+        """Drop all connections; check that all listeners resume from memory."""
         listeners = self._listeners
         lost, refused = listeners.read().closed, self._refused()
         asked = self._asked_of_history()
@@ -179,7 +179,7 @@ def _crash(gateway: Service) -> None:
 
 
 def _all_heard(said: Said, listeners: Generator) -> bool:
-    """Whether each listener heard all that was said in its room; nothing else, in that order."""
+    """Whether each listener received all messages of its room, in order and nothing else."""
     whole = True
     for number, one in enumerate(listeners.returned()):
         expected = said.in_rooms[_DEMAND.room_of(number)]
@@ -188,8 +188,10 @@ def _all_heard(said: Said, listeners: Generator) -> bool:
     return whole
 
 
-def _seat(gateway: Service, accounts: list[Account], rooms: list[str], number: int) -> Seat:
-    """Return the seat of one who listens in a room."""
+def _client(
+    gateway: Service, accounts: list[Account], rooms: list[str], number: int
+) -> VirtualClient:
+    """Return a virtual client that listens in a room."""
     account = accounts[_DEMAND.user_of(number)]
     opening = (
         upgrade("/ws", host=gateway.address, subprotocol="v12.stomp"),
@@ -198,11 +200,11 @@ def _seat(gateway: Service, accounts: list[Account], rooms: list[str], number: i
     destination = f"/topic/rooms.{rooms[_DEMAND.room_of(number)]}"
     first = stomp.subscribe(destination).sent
     again = stomp.subscribe(destination, since=LAST_HEARD.decode()).sent
-    return Seat(opening, (Line(first, b""), Line(*again.split(LAST_HEARD))))
+    return VirtualClient(opening, (Line(first, b""), Line(*again.split(LAST_HEARD))))
 
 
 @contextmanager
 def _on(cores: frozenset[int]) -> Iterator[None]:
-    """Keep what is started meanwhile to these cores, where times are to be told."""
+    """Pin processes started inside to these cores, so that times are comparable."""
     with pinned(cores) if _MANY else nullcontext():
         yield

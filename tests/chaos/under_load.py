@@ -29,7 +29,7 @@ def set_apart(gateway: Service, stack: Stack, settings: Mapping[str, str]) -> It
         gateway.kill()
 
 
-def furnish(stack: Stack, demand: Demand) -> tuple[list[Account], list[str]]:
+def prepare(stack: Stack, demand: Demand) -> tuple[list[Account], list[str]]:
     """Make users, logged in, and rooms that they are members of; return them and the rooms' ids."""
     keys = Path(stack.settings_of("auth")["MADANG_SIGNING_KEYS_DIR"])
     accounts = make_accounts(demand.users, keys)

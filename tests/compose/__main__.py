@@ -16,7 +16,7 @@ from tests.support.deployment import ROOT
 
 
 def main() -> None:
-    """Do what is asked; exit with the code of the tests."""
+    """Run the command; exit with the tests' exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.compose")
     parser.add_argument("command", choices=("up", "test", "down"))
     asked, arguments = parser.parse_known_args()

@@ -38,7 +38,7 @@ class Composed(Product):
 
     @property
     def ca(self) -> Path:
-        """What signed its certificate."""
+        """The CA of its certificate."""
         return self._certificate / "ca.pem"
 
     @property
@@ -107,7 +107,7 @@ class Composed(Product):
         return error_lines(self.compose("logs", "--no-color", "--no-log-prefix", *self._ours()))
 
     def compose(self, *arguments: str) -> str:
-        """Run compose and return what it says; raise what it complained of."""
+        """Run compose and return its output; raise its error output."""
         done = subprocess.run(
             [
                 *(Path(sys.executable).parent / "docker-compose", "--project-name", _PROJECT),

@@ -19,7 +19,7 @@ _BUILD_SECONDS = 900
 
 
 class Engine(Server):
-    """One Docker engine; what it keeps stays for the next start."""
+    """One Docker engine; its data stays for the next start."""
 
     name: str = "dockerd"
     port_names: ClassVar[tuple[str, ...]] = ()
@@ -57,7 +57,7 @@ class Engine(Server):
         return self._docker("version").returncode == 0
 
     def docker(self, *arguments: str | Path) -> str:
-        """Run Docker's client and return what it says; raise what it complained of."""
+        """Run Docker's client and return its output; raise its error output."""
         done = self._docker(*arguments)
         if done.returncode != 0:
             raise RuntimeError(f"docker {arguments[0]}: {done.stdout}{done.stderr}")

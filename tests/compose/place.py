@@ -1,4 +1,4 @@
-"""Where the composed product and its engine keep what they have."""
+"""Folders of the composed product and its engine."""
 
 from tests.compose.composed import Composed
 from tests.compose.engine import Engine

@@ -17,7 +17,7 @@ _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 
 @dataclass(frozen=True)
 class Tree:
-    """A Debian release and what is installed in it."""
+    """A Debian release and its installed packages."""
 
     name: str
     release: str
@@ -51,7 +51,7 @@ class Tree:
 
 
 PYTHON = Tree("python", "bookworm", ("python3", "python3-pip", "python3-venv", "ca-certificates"))
-"""What the services' images are built on."""
+"""Base of the services' images."""
 SERVERS = Tree(
     "servers",
     "sid",
@@ -65,7 +65,7 @@ SERVERS = Tree(
 
 
 def cache() -> Path:
-    """Return the folder for what is built once per machine."""
+    """Return the folder for trees that are built once per machine."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "madang" / "compose"
     folder.mkdir(parents=True, exist_ok=True)

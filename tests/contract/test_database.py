@@ -1,4 +1,4 @@
-"""What every database under rooms must do, with two replicas of the service on it."""
+"""The contract of the rooms database, with two replicas of the service on it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -47,7 +47,7 @@ class Replica:
         self.blocks = Blocks(self.units, SETTINGS)
 
     async def person(self, username: str, display_name: str = "x") -> str:
-        """Register somebody."""
+        """Register a user."""
         return (await self.directory.add(username, "$argon2id$x", display_name)).id
 
     async def people(self, count: int) -> list[str]:

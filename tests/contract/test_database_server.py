@@ -1,4 +1,4 @@
-"""What only a database server does to its clients, and what rooms makes of it."""
+"""Faults that only a database server has, and how rooms handles them."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What every adapter of history's port for dead lines must do."""
+"""The contract of history's dead-letter port, for every adapter."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every adapter of history's lease port must do."""
+"""The contract of history's lease port, for every adapter."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What every adapter of the live-events port must do."""
+"""The contract of the live-events port, for every adapter."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -40,7 +40,7 @@ class Ear:
                 self._more.set()
 
     async def until(self, line: bytes) -> list[bytes]:
-        """Return what was heard, once `line` was."""
+        """Return the received lines once `line` is among them."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while line not in self.heard:
                 self._more.clear()
@@ -59,7 +59,7 @@ class Ear:
 
 
 async def listening(live: Live, count: int = 1) -> list[Ear]:
-    """Return `count` listeners that hear what is published from now on."""
+    """Return `count` listeners that receive everything published from now on."""
     ears = [Ear(live) for _ in range(count)]
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not all(ear.heard for ear in ears):

@@ -1,4 +1,4 @@
-"""What every adapter of the log port must do."""
+"""The contract of the log port, for every adapter."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -71,7 +71,7 @@ async def read(log: Log, shard: int, start: Start, count: int) -> list[Batch]:
 
 
 async def numbered(log: Log, shard: int, first: int, count: int) -> list[Batch]:
-    """Append `count` batches of one line each, and return what the log must hold then."""
+    """Append `count` batches of one line each, and return the expected content of the log."""
     batches = [Batch(n, (b'{"n":%d}' % n,)) for n in range(first, first + count)]
     for batch in batches:
         await log.append(shard, batch.lines)

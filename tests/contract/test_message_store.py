@@ -1,4 +1,4 @@
-"""What every adapter of history's store port must do."""
+"""The contract of history's store port, for every adapter."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection

@@ -1,4 +1,4 @@
-"""What every adapter of the presence port must do, and what gateways make of it together."""
+"""The contract of the presence port, for every adapter and several gateways."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ async def board(make_board: MakeBoard) -> AsyncIterator[PresenceStore]:
 
 
 class Gateway:
-    """A gateway that writes what it is told to."""
+    """A gateway that writes given entries."""
 
     def __init__(self, board: PresenceStore) -> None:
         self.board = board
@@ -40,7 +40,7 @@ class Gateway:
     async def write(
         self, joined: tuple[PresenceEntry, ...] = (), left: tuple[PresenceEntry, ...] = ()
     ) -> tuple[list[str], list[str]]:
-        """Return who came and who went, all gateways taken together."""
+        """Return the joins and leaves of all gateways together."""
         self.number += 1
         return told(await self.board.write(self.id, Batch(self.number, joined, left)))
 
@@ -51,7 +51,7 @@ class Gateway:
         return (await self.write((), stays(*users, room=room)))[1]
 
     async def until_dead(self, watcher: "Gateway") -> None:
-        """Wait until `watcher` is told that this gateway's time is over."""
+        """Wait until `watcher` sees this gateway expire."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.id not in await watcher.renew():  # noqa: ASYNC110 - the board tells no one
                 await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Several gateways and one board: who is told what, whatever happens to either."""
+"""Several gateways on one presence store: their notices, under faults of either."""
 
 import asyncio
 import time
@@ -50,7 +50,7 @@ class Told(InProcessLive):
 
 
 class Gateway:
-    """What of a gateway has to do with presence."""
+    """The presence part of a gateway."""
 
     def __init__(
         self, board: PresenceStore, told: Told, *, most_present: int, clock: Clock

@@ -1,4 +1,4 @@
-"""What every adapter of auth's sessions port must do."""
+"""The contract of auth's sessions port, for every adapter."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What every adapter of auth's throttle port must do."""
+"""The contract of auth's throttle port, for every adapter."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A real browser, and people who enter the page with it."""
+"""A real browser, and visitors of the page."""
 
 import secrets
 import shutil
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Give a function that lets somebody enter, each in a browser profile of their own.
+    """Yield a function that opens the page for a new visitor, each in their own browser profile.
 
     Nothing may go wrong in anybody's page that the test does not expect.
     """

@@ -14,7 +14,7 @@ from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
-from tests.support.test_settings import OF_TESTS
+from tests.support.test_settings import TEST_SETTINGS
 from tests.support.trust import trusting
 
 __all__ = ["browser", "pair", "visit"]  # fixtures
@@ -23,7 +23,7 @@ Make = Callable[..., Product]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell which stack a test on that form is going to ask for."""
+    """Mark the stack that a test on this form will request."""
     callspec = getattr(item, "callspec", None)
     if callspec is None or callspec.params.get("form") != "stack":
         return
@@ -97,7 +97,7 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
     made: list[Embedded] = []
 
     def start(**settings: str) -> Product:
-        made.append(Embedded.start(tmp_path, **(OF_TESTS | settings)))
+        made.append(Embedded.start(tmp_path, **(TEST_SETTINGS | settings)))
         return made[-1]
 
     yield start
@@ -106,7 +106,7 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
 
 
 def _embedded(folder: Path) -> Iterator[Embedded]:
-    product = Embedded.start(folder, **OF_TESTS)
+    product = Embedded.start(folder, **TEST_SETTINGS)
     try:
         yield product
     finally:
@@ -124,7 +124,7 @@ def _stacked(stack: Stack) -> Iterator[Stacked]:
 
 
 def _composed() -> Iterator[Composed]:
-    """Give what `python -m tests.compose` started."""
+    """Yield the product that `python -m tests.compose` started."""
     product = composed()
     before = len(product.errors())
     with trusting(product.ca):
@@ -141,7 +141,7 @@ def client(product: Product) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def newcomer(client: httpx.Client) -> Callable[[str], Person]:
-    """Give a function that registers somebody with a name of that kind."""
+    """Yield a function that registers a user with a name of this kind."""
     return lambda name: register(client, name)
 
 

@@ -31,7 +31,7 @@ class Embedded(Product):
 
     @classmethod
     def start(cls, folder: Path, **settings: str) -> Self:
-        """Start on any free port with what lies in `folder`."""
+        """Start on any free port with the data in `folder`."""
         product = cls(folder, settings)
         product.launch()
         return product

@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, as the tests use them."""
+"""Third-party clients, wrapped for the tests."""
 
 import json
 import os
@@ -19,7 +19,7 @@ _SECONDS = 20
 
 
 class _Told:
-    """What a client reported, by what it is about and in order; each is taken once."""
+    """A client's reports, by subject and in order; each is taken once."""
 
     def __init__(self) -> None:
         self._queues: defaultdict[str, queue.Queue[dict[str, Any]]] = defaultdict(queue.Queue)
@@ -34,7 +34,7 @@ class _Told:
         return self._queue(about).get(timeout=_SECONDS)
 
     def empty(self, about: str) -> bool:
-        """Tell whether nothing about that was reported that was not taken."""
+        """Return whether no report on this subject is left."""
         return self._queue(about).empty()
 
     def _queue(self, about: str) -> queue.Queue[dict[str, Any]]:
@@ -43,7 +43,7 @@ class _Told:
 
 
 class _Node(_Told):
-    """A client in a script of ours under node, which prints what happens to it."""
+    """A client in a node script, which prints its events."""
 
     def __init__(self, script: str, *arguments: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class _Node(_Told):
             self.put(json.loads(line))
 
     def say(self, text: str) -> None:
-        """Say one line in the room."""
+        """Send one line to the room."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(text) + "\n")
         self._process.stdin.flush()
@@ -86,7 +86,7 @@ class StompJs(_Node):
 
 
 class Tutorial(_Node):
-    """A client of the common tutorials: which library, over what, and with whose destinations."""
+    """A client as in the common tutorials: its library, transport and destinations."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class StompPy(_Told, stomp.ConnectionListener):  # type: ignore[misc]  # it has 
         self.put({"error": frame.headers["message"]})
 
     def say(self, text: str) -> None:
-        """Say one line in the room."""
+        """Send one line to the room."""
         self._sent += 1
         self._connection.send(f"/app/rooms.{self._room}.send", text, receipt=f"send-{self._sent}")
 

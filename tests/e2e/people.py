@@ -11,7 +11,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass
 class Person:
-    """A registered user who is logged in."""
+    """A registered, logged-in user."""
 
     id: str
     username: str

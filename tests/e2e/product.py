@@ -1,4 +1,4 @@
-"""The product as the tests see it: from outside, by its addresses, whatever form it runs in."""
+"""The product from outside, by its addresses, in either form."""
 
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class Product(Protocol):
         ...
 
     def launch(self, **settings: str) -> None:
-        """Start what was killed, with those `MADANG_…` settings, and return when it is ready."""
+        """Start the killed processes with these `MADANG_…` settings; return when ready."""
         ...
 
     def restart(self) -> None:
@@ -37,11 +37,11 @@ class Product(Protocol):
         ...
 
     def operate(self, *arguments: str) -> str:
-        """Run an operator's command and return what it says; raise CommandError if that fails."""
+        """Run an operator's command and return its output; raise CommandError if it fails."""
         ...
 
     def metric(self, name: str) -> float:
-        """Return what its gateways tell under `name`, all labels and gateways together."""
+        """Return the metric `name`, summed over all labels and gateways."""
         ...
 
     def errors(self) -> list[str]:

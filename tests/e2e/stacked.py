@@ -1,4 +1,4 @@
-"""The form that people run for real: two replicas of every service behind nginx with TLS."""
+"""The production form: two replicas of every service behind nginx with TLS."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from tests.e2e.product import Product
 
 @dataclass
 class Stacked(Product):
-    """The stack as a product: its services die and come back, its servers stay."""
+    """The stack as a product: its services are killed and started, its servers stay."""
 
     stack: Stack
 

@@ -1,36 +1,24 @@
-"""A bare STOMP connection, for what a well-behaved client would hide."""
+"""A STOMP connection that hides nothing that the SDK would handle by itself."""
 
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
-import orjson
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from madang_client.stomp import frame as stomp
+from madang_client.stomp.frame import encode
+from tests.support.stomp_frames import Frame, read_frames
 from tests.support.tls import client_context
 
 _SECONDS = 20
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One frame from the server."""
-
-    command: str
-    headers: dict[str, str]
-    body: str
-
-    def json(self) -> Any:
-        """Return the body's JSON."""
-        return orjson.loads(self.body)
-
-
 class StompSocket:
-    """Sends frames as told and returns what comes, one WebSocket message at a time."""
+    """Sends frames, and returns received frames one WebSocket message at a time."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -65,17 +53,14 @@ class StompSocket:
 
     def send(self, command: str, body: str = "", **headers: str) -> None:
         """Send a frame."""
-        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        self._socket.send(f"{command}\n{lines}\n{body}\0")
+        self._socket.send(encode(stomp.Frame(command, headers, body.encode())), text=True)
 
     def next(self) -> Frame:
         """Return the next frame."""
-        text = self._socket.recv(timeout=_SECONDS)
-        assert isinstance(text, str)
-        head, _, body = text.partition("\n\n")
-        command, *lines = head.split("\n")
-        headers = dict(line.split(":", 1) for line in lines)
-        return Frame(command, headers, body.rstrip("\0"))
+        data = self._socket.recv(timeout=_SECONDS, decode=False)
+        assert isinstance(data, bytes)
+        (frame,) = read_frames(data)
+        return frame
 
     def close_code(self) -> int:
         """Return the code with which the server closes."""
@@ -97,7 +82,7 @@ class StompSocket:
         return self.next()
 
     def say(self, room: str, text: str, **headers: str) -> str:
-        """Say something and return the receipt id that will answer."""
+        """Send a message and return the id of its RECEIPT."""
         receipt = secrets.token_hex(4)
         destination = f"/app/rooms.{room}.send"
         self.send("SEND", text, destination=destination, receipt=receipt, **headers)

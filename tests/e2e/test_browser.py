@@ -39,7 +39,7 @@ def test_each_sees_that_the_other_writes(product: Product, pair: Meet) -> None:
 
     junho.box("Message").press_sequentially("잠깐")
 
-    expect(mina.page.get_by_text("Junho <b>준호</b> is writing…")).to_be_visible()
+    expect(mina.page.get_by_text("Junho <b>준호</b> is typing…")).to_be_visible()
     junho.page.keyboard.press("Enter")
     mina.reads("잠깐")
     expect(mina.page.locator("#typing")).to_be_empty()
@@ -149,7 +149,7 @@ def test_a_login_that_was_ended_elsewhere_ends_here(product: Product, visit: Vis
     )
 
     assert status == 204
-    expect(mina.page.get_by_text("This login was ended. Please log in again.")).to_be_visible()
+    expect(mina.page.get_by_text("Your session was ended. Log in again.")).to_be_visible()
     expect(mina.page.get_by_text("마당", exact=True).locator("visible=true")).to_have_count(1)
     assert mina.page.evaluate("localStorage.length") == 0
     elsewhere.is_connected()
@@ -222,7 +222,7 @@ def test_an_unwanted_invite_is_let_go(
 
     expect(invites.get_by_role("listitem")).to_have_count(0)
     junho.page.reload()
-    expect(junho.page.get_by_text("You are in no room yet")).to_be_visible()
+    expect(junho.page.get_by_text("You are not in any rooms yet")).to_be_visible()
     expect(invites.get_by_role("listitem")).to_have_count(0)
 
 
@@ -248,7 +248,7 @@ def test_a_removed_member_is_told_and_receives_nothing_more(
     junho.is_in("마당")
     minji.call("DELETE", f"{rooms}/members/{user}", status=204)
 
-    expect(junho.page.get_by_text("You are in no room yet")).to_be_visible()
+    expect(junho.page.get_by_text("You are not in any rooms yet")).to_be_visible()
     expect(junho.page.get_by_role("heading", name="마당", exact=True)).not_to_be_visible()
 
 
@@ -362,7 +362,7 @@ def test_a_browser_that_stores_nothing_loses_no_text(product: Product, pair: Mee
     mina.write("keep this")
 
     expect(mina.box("Message")).to_have_value("keep this")
-    expect(mina.page.locator("#room-error")).to_contain_text("stores nothing")
+    expect(mina.page.locator("#room-error")).to_contain_text("cannot store")
     expect(mina.said).to_have_count(0)
     mina.page.keyboard.press("Enter")
     junho.reads("keep this")
@@ -407,7 +407,9 @@ def test_a_damaged_invite_link_is_told(product: Product, visit: Visit, code: str
 
     mina.page.evaluate("code => { location.hash = `#join/${code}`; }", code)
 
-    expect(mina.page.get_by_text("This link is damaged. Ask for a new one.")).to_be_visible()
+    expect(
+        mina.page.get_by_text("This invite link is not valid. Ask for a new one.")
+    ).to_be_visible()
     expect(mina.box("Join with an invite")).to_have_value("")
     mina.create_room("마당")
 
@@ -426,12 +428,12 @@ def test_a_name_that_reads_like_a_notice_is_shown_as_one_name(
         return mina.page.locator(where).locator("bdi.name")
 
     expect(mina.log.get_by_text(f"{name} joined.")).to_be_visible()
-    expect(names("#messages .told").last).to_have_text(name)
+    expect(names("#messages .event-notice").last).to_have_text(name)
     expect(names("#present")).to_have_text([name])
     expect(mina.present).to_have_text(f"{name} is here")
     expect(mina.present).to_have_attribute("title", f"\u2068“{name}”\u2069 is here")
     junho.box("Message").press_sequentially("h")
-    expect(mina.page.locator("#typing")).to_have_text(f"{name} is writing…")
+    expect(mina.page.locator("#typing")).to_have_text(f"{name} is typing…")
     expect(names("#typing")).to_have_text([name])
 
 
@@ -515,6 +517,14 @@ def test_what_is_no_frame_is_refused(product: Product, visit: Visit, wire: str) 
     )
 
     assert outcome is True
+
+
+@pytest.mark.parametrize("file", ["README.md", "package.json", "types.d.ts", "public/app.js"])
+def test_only_files_of_the_page_are_served(product: Product, visit: Visit, file: str) -> None:
+    visitor = visit(product)
+
+    assert visitor.page.request.get(f"{product.url}/app.js").status == 200
+    assert visitor.page.request.get(f"{product.url}/{file}").status == 404
 
 
 def test_the_policy_lets_only_the_pages_own_scripts_run(product: Product, visit: Visit) -> None:

@@ -37,7 +37,7 @@ def test_pages_come_back_after_the_product_was_killed(mortal: Product, pair: Mee
         mortal.kill()
         for visitor in (mina, junho):
             expect(visitor.status).to_have_text("Offline.")
-            expect(visitor.button("Try now")).to_be_visible()
+            expect(visitor.button("Reconnect now")).to_be_visible()
         mina.write("민아: while it was away")
         junho.write("준호: while it was away")
         expect(mina.said.last).to_contain_text("Waiting for the connection")
@@ -118,7 +118,7 @@ def test_what_the_server_cannot_take_now_is_sent_again(product: Product, pair: M
 
 
 def _unavailable(send: str) -> str:
-    """Return the gateway's answer to a SEND while it cannot ask who may write."""
+    """Return the gateway's answer to a SEND while it cannot check memberships."""
     receipt = re.search("^receipt:(.+)$", send, re.MULTILINE)
     assert receipt is not None
     problem = {"title": "Try again in a moment", "status": 503, "receipt-id": receipt[1]}
@@ -191,7 +191,7 @@ def test_what_cannot_be_resumed_is_read_back_from_history(product: Product, pair
 
 
 def _forgetful(message: str | bytes, connections: int) -> str | bytes:
-    """Let the second connection tell that it cannot resume where the first one was."""
+    """Answer the second connection with `resumed:false`."""
     text = message if isinstance(message, str) else message.decode()
     return text.replace("resumed:true", "resumed:false") if connections > 1 else text
 

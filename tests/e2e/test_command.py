@@ -33,7 +33,7 @@ class Somebody:
         }
 
     def run(self, *arguments: str) -> str:
-        """Return what the command answers."""
+        """Return the command's output."""
         done = subprocess.run(
             [_COMMAND, *arguments],
             env=self._env,

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.e2e.product import Product
-from tests.support.load_clients import gathered
+from tests.support.load_clients import load_clients
 
 _CRASHES = 3
 _MESSAGES_BETWEEN = 30
@@ -12,12 +12,12 @@ _MESSAGES_BETWEEN = 30
 async def test_what_was_acknowledged_is_heard_by_all_once_and_in_one_order(
     mortal: Product,
 ) -> None:
-    async with gathered(mortal.url, people=3) as crowd:
-        crowd.talk(per_second=25)
+    async with load_clients(mortal.url, people=3) as clients:
+        clients.send_at_rate(per_second=25)
         for _ in range(_CRASHES):
-            await crowd.acknowledge(_MESSAGES_BETWEEN)
+            await clients.acknowledge(_MESSAGES_BETWEEN)
             await asyncio.to_thread(mortal.restart)
-        await crowd.acknowledge(_MESSAGES_BETWEEN)
-        await crowd.hush()
-        await crowd.settle()
-        await crowd.compare()
+        await clients.acknowledge(_MESSAGES_BETWEEN)
+        await clients.stop_sending()
+        await clients.settle()
+        await clients.check()

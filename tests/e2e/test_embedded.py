@@ -1,4 +1,4 @@
-"""What only the embedded form has: one process, its folder and its one port."""
+"""The embedded form: one process, one data folder, one port."""
 
 import stat
 from pathlib import Path

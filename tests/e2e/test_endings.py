@@ -1,4 +1,4 @@
-"""Who may not be there any more is gone within two seconds, on every gateway."""
+"""A user whose access ends is disconnected within two seconds, on every gateway."""
 
 import asyncio
 import time
@@ -16,9 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.keyring import Keyring
 from madang_auth.wiring import operate
-from services.gateway.tests.stomp_client import Client, Frame, opened
+from services.gateway.tests.stomp_client import Client, opened
 from stack.stack import Stack
 from tests.e2e.people import PASSWORD, Person, register, shared_room
+from tests.support.stomp_frames import Frame
 from tests.support.trust import trusting
 
 _SECONDS = 2.0
@@ -31,27 +32,27 @@ Fact = Callable[[], Awaitable[float]]
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of junho's connections: he listens and speaks on each gateway."""
+    """The outcome for junho's connections: he is subscribed and sends on each gateway."""
 
     fact_at: float
     closed_at: list[float]
     codes: list[int]
     heard_at: list[float]
-    """When what reached him was said."""
+    """Send times of the messages that he received."""
     taken_at: list[float]
-    """When what he said was taken, as those see it who stay."""
+    """Times of his messages, as the other members received them."""
 
 
 @pytest.fixture
 async def people(stack: Stack) -> AsyncIterator[tuple[Person, Person, str]]:
-    """Give minji, who stays, junho, who will have to go, and their room."""
+    """Yield minji, who stays, junho, whose access ends, and their room."""
     with trusting(stack.ca), httpx.Client(base_url=stack.url, timeout=20) as client:
         minji, junho = register(client, "minji"), register(client, "junho")
         yield minji, junho, shared_room(minji, junho)
 
 
 async def observe(stack: Stack, room: str, stays: str, goes: str, fact: Fact) -> Seen:
-    """Let the one with the token `goes` listen and speak everywhere, and then `fact` happen."""
+    """Let the user with the token `goes` subscribe and send on every gateway, then call `fact`."""
     urls = [f"ws://{gateway.address}/ws" for gateway in stack.gateways]
     async with AsyncExitStack() as stack_of_clients:
 
@@ -85,7 +86,7 @@ async def observe(stack: Stack, room: str, stays: str, goes: str, fact: Fact) ->
 
 @asynccontextmanager
 async def all_speaking(*clients: Client, room: str) -> AsyncIterator[None]:
-    """Let all of `clients` say something all the time, as long as they may."""
+    """Send without pause from all of `clients`, until each is closed."""
 
     async def speak(client: Client) -> None:
         with suppress(ConnectionClosed):
@@ -103,7 +104,7 @@ async def all_speaking(*clients: Client, room: str) -> AsyncIterator[None]:
 
 
 async def watch(client: Client) -> tuple[float, int]:
-    """Return when the server closes, and with what code."""
+    """Return the time and the code of the server's close."""
     code = await client.closed()
     return time.time(), code
 

@@ -1,4 +1,4 @@
-"""Two people talk through clients that nobody here wrote."""
+"""Two users chat through third-party clients."""
 
 import time
 from collections.abc import Callable
@@ -192,7 +192,7 @@ def test_what_tutorials_send_is_understood_or_ignored(
     ):
         topic = f"/sub/chat/room/{room}"
         his.send("SUBSCRIBE", id="0", destination=topic, since="start")
-        while his.next().json()["sender"] != "Junho":
+        while his.next().json["sender"] != "Junho":
             pass  # until he sees himself join
 
         for number, (destination, body, said) in enumerate(_TUTORIALS_SENDS):
@@ -202,7 +202,7 @@ def test_what_tutorials_send_is_understood_or_ignored(
             receipt = hers.next()
             assert (receipt.command, receipt.headers["receipt-id"]) == ("RECEIPT", str(number))
             if said is not None:
-                heard = his.next().json()
+                heard = his.next().json
                 assert (heard["type"], heard["roomId"], heard["sender"]) == (said, room, "Minji")
                 assert said != "TALK" or heard["message"] == "hi"
             # Nothing else came of it.

@@ -1,4 +1,4 @@
-"""What nobody can press on somebody else: floods of invites, links of before a removal."""
+"""Protection from others: floods of invites, invite links from before a removal."""
 
 import httpx
 import pytest
@@ -21,7 +21,7 @@ def invite(owner: Person, room: str, user: Person, status: int = 201) -> str:
 
 
 def codes(person: Person) -> list[str]:
-    """Return the first page of what somebody is invited to."""
+    """Return the first page of a user's invites."""
     page = person.call("GET", f"{ROOMS}/invites", status=200)
     return [item["code"] for item in page["items"]]
 

@@ -1,4 +1,4 @@
-"""Names: what none can be made of, and how they are found however they are written."""
+"""Names: which are refused, and how each is found in any spelling."""
 
 import os
 import secrets

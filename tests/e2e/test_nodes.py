@@ -1,4 +1,4 @@
-"""People on different gateways, which know nothing of each other but the log."""
+"""Users on different gateways, which share only the log."""
 
 import asyncio
 import itertools
@@ -10,7 +10,7 @@ import pytest
 from stack.stack import Stack
 from tests.e2e.people import register, shared_room
 from tests.e2e.stomp_socket import StompSocket
-from tests.support.load_clients import gathered
+from tests.support.load_clients import load_clients
 from tests.support.trust import trusting
 
 _CLIENTS = 20
@@ -26,33 +26,35 @@ def gateways(stack: Stack) -> list[str]:
 
 async def test_two_people_on_two_gateways_talk(stack: Stack, gateways: list[str]) -> None:
     with trusting(stack.ca):
-        async with gathered(stack.url, people=2, chats=gateways) as crowd:
-            crowd.talk(per_second=20)
-            await crowd.acknowledge(20)
-            await crowd.hush()
-            await crowd.settle()
-            await crowd.compare()
+        async with load_clients(stack.url, people=2, chats=gateways) as clients:
+            clients.send_at_rate(per_second=20)
+            await clients.acknowledge(20)
+            await clients.stop_sending()
+            await clients.settle()
+            await clients.check()
 
 
 async def test_all_clients_of_both_gateways_see_one_order(
     stack: Stack, gateways: list[str]
 ) -> None:
     with trusting(stack.ca):
-        async with gathered(stack.url, people=_CLIENTS, chats=gateways) as crowd:
+        async with load_clients(stack.url, people=_CLIENTS, chats=gateways) as clients:
 
             async def say_some(sender: int) -> None:
-                talker = crowd.talkers[sender % _CLIENTS]
+                client = clients.members[sender % _CLIENTS]
                 for number in range(_MESSAGES_OF_EACH):
-                    await crowd.say(talker, talker.rooms[0], f"sender {sender}: {number}")
+                    await clients.say(client, client.rooms[0], f"sender {sender}: {number}")
 
             await asyncio.gather(*map(say_some, range(_SENDERS)))
-            await crowd.settle()
-            await crowd.compare()
+            await clients.settle()
+            await clients.check()
 
-            assert crowd.acknowledged == _SENDERS * _MESSAGES_OF_EACH
-            heard = [event.text for event in crowd.talkers[0].heard[crowd.talkers[0].rooms[0]]]
+            assert clients.acknowledged == _SENDERS * _MESSAGES_OF_EACH
+            order = [
+                event.text for event in clients.members[0].received[clients.members[0].rooms[0]]
+            ]
             for sender in range(_SENDERS):
-                said = [text for text in heard if text.startswith(f"sender {sender}: ")]
+                said = [text for text in order if text.startswith(f"sender {sender}: ")]
                 assert said == [f"sender {sender}: {n}" for n in range(_MESSAGES_OF_EACH)]
 
 
@@ -77,14 +79,14 @@ def test_who_is_removed_receives_nothing_past_the_removal_on_the_other_gateway(
             while not events or events[-1]["kind"] != "member.removed":
                 frame = hers.next()
                 if frame.command == "MESSAGE":
-                    events.append(frame.json())
+                    events.append(frame.json)
             hers.say(room, "now we are alone")
             while hers.next().command != "RECEIPT":
                 pass
 
             received: list[Any] = []
             while not received or received[-1]["kind"] != "member.removed":
-                received.append(his.next().json())
+                received.append(his.next().json)
             assert received == events
             assert his.barrier() == []
             assert his.subscribe(room).command == "ERROR"
@@ -107,8 +109,8 @@ def test_what_is_said_once_a_removal_is_answered_does_not_reach_who_was_removed(
                 hers.say(room, "now we are alone")
                 assert hers.next().command == "RECEIPT"
 
-                received = [his.next().json()]
+                received = [his.next().json]
                 while received[-1]["kind"] != "member.removed":
-                    received.append(his.next().json())
+                    received.append(his.next().json)
                 assert "message.created" not in {event["kind"] for event in received}
                 assert his.barrier() == []

@@ -1,10 +1,11 @@
-"""Who receives what, from where on, over a real socket."""
+"""Order and completeness of delivery, over a real socket."""
 
 import httpx
 
 from tests.e2e.people import Person, register, shared_room
 from tests.e2e.product import Product
-from tests.e2e.stomp_socket import Frame, StompSocket
+from tests.e2e.stomp_socket import StompSocket
+from tests.support.stomp_frames import Frame
 
 
 def ids(frames: list[Frame]) -> list[str]:
@@ -23,13 +24,13 @@ def test_a_removed_member_receives_the_removal_and_nothing_after_it(
         his.subscribe(room)
 
         minji.call("DELETE", f"/api/rooms/v1/rooms/{room}/members/{junho.id}", status=204)
-        while hers.next().json()["kind"] != "member.removed":
+        while hers.next().json["kind"] != "member.removed":
             pass
         hers.say(room, "now we are alone")
         while hers.next().command != "RECEIPT":
             pass
 
-        kinds = [frame.json()["kind"] for frame in his.barrier() if frame.command == "MESSAGE"]
+        kinds = [frame.json["kind"] for frame in his.barrier() if frame.command == "MESSAGE"]
         assert kinds[-1] == "member.removed"
         assert "message.created" not in kinds
         assert his.subscribe(room).command == "ERROR"
@@ -64,7 +65,7 @@ def test_since_brings_exactly_what_was_missed_once_and_in_order(mortal: Product)
         assert receipt.headers["resumed"] == "true"
         assert ids(his.barrier()) == said
         his.say(room, "and on it goes")
-        assert his.next().json()["data"] == {"text": "and on it goes"}
+        assert his.next().json["data"] == {"text": "and on it goes"}
 
 
 def test_a_key_counts_once_even_across_a_crash(mortal: Product) -> None:
@@ -83,4 +84,4 @@ def test_a_key_counts_once_even_across_a_crash(mortal: Product) -> None:
         again = hers.next()
         assert (again.command, again.headers["message-id"]) == ("RECEIPT", first)
         hers.say(room, "something else", key="k")
-        assert hers.next().json()["type"] == "urn:madang:problem:key-conflict"
+        assert hers.next().json["type"] == "urn:madang:problem:key-conflict"

@@ -1,4 +1,4 @@
-"""Passwords under attack: nobody waits for those of another address, or is kept out by them."""
+"""Passwords under attack: other addresses neither wait nor are locked out."""
 
 import asyncio
 import random
@@ -28,12 +28,12 @@ _COSTLY = {
     "MADANG_PASSWORD_HASHES_WAITING_PER_ADDRESS": "60",
     "MADANG_PASSWORD_HASH_WAIT_SECONDS": "60",
 }
-"""Hashes that take time, and whose queue nobody leaves on a slow machine."""
+"""Slow hashes, and a queue without timeout, for slow machines."""
 
 
 @pytest.fixture(autouse=True)
 def addresses_are_seen(form: str) -> None:
-    """Skip where everybody seems to come from one address."""
+    """Skip where all clients share one address."""
     if form == "compose":
         pytest.skip("the engine's network hides the addresses of clients on the same machine")
 
@@ -64,7 +64,7 @@ def guess(product: Product, address: str, username: str, times: int) -> list[int
 
 @dataclass
 class Flood:
-    """What became of an attacker's logins."""
+    """The outcomes of an attacker's logins."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)

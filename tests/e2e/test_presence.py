@@ -1,4 +1,4 @@
-"""Who is in a room, whichever gateway they are on."""
+"""Presence in a room, over all gateways."""
 
 import time
 from typing import Any
@@ -20,7 +20,7 @@ def present(person: Person, room: str) -> dict[str, Any]:
 
 
 def shows(person: Person, room: str, *others: Person) -> dict[str, Any]:
-    """Wait until exactly `others` are present, and return the answer that says so."""
+    """Wait until exactly `others` are present, and return that answer."""
     wanted = sorted(other.id for other in others)
     found: dict[str, Any] = {}
     deadline = time.monotonic() + _GONE_SECONDS
@@ -36,8 +36,8 @@ def notice(socket: StompSocket, user: Person) -> str:
     """Return the kind of the next presence notice about `user`."""
     while True:
         frame = socket.next()
-        if frame.command == "MESSAGE" and frame.json()["data"].get("user") == user.id:
-            return str(frame.json()["kind"])
+        if frame.command == "MESSAGE" and frame.json["data"].get("user") == user.id:
+            return str(frame.json["kind"])
 
 
 def follow(socket: StompSocket, room: str) -> None:

@@ -1,4 +1,4 @@
-"""The quickstart does what it says: its commands are run as they stand."""
+"""The quickstart works: its commands are run as written."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Two people, one room: what the REST interfaces say from outside."""
+"""Two users, one room: the REST interfaces from outside."""
 
 import httpx
 import pytest

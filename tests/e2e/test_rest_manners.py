@@ -1,4 +1,4 @@
-"""What every answer of REST has in common, from outside, on both forms of the product."""
+"""Properties of every REST response, from outside, on both forms of the product."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

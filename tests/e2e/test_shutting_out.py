@@ -1,4 +1,4 @@
-"""What an operator and a moderator do against somebody, in each form of the product."""
+"""Disabling a user and removing a member, in each form of the product."""
 
 import time
 
@@ -54,9 +54,9 @@ def test_who_is_banned_receives_the_ban_and_nothing_after_it(
         minji.call("PUT", ban, status=201, json={"reason": "spam"})
         hers.say(room, "now we are alone")
 
-        received = [his.next().json()]
+        received = [his.next().json]
         while received[-1]["kind"] != "member.banned":
-            received.append(his.next().json())
+            received.append(his.next().json)
         assert "message.created" not in {event["kind"] for event in received}
         assert his.barrier() == []
         assert his.subscribe(room).command == "ERROR"

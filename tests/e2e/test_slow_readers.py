@@ -1,4 +1,4 @@
-"""Readers that stop reading: bounded, ended by name, whole again, and nobody else notices."""
+"""Clients that stop reading: bounded, closed, complete after the reconnect; others not affected."""
 
 import asyncio
 import re
@@ -16,8 +16,9 @@ from stack.service import Service
 from stack.stack import Stack
 from tests.e2e.people import Person, register, shared_room
 from tests.e2e.product import Product
-from tests.e2e.stomp_socket import Frame, StompSocket
+from tests.e2e.stomp_socket import StompSocket
 from tests.support.listeners import Listener, listening
+from tests.support.stomp_frames import Frame
 from tests.support.trust import trusting
 
 _SLOW_CONSUMER = 4508
@@ -60,7 +61,7 @@ def test_a_reader_that_stops_is_bounded_ended_by_name_and_resumes_whole(
     noticed = of_kind("room.typing", frames)
     assert code == _SLOW_CONSUMER
     assert frames[-1].command == "ERROR"
-    assert frames[-1].json()["type"] == "urn:madang:problem:unavailable"
+    assert frames[-1].json["type"] == "urn:madang:problem:unavailable"
     assert heard == said[: len(heard)]
     assert 0 < len(noticed) < typed, "live notices are dropped first"
     with StompSocket.open(product.ws_url, slow.token) as again:
@@ -70,7 +71,7 @@ def test_a_reader_that_stops_is_bounded_ended_by_name_and_resumes_whole(
 
 
 def of_kind(kind: str, frames: list[Frame]) -> list[Frame]:
-    return [f for f in frames if f.command == "MESSAGE" and f.json()["kind"] == kind]
+    return [f for f in frames if f.command == "MESSAGE" and f.json["kind"] == kind]
 
 
 # Others do not notice.
@@ -87,7 +88,7 @@ _SAID_AT = re.compile(rb'"text":"(\S+) ')
 _NOTICES_DROPPED = "madang_gateway_notices_dropped_total"
 _SECONDS = 60
 _FILLING = 16
-"""Messages between two looks at what the gateway tells."""
+"""Messages between two readings of the gateway's metrics."""
 
 
 async def test_readers_that_stop_do_not_move_the_p99_of_others(mortal_stack: Stack) -> None:
@@ -111,7 +112,7 @@ async def test_readers_that_stop_do_not_move_the_p99_of_others(mortal_stack: Sta
 
 
 class _Harness:
-    """A room on one gateway, and how long what is said there takes to be heard."""
+    """A room on one gateway, and the delivery times of its messages."""
 
     def __init__(self, gateway: Service, room: str, token: str) -> None:
         self.url = f"ws://{gateway.address}/ws"
@@ -121,7 +122,7 @@ class _Harness:
         self._took: list[float] = []
 
     def told(self, message: bytes) -> None:
-        """Note how long ago that was said."""
+        """Record the delivery time."""
         found = _SAID_AT.search(message)
         if found is not None:
             self._took.append(asyncio.get_running_loop().time() - float(found[1]))
@@ -129,7 +130,7 @@ class _Harness:
     async def talk(
         self, talker: ClientConnection, listeners: list[Listener], messages: int
     ) -> float:
-        """Say so many `messages` at a steady pace; return the p99 of how long each took."""
+        """Send `messages` at a steady rate; return the p99 of their delivery times."""
         loop = asyncio.get_running_loop()
         # What was said before is heard first.
         for count in (1, messages):
@@ -145,7 +146,7 @@ class _Harness:
 
     @asynccontextmanager
     async def connected(self, *topics: str) -> AsyncGenerator[ClientConnection]:
-        """Yield a WebSocket that follows `topics` and takes little that nobody reads."""
+        """Yield a WebSocket subscribed to `topics`, with a small receive buffer."""
         made = socket.socket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         made.setblocking(False)  # noqa: FBT003 - the socket module's own

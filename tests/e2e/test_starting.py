@@ -1,4 +1,4 @@
-"""What a start says that cannot be: one line, with the setting, its value and what is allowed."""
+"""A failed start prints one line with the setting, its value and the allowed values."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Tokens with the issuer's own signature that say what no token says: refused by every service."""
+"""Tokens with a valid signature and invalid claims: refused by every service."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Somebody in front of the page, who finds what they use by what it is called."""
+"""A visitor of the page, who finds controls by their accessible names."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Locator, 
 
 PASSWORD = "correct horse battery"
 BACK_MILLISECONDS = 30_000
-"""Time within which a page has come back by itself."""
+"""Longest time in which a page reconnects by itself."""
 
 _NO_SERVER = re.compile(
     r"net::ERR_(CONNECTION_\w+|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING"
@@ -28,7 +28,7 @@ class Visitor:
     url: str
     troubles: list[str] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
-    """Statuses that the visitor provoked, which the browser tells on its console too."""
+    """Statuses that the visitor provoked; the browser reports them on its console too."""
     sockets: int = 0
     _server_down: bool = False
 
@@ -60,7 +60,7 @@ class Visitor:
 
     @contextmanager
     def server_down(self) -> Iterator[None]:
-        """Take the browser's network errors, and a proxy's, for what they are meanwhile."""
+        """Expect network errors of the browser and the proxy inside this context."""
         self._server_down = True
         try:
             yield
@@ -72,7 +72,7 @@ class Visitor:
         """Make an account, which logs in."""
         self.button("No account yet? Register").click()
         self.box("Username").fill(username)
-        self.box("Name that others see").fill(name)
+        self.box("Display name").fill(name)
         self.box("Password").fill(PASSWORD)
         self.button("Register", exact=True).click()
         self.is_connected()
@@ -94,7 +94,7 @@ class Visitor:
     def invite(self) -> str:
         """Return a link that lets others into the open room."""
         self.button("Invite").click()
-        link = self.page.get_by_label("Whoever opens this link can join")
+        link = self.page.get_by_label("Anyone with this link can join")
         expect(link).to_have_value(re.compile("#join/."))
         value = link.input_value()
         self.button("Done").click()
@@ -119,7 +119,7 @@ class Visitor:
         self.page.keyboard.press("Enter")
 
     def reads(self, text: str) -> None:
-        """Wait until the message stands in the room once, with nothing left to be said of it."""
+        """Wait until the message is shown once, without a pending or failed mark."""
         found = self.said.filter(has=self.page.get_by_text(text, exact=True))
         expect(found).to_have_count(1, timeout=BACK_MILLISECONDS)
         expect(found).not_to_have_attribute("data-state", re.compile("."))

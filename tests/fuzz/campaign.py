@@ -15,7 +15,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 _HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 Property = Callable[[], None]
-"""What `given` makes."""
+"""The decorator that `given` returns."""
 
 
 class Campaign:

@@ -8,7 +8,7 @@ _TESTS = pytest.StashKey[int]()
 
 
 def pytest_report_header() -> str:
-    """Tell how to find the same again."""
+    """Print how to reproduce the failure."""
     return f"fuzz: FUZZ_SEED={SEED} FUZZ_SECONDS={SECONDS:g}"
 
 

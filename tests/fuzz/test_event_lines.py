@@ -1,4 +1,4 @@
-"""Lines of the log, whole and broken: everyone who reads them reads the same, or refuses."""
+"""Valid and broken lines of the log: every reader reads the same, or refuses the line."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -49,7 +49,7 @@ _MESSAGES = st.builds(
     user=st.none(),
     headers=st.just({}),
 )
-"""What most lines are, and what the gateway reads without JSON."""
+"""The most common line, which the gateway reads without a JSON parser."""
 _FIELDS = ["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data", "headers"]
 
 
@@ -74,7 +74,7 @@ _LINES = st.one_of(
 
 
 def _or_none(read_it: Callable[[], T]) -> T | None:
-    """Return what is read, or None if it is refused; nothing else may happen."""
+    """Return the decoded line, or None if it is refused."""
     try:
         return read_it()
     except ValueError:

@@ -123,6 +123,6 @@ def test_broken_conversations_fail_nothing_and_leave_nothing(
 
 
 def _resident_bytes() -> int:
-    """Return what this process, and so the gateway, takes of memory."""
+    """Return the memory of this process, which holds the gateway."""
     gc.collect()
     return psutil.Process().memory_info().rss

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register, shared_room
 from tests.fuzz.campaign import Campaign
-from tests.support.test_settings import OF_TESTS
+from tests.support.test_settings import TEST_SETTINGS
 
 _CONTRACTS = Path(__file__).parents[2] / "contracts" / "openapi"
 _SETTINGS = {
@@ -41,7 +41,7 @@ _CHECKS = [
     response_schema_conformance,
 ]
 _AUTH = "/api/auth/"
-"""What is tried there may end a login."""
+"""Requests there may end a login."""
 _LEAST_ERROR = 400
 _PROBLEM = "application/problem+json"
 
@@ -58,7 +58,7 @@ def _operations() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    product = Embedded.start(tmp_path_factory.mktemp("fuzzed"), **(OF_TESTS | _SETTINGS))
+    product = Embedded.start(tmp_path_factory.mktemp("fuzzed"), **(TEST_SETTINGS | _SETTINGS))
     yield product
     product.stop()
     assert product.errors() == []
@@ -72,7 +72,7 @@ def client(product: Embedded) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def people(client: httpx.Client) -> tuple[Person, Person]:
-    """Give somebody whose token is used, and somebody who shares rooms with them."""
+    """Yield the user of the tested requests, and a user who shares rooms with them."""
     return register(client, "fuzz"), register(client, "other")
 
 

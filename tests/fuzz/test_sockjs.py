@@ -1,4 +1,4 @@
-"""What SockJS clients send, whole and broken: the same however it comes in fragments."""
+"""Valid and broken SockJS input: the result does not depend on fragmentation."""
 
 import orjson
 import pytest

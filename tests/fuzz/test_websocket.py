@@ -58,7 +58,7 @@ def _streams(draw: st.DrawFn) -> bytes:
 
 @dataclass(frozen=True)
 class _Read:
-    """What was read of a stream, and what is answered to it."""
+    """The frames read from a stream, and the answers to them."""
 
     frames: Sequence[tuple[int, bytes]]
     answers: bytes
@@ -87,7 +87,7 @@ def _read(pieces: Sequence[bytes], *, fast: bool, taken: int = _ALL) -> _Read:
 
 
 def _in_turns(plain: PlainFrames, piece: bytes, taken: int) -> Iterator[tuple[int, bytes]]:
-    """Tell plain frames from others, `taken` at a time."""
+    """Split fast frames from others, `taken` at a time."""
     found = list(islice(plain.receive(piece), taken))
     while found:
         yield from found

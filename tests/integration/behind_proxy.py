@@ -1,4 +1,4 @@
-"""What stands around nginx in its tests: replicas that say what reached them, and the proxy."""
+"""The surroundings of nginx in its tests: echoing replicas, and the proxy."""
 
 import http.client
 import json
@@ -84,7 +84,7 @@ def rest_replica(name: str, *, mute: bool = False) -> Iterator[Replica]:
 def websocket_replica(
     name: str, connected: Counter[str], *, refusing: int | None = None, port: int = 0
 ) -> Iterator[Replica]:
-    """Run a gateway that sends back what it is sent, and counts its connections.
+    """Run a gateway that echoes messages, and counts its connections.
 
     With `refusing` it takes none, and answers with that status.
     """
@@ -125,7 +125,7 @@ def _running(run: Any, stop: Any) -> Iterator[None]:
 
 @dataclass
 class Answer:
-    """What the proxy answered."""
+    """The proxy's answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -156,7 +156,7 @@ class Proxy(Nginx):
             "PROXY_PUBLIC_PORT": f":{self.port}",
             "PROXY_CERTIFICATE": str(self.certificate / "localhost.pem"),
             "PROXY_CERTIFICATE_KEY": str(self.certificate / "localhost.key"),
-            "PROXY_WEB_DIR": str(proxy.NGINX.parents[1] / "web"),
+            "PROXY_WEB_DIR": str(proxy.NGINX.parents[1] / "web" / "public"),
             "PROXY_STATE_DIR": str(state),
             "PROXY_ACCESS_LOG": str(self.access_log),
             "PROXY_RESOLVER": LOOPBACK,
@@ -168,7 +168,7 @@ class Proxy(Nginx):
 
     @property
     def origin(self) -> str:
-        """What a browser calls it."""
+        """Its origin in a browser."""
         return f"https://localhost:{self.port}"
 
     @property

@@ -1,4 +1,4 @@
-"""RabbitMQ dies, stops, freezes: what was acknowledged is there, and readers miss nothing."""
+"""RabbitMQ is killed, stopped, paused: no acknowledged line is lost, and consumers miss none."""
 
 import asyncio
 import time
@@ -47,7 +47,7 @@ class Reader:
 
 
 class Writer:
-    """Publishes numbered lines without a pause, and keeps what became of each."""
+    """Publishes numbered lines without pause, and records the outcome of each."""
 
     def __init__(self, log: AmqpLog, name: str, *, timeout_seconds: float) -> None:
         self.confirmed: list[bytes] = []
@@ -73,7 +73,7 @@ class Writer:
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
-        """Send nothing more, and wait for what is under way."""
+        """Stop publishing, and wait for the lines in flight."""
         for sender in self._senders:
             sender.cancel()
         await asyncio.wait(self._senders)
@@ -110,7 +110,7 @@ class Harness:
         )
 
     async def settle(self) -> None:
-        """Stop writing, let everything arrive, and check what must hold whatever happened."""
+        """Stop publishing, wait until every line has arrived, and check the invariants."""
         await asyncio.gather(*(writer.stop() for writer in self.writers))
         in_log: list[bytes] = []
         for shard, readers in enumerate(self.readers):

@@ -30,7 +30,7 @@ class Ear:
 
 
 class Voice:
-    """Publishes numbered notices all the time, and knows how long a publish took at most."""
+    """Publishes numbered notices without pause, and records the longest publish."""
 
     def __init__(self, live: AmqpLive) -> None:
         self.said = 0
@@ -79,7 +79,7 @@ class Harness:
         self.ears = [Ear(live) for live in hearing for _ in range(2)]
 
     async def until_heard(self) -> None:
-        """Return when every ear heard something that is said from now on."""
+        """Return when every listener received a notice that was published after this call."""
         said = self.voice.said
         await until(lambda: all(e.heard and int(e.heard[-1]) > said for e in self.ears))
 

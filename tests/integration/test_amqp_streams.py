@@ -1,4 +1,4 @@
-"""What streams do that the log's port does not show: segments, retention, chunks, prefetch."""
+"""Stream behaviour below the log's port: segments, retention, chunks, prefetch."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What Madang declares in RabbitMQ: the same by code and by definitions, for whoever may not."""
+"""Madang's topology in RabbitMQ: declared by code, or by definitions for users that may not."""
 
 import asyncio
 import secrets
@@ -33,7 +33,7 @@ def vhost_of(url: str) -> str:
 
 @pytest.fixture
 def users(rabbitmq: RabbitMQ, rabbitmq_vhost_url: str) -> Iterator[Users]:
-    """Give what makes a user with just these permissions, and returns their URL."""
+    """Yield a function that creates a user with these permissions and returns their URL."""
     made: list[str] = []
 
     def make(permissions: Permissions) -> str:
@@ -207,7 +207,7 @@ async def test_of_those_who_start_first_with_other_shards_one_number_wins(
 
 @contextmanager
 def dying_after(declared: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let whoever declares break down after so many queues, the next one not yet bound."""
+    """Let the declaration fail after so many queues, before the next one is bound."""
     declare_queue = declare._declare_queue
     left = declared
 

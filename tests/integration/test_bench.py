@@ -24,14 +24,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def printed(*arguments: str) -> str:
-    """Return what the bench prints."""
+    """Return the bench's output."""
     ended = run(*arguments)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 def measured(*figures: str, server: str) -> list[dict[str, Any]]:
-    """Return some figures of one side."""
+    """Return some figures of one target."""
     told = json.loads(printed(*figures, "--json", "--server", server))
     assert told["machine"]["cores"] >= 1
     results: list[dict[str, Any]] = told["figures"]

@@ -1,6 +1,6 @@
 """The limits that the bench lifts, by the names that they have."""
 
-from bench.targets.madang_seating import LIFTED_LIMITS
+from bench.targets.madang_placement import LIFTED_LIMITS
 from madang_auth.settings import AuthSettings
 from madang_gateway.settings import GatewaySettings
 from madang_rooms.settings import RoomsSettings

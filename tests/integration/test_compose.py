@@ -41,7 +41,7 @@ SERVERS = {
     "rooms": {"amqp_url", "database_url"},
     "history": {"amqp_url", "mongo_url"},
 }
-"""What each service needs to run on the real servers, of which the class has no default."""
+"""Settings without a default that each service needs on the real servers."""
 SECRET = re.compile(r"PASSWORD|SECRET|KEY$")
 ROOT_FOR_A_REASON = {"certificate"}
 
@@ -60,7 +60,7 @@ DOCKERFILES = {name: Dockerfile(ROOT / "services" / name / "Dockerfile") for nam
 
 
 def environment(name: str) -> dict[str, str]:
-    """Return what a container of ours starts with."""
+    """Return the command line of a container."""
     given: dict[str, str] = PARTS[name].get("environment", {})
     return DOCKERFILES[OURS[name]].environment | given
 

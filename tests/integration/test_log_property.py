@@ -53,7 +53,7 @@ class Fault(Enum):
 
 
 class FaultyLog(Log):
-    """A log whose next appends fail as `faults` say, and that remembers what it really stored."""
+    """A log whose next appends fail as `faults` say; it records what it really stored."""
 
     def __init__(self, inner: Log, faults: list[Fault], truth: dict[int, list[Batch]]) -> None:
         self._inner = inner
@@ -123,7 +123,7 @@ class FaultyStore(SqliteMessageStore):
 
 
 class Reader:
-    """Follows one shard, over restarts of the log, and keeps what it saw."""
+    """Consumes one shard, over restarts of the log, and records its batches."""
 
     def __init__(self, shard: int, start: int) -> None:
         self.shard = shard
@@ -143,7 +143,7 @@ def flat(batches: Sequence[Batch]) -> list[Position]:
 
 
 def first_of_each_key(events: Sequence[Position]) -> dict[str, list[Position]]:
-    """Return, by audience, what a reader keeps that counts only the first of each (sender, key)."""
+    """Return, by audience, the events after deduplication by (sender, key)."""
     kept: dict[str, list[Position]] = defaultdict(list)
     known: set[tuple[str, str, str]] = set()
     for at, line in events:
@@ -192,7 +192,7 @@ class World:
         self._tasks.append(asyncio.create_task(reader.follow(self.log)))
 
     async def stop(self, *, flush: bool) -> None:
-        """Stop, waiting for what is being published, or leaving it in the middle."""
+        """Stop, after the lines in flight or in the middle of them."""
         if flush:
             await asyncio.gather(*(publisher.close() for publisher in self.publishers))
         for task in self._tasks:
@@ -208,7 +208,7 @@ class World:
 
 
 class LogMachine(RuleBasedStateMachine):
-    """Draws what happens, and checks after each step what can be checked at any time."""
+    """Draws the steps, and checks the invariants after each."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The proxy as it is deployed, with nginx itself and replicas that say what reached them."""
+"""The proxy as deployed: real nginx, and replicas that echo their requests."""
 
 import json
 import re
@@ -202,7 +202,7 @@ def test_answers_of_services_are_secured_and_otherwise_left_alone(harness: Harne
 
 
 def handshake(proxy: Proxy, version: ssl.TLSVersion, *, weak: bool = False) -> str | None:
-    """Return the protocol of a connection that can speak nothing but `version`."""
+    """Return the protocol of a connection that supports only `version`."""
     context = ssl.create_default_context(cafile=proxy.certificate / "ca.pem")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

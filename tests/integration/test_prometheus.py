@@ -1,4 +1,4 @@
-"""What is scraped, alerted on and shown, held against the metrics that there are."""
+"""Scrape targets, alerts and panels, compared with the existing metrics."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def promtool(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def metrics() -> Mapping[str, set[str]]:
-    """Give the labels of every series that the services may tell, by its name."""
+    """Yield the labels of every series of the services, by its name."""
     registry = CollectorRegistry()
     AuthMetrics(registry)
     GatewayMetrics(registry)
@@ -60,7 +60,7 @@ def metrics() -> Mapping[str, set[str]]:
 
 
 def check(expression: str, metrics: Mapping[str, set[str]]) -> None:
-    """Check that an expression names nothing that nobody tells."""
+    """Check that an expression names only existing series and labels."""
     names = set(_OURS.findall(expression))
     assert names <= metrics.keys(), expression
     for name, selector in _SELECTED.findall(expression):

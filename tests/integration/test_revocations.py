@@ -1,4 +1,4 @@
-"""A login that one replica of auth ended holds nowhere, though no live notice tells of it."""
+"""A login that one replica of auth ended is refused everywhere, even without the live notice."""
 
 import asyncio
 from collections.abc import AsyncGenerator

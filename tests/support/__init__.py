@@ -1,1 +1,1 @@
-"""What several tests need to set a harness."""
+"""Support for tests of several folders."""

@@ -33,7 +33,7 @@ class Place(ABC):
 
     @abstractmethod
     async def ask(self, *statements: str) -> list[tuple[object, ...]]:
-        """Run statements from outside, as somebody else; return the rows of the last one."""
+        """Run statements over a connection of their own; return the rows of the last one."""
 
     @asynccontextmanager
     async def replica(self) -> AsyncIterator[Database]:

@@ -64,7 +64,7 @@ class Dockerfile:
 
     @cached_property
     def instructions(self) -> list[tuple[str, str]]:
-        """Each instruction and what follows it, in one line."""
+        """Each instruction with its arguments, in one line."""
         lines = (line for line in self.text.splitlines() if not line.lstrip().startswith("#"))
         joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
         pairs = (line.partition(" ") for line in joined.splitlines() if line.strip())
@@ -81,7 +81,7 @@ class Dockerfile:
         return [rest.split()[0] for name, rest in self.instructions if name == "FROM"]
 
     def last_stage(self, instruction: str) -> list[str]:
-        """Return what follows each `instruction` of the stage that becomes the image."""
+        """Return the arguments of each `instruction` in the final stage."""
         starts = [at for at, (name, _) in enumerate(self.instructions) if name == "FROM"]
         return [rest for name, rest in self.instructions[starts[-1] :] if name == instruction]
 

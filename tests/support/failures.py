@@ -1,4 +1,4 @@
-"""Pytest tells of a failure when it happens: a run that is cut off has no summary."""
+"""Reports each failure when it happens, because an aborted run has no summary."""
 
 import pytest
 
@@ -10,7 +10,7 @@ class Failures:
         self._reporter = reporter
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Tell of `report` if it is of a failure."""
+        """Print `report` if it is a failure."""
         if report.failed:
             self._reporter.ensure_newline()
             self._reporter.write_line(f"FAILED {report.nodeid} ({report.when})")

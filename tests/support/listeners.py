@@ -1,4 +1,4 @@
-"""Listeners by the hundred: each a bare WebSocket that comes back with `since` until it may rest.
+"""Hundreds of listeners: each a bare WebSocket that reconnects with `since` until it is stopped.
 
 The SDK does more for its user, and costs more than a thousand of them can have on one machine.
 """
@@ -42,7 +42,7 @@ class Attention:
 
 @dataclass
 class Listener:
-    """One who listens in a room from its beginning, over however many connections."""
+    """A subscriber of one room, over any number of connections."""
 
     url: str
     room: str
@@ -54,11 +54,11 @@ class Listener:
     refusals: int = 0
     """Upgrades that were not taken."""
     longest_silence: float = 0.0
-    """Seconds between two messages heard one after the other."""
+    """Longest time in seconds between two messages."""
     told: Callable[[bytes], object] = bytes
     """Called with each message when it has come, as one frame of STOMP."""
     longest_wait: float = 0.0
-    """Such a silence without the time for which nobody listened."""
+    """The same without the time in which the whole process did not run."""
     attention: Attention = field(default_factory=Attention)
     """Shared by those of one process."""
     _since: str = "start"

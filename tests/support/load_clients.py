@@ -1,8 +1,8 @@
-"""A crowd that talks in shared rooms through the SDK, and then compares notes.
+"""SDK clients that send in shared rooms at a steady rate, and the check of what they received.
 
-Everybody says numbered things at a steady pace, notes which of them were acknowledged and under
-which id, and notes what they hear. `settle` waits until all was heard by everyone, and `compare`
-holds the notes against each other and against history.
+Each client records which of its messages were acknowledged, under which id, and which messages it
+received. `settle` waits until every client has received every message; `check` compares the records
+with each other and with history.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 _PAGE = 100
 _OUTSTANDING_SECONDS = 3
 _CATCH_UP_SECONDS = 0.5
-"""How far behind its pace the crowd may be and still make up for it."""
+"""Longest delay that the clients make up for by sending faster."""
 _PATIENT = ChatSettings(
     receipt_seconds=10,
     backoff_base_seconds=0.1,
@@ -27,12 +27,12 @@ _PATIENT = ChatSettings(
     unconfirmed_sends=2_000,
     queue_events=10_000,
 )
-"""Comes back soon and does not give up."""
+"""Reconnects soon, and never gives up."""
 
 
 @dataclass
-class Talker:
-    """Somebody in the crowd, with their notes."""
+class LoadClient:
+    """One user with one connection, and the record of what they sent and received."""
 
     login: Login
     name: str
@@ -40,65 +40,65 @@ class Talker:
     rooms: Sequence[str]
     acknowledged: dict[str, dict[str, str]] = field(default_factory=dict)
     """By room: the id under which each text was acknowledged."""
-    heard: dict[str, list[Event]] = field(default_factory=dict)
+    received: dict[str, list[Event]] = field(default_factory=dict)
     """By room: messages in the order in which they came."""
     longest_silence: float = 0.0
-    """Seconds between two messages heard one after the other."""
+    """Seconds between two messages received one after the other."""
 
-    async def say(self, room: str, text: str, told: Callable[[], object]) -> None:
-        """Say `text`, and note its id when it is acknowledged."""
+    async def say(self, room: str, text: str, changed: Callable[[], object]) -> None:
+        """Send `text`, and record its id when it is acknowledged."""
         event_id = await self.chat.send(room, text)
         self.acknowledged.setdefault(room, {})[text] = event_id
-        told()
+        changed()
 
     async def listen(
-        self, room: str, subscription: Subscription, told: Callable[[], object]
+        self, room: str, subscription: Subscription, changed: Callable[[], object]
     ) -> None:
-        """Note what is said in `room`."""
+        """Record the messages of `room`."""
         loop = asyncio.get_running_loop()
-        heard = self.heard.setdefault(room, [])
+        received = self.received.setdefault(room, [])
         last = loop.time()
         async for item in subscription:
-            assert isinstance(item, Event), f"{self.name} was told of a gap: {item}"
+            assert isinstance(item, Event), f"{self.name} received a gap: {item}"
             if item.kind == "message.created":
-                heard.append(item)
+                received.append(item)
                 now = loop.time()
                 self.longest_silence = max(self.longest_silence, now - last)
                 last = now
-                told()
+                changed()
 
 
-class Crowd:
-    """The people; make one with `async with gathered(...)`."""
+class LoadClients:
+    """All clients; open them with `async with load_clients(...)`."""
 
-    def __init__(self, talkers: Sequence[Talker], group: asyncio.TaskGroup) -> None:
-        self.talkers = talkers
+    def __init__(self, members: Sequence[LoadClient], group: asyncio.TaskGroup) -> None:
+        self.members = members
         self._group = group
         self._sends: set[asyncio.Task[None]] = set()
         self._noted = asyncio.Event()
-        self._talking: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
 
     @property
     def acknowledged(self) -> int:
         """Messages acknowledged so far."""
-        return sum(len(texts) for talker in self.talkers for texts in talker.acknowledged.values())
+        return sum(len(texts) for client in self.members for texts in client.acknowledged.values())
 
-    def talk(self, per_second: float) -> None:
-        """Let everybody talk, `per_second` messages in all, until `hush`.
+    def send_at_rate(self, per_second: float) -> None:
+        """Send `per_second` messages in all, by the clients in turn, until `stop_sending`.
 
-        They pause as long as more than a few seconds' worth is not acknowledged.
+        Sending pauses while more than a few seconds' worth is not acknowledged.
         """
-        self._talking = self._group.create_task(self._talk(per_second))
+        self._sending = self._group.create_task(self._send_at_rate(per_second))
 
-    async def say(self, talker: Talker, room: str, text: str) -> None:
-        """Let `talker` say `text`, and return when that is acknowledged."""
-        await talker.say(room, text, self.note)
+    async def say(self, client: LoadClient, room: str, text: str) -> None:
+        """Send `text` as `client`; return when it is acknowledged."""
+        await client.say(room, text, self.note)
 
-    async def hush(self) -> None:
-        """Let nobody begin to say anything more."""
-        if self._talking is not None:
-            self._talking.cancel()
-            await asyncio.gather(self._talking, return_exceptions=True)
+    async def stop_sending(self) -> None:
+        """Send nothing more."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
 
     async def acknowledge(self, more: int) -> None:
         """Return when `more` messages than now are acknowledged."""
@@ -106,42 +106,42 @@ class Crowd:
         await self._until(lambda: self.acknowledged >= goal)
 
     async def settle(self, seconds: float = 60) -> None:
-        """Return when everything said is acknowledged and heard by everyone."""
+        """Return when every message is acknowledged, and received by every client."""
         async with asyncio.timeout(seconds):
             await asyncio.gather(*self._sends)
-            said = self._said()
+            said = self._acknowledged_by_room()
             await self._until(
                 lambda: all(
-                    len(talker.heard[room]) >= len(texts)
+                    len(client.received[room]) >= len(texts)
                     for room, texts in said.items()
-                    for talker in self._members(room)
+                    for client in self._members(room)
                 )
             )
 
-    async def compare(self, seconds: float = 60) -> None:
-        """Hold all notes against each other and against history."""
+    async def check(self, seconds: float = 60) -> None:
+        """Compare the records with each other and with history."""
         async with asyncio.timeout(seconds):
-            for room, texts in self._said().items():
+            for room, texts in self._acknowledged_by_room().items():
                 members = self._members(room)
-                order = [event.id for event in members[0].heard[room]]
+                order = [event.id for event in members[0].received[room]]
                 assert order == sorted(set(order)), "shown twice or out of order"
                 assert len(order) == len(texts), "lost, or stored twice"
-                for talker in members:
-                    assert [event.id for event in talker.heard[room]] == order, talker.name
-                    by_text = {event.text: event.id for event in talker.heard[room]}
+                for client in members:
+                    assert [event.id for event in client.received[room]] == order, client.name
+                    by_text = {event.text: event.id for event in client.received[room]}
                     assert texts == by_text, "acknowledged under another id"
                 assert await _stored(members[0].login, room, len(order)) == order
 
-    def _said(self) -> dict[str, dict[str, str]]:
-        """Return what was acknowledged in each room, whoever said it."""
+    def _acknowledged_by_room(self) -> dict[str, dict[str, str]]:
+        """Return the acknowledged messages of each room, over all clients."""
         said: dict[str, dict[str, str]] = {}
-        for talker in self.talkers:
-            for room, texts in talker.acknowledged.items():
+        for client in self.members:
+            for room, texts in client.acknowledged.items():
                 said.setdefault(room, {}).update(texts)
         return said
 
-    def _members(self, room: str) -> list[Talker]:
-        return [talker for talker in self.talkers if room in talker.rooms]
+    def _members(self, room: str) -> list[LoadClient]:
+        return [client for client in self.members if room in client.rooms]
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -149,17 +149,17 @@ class Crowd:
             await self._noted.wait()
 
     def note(self) -> None:
-        """Look again whether what is waited for has come."""
+        """Check the awaited condition again."""
         self._noted.set()
 
-    async def _talk(self, per_second: float) -> None:
+    async def _send_at_rate(self, per_second: float) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
-        for number, talker in enumerate(itertools.cycle(self.talkers)):
+        for number, client in enumerate(itertools.cycle(self.members)):
             await self._until(lambda: len(self._sends) < per_second * _OUTSTANDING_SECONDS)
-            room = talker.rooms[number % len(talker.rooms)]
-            text = f"{talker.name} says {number}"
-            send = self._group.create_task(talker.say(room, text, self.note))
+            room = client.rooms[number % len(client.rooms)]
+            text = f"{client.name} says {number}"
+            send = self._group.create_task(client.say(room, text, self.note))
             self._sends.add(send)
             send.add_done_callback(self._sends.discard)
             due = max(due + 1 / per_second, loop.time() - _CATCH_UP_SECONDS)
@@ -167,9 +167,9 @@ class Crowd:
 
 
 @asynccontextmanager
-async def gathered(
+async def load_clients(
     url: str, *, people: int, rooms: int = 1, chats: Sequence[str] = ()
-) -> AsyncIterator[Crowd]:
+) -> AsyncIterator[LoadClients]:
     """Yield that many people at `url`, each in all the rooms, all of them listening.
 
     `chats` are WebSocket addresses, if not the usual one, which people take in turn.
@@ -179,22 +179,22 @@ async def gathered(
         logins = [await _log_in(stack, url, name) for name in names]
         shared = [await _room(logins) for _ in range(rooms)]
         addresses = itertools.cycle(chats or [None])
-        talkers = []
+        members = []
         for login, name in zip(logins, names, strict=True):
             chat = login.chat(settings=_PATIENT, url=next(addresses))
             await stack.enter_async_context(chat)
-            talkers.append(Talker(login, name, chat, shared))
+            members.append(LoadClient(login, name, chat, shared))
         async with asyncio.TaskGroup() as group:
-            crowd = Crowd(talkers, group)
+            clients = LoadClients(members, group)
             listening = [
                 group.create_task(
-                    talker.listen(room, await talker.chat.subscribe(room), crowd.note)
+                    client.listen(room, await client.chat.subscribe(room), clients.note)
                 )
-                for talker in talkers
+                for client in members
                 for room in shared
             ]
-            yield crowd
-            await crowd.hush()
+            yield clients
+            await clients.stop_sending()
             for task in listening:
                 task.cancel()
 

@@ -1,6 +1,6 @@
-"""What the product logs, as JSON lines."""
+"""The product's JSON log lines."""
 
 
 def error_lines(text: str) -> list[str]:
-    """Return the lines of a log that tell of errors."""
+    """Return the error lines of a log."""
     return [line for line in text.splitlines() if '"level":"error"' in line or "Traceback" in line]

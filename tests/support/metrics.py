@@ -1,4 +1,4 @@
-"""What a process tells at `/metrics`."""
+"""Metrics of a process, read from `/metrics`."""
 
 import re
 
@@ -8,7 +8,7 @@ _ANSWER_SECONDS = 20
 
 
 def metric(url: str, name: str, label: str = "") -> float:
-    """Return what the process at `url` tells under `name`, all labels together or those with one.
+    """Return the metric `name` of the process at `url`, summed over all labels or those with one.
 
     `label` is written as on the page: `source="tail"`.
     """

@@ -21,7 +21,7 @@ def listening() -> socket.socket:
 
 
 class ServerBeside(uvicorn.Server):
-    """A server that leaves the signals to the test, and tells when it listens."""
+    """A server that leaves signals to the test, and reports when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def client_context(ca: Path | None = None) -> ssl.SSLContext:
-    """Return what a threaded client needs to speak TLS; `ca` is trusted, else what usually is."""
+    """Return a TLS context for a threaded client; it trusts `ca`, or the default CAs."""
     context = ssl.create_default_context(cafile=ca)
     context.sslsocket_class = _TakingTurns
     return context

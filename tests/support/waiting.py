@@ -1,4 +1,4 @@
-"""Waiting for a condition that no event tells of."""
+"""Waiting for a condition that has no event."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,64 +1,24 @@
-"""A small STOMP client that nobody would want to use: it waits for exactly what it is told to."""
+"""A STOMP client for tests: sends any frame, and waits for the frames that a test expects."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from madang_client.stomp import frame as stomp
+from madang_client.stomp.frame import encode
+from tests.support.stomp_frames import Frame, read_frames
 
 PATIENCE_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What the server said."""
-
-    command: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-    @property
-    def text(self) -> str:
-        """The text of a MESSAGE that carries a message."""
-        return str(self.json["data"]["text"])
-
-
-def written(command: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+def written(command: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
     """Return a frame as STOMP 1.2 writes it."""
-    lines = [command, *(f"{_escape(name)}:{_escape(value)}" for name, value in headers.items())]
-    return "\n".join(lines).encode() + b"\n\n" + body + b"\0"
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace(":", "\\c")
-
-
-def _unescape(text: str) -> str:
-    return text.replace("\\c", ":").replace("\\n", "\n").replace("\\\\", "\\")
-
-
-def read_frames(data: bytes) -> list[Frame]:
-    """Return the frames in `data`, heart-beats left out."""
-    frames = []
-    while data := data.lstrip(b"\n"):
-        head, _, rest = data.partition(b"\n\n")
-        command, *lines = head.decode().split("\n")
-        pairs = [line.partition(":") for line in lines]
-        headers = {_unescape(name): _unescape(value) for name, _, value in pairs}
-        length = int(headers.get("content-length", rest.index(b"\0")))
-        assert rest[length : length + 1] == b"\0"
-        frames.append(Frame(command, headers, rest[:length]))
-        data = rest[length + 1 :]
-    return frames
+    return encode(stomp.Frame(command, headers, body))
 
 
 class Client:
@@ -88,7 +48,7 @@ class Client:
 
     async def subscribe(
         self, destination: str, subscription: str = "s", **headers: str
-    ) -> dict[str, str]:
+    ) -> Mapping[str, str]:
         """Subscribe and return the headers of the RECEIPT."""
         receipt = self._receipt()
         await self.say(

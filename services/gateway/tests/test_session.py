@@ -11,7 +11,7 @@ from madang_common.problems import NotFound
 from madang_gateway.node import node
 from madang_gateway.publish import command
 from services.gateway.tests.harness import Harness, removal, running, until
-from services.gateway.tests.stomp_client import Client, read_frames, written
+from services.gateway.tests.stomp_client import Client, written
 
 YARD = "/topic/rooms.yard"
 ERRORS = "/user/queue/errors"
@@ -750,15 +750,6 @@ async def test_a_backlog_is_worked_off_in_order_while_reading_rests(tmp_path: Pa
 
         for n in range(50):
             await client.receipt(str(n))
-
-
-def test_the_clients_own_reading_is_right() -> None:
-    frames = read_frames(b"\n" + written("A", {"x:": "y\n"}, b"b") + b"\n\n" + written("B", {}))
-
-    assert [(frame.command, frame.headers, frame.body) for frame in frames] == [
-        ("A", {"x:": "y\n"}, b"b"),
-        ("B", {}, b""),
-    ]
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])

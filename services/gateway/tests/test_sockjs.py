@@ -12,7 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.gateway.tests.harness import PATIENCE_SECONDS, Harness, message, running
-from services.gateway.tests.stomp_client import Frame, read_frames, written
+from services.gateway.tests.stomp_client import written
+from tests.support.stomp_frames import Frame, read_frames
 
 YARD = "/topic/rooms.yard"
 

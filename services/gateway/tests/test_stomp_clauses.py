@@ -4,6 +4,8 @@ Each test's docstring begins with the versions and the section of the specificat
 concerns a whole connection is in test_stomp_clauses_connection.py.
 """
 
+from collections.abc import Mapping
+
 import pytest
 
 from madang_gateway.protocol.stomp import events
@@ -24,7 +26,7 @@ from madang_gateway.protocol.stomp.frame import HEARTBEAT
 from madang_gateway.protocol.stomp.limits import Limits
 from madang_gateway.protocol.stomp.negotiation import offered_versions
 from madang_gateway.protocol.stomp.serializer import message_frame
-from services.gateway.tests.stomp_client import read_frames
+from tests.support.stomp_frames import read_frames
 
 VERSIONS = ("1.0", "1.1", "1.2")
 SINCE_1_1 = ("1.1", "1.2")
@@ -63,14 +65,14 @@ def send(version: str, data: bytes) -> events.Send:
     return event
 
 
-def told(connection: ServerConnection, error: ProtocolError) -> tuple[dict[str, str], bytes]:
+def told(connection: ServerConnection, error: ProtocolError) -> tuple[Mapping[str, str], bytes]:
     """Return the headers and the body of the ERROR for `error`."""
     (frame,) = read_frames(connection.error(error))
     assert frame.command == "ERROR"
     return frame.headers, frame.body
 
 
-def refused(version: str, data: bytes, kind: type[ProtocolError]) -> dict[str, str]:
+def refused(version: str, data: bytes, kind: type[ProtocolError]) -> Mapping[str, str]:
     """Return the headers of the ERROR that `data` is answered with."""
     connection = connected(version)
     with pytest.raises(kind) as found:

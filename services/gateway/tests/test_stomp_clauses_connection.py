@@ -14,7 +14,8 @@ from madang_common.events.envelope import Event
 from madang_common.log.position import from_id, line_of, offset_of
 from services.gateway.tests.harness import Harness, message, removal, running, until
 from services.gateway.tests.raw_socket import raw_socket
-from services.gateway.tests.stomp_client import Client, Frame, written
+from services.gateway.tests.stomp_client import Client, written
+from tests.support.stomp_frames import Frame
 
 YARD = "/topic/rooms.yard"
 SEND = "/app/rooms.yard.send"

@@ -30,7 +30,7 @@ class StandaloneSettings(CommonSettings):
 
     data_dir: Path = Path("data")
     """Folder in which everything lies; one process at a time may use it."""
-    web_dir: Path = Path(__file__).resolve().parents[3] / "web"
+    web_dir: Path = Path(__file__).resolve().parents[3] / "web" / "public"
     """Folder of the browser client."""
     log_format: LogFormat = Field(default_factory=_fitting_format)
     """`console` for people, `json` for machines; if not given, what fits standard error."""

@@ -29,7 +29,7 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
     if not settings.web_dir.is_dir():
         raise CannotStart(
             f"MADANG_WEB_DIR={settings.web_dir}: there is no such folder; give the one of the"
-            " browser client, `web` in the repository"
+            " browser client, `web/public` in the repository"
         )
     async with services(settings) as apps:
         site = create_site(settings, settings.web_dir, apps)

@@ -1,4 +1,4 @@
-"""Stands where Grafana would: it says that it is well, and knows nothing else."""
+"""A stand-in for Grafana: it only answers its health check."""
 
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
