@@ -58,7 +58,7 @@ async def test_a_token_of_an_ended_login_does_not_hold(
     other = issuer.token("ana", sid="another login")
     await verifiers.users.verify(token)
 
-    verifiers.users.revoke_login("login-of-ana")
+    verifiers.users.revoke_session("login-of-ana")
 
     with pytest.raises(Unauthenticated, match="ended"):
         await verifiers.users.verify(token)
@@ -73,7 +73,7 @@ async def test_when_all_logins_of_a_user_ended_newer_tokens_hold(
     new, others = issuer.token("ana", iat=now, sid="new"), issuer.token("bo", iat=now - 1)
     await verifiers.users.verify(old)
 
-    verifiers.users.revoke_logins("ana", at=now + 0.9, keep="kept")
+    verifiers.users.revoke_sessions("ana", at=now + 0.9, keep="kept")
 
     with pytest.raises(Unauthenticated, match="ended"):
         await verifiers.users.verify(old)
@@ -85,8 +85,8 @@ async def test_of_two_ends_of_all_logins_the_later_counts(
     issuer: Issuer, verifiers: Verifiers
 ) -> None:
     now = int(time.time())
-    verifiers.users.revoke_logins("ana", at=now, keep="second")
-    verifiers.users.revoke_logins("ana", at=now - 10, keep="first")
+    verifiers.users.revoke_sessions("ana", at=now, keep="second")
+    verifiers.users.revoke_sessions("ana", at=now - 10, keep="first")
 
     claims = await verifiers.users.verify(issuer.token("ana", iat=now - 5, sid="second"))
 

@@ -61,7 +61,7 @@ async def refused_in_time(verifier: TokenVerifier, token: str) -> None:
             await verifier.verify(token)
             await asyncio.sleep(0.005)
 
-    with pytest.raises(Unauthenticated, match="login was ended"):
+    with pytest.raises(Unauthenticated, match="session has ended"):
         await asyncio.wait_for(try_on(), 10)
 
 
@@ -144,7 +144,7 @@ async def test_a_service_that_starts_later_refuses_it_at_once(harness: Harness) 
     await log_out(harness, ended.refresh)
 
     async with another_service(harness) as verifier:
-        with pytest.raises(Unauthenticated, match="login was ended"):
+        with pytest.raises(Unauthenticated, match="session has ended"):
             await verifier.verify(ended.access)
 
 
@@ -159,7 +159,7 @@ async def test_what_ended_before_auth_was_started_again_is_still_told(tmp_path: 
         running(tmp_path, rooms=rooms, time=time) as harness,
         another_service(harness) as verifier,
     ):
-        with pytest.raises(Unauthenticated, match="login was ended"):
+        with pytest.raises(Unauthenticated, match="session has ended"):
             await verifier.verify(ended.access)
 
 

@@ -109,7 +109,7 @@ def test_a_login_has_to_hold_at_the_moment_of_the_append() -> None:
     holds(MINA, outgoing())
     with pytest.raises(Unauthenticated):
         LoginHolds(verifier, lambda: MINA.expires_at)(MINA, outgoing())
-    verifier.revoke_login(MINA.login)
+    verifier.revoke_session(MINA.login)
     with pytest.raises(Unauthenticated):
         holds(MINA, outgoing())
 

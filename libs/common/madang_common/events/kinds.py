@@ -230,10 +230,10 @@ class LoginEnded(
     durable=False,
     example={"login": "06h06ktj1om2bua34ookk9hv"},
 ):
-    """One of your logins was ended; its connections are closed."""
+    """One of your sessions was ended; its connections are closed."""
 
     login: Id
-    """The login's id, `sid` in its tokens; `*` for all of your logins."""
+    """The session's id, `sid` in its tokens; `*` for all of your sessions."""
 
 
 class RoomTyping(

@@ -20,7 +20,7 @@ class Claims:
     subject: str
     """`sub`: the user's id, or `service:{name}`."""
     login: str
-    """`sid`: id of the login that the token belongs to; empty for a service."""
+    """`sid`: id of the session that the token belongs to; empty for a service."""
     username: str
     name: str
     """Display name."""

@@ -1,8 +1,8 @@
-"""Revoked logins: every service polls auth for them and refuses their tokens.
+"""Revoked sessions: every service polls auth for them and refuses their tokens.
 
 An access token is valid for minutes, and services do not ask auth about each one. So each service
-requests every second which logins were revoked since its last request. The live event of a revoked
-login usually arrives earlier, but may be lost; polling guarantees the revocation.
+requests the latest revocations every second. The live event of a revoked session usually arrives
+earlier, but may be lost; polling guarantees the revocation.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _JITTER = 0.2
 
 
 class Revocation(BaseModel):
-    """One revoked login, or all logins of a user."""
+    """One revoked session, or all sessions of a user."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,7 +57,7 @@ class Revocations(BaseModel):
 
 
 def _ignore(_: str) -> None:
-    """Do nothing with the user of a revoked login."""
+    """Do nothing with the user of a revoked session."""
 
 
 class RevocationPoller:
@@ -73,7 +73,7 @@ class RevocationPoller:
     ) -> None:
         """Send requests through `auth`, which adds a service token.
 
-        `on_ended` is called with the user of each revoked login, after the verifier knows it, and
+        `on_ended` is called with the user of each revoked session, after the verifier knows it, and
         possibly more than once.
         """
         self._auth = auth
@@ -119,9 +119,9 @@ class RevocationPoller:
 
     def _apply(self, item: Revocation) -> None:
         if item.login is not None:
-            self._verifier.revoke_login(item.login)
+            self._verifier.revoke_session(item.login)
         else:
-            self._verifier.revoke_logins(item.user, at=item.at, keep=item.keep)
+            self._verifier.revoke_sessions(item.user, at=item.at, keep=item.keep)
         self._metrics.revoked()
         self._on_ended(item.user)
 
@@ -136,7 +136,7 @@ async def follow_revocations(
     transport: httpx.AsyncBaseTransport | None = None,
     on_ended: Callable[[str], None] = _ignore,
 ) -> AsyncIterator[None]:
-    """Keep `verifier` informed of revoked logins; poll as the service named `service`.
+    """Keep `verifier` informed of revoked sessions; poll as the service named `service`.
 
     Polls once before it yields, so that a service that starts knows earlier revocations. While auth
     is unavailable, known revocations stay in force.

@@ -1,4 +1,4 @@
-"""Verifies tokens: signature, algorithm, issuer, audience, expiry, and that the login goes on."""
+"""Verifies tokens: signature, algorithm, issuer, audience, expiry, and revoked sessions."""
 
 import time
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _MOST_REVOKED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class _AllRevoked:
-    """All logins of a user were revoked, except one."""
+    """All sessions of a user were revoked, except one."""
 
     second: int
     """Tokens issued before it are refused, seconds since the epoch."""
@@ -50,11 +50,11 @@ class TokenVerifier:
         Only headers of verified tokens, and only those that the fast path may read.
         """
         self._revoked: TTLCache[str, None] = TTLCache(_MOST_REVOKED, _REVOKED_SECONDS, timer=clock)
-        """Logins whose tokens are refused."""
+        """Sessions whose tokens are refused."""
         self._all_revoked: TTLCache[str, _AllRevoked] = TTLCache(
             _MOST_REVOKED, _REVOKED_SECONDS, timer=clock
         )
-        """When all logins of a user were revoked, by user."""
+        """When all sessions of a user were revoked, by user."""
 
     def verify_now(self, token: str) -> Claims | None:
         """Return the claims, or None if the key must be fetched first; then call `verify`.
@@ -77,21 +77,21 @@ class TokenVerifier:
             raise Unauthenticated("The token was signed with an unknown key; log in again.")
         return self._verify(token, key)
 
-    def revoke_login(self, login: str) -> None:
-        """Refuse the tokens of `login` from now on, although they have not expired."""
-        self._revoked[login] = None
+    def revoke_session(self, session: str) -> None:
+        """Refuse the tokens of `session` from now on, although they have not expired."""
+        self._revoked[session] = None
 
-    def revoke_logins(self, user: str, *, at: float, keep: str | None) -> None:
-        """Refuse the tokens of `user` that were issued before `at`, except those of login `keep`.
+    def revoke_sessions(self, user: str, *, at: float, keep: str | None) -> None:
+        """Refuse the tokens of `user` that were issued before `at`, except those of session `keep`.
 
-        Compares whole seconds, as in `iat`: a token of the same second may be of a newer login.
+        Compares whole seconds, as in `iat`: a token of the same second may be of a newer session.
         """
         known = self._all_revoked.get(user)
         if known is None or known.second <= at:
             self._all_revoked[user] = _AllRevoked(int(at), keep)
 
     def is_active(self, claims: Claims) -> bool:
-        """Return whether the login of `claims` is not known to be revoked."""
+        """Return whether the session of `claims` is not known to be revoked."""
         if claims.login in self._revoked:
             return False
         revoked = self._all_revoked.get(claims.subject)
@@ -110,7 +110,7 @@ class TokenVerifier:
         except MALFORMED as error:
             raise Unauthenticated("Invalid token; log in again.") from error
         if not claims.login and self._audience != SERVICES:
-            raise Unauthenticated("The token belongs to no login; log in again.")
+            raise Unauthenticated("The token belongs to no session; log in again.")
         self._check_active(token, claims)
         self._verified[token] = claims
         self._note_header(token)
@@ -136,12 +136,12 @@ class TokenVerifier:
                 self._key_ids[head] = key_id_of(header)
 
     def _check_active(self, token: str, claims: Claims) -> Claims:
-        """Return `claims`; raise Unauthenticated if the token expired or its login was revoked."""
+        """Return `claims`; raise Unauthenticated if the token expired or was revoked."""
         if claims.expires_at <= self._clock():
             self._verified.pop(token, None)
             raise Unauthenticated("Token expired; refresh it or log in again.")
         if not self.is_active(claims):
-            raise Unauthenticated("This login was ended; log in again.")
+            raise Unauthenticated("This session has ended; log in again.")
         return claims
 
 

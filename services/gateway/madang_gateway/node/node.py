@@ -70,7 +70,7 @@ class Node:
 
     def end_login(self, user: str, login: str) -> None:
         """Close the connections of a login that was ended, and let its tokens open no others."""
-        self.shared.verifier.revoke_login(login)
+        self.shared.verifier.revoke_session(login)
         for session in self.shared.users.sessions(user):
             if login in {ALL_LOGINS, session.claims.login}:
                 session.end(_login_ended(), disconnects.LOGIN_ENDED)
