@@ -3,7 +3,7 @@
 import pytest
 
 from madang_common.token_bucket import Rate
-from madang_gateway.limits.budget import Account, Kept
+from madang_gateway.limits.budget import Account, BufferQuota
 from services.gateway.tests.budgets import budget
 from services.gateway.tests.core import Time
 
@@ -130,23 +130,23 @@ def test_bytes_are_counted_by_connection_user_and_address() -> None:
     two.admit("mina")
     three.admit("jun")
 
-    assert one.keep(101) is Kept.SLOW
-    assert one.keep(-1) is Kept.WITHIN
-    assert two.keep(50) is Kept.WITHIN
-    assert two.keep(1) is Kept.QUOTA
-    assert two.keep(-1) is Kept.WITHIN
-    assert three.keep(50) is Kept.WITHIN
-    assert three.keep(1) is Kept.QUOTA
+    assert one.add_buffered(101) is BufferQuota.CONNECTION_EXCEEDED
+    assert one.add_buffered(-1) is BufferQuota.WITHIN
+    assert two.add_buffered(50) is BufferQuota.WITHIN
+    assert two.add_buffered(1) is BufferQuota.SHARED_EXCEEDED
+    assert two.add_buffered(-1) is BufferQuota.WITHIN
+    assert three.add_buffered(50) is BufferQuota.WITHIN
+    assert three.add_buffered(1) is BufferQuota.SHARED_EXCEEDED
 
 
 def test_what_was_kept_before_the_user_was_known_is_the_users_too() -> None:
     spending = budget(user_bytes=100)
     one, two = spending.account(HERE), spending.account(HERE)
-    one.keep(80)
+    one.add_buffered(80)
     one.admit("mina")
     two.admit("mina")
 
-    assert two.keep(30) is Kept.QUOTA
+    assert two.add_buffered(30) is BufferQuota.SHARED_EXCEEDED
 
 
 def test_a_connection_that_is_gone_keeps_nothing_whatever_is_told_late() -> None:
@@ -154,11 +154,11 @@ def test_a_connection_that_is_gone_keeps_nothing_whatever_is_told_late() -> None
     gone, other = spending.account(HERE), spending.account(HERE)
     for each in (gone, other):
         each.admit("mina")
-    gone.keep(80)
+    gone.add_buffered(80)
 
     gone.close()
-    gone.keep(-80)
-    gone.keep(1000)
+    gone.add_buffered(-80)
+    gone.add_buffered(1000)
 
-    assert other.keep(100) is Kept.WITHIN
-    assert other.keep(1) is Kept.QUOTA
+    assert other.add_buffered(100) is BufferQuota.WITHIN
+    assert other.add_buffered(1) is BufferQuota.SHARED_EXCEEDED

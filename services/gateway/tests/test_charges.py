@@ -51,7 +51,7 @@ class Peer:
         await self.text(written(command, _named(headers), body))
 
     async def text(self, data: bytes) -> None:
-        if self.connection.sockjs:
+        if self.connection._writer.sockjs:
             data = orjson.dumps([data.decode()])
         await self.socket.frame(Opcode.TEXT, data)
 
@@ -213,8 +213,8 @@ async def test_a_resume_is_charged_by_its_events_and_bytes(still: Harness) -> No
         await peer.costs(
             saying("SUBSCRIBE", id="more", destination=YARD, since="start"),
             budget.SUBSCRIBE
-            + budget.RESUME
-            + 20 * budget.RESUMED_EVENT
+            + budget.RECOVERY
+            + 20 * budget.REPLAYED_EVENT
             + 20 * 10_000 * budget.BYTE,
         )
 
@@ -299,7 +299,8 @@ async def test_a_flood_of_a_member_is_not_read(still: Harness, name: str) -> Non
 
         assert await jun.send("still here")
 
-        assert peer.connection._reading_paused
+        assert peer.connection._reader is not None
+        assert peer.connection._reader.paused
         assert peer.left == left
 
 

@@ -13,6 +13,8 @@ from websockets.protocol import Protocol
 from madang_common.log.position import position, shard_of, to_id
 from madang_gateway.session.session import Session
 from madang_gateway.websocket.connection import Connection
+from madang_gateway.websocket.frame_reader import FrameReader
+from madang_gateway.websocket.frame_writer import FrameWriter
 from services.gateway.tests.harness import Harness, message, running, until
 from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.stomp_client import opened, written
@@ -233,7 +235,10 @@ async def test_a_connection_that_is_gone_waits_for_no_garbage_collection(
 
 
 def _is_servers(found: object) -> bool:
-    return isinstance(found, Connection | Session) or type(found) is Protocol
+    return (
+        isinstance(found, Connection | Session | FrameReader | FrameWriter)
+        or type(found) is Protocol
+    )
 
 
 # Heart-beats

@@ -6,7 +6,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from madang_gateway.websocket.fast_frames import BINARY, OTHER, TEXT, PlainFrames
+from madang_gateway.websocket.fast_frames import BINARY, OTHER, TEXT, FastFrames
 
 LIMIT = 70_000
 SAID = Frame(Opcode.TEXT, "안녕".encode())
@@ -26,7 +26,7 @@ def on_the_wire(*frames: Frame) -> bytes:
 
 
 def test_whole_messages_come_without_their_mask() -> None:
-    found = list(PlainFrames(LIMIT).receive(on_the_wire(SAID, LONGER, LARGE)))
+    found = list(FastFrames(LIMIT).receive(on_the_wire(SAID, LONGER, LARGE)))
 
     assert found == [(TEXT, SAID.data), (BINARY, LONGER.data), (TEXT, LARGE.data)]
 
@@ -34,7 +34,7 @@ def test_whole_messages_come_without_their_mask() -> None:
 def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
     sent = on_the_wire(*FRAGMENTS, Frame(Opcode.CLOSE, b"\x03\xe8"))
 
-    found = list(PlainFrames(LIMIT).receive(sent))
+    found = list(FastFrames(LIMIT).receive(sent))
 
     assert {kind for kind, _ in found} == {OTHER}
     assert b"".join(piece for _, piece in found) == sent
@@ -50,7 +50,7 @@ def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
     ],
 )
 def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> None:
-    plain, behind = PlainFrames(LIMIT), on_the_wire(SAID)
+    plain, behind = FastFrames(LIMIT), on_the_wire(SAID)
 
     found = [*plain.receive(sent + behind), *plain.receive(behind)]
 
@@ -63,7 +63,7 @@ def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> N
 def test_reserved_bits_and_opcodes_and_fragments_are_for_the_protocol(first: int) -> None:
     sent = bytes((first,)) + on_the_wire(SAID)[1:]
 
-    assert list(PlainFrames(LIMIT).receive(sent)) == [(OTHER, sent)]
+    assert list(FastFrames(LIMIT).receive(sent)) == [(OTHER, sent)]
 
 
 def test_wherever_the_bytes_are_cut_it_is_what_the_protocol_reads() -> None:
@@ -71,12 +71,12 @@ def test_wherever_the_bytes_are_cut_it_is_what_the_protocol_reads() -> None:
     expected = frames_of([sent], plain=None)
 
     for cut in range(len(sent) + 1):
-        assert frames_of([sent[:cut], sent[cut:]], PlainFrames(LIMIT)) == expected
+        assert frames_of([sent[:cut], sent[cut:]], FastFrames(LIMIT)) == expected
     singles = [sent[at:after] for at, after in pairwise(range(len(sent) + 1))]
-    assert frames_of(singles, PlainFrames(LIMIT)) == expected
+    assert frames_of(singles, FastFrames(LIMIT)) == expected
 
 
-def frames_of(chunks: list[bytes], plain: PlainFrames | None) -> list[tuple[int, bytes]]:
+def frames_of(chunks: list[bytes], plain: FastFrames | None) -> list[tuple[int, bytes]]:
     """Return opcode and payload of each frame, read by websockets with the help of `plain`."""
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMIT)
     found: list[tuple[int, bytes]] = []

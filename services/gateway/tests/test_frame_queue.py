@@ -7,8 +7,8 @@ from madang_gateway.session.frame_queue import FrameQueue
 
 
 @dataclass(eq=False)
-class Hands:
-    """A worker that has to wait for what it is given, if that is a future."""
+class Handler:
+    """A handler that awaits frames that are futures."""
 
     done: list[object] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -16,121 +16,121 @@ class Hands:
     freed: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def handle(self, thing: object) -> Awaitable[None] | None:
-        if isinstance(thing, asyncio.Future):
-            return self._await(thing)
-        self.done.append(thing)
+    def handle(self, frame: object) -> Awaitable[None] | None:
+        if isinstance(frame, asyncio.Future):
+            return self._await(frame)
+        self.done.append(frame)
         return None
 
-    async def _await(self, thing: asyncio.Future[object]) -> None:
-        self.done.append(await thing)
+    async def _await(self, frame: asyncio.Future[object]) -> None:
+        self.done.append(await frame)
 
     def failed(self, error: Exception) -> None:
         self.failures.append(error)
 
-    def queued(self, thing: object) -> tuple[object, int]:
-        return thing, 100
+    def queued(self, frame: object) -> tuple[object, int]:
+        return frame, 100
 
-    def backlog_full(self) -> None:
+    def queue_full(self) -> None:
         self.full += 1
 
-    def backlog_done(self, size: int) -> None:
+    def queue_empty(self, size: int) -> None:
         self.freed = size
         self.idle.set()
 
 
-async def test_what_need_not_wait_is_done_at_once() -> None:
-    hands, things = Hands(), FrameQueue[object](10, 1000)
+async def test_frames_that_await_nothing_are_handled_at_once() -> None:
+    handler, queue = Handler(), FrameQueue[object](10, 1000)
 
-    things.take(hands, 1)
-    things.take(hands, 2)
+    queue.submit(handler, 1)
+    queue.submit(handler, 2)
 
-    assert hands.done == [1, 2]
-    assert not things.busy
+    assert handler.done == [1, 2]
+    assert not queue.busy
 
 
-async def test_what_waits_makes_the_rest_wait_behind_it() -> None:
-    hands, things = Hands(), FrameQueue[object](2, 1000)
+async def test_a_handler_that_awaits_blocks_the_frames_behind_it() -> None:
+    handler, queue = Handler(), FrameQueue[object](2, 1000)
     first = asyncio.get_running_loop().create_future()
 
-    things.take(hands, first)
-    things.take(hands, 2)
-    things.take(hands, 3)
+    queue.submit(handler, first)
+    queue.submit(handler, 2)
+    queue.submit(handler, 3)
     await asyncio.sleep(0)
 
-    assert (hands.done, things.busy, hands.full) == ([], True, 1)
+    assert (handler.done, queue.busy, handler.full) == ([], True, 1)
 
     first.set_result(1)
-    await hands.idle.wait()
+    await handler.idle.wait()
 
-    assert (hands.done, things.busy) == ([1, 2, 3], False)
+    assert (handler.done, queue.busy) == ([1, 2, 3], False)
 
 
-async def test_what_waits_is_bounded_in_bytes_too() -> None:
-    hands, things = Hands(), FrameQueue[object](10, 200)
+async def test_the_queue_is_full_at_its_byte_limit_too() -> None:
+    handler, queue = Handler(), FrameQueue[object](10, 200)
     first = asyncio.get_running_loop().create_future()
 
-    things.take(hands, first)
-    things.take(hands, 2)
-    assert hands.full == 0
-    things.take(hands, 3)
-    assert hands.full == 1
+    queue.submit(handler, first)
+    queue.submit(handler, 2)
+    assert handler.full == 0
+    queue.submit(handler, 3)
+    assert handler.full == 1
 
     first.set_result(1)
-    await hands.idle.wait()
-    assert hands.freed == 200
+    await handler.idle.wait()
+    assert handler.freed == 200
 
 
-async def test_a_long_backlog_lets_others_have_their_turn() -> None:
-    hands, things = Hands(), FrameQueue[object](1000, 1_000_000)
+async def test_a_long_queue_yields_to_the_event_loop() -> None:
+    handler, queue = Handler(), FrameQueue[object](1000, 1_000_000)
     first = asyncio.get_running_loop().create_future()
-    things.take(hands, first)
+    queue.submit(handler, first)
     for number in range(100):
-        things.take(hands, number)
+        queue.submit(handler, number)
     first.set_result(None)
 
-    longest = await longest_run(hands)
+    longest = await longest_run(handler)
 
-    assert len(hands.done) == 101
+    assert len(handler.done) == 101
     assert longest <= 33
 
 
-async def longest_run(hands: Hands) -> int:
-    """Return how many things were done in one turn at most, until the backlog is empty."""
+async def longest_run(handler: Handler) -> int:
+    """Return the most frames handled in one turn, until the queue is empty."""
     longest, before = 0, 0
-    while not hands.idle.is_set():
+    while not handler.idle.is_set():
         await asyncio.sleep(0)
-        longest, before = max(longest, len(hands.done) - before), len(hands.done)
+        longest, before = max(longest, len(handler.done) - before), len(handler.done)
     return longest
 
 
-async def test_a_failure_is_told_and_ends_the_backlog() -> None:
-    hands, things = Hands(), FrameQueue[object](10, 1000)
+async def test_an_exception_is_reported_and_drops_the_queue() -> None:
+    handler, queue = Handler(), FrameQueue[object](10, 1000)
     first = asyncio.get_running_loop().create_future()
     first.set_exception(error := LookupError())
 
-    things.take(hands, first)
-    things.take(hands, 2)
-    await hands.idle.wait()
+    queue.submit(handler, first)
+    queue.submit(handler, 2)
+    await handler.idle.wait()
 
-    assert (hands.done, hands.failures, things.busy) == ([], [error], False)
+    assert (handler.done, handler.failures, queue.busy) == ([], [error], False)
 
 
-async def test_what_is_given_up_is_not_done() -> None:
-    hands, things = Hands(), FrameQueue[object](10, 1000)
+async def test_cancelled_frames_are_not_handled() -> None:
+    handler, queue = Handler(), FrameQueue[object](10, 1000)
 
-    things.take(hands, asyncio.get_running_loop().create_future())
-    things.take(hands, 2)
+    queue.submit(handler, asyncio.get_running_loop().create_future())
+    queue.submit(handler, 2)
     await asyncio.sleep(0)
-    things.cancel()
-    await hands.idle.wait()
+    queue.cancel()
+    await handler.idle.wait()
 
-    assert (hands.done, hands.failures) == ([], [])
+    assert (handler.done, handler.failures) == ([], [])
 
 
-async def test_it_does_not_keep_its_worker() -> None:
-    hands, things = Hands(), FrameQueue[object](10, 1000)
+async def test_the_queue_holds_no_reference_to_its_handler() -> None:
+    handler, queue = Handler(), FrameQueue[object](10, 1000)
 
-    things.take(hands, 1)
+    queue.submit(handler, 1)
 
-    assert things not in gc.get_referrers(hands)
+    assert queue not in gc.get_referrers(handler)

@@ -1,49 +1,37 @@
 from madang_gateway.subscribe.read_markers import ReadMarkers
 
-Told = list[tuple[str, int]]
+
+def test_the_first_move_is_published_at_once_and_later_ones_once_per_tick() -> None:
+    markers = ReadMarkers()
+
+    assert markers.move("yard", 1)
+    assert not markers.move("yard", 2)
+    assert not markers.move("yard", 3)
+    assert markers.move("well", 9)
+    assert markers.tick() == {"yard": 3}
+
+    assert not markers.move("yard", 4)
+    assert markers.tick() == {"yard": 4}
+    assert markers.tick() == {}
+    assert markers.move("yard", 5)
 
 
-def markers() -> tuple[ReadMarkers, Told]:
-    told: Told = []
-    return ReadMarkers(lambda room, position: told.append((room, position))), told
+def test_a_marker_never_moves_back() -> None:
+    markers = ReadMarkers()
+    assert markers.move("yard", 5)
+    assert markers.tick() == {}
+
+    assert not markers.move("yard", 3)
+    assert not markers.move("yard", 5)
+
+    assert markers.tick() == {}
 
 
-def test_a_marker_is_told_at_once_and_then_once_per_tick() -> None:
-    mine, told = markers()
+def test_no_marker_of_a_room_is_published_after_the_user_left_it() -> None:
+    markers = ReadMarkers()
+    markers.move("yard", 1)
+    markers.move("yard", 2)
 
-    mine.move("yard", 1)
-    assert told == [("yard", 1)]
-    mine.move("yard", 2)
-    mine.move("yard", 3)
-    mine.move("well", 9)
-    assert told == [("yard", 1), ("well", 9)]
+    markers.leave("yard")
 
-    mine.tick()
-    assert told[2:] == [("yard", 3)]
-    mine.move("yard", 4)
-    mine.tick()
-    assert told[3:] == [("yard", 4)]
-    mine.tick()
-    mine.move("yard", 5)
-    assert told[4:] == [("yard", 5)]
-
-
-def test_a_marker_never_goes_back() -> None:
-    mine, told = markers()
-
-    for position in (5, 3, 5):
-        mine.move("yard", position)
-        mine.tick()
-
-    assert told == [("yard", 5)]
-
-
-def test_of_a_room_that_was_left_nothing_more_is_told() -> None:
-    mine, told = markers()
-    mine.move("yard", 1)
-    mine.move("yard", 2)
-
-    mine.leave("yard")
-    mine.tick()
-
-    assert told == [("yard", 1)]
+    assert markers.tick() == {}
