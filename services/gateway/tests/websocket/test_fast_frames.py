@@ -25,7 +25,7 @@ def on_the_wire(*frames: Frame) -> bytes:
     return b"".join(frame.serialize(mask=True) for frame in frames)
 
 
-def test_whole_messages_come_without_their_mask() -> None:
+def test_complete_messages_are_unmasked() -> None:
     found = list(FastFrames(LIMIT).receive(on_the_wire(SAID, LONGER, LARGE)))
 
     assert found == [(TEXT, SAID.data), (BINARY, LONGER.data), (TEXT, LARGE.data)]
@@ -49,7 +49,7 @@ def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
         pytest.param(b"\x81\xff" + b"\xff" * 8 + bytes(4), id="of an impossible length"),
     ],
 )
-def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> None:
+def test_after_an_invalid_frame_all_bytes_go_to_the_protocol(sent: bytes) -> None:
     plain, behind = FastFrames(LIMIT), on_the_wire(SAID)
 
     found = [*plain.receive(sent + behind), *plain.receive(behind)]
@@ -60,13 +60,13 @@ def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> N
 @pytest.mark.parametrize(
     "first", [0xC1, 0xA1, 0x91, 0x83, 0x8B, 0x80, 0x01], ids=lambda first: f"{first:#x}"
 )
-def test_reserved_bits_and_opcodes_and_fragments_are_for_the_protocol(first: int) -> None:
+def test_reserved_bits_opcodes_and_fragments_go_to_the_protocol(first: int) -> None:
     sent = bytes((first,)) + on_the_wire(SAID)[1:]
 
     assert list(FastFrames(LIMIT).receive(sent)) == [(OTHER, sent)]
 
 
-def test_wherever_the_bytes_are_cut_it_is_what_the_protocol_reads() -> None:
+def test_both_paths_read_the_same_frames_wherever_the_bytes_are_cut() -> None:
     sent = on_the_wire(*EVERYTHING)
     expected = frames_of([sent], plain=None)
 

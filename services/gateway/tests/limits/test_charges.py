@@ -19,7 +19,7 @@ from madang_gateway.protocol.destinations import Action, Source
 from madang_gateway.protocol.stomp import events
 from madang_gateway.protocol.stomp.frame import HeartBeat
 from madang_gateway.websocket.connection import Connection
-from services.gateway.tests.core import Time
+from services.gateway.tests.event_pipeline import ManualClock
 from services.gateway.tests.harness import Harness, running, until
 from services.gateway.tests.raw_socket import RawSocket, raw_socket
 from services.gateway.tests.stomp_client import written
@@ -72,7 +72,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerator[Harness]:
     """Give a gateway for which no time passes: what is spent does not come again."""
-    clock = Time()
+    clock = ManualClock()
     # Nothing that the event loop's clock ends is ever due.
     clock.now = time.monotonic() + 1e6
     monkeypatch.setattr(wiring, "_clock", clock)
@@ -160,7 +160,7 @@ OPCODES: dict[Opcode, Callable[[Peer], Awaitable[None]]] = {
 }
 
 
-def test_there_is_a_sample_of_everything() -> None:
+def test_there_is_a_sample_of_every_frame_and_destination() -> None:
     assert FRAMES.keys() == set(get_args(events.Event)) - {events.Connect}
     assert SENDS.keys() == set(Action)
     assert TOPICS.keys() == set(Source)
@@ -183,7 +183,7 @@ async def test_every_destination_of_a_send_is_charged(still: Harness, action: Ac
         await peer.costs(SENDS[action], least)
 
 
-async def test_a_token_of_its_own_makes_a_send_dearer(still: Harness) -> None:
+async def test_a_token_in_a_send_is_charged(still: Harness) -> None:
     async with connected(still) as peer:
         await peer.costs(
             sending("/app/rooms.yard.send", b"hi", Authorization="nonsense"),
@@ -192,7 +192,7 @@ async def test_a_token_of_its_own_makes_a_send_dearer(still: Harness) -> None:
 
 
 @pytest.mark.parametrize("destination", ["/nowhere", "/app/rooms.unknown.send"])
-async def test_what_is_refused_is_charged_too(still: Harness, destination: str) -> None:
+async def test_refusals_are_charged(still: Harness, destination: str) -> None:
     async with connected(still) as peer:
         await peer.costs(sending(destination), budget.FRAME + budget.REFUSAL)
 
@@ -206,7 +206,7 @@ async def test_every_subscription_is_charged(still: Harness, source: Source) -> 
         )
 
 
-async def test_a_resume_is_charged_by_its_events_and_bytes(still: Harness) -> None:
+async def test_a_replay_is_charged_by_events_and_bytes(still: Harness) -> None:
     ids = [await still.post("mina", text="x" * 10_000) for _ in range(20)]
     assert all(answer.status_code == 201 for answer in ids)
     async with connected(still) as peer:
@@ -237,7 +237,7 @@ async def test_every_string_of_a_sockjs_message_is_charged(still: Harness) -> No
         )
 
 
-async def test_every_byte_is_charged_however_it_is_cut(still: Harness) -> None:
+async def test_every_byte_is_charged_in_chunks_of_any_size(still: Harness) -> None:
     async with connected(still) as peer:
 
         async def drip(peer: Peer) -> None:
@@ -249,7 +249,7 @@ async def test_every_byte_is_charged_however_it_is_cut(still: Harness) -> None:
         await peer.costs(drip, 8 * budget.READ)
 
 
-async def test_a_connect_is_charged_before_anybody_is_let_in(still: Harness) -> None:
+async def test_a_connect_is_charged_before_it_is_accepted(still: Harness) -> None:
     async with opened(still) as peer:
         before = peer.connection._account._own.left(0) + peer.left
         await peer.say("CONNECT", accept_version="1.2", passcode="nonsense")
@@ -270,7 +270,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-async def test_a_flood_of_a_stranger_ends_the_connection(still: Harness, name: str) -> None:
+async def test_a_flood_before_connect_ends_the_connection(still: Harness, name: str) -> None:
     async with opened(still) as peer:
         if name == "fragments":
             await peer.socket.frame(Opcode.TEXT, b"", fin=False)
@@ -288,7 +288,7 @@ async def test_a_message_in_endless_fragments_ends_the_connection(still: Harness
 
 
 @pytest.mark.parametrize("name", ["pings", "line feeds"])
-async def test_a_flood_of_a_member_is_not_read(still: Harness, name: str) -> None:
+async def test_a_flood_after_connect_is_throttled(still: Harness, name: str) -> None:
     async with (
         connected(still) as peer,
         still.connected("jun") as jun,

@@ -4,8 +4,8 @@ import pytest
 
 from madang_common.token_bucket import Rate
 from madang_gateway.limits.budget import Account, BufferQuota
-from services.gateway.tests.budgets import budget
-from services.gateway.tests.core import Time
+from services.gateway.tests.budgets import unlimited_budget
+from services.gateway.tests.event_pipeline import ManualClock
 
 HERE, THERE = "9.9.9.9", "8.8.8.8"
 
@@ -19,9 +19,9 @@ def spend_all(account: Account) -> float:
     return spent
 
 
-def test_before_it_is_let_in_a_connection_has_a_little_that_does_not_come_again() -> None:
-    time = Time()
-    account = budget(time, before_connected=20).account(HERE)
+def test_the_allowance_before_connected_is_not_refilled() -> None:
+    time = ManualClock()
+    account = unlimited_budget(time, before_connected=20).account(HERE)
 
     assert spend_all(account) == 20
     time.now += 3600
@@ -32,9 +32,9 @@ def test_before_it_is_let_in_a_connection_has_a_little_that_does_not_come_again(
     assert account.draw()
 
 
-def test_a_connection_has_so_much_at_once_and_then_per_second() -> None:
-    time = Time()
-    account = budget(time, connection=Rate(10, 100)).account(HERE)
+def test_a_connection_has_a_burst_and_a_rate() -> None:
+    time = ManualClock()
+    account = unlimited_budget(time, connection=Rate(10, 100)).account(HERE)
     account.admit("mina")
 
     assert spend_all(account) == 100
@@ -42,9 +42,9 @@ def test_a_connection_has_so_much_at_once_and_then_per_second() -> None:
     assert spend_all(account) == 20
 
 
-def test_all_connections_of_a_user_have_as_much_as_one_user_may() -> None:
-    time = Time()
-    spending = budget(time, user=Rate(10, 100))
+def test_all_connections_of_a_user_share_an_allowance() -> None:
+    time = ManualClock()
+    spending = unlimited_budget(time, user=Rate(10, 100))
     accounts = [spending.account(f"10.0.0.{number}") for number in range(5)]
     for account in accounts:
         account.admit("mina")
@@ -58,8 +58,8 @@ def test_all_connections_of_a_user_have_as_much_as_one_user_may() -> None:
     assert spend_all(other) == 100
 
 
-def test_many_users_from_one_address_have_as_much_as_one_address_may() -> None:
-    spending = budget(Time(), address=Rate(10, 100))
+def test_all_connections_from_an_address_share_an_allowance() -> None:
+    spending = unlimited_budget(ManualClock(), address=Rate(10, 100))
     accounts = [spending.account(HERE) for _ in range(5)]
     for number, account in enumerate(accounts[1:]):
         account.admit(f"user-{number}")
@@ -68,9 +68,9 @@ def test_many_users_from_one_address_have_as_much_as_one_address_may() -> None:
     assert spend_all(spending.account(THERE)) == 100
 
 
-def test_what_is_known_only_afterwards_is_a_debt() -> None:
-    time = Time()
-    account = budget(time, connection=Rate(10, 100)).account(HERE)
+def test_costs_known_afterwards_become_a_debt() -> None:
+    time = ManualClock()
+    account = unlimited_budget(time, connection=Rate(10, 100)).account(HERE)
     account.admit("mina")
     spend_all(account)
 
@@ -81,9 +81,9 @@ def test_what_is_known_only_afterwards_is_a_debt() -> None:
     assert account.draw()
 
 
-def test_work_under_way_is_paid_by_user_and_address_and_the_debt_takes_its_time() -> None:
-    time = Time()
-    spending = budget(time, user=Rate(10, 100), address=Rate(100, 100))
+def test_background_work_is_charged_to_user_and_address() -> None:
+    time = ManualClock()
+    spending = unlimited_budget(time, user=Rate(10, 100), address=Rate(100, 100))
     account, other = spending.account(HERE), spending.account(THERE)
     for each in (account, other):
         each.admit("mina")
@@ -100,9 +100,9 @@ def test_work_under_way_is_paid_by_user_and_address_and_the_debt_takes_its_time(
     assert other.draw()
 
 
-def test_what_has_no_account_yet_is_charged_to_its_address() -> None:
-    time = Time()
-    spending = budget(time, address=Rate(10, 25))
+def test_a_request_without_an_account_is_charged_to_its_address() -> None:
+    time = ManualClock()
+    spending = unlimited_budget(time, address=Rate(10, 25))
 
     assert spending.charge_address(HERE, 10) == 0
     assert spending.charge_address(HERE, 10) == 0
@@ -112,8 +112,8 @@ def test_what_has_no_account_yet_is_charged_to_its_address() -> None:
     assert spending.charge_address(HERE, 10) == 0
 
 
-def test_what_was_drawn_and_not_spent_is_given_back() -> None:
-    spending = budget(Time(), address=Rate(1, 100))
+def test_unspent_frames_are_returned_on_close() -> None:
+    spending = unlimited_budget(ManualClock(), address=Rate(1, 100))
     for _ in range(50):
         account = spending.account(HERE)
         assert account.draw()
@@ -123,8 +123,8 @@ def test_what_was_drawn_and_not_spent_is_given_back() -> None:
     assert spend_all(spending.account(HERE)) == 50
 
 
-def test_bytes_are_counted_by_connection_user_and_address() -> None:
-    spending = budget(connection_bytes=100, user_bytes=150, address_bytes=200)
+def test_buffered_bytes_are_counted_by_connection_user_and_address() -> None:
+    spending = unlimited_budget(connection_bytes=100, user_bytes=150, address_bytes=200)
     one, two, three = (spending.account(HERE) for _ in range(3))
     one.admit("mina")
     two.admit("mina")
@@ -139,8 +139,8 @@ def test_bytes_are_counted_by_connection_user_and_address() -> None:
     assert three.add_buffered(1) is BufferQuota.SHARED_EXCEEDED
 
 
-def test_what_was_kept_before_the_user_was_known_is_the_users_too() -> None:
-    spending = budget(user_bytes=100)
+def test_bytes_buffered_before_connect_count_for_the_user() -> None:
+    spending = unlimited_budget(user_bytes=100)
     one, two = spending.account(HERE), spending.account(HERE)
     one.add_buffered(80)
     one.admit("mina")
@@ -149,8 +149,8 @@ def test_what_was_kept_before_the_user_was_known_is_the_users_too() -> None:
     assert two.add_buffered(30) is BufferQuota.SHARED_EXCEEDED
 
 
-def test_a_connection_that_is_gone_keeps_nothing_whatever_is_told_late() -> None:
-    spending = budget(user_bytes=100)
+def test_a_closed_account_counts_no_bytes() -> None:
+    spending = unlimited_budget(user_bytes=100)
     gone, other = spending.account(HERE), spending.account(HERE)
     for each in (gone, other):
         each.admit("mina")

@@ -18,8 +18,8 @@ from madang_gateway.backends.history import History
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.limits import budget
 from madang_gateway.subscribe import recovery
-from madang_gateway.subscribe.recovery import ReplayTarget, Recovery, read_since, to_since
-from services.gateway.tests.core import Core, Listener, StoredEvents
+from madang_gateway.subscribe.recovery import Recovery, ReplayTarget, read_since, to_since
+from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory, FakeRecipient
 from services.gateway.tests.harness import message, removal, until
 
 ROOM = "rooms.yard"
@@ -34,8 +34,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 class Target(ReplayTarget):
     """A subscription that remembers what it was told and sent."""
 
-    core: Core
-    listener: Listener = field(default_factory=Listener)
+    core: EventPipeline
+    listener: FakeRecipient = field(default_factory=FakeRecipient)
     begun: list[tuple[bool | None, int | None]] = field(default_factory=list)
     live: bool = False
     chunks: list[int] = field(default_factory=list)
@@ -80,8 +80,8 @@ class Harness:
     def __init__(
         self, *, tail_bytes: int = 1_000_000, page: int = 3, chunk_bytes: int = 100_000
     ) -> None:
-        self.core = Core(tail_bytes=tail_bytes)
-        self.stored = StoredEvents()
+        self.core = EventPipeline(tail_bytes=tail_bytes)
+        self.stored = FakeHistory()
         self.recovery = self.made(page, chunk_bytes, self.stored.client())
         self.log: list[Batch] = []
 
@@ -134,7 +134,7 @@ class Harness:
         return target
 
 
-async def test_who_does_not_read_keeps_little_of_what_the_tail_drops_meanwhile() -> None:
+async def test_a_target_that_is_not_ready_holds_few_events() -> None:
     harness = Harness(chunk_bytes=1000)
     positions = [one for _ in range(50) for one in harness.append(message("x" * 500))]
     harness.catch_up()
@@ -152,7 +152,7 @@ async def test_who_does_not_read_keeps_little_of_what_the_tail_drops_meanwhile()
     assert harness.core.metric("resumes_total", source="tail") == 1
 
 
-async def test_what_the_tail_holds_comes_at_once() -> None:
+async def test_recent_events_are_replayed_at_once() -> None:
     harness = Harness()
     positions = harness.append(message(), message(room="well"), message())
     positions += harness.append(message())
@@ -168,7 +168,7 @@ async def test_what_the_tail_holds_comes_at_once() -> None:
     assert harness.core.metric("resumes_total", source="tail") == 1
 
 
-async def test_after_resuming_the_log_goes_on_where_it_was() -> None:
+async def test_live_events_follow_the_replay() -> None:
     harness = Harness()
     first = harness.append(message())
     harness.catch_up()
@@ -180,7 +180,7 @@ async def test_after_resuming_the_log_goes_on_where_it_was() -> None:
     assert target.listener.heard == first + second
 
 
-async def test_an_empty_log_is_resumed_from_its_start() -> None:
+async def test_an_empty_log_is_replayed_from_its_start() -> None:
     harness = Harness()
 
     target = await harness.resume(-1)
@@ -189,7 +189,7 @@ async def test_an_empty_log_is_resumed_from_its_start() -> None:
     assert (target.listener.heard, target.live) == ([], True)
 
 
-async def test_what_is_older_than_the_tail_comes_from_history_page_by_page() -> None:
+async def test_older_events_are_replayed_from_history_page_by_page() -> None:
     harness = Harness(page=3)
     positions = [at for _ in range(10) for at in harness.append(message(), message(room="well"))]
     harness.catch_up()
@@ -239,7 +239,7 @@ async def test_history_ahead_of_this_gateway_repeats_nothing() -> None:
     assert target.listener.heard == positions
 
 
-async def test_history_ahead_of_this_gateway_shows_nothing_past_a_removal() -> None:
+async def test_history_ahead_of_this_gateway_delivers_nothing_after_a_removal() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
@@ -253,7 +253,7 @@ async def test_history_ahead_of_this_gateway_shows_nothing_past_a_removal() -> N
     assert target.listener.heard == positions[:2]
 
 
-async def test_what_history_is_just_storing_is_not_relied_on() -> None:
+async def test_positions_that_history_is_storing_are_not_used() -> None:
     harness = Harness()
     positions = [at for _ in range(3) for at in harness.append(message())]
     harness.catch_up()
@@ -268,7 +268,7 @@ async def test_what_history_is_just_storing_is_not_relied_on() -> None:
     assert (await resuming).listener.heard == positions
 
 
-async def test_what_nobody_has_any_more_is_not_pretended() -> None:
+async def test_lost_events_are_reported_with_resumed_false() -> None:
     harness = Harness()
     positions = [at for _ in range(4) for at in harness.append(message())]
     harness.catch_up()
@@ -283,7 +283,7 @@ async def test_what_nobody_has_any_more_is_not_pretended() -> None:
     assert harness.core.metric("resumes_total", source="lost") == 1
 
 
-async def test_an_id_that_another_gateway_has_shown_already_is_waited_for() -> None:
+async def test_an_id_that_another_gateway_has_sent_is_awaited() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.append(message())
@@ -301,7 +301,7 @@ async def test_an_id_that_another_gateway_has_shown_already_is_waited_for() -> N
     assert target.listener.heard == later
 
 
-async def test_an_id_that_this_log_never_gave_is_as_good_as_lost() -> None:
+async def test_an_unknown_id_starts_live_with_resumed_false() -> None:
     harness = Harness()
     (last,) = harness.append(message())
     harness.catch_up()
@@ -318,7 +318,7 @@ async def test_an_id_that_this_log_never_gave_is_as_good_as_lost() -> None:
     assert target.listener.heard == later
 
 
-async def test_with_history_away_the_reader_is_told_to_try_again() -> None:
+async def test_without_history_a_replay_is_unavailable() -> None:
     harness = Harness()
     harness.append(message())
     harness.catch_up()
@@ -336,7 +336,7 @@ async def test_with_history_away_the_reader_is_told_to_try_again() -> None:
     assert target.begun == []
 
 
-async def test_history_that_comes_back_in_time_is_enough() -> None:
+async def test_a_replay_survives_a_short_outage_of_history() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
@@ -350,7 +350,7 @@ async def test_history_that_comes_back_in_time_is_enough() -> None:
     assert (await resuming).listener.heard == positions
 
 
-async def test_history_that_is_behind_is_waited_for_and_then_given_up() -> None:
+async def test_lagging_history_is_awaited_until_the_deadline() -> None:
     harness = Harness()
     harness.append(message())
     harness.dispatch()
@@ -365,7 +365,7 @@ async def test_history_that_is_behind_is_waited_for_and_then_given_up() -> None:
 
 
 @pytest.mark.parametrize("from_tail", [True, False])
-async def test_much_that_was_missed_comes_no_faster_than_it_is_taken(*, from_tail: bool) -> None:
+async def test_a_long_replay_waits_for_the_target(*, from_tail: bool) -> None:
     harness = Harness(page=100, chunk_bytes=1000)
     positions = [at for _ in range(50) for at in harness.append(message("x" * 300))]
     harness.catch_up()
@@ -388,7 +388,7 @@ async def test_much_that_was_missed_comes_no_faster_than_it_is_taken(*, from_tai
     assert max(target.chunks) < 5
 
 
-async def test_a_long_tail_is_not_read_before_the_client_takes_it(
+async def test_recent_events_are_not_read_before_the_target_is_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = Harness(chunk_bytes=500)
@@ -415,7 +415,7 @@ async def test_a_long_tail_is_not_read_before_the_client_takes_it(
     assert target.listener.heard == positions
 
 
-async def test_a_long_resume_lets_others_have_their_turn() -> None:
+async def test_a_long_replay_yields_to_the_event_loop() -> None:
     harness = Harness(chunk_bytes=1_000_000)
     positions = harness.append(*(message() for _ in range(1000)))
     harness.catch_up()
@@ -428,7 +428,7 @@ async def test_a_long_resume_lets_others_have_their_turn() -> None:
     assert max(target.chunks) <= 64
 
 
-async def test_a_reader_in_debt_waits_until_it_is_paid() -> None:
+async def test_a_target_in_debt_waits_until_it_is_paid() -> None:
     harness = Harness()
     positions = harness.append(message(), message())
     harness.catch_up()
@@ -441,7 +441,7 @@ async def test_a_reader_in_debt_waits_until_it_is_paid() -> None:
 
 
 @pytest.mark.parametrize("pages", [1, 3])
-async def test_each_page_that_is_asked_of_history_is_charged(pages: int) -> None:
+async def test_each_page_of_history_is_charged(pages: int) -> None:
     harness = Harness(page=3)
     harness.append(*(message() for _ in range(3 * pages)))
     harness.catch_up()
@@ -454,7 +454,7 @@ async def test_each_page_that_is_asked_of_history_is_charged(pages: int) -> None
     assert harness.stored.asked >= pages
 
 
-async def test_an_event_larger_than_a_chunk_comes_all_the_same() -> None:
+async def test_an_event_larger_than_a_chunk_is_delivered() -> None:
     harness = Harness(chunk_bytes=10)
     positions = [at for _ in range(3) for at in harness.append(message())]
     harness.catch_up()
@@ -473,12 +473,12 @@ def test_since_is_an_id_or_the_start(text: str | None, since: int | None) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "0", "Start", "z" * 12, "0" * 13, "-" * 12, "\uff10" * 12])
-def test_since_that_is_no_id_is_refused(text: str) -> None:
+def test_an_invalid_since_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         read_since(text)
 
 
-def test_a_position_is_written_as_since_reads_it() -> None:
+def test_since_round_trips() -> None:
     for at in (-1, 0, position(5, 3)):
         assert read_since(to_since(at)) == at
     assert from_id(to_since(7)) == 7
@@ -640,7 +640,7 @@ async def _go(course: Course) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(COURSES)
-def test_any_interleaving_gives_what_was_missed_once_and_in_order(course: Course) -> None:
+def test_any_interleaving_replays_missed_events_once_and_in_order(course: Course) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recovery, "_POLL_SECONDS", 0.0)
         asyncio.run(_go(course))

@@ -57,8 +57,8 @@ def test_sessions_may_be_removed_during_an_iteration() -> None:
     for session in (Session("mina"), Session("mina")):
         found.add(session)
 
-    for session in found.sessions("mina"):
-        found.remove(session)
+    for open_session in found.sessions("mina"):
+        found.remove(open_session)
 
     assert len(found) == 0
 
