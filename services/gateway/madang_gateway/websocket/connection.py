@@ -32,8 +32,7 @@ from madang_gateway.upgrade.handshake import Agreed, request_of
 from madang_gateway.upgrade.policy import Framing, refusal
 from madang_gateway.websocket.frame_reader import FrameReader
 from madang_gateway.websocket.frame_writer import FrameWriter, close_gracefully
-from madang_gateway.websocket.keepalive import Due, KeepAlive, Peer
-from madang_gateway.websocket.payloads import Payloads
+from madang_gateway.websocket.keepalive import Due, KeepAlive, Peer, Timing
 
 _HEARTBEAT = websocket_frame(b"\n")
 _SOCKJS_OPEN = websocket_frame(sockjs.OPEN)
@@ -184,9 +183,9 @@ class Connection(Upgraded):
         if session is None or reader is None or session.closed:
             return
         writer, heartbeat = self._writer, session.stomp.heartbeat
-        due = self._keepalive.due(
-            now, sent=writer.sent, heartbeat=heartbeat, tick_seconds=self.node.tick_seconds
-        )
+        settings = self.node.shared.settings
+        timing = Timing(self.node.tick_seconds, settings.ping_seconds, settings.heartbeat_grace)
+        due = self._keepalive.due(now, timing, heartbeat, sent=writer.sent)
         writer.sent = False
         if due is Due.STOMP_HEARTBEAT:
             writer.write(_HEARTBEAT_OVER_SOCKJS if writer.sockjs else _HEARTBEAT)
@@ -194,7 +193,7 @@ class Connection(Upgraded):
             writer.write(_SOCKJS_HEARTBEAT)
         # While reading is paused, nothing can be received: no silence of the peer.
         received, self._received = self._received or reader.paused, False
-        peer = self._keepalive.peer(now, received=received, heartbeat=heartbeat)
+        peer = self._keepalive.peer(now, timing, heartbeat, received=received)
         if peer is Peer.LOST:
             error = Unavailable("No heart-beat received in time; reconnect.")
             session.disconnect(disconnects.HEARTBEAT_LOST, error)
@@ -238,7 +237,7 @@ class Connection(Upgraded):
             self._transport,
             node.flusher,
             self._account,
-            self._output_overflowed,
+            self,
             compressed=_compresses(agreed),
             sockjs=is_sockjs,
             close_seconds=settings.close_seconds,
@@ -248,25 +247,21 @@ class Connection(Upgraded):
             self._transport,
             self._writer,
             self._session,
-            Payloads(settings.fragments_per_message, sockjs=is_sockjs),
             node.handshake,
             message_bytes=settings.frame_bytes,
+            max_fragments=settings.fragments_per_message,
         )
         if agreed.extensions:
             self._reader.protocol = node.handshake.protocol(agreed.extensions)
         self._received = True
-        self._keepalive = KeepAlive(
-            asyncio.get_running_loop().time(),
-            ping_seconds=settings.ping_seconds,
-            grace=settings.heartbeat_grace,
-        )
+        self._keepalive = KeepAlive(asyncio.get_running_loop().time())
         node.connections.add(self)
         node.admission.enter(self._address)
         node.shared.metrics.connections.inc()
         if is_sockjs:
             self._writer.write(_SOCKJS_OPEN)
 
-    def _output_overflowed(self, exceeded: BufferQuota) -> None:
+    def output_overflowed(self, exceeded: BufferQuota) -> None:
         """Disconnect a peer that does not read; then answer none of its pings either."""
         if self._session is None:
             return

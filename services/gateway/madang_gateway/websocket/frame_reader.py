@@ -31,6 +31,7 @@ class FrameReader:
         "_account",
         "_frames",
         "_handshake",
+        "_max_fragments",
         "_payloads",
         "_reading",
         "_session",
@@ -46,12 +47,12 @@ class FrameReader:
         transport: asyncio.Transport,
         writer: FrameWriter,
         session: Session,
-        payloads: Payloads,
         handshake: Handshake,
         *,
         message_bytes: int,
+        max_fragments: int,
     ) -> None:
-        """Leave messages of more than `message_bytes` to the protocol, which refuses them.
+        """Refuse messages of more than `message_bytes` or `max_fragments`.
 
         Most connections need the protocol only at their end; it is created then.
         """
@@ -59,7 +60,9 @@ class FrameReader:
         self._writer = writer
         self._session = session
         self._account: Account = session.account
-        self._payloads = payloads
+        self._max_fragments = max_fragments
+        self._payloads: Payloads | None = None
+        """Created for the first fragment or SockJS message."""
         self._handshake = handshake
         self._frames = FastFrames(message_bytes)
         self.protocol: Protocol | None = None
@@ -166,7 +169,7 @@ class FrameReader:
         try:
             if text and not payload.isascii():
                 check_utf8(payload)
-            if self._payloads.sockjs:
+            if self._writer.sockjs:
                 payload = self._from_sockjs(payload, fin=True)
         except InvalidPayloadError as error:
             self._session.disconnect(error.why)
@@ -189,8 +192,8 @@ class FrameReader:
         # It may have been compressed when it was charged.
         self._account.left -= len(payload) * budget.BYTE
         try:
-            self._payloads.check(frame, payload)
-            if self._payloads.sockjs:
+            self._require_payloads().check(frame, payload)
+            if self._writer.sockjs:
                 payload = self._from_sockjs(payload, fin=frame.fin)
         except InvalidPayloadError as error:
             self._session.disconnect(error.why)
@@ -198,6 +201,11 @@ class FrameReader:
             self._session.receive(payload)
 
     def _from_sockjs(self, payload: bytes, *, fin: bool) -> bytes:
-        strings = self._payloads.strings(payload, fin=fin)
+        strings = self._require_payloads().strings(payload, fin=fin)
         self._account.left -= budget.SOCKJS_STRING * len(strings)
         return strings[0] if len(strings) == 1 else b"".join(strings)
+
+    def _require_payloads(self) -> Payloads:
+        if self._payloads is None:
+            self._payloads = Payloads(self._max_fragments)
+        return self._payloads

@@ -1,12 +1,20 @@
 """Writing side of a connection: one write per turn of the event loop, and flow control."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
-from websockets.protocol import Protocol
+from websockets import protocol as websockets_protocol
 
 from madang_gateway.limits.budget import Account, BufferQuota
 from madang_gateway.node.write_scheduler import WriteScheduler
+
+
+class OverflowHandler(Protocol):
+    """The connection of a writer."""
+
+    def output_overflowed(self, exceeded: BufferQuota) -> None:
+        """Handle unsent bytes over a quota."""
+        ...
 
 
 class FrameWriter:
@@ -17,7 +25,7 @@ class FrameWriter:
         "_close_seconds",
         "_drained",
         "_frames",
-        "_overflowed",
+        "_overflow_handler",
         "_scheduler",
         "_transport",
         "_unsent",
@@ -33,20 +41,20 @@ class FrameWriter:
         transport: asyncio.Transport,
         scheduler: WriteScheduler,
         account: Account,
-        overflowed: Callable[[BufferQuota], object],
+        overflow_handler: OverflowHandler,
         *,
         compressed: bool,
         sockjs: bool,
         close_seconds: float,
     ) -> None:
-        """`overflowed` is called when unsent bytes exceed a quota of `account`.
+        """Report unsent bytes over a quota of `account` to `overflow_handler`.
 
-        A peer that does not answer the close gets `close_seconds`.
+        A connection that is not closed after `close_seconds` is aborted.
         """
         self._transport = transport
         self._scheduler = scheduler
         self._account = account
-        self._overflowed: Callable[[BufferQuota], object] | None = overflowed
+        self._overflow_handler: OverflowHandler | None = overflow_handler
         self._close_seconds = close_seconds
         self._frames: list[bytes] = []
         self._drained: asyncio.Future[None] | None = None
@@ -82,7 +90,7 @@ class FrameWriter:
         if self.behind:
             self._count_unsent()
 
-    def send_control(self, protocol: Protocol) -> None:
+    def send_control(self, protocol: websockets_protocol.Protocol) -> None:
         """Send the output of `protocol`: pings, pongs, close frames, the end of the connection."""
         chunks = protocol.data_to_send()
         if not chunks:
@@ -118,17 +126,17 @@ class FrameWriter:
     def close(self) -> None:
         """Drop pending frames and wake all waiters: the connection is gone."""
         self._frames.clear()
-        self._overflowed = None
+        self._overflow_handler = None
         self._wake()
 
     def _count_unsent(self) -> None:
-        if self._overflowed is None:
+        if self._overflow_handler is None:
             return
         unsent = self._transport.get_write_buffer_size()
         quota = self._account.add_buffered(unsent - self._unsent)
         self._unsent = unsent
         if quota is not BufferQuota.WITHIN:
-            self._overflowed(quota)
+            self._overflow_handler.output_overflowed(quota)
 
     def _wake(self) -> None:
         if self._drained is not None:

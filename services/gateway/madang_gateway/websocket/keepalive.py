@@ -8,6 +8,7 @@ the timers of a page in the background.
 """
 
 from enum import Enum, auto
+from typing import NamedTuple
 
 from madang_gateway.protocol.stomp.negotiation import HeartBeats
 
@@ -30,37 +31,45 @@ class Peer(Enum):
     LOST = auto()
 
 
+class Timing(NamedTuple):
+    """Settings of all connections of a gateway."""
+
+    tick_seconds: float
+    """Interval between two looks at a connection."""
+    ping_seconds: float
+    """Longest silence without negotiated heart-beats."""
+    grace: float
+    """Multiple of the expected interval after which a silent peer is lost."""
+
+
 class KeepAlive:
     """Tracks how long each side has been silent; times are seconds on the event loop's clock."""
 
-    __slots__ = ("_grace", "_ping_seconds", "_pinged", "_received_at", "_sent_at")
+    __slots__ = ("_pinged", "_received_at", "_sent_at")
 
-    def __init__(self, now: float, *, ping_seconds: float, grace: float) -> None:
-        """Expect something every `ping_seconds` without heart-beats; allow `grace` times that."""
-        self._ping_seconds = ping_seconds
-        self._grace = grace
+    def __init__(self, now: float) -> None:
         self._pinged = False
         self._received_at = self._sent_at = now
 
-    def due(self, now: float, *, sent: bool, heartbeat: HeartBeats, tick_seconds: float) -> Due:
+    def due(self, now: float, timing: Timing, heartbeat: HeartBeats, *, sent: bool) -> Due:
         """Return what to send; `sent` tells whether anything was sent since the last tick."""
         if sent:
             self._sent_at = now
             return Due.NOTHING
         silent = now - self._sent_at
-        if heartbeat.send and silent >= heartbeat.send / 1000 - tick_seconds:
+        if heartbeat.send and silent >= heartbeat.send / 1000 - timing.tick_seconds:
             return Due.STOMP_HEARTBEAT
-        return Due.SOCKJS_HEARTBEAT if silent >= self._ping_seconds else Due.NOTHING
+        return Due.SOCKJS_HEARTBEAT if silent >= timing.ping_seconds else Due.NOTHING
 
-    def peer(self, now: float, *, received: bool, heartbeat: HeartBeats) -> Peer:
+    def peer(self, now: float, timing: Timing, heartbeat: HeartBeats, *, received: bool) -> Peer:
         """Return the peer's state; `received` tells of anything received since the last tick."""
         if received:
             self._pinged = False
             self._received_at = now
             return Peer.ALIVE
         silent = now - self._received_at
-        expected = heartbeat.expect / 1000 or self._ping_seconds
-        if silent > expected * self._grace:
+        expected = heartbeat.expect / 1000 or timing.ping_seconds
+        if silent > expected * timing.grace:
             return Peer.LOST
         if silent > expected and not self._pinged:
             self._pinged = True

@@ -22,14 +22,13 @@ class InvalidPayloadError(Exception):
 class Payloads:
     """Checks the payloads of one connection in order; raises InvalidPayloadError."""
 
-    __slots__ = ("_decoder", "_fragments", "_max_fragments", "_reader", "sockjs")
+    __slots__ = ("_decoder", "_fragments", "_max_fragments", "_reader")
 
-    def __init__(self, max_fragments: int, *, sockjs: bool) -> None:
+    def __init__(self, max_fragments: int) -> None:
         """Allow `max_fragments` per message."""
         self._max_fragments = max_fragments
-        self.sockjs = sockjs
-        """Whether messages are SockJS messages."""
         self._reader: Reader | None = None
+        """Reassembles SockJS messages."""
         self._fragments = 0
         """Fragments of the incomplete message."""
         self._decoder: IncrementalDecoder | None = None

@@ -13,7 +13,6 @@ from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.stomp_client import written
 
 YARD = "/topic/rooms.yard"
-SEND = "/app/rooms.yard.send"
 UNLIMITED: dict[str, Any] = {
     "frames_before_connected": 1e9,
     "frames_per_second": 1e9,

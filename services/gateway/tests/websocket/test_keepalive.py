@@ -6,17 +6,15 @@ from pathlib import Path
 import pytest
 
 from madang_gateway.protocol.stomp.negotiation import HeartBeats
-from madang_gateway.websocket.keepalive import Due, KeepAlive, Peer
+from madang_gateway.websocket.keepalive import Due, KeepAlive, Peer, Timing
 from services.gateway.tests.harness import Harness, running
 from services.gateway.tests.raw_socket import raw_socket
 
-
-def keepalive() -> KeepAlive:
-    return KeepAlive(100.0, ping_seconds=30, grace=2)
+TIMING = Timing(tick_seconds=1, ping_seconds=30, grace=2)
 
 
 def due(at: float, heartbeat: HeartBeats) -> Due:
-    return keepalive().due(at, sent=False, heartbeat=heartbeat, tick_seconds=1)
+    return KeepAlive(100).due(at, TIMING, heartbeat, sent=False)
 
 
 def test_a_heartbeat_is_due_a_tick_before_the_promised_time() -> None:
@@ -30,20 +28,20 @@ def test_without_stomp_heartbeats_only_a_sockjs_heartbeat_is_due() -> None:
 
 
 def test_nothing_is_due_after_anything_was_sent() -> None:
-    alive, heartbeat = keepalive(), HeartBeats(send=10_000, expect=0)
+    alive, heartbeat = KeepAlive(100), HeartBeats(send=10_000, expect=0)
 
-    assert alive.due(120, sent=True, heartbeat=heartbeat, tick_seconds=1) is Due.NOTHING
-    assert alive.due(128, sent=False, heartbeat=heartbeat, tick_seconds=1) is Due.NOTHING
+    assert alive.due(120, TIMING, heartbeat, sent=True) is Due.NOTHING
+    assert alive.due(128, TIMING, heartbeat, sent=False) is Due.NOTHING
 
 
 @pytest.mark.parametrize(
     ("heartbeat", "expected"), [(HeartBeats(0, 10_000), 10), (HeartBeats(0, 0), 30)]
 )
 def test_a_silent_peer_is_pinged_once_and_then_lost(heartbeat: HeartBeats, expected: int) -> None:
-    alive = keepalive()
+    alive = KeepAlive(100)
 
     def peer(seconds: float, *, received: bool = False) -> Peer:
-        return alive.peer(100 + seconds, received=received, heartbeat=heartbeat)
+        return alive.peer(100 + seconds, TIMING, heartbeat, received=received)
 
     assert peer(expected) is Peer.ALIVE
     assert [peer(expected + 1), peer(expected + 2)] == [Peer.SILENT, Peer.ALIVE]
