@@ -28,7 +28,7 @@ class Disconnect:
 
 
 DISCONNECTED = Disconnect(1000, "disconnected", reconnect=False)
-BROKEN_FRAMING = Disconnect(1002, "not what SockJS sends", reconnect=False)
+BROKEN_FRAMING = Disconnect(1002, "invalid SockJS message", reconnect=False)
 NOT_UTF8 = Disconnect(1007, "not UTF-8", reconnect=False)
 TOO_MANY_FRAGMENTS = Disconnect(1008, "too many fragments", reconnect=False)
 INTERNAL = Disconnect(1011, "internal error", reconnect=True)
@@ -40,7 +40,7 @@ LOGIN_ENDED = Disconnect(4410, "login ended", reconnect=False)
 TOKEN_EXPIRED = Disconnect(4501, "token expired", reconnect=True)
 UNAVAILABLE = Disconnect(4503, "try again", reconnect=True)
 SLOW_CONSUMER = Disconnect(4508, "slow consumer", reconnect=True)
-OVER_QUOTA = Disconnect(4509, "too much waits", reconnect=True)
+OVER_QUOTA = Disconnect(4509, "buffer quota exceeded", reconnect=True)
 HEARTBEAT_LOST = Disconnect(4510, "no heart-beat", reconnect=True)
 CONNECT_TIMEOUT = Disconnect(4511, "no CONNECT in time", reconnect=True)
 TOO_FAST = Disconnect(4529, "too fast", reconnect=True)

@@ -11,7 +11,7 @@ HERE, THERE = "9.9.9.9", "8.8.8.8"
 
 
 def spend_all(account: Account) -> float:
-    """Spend whatever `account` can draw; return how much that was."""
+    """Spend everything that `account` can draw; return the sum."""
     spent = 0.0
     while account.left >= 1 or account.draw():
         account.left -= 1

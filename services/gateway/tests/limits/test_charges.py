@@ -29,7 +29,7 @@ YARD = "/topic/rooms.yard"
 
 @dataclass
 class Peer:
-    """A client on a raw socket, and what its connection has left to spend."""
+    """A client on a raw socket, and the allowance of its connection."""
 
     harness: Harness
     socket: RawSocket
@@ -37,14 +37,14 @@ class Peer:
 
     @property
     def left(self) -> float:
-        """All that the connection can still spend; time stands still, so it only becomes less."""
+        """Allowance left; the clock stands still, so it only decreases."""
         account = self.connection._account
         user = account._user
         left: float = account.left
-        return left + (0 if user is None else user.bucket.left(self.scene_time()))
+        return left + (0 if user is None else user.bucket.left(self.now()))
 
     @staticmethod
-    def scene_time() -> float:
+    def now() -> float:
         return wiring._clock()
 
     async def say(self, command: str, body: bytes = b"", **headers: str) -> None:
@@ -56,7 +56,7 @@ class Peer:
         await self.socket.frame(Opcode.TEXT, data)
 
     async def costs(self, do: Callable[["Peer"], Awaitable[None]], least: float) -> None:
-        """Fail unless `do` costs at least so much."""
+        """Fail unless `do` costs at least `least`."""
         before = self.left
         await do(self)
         try:
@@ -71,7 +71,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerator[Harness]:
-    """Give a gateway for which no time passes: what is spent does not come again."""
+    """Return a gateway whose clock stands still: allowances are not refilled."""
     clock = ManualClock()
     # Nothing that the event loop's clock ends is ever due.
     clock.now = time.monotonic() + 1e6
@@ -82,7 +82,7 @@ async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerat
 
 @asynccontextmanager
 async def opened(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
-    """Yield a peer that said nothing yet."""
+    """Yield a peer before CONNECT."""
     node = harness.app.state.websocket.node
     async with raw_socket(harness.port) as socket:
         assert b" 101 " in await socket.upgrade(path)
@@ -92,7 +92,7 @@ async def opened(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
 
 @asynccontextmanager
 async def connected(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
-    """Yield a peer that was let in, with a subscription and a transaction of its own."""
+    """Yield a connected peer with a subscription and a transaction."""
     async with opened(harness, path) as peer:
         token = harness.issuer.token("mina")
         await peer.say("CONNECT", accept_version="1.2", heart_beat="0,0", passcode=token)
@@ -306,7 +306,7 @@ async def test_a_flood_after_connect_is_throttled(still: Harness, name: str) -> 
 
 @asynccontextmanager
 async def flooding(socket: RawSocket, frame: bytes) -> AsyncGenerator[None]:
-    """Send `frame` again and again, as fast as it is taken."""
+    """Send `frame` repeatedly, as fast as it is read."""
 
     async def flood() -> None:
         with contextlib.suppress(ConnectionError, RuntimeError):

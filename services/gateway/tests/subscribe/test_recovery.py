@@ -32,7 +32,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(eq=False)
 class Target(ReplayTarget):
-    """A subscription that remembers what it was told and sent."""
+    """A subscription that records its replay."""
 
     core: EventPipeline
     listener: FakeRecipient = field(default_factory=FakeRecipient)
@@ -75,7 +75,7 @@ class Target(ReplayTarget):
 
 
 class Harness:
-    """A gateway's core beside a history, both behind one log that the test writes."""
+    """A gateway and a history service that read one log, step by step."""
 
     def __init__(
         self, *, tail_bytes: int = 1_000_000, page: int = 3, chunk_bytes: int = 100_000
@@ -98,13 +98,13 @@ class Harness:
         )
 
     def append(self, *events: Event) -> list[int]:
-        """Append a batch that neither the gateway nor history has seen yet."""
+        """Append a batch to the log, read by neither the gateway nor history yet."""
         batch = Batch(len(self.log), tuple(event.line() for event in events))
         self.log.append(batch)
         return [position(batch.offset, line) for line in range(len(events))]
 
     def dispatch(self) -> None:
-        """Let the gateway see the next batch, if there is one."""
+        """Let the gateway read the next batch, if there is one."""
         if self.core.offset < len(self.log):
             self.core.apply(*self.log[self.core.offset].lines)
 
@@ -119,7 +119,7 @@ class Harness:
             self.store()
 
     def forget(self, count: int = 10_000) -> None:
-        """Drop the `count` oldest events of the tail."""
+        """Drop the `count` oldest events in memory."""
         tail = self.core.tail
         for _ in range(min(count, len(tail._order))):
             limit, tail._limit_bytes = tail._limit_bytes, tail.bytes - 1
@@ -493,7 +493,7 @@ STEP = st.one_of(
 
 
 class Gate:
-    """Holds back whoever waits, until the test lets one pass or opens it for good."""
+    """Blocks waiters until the test releases one, or opens it for good."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
@@ -516,7 +516,7 @@ class Gate:
 
 
 class Interleaved(Harness):
-    """A harness in which each answer of history and each slow write waits for its step."""
+    """A harness in which each response of history and each slow write is a step of its own."""
 
     def __init__(self, page: int, chunk_bytes: int) -> None:
         super().__init__()
@@ -533,7 +533,7 @@ class Interleaved(Harness):
         self.sent: list[Event] = []
 
     def run(self, step: str | list[str]) -> None:
-        """Do one thing; a list is a batch to append."""
+        """Run a step; a list is a batch to append."""
         actions: dict[str, Callable[[], object]] = {
             "dispatch": self.dispatch,
             "store": self.store,
@@ -562,7 +562,7 @@ class Interleaved(Harness):
 
 
 class Slow(Target):
-    """A target whose writes go out when the test says so."""
+    """A target that is ready when the test says so."""
 
     def __init__(self, harness: Interleaved) -> None:
         super().__init__(harness.core)
@@ -575,19 +575,19 @@ class Slow(Target):
 
 @dataclass(frozen=True)
 class Course:
-    """How one resumption goes."""
+    """The steps of one replay."""
 
     before: list[list[str]]
-    """Batches that everybody has seen before the target comes."""
+    """Batches read by the gateway and history before the replay."""
     ahead: list[list[str]]
-    """Batches after them that history has stored but this gateway has not seen."""
+    """Later batches that history has stored and the gateway has not read."""
     forgotten: int
-    """Events that were seen here and are in the tail no more."""
+    """Events dropped from memory."""
     since: int
     """Index of the last event that the target has seen."""
     during: list[str | list[str]]
     ends_first: bool
-    """Whether it ends before this gateway sees the rest of the log."""
+    """Whether the replay ends before the gateway reads the rest of the log."""
     page: int
     chunk_bytes: int
 

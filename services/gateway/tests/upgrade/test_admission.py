@@ -42,7 +42,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
-    """Give a verifier that has its keys at hand."""
+    """Return a verifier that has fetched its keys."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=issuer.jwks()))
     async with create_client("http://auth", transport=transport) as auth:
         verifier = Verifiers.asking(auth, issuer=ISSUER).users

@@ -34,7 +34,7 @@ def test_rates_below_one_per_second_work() -> None:
 
 @pytest.mark.parametrize("per_second", [100, 1_000])
 def test_a_connect_storm_is_accepted_at_the_rate(per_second: int) -> None:
-    """Everybody comes at once, and again when told, to the second, as Retry-After is whole."""
+    """All connect at once, and retry when told; Retry-After has whole seconds."""
     crowd = 10 * per_second
     arrivals = ConnectionRate(per_second, even)
     asked = taken = second = 0

@@ -8,7 +8,7 @@ from services.gateway.tests.raw_socket import UPGRADE
 
 
 def request(*more: tuple[bytes, bytes], **changes: str) -> Request:
-    """Return a good request, with some headers changed and others added."""
+    """Return a valid request, with some headers changed and others added."""
     named = UPGRADE | {name.replace("_", "-"): value for name, value in changes.items()}
     headers = [(name.lower().encode(), value.encode()) for name, value in named.items()]
     return request_of("GET", "/ws", "HTTP/1.1", [*headers, *more])

@@ -1,4 +1,4 @@
-"""What goes past the protocol, and what must not."""
+"""The fast path for data frames reads the same as the protocol alone."""
 
 from itertools import pairwise
 
@@ -50,9 +50,9 @@ def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
     ],
 )
 def test_after_an_invalid_frame_all_bytes_go_to_the_protocol(sent: bytes) -> None:
-    plain, behind = FastFrames(LIMIT), on_the_wire(SAID)
+    fast, behind = FastFrames(LIMIT), on_the_wire(SAID)
 
-    found = [*plain.receive(sent + behind), *plain.receive(behind)]
+    found = [*fast.receive(sent + behind), *fast.receive(behind)]
 
     assert found == [(OTHER, sent + behind), (OTHER, behind)]
 
@@ -68,7 +68,7 @@ def test_reserved_bits_opcodes_and_fragments_go_to_the_protocol(first: int) -> N
 
 def test_both_paths_read_the_same_frames_wherever_the_bytes_are_cut() -> None:
     sent = on_the_wire(*EVERYTHING)
-    expected = frames_of([sent], plain=None)
+    expected = frames_of([sent], fast=None)
 
     for cut in range(len(sent) + 1):
         assert frames_of([sent[:cut], sent[cut:]], FastFrames(LIMIT)) == expected
@@ -76,12 +76,12 @@ def test_both_paths_read_the_same_frames_wherever_the_bytes_are_cut() -> None:
     assert frames_of(singles, FastFrames(LIMIT)) == expected
 
 
-def frames_of(chunks: list[bytes], plain: FastFrames | None) -> list[tuple[int, bytes]]:
-    """Return opcode and payload of each frame, read by websockets with the help of `plain`."""
+def frames_of(chunks: list[bytes], fast: FastFrames | None) -> list[tuple[int, bytes]]:
+    """Return opcode and payload of each frame, read by the protocol behind `fast`, if given."""
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMIT)
     found: list[tuple[int, bytes]] = []
     for chunk in chunks:
-        for kind, piece in [(OTHER, chunk)] if plain is None else plain.receive(chunk):
+        for kind, piece in [(OTHER, chunk)] if fast is None else fast.receive(chunk):
             if kind != OTHER:
                 found.append((kind & 0x0F, piece))
                 continue

@@ -77,7 +77,7 @@ async def test_a_burst_does_not_disconnect_a_client_that_reads(tmp_path: Path) -
 
 
 async def _append_at_once(harness: Harness, *, batches: int, events: int) -> list[str]:
-    """Append so many batches that the gateway finds waiting together; return their events' ids."""
+    """Append batches that the gateway reads at once; return the ids of their events."""
     shard = shard_of(message().audience, harness.log.shards)
     begin = await harness.log.end(shard)
     lines = [tuple(message("x" * 400).line() for _ in range(events)) for _ in range(batches)]
@@ -89,7 +89,7 @@ async def _append_at_once(harness: Harness, *, batches: int, events: int) -> lis
 
 @pytest.mark.parametrize("connects", [False, True])
 async def test_unread_pongs_count_as_buffered(tmp_path: Path, *, connects: bool) -> None:
-    """However many pings somebody may send."""
+    """Without a limit on pings."""
     async with (
         running(
             tmp_path, send_buffer_bytes=8192, slow_consumer_bytes=100_000, **UNLIMITED

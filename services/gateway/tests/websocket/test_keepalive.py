@@ -73,7 +73,7 @@ async def test_missing_heartbeats_disconnect_the_client(harness: Harness) -> Non
 async def test_a_client_without_heartbeats_that_answers_pings_stays_connected(
     harness: Harness,
 ) -> None:
-    """A browser holds back the timers of a page that nobody looks at, and answers pings."""
+    """A browser throttles the timers of a page in the background, but answers pings."""
     async with harness.connected("mina", heartbeat="200,0") as mina:
         # Three times as long as a client without a sign of life is kept.
         await asyncio.sleep(1.2)
