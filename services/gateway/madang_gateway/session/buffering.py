@@ -60,7 +60,7 @@ def overflow(exceeded: BufferQuota, buffered: Buffered) -> Overflow:
     return Overflow("quota", disconnects.OVER_QUOTA, problem)
 
 
-def queued(received: Received, message_bytes: int) -> tuple[Received, int]:
+def queue_entry(received: Received, message_bytes: int) -> tuple[Received, int]:
     """Return what to queue of a frame that has to wait, and roughly how many bytes that takes.
 
     The body of a SEND over `message_bytes` is dropped: it will be refused.

@@ -16,7 +16,7 @@ from madang_gateway.limits.budget import Account, BufferQuota
 from madang_gateway.protocol.stomp.connection import ServerConnection
 from madang_gateway.protocol.stomp.errors import ProtocolError
 from madang_gateway.protocol.stomp.frame import HeartBeat
-from madang_gateway.session.buffering import Buffered, Received, overflow, queued
+from madang_gateway.session.buffering import Buffered, Received, overflow, queue_entry
 from madang_gateway.session.context import SessionContext
 from madang_gateway.session.disconnects import Disconnect
 from madang_gateway.session.frame_queue import FrameQueue, Pending
@@ -134,7 +134,7 @@ class FrameReceiver(ABC):
 
     def queued(self, frame: Received) -> tuple[Received, int]:
         """Count a frame that has to wait as buffered."""
-        waiting, size = queued(frame, self._context.settings.message_bytes)
+        waiting, size = queue_entry(frame, self._context.settings.message_bytes)
         self._add_buffered(size, Buffered.INPUT)
         return waiting, size
 

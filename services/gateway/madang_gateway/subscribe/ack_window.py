@@ -93,7 +93,7 @@ class AckWindow(AckRecipient):
     def offer(self, messages: Iterable[tuple[int, bytes]]) -> None:
         queue = self._queue
         for position, frame in messages:
-            if queue or not self._open:
+            if queue or not self._has_capacity:
                 queue.append((position, frame))
                 self._queue_bytes += len(frame)
                 if not self._count():
@@ -111,7 +111,7 @@ class AckWindow(AckRecipient):
     def settle(self, position: int, *, consumed: bool) -> None:
         """Apply an ACK, or a NACK if not `consumed`; send queued messages."""
         self._inflight.settle(position, consumed=consumed)
-        while self._queue and self._open:
+        while self._queue and self._has_capacity:
             later, frame = self._queue.popleft()
             self._queue_bytes -= len(frame)
             self._inflight.sent(later)
@@ -141,7 +141,7 @@ class AckWindow(AckRecipient):
         return self._add_buffered(change) if change else True
 
     @property
-    def _open(self) -> bool:
+    def _has_capacity(self) -> bool:
         return not self._prefetch or self._inflight.unsettled < self._prefetch
 
 

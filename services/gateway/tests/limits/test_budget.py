@@ -1,4 +1,4 @@
-"""What is spent and kept, by connection, user and address."""
+"""Allowances and buffer quotas of connections, users and addresses."""
 
 import pytest
 

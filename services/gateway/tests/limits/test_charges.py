@@ -1,4 +1,4 @@
-"""Nothing that a client can repeat is free: every frame and destination, over a real socket."""
+"""Every frame and destination has a price, over a real socket."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The window of unacknowledged messages between the hub and a output."""
+"""The window of unacknowledged messages between the hub and a connection."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""SUBSCRIBE over a real socket: who may, from where on, and how it ends."""
+"""SUBSCRIBE over a real socket: access, replay, limits and the end."""
 
 from pathlib import Path
 

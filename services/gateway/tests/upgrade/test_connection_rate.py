@@ -1,4 +1,4 @@
-"""Who is taken at once, and when the others should come back."""
+"""The rate limit of new connections, and the retry times of refused clients."""
 
 import math
 
