@@ -71,7 +71,7 @@ def removal(user: str, room: str = ROOM, kind: str = "member.removed") -> Event:
     return message(room=room, kind=kind, data={"user": user, "name": user, "by": "owner"})
 
 
-class Rooms:
+class FakeRooms:
     """The rooms service: memberships."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Rooms:
         )
 
 
-class Stored:
+class FakeHistory:
     """The history service: stores the log when it is asked."""
 
     def __init__(self, log: Log) -> None:
@@ -208,8 +208,8 @@ class Harness:
     app: FastAPI
     log: Log
     live: InProcessLive
-    rooms: Rooms
-    history: Stored
+    rooms: FakeRooms
+    history: FakeHistory
     issuer: Issuer
     port: int
     http: httpx.AsyncClient
@@ -281,7 +281,7 @@ async def running(
 ) -> AsyncGenerator[Harness]:
     """Yield a gateway on the log in `folder`, its settings changed as given."""
     log, live, issuer = await log_class.open(folder / "log.db", 2), InProcessLive(), Issuer()
-    rooms, history = Rooms(), Stored(log)
+    rooms, history = FakeRooms(), FakeHistory(log)
     ended: list[Revocation] = []
     rooms.add("mina", "jun")
     network = InProcessNetwork()
