@@ -19,7 +19,7 @@ from bench.targets.madang import Cluster, Madang
 from bench.targets.port import Target
 from bench.targets.process import ROOT
 from madang_common.log.port import Batch
-from services.gateway.tests.core import Core
+from services.gateway.tests.event_pipeline import EventPipeline
 
 _FOLLOWED = "gateway"
 _ALONE = "dispatcher"
@@ -79,7 +79,7 @@ def _events(cluster: Cluster) -> int:
 
 def _apply(scale: Scale) -> Run:
     """Give a dispatcher the same batches, without a broker."""
-    core = Core()
+    core = EventPipeline()
     count = scale.foreign_events // BATCH_LINES
     batches = [Batch(offset, foreign_batch(0, offset)) for offset in range(count)]
     begun = time.process_time()

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from services.gateway.tests.arena import Arena, logged_errors, open_arena, still_well
+from services.gateway.tests.attacked_gateway import (
+    AttackedGateway,
+    assert_serves_others,
+    attacked_gateway,
+    logged_errors,
+)
 from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.stomp_client import written
 from tests.fuzz.campaign import Campaign
@@ -80,17 +85,17 @@ _TALK = st.lists(_messages(), max_size=8).map(b"".join)
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
-    with open_arena(tmp_path_factory.mktemp("arena")) as opened:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[AttackedGateway]:
+    with attacked_gateway(tmp_path_factory.mktemp("gateway")) as opened:
         yield opened
 
 
-async def _talk(arena: Arena, pieces: list[bytes]) -> None:
+async def _talk(gateway: AttackedGateway, pieces: list[bytes]) -> None:
     """Connect as a good client, and go on with `pieces`."""
     hello = written(
-        "CONNECT", {"accept-version": "1.2", "passcode": arena.harness.issuer.token("mina")}
+        "CONNECT", {"accept-version": "1.2", "passcode": gateway.harness.issuer.token("mina")}
     ) + written("SUBSCRIBE", {"id": "errors", "destination": "/user/queue/errors"})
-    async with raw_socket(arena.harness.port) as client:
+    async with raw_socket(gateway.harness.port) as client:
         assert (await client.upgrade()).startswith(b"HTTP/1.1 101")
         await client.frame(Opcode.TEXT, hello)
         for piece in pieces:
@@ -101,7 +106,7 @@ async def _talk(arena: Arena, pieces: list[bytes]) -> None:
 
 
 def test_broken_conversations_fail_nothing_and_leave_nothing(
-    campaign: Campaign, arena: Arena
+    campaign: Campaign, gateway: AttackedGateway
 ) -> None:
     resident: list[int] = []
 
@@ -109,17 +114,17 @@ def test_broken_conversations_fail_nothing_and_leave_nothing(
     def fail_nothing(data: st.DataObject, talk: bytes) -> None:
         pieces = data.draw(cut(talk))
         with logged_errors() as errors:
-            arena.runner.run(_talk(arena, pieces))
-            arena.attacks += 1
-            if arena.attacks % _EACH == 0:
-                arena.runner.run(still_well(arena.harness))
+            gateway.runner.run(_talk(gateway, pieces))
+            gateway.attacks += 1
+            if gateway.attacks % _EACH == 0:
+                gateway.runner.run(assert_serves_others(gateway.harness))
                 resident.append(_resident_bytes())
         assert errors == []
 
     campaign.run(fail_nothing, examples=120)
 
     assert _resident_bytes() - resident[0] < _GROWTH_BYTES
-    arena.runner.run(still_well(arena.harness))
+    gateway.runner.run(assert_serves_others(gateway.harness))
 
 
 def _resident_bytes() -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from madang_gateway.websocket.fast_frames import OTHER, PlainFrames
+from madang_gateway.websocket.fast_frames import OTHER, FastFrames
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import cut, mutated
 
@@ -71,7 +71,7 @@ def _read(pieces: Sequence[bytes], *, fast: bool, taken: int = _ALL) -> _Read:
     A connection may rest after so many frames, and go on with what it left.
     """
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=_LIMIT_BYTES)
-    plain = PlainFrames(_LIMIT_BYTES)
+    plain = FastFrames(_LIMIT_BYTES)
     frames: list[tuple[int, bytes]] = []
     answers = b""
     for piece in pieces:
@@ -86,7 +86,7 @@ def _read(pieces: Sequence[bytes], *, fast: bool, taken: int = _ALL) -> _Read:
     return _Read(frames, answers, protocol.state)
 
 
-def _in_turns(plain: PlainFrames, piece: bytes, taken: int) -> Iterator[tuple[int, bytes]]:
+def _in_turns(plain: FastFrames, piece: bytes, taken: int) -> Iterator[tuple[int, bytes]]:
     """Split fast frames from others, `taken` at a time."""
     found = list(islice(plain.receive(piece), taken))
     while found:

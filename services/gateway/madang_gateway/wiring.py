@@ -59,8 +59,10 @@ from madang_gateway.publish.interceptors import (
 )
 from madang_gateway.publish.sender import Sender
 from madang_gateway.refusals import Refusals
+from madang_gateway.session.authentication import Authentication
+from madang_gateway.session.commands import Commands
+from madang_gateway.session.context import SessionContext
 from madang_gateway.session.registry import SessionRegistry
-from madang_gateway.session.session import Session, Shared
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.state.idempotency_keys import IdempotencyKeys
 from madang_gateway.state.pending_receipts import PendingReceipts
@@ -96,7 +98,7 @@ class _Memory:
     own_lines: SentLines
     receipts: PendingReceipts
     memberships: Memberships
-    users: SessionRegistry[Session]
+    users: SessionRegistry
     here: LocalPresence
 
 
@@ -248,7 +250,7 @@ def _sender(
 def _subscriber(
     settings: GatewaySettings, near: _Neighbours, memory: _Memory, metrics: Metrics
 ) -> Subscriber:
-    resumption = Recovery(
+    recovery = Recovery(
         memory.tail,
         near.history,
         shards=len(memory.tail.end),
@@ -259,15 +261,15 @@ def _subscriber(
         clock=_clock,
     )
     return Subscriber(
-        roster=memory.roster,
+        hub=memory.roster,
         memberships=memory.memberships,
-        here=memory.here,
-        resumption=resumption,
+        presence=memory.here,
+        recovery=recovery,
         verifier=near.verifiers.users,
         tutorial_body=_tutorial_body(settings),
-        most_per_room=settings.subscriptions_per_room,
-        most_per_user=settings.subscriptions_per_room_per_user,
-        most_unacknowledged=settings.unacknowledged_messages,
+        max_per_room=settings.subscriptions_per_room,
+        max_per_user=settings.subscriptions_per_room_per_user,
+        max_unacknowledged=settings.unacknowledged_messages,
         metrics=metrics,
     )
 
@@ -276,13 +278,20 @@ def _node(
     settings: GatewaySettings, near: _Neighbours, memory: _Memory, sender: Sender, metrics: Metrics
 ) -> Node:
     return Node(
-        Shared(
+        SessionContext(
             settings=settings,
             limits=_limits(settings),
             verifier=near.verifiers.users,
-            sender=sender,
+            authentication=Authentication(
+                near.verifiers.users, connect_seconds=settings.connect_seconds
+            ),
+            commands=Commands(
+                sender,
+                message_bytes=settings.message_bytes,
+                with_aliases=settings.destination_aliases,
+            ),
             subscriber=_subscriber(settings, near, memory, metrics),
-            users=memory.users,
+            registry=memory.users,
             refusals=Refusals(metrics),
             metrics=metrics,
         ),

@@ -1,4 +1,4 @@
-"""Budgets for tests: plenty of everything, but for what a test names."""
+"""A budget without limits, except for those that a test sets."""
 
 import time
 from typing import Any
@@ -7,15 +7,15 @@ from madang_common.clock import Clock
 from madang_common.token_bucket import Rate
 from madang_gateway.limits.budget import Allowances, Budget
 
-PLENTY = Rate(1e9, 1e9)
+_UNLIMITED = Rate(1e9, 1e9)
 
 
-def budget(clock: Clock = time.monotonic, **changes: Any) -> Budget:
-    """Return a budget of which nobody sees the end, its allowances changed as given."""
+def unlimited_budget(clock: Clock = time.monotonic, **changes: Any) -> Budget:
+    """Return a budget without limits, its allowances changed as given."""
     given: dict[str, Any] = {
-        "connection": PLENTY,
-        "user": PLENTY,
-        "address": PLENTY,
+        "connection": _UNLIMITED,
+        "user": _UNLIMITED,
+        "address": _UNLIMITED,
         "before_connected": 1e9,
         "connection_bytes": 1 << 40,
         "user_bytes": 1 << 40,

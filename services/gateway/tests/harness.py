@@ -1,4 +1,4 @@
-"""The harness of the gateway's tests: the whole service on a port, with stand-ins around it."""
+"""Test harness: the whole gateway on a port, with fakes of the other services."""
 
 import asyncio
 import socket
@@ -71,8 +71,8 @@ def removal(user: str, room: str = ROOM, kind: str = "member.removed") -> Event:
     return message(room=room, kind=kind, data={"user": user, "name": user, "by": "owner"})
 
 
-class Rooms:
-    """What rooms has for the gateway."""
+class FakeRooms:
+    """The rooms service: memberships."""
 
     def __init__(self) -> None:
         self.roles: dict[tuple[str, str], Role] = {}
@@ -106,8 +106,8 @@ class Rooms:
         )
 
 
-class Stored:
-    """What history has for the gateway: all that stands in the log when it is asked."""
+class FakeHistory:
+    """The history service: stores the log when it is asked."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -203,20 +203,20 @@ def _auth(issuer: Issuer, ended: list[Revocation]) -> APIRouter:
 
 @dataclass
 class Harness:
-    """A gateway, running, and all that it talks to."""
+    """A running gateway and the services that it uses."""
 
     app: FastAPI
     log: Log
     live: InProcessLive
-    rooms: Rooms
-    history: Stored
+    rooms: FakeRooms
+    history: FakeHistory
     issuer: Issuer
     port: int
     http: httpx.AsyncClient
     stop: Callable[[], None]
     """Tells the server to shut down."""
     ended: list[Revocation]
-    """The logins that auth tells have ended."""
+    """Revocations that the auth service reports."""
 
     @property
     def url(self) -> str:
@@ -224,7 +224,7 @@ class Harness:
 
     @asynccontextmanager
     async def opened(self, **options: Any) -> AsyncGenerator[Client]:
-        """Yield a WebSocket on which nothing was said yet."""
+        """Yield a new WebSocket connection."""
         async with opened(self.url, **options) as client:
             yield client
 
@@ -253,13 +253,13 @@ class Harness:
         )
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return a sample of the gateway's metrics, 0 if it is not there."""
+        """Return a sample of the gateway's metrics, 0 if it is missing."""
         registry: CollectorRegistry = self.app.state.registry
         return registry.get_sample_value(f"madang_gateway_{name}", labels) or 0.0
 
 
 def settings(**changes: Any) -> GatewaySettings:
-    """Return the settings of a gateway whose time passes fast."""
+    """Return settings with short intervals."""
     given: dict[str, Any] = {
         "environment": Environment.DEVELOPMENT,
         "service_client_secret": SecretStr("secret-of-a-service"),
@@ -281,7 +281,7 @@ async def running(
 ) -> AsyncGenerator[Harness]:
     """Yield a gateway on the log in `folder`, its settings changed as given."""
     log, live, issuer = await log_class.open(folder / "log.db", 2), InProcessLive(), Issuer()
-    rooms, history = Rooms(), Stored(log)
+    rooms, history = FakeRooms(), FakeHistory(log)
     ended: list[Revocation] = []
     rooms.add("mina", "jun")
     network = InProcessNetwork()
@@ -354,7 +354,7 @@ async def _served(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds; fail if it does not come to that."""
+    """Return when `condition` holds; fail after `PATIENCE_SECONDS`."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - what is asked for lies on both sides of a socket
+        while not condition():  # noqa: ASYNC110 - the condition depends on both sides of a socket
             await asyncio.sleep(0.005)

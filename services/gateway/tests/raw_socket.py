@@ -1,4 +1,4 @@
-"""A client without a library: it sends what it likes and reads when it likes."""
+"""A WebSocket client without a library: sends any bytes and controls when it reads."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class RawSocket:
             await self.writer.drain()
 
     async def upgrade(self, path: str = "/ws", **headers: str) -> bytes:
-        """Ask for a WebSocket and return the head of the answer."""
+        """Send an upgrade request; return the head of the response."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         lines = [f"{name}: {value}" for name, value in (UPGRADE | named).items()]
         await self.send("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode("latin-1"))
@@ -42,7 +42,7 @@ class RawSocket:
             return await self.reader.readuntil(b"\r\n\r\n")
 
     async def stomp(self, token: str, *, version: str = "1.2", heartbeat: str = "0,0") -> None:
-        """Upgrade, and connect with `token`; nobody here answers a ping."""
+        """Upgrade, and send CONNECT with `token`; pings are not answered."""
         await self.upgrade()
         headers = {"accept-version": version, "heart-beat": heartbeat, "passcode": token}
         await self.frame(Opcode.TEXT, written("CONNECT", headers))
@@ -51,7 +51,7 @@ class RawSocket:
         await self.send(Frame(opcode, data, fin=fin).serialize(mask=True))
 
     async def rest(self) -> bytes:
-        """Return all that comes until the gateway lets go."""
+        """Return everything received until the gateway closes the socket."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self.reader.read(-1)
@@ -59,7 +59,7 @@ class RawSocket:
                 return b""
 
     async def until(self, wanted: bytes) -> bytes:
-        """Return what comes up to `wanted`, which must come."""
+        """Return everything received up to `wanted`; fail if the connection ends first."""
         found = b""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while wanted not in found:
@@ -69,7 +69,7 @@ class RawSocket:
         return found
 
     async def closed(self) -> int:
-        """Return the code of the close frame that the gateway sends at the end, answering it."""
+        """Answer the gateway's close frame; return its code."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 first, second = await self.reader.readexactly(2)
@@ -87,7 +87,7 @@ class RawSocket:
 async def raw_socket(
     port: int, *, receive_buffer_bytes: int | None = None
 ) -> AsyncGenerator[RawSocket]:
-    """Yield a connection on which nothing was said yet."""
+    """Yield a new TCP connection."""
     made = socket.socket()
     if receive_buffer_bytes is not None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)

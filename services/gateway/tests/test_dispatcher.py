@@ -2,14 +2,14 @@ import pytest
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
 from madang_gateway.state.idempotency_keys import digest, key_of
-from services.gateway.tests.core import Core
+from services.gateway.tests.event_pipeline import EventPipeline
 from services.gateway.tests.harness import message, removal
 
 KEY = key_of("rooms.yard", "mina", "k")
 
 
 def test_everyone_who_follows_gets_each_event_in_the_order_of_the_log() -> None:
-    core = Core()
+    core = EventPipeline()
     mina, jun = core.listener("mina"), core.listener("jun")
 
     first = core.apply(message("a"), message("b"))
@@ -19,7 +19,7 @@ def test_everyone_who_follows_gets_each_event_in_the_order_of_the_log() -> None:
 
 
 def test_who_follows_another_room_gets_nothing() -> None:
-    core = Core()
+    core = EventPipeline()
     elsewhere = core.listener(room="well")
 
     core.apply(message())
@@ -28,7 +28,7 @@ def test_who_follows_another_room_gets_nothing() -> None:
 
 
 def test_two_rooms_in_one_batch_get_each_their_own() -> None:
-    core = Core()
+    core = EventPipeline()
     yard, well = core.listener(), core.listener(room="well")
 
     a, b, c = core.apply(message(), message(room="well"), message())
@@ -39,7 +39,7 @@ def test_two_rooms_in_one_batch_get_each_their_own() -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 def test_a_second_copy_is_left_out_everywhere(*, together: bool) -> None:
-    core = Core()
+    core = EventPipeline()
     mina = core.listener()
     told: list[int | Problem | None] = []
     said = message(key="k")
@@ -58,7 +58,7 @@ def test_a_second_copy_is_left_out_everywhere(*, together: bool) -> None:
 
 
 def test_a_copy_tells_who_waits_where_the_first_one_is() -> None:
-    core = Core()
+    core = EventPipeline()
     said = message(key="k")
     (first,) = core.apply(said)
     told: list[int | Problem | None] = []
@@ -71,7 +71,7 @@ def test_a_copy_tells_who_waits_where_the_first_one_is() -> None:
 
 
 def test_a_copy_with_another_body_is_a_conflict() -> None:
-    core = Core()
+    core = EventPipeline()
     core.apply(message("hi", key="k"))
     told: list[int | Problem | None] = []
     other = message("bye", key="k")
@@ -83,7 +83,7 @@ def test_a_copy_with_another_body_is_a_conflict() -> None:
 
 
 def test_the_same_key_of_another_sender_is_another_event() -> None:
-    core = Core()
+    core = EventPipeline()
     mina = core.listener()
 
     positions = core.apply(message(key="k", sender="mina"), message(key="k", sender="jun"))
@@ -96,7 +96,7 @@ def test_the_same_key_of_another_sender_is_another_event() -> None:
 def test_who_is_gone_gets_the_event_that_says_so_and_nothing_after_it(
     kind: str, *, together: bool
 ) -> None:
-    core = Core()
+    core = EventPipeline()
     mina, jun = core.listener("mina"), core.listener("jun")
     events = [message("a"), removal("jun", kind=kind), message("b")]
 
@@ -111,7 +111,7 @@ def test_who_is_gone_gets_the_event_that_says_so_and_nothing_after_it(
 
 
 def test_a_removal_in_one_room_ends_nothing_in_another() -> None:
-    core = Core()
+    core = EventPipeline()
     well = core.listener("jun", room="well")
 
     _, after = core.apply(removal("jun"), message(room="well"))
@@ -120,7 +120,7 @@ def test_a_removal_in_one_room_ends_nothing_in_another() -> None:
 
 
 def test_a_removal_that_says_not_whom_removes_nobody() -> None:
-    core = Core()
+    core = EventPipeline()
     mina = core.listener()
 
     positions = core.apply(message(kind="member.removed", data={}), message())
@@ -140,7 +140,7 @@ def test_a_removal_that_says_not_whom_removes_nobody() -> None:
     ],
 )
 async def test_a_change_of_the_room_makes_what_is_known_of_it_be_forgotten(kind: str) -> None:
-    core = Core()
+    core = EventPipeline()
     await core.memberships.get("mina", "yard")
 
     core.apply(message(kind=kind, data={"user": "jun", "name": "Jun"}))
@@ -149,7 +149,7 @@ async def test_a_change_of_the_room_makes_what_is_known_of_it_be_forgotten(kind:
 
 
 async def test_a_message_changes_nothing_about_what_is_known() -> None:
-    core = Core()
+    core = EventPipeline()
     await core.memberships.get("mina", "yard")
 
     core.apply(message())
@@ -162,7 +162,7 @@ async def test_a_message_changes_nothing_about_what_is_known() -> None:
     [b"", b"nonsense", b"{}", b"[]", b"null", b'{"v":2}', b"\xff", message().line()[:-1]],
 )
 def test_a_line_that_is_no_event_is_counted_and_passed_over(line: bytes) -> None:
-    core = Core()
+    core = EventPipeline()
     mina = core.listener()
 
     before, _, after = core.apply(message("a"), line, message("b"))
@@ -172,7 +172,7 @@ def test_a_line_that_is_no_event_is_counted_and_passed_over(line: bytes) -> None
 
 
 def test_the_receipt_is_told_after_the_event_is_handed_out() -> None:
-    core = Core()
+    core = EventPipeline()
     mina = core.listener()
     heard_when_told: list[list[int]] = []
     said = message(key="k")
@@ -186,7 +186,7 @@ def test_the_receipt_is_told_after_the_event_is_handed_out() -> None:
 
 
 def test_the_tail_is_kept_within_its_bytes() -> None:
-    core = Core(tail_bytes=500)
+    core = EventPipeline(tail_bytes=500)
 
     for _ in range(20):
         core.apply(message())
@@ -197,7 +197,7 @@ def test_the_tail_is_kept_within_its_bytes() -> None:
 
 @pytest.mark.parametrize("followed", [True, False])
 def test_what_a_former_member_said_behind_their_removal_does_not_count(*, followed: bool) -> None:
-    core = Core()
+    core = EventPipeline()
     listener = core.listener("jun") if followed else None
     told: list[int | Problem | None] = []
     late = message("late", key="k", sender="mina")
@@ -215,7 +215,7 @@ def test_what_a_former_member_said_behind_their_removal_does_not_count(*, follow
 
 
 def test_who_came_back_is_heard_again_with_the_same_key() -> None:
-    core = Core()
+    core = EventPipeline()
     listener = core.listener("jun")
     joined = message(kind="member.joined", sender="owner", data={"user": "mina"})
     core.apply(removal("mina"), message("late", key="k", sender="mina"))
@@ -226,7 +226,7 @@ def test_who_came_back_is_heard_again_with_the_same_key() -> None:
 
 
 def test_a_second_copy_behind_the_removal_is_the_first_one() -> None:
-    core = Core()
+    core = EventPipeline()
     told: list[int | Problem | None] = []
     said = message("said", key="k", sender="mina")
     (first,) = core.apply(said)

@@ -5,7 +5,7 @@ from madang_common.http.client import create_client
 from madang_common.log.port import Batch
 from madang_common.problems import Unavailable
 from madang_gateway.backends.history import History
-from services.gateway.tests.core import StoredEvents
+from services.gateway.tests.event_pipeline import FakeHistory
 from services.gateway.tests.harness import message
 
 ROOM = "rooms.yard"
@@ -16,7 +16,7 @@ def history(answer: httpx.Response) -> History:
 
 
 async def test_a_page_holds_the_events_after_a_position_oldest_first() -> None:
-    stored = StoredEvents()
+    stored = FakeHistory()
     stored.store(Batch(0, (message("a").line(), message("b").line(), message("c").line())))
 
     page = await stored.client().after(ROOM, 0, limit=1)
@@ -28,7 +28,7 @@ async def test_a_page_holds_the_events_after_a_position_oldest_first() -> None:
 
 
 async def test_everything_can_be_asked_for() -> None:
-    stored = StoredEvents()
+    stored = FakeHistory()
     stored.store(Batch(0, (message("a").line(),)))
 
     page = await stored.client().after(ROOM, -1, limit=10)
@@ -38,13 +38,13 @@ async def test_everything_can_be_asked_for() -> None:
 
 
 async def test_an_empty_history_has_stored_nothing() -> None:
-    page = await StoredEvents().client().after(ROOM, -1, limit=10)
+    page = await FakeHistory().client().after(ROOM, -1, limit=10)
 
     assert (page.events, page.stored_to) == ([], None)
 
 
 async def test_an_event_is_found_by_its_key_or_not_at_all() -> None:
-    stored = StoredEvents()
+    stored = FakeHistory()
     stored.store(Batch(3, (message("a", key="k").line(),)))
 
     found = await stored.client().by_key(ROOM, "mina", "k")

@@ -11,7 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
-from services.gateway.tests.arena import Arena, logged_errors, open_arena, still_well
+from services.gateway.tests.attacked_gateway import (
+    AttackedGateway,
+    assert_serves_others,
+    attacked_gateway,
+    logged_errors,
+)
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.raw_socket import UPGRADE, RawSocket, raw_socket
 from services.gateway.tests.stomp_client import written
@@ -216,8 +221,8 @@ UPGRADES = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
-    with open_arena(tmp_path_factory.mktemp("arena")) as opened:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[AttackedGateway]:
+    with attacked_gateway(tmp_path_factory.mktemp("gateway")) as opened:
         yield opened
 
 
@@ -260,16 +265,16 @@ ATTACKING = settings(deadline=None, max_examples=120, suppress_health_check=[Hea
 
 @ATTACKING
 @given(ATTACKS)
-def test_hostile_frames_fail_nothing(arena: Arena, tried: Attack) -> None:
+def test_hostile_frames_fail_nothing(gateway: AttackedGateway, tried: Attack) -> None:
     async def go() -> None:
-        async with raw_socket(arena.harness.port) as client:
-            await attack(arena.harness, client, tried)
-        arena.attacks += 1
-        if arena.attacks % 10 == 0:
-            await still_well(arena.harness)
+        async with raw_socket(gateway.harness.port) as client:
+            await attack(gateway.harness, client, tried)
+        gateway.attacks += 1
+        if gateway.attacks % 10 == 0:
+            await assert_serves_others(gateway.harness)
 
     with logged_errors() as errors:
-        arena.runner.run(go())
+        gateway.runner.run(go())
     assert errors == []
 
 
@@ -281,10 +286,10 @@ def test_hostile_frames_fail_nothing(arena: Arena, tried: Attack) -> None:
     st.binary(max_size=20),
 )
 def test_hostile_upgrades_fail_nothing(
-    arena: Arena, headers: dict[str, str], method: str, path: str, tail: bytes
+    gateway: AttackedGateway, headers: dict[str, str], method: str, path: str, tail: bytes
 ) -> None:
     async def go() -> None:
-        async with raw_socket(arena.harness.port) as client:
+        async with raw_socket(gateway.harness.port) as client:
             lines = [f"{name}: {value}" for name, value in (UPGRADE | headers).items()]
             head = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""])
             await client.send(head.encode("latin-1") + tail)
@@ -293,11 +298,11 @@ def test_hostile_upgrades_fail_nothing(
             await client.rest()
 
     with logged_errors() as errors:
-        arena.runner.run(go())
+        gateway.runner.run(go())
     assert errors == []
 
 
-def test_after_all_that_everything_is_well(arena: Arena) -> None:
+def test_after_all_that_everything_is_well(gateway: AttackedGateway) -> None:
     with logged_errors() as errors:
-        arena.runner.run(still_well(arena.harness))
+        gateway.runner.run(assert_serves_others(gateway.harness))
     assert errors == []

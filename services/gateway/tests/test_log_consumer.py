@@ -12,7 +12,7 @@ from madang_common.log.position import position
 from madang_common.log.sqlite import SqliteLog
 from madang_gateway.consume import log_consumer
 from madang_gateway.consume.log_consumer import LogConsumer
-from services.gateway.tests.core import Core
+from services.gateway.tests.event_pipeline import EventPipeline
 from services.gateway.tests.harness import message, until
 
 
@@ -43,7 +43,7 @@ class Harness:
 
     def __init__(self, log: Fickle) -> None:
         self.log = log
-        self.core = Core()
+        self.core = EventPipeline()
         self.core.tail.reach[0] = None
         self.heard = self.core.listener().heard
         self.gaps = 0

@@ -2,7 +2,7 @@
 
 from madang_gateway.presence.local import LocalPresence
 from madang_gateway.presence.port import Place, PresenceEntry
-from services.gateway.tests.core import Time
+from services.gateway.tests.event_pipeline import ManualClock
 
 GRACE_SECONDS = 3.0
 MINA = PresenceEntry("yard", "mina", "Mina")
@@ -12,7 +12,7 @@ class Harness:
     """What is to be tested, on a clock that stands still."""
 
     def __init__(self) -> None:
-        self.time = Time()
+        self.time = ManualClock()
         self.here = LocalPresence(GRACE_SECONDS, self.time)
         self.stirred = 0
         self.here.on_change = self._stir

@@ -19,7 +19,7 @@ from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import Command
 from madang_gateway.publish.interceptors import Interceptor
 from madang_gateway.publish.sender import Sender
-from services.gateway.tests.core import Core, StoredEvents
+from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory
 from services.gateway.tests.harness import until
 
 MINA = Claims(subject="mina", login="login", username="mina", name="Mina", expires_at=2_000_000_000)
@@ -53,9 +53,9 @@ class Harness:
         interceptors: list[Interceptor],
         standing: list[Interceptor],
     ) -> None:
-        self.core = Core()
+        self.core = EventPipeline()
         self.log = log
-        self.stored = StoredEvents()
+        self.stored = FakeHistory()
         self.live = InProcessLive()
         self.publisher = Publisher(log, waiting_bytes=waiting_bytes, timeout_seconds=10)
         self.sender = Sender(

@@ -6,7 +6,7 @@ from madang_common.log.port import Batch
 from madang_gateway.state.event_decoder import said_by
 from madang_gateway.state.idempotency_keys import digest
 from madang_gateway.state.sent_lines import SentLines
-from services.gateway.tests.core import Core
+from services.gateway.tests.event_pipeline import EventPipeline
 
 TEXTS = st.text(min_size=1).filter(lambda text: text.isprintable() or "\n" in text)
 
@@ -61,7 +61,7 @@ def test_an_own_line_says_what_it_would_be_read_as(
 def test_an_own_line_is_delivered_as_anybody_elses() -> None:
     heard = []
     for known in (True, False):
-        core = Core()
+        core = EventPipeline()
         listener = core.listener()
         line = event().line()
         if known:

@@ -1,1 +1,1 @@
-"""What a connection, a user and an address may use."""
+"""Rate limits and memory quotas of connections, users and addresses."""

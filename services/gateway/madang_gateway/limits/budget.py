@@ -1,15 +1,13 @@
-"""Prices of everything a client can repeat, and the allowances to pay them.
+"""Rate limits and memory quotas: prices of client requests, and the allowances that pay them.
 
-    connection   Account: spends a few frames that it has drawn in advance
-        │ draws from
-        ├─ the connection's own allowance, small before CONNECTED
-        ├─ its user's, over all their connections to this gateway
-        └─ its address's, whoever connects from there
+    Account of a connection   draws a few frames in advance from three token buckets
+        ├─ the connection's bucket, small before CONNECTED
+        ├─ the user's bucket, shared by all their connections to this gateway
+        └─ the address's bucket, shared by all connections from there
 
-The unit is the frame: what a small SEND costs this process, about 30 microseconds of a core.
-Nothing is free, and what is only known afterwards, such as the length of a resume, may leave a
-debt: nothing more is taken until it is paid back. Bytes that are kept for a client are counted
-the same way: by connection, user and address.
+The unit is the frame: the cost of a small SEND in this process, about 30 microseconds of a core.
+A cost known only afterwards, such as the length of a replay, may leave a debt; nothing more is
+read until it is paid back. Bytes buffered for a client are counted by connection, user and address.
 """
 
 from dataclasses import dataclass
@@ -20,75 +18,75 @@ from madang_common.lru import Lru
 from madang_common.token_bucket import Bucket, Rate
 
 UPGRADE = 10.0
-"""A request for a WebSocket, accepted or not."""
+"""A WebSocket upgrade request, accepted or refused."""
 READ = 0.25
-"""Each chunk from the transport, even a single byte."""
+"""A chunk from the transport, of any size."""
 BYTE = 1 / 8192
-"""Each byte that is received."""
+"""A received byte."""
 MESSAGE = 0.25
-"""A whole WebSocket message."""
+"""A complete WebSocket message."""
 CONTROL = 1.0
-"""Any other WebSocket frame: ping, pong, close, or a fragment."""
+"""Any other WebSocket frame: ping, pong, close or fragment."""
 SOCKJS_STRING = 0.25
-"""A string of a SockJS message."""
+"""A string in a SockJS message."""
 FRAME = 0.5
 """A STOMP frame of any kind, or a heart-beat."""
 TOKEN = 4.0
-"""The check of a token, in CONNECT, in a SEND or at `/app/token`."""
+"""Verifying a token of a CONNECT, a SEND or `/app/token`."""
 SUBSCRIBE = 2.0
-"""A SUBSCRIBE, on top of its frame; includes the UNSUBSCRIBE."""
-RESUME = 2.0
-"""The beginning of a resume."""
-RESUMED_EVENT = 0.25
-"""Each event of a resume."""
+"""A SUBSCRIBE, in addition to its frame; covers the UNSUBSCRIBE."""
+RECOVERY = 2.0
+"""Starting the recovery of a subscription."""
+REPLAYED_EVENT = 0.25
+"""A replayed event."""
 HISTORY_PAGE = 20.0
-"""A page that is asked of history for a resume."""
+"""A page requested from history for a replay."""
 REFUSAL = 1.0
-"""A refusal, answered and logged."""
+"""A refusal, sent and logged."""
 
 _DRAWN = 16.0
-"""Frames that an account draws in advance; it looks at the clock no more often than that."""
+"""Frames that an account draws in advance; it reads the clock once per draw."""
 _REMEMBERED = 50_000
-"""Users, and addresses, whose allowance is remembered while they are not connected."""
+"""Users, and addresses, whose allowances are cached while they are not connected."""
 
 
-class Kept(Enum):
-    """Whether what is kept for a client is within its bounds."""
+class BufferQuota(Enum):
+    """Whether the bytes buffered for a client are within its quotas."""
 
     WITHIN = auto()
-    SLOW = auto()
-    """One connection has too much waiting for it."""
-    QUOTA = auto()
-    """All connections of its user, or from its address, have too much together."""
+    CONNECTION_EXCEEDED = auto()
+    """The connection has too many bytes buffered."""
+    SHARED_EXCEEDED = auto()
+    """All connections of its user, or from its address, have too many bytes buffered together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowances:
-    """How many frames each may spend, and how many bytes may be kept for each."""
+    """Frames that a connection, user and address may spend; bytes buffered for each."""
 
     connection: Rate
     user: Rate
     address: Rate
     before_connected: float
-    """Frames of one connection before it is let in; they do not come again."""
+    """Frames of a connection before CONNECTED; they are not refilled."""
     connection_bytes: int
     user_bytes: int
     address_bytes: int
 
 
 class Pool:
-    """What all connections of one user, or from one address, have together."""
+    """Allowance shared by all connections of a user, or from an address."""
 
-    __slots__ = ("bucket", "kept")
+    __slots__ = ("bucket", "buffered")
 
     def __init__(self, rate: Rate) -> None:
         self.bucket = rate.bucket()
-        self.kept = 0
-        """Bytes kept for them."""
+        self.buffered = 0
+        """Bytes buffered for these connections."""
 
 
 class _Pools:
-    """Pools by the id of a user, or by address."""
+    """Pools by user id or address; LRU."""
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
@@ -103,10 +101,10 @@ class _Pools:
 
 
 class Budget:
-    """The accounts of one gateway."""
+    """Creates the accounts of this gateway's connections and holds their shared pools."""
 
     def __init__(self, allowances: Allowances, clock: Clock) -> None:
-        """Use a steady `clock`."""
+        """Use a monotonic `clock`."""
         self.allowances = allowances
         self.before_connected = Rate(0, allowances.before_connected)
         self.clock = clock
@@ -114,9 +112,9 @@ class Budget:
         self._addresses = _Pools(allowances.address)
 
     def charge_address(self, address: str, cost: float) -> float:
-        """Charge what has no account yet; return 0, or the seconds after which to come back.
+        """Charge `address` for a request without an account; return 0.
 
-        Then nothing was charged.
+        If it cannot pay, charge nothing and return the seconds after which to retry.
         """
         bucket = self._addresses.of(address).bucket
         left = bucket.left(self.clock())
@@ -126,22 +124,22 @@ class Budget:
         return 0.0
 
     def account(self, address: str) -> "Account":
-        """Return the account of a new connection from `address`."""
+        """Return an account for a new connection from `address`."""
         return Account(self, self._addresses.of(address))
 
     def user(self, user: str) -> Pool:
-        """Return what the connections of `user` have together."""
+        """Return the pool that all connections of `user` share."""
         return self._users.of(user)
 
 
 class Account:
-    """What one connection may spend.
+    """Allowance of one connection.
 
-    The code that takes something from the client subtracts its cost from `left`, and goes on while
-    `left` is at least 1 or `draw` returns True.
+    The reader subtracts each cost from `left` and continues while `left` is at least 1 or `draw`
+    returns True.
     """
 
-    __slots__ = ("_address", "_budget", "_closed", "_own", "_user", "kept", "left")
+    __slots__ = ("_address", "_budget", "_closed", "_own", "_user", "buffered", "left")
 
     def __init__(self, budget: Budget, address: Pool) -> None:
         self._budget = budget
@@ -149,19 +147,19 @@ class Account:
         self._user: Pool | None = None
         self._own: Bucket = budget.before_connected.bucket()
         self.left = 0.0
-        """Frames that were drawn and not spent; less than 0 is a debt."""
-        self.kept = 0
-        """Bytes kept for the connection."""
+        """Frames drawn and not spent; a negative number is a debt."""
+        self.buffered = 0
+        """Bytes buffered for the connection."""
         self._closed = False
 
     def admit(self, user: str) -> None:
-        """Switch to the allowances of a connection of `user`."""
+        """Switch to the allowance of an authenticated connection of `user`."""
         self._user = self._budget.user(user)
         self._own = self._budget.allowances.connection.bucket()
-        self._user.kept += self.kept
+        self._user.buffered += self.buffered
 
     def draw(self) -> bool:
-        """Draw some frames, and pay a debt; return whether there is one to spend."""
+        """Draw frames from the buckets; return whether a frame may be spent now."""
         now = self._budget.clock()
         wanted = _DRAWN - self.left
         own, address, user = self._own, self._address.bucket, self._user
@@ -177,9 +175,9 @@ class Account:
         return self.left >= 1
 
     def spend(self, cost: float) -> None:
-        """Charge the user and the address for work that the connection has under way.
+        """Charge the user and the address for background work of the connection.
 
-        It does not come out of what the connection may send meanwhile.
+        The connection's own allowance for sending is not reduced.
         """
         now = self._budget.clock()
         for pool in self._pools:
@@ -188,7 +186,7 @@ class Account:
 
     @property
     def debt_seconds(self) -> float:
-        """Seconds until the user and the address have paid their debts; 0 if they have none."""
+        """Seconds until the user and the address have no debt; 0 if they have none now."""
         now, allowances = self._budget.clock(), self._budget.allowances
         seconds = -self._address.bucket.left(now) / allowances.address.per_second
         if self._user is not None:
@@ -196,26 +194,26 @@ class Account:
             seconds = max(seconds, owed / allowances.user.per_second)
         return max(0.0, seconds)
 
-    def keep(self, size: int) -> Kept:
-        """Count `size` bytes more as kept, or less if negative; return whether that is too much."""
+    def add_buffered(self, size: int) -> BufferQuota:
+        """Count `size` more buffered bytes (fewer if negative); return the state of the quotas."""
         if self._closed:
-            return Kept.WITHIN
-        self.kept += size
+            return BufferQuota.WITHIN
+        self.buffered += size
         for pool in self._pools:
-            pool.kept += size
+            pool.buffered += size
         if size <= 0:
-            return Kept.WITHIN
+            return BufferQuota.WITHIN
         allowances = self._budget.allowances
-        if self.kept > allowances.connection_bytes:
-            return Kept.SLOW
-        user = 0 if self._user is None else self._user.kept
-        if user > allowances.user_bytes or self._address.kept > allowances.address_bytes:
-            return Kept.QUOTA
-        return Kept.WITHIN
+        if self.buffered > allowances.connection_bytes:
+            return BufferQuota.CONNECTION_EXCEEDED
+        user = 0 if self._user is None else self._user.buffered
+        if user > allowances.user_bytes or self._address.buffered > allowances.address_bytes:
+            return BufferQuota.SHARED_EXCEEDED
+        return BufferQuota.WITHIN
 
     def close(self) -> None:
-        """Give back what was drawn and not spent, and count nothing as kept any more."""
-        self.keep(-self.kept)
+        """Return unspent frames to the shared pools and stop counting buffered bytes."""
+        self.add_buffered(-self.buffered)
         self._closed = True
         unspent, self.left = max(0.0, self.left), 0.0
         for pool in self._pools:

@@ -77,10 +77,10 @@ class Drain:
         for connection in turns.due(math.inf if hurried else now):
             if connection in node.connections:
                 node.shared.metrics.drained.inc()
-                connection.retire(disconnects.RESTARTING)
+                connection.disconnect_when_done(disconnects.RESTARTING)
                 turns.told(connection, now)
         for connection in turns.overdue(now):
-            connection.leave(disconnects.RESTARTING)
+            connection.disconnect(disconnects.RESTARTING)
 
 
 async def _pause(hurry: asyncio.Event) -> None:

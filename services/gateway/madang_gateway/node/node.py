@@ -9,8 +9,8 @@ from madang_common.problems import Unauthenticated
 from madang_gateway.limits.budget import Budget
 from madang_gateway.node.write_scheduler import WriteScheduler
 from madang_gateway.session import disconnects
+from madang_gateway.session.context import SessionContext
 from madang_gateway.session.disconnects import Disconnect
-from madang_gateway.session.session import Shared
 from madang_gateway.state.pending_receipts import PendingReceipts
 from madang_gateway.upgrade.admission import Admission
 from madang_gateway.upgrade.handshake import Handshake
@@ -28,12 +28,12 @@ class Ticking(Protocol):
         """Do what is due at `now`, seconds on the event loop's clock."""
         ...
 
-    def leave(self, why: Disconnect) -> None:
-        """Close, whatever it is doing."""
+    def disconnect(self, why: Disconnect) -> None:
+        """Tell the client why, and close."""
         ...
 
-    def retire(self, why: Disconnect) -> None:
-        """Close once everything that was taken is answered."""
+    def disconnect_when_done(self, why: Disconnect) -> None:
+        """Read no more; disconnect once everything received is answered."""
         ...
 
 
@@ -41,7 +41,7 @@ class Ticking(Protocol):
 class Node:
     """What the connections of this process share."""
 
-    shared: Shared
+    shared: SessionContext
     flusher: WriteScheduler
     receipts: PendingReceipts
     budget: Budget
@@ -53,7 +53,7 @@ class Node:
         """Admit connections as the settings say."""
         shared = self.shared
         settings = shared.settings
-        self.admission = Admission(settings, shared.verifier, shared.users, self.budget)
+        self.admission = Admission(settings, shared.verifier, shared.registry, self.budget)
         self.handshake = Handshake(
             max_size=settings.frame_bytes, deflate=settings.permessage_deflate
         )
@@ -65,26 +65,26 @@ class Node:
 
     def leave_room(self, user: str, room: str) -> None:
         """End the subscriptions of `user` to `room`."""
-        for session in self.shared.users.sessions(user):
+        for session in self.shared.registry.sessions(user):
             session.leave_room(room)
 
     def end_login(self, user: str, login: str) -> None:
         """Close the connections of a login that was ended, and let its tokens open no others."""
         self.shared.verifier.revoke_session(login)
-        for session in self.shared.users.sessions(user):
+        for session in self.shared.registry.sessions(user):
             if login in {ALL_LOGINS, session.claims.login}:
-                session.end(_login_ended(), disconnects.LOGIN_ENDED)
+                session.disconnect(disconnects.LOGIN_ENDED, _login_ended())
 
     def check_logins(self, user: str) -> None:
         """Close the connections of `user` whose login was ended."""
-        for session in self.shared.users.sessions(user):
+        for session in self.shared.registry.sessions(user):
             if not self.shared.verifier.is_active(session.claims):
-                session.end(_login_ended(), disconnects.LOGIN_ENDED)
+                session.disconnect(disconnects.LOGIN_ENDED, _login_ended())
 
     def disconnect_all(self) -> None:
         """Make everyone come back and resume: something may have been missed here."""
         for connection in tuple(self.connections):
-            connection.leave(disconnects.UNAVAILABLE)
+            connection.disconnect(disconnects.UNAVAILABLE)
 
     async def keep_time(self) -> None:
         """Do what is due for as long as the gateway runs; one part of the connections at a time.

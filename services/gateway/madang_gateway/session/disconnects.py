@@ -1,7 +1,15 @@
-"""Why a connection is closed: a fixed table of codes, reasons and whether to come back.
+"""Disconnect codes: a fixed table of code, reason, and whether the client should reconnect.
 
-Codes from 4400 on tell a client to stay away until something about it changes; codes from 4500 on,
-1011 and 1012 tell it to come back and go on with `since`.
+Codes from 4400 on tell a client not to reconnect before it has changed something; codes from 4500
+on, 1011 and 1012 tell it to reconnect and resume with `since`.
+
+The end of a connection has one word per meaning, in Session and Connection alike:
+
+    disconnect(why)             tell the client why (ERROR, close frame), then close
+    disconnect_when_done(why)   the same, once everything received is answered
+    send_close(why)             write the close frame, start the deadline for the peer's answer
+    connection_lost             the socket is gone
+    close()                     release what the object holds; nothing is sent
 """
 
 from collections.abc import Mapping
@@ -20,7 +28,7 @@ class Disconnect:
 
 
 DISCONNECTED = Disconnect(1000, "disconnected", reconnect=False)
-BROKEN_FRAMING = Disconnect(1002, "not what SockJS sends", reconnect=False)
+BROKEN_FRAMING = Disconnect(1002, "invalid SockJS message", reconnect=False)
 NOT_UTF8 = Disconnect(1007, "not UTF-8", reconnect=False)
 TOO_MANY_FRAGMENTS = Disconnect(1008, "too many fragments", reconnect=False)
 INTERNAL = Disconnect(1011, "internal error", reconnect=True)
@@ -32,7 +40,7 @@ LOGIN_ENDED = Disconnect(4410, "login ended", reconnect=False)
 TOKEN_EXPIRED = Disconnect(4501, "token expired", reconnect=True)
 UNAVAILABLE = Disconnect(4503, "try again", reconnect=True)
 SLOW_CONSUMER = Disconnect(4508, "slow consumer", reconnect=True)
-OVER_QUOTA = Disconnect(4509, "too much waits", reconnect=True)
+OVER_QUOTA = Disconnect(4509, "buffer quota exceeded", reconnect=True)
 HEARTBEAT_LOST = Disconnect(4510, "no heart-beat", reconnect=True)
 CONNECT_TIMEOUT = Disconnect(4511, "no CONNECT in time", reconnect=True)
 TOO_FAST = Disconnect(4529, "too fast", reconnect=True)
@@ -45,6 +53,6 @@ _OF_PROBLEMS: Mapping[type[Problem], Disconnect] = {
 
 
 def because_of(problem: Problem) -> Disconnect:
-    """Return how to close a connection that `problem` ends; its title is the reason."""
+    """Return the disconnect for a connection that `problem` ends; its title is the reason."""
     known = _OF_PROBLEMS.get(type(problem), REFUSED)
     return replace(known, reason=problem.title)

@@ -7,94 +7,94 @@ from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
-_SLICE = 32
-"""Things handled in one turn of the event loop."""
+_FRAMES_PER_TURN = 32
+"""Queued frames handled in one turn of the event loop."""
 
 Pending = Awaitable[None] | None
-"""None if it is done, else what is still to be awaited."""
+"""What is still to be awaited, None if nothing."""
 
 
 class FrameHandler(Protocol[T]):
-    """Does the things."""
+    """Handles frames one at a time."""
 
-    def handle(self, thing: T) -> Pending:
-        """Do one thing, or begin to."""
+    def handle(self, frame: T) -> Pending:
+        """Handle a frame, or start to."""
         ...
 
     def failed(self, error: Exception) -> None:
-        """Handle an exception that nobody expected."""
+        """Handle an unexpected exception of `handle`."""
         ...
 
-    def queued(self, thing: T) -> tuple[T, int]:
-        """Return what to queue for a thing that has to wait, and its size in bytes."""
+    def queued(self, frame: T) -> tuple[T, int]:
+        """Return what to queue for a frame that has to wait, and its size in bytes."""
         ...
 
-    def backlog_full(self) -> None:
-        """Stop the input: the backlog is full."""
+    def queue_full(self) -> None:
+        """Stop the input."""
         ...
 
-    def backlog_done(self, size: int) -> None:
-        """Let input in again: the backlog is empty, in which `size` bytes were queued."""
+    def queue_empty(self, size: int) -> None:
+        """Resume the input; `size` bytes were queued since the queue was last empty."""
         ...
 
 
 class FrameQueue(Generic[T]):
-    """Gives things to a worker; as long as nothing has to wait, without a task or a queue.
+    """Passes frames to a handler in order; without a task or a queue while nothing awaits.
 
-    It does not hold the worker, which holds it.
+    It holds no reference to the handler, which holds the queue: no reference cycle.
     """
 
-    __slots__ = ("_backlog", "_bytes", "_limit", "_limit_bytes", "_task")
+    __slots__ = ("_bytes", "_frames", "_max_bytes", "_max_frames", "_task")
 
-    def __init__(self, limit: int, limit_bytes: int) -> None:
-        """Tell the worker when `limit` things wait, or things of `limit_bytes`."""
-        self._limit = limit
-        self._limit_bytes = limit_bytes
-        self._backlog: deque[T] | None = None
+    def __init__(self, max_frames: int, max_bytes: int) -> None:
+        """Report the queue as full at `max_frames` frames or `max_bytes` bytes."""
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._frames: deque[T] | None = None
         self._bytes = 0
-        """Bytes queued since the backlog was empty."""
+        """Bytes queued since the queue was empty."""
         self._task: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether something is under way or waits."""
-        return self._backlog is not None
+        """Whether a frame is being handled or queued."""
+        return self._frames is not None
 
-    def take(self, worker: FrameHandler[T], thing: T) -> None:
-        """Let `worker` do `thing` now, or behind what waits."""
-        if self._backlog is not None:
-            queued, size = worker.queued(thing)
+    def submit(self, handler: FrameHandler[T], frame: T) -> None:
+        """Let `handler` handle `frame` now, or after the frames queued before it."""
+        if self._frames is not None:
+            waiting, size = handler.queued(frame)
             self._bytes += size
-            self._backlog.append(queued)
-            if len(self._backlog) >= self._limit or self._bytes >= self._limit_bytes:
-                worker.backlog_full()
+            self._frames.append(waiting)
+            if len(self._frames) >= self._max_frames or self._bytes >= self._max_bytes:
+                handler.queue_full()
             return
-        pending = worker.handle(thing)
+        pending = handler.handle(frame)
         if pending is not None:
-            self._backlog = deque()
-            self._task = asyncio.create_task(self._work(worker, pending, self._backlog))
+            self._frames = deque()
+            self._task = asyncio.create_task(self._run(handler, pending, self._frames))
 
     def cancel(self) -> None:
-        """Give up what is under way and what waits."""
+        """Cancel the handler under way and drop the queued frames."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _work(
-        self, worker: FrameHandler[T], pending: Awaitable[None], backlog: deque[T]
+    async def _run(
+        self, handler: FrameHandler[T], pending: Awaitable[None], frames: deque[T]
     ) -> None:
         try:
             await pending
-            done = 0
-            while backlog:
-                following = worker.handle(backlog.popleft())
-                done += 1
+            handled = 0
+            while frames:
+                following = handler.handle(frames.popleft())
+                handled += 1
                 if following is not None:
                     await following
-                elif done % _SLICE == 0:
+                elif handled % _FRAMES_PER_TURN == 0:
                     await asyncio.sleep(0)
-        except Exception as error:  # noqa: BLE001 - the worker tells what it means
-            worker.failed(error)
+        except Exception as error:  # noqa: BLE001 - the handler decides what it means
+            handler.failed(error)
         finally:
-            self._backlog = self._task = None
+            self._frames = self._task = None
             size, self._bytes = self._bytes, 0
-            worker.backlog_done(size)
+            handler.queue_empty(size)

@@ -1,54 +1,67 @@
-"""Who is connected to this gateway."""
+"""Sessions of this gateway by user, and the send rate of each user."""
 
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
+from madang_common.problems import Problem
 from madang_common.token_bucket import Bucket, Buckets, Rate
+from madang_common.tokens.claims import Claims
+from madang_gateway.protocol.stomp.errors import ProtocolError
+from madang_gateway.session.disconnects import Disconnect
+
+_BUCKETS = 50_000
+"""Users whose token bucket is cached while they have no session."""
 
 
-class HasUser(Protocol):
-    """A session whose user is known."""
+class RegisteredSession(Protocol):
+    """A session after CONNECT."""
 
     @property
     def user(self) -> str:
         """Id of its user."""
         ...
 
+    @property
+    def claims(self) -> Claims:
+        """The claims of its user."""
+        ...
 
-S = TypeVar("S", bound=HasUser)
+    def disconnect(self, why: Disconnect, error: Problem | ProtocolError | None = None) -> None:
+        """Tell the client why, with an ERROR frame if `error` is given, and close."""
+        ...
+
+    def leave_room(self, room: str) -> None:
+        """End the subscriptions to `room`."""
+        ...
 
 
-_BUCKETS = 50_000
-"""SessionRegistry whose allowance is remembered when they are not connected, or never were."""
+class SessionRegistry:
+    """Sessions by user, and each user's token bucket for sends, shared by all their sessions.
 
-
-class SessionRegistry(Generic[S]):
-    """Sessions by user, and each user's allowance of sends, shared by all their sessions.
-
-    The allowance outlives the sessions: to connect anew, or to send over REST, gives no new one.
+    The bucket outlives the sessions: neither reconnecting nor sending over REST refills it.
     """
 
     def __init__(self, rate: Rate) -> None:
-        self._sessions: dict[str, set[S]] = {}
+        self._sessions: dict[str, set[RegisteredSession]] = {}
         self._buckets = Buckets(rate, remembered=_BUCKETS)
 
-    def add(self, session: S) -> None:
-        """Count `session` in."""
+    def add(self, session: RegisteredSession) -> None:
+        """Add `session`."""
         self._sessions.setdefault(session.user, set()).add(session)
 
-    def remove(self, session: S) -> None:
-        """Count `session` out."""
+    def remove(self, session: RegisteredSession) -> None:
+        """Remove `session` if it is there."""
         found = self._sessions.get(session.user)
         if found is not None:
             found.discard(session)
             if not found:
                 del self._sessions[session.user]
 
-    def sessions(self, user: str) -> tuple[S, ...]:
-        """Return the sessions of `user`, in a copy that may be changed meanwhile."""
+    def sessions(self, user: str) -> tuple[RegisteredSession, ...]:
+        """Return a copy of the sessions of `user`."""
         return tuple(self._sessions.get(user, ()))
 
     def bucket(self, user: str) -> Bucket:
-        """Return the allowance of `user`."""
+        """Return the token bucket of `user`."""
         return self._buckets.of(user)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What the gateway writes to one client beside MESSAGEs: receipts, refusals, errors."""
+"""Replies to one client: CONNECTED, RECEIPT, refusals and ERROR; everything but messages."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -16,8 +16,8 @@ from madang_gateway.protocol.stomp.errors import ProtocolError
 from madang_gateway.protocol.stomp.serializer import message_frame
 
 
-class Outlet(Protocol):
-    """Where frames go."""
+class ReplyOutput(Protocol):
+    """Writing side of the connection."""
 
     def write(self, frames: bytes) -> None:
         """Send WebSocket frames at the end of this turn of the event loop."""
@@ -30,18 +30,16 @@ class Outlet(Protocol):
 
 
 class Replies:
-    """Writes answers through the STOMP connection, which knows what may still be said."""
+    """Writes replies to one client; nothing after its ERROR."""
 
-    __slots__ = ("_outlet", "_stomp", "errors")
+    __slots__ = ("_output", "_stomp")
 
-    def __init__(self, stomp: ServerConnection, outlet: Outlet) -> None:
+    def __init__(self, stomp: ServerConnection, output: ReplyOutput) -> None:
         self._stomp = stomp
-        self._outlet = outlet
-        self.errors: EncodingKey | None = None
-        """The client's subscription to its refusals, if it has one."""
+        self._output = output
 
     def connected(self, session: str, user: str) -> None:
-        """Let the client in."""
+        """Send CONNECTED."""
         self._write(self._stomp.connected(session, user, "madang"))
 
     def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
@@ -49,27 +47,25 @@ class Replies:
         if receipt_id is not None:
             self._write(self._stomp.receipt(receipt_id, headers))
 
-    def refusal(self, problem: Problem, receipt_id: str | None, **context: str) -> bool:
-        """Tell of a refusal where the client listens for them; return False if it does not."""
-        shape = self.errors
-        if shape is None:
-            return False
+    def refusal(
+        self, problem: Problem, receipt_id: str | None, key: EncodingKey, **context: str
+    ) -> None:
+        """Send a refusal to the client's subscription to its errors, whose encoding is `key`."""
         asked = {} if receipt_id is None else {"receipt-id": receipt_id}
         body = orjson.dumps(problem.document(**asked, **context))
         message_id = new_id()
         frame = message_frame(
-            shape.subscription,
+            key.subscription,
             ERRORS,
             message_id,
             {},
             body,
-            version=shape.version,
+            version=key.version,
             content_type=problems.MEDIA_TYPE,
-            ack=shape.ack(message_id),
+            ack=key.ack(message_id),
             receipt_id=receipt_id,
         )
         self._write(frame)
-        return True
 
     def error(self, cause: Problem | ProtocolError, receipt_id: str | None = None) -> None:
         """Send the ERROR that ends the connection."""
@@ -88,4 +84,4 @@ class Replies:
 
     def _write(self, frame: bytes) -> None:
         if frame:
-            self._outlet.write(websocket_frame(array(frame) if self._outlet.sockjs else frame))
+            self._output.write(websocket_frame(array(frame) if self._output.sockjs else frame))

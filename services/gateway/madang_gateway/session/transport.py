@@ -1,32 +1,35 @@
-"""What a session needs of the WebSocket connection under it."""
+"""The WebSocket connection under a session, as the session uses it."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from madang_gateway.fanout.broadcaster import Recipient
 from madang_gateway.session.disconnects import Disconnect
+from madang_gateway.subscribe.subscribing_session import Output
 
 
-class Transport(Recipient, Protocol):
+class SessionOutput(Output, Protocol):
+    """Writing side of the connection."""
+
+    user: str
+    """Id of the session's user; the session sets it at CONNECT."""
+
+
+class Transport(Protocol):
     """The WebSocket connection under a session."""
 
     @property
     def versions(self) -> Sequence[str]:
-        """The STOMP versions that CONNECT may choose from, best first."""
+        """STOMP versions that CONNECT may negotiate, best first."""
         ...
 
-    def close(self, why: Disconnect) -> None:
-        """Send what waits, then close."""
+    def send_close(self, why: Disconnect) -> None:
+        """Send pending output and a close frame, then close the connection."""
         ...
 
     def pause_reading(self) -> None:
-        """Take nothing more from the peer for now."""
+        """Stop reading from the peer."""
         ...
 
     def resume_reading(self) -> None:
-        """Go on taking from the peer."""
-        ...
-
-    async def drained(self) -> None:
-        """Return when the peer has taken most of what was sent."""
+        """Read from the peer again, received bytes first."""
         ...

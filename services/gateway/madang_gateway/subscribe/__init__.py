@@ -1,1 +1,1 @@
-"""Subscriptions: opened, resumed, acknowledged."""
+"""Subscriptions: opened, replayed, acknowledged."""

@@ -1,4 +1,4 @@
-"""Subscriptions whose messages wait for an ACK: what was sent, what may be sent, what is read."""
+"""Window of unacknowledged messages between the hub and a connection."""
 
 import asyncio
 from collections import deque
@@ -13,159 +13,161 @@ from madang_gateway.subscribe.inflight import Inflight
 
 _AUTO = "auto"
 _CLIENT = "client"
-_DIGITS = 9
-_REMEMBERED_BYTES = 100
-"""Memory of one remembered message."""
+_MAX_DIGITS = 9
+_INFLIGHT_BYTES = 100
+"""Memory of a message in flight."""
 
 
 class AckWindow(AckRecipient):
-    """A subscription's own place in the roster, between the log and its connection.
+    """Recipient of a subscription whose messages the client acknowledges.
 
-    With a window, no more than so many messages are under way; the others wait here, within
-    bounds: whoever never answers is a slow reader.
+    With a prefetch count, at most so many messages are in flight; later ones are queued here. The
+    queue counts towards the client's buffer quota.
     """
 
     __slots__ = (
-        "_keep",
-        "_kept",
-        "_link",
-        "_room",
-        "_unacknowledged",
-        "_waiting",
-        "_waiting_bytes",
-        "_window",
+        "_add_buffered",
+        "_counted",
+        "_drained",
+        "_inflight",
+        "_output",
+        "_prefetch",
+        "_queue",
+        "_queue_bytes",
     )
 
     def __init__(
         self,
-        link: Recipient,
+        output: Recipient,
         *,
         cumulative: bool,
-        window: int,
-        remembered: int,
-        keep: Callable[[int], bool],
+        prefetch: int,
+        max_inflight: int,
+        add_buffered: Callable[[int], bool],
     ) -> None:
-        """Let `window` messages be under way, any number if 0, and remember `remembered` of them.
+        """Let `prefetch` messages be in flight, any number if 0; track `max_inflight` of them.
 
-        `keep` is told how many bytes more are kept here, or less, and tells whether they may be.
+        `add_buffered` takes the change in buffered bytes and returns whether they are within the
+        quota.
         """
-        self._link = link
-        self._window = window
-        self._unacknowledged = Inflight(cumulative=cumulative, limit=remembered)
-        self._waiting: deque[tuple[int, bytes]] = deque()
-        self._waiting_bytes = 0
-        self._keep = keep
-        self._kept = 0
-        """Bytes that `keep` knows of."""
-        self._room: asyncio.Future[None] | None = None
+        self._output = output
+        self._prefetch = prefetch
+        self._inflight = Inflight(cumulative=cumulative, limit=max_inflight)
+        self._queue: deque[tuple[int, bytes]] = deque()
+        self._queue_bytes = 0
+        self._add_buffered = add_buffered
+        self._counted = 0
+        """Bytes reported to `add_buffered`."""
+        self._drained: asyncio.Future[None] | None = None
 
     @property
     @override
     def user(self) -> str:
-        return self._link.user
+        return self._output.user
 
     @property
     @override
     def behind(self) -> bool:
-        return self._link.behind
+        return self._output.behind
 
     @property
     @override
     def compressed(self) -> bool:
-        return self._link.compressed
+        return self._output.compressed
 
     @property
     @override
     def sockjs(self) -> bool:
-        return self._link.sockjs
+        return self._output.sockjs
 
     @property
     def read_up_to(self) -> int | None:
-        """The newest message that was consumed and has none before it that waits."""
-        return self._unacknowledged.read_up_to
+        """Newest consumed message with no unsettled one before it."""
+        return self._inflight.read_up_to
 
     @override
     def write(self, frames: bytes) -> None:
-        self._link.write(frames)
+        self._output.write(frames)
 
     @override
     def offer(self, messages: Iterable[tuple[int, bytes]]) -> None:
-        waiting = self._waiting
+        queue = self._queue
         for position, frame in messages:
-            if waiting or not self._open:
-                waiting.append((position, frame))
-                self._waiting_bytes += len(frame)
+            if queue or not self._has_capacity:
+                queue.append((position, frame))
+                self._queue_bytes += len(frame)
                 if not self._count():
-                    # The connection is about to be closed; nothing more has to be kept for it.
+                    # The session is about to end.
                     return
             else:
-                self._unacknowledged.sent(position)
-                self._link.write(frame)
+                self._inflight.sent(position)
+                self._output.write(frame)
         self._count()
 
     def sent_already(self, position: int) -> bool:
-        """Tell whether the message at `position` was sent, as far as that is remembered."""
-        return self._unacknowledged.sent_already(position)
+        """Tell whether the message at `position` was sent, as far as it is tracked."""
+        return self._inflight.sent_already(position)
 
-    def answer(self, position: int, *, consumed: bool) -> None:
-        """Take an ACK, or a NACK if not `consumed`, and send what may be sent now."""
-        self._unacknowledged.answer(position, consumed=consumed)
-        while self._waiting and self._open:
-            later, frame = self._waiting.popleft()
-            self._waiting_bytes -= len(frame)
-            self._unacknowledged.sent(later)
-            self._link.write(frame)
-        if not self._waiting and self._room is not None:
-            self._room.set_result(None)
-            self._room = None
+    def settle(self, position: int, *, consumed: bool) -> None:
+        """Apply an ACK, or a NACK if not `consumed`; send queued messages."""
+        self._inflight.settle(position, consumed=consumed)
+        while self._queue and self._has_capacity:
+            later, frame = self._queue.popleft()
+            self._queue_bytes -= len(frame)
+            self._inflight.sent(later)
+            self._output.write(frame)
+        if not self._queue and self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
         self._count()
 
     async def drained(self) -> None:
-        """Return when nothing waits here."""
-        while self._waiting:
-            if self._room is None:
-                self._room = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._room)
+        """Return when the queue is empty."""
+        while self._queue:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
 
     def end(self) -> None:
-        """Drop everything kept."""
-        self._waiting.clear()
-        self._keep(-self._kept)
-        self._kept = 0
+        """Drop the queue."""
+        self._queue.clear()
+        self._add_buffered(-self._counted)
+        self._counted = 0
 
     def _count(self) -> bool:
-        """Tell how much is kept; return whether that is within bounds."""
-        kept = self._waiting_bytes + len(self._unacknowledged) * _REMEMBERED_BYTES
-        more, self._kept = kept - self._kept, kept
-        return self._keep(more) if more else True
+        """Report the buffered bytes; return whether they are within the quota."""
+        size = self._queue_bytes + len(self._inflight) * _INFLIGHT_BYTES
+        change, self._counted = size - self._counted, size
+        return self._add_buffered(change) if change else True
 
     @property
-    def _open(self) -> bool:
-        return not self._window or self._unacknowledged.waiting < self._window
+    def _has_capacity(self) -> bool:
+        return not self._prefetch or self._inflight.unsettled < self._prefetch
 
 
-def window_of(frame: Subscribe, most: int) -> int:
-    """Return the `prefetch-count` of a SUBSCRIBE, 0 for none; raise InvalidRequest if it is bad."""
+def prefetch_count(frame: Subscribe, max_messages: int) -> int:
+    """Return a SUBSCRIBE's `prefetch-count`, 0 without one; raise InvalidRequest if invalid."""
     text = frame.headers.get("prefetch-count", "0")
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= most):
-        raise InvalidRequest(f"prefetch-count must be a number up to {most}.")
+    number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not number or int(text) > max_messages:
+        raise InvalidRequest(f"prefetch-count must be a number up to {max_messages}.")
     return int(text)
 
 
-def acknowledging(
-    link: Recipient,
+def create_ack_window(
+    output: Recipient,
     frame: Subscribe,
     *,
-    most: int,
-    keep: Callable[[int], bool],
+    max_messages: int,
+    add_buffered: Callable[[int], bool],
 ) -> AckWindow | None:
-    """Return the place of a subscription that `frame` wants to acknowledge, if it does."""
+    """Return the ACK window that `frame` asks for, None in ack mode `auto`."""
     if frame.ack == _AUTO:
         return None
     return AckWindow(
-        link,
+        output,
         cumulative=frame.ack == _CLIENT,
-        window=window_of(frame, most),
-        remembered=most,
-        keep=keep,
+        prefetch=prefetch_count(frame, max_messages),
+        max_inflight=max_messages,
+        add_buffered=add_buffered,
     )

@@ -1,6 +1,7 @@
-"""What an ACK or NACK answers, and what follows from it."""
+"""ACK and NACK: finds the message, settles it, moves the read marker."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from madang_common.log.position import from_id
 from madang_common.problems import NotFound
@@ -9,42 +10,43 @@ from madang_gateway.protocol.stomp.events import Ack
 from madang_gateway.subscribe.read_markers import ReadMarkers
 from madang_gateway.subscribe.subscription import Subscription
 
-Answered = tuple[Subscription, int] | None
-"""The subscription and the position that is answered; None if nothing waits for that answer."""
+Acknowledged = tuple[Subscription, int] | None
+"""Subscription and position of the message; None if the ACK has no effect."""
+
+
+class Read(NamedTuple):
+    """A read marker to publish."""
+
+    room: str
+    position: int
 
 
 class Acks:
-    """The answers of one session to the messages of its subscriptions."""
+    """ACKs and NACKs of one session."""
 
-    __slots__ = ("_ended", "_markers", "_subscriptions")
+    __slots__ = ("_ended", "_subscriptions", "markers")
 
     def __init__(
-        self,
-        subscriptions: Mapping[str, Subscription],
-        ended: Callable[[str], bool],
-        tell_read: Callable[[str, int], object],
+        self, subscriptions: Mapping[str, Subscription], ended: Callable[[str], bool]
     ) -> None:
-        """Take what `ended` says: whether the server ended a subscription lately.
-
-        `tell_read` is told a room, and the position up to which the user has read it.
-        """
+        """Take `ended`: whether the server ended a subscription that the client may not know of."""
         self._subscriptions = subscriptions
         self._ended = ended
-        self._markers = ReadMarkers(tell_read)
+        self.markers = ReadMarkers()
 
-    def find(self, ack: Ack) -> Answered:
-        """Return what `ack` answers; raise NotFound if no such message was sent.
+    def find(self, ack: Ack) -> Acknowledged:
+        """Return the message that `ack` acknowledges; raise NotFound if it was not sent.
 
-        1.1 names the subscription in a header of its own; in 1.2 it is part of the `ack` header
-        that we give, in whose place some clients send the `message-id`.
+        STOMP 1.1 names the subscription in a header; in 1.2 it is part of the `ack` header that
+        the gateway sends, but some clients send the `message-id` there.
         """
         message, divider, subscription = ack.id.partition(ACK_DIVIDER)
         name = subscription if divider else ack.subscription
         candidates = list(self._subscriptions.values())
         if name is not None:
             named = self._subscriptions.get(name)
-            # Of one that was ended here the client may not know yet; others expect no answer.
-            if self._ended(name) if named is None else named.acknowledging is None:
+            # The client may not know yet that the server ended it; `auto` needs no ACK.
+            if self._ended(name) if named is None else named.ack_window is None:
                 return None
             candidates = [] if named is None else [named]
         try:
@@ -52,28 +54,22 @@ class Acks:
         except ValueError:
             position = -1
         for candidate in candidates:
-            place = candidate.acknowledging
-            if place is not None and place.sent_already(position):
+            window = candidate.ack_window
+            if window is not None and window.sent_already(position):
                 return candidate, position
         raise NotFound(f"No message {ack.id[:80]!r} waits for an ACK or NACK.")
 
-    def settle(self, answered: Answered, *, consumed: bool) -> None:
-        """Let an ACK, or a NACK if not `consumed`, take effect."""
-        if answered is None:
-            return
-        subscription, position = answered
-        place = subscription.acknowledging
-        if place is None or subscription.ended:
-            # It may have ended since it was found, as with the membership of the room.
-            return
-        place.answer(position, consumed=consumed)
-        if subscription.marks_read and place.read_up_to is not None:
-            self._markers.move(subscription.topic.room, place.read_up_to)
-
-    def tick(self) -> None:
-        """Tell of the read markers that moved since the last tick."""
-        self._markers.tick()
-
-    def leave(self, room: str) -> None:
-        """Tell nothing more of `room`."""
-        self._markers.leave(room)
+    def settle(self, acknowledged: Acknowledged, *, consumed: bool) -> Read | None:
+        """Apply an ACK, or a NACK if not `consumed`; return the read marker to publish now."""
+        if acknowledged is None:
+            return None
+        subscription, position = acknowledged
+        window = subscription.ack_window
+        if window is None or subscription.ended:
+            # It may have ended since it was found, for example by a removal from the room.
+            return None
+        window.settle(position, consumed=consumed)
+        room, read = subscription.topic.room, window.read_up_to
+        if subscription.marks_read and read is not None and self.markers.move(room, read):
+            return Read(room, read)
+        return None

@@ -1,84 +1,81 @@
-"""Which messages of one subscription still wait for their ACK."""
+"""Messages of one subscription that were sent and not acknowledged yet."""
 
 from enum import Enum, auto
 
 
-class _Fate(Enum):
-    """What became of a message that was sent."""
+class _State(Enum):
+    """State of a sent message."""
 
-    WAITS = auto()
+    UNSETTLED = auto()
     CONSUMED = auto()
-    REFUSED = auto()
+    REJECTED = auto()
 
 
 class Inflight:
-    """Messages by position, oldest first, as far back as the oldest that waits.
+    """Sent messages by position, from the oldest unsettled one on.
 
-    More than `limit` are not remembered: the oldest is then as good as answered.
+    At most `limit` are tracked; beyond that the oldest counts as settled.
     """
 
-    __slots__ = ("_cumulative", "_fates", "_last", "_limit", "read_up_to", "waiting")
+    __slots__ = ("_cumulative", "_last", "_limit", "_states", "read_up_to", "unsettled")
 
     def __init__(self, *, cumulative: bool, limit: int) -> None:
-        """`cumulative` is the mode `client`, in which an answer is for all before it as well."""
+        """`cumulative` is ack mode `client`: an ACK settles all earlier messages too."""
         self._cumulative = cumulative
         self._limit = limit
-        self._fates: dict[int, _Fate] = {}
+        self._states: dict[int, _State] = {}
         self._last = -1
-        self.waiting = 0
-        """How many wait for an answer."""
+        self.unsettled = 0
+        """Number of messages without ACK or NACK."""
         self.read_up_to: int | None = None
-        """The newest message that was consumed and has none before it that waits."""
+        """Newest consumed message with no unsettled one before it."""
 
     def __len__(self) -> int:
-        """Return how many messages are remembered."""
-        return len(self._fates)
+        """Return the number of tracked messages."""
+        return len(self._states)
 
     def sent(self, position: int) -> None:
-        """Remember that the message at `position`, later than all before, was sent."""
+        """Track the message at `position`, which must be later than all before it."""
         self._last = position
-        self._fates[position] = _Fate.WAITS
-        self.waiting += 1
-        if len(self._fates) > self._limit:
-            if self._fates.pop(next(iter(self._fates))) is _Fate.WAITS:
-                self.waiting -= 1
-            self._let_go()
+        self._states[position] = _State.UNSETTLED
+        self.unsettled += 1
+        if len(self._states) > self._limit:
+            if self._states.pop(next(iter(self._states))) is _State.UNSETTLED:
+                self.unsettled -= 1
+            self._drop_settled()
 
     def sent_already(self, position: int) -> bool:
-        """Tell whether the message at `position` was sent, as far as that is remembered."""
-        if position in self._fates:
+        """Tell whether the message at `position` was sent, as far as it is tracked."""
+        if position in self._states:
             return True
-        oldest = next(iter(self._fates), self._last + 1)
+        oldest = next(iter(self._states), self._last + 1)
         return 0 <= position < oldest
 
-    def answer(self, position: int, *, consumed: bool) -> None:
-        """Take an ACK, or a NACK if not `consumed`, of a message that was sent already.
-
-        An answer given once stands.
-        """
-        fate = _Fate.CONSUMED if consumed else _Fate.REFUSED
+    def settle(self, position: int, *, consumed: bool) -> None:
+        """Apply an ACK, or a NACK if not `consumed`; the first one of a message counts."""
+        state = _State.CONSUMED if consumed else _State.REJECTED
         if self._cumulative:
-            for other in self._fates:
+            for other in self._states:
                 if other > position:
                     break
-                self._settle(other, fate)
-        elif position in self._fates:
-            self._settle(position, fate)
-        self._let_go()
+                self._settle_one(other, state)
+        elif position in self._states:
+            self._settle_one(position, state)
+        self._drop_settled()
 
-    def _settle(self, position: int, fate: _Fate) -> None:
-        if self._fates[position] is _Fate.WAITS:
-            self._fates[position] = fate
-            self.waiting -= 1
+    def _settle_one(self, position: int, state: _State) -> None:
+        if self._states[position] is _State.UNSETTLED:
+            self._states[position] = state
+            self.unsettled -= 1
 
-    def _let_go(self) -> None:
-        """Forget the oldest for as long as they are answered."""
-        done = []
-        for position, fate in self._fates.items():
-            if fate is _Fate.WAITS:
+    def _drop_settled(self) -> None:
+        """Drop settled messages up to the oldest unsettled one."""
+        settled = []
+        for position, state in self._states.items():
+            if state is _State.UNSETTLED:
                 break
-            done.append(position)
-            if fate is _Fate.CONSUMED:
+            settled.append(position)
+            if state is _State.CONSUMED:
                 self.read_up_to = position
-        for position in done:
-            del self._fates[position]
+        for position in settled:
+            del self._states[position]

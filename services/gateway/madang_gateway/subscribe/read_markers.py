@@ -1,41 +1,38 @@
-"""How far a user has read, told to others as the user's ACKs move it."""
+"""Read markers: how far the user of a session has read each room, moved by ACKs."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 
 class ReadMarkers:
-    """Tells of each room at once, then again no more than once per tick."""
+    """Decides when markers are published: a first move at once, others at most once per tick."""
 
-    __slots__ = ("_moved", "_publish", "_quiet", "_told")
+    __slots__ = ("_moved", "_positions", "_quiet")
 
-    def __init__(self, publish: Callable[[str, int], object]) -> None:
-        """Tell `publish` a room and the position up to which it was read."""
-        self._publish = publish
-        self._told: dict[str, int] = {}
+    def __init__(self) -> None:
+        self._positions: dict[str, int] = {}
         self._quiet: set[str] = set()
-        """Rooms that were told of since the last tick."""
+        """Rooms published since the last tick."""
         self._moved: dict[str, int] = {}
-        """Positions that are still to be told."""
+        """Positions to publish at the next tick."""
 
-    def move(self, room: str, position: int) -> None:
-        """Move the marker of `room`, forward only."""
-        if position <= self._told.get(room, -1):
-            return
-        self._told[room] = position
+    def move(self, room: str, position: int) -> bool:
+        """Move the marker of `room`, forward only; return whether to publish it now."""
+        if position <= self._positions.get(room, -1):
+            return False
+        self._positions[room] = position
         if room in self._quiet:
             self._moved[room] = position
-        else:
-            self._quiet.add(room)
-            self._publish(room, position)
+            return False
+        self._quiet.add(room)
+        return True
 
-    def tick(self) -> None:
-        """Tell what moved since the last tick."""
+    def tick(self) -> Mapping[str, int]:
+        """Return the rooms and positions to publish now: those moved since the last tick."""
         moved, self._moved = self._moved, {}
         self._quiet = set(moved)
-        for room, position in moved.items():
-            self._publish(room, position)
+        return moved
 
     def leave(self, room: str) -> None:
-        """Forget `room`, to which the user may say nothing more."""
-        self._told.pop(room, None)
+        """Drop `room`; the user may not publish there any more."""
+        self._positions.pop(room, None)
         self._moved.pop(room, None)

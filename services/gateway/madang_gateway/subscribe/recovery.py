@@ -1,4 +1,8 @@
-"""What a subscription missed: from the tail where that reaches, else from history first."""
+"""Replay of missed events: from recent events in memory, else page by page from history first.
+
+since ──▶ history, page by page ──▶ recent events ──▶ live (the hub)
+              └── skipped if recent events reach back to `since`
+"""
 
 import asyncio
 from dataclasses import replace
@@ -15,57 +19,56 @@ from madang_gateway.limits.budget import HISTORY_PAGE
 from madang_gateway.metrics import Metrics
 from madang_gateway.state.recent_events import Kept, RecentEvents
 
-_PAUSE_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _START = "start"
-"""`since` of a client that has seen nothing of a log that was still empty."""
+"""`since` of a client that subscribed while the log was empty."""
 _SLICE_EVENTS = 64
-"""Events that are read and encoded in one turn of the event loop; it takes about a millisecond."""
+"""Events read and encoded in one turn of the event loop; takes about a millisecond."""
 _LAG_SECONDS = 3.0
-"""How far one gateway may be behind another."""
+"""Longest lag of this gateway behind another that is waited for."""
 
 
-class Reader(Protocol):
-    """The subscription that resumes, as far as this is concerned."""
+class ReplayTarget(Protocol):
+    """The subscription to which events are replayed."""
 
     def begin(self, *, resumed: bool | None = None, position: int | None = None) -> None:
-        """Tell the client whether all that it missed will come; None if it asked for nothing.
+        """Send the RECEIPT: whether all missed events follow, None if none were asked for.
 
-        `position` is where it begins, if nothing before that will be sent.
+        `position` is where the subscription starts, if no earlier event is sent.
         """
         ...
 
-    def deliver(self, placed: list[PositionedEvent]) -> None:
+    def deliver(self, events: list[PositionedEvent]) -> None:
         """Send events, oldest first."""
         ...
 
     def go_live(self) -> None:
-        """Receive from now on whatever the log brings."""
+        """Enter the hub: receive live events from now on."""
         ...
 
     def charge(self, cost: float) -> None:
-        """Pay for what was done, or will be."""
+        """Charge the client for a part of the replay."""
         ...
 
     @property
     def in_debt(self) -> bool:
-        """Whether more was charged than there is."""
+        """Whether the client has to pay a debt first."""
         ...
 
     async def ready(self) -> None:
-        """Return when the connection can take more, and the debt is paid."""
+        """Return when the connection is writable and the debt is paid."""
         ...
 
 
 class Recovery:
-    """Brings readers from where they were to the live end, without a gap and in order.
+    """Replays events to subscriptions without a gap and in order, then lets them go live.
 
-    The last step, from the tail to the roster, happens without a pause, so no batch of the log can
-    come in between.
+    The last step, from recent events to the hub, has no await: no batch can come in between.
     """
 
     def __init__(
         self,
-        tail: RecentEvents,
+        recent: RecentEvents,
         history: History,
         *,
         shards: int,
@@ -75,11 +78,11 @@ class Recovery:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        """Ask history for `page` events at a time, and wait for it for at most `seconds`.
+        """Request `page` events of history at a time; give up after `seconds` without progress.
 
-        A reader gets about `chunk_bytes` at a time before it must have taken them.
+        A target gets about `chunk_bytes` before it must be ready again.
         """
-        self._tail = tail
+        self._recent = recent
         self._history = history
         self._shards = shards
         self._page = page
@@ -88,110 +91,109 @@ class Recovery:
         self._metrics = metrics
         self._clock = clock
 
-    def at_once(self, audience: str, since: int, reader: Reader) -> bool:
-        """Resume from the tail alone and return True, or return False if that cannot be."""
+    def replay_now(self, audience: str, since: int, target: ReplayTarget) -> bool:
+        """Replay a few recent events at once; return False if that is not enough."""
         shard = shard_of(audience, self._shards)
-        if not self._tail.reaches(shard, since) or since >= self._tail.end[shard]:
+        if not self._recent.reaches(shard, since) or since >= self._recent.end[shard]:
             return False
-        missed, more = self._next_kept(audience, since)
-        if more or reader.in_debt:
+        missed, more = self._next_recent(audience, since)
+        if more or target.in_debt:
             return False
         self._metrics.resumes.labels("tail").inc()
-        reader.begin(resumed=True)
-        _finish(missed, reader)
+        target.begin(resumed=True)
+        _finish(missed, target)
         return True
 
-    def from_here(self, audience: str, reader: Reader) -> None:
-        """Begin at the live end."""
-        reader.begin(position=self._end(audience))
-        reader.go_live()
+    def start_live(self, audience: str, target: ReplayTarget) -> None:
+        """Start at the live end."""
+        target.begin(position=self._end(audience))
+        target.go_live()
 
-    async def step_by_step(self, audience: str, since: int, reader: Reader) -> None:
-        """Resume from history, then the tail; raise Unavailable if history gets no further.
+    async def replay(self, audience: str, since: int, target: ReplayTarget) -> None:
+        """Replay from history, then recent events; raise Unavailable if history makes no progress.
 
-        What can no longer be had is not pretended: the reader is told `resumed=False` and gets
-        what there is.
+        If events are missing, the target begins with `resumed=False` and gets the rest.
         """
         shard = shard_of(audience, self._shards)
-        if not await self._seen(shard, since):
-            # An id that this log never gave is as good as lost: go on from here.
+        if not await self._wait_until_seen(shard, since):
+            # The log never had this id: start live.
             self._metrics.resumes.labels("lost").inc()
-            reader.begin(resumed=False, position=self._end(audience))
-            reader.go_live()
+            target.begin(resumed=False, position=self._end(audience))
+            target.go_live()
             return
         source = None
         while True:
-            # Other subscriptions of the same connection may be resuming too.
-            await reader.ready()
-            if self._tail.reaches(shard, since):
-                source = source or self._begin("tail", reader)
-                kept, more = self._next_kept(audience, since)
+            # Other subscriptions of the same connection may be replaying too.
+            await target.ready()
+            if self._recent.reaches(shard, since):
+                source = source or self._begin("tail", target)
+                events, more = self._next_recent(audience, since)
                 if not more:
                     break
-                since = kept[-1][0]
-                reader.deliver(_placed(kept))
+                since = events[-1][0]
+                target.deliver(_positioned(events))
                 await asyncio.sleep(0)
             else:
-                reader.charge(HISTORY_PAGE)
+                target.charge(HISTORY_PAGE)
                 page = await self._next_page(audience, shard, since)
-                source = source or self._begin("history" if page.reaches else "lost", reader)
+                source = source or self._begin("history" if page.reaches else "lost", target)
                 since = _covered(page, since)
-                await self._hand_over(page, reader)
-        _finish(kept, reader)
+                await self._deliver_page(page, target)
+        _finish(events, target)
 
-    def _next_kept(self, audience: str, since: int) -> tuple[list[Kept], bool]:
-        """Return what one turn of the event loop may take, and whether there is more after it."""
-        found = self._tail.after(audience, since, _SLICE_EVENTS + 1)
+    def _next_recent(self, audience: str, since: int) -> tuple[list[Kept], bool]:
+        """Return the events for one turn of the event loop, and whether more follow."""
+        found = self._recent.after(audience, since, _SLICE_EVENTS + 1)
         sizes = accumulate(len(line) for _, line in found)
         fitting = sum(size <= self._chunk_bytes for size in sizes)
         count = min(_SLICE_EVENTS, max(1, fitting))
         return found[:count], len(found) > count
 
-    def _begin(self, source: str, reader: Reader) -> str:
+    def _begin(self, source: str, target: ReplayTarget) -> str:
         self._metrics.resumes.labels(source).inc()
-        reader.begin(resumed=source != "lost")
+        target.begin(resumed=source != "lost")
         return source
 
     def _end(self, audience: str) -> int:
-        """Return the newest position that has been seen in the shard of `audience`, -1 if none."""
-        return self._tail.end[shard_of(audience, self._shards)] - 1
+        """Return the newest position seen in the shard of `audience`, -1 if none."""
+        return self._recent.end[shard_of(audience, self._shards)] - 1
 
-    async def _hand_over(self, page: Page, reader: Reader) -> None:
-        """Send what history had, no faster than the client takes it, nor than it may."""
+    async def _deliver_page(self, page: Page, target: ReplayTarget) -> None:
+        """Deliver a page of history, waiting for the target before each chunk."""
         chunk: list[PositionedEvent] = []
         size = 0
         for position, event in page.events:
-            placed = PositionedEvent.at(position, event)
-            chunk.append(placed)
-            size += len(placed.body)
+            positioned = PositionedEvent.at(position, event)
+            chunk.append(positioned)
+            size += len(positioned.body)
             if size >= self._chunk_bytes or len(chunk) >= _SLICE_EVENTS:
-                await reader.ready()
-                reader.deliver(chunk)
+                await target.ready()
+                target.deliver(chunk)
                 chunk, size = [], 0
                 await asyncio.sleep(0)
         if chunk:
-            await reader.ready()
-            reader.deliver(chunk)
+            await target.ready()
+            target.deliver(chunk)
 
-    async def _seen(self, shard: int, since: int) -> bool:
-        """Wait for the log to get to `since`, which another gateway may have shown already."""
+    async def _wait_until_seen(self, shard: int, since: int) -> bool:
+        """Wait until this gateway has seen `since`, which another gateway may have sent already."""
         deadline = self._clock() + _LAG_SECONDS
-        while since >= self._tail.end[shard]:
+        while since >= self._recent.end[shard]:
             if self._clock() > deadline:
                 return False
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         return True
 
     async def _next_page(self, audience: str, shard: int, since: int) -> Page:
-        """Return a page that gets further than `since`, or that says that the tail can go on."""
+        """Return a page that makes progress past `since`, or after which recent events suffice."""
         deadline = self._clock() + self._seconds
         while True:
             try:
-                page = self._up_to_here(
+                page = self._up_to_seen(
                     await self._history.after(audience, since, self._page), shard
                 )
                 covered = _covered(page, since)
-                if page.events or covered > since or self._tail.reaches(shard, covered):
+                if page.events or covered > since or self._recent.reaches(shard, covered):
                     return page
             except Unavailable:
                 if self._clock() > deadline:
@@ -200,16 +202,16 @@ class Recovery:
                 raise Unavailable(
                     "History is too far behind the log; try again.", retry_after_seconds=5
                 )
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    def _up_to_here(self, page: Page, shard: int) -> Page:
-        """Return `page` up to where history is whole and the log has been seen here.
+    def _up_to_seen(self, page: Page, shard: int) -> Page:
+        """Return `page` cut where history is complete and where this gateway has read the log.
 
-        What history is just storing may have holes. What the log has not shown here yet comes from
-        the log, once, and only if the reader may still have it then.
+        Later positions of history may have gaps. Events that this gateway has not read yet come
+        from the log, once, and only if the subscription still exists then.
         """
         stored = -1 if page.stored_to is None else page.stored_to
-        end = min(self._tail.end[shard], stored + 1)
+        end = min(self._recent.end[shard], stored + 1)
         events = [found for found in page.events if found[0] < end]
         return replace(
             page,
@@ -220,7 +222,7 @@ class Recovery:
 
 
 def _covered(page: Page, since: int) -> int:
-    """Return the position up to which nothing is missing after `page`."""
+    """Return the position up to which nothing is missing once `page` is delivered."""
     if page.events:
         since = page.events[-1][0]
     if page.complete and page.stored_to is not None:
@@ -228,19 +230,19 @@ def _covered(page: Page, since: int) -> int:
     return since
 
 
-def _placed(kept: list[Kept]) -> list[PositionedEvent]:
+def _positioned(kept: list[Kept]) -> list[PositionedEvent]:
     return [PositionedEvent.at(position, read_line(line), line) for position, line in kept]
 
 
-def _finish(missed: list[Kept], reader: Reader) -> None:
-    """Send the last that was missed and go live, without a pause between."""
-    if missed:
-        reader.deliver(_placed(missed))
-    reader.go_live()
+def _finish(events: list[Kept], target: ReplayTarget) -> None:
+    """Deliver the last events and go live, with no await between."""
+    if events:
+        target.deliver(_positioned(events))
+    target.go_live()
 
 
 def read_since(text: str | None) -> int | None:
-    """Return the position in a `since` header; raise InvalidRequest if it is none."""
+    """Return the position in a `since` header; raise InvalidRequest if it is no event id."""
     if text is None:
         return None
     if text == _START:
@@ -252,5 +254,5 @@ def read_since(text: str | None) -> int | None:
 
 
 def to_since(position: int) -> str:
-    """Return what a client gives as `since` to get everything after `position`."""
+    """Return the `since` that asks for everything after `position`."""
     return _START if position < 0 else to_id(position)

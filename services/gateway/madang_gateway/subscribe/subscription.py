@@ -11,19 +11,19 @@ from madang_gateway.subscribe.ack_window import AckWindow
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """Where it stands in the roster, and what still fills it."""
+    """A subscription and its place in the hub."""
 
     id: str
     topic: Topic
-    shape: EncodingKey
+    encoding_key: EncodingKey
     audiences: tuple[str, ...]
-    """Audiences in the roster that it receives."""
+    """Audiences of the hub that it receives."""
     recipient: Recipient
-    """Where its messages go: the connection, or what keeps an account of them on the way there."""
-    acknowledging: AckWindow | None = None
-    """That recipient, if messages wait for their ACK."""
+    """Receives its messages: the connection's output, or the ACK window in front of it."""
+    ack_window: AckWindow | None = None
+    """The recipient, if the client acknowledges messages."""
     marks_read: bool = False
     """Whether an ACK moves the user's read marker."""
-    resuming: asyncio.Task[None] | None = field(default=None)
-    """Sends what was missed; the subscription is in the roster only when that is done."""
+    replay_task: asyncio.Task[None] | None = field(default=None)
+    """Replays missed events; the subscription enters the hub when it is done."""
     ended: bool = False

@@ -1,4 +1,4 @@
-"""Which connections a gateway takes, decided when they ask for their upgrade."""
+"""Admission control: which upgrade requests a gateway accepts."""
 
 import random
 import time
@@ -26,57 +26,57 @@ from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade.connection_rate import ConnectionRate
 from madang_gateway.upgrade.policy import Framing, bearer_token, check_host, check_origin, framing
 
-_COME_BACK_SECONDS = 5
-_ELSEWHERE_SECONDS = 3
+_RETRY_SECONDS = 5
+_DRAINING_RETRY_SECONDS = 3
 
 
 class Draining(Unavailable):
-    """This gateway is about to stop; there may be others."""
+    """This gateway is shutting down; other replicas may be available."""
 
 
-class Full(Unavailable):
-    """There are as many connections as this gateway takes."""
+class GatewayFull(Unavailable):
+    """This gateway has reached its connection limit."""
 
 
-class Rush(Unavailable):
-    """Connections come faster than this gateway takes them."""
+class ConnectionRateExceeded(Unavailable):
+    """Clients connect faster than this gateway accepts connections."""
 
 
-class AddressFull(TooManyRequests):
-    """There are as many connections as one address may have."""
+class AddressConnectionsExceeded(TooManyRequests):
+    """The address has reached its connection limit."""
 
 
-class AddressRush(TooManyRequests):
-    """One address asks for more than this gateway does for one."""
+class AddressRateExceeded(TooManyRequests):
+    """The address has used up its rate limit."""
 
 
-class UserFull(TooManyRequests):
-    """There are as many connections as one user may have."""
+class UserConnectionsExceeded(TooManyRequests):
+    """The user has reached their connection limit."""
 
 
 BAD_HANDSHAKE = "handshake"
-"""Why an upgrade was refused that is not made as RFC 6455 says."""
+"""Reason of a refused upgrade that violates RFC 6455."""
 _REASONS: Mapping[type[Problem], str] = {
     NotFound: "path",
     UnknownHost: "host",
     Forbidden: "origin",
     Unauthenticated: "token",
     Draining: "draining",
-    Full: "full",
-    Rush: "rate",
-    AddressFull: "address",
-    AddressRush: "address_rate",
-    UserFull: "user",
+    GatewayFull: "full",
+    ConnectionRateExceeded: "rate",
+    AddressConnectionsExceeded: "address",
+    AddressRateExceeded: "address_rate",
+    UserConnectionsExceeded: "user",
 }
 
 
 def reason_of(problem: Problem) -> str:
-    """Return why an upgrade was refused, in one of a few words."""
+    """Return the metric label for a refused upgrade."""
     return _REASONS.get(type(problem), "other")
 
 
-class HasSessions(Protocol):
-    """Who is connected, as far as this is concerned."""
+class UserSessions(Protocol):
+    """The open sessions of this gateway."""
 
     def sessions(self, user: str) -> tuple[object, ...]:
         """Return the sessions of `user`."""
@@ -84,105 +84,107 @@ class HasSessions(Protocol):
 
 
 class Admission:
-    """Counts connections, over all and by address, and turns away those that are too many."""
+    """Counts connections in total and by address, and refuses upgrades over a limit."""
 
     def __init__(
         self,
         settings: GatewaySettings,
         verifier: TokenVerifier,
-        users: HasSessions,
-        spending: Budget,
+        registry: UserSessions,
+        rate_limits: Budget,
         *,
         clock: Clock = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Take `chance` from [0, 1), so that not all who are turned away come back together."""
+        """Spread the retries of refused clients by `chance`, a random number in [0, 1)."""
         self._settings = settings
         self._verifier = verifier
-        self._users = users
-        self._budget = spending
+        self._registry = registry
+        self._rate_limits = rate_limits
         self._hosts = settings.hosts
         self._proxies = Proxies(settings.proxy_addresses)
-        self._addresses: Counter[str] = Counter()
-        self._open = 0
+        self._connections_by_address: Counter[str] = Counter()
+        self._connections = 0
         self._clock = clock
         self._chance = chance
-        self._arrivals = ConnectionRate(settings.connections_per_second, chance)
+        self._connection_rate = ConnectionRate(settings.connections_per_second, chance)
         self.draining = False
-        """Whether this gateway is about to stop and takes nobody any more."""
+        """Whether this gateway is shutting down and refuses new connections."""
 
     def check(self, request: Request, peer: object) -> tuple[Framing, str]:
-        """Return what is to be spoken, and the client's address; raise the problem to refuse with.
+        """Return the framing and the client's address; raise the Problem of a refusal.
 
         `peer` is the transport's `peername`.
         """
         address = self._address(request, peer)
         token = bearer_token(request.headers)
         self._charge(address, token)
-        spoken = framing(request.path)
+        path_framing = framing(request.path)
         check_host(request.headers, self._hosts)
         check_origin(request.headers, self._settings.allowed_origins)
         if self.draining:
-            seconds = _ELSEWHERE_SECONDS * (1 - self._chance())
-            raise Draining("This gateway is stopping; try again.", retry_after_seconds=seconds)
-        if self._open >= self._settings.connections_limit:
-            raise Full(
-                "There are too many connections here; try again later.",
-                retry_after_seconds=_COME_BACK_SECONDS,
+            seconds = _DRAINING_RETRY_SECONDS * (1 - self._chance())
+            raise Draining("This gateway is shutting down; reconnect.", retry_after_seconds=seconds)
+        if self._connections >= self._settings.connections_limit:
+            raise GatewayFull(
+                "This gateway has reached its connection limit; try again later.",
+                retry_after_seconds=_RETRY_SECONDS,
             )
-        if self._addresses[address] >= self._settings.connections_per_address:
-            raise AddressFull(
-                "There are too many connections from your address; close one.",
-                retry_after_seconds=_COME_BACK_SECONDS,
+        if self._connections_by_address[address] >= self._settings.connections_per_address:
+            raise AddressConnectionsExceeded(
+                "Too many connections from your address; close one.",
+                retry_after_seconds=_RETRY_SECONDS,
             )
         self._check_rate()
         self._check_user(token)
-        return spoken, address
+        return path_framing, address
 
     def check_sessions(self, user: str) -> None:
-        """Raise TooManyRequests if `user` has as many connections as anybody may have."""
-        if len(self._users.sessions(user)) >= self._settings.connections_per_user:
-            raise UserFull(
-                "You have too many connections; close one.", retry_after_seconds=_COME_BACK_SECONDS
+        """Raise UserConnectionsExceeded if `user` has reached the connection limit."""
+        if len(self._registry.sessions(user)) >= self._settings.connections_per_user:
+            raise UserConnectionsExceeded(
+                "You have too many connections; close one.", retry_after_seconds=_RETRY_SECONDS
             )
 
     async def ping(self) -> None:
-        """Return if anybody is taken; raise Draining if this gateway is about to stop."""
+        """Raise Draining if this gateway refuses new connections; for the readiness check."""
         if self.draining:
             raise Draining
 
     def enter(self, address: str) -> None:
-        """Count a connection in."""
-        self._open += 1
-        self._addresses[address] += 1
+        """Count a new connection."""
+        self._connections += 1
+        self._connections_by_address[address] += 1
 
     def leave(self, address: str) -> None:
-        """Count a connection out."""
-        self._open -= 1
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+        """Count the end of a connection."""
+        self._connections -= 1
+        self._connections_by_address[address] -= 1
+        if not self._connections_by_address[address]:
+            del self._connections_by_address[address]
 
     def _address(self, request: Request, peer: object) -> str:
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return site(self._proxies.client(host, request.headers.get_all("X-Forwarded-For")))
 
     def _charge(self, address: str, token: str | None) -> None:
-        """Charge `address`, whatever comes of the request; raise AddressRush if it cannot pay."""
+        """Charge `address`, accepted or not; raise AddressRateExceeded if it cannot pay."""
         cost = budget.UPGRADE if token is None else budget.UPGRADE + budget.TOKEN
-        seconds = self._budget.charge_address(address, cost)
+        seconds = self._rate_limits.charge_address(address, cost)
         if seconds:
-            raise AddressRush(
-                "Too much comes from your address; try again later.", retry_after_seconds=seconds
+            raise AddressRateExceeded(
+                "Too many requests from your address; try again later.", retry_after_seconds=seconds
             )
 
     def _check_rate(self) -> None:
-        seconds = self._arrivals.take(self._clock())
+        seconds = self._connection_rate.take(self._clock())
         if seconds:
-            raise Rush("Too many clients connect at once; try again.", retry_after_seconds=seconds)
+            raise ConnectionRateExceeded(
+                "Too many clients are connecting; try again.", retry_after_seconds=seconds
+            )
 
     def _check_user(self, token: str | None) -> None:
-        """Check the user of a token that comes with the upgrade; most come with the CONNECT."""
+        """Check the user of a token in the upgrade request; most clients send it in CONNECT."""
         claims = None if token is None else self._verifier.verify_now(token)
         if claims is not None:
             self.check_sessions(claims.subject)

@@ -1,4 +1,4 @@
-"""The opening handshake, as websockets' library decides it: a request in, the answer out."""
+"""The opening handshake, decided by the websockets library: a request in, the answer out."""
 
 import logging
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from madang_gateway.protocol.stomp.negotiation import SUBPROTOCOLS, VERSIONS, of
 from madang_gateway.upgrade.policy import rejection
 
 _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-_MOST_HEADERS = 128
+_MAX_HEADERS = 128
 _LOGGER = logging.getLogger("websockets.server")
 _DEFLATE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True,
@@ -34,59 +34,58 @@ _DEFLATE = ServerPerMessageDeflateFactory(
 def request_of(
     method: str, target: str, version: str, headers: Sequence[tuple[bytes, bytes]]
 ) -> Request:
-    """Return a request, as the HTTP server has read it, for websockets' library.
+    """Return the HTTP server's request for the websockets library.
 
-    Raise InvalidRequest if there is more to it than a handshake has.
+    Raise InvalidRequest if it has a body, too many headers or a malformed one.
     """
-    if len(headers) > _MOST_HEADERS:
-        raise InvalidRequest(f"A request may have {_MOST_HEADERS} headers.")
+    if len(headers) > _MAX_HEADERS:
+        raise InvalidRequest(f"Too many headers; a request may have {_MAX_HEADERS}.")
     try:
         named = Headers(
             (name.decode("latin-1"), value.decode("latin-1").strip(" \t"))
             for name, value in headers
         )
     except InvalidHeaderValue as error:
-        raise InvalidRequest("A header of this request for a WebSocket is malformed.") from error
+        raise InvalidRequest("A header of this WebSocket upgrade is malformed.") from error
     if "Transfer-Encoding" in named or not set(named.get_all("Content-Length")) <= {"0"}:
-        raise InvalidRequest("A request for a WebSocket has no body.")
+        raise InvalidRequest("A WebSocket upgrade must not have a body.")
     return Request(target, named, method, version)
 
 
 class Agreed(NamedTuple):
-    """What both sides agreed on."""
+    """An accepted handshake."""
 
     answer: bytes
-    """The server's side of it, as it is sent."""
+    """The response, serialized."""
     subprotocol: Subprotocol | None
     versions: tuple[str, ...]
-    """The STOMP versions that CONNECT may choose from, best first."""
+    """STOMP versions that CONNECT may negotiate, best first."""
     extensions: list[Extension]
 
 
 class Handshake(ServerProtocol):
-    """Answers one opening handshake after the other; what it rejects is told as a problem.
+    """Answers the opening handshakes of all connections; a rejection is a problem document.
 
-    To keep one of these, with the request and all its headers, would cost every connection some
-    kilobytes.
+    One per connection, with the request and its headers, would take some kilobytes each.
     """
 
     def __init__(self, *, max_size: int, deflate: bool) -> None:
-        """Take WebSocket messages of up to `max_size` bytes; offer compression if `deflate`."""
+        """Accept WebSocket messages of up to `max_size` bytes; offer compression if `deflate`."""
         super().__init__(extensions=[_DEFLATE] if deflate else None, logger=_LOGGER)
         self._max_size = max_size
         self._versions = VERSIONS
 
     def answer(self, request: Request) -> Agreed | Response:
-        """Return what `request` leads to, or the answer that refuses it."""
+        """Return the accepted handshake, or the response that refuses it."""
         try:
             accept, extensions, _ = self.process_request(request)
         except WebSocketException:
-            # This finds the same again, and says which answer that is.
+            # `accept` finds the same mistake and builds the response.
             response = self.accept(request)
             self.handshake_exc = None
             return response
-        # `accept` would check the same, and then build an answer with a date, which a 101 needs not
-        # have (RFC 9110 section 6.6.1); that takes longer than the check.
+        # `accept` would repeat the check and add a date, which a 101 does not need (RFC 9110
+        # section 6.6.1); that takes longer than the check itself.
         lines = [_SWITCHING, b"Sec-WebSocket-Accept: ", accept.encode()]
         if extensions is not None:
             lines += [b"\r\nSec-WebSocket-Extensions: ", extensions.encode()]
@@ -96,7 +95,7 @@ class Handshake(ServerProtocol):
         return Agreed(b"".join(lines), self.subprotocol, self._versions, self.extensions)
 
     def protocol(self, extensions: list[Extension]) -> Protocol:
-        """Return what speaks after the handshake, and knows nothing of HTTP."""
+        """Return the sans-I/O protocol of a connection after its handshake."""
         protocol = Protocol(Side.SERVER, max_size=self._max_size, logger=_LOGGER)
         protocol.extensions = extensions
         return protocol

@@ -1,4 +1,4 @@
-"""The WebSocket opening handshake: which upgrades are accepted (RFC 6455 section 4.2)."""
+"""Which upgrades are accepted: path, host and origin (RFC 6455 section 4.2)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 
 PATH = "/ws"
 TUTORIALS_PATH = "/ws-stomp"
-"""Where the common tutorials' clients look for STOMP, most of them through SockJS."""
+"""Path of the common tutorials' clients, most of which use SockJS."""
 _STOMP_PATHS = {PATH, TUTORIALS_PATH, f"{TUTORIALS_PATH}/websocket"}
 _SOCKJS_PATH = re.compile(rf"{TUTORIALS_PATH}/[^/.]+/[^/.]+/websocket")
 
 
 class UpgradeRequired(Problem):
-    status, slug, title = 426, "upgrade-required", "WebSocket is spoken here"
+    status, slug, title = 426, "upgrade-required", "WebSocket upgrade required"
 
 
 _REJECTIONS: Mapping[int, type[Problem]] = {
@@ -34,35 +34,35 @@ _REJECTIONS: Mapping[int, type[Problem]] = {
 
 
 class Framing(Enum):
-    """What a WebSocket message is."""
+    """Content of WebSocket messages."""
 
     STOMP = auto()
     SOCKJS = auto()
 
 
 def framing(path: str) -> Framing:
-    """Return what is spoken at `path`, which may have a query; raise NotFound if nothing is."""
+    """Return the framing at `path`, which may have a query; raise NotFound for other paths."""
     path = path.partition("?")[0]
     if path in _STOMP_PATHS:
         return Framing.STOMP
     if _SOCKJS_PATH.fullmatch(path):
         return Framing.SOCKJS
-    raise NotFound(f"WebSocket is spoken at {PATH}")
+    raise NotFound(f"No WebSocket endpoint at this path; connect to {PATH}.")
 
 
 def check_origin(headers: Headers, allowed: Sequence[str]) -> None:
-    """Raise Forbidden unless the page, if it is one, may connect."""
+    """Raise Forbidden if the client is a page whose origin may not connect."""
     if not origin_allowed(headers.get_all("Origin"), headers.get_all("Host"), allowed):
-        raise Forbidden("Pages of this origin may not connect.")
+        raise Forbidden("Pages of this origin may not connect; ask the operator to allow it.")
 
 
 def check_host(headers: Headers, hosts: AllowedHosts) -> None:
-    """Raise UnknownHost unless the upgrade is for one of `hosts`; against DNS rebinding."""
+    """Raise UnknownHost unless the request is for one of `hosts`; prevents DNS rebinding."""
     hosts.check(headers.get_all("Host"))
 
 
 def origin_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[str]) -> bool:
-    """Tell whether a page, if it is one, may connect (RFC 6455 section 10.2).
+    """Return whether the client may connect (RFC 6455 section 10.2).
 
     Programs send no Origin; a page of the same host is always allowed.
     """
@@ -72,14 +72,14 @@ def origin_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequen
 
 
 def bearer_token(headers: Headers) -> str | None:
-    """Return the access token that came with an upgrade, which only programs can give there."""
+    """Return the access token of an upgrade request; browsers cannot send one there."""
     values = headers.get_all("Authorization")
     scheme, _, token = values[0].strip().partition(" ") if len(values) == 1 else ("", "", "")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def refusal(problem: Problem) -> Response:
-    """Return the plain HTTP answer that tells `problem`."""
+    """Return the HTTP response for `problem`."""
     return _answer(problem.status, problem.title, problem.document(), problem.headers())
 
 
@@ -100,7 +100,7 @@ def _answer(
 
 
 def rejection(status: HTTPStatus, text: str) -> Response:
-    """Return the answer to a handshake that is not RFC 6455's, for which the library has `text`."""
+    """Return the response to an invalid handshake; `text` is the library's explanation."""
     detail = text.partition("\n")[0]
     kind = _REJECTIONS.get(status)
     if kind is None:
@@ -108,6 +108,6 @@ def rejection(status: HTTPStatus, text: str) -> Response:
         response = _answer(status, status.phrase, document | {"detail": detail}, {})
     else:
         response = refusal(kind(detail))
-    # Whoever tried another version, or none, learns which one is spoken (section 4.4).
+    # Required if the client asked for another version, or none (section 4.4).
     response.headers["Sec-WebSocket-Version"] = "13"
     return response

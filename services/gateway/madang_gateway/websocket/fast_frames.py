@@ -1,8 +1,7 @@
-"""The WebSocket frames that no rule concerns: whole messages, masked, of a fair size.
+"""Fast path for complete, masked data frames; everything else goes to `websockets.Protocol`.
 
-Nearly all are like that, and all that is to be done for them is to take the mask off (RFC 6455
-section 5.3). The others (control frames, fragments, whatever is wrong) are for websockets'
-protocol, byte for byte, and it decides.
+Nearly all frames take the fast path, which only removes the mask (RFC 6455 section 5.3). Control
+frames, fragments and invalid frames go to the protocol byte for byte.
 """
 
 import sys
@@ -21,7 +20,7 @@ TEXT: Final = _FIN | Opcode.TEXT
 BINARY: Final = _FIN | Opcode.BINARY
 _MESSAGES = frozenset({TEXT, BINARY})
 OTHER: Final = 0
-"""Stands for bytes that are for the protocol."""
+"""Kind of bytes for the protocol."""
 
 _OPCODE = 0x0F
 _MASKED = 0x80
@@ -32,44 +31,44 @@ _LEAST = 2
 _SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = 2 + _MASK_BYTES, 4 + _MASK_BYTES, 10 + _MASK_BYTES
 
 
-class PlainFrames:
-    """Takes the bytes that follow a handshake and tells the plain frames from the others."""
+class FastFrames:
+    """Splits received bytes into complete messages and bytes for the protocol."""
 
-    __slots__ = ("_at", "_data", "_fragmented", "_limit", "_needed", "_owed", "waiting")
+    __slots__ = ("_at", "_data", "_fragmented", "_limit", "_needed", "_owed", "incomplete")
 
     def __init__(self, limit_bytes: int) -> None:
-        """Leave messages of more than `limit_bytes` to the protocol."""
+        """Leave messages of more than `limit_bytes` to the protocol, which refuses them."""
         self._limit = limit_bytes
         self._data = b""
         self._at = 0
-        """Where the first frame begins that was not taken yet."""
-        self.waiting: bytearray | None = None
-        """The beginning of a frame that is not here yet."""
+        """Start of the first frame in `_data` that was not taken yet."""
+        self.incomplete: bytearray | None = None
+        """The beginning of a frame whose rest has not been received."""
         self._needed = 0
-        """Bytes without which it is no use to look at that beginning again."""
+        """Bytes that the incomplete frame needs at least."""
         self._owed = 0
-        """Bytes still to come of a frame that goes to the protocol."""
+        """Bytes still to be received of a frame for the protocol."""
         self._fragmented = False
-        """Whether a message is under way whose fragments go to the protocol."""
+        """Whether the protocol is reading a fragmented message."""
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes that wait here: to be taken, or for the rest of their frame."""
-        waiting = 0 if self.waiting is None else len(self.waiting)
-        return len(self._data) - self._at + waiting
+        """Bytes received and not taken yet, or of an incomplete frame."""
+        incomplete = 0 if self.incomplete is None else len(self.incomplete)
+        return len(self._data) - self._at + incomplete
 
     def receive(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield TEXT or BINARY with a message, or OTHER with bytes for the protocol, in order.
 
-        What is not taken from the iterator comes with the next call.
+        Items that are not taken come with the next call.
         """
         if self._at < len(self._data):
             data = self._data[self._at :] + data
-        elif self.waiting is not None and data:
-            self.waiting += data
-            if len(self.waiting) < self._needed:
+        elif self.incomplete is not None and data:
+            self.incomplete += data
+            if len(self.incomplete) < self._needed:
                 return
-            data, self.waiting = bytes(self.waiting), None
+            data, self.incomplete = bytes(self.incomplete), None
         self._data, self._at = data, 0
         if self._owed and data:
             self._at = min(self._owed, len(data))
@@ -78,7 +77,7 @@ class PlainFrames:
         yield from self._frames(data, self._at)
 
     def _frames(self, data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the frames that begin at `at`, and keep the beginning of the last one."""
+        """Yield the frames from `at` on; keep the beginning of an incomplete one."""
         end = len(data)
         after = at + _SHORT_HEAD
         while end - at >= _LEAST:
@@ -89,7 +88,7 @@ class PlainFrames:
                 length = int.from_bytes(data[at + 2 : body - _MASK_BYTES], "big")
             after = body + length
             if second < _MASKED or length > self._limit:
-                # The protocol ends the connection; what follows is not even read.
+                # The protocol ends the connection; nothing after this frame is parsed.
                 self._owed = sys.maxsize
                 self._at = end
                 yield OTHER, data[at:]
@@ -110,5 +109,5 @@ class PlainFrames:
             at = after
             after += _SHORT_HEAD
         if at < end:
-            self.waiting, self._needed = bytearray(data[at:]), after - at
+            self.incomplete, self._needed = bytearray(data[at:]), after - at
         self._data, self._at = b"", 0

@@ -40,7 +40,7 @@ def check(
 @pytest.mark.parametrize(
     "path", ["/ws", "/ws?token=x", "/ws?", "/ws-stomp", "/ws-stomp/websocket", "/ws-stomp?x"]
 )
-def test_stomp_is_spoken_at_a_few_paths(path: str) -> None:
+def test_the_stomp_paths_have_stomp_framing(path: str) -> None:
     assert framing(path) is Framing.STOMP
 
 
@@ -52,7 +52,7 @@ def test_stomp_is_spoken_at_a_few_paths(path: str) -> None:
         "/ws-stomp/a%20b/c-d_e/websocket?t=1",
     ],
 )
-def test_sockjs_is_spoken_at_the_paths_of_its_sessions(path: str) -> None:
+def test_the_sockjs_session_paths_have_sockjs_framing(path: str) -> None:
     assert framing(path) is Framing.SOCKJS
 
 
@@ -84,7 +84,7 @@ def test_other_paths_are_not_found(path: str) -> None:
         framing(path)
 
 
-def test_programs_send_no_origin() -> None:
+def test_clients_without_an_origin_may_connect() -> None:
     check()
 
 
@@ -107,23 +107,23 @@ def test_a_page_of_the_same_host_may_connect(origin: str) -> None:
         "//",
     ],
 )
-def test_other_pages_may_not(origin: str) -> None:
+def test_pages_of_other_origins_may_not_connect(origin: str) -> None:
     with pytest.raises(Forbidden):
         check(origin)
 
 
-def test_pages_on_the_list_may_connect() -> None:
+def test_pages_of_allowed_origins_may_connect() -> None:
     check("https://app.example", allowed=["https://app.example"])
     with pytest.raises(Forbidden):
         check("https://app.example.evil.example", allowed=["https://app.example"])
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://["])
-def test_a_star_lets_every_page_in(origin: str) -> None:
+def test_a_star_allows_every_origin(origin: str) -> None:
     check(origin, allowed=["*"])
 
 
-def test_two_origins_or_hosts_are_nobodys_page() -> None:
+def test_several_origins_or_hosts_are_refused() -> None:
     with pytest.raises(Forbidden):
         check("https://chat.example", "https://chat.example")
     with pytest.raises(Forbidden):
@@ -144,13 +144,13 @@ def test_two_origins_or_hosts_are_nobodys_page() -> None:
         ([], None),
     ],
 )
-def test_a_program_may_give_its_token_with_the_upgrade(
+def test_bearer_token_reads_the_authorization_header(
     authorization: list[str], token: str | None
 ) -> None:
     assert bearer_token(Headers([("Authorization", value) for value in authorization])) == token
 
 
-def test_a_refusal_tells_the_problem() -> None:
+def test_a_refusal_is_a_problem_document() -> None:
     response = refusal(Problem("because", retry_after_seconds=4.2))
 
     assert (response.status_code, response.reason_phrase) == (500, "Internal error")
@@ -169,7 +169,7 @@ def test_a_refusal_tells_the_problem() -> None:
         (431, "about:blank"),
     ],
 )
-def test_what_the_library_rejects_is_told_as_a_problem(status: int, kind: str) -> None:
+def test_a_rejection_of_the_library_is_a_problem_document(status: int, kind: str) -> None:
     response = rejection(HTTPStatus(status), "no such version.\n\nUse a client.\n")
 
     document = orjson.loads(response.body or b"")

@@ -7,12 +7,12 @@ from madang_gateway.session.disconnects import Disconnect, because_of
 TABLE = [value for value in vars(disconnects).values() if isinstance(value, Disconnect)]
 
 
-def test_every_code_means_one_thing() -> None:
+def test_every_code_has_one_meaning() -> None:
     assert len({why.code for why in TABLE}) == len(TABLE)
     assert len({why.reason for why in TABLE}) == len(TABLE)
 
 
-def test_the_code_alone_tells_whether_to_come_back() -> None:
+def test_the_code_determines_whether_to_reconnect() -> None:
     for why in TABLE:
         assert why.reconnect == (why.code >= 4500 or why.code in {1011, 1012})
 
@@ -32,7 +32,7 @@ def test_every_code_and_reason_fits_into_a_close_frame() -> None:
         (Banned("no"), 4403),
     ],
 )
-def test_what_a_problem_ends_is_closed_with_its_title(problem: Problem, code: int) -> None:
+def test_a_problem_becomes_the_reason_of_the_close(problem: Problem, code: int) -> None:
     why = because_of(problem)
 
     assert (why.code, why.reason) == (code, problem.title)

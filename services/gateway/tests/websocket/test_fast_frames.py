@@ -1,4 +1,4 @@
-"""What goes past the protocol, and what must not."""
+"""The fast path for data frames reads the same as the protocol alone."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from madang_gateway.websocket.fast_frames import BINARY, OTHER, TEXT, PlainFrames
+from madang_gateway.websocket.fast_frames import BINARY, OTHER, TEXT, FastFrames
 
 LIMIT = 70_000
 SAID = Frame(Opcode.TEXT, "안녕".encode())
@@ -25,8 +25,8 @@ def on_the_wire(*frames: Frame) -> bytes:
     return b"".join(frame.serialize(mask=True) for frame in frames)
 
 
-def test_whole_messages_come_without_their_mask() -> None:
-    found = list(PlainFrames(LIMIT).receive(on_the_wire(SAID, LONGER, LARGE)))
+def test_complete_messages_are_unmasked() -> None:
+    found = list(FastFrames(LIMIT).receive(on_the_wire(SAID, LONGER, LARGE)))
 
     assert found == [(TEXT, SAID.data), (BINARY, LONGER.data), (TEXT, LARGE.data)]
 
@@ -34,7 +34,7 @@ def test_whole_messages_come_without_their_mask() -> None:
 def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
     sent = on_the_wire(*FRAGMENTS, Frame(Opcode.CLOSE, b"\x03\xe8"))
 
-    found = list(PlainFrames(LIMIT).receive(sent))
+    found = list(FastFrames(LIMIT).receive(sent))
 
     assert {kind for kind, _ in found} == {OTHER}
     assert b"".join(piece for _, piece in found) == sent
@@ -49,10 +49,10 @@ def test_everything_else_goes_to_the_protocol_byte_for_byte() -> None:
         pytest.param(b"\x81\xff" + b"\xff" * 8 + bytes(4), id="of an impossible length"),
     ],
 )
-def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> None:
-    plain, behind = PlainFrames(LIMIT), on_the_wire(SAID)
+def test_after_an_invalid_frame_all_bytes_go_to_the_protocol(sent: bytes) -> None:
+    fast, behind = FastFrames(LIMIT), on_the_wire(SAID)
 
-    found = [*plain.receive(sent + behind), *plain.receive(behind)]
+    found = [*fast.receive(sent + behind), *fast.receive(behind)]
 
     assert found == [(OTHER, sent + behind), (OTHER, behind)]
 
@@ -60,28 +60,28 @@ def test_what_ends_the_connection_takes_all_that_follows_along(sent: bytes) -> N
 @pytest.mark.parametrize(
     "first", [0xC1, 0xA1, 0x91, 0x83, 0x8B, 0x80, 0x01], ids=lambda first: f"{first:#x}"
 )
-def test_reserved_bits_and_opcodes_and_fragments_are_for_the_protocol(first: int) -> None:
+def test_reserved_bits_opcodes_and_fragments_go_to_the_protocol(first: int) -> None:
     sent = bytes((first,)) + on_the_wire(SAID)[1:]
 
-    assert list(PlainFrames(LIMIT).receive(sent)) == [(OTHER, sent)]
+    assert list(FastFrames(LIMIT).receive(sent)) == [(OTHER, sent)]
 
 
-def test_wherever_the_bytes_are_cut_it_is_what_the_protocol_reads() -> None:
+def test_both_paths_read_the_same_frames_wherever_the_bytes_are_cut() -> None:
     sent = on_the_wire(*EVERYTHING)
-    expected = frames_of([sent], plain=None)
+    expected = frames_of([sent], fast=None)
 
     for cut in range(len(sent) + 1):
-        assert frames_of([sent[:cut], sent[cut:]], PlainFrames(LIMIT)) == expected
+        assert frames_of([sent[:cut], sent[cut:]], FastFrames(LIMIT)) == expected
     singles = [sent[at:after] for at, after in pairwise(range(len(sent) + 1))]
-    assert frames_of(singles, PlainFrames(LIMIT)) == expected
+    assert frames_of(singles, FastFrames(LIMIT)) == expected
 
 
-def frames_of(chunks: list[bytes], plain: PlainFrames | None) -> list[tuple[int, bytes]]:
-    """Return opcode and payload of each frame, read by websockets with the help of `plain`."""
+def frames_of(chunks: list[bytes], fast: FastFrames | None) -> list[tuple[int, bytes]]:
+    """Return opcode and payload of each frame, read by the protocol behind `fast`, if given."""
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMIT)
     found: list[tuple[int, bytes]] = []
     for chunk in chunks:
-        for kind, piece in [(OTHER, chunk)] if plain is None else plain.receive(chunk):
+        for kind, piece in [(OTHER, chunk)] if fast is None else fast.receive(chunk):
             if kind != OTHER:
                 found.append((kind & 0x0F, piece))
                 continue

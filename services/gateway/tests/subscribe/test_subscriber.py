@@ -1,4 +1,4 @@
-"""SUBSCRIBE over a real socket: who may, from where on, and how it ends."""
+"""SUBSCRIBE over a real socket: access, replay, limits and the end."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ YARD = "/topic/rooms.yard"
 ERRORS = "/user/queue/errors"
 
 
-async def test_the_receipt_says_where_a_subscription_begins(harness: Harness) -> None:
+async def test_the_receipt_says_where_a_subscription_starts(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         at_first = await mina.subscribe(YARD, "a")
         said = await mina.send("hi")
@@ -30,7 +30,7 @@ async def test_the_receipt_says_where_a_subscription_begins(harness: Harness) ->
         assert (await mina.message("d")).text == "bye"
 
 
-async def test_since_gives_exactly_what_was_missed_and_goes_on(harness: Harness) -> None:
+async def test_since_replays_missed_events_and_continues_live(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         ids = await harness.append(*(message(str(n)) for n in range(10)))
         await until(lambda: harness.metric("events_total") == 10)
@@ -43,7 +43,7 @@ async def test_since_gives_exactly_what_was_missed_and_goes_on(harness: Harness)
         assert harness.history.asked == 0
 
 
-async def test_what_the_tail_lost_comes_from_history(tmp_path: Path) -> None:
+async def test_events_dropped_from_memory_come_from_history(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=500, resume_page=7) as harness:
         ids = [one for n in range(50) for one in await harness.append(message(str(n)))]
         await until(lambda: harness.metric("events_total") == 50)
@@ -58,7 +58,7 @@ async def test_what_the_tail_lost_comes_from_history(tmp_path: Path) -> None:
         assert harness.history.asked > 1
 
 
-async def test_a_restarted_gateway_goes_on_where_the_client_was(tmp_path: Path) -> None:
+async def test_a_client_resumes_on_a_restarted_gateway(tmp_path: Path) -> None:
     async with running(tmp_path) as harness, harness.connected("mina") as mina:
         ids = [await mina.send(str(n)) for n in range(5)]
     async with running(tmp_path) as harness, harness.connected("mina") as mina:
@@ -68,7 +68,7 @@ async def test_a_restarted_gateway_goes_on_where_the_client_was(tmp_path: Path) 
         assert [m.headers["message-id"] for m in await mina.messages(4)] == ids[2:]
 
 
-async def test_what_nobody_has_any_more_is_not_pretended(tmp_path: Path) -> None:
+async def test_lost_events_are_reported_with_resumed_false(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=500) as harness:
         ids = [one for n in range(10) for one in await harness.append(message(str(n)))]
         await until(lambda: harness.metric("events_total") == 10)
@@ -82,7 +82,7 @@ async def test_what_nobody_has_any_more_is_not_pretended(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("since", ["v" * 12, "00000000g000"])
-async def test_an_id_that_was_never_given_is_lost_and_the_subscription_goes_on(
+async def test_an_unknown_since_starts_the_subscription_live(
     harness: Harness, since: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("madang_gateway.subscribe.recovery._LAG_SECONDS", 0.05)
@@ -95,7 +95,7 @@ async def test_an_id_that_was_never_given_is_lost_and_the_subscription_goes_on(
         assert (await mina.message()).headers["message-id"] == said
 
 
-async def test_a_connection_follows_a_room_a_few_times_at_most(tmp_path: Path) -> None:
+async def test_the_subscriptions_of_a_connection_to_a_room_are_limited(tmp_path: Path) -> None:
     async with running(tmp_path, subscriptions_per_room=3) as harness:
         harness.rooms.add("mina", room="well")
         async with harness.connected("mina") as mina, harness.connected("mina") as another:
@@ -114,7 +114,7 @@ async def test_a_connection_follows_a_room_a_few_times_at_most(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "z" * 12, "0" * 13])
-async def test_since_that_is_no_id_is_refused(harness: Harness, since: str) -> None:
+async def test_an_invalid_since_is_refused(harness: Harness, since: str) -> None:
     async with harness.connected("mina") as mina:
         await mina.subscribe(ERRORS, "errors")
 
@@ -128,7 +128,7 @@ async def test_since_that_is_no_id_is_refused(harness: Harness, since: str) -> N
         await mina.subscribe(YARD)
 
 
-async def test_with_history_away_the_client_is_told_to_try_again(tmp_path: Path) -> None:
+async def test_without_history_a_subscribe_is_refused_as_unavailable(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=1, resume_seconds=0.1) as harness:
         ids = await harness.append(message(), message())
         await until(lambda: harness.metric("events_total") == 2)
@@ -145,7 +145,7 @@ async def test_with_history_away_the_client_is_told_to_try_again(tmp_path: Path)
             assert (await mina.message()).headers["message-id"] == ids[1]
 
 
-async def test_history_that_is_away_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+async def test_a_subscribe_survives_a_short_outage_of_history(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=1) as harness:
         ids = await harness.append(message(), message())
         await until(lambda: harness.metric("events_total") == 2)
@@ -161,7 +161,7 @@ async def test_history_that_is_away_for_a_moment_is_waited_for(tmp_path: Path) -
             assert (await mina.message()).text == "meanwhile"
 
 
-async def test_unsubscribe_ends_a_resumption_under_way(tmp_path: Path) -> None:
+async def test_unsubscribe_cancels_a_replay(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=1) as harness:
         ids = await harness.append(message("old"))
         await until(lambda: harness.metric("events_total") == 1)
@@ -180,7 +180,7 @@ async def test_unsubscribe_ends_a_resumption_under_way(tmp_path: Path) -> None:
             assert harness.metric("subscriptions") == 1
 
 
-async def test_who_is_removed_while_resuming_gets_nothing_more(tmp_path: Path) -> None:
+async def test_a_removal_cancels_a_replay(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=1) as harness:
         await harness.append(message("old"))
         await until(lambda: harness.metric("events_total") == 1)
@@ -198,7 +198,7 @@ async def test_who_is_removed_while_resuming_gets_nothing_more(tmp_path: Path) -
             assert jun.left() == []
 
 
-async def test_who_goes_away_while_resuming_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_lost_connection_cancels_its_replays(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=1) as harness:
         await harness.append(message("old"))
         await until(lambda: harness.metric("events_total") == 1)
@@ -234,7 +234,7 @@ async def test_only_members_subscribe(harness: Harness, destination: str, status
         assert harness.metric("subscriptions") == 1
 
 
-async def test_a_refused_subscribe_closes_who_does_not_listen_for_refusals(
+async def test_a_refused_subscribe_without_an_errors_subscription_disconnects(
     harness: Harness,
 ) -> None:
     async with harness.connected("ara") as ara:
@@ -244,7 +244,7 @@ async def test_a_refused_subscribe_closes_who_does_not_listen_for_refusals(
         assert await ara.closed() == 4403
 
 
-async def test_whoever_joins_may_subscribe_at_once(harness: Harness) -> None:
+async def test_a_new_member_may_subscribe_at_once(harness: Harness) -> None:
     async with harness.connected("ara") as ara:
         await ara.subscribe(ERRORS, "errors")
         await ara.say("SUBSCRIBE", {"id": "s", "destination": YARD})
@@ -255,7 +255,9 @@ async def test_whoever_joins_may_subscribe_at_once(harness: Harness) -> None:
         await ara.subscribe(YARD)
 
 
-async def test_with_rooms_away_a_stranger_is_told_to_try_again(harness: Harness) -> None:
+async def test_without_the_rooms_service_an_uncached_member_is_refused_as_unavailable(
+    harness: Harness,
+) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         await mina.subscribe(YARD)
         harness.rooms.away = True
@@ -276,7 +278,7 @@ async def test_an_archived_room_can_be_read(harness: Harness) -> None:
         assert (await mina.message()).text == "old"
 
 
-async def test_what_concerns_a_user_comes_to_that_user_alone(harness: Harness) -> None:
+async def test_user_events_are_delivered_to_that_user_only(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         for client in (mina, jun):
             await client.subscribe("/user/queue/events", "events")
@@ -313,7 +315,7 @@ async def test_there_is_a_limit_to_subscriptions(tmp_path: Path) -> None:
         assert await mina.closed() == 4400
 
 
-async def test_resuming_while_everybody_talks_leaves_no_gap(tmp_path: Path) -> None:
+async def test_a_replay_during_traffic_has_no_gap(tmp_path: Path) -> None:
     async with (
         running(tmp_path, tail_bytes=3000, resume_page=5, sends_burst=10_000) as harness,
         harness.connected("jun") as jun,

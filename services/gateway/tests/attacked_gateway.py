@@ -1,4 +1,4 @@
-"""One gateway for all attacks of a module, and what must hold after them."""
+"""One gateway for all attacks of a test module, and what must hold after them."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def logged_errors() -> Generator[list[Any]]:
-    """Collect what is logged as an error, through structlog and through the standard library."""
+    """Collect errors logged through structlog and the standard library."""
     found: list[Any] = []
     handler = _Errors(found)
     logging.getLogger().addHandler(handler)
@@ -40,8 +40,8 @@ def logged_errors() -> Generator[list[Any]]:
 
 
 @dataclass
-class Arena:
-    """One gateway for all attacks, on a loop that only runs while one is under way."""
+class AttackedGateway:
+    """A gateway on an event loop that runs only during an attack."""
 
     runner: asyncio.Runner
     harness: Harness
@@ -49,18 +49,18 @@ class Arena:
 
 
 @contextmanager
-def open_arena(folder: Path) -> Generator[Arena]:
-    """Yield a gateway that refuses little, with what it keeps in `folder`."""
+def attacked_gateway(folder: Path) -> Generator[AttackedGateway]:
+    """Yield a gateway with high limits and its log in `folder`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         gateway = running(
             folder, sends_burst=1_000_000, permessage_deflate=True, connections_per_user=1000
         )
-        yield Arena(runner, runner.run(gateway.__aenter__()))
+        yield AttackedGateway(runner, runner.run(gateway.__aenter__()))
         runner.run(gateway.__aexit__(None, None, None))
 
 
-async def still_well(harness: Harness) -> None:
-    """Fail unless an honest client is served and nothing of the attackers is left."""
+async def assert_serves_others(harness: Harness) -> None:
+    """Fail unless an honest client is served and the attackers' connections are released."""
     await until(lambda: harness.metric("connections") == 0)
     async with harness.connected("jun") as jun:
         await jun.subscribe("/topic/rooms.yard")

@@ -1,4 +1,4 @@
-"""Nothing that a client can repeat is free: every frame and destination, over a real socket."""
+"""Every frame and destination has a price, over a real socket."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from madang_gateway.protocol.destinations import Action, Source
 from madang_gateway.protocol.stomp import events
 from madang_gateway.protocol.stomp.frame import HeartBeat
 from madang_gateway.websocket.connection import Connection
-from services.gateway.tests.core import Time
+from services.gateway.tests.event_pipeline import ManualClock
 from services.gateway.tests.harness import Harness, running, until
 from services.gateway.tests.raw_socket import RawSocket, raw_socket
 from services.gateway.tests.stomp_client import written
@@ -29,7 +29,7 @@ YARD = "/topic/rooms.yard"
 
 @dataclass
 class Peer:
-    """A client on a raw socket, and what its connection has left to spend."""
+    """A client on a raw socket, and the allowance of its connection."""
 
     harness: Harness
     socket: RawSocket
@@ -37,26 +37,26 @@ class Peer:
 
     @property
     def left(self) -> float:
-        """All that the connection can still spend; time stands still, so it only becomes less."""
+        """Allowance left; the clock stands still, so it only decreases."""
         account = self.connection._account
         user = account._user
         left: float = account.left
-        return left + (0 if user is None else user.bucket.left(self.scene_time()))
+        return left + (0 if user is None else user.bucket.left(self.now()))
 
     @staticmethod
-    def scene_time() -> float:
+    def now() -> float:
         return wiring._clock()
 
     async def say(self, command: str, body: bytes = b"", **headers: str) -> None:
         await self.text(written(command, _named(headers), body))
 
     async def text(self, data: bytes) -> None:
-        if self.connection.sockjs:
+        if self.connection._writer.sockjs:
             data = orjson.dumps([data.decode()])
         await self.socket.frame(Opcode.TEXT, data)
 
     async def costs(self, do: Callable[["Peer"], Awaitable[None]], least: float) -> None:
-        """Fail unless `do` costs at least so much."""
+        """Fail unless `do` costs at least `least`."""
         before = self.left
         await do(self)
         try:
@@ -71,8 +71,8 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerator[Harness]:
-    """Give a gateway for which no time passes: what is spent does not come again."""
-    clock = Time()
+    """Return a gateway whose clock stands still: allowances are not refilled."""
+    clock = ManualClock()
     # Nothing that the event loop's clock ends is ever due.
     clock.now = time.monotonic() + 1e6
     monkeypatch.setattr(wiring, "_clock", clock)
@@ -82,7 +82,7 @@ async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerat
 
 @asynccontextmanager
 async def opened(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
-    """Yield a peer that said nothing yet."""
+    """Yield a peer before CONNECT."""
     node = harness.app.state.websocket.node
     async with raw_socket(harness.port) as socket:
         assert b" 101 " in await socket.upgrade(path)
@@ -92,7 +92,7 @@ async def opened(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
 
 @asynccontextmanager
 async def connected(harness: Harness, path: str = "/ws") -> AsyncGenerator[Peer]:
-    """Yield a peer that was let in, with a subscription and a transaction of its own."""
+    """Yield a connected peer with a subscription and a transaction."""
     async with opened(harness, path) as peer:
         token = harness.issuer.token("mina")
         await peer.say("CONNECT", accept_version="1.2", heart_beat="0,0", passcode=token)
@@ -160,7 +160,7 @@ OPCODES: dict[Opcode, Callable[[Peer], Awaitable[None]]] = {
 }
 
 
-def test_there_is_a_sample_of_everything() -> None:
+def test_there_is_a_sample_of_every_frame_and_destination() -> None:
     assert FRAMES.keys() == set(get_args(events.Event)) - {events.Connect}
     assert SENDS.keys() == set(Action)
     assert TOPICS.keys() == set(Source)
@@ -183,7 +183,7 @@ async def test_every_destination_of_a_send_is_charged(still: Harness, action: Ac
         await peer.costs(SENDS[action], least)
 
 
-async def test_a_token_of_its_own_makes_a_send_dearer(still: Harness) -> None:
+async def test_a_token_in_a_send_is_charged(still: Harness) -> None:
     async with connected(still) as peer:
         await peer.costs(
             sending("/app/rooms.yard.send", b"hi", Authorization="nonsense"),
@@ -192,7 +192,7 @@ async def test_a_token_of_its_own_makes_a_send_dearer(still: Harness) -> None:
 
 
 @pytest.mark.parametrize("destination", ["/nowhere", "/app/rooms.unknown.send"])
-async def test_what_is_refused_is_charged_too(still: Harness, destination: str) -> None:
+async def test_refusals_are_charged(still: Harness, destination: str) -> None:
     async with connected(still) as peer:
         await peer.costs(sending(destination), budget.FRAME + budget.REFUSAL)
 
@@ -206,15 +206,15 @@ async def test_every_subscription_is_charged(still: Harness, source: Source) -> 
         )
 
 
-async def test_a_resume_is_charged_by_its_events_and_bytes(still: Harness) -> None:
+async def test_a_replay_is_charged_by_events_and_bytes(still: Harness) -> None:
     ids = [await still.post("mina", text="x" * 10_000) for _ in range(20)]
     assert all(answer.status_code == 201 for answer in ids)
     async with connected(still) as peer:
         await peer.costs(
             saying("SUBSCRIBE", id="more", destination=YARD, since="start"),
             budget.SUBSCRIBE
-            + budget.RESUME
-            + 20 * budget.RESUMED_EVENT
+            + budget.RECOVERY
+            + 20 * budget.REPLAYED_EVENT
             + 20 * 10_000 * budget.BYTE,
         )
 
@@ -237,7 +237,7 @@ async def test_every_string_of_a_sockjs_message_is_charged(still: Harness) -> No
         )
 
 
-async def test_every_byte_is_charged_however_it_is_cut(still: Harness) -> None:
+async def test_every_byte_is_charged_in_chunks_of_any_size(still: Harness) -> None:
     async with connected(still) as peer:
 
         async def drip(peer: Peer) -> None:
@@ -249,7 +249,7 @@ async def test_every_byte_is_charged_however_it_is_cut(still: Harness) -> None:
         await peer.costs(drip, 8 * budget.READ)
 
 
-async def test_a_connect_is_charged_before_anybody_is_let_in(still: Harness) -> None:
+async def test_a_connect_is_charged_before_it_is_accepted(still: Harness) -> None:
     async with opened(still) as peer:
         before = peer.connection._account._own.left(0) + peer.left
         await peer.say("CONNECT", accept_version="1.2", passcode="nonsense")
@@ -270,7 +270,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-async def test_a_flood_of_a_stranger_ends_the_connection(still: Harness, name: str) -> None:
+async def test_a_flood_before_connect_ends_the_connection(still: Harness, name: str) -> None:
     async with opened(still) as peer:
         if name == "fragments":
             await peer.socket.frame(Opcode.TEXT, b"", fin=False)
@@ -288,7 +288,7 @@ async def test_a_message_in_endless_fragments_ends_the_connection(still: Harness
 
 
 @pytest.mark.parametrize("name", ["pings", "line feeds"])
-async def test_a_flood_of_a_member_is_not_read(still: Harness, name: str) -> None:
+async def test_a_flood_after_connect_is_throttled(still: Harness, name: str) -> None:
     async with (
         connected(still) as peer,
         still.connected("jun") as jun,
@@ -299,13 +299,14 @@ async def test_a_flood_of_a_member_is_not_read(still: Harness, name: str) -> Non
 
         assert await jun.send("still here")
 
-        assert peer.connection._reading_paused
+        assert peer.connection._reader is not None
+        assert peer.connection._reader.paused
         assert peer.left == left
 
 
 @asynccontextmanager
 async def flooding(socket: RawSocket, frame: bytes) -> AsyncGenerator[None]:
-    """Send `frame` again and again, as fast as it is taken."""
+    """Send `frame` repeatedly, as fast as it is read."""
 
     async def flood() -> None:
         with contextlib.suppress(ConnectionError, RuntimeError):

@@ -1,4 +1,4 @@
-"""The gateway's core without sockets, for the tests of its parts."""
+"""The path of an event from the log to recipients, without sockets or a server."""
 
 import re
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ from madang_gateway.state.sent_lines import SentLines
 _MESSAGE_ID = re.compile(rb"message-id:(\w{12})")
 
 
-class Time:
-    """A clock that stands still until it is told to go on."""
+class ManualClock:
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -39,8 +39,8 @@ class Time:
 
 
 @dataclass(eq=False)
-class Listener:
-    """A connection that remembers the positions of what it was sent."""
+class FakeRecipient:
+    """A connection that records the positions of received messages."""
 
     user: str = "mina"
     behind: bool = False
@@ -52,8 +52,8 @@ class Listener:
         self.heard += [from_id(found.decode()) for found in _MESSAGE_ID.findall(frames)]
 
 
-class StoredEvents:
-    """History's end of the questions: what it has stored of one shard."""
+class FakeHistory:
+    """The history service: the stored events of one shard."""
 
     def __init__(self) -> None:
         self.events: list[tuple[int, Event]] = []
@@ -120,11 +120,11 @@ async def _all_are_members(questions: Sequence[Question]) -> list[Access]:
     ]
 
 
-class Core:
-    """RecentEvents, keys, roster and dispatcher, on a log with one shard."""
+class EventPipeline:
+    """Recent events, idempotency keys, hub and dispatcher, on a log with one shard."""
 
     def __init__(self, *, tail_bytes: int = 1_000_000) -> None:
-        self.time = Time()
+        self.time = ManualClock()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.roster: Roster = Hub()
@@ -147,26 +147,26 @@ class Core:
             metrics=self.metrics,
             clock=self.time,
         )
-        self._listeners: list[tuple[Listener, str]] = []
+        self._listeners: list[tuple[FakeRecipient, str]] = []
         self.offset = 0
 
-    def listener(self, user: str = "mina", room: str = "yard") -> Listener:
-        listener = Listener(user)
+    def listener(self, user: str = "mina", room: str = "yard") -> FakeRecipient:
+        listener = FakeRecipient(user)
         self.follow(listener, room)
         return listener
 
-    def follow(self, listener: Listener, room: str = "yard") -> None:
+    def follow(self, listener: FakeRecipient, room: str = "yard") -> None:
         self._listeners.append((listener, room))
-        self.roster.add(room_audience(room), SHAPE, listener)
+        self.roster.add(room_audience(room), ENCODING_KEY, listener)
 
     def end_membership(self, user: str, room: str) -> None:
         self.ended.append((user, room))
         for listener, followed in self._listeners:
             if (listener.user, followed) == (user, room):
-                self.roster.remove(room_audience(room), SHAPE, listener)
+                self.roster.remove(room_audience(room), ENCODING_KEY, listener)
 
     def apply(self, *events: Event | bytes) -> list[int]:
-        """Let the log bring `events` as one batch; return their positions."""
+        """Apply `events` as one batch of the log; return their positions."""
         lines = tuple(one if isinstance(one, bytes) else one.line() for one in events)
         batch = Batch(self.offset, lines)
         self.offset += 1
@@ -177,4 +177,4 @@ class Core:
         return self.registry.get_sample_value(f"madang_gateway_{name}", labels) or 0.0
 
 
-SHAPE = EncodingKey("s", "/topic/rooms.yard", "1.2")
+ENCODING_KEY = EncodingKey("s", "/topic/rooms.yard", "1.2")

@@ -1,4 +1,4 @@
-"""Resuming: whatever happens meanwhile, a reader gets what it missed, once, in order."""
+"""Recovery: in any interleaving a subscription gets missed events once and in order."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from madang_gateway.backends.history import History
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.limits import budget
 from madang_gateway.subscribe import recovery
-from madang_gateway.subscribe.recovery import Reader, Recovery, read_since, to_since
-from services.gateway.tests.core import Core, Listener, StoredEvents
+from madang_gateway.subscribe.recovery import Recovery, ReplayTarget, read_since, to_since
+from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory, FakeRecipient
 from services.gateway.tests.harness import message, removal, until
 
 ROOM = "rooms.yard"
@@ -27,15 +27,15 @@ ROOM = "rooms.yard"
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(recovery, "_POLL_SECONDS", 0.0)
 
 
 @dataclass(eq=False)
-class Resuming(Reader):
-    """A subscription that remembers what it was told and sent."""
+class Target(ReplayTarget):
+    """A subscription that records its replay."""
 
-    core: Core
-    listener: Listener = field(default_factory=Listener)
+    core: EventPipeline
+    listener: FakeRecipient = field(default_factory=FakeRecipient)
     begun: list[tuple[bool | None, int | None]] = field(default_factory=list)
     live: bool = False
     chunks: list[int] = field(default_factory=list)
@@ -48,10 +48,10 @@ class Resuming(Reader):
         self.begun.append((resumed, position))
 
     @override
-    def deliver(self, placed: list[PositionedEvent]) -> None:
+    def deliver(self, events: list[PositionedEvent]) -> None:
         assert self.begun
-        self.chunks.append(len(placed))
-        self.listener.heard += [one.position for one in placed]
+        self.chunks.append(len(events))
+        self.listener.heard += [one.position for one in events]
 
     @override
     def go_live(self) -> None:
@@ -75,14 +75,14 @@ class Resuming(Reader):
 
 
 class Harness:
-    """A gateway's core beside a history, both behind one log that the test writes."""
+    """A gateway and a history service that read one log, step by step."""
 
     def __init__(
         self, *, tail_bytes: int = 1_000_000, page: int = 3, chunk_bytes: int = 100_000
     ) -> None:
-        self.core = Core(tail_bytes=tail_bytes)
-        self.stored = StoredEvents()
-        self.resumption = self.made(page, chunk_bytes, self.stored.client())
+        self.core = EventPipeline(tail_bytes=tail_bytes)
+        self.stored = FakeHistory()
+        self.recovery = self.made(page, chunk_bytes, self.stored.client())
         self.log: list[Batch] = []
 
     def made(self, page: int, chunk_bytes: int, history: History) -> Recovery:
@@ -98,13 +98,13 @@ class Harness:
         )
 
     def append(self, *events: Event) -> list[int]:
-        """Append a batch that neither the gateway nor history has seen yet."""
+        """Append a batch to the log, read by neither the gateway nor history yet."""
         batch = Batch(len(self.log), tuple(event.line() for event in events))
         self.log.append(batch)
         return [position(batch.offset, line) for line in range(len(events))]
 
     def dispatch(self) -> None:
-        """Let the gateway see the next batch, if there is one."""
+        """Let the gateway read the next batch, if there is one."""
         if self.core.offset < len(self.log):
             self.core.apply(*self.log[self.core.offset].lines)
 
@@ -119,86 +119,86 @@ class Harness:
             self.store()
 
     def forget(self, count: int = 10_000) -> None:
-        """Drop the `count` oldest events of the tail."""
+        """Drop the `count` oldest events in memory."""
         tail = self.core.tail
         for _ in range(min(count, len(tail._order))):
             limit, tail._limit_bytes = tail._limit_bytes, tail.bytes - 1
             tail.trim(self.core.time())
             tail._limit_bytes = limit
 
-    async def resume(self, since: int, reader: Resuming | None = None) -> Resuming:
-        reader = reader or Resuming(self.core)
-        if not self.resumption.at_once(ROOM, since, reader):
+    async def resume(self, since: int, target: Target | None = None) -> Target:
+        target = target or Target(self.core)
+        if not self.recovery.replay_now(ROOM, since, target):
             async with asyncio.timeout(10):
-                await self.resumption.step_by_step(ROOM, since, reader)
-        return reader
+                await self.recovery.replay(ROOM, since, target)
+        return target
 
 
-async def test_who_does_not_read_keeps_little_of_what_the_tail_drops_meanwhile() -> None:
+async def test_a_target_that_is_not_ready_holds_few_events() -> None:
     harness = Harness(chunk_bytes=1000)
     positions = [one for _ in range(50) for one in harness.append(message("x" * 500))]
     harness.catch_up()
-    reader = Resuming(harness.core, can_take_more=asyncio.Event())
-    resuming = asyncio.create_task(harness.resume(-1, reader))
-    await until(lambda: bool(reader.chunks))
+    target = Target(harness.core, can_take_more=asyncio.Event())
+    resuming = asyncio.create_task(harness.resume(-1, target))
+    await until(lambda: bool(target.chunks))
 
     harness.forget()
-    assert reader.can_take_more is not None
-    reader.can_take_more.set()
+    assert target.can_take_more is not None
+    target.can_take_more.set()
     await resuming
 
-    assert reader.listener.heard == positions
+    assert target.listener.heard == positions
     assert harness.stored.asked > 0
     assert harness.core.metric("resumes_total", source="tail") == 1
 
 
-async def test_what_the_tail_holds_comes_at_once() -> None:
+async def test_recent_events_are_replayed_at_once() -> None:
     harness = Harness()
     positions = harness.append(message(), message(room="well"), message())
     positions += harness.append(message())
     harness.catch_up()
-    reader = Resuming(harness.core)
+    target = Target(harness.core)
 
-    done = harness.resumption.at_once(ROOM, positions[0], reader)
+    done = harness.recovery.replay_now(ROOM, positions[0], target)
 
     assert done
-    assert reader.begun == [(True, None)]
-    assert reader.listener.heard == positions[2:]
+    assert target.begun == [(True, None)]
+    assert target.listener.heard == positions[2:]
     assert harness.stored.asked == 0
     assert harness.core.metric("resumes_total", source="tail") == 1
 
 
-async def test_after_resuming_the_log_goes_on_where_it_was() -> None:
+async def test_live_events_follow_the_replay() -> None:
     harness = Harness()
     first = harness.append(message())
     harness.catch_up()
-    reader = await harness.resume(-1)
+    target = await harness.resume(-1)
 
     second = harness.append(message())
     harness.catch_up()
 
-    assert reader.listener.heard == first + second
+    assert target.listener.heard == first + second
 
 
-async def test_an_empty_log_is_resumed_from_its_start() -> None:
+async def test_an_empty_log_is_replayed_from_its_start() -> None:
     harness = Harness()
 
-    reader = await harness.resume(-1)
+    target = await harness.resume(-1)
 
-    assert reader.begun == [(True, None)]
-    assert (reader.listener.heard, reader.live) == ([], True)
+    assert target.begun == [(True, None)]
+    assert (target.listener.heard, target.live) == ([], True)
 
 
-async def test_what_is_older_than_the_tail_comes_from_history_page_by_page() -> None:
+async def test_older_events_are_replayed_from_history_page_by_page() -> None:
     harness = Harness(page=3)
     positions = [at for _ in range(10) for at in harness.append(message(), message(room="well"))]
     harness.catch_up()
     harness.forget(12)
 
-    reader = await harness.resume(positions[0])
+    target = await harness.resume(positions[0])
 
-    assert reader.begun == [(True, None)]
-    assert reader.listener.heard == positions[2::2]
+    assert target.begun == [(True, None)]
+    assert target.listener.heard == positions[2::2]
     assert harness.core.metric("resumes_total", source="history") == 1
 
 
@@ -207,7 +207,7 @@ async def test_events_that_come_while_history_answers_are_neither_lost_nor_repea
     positions = [at for _ in range(5) for at in harness.append(message())]
     harness.catch_up()
     harness.forget()
-    reader = Resuming(harness.core)
+    target = Target(harness.core)
     answer = harness.stored.answer
 
     async def answer_and_go_on(request: httpx.Request) -> httpx.Response:
@@ -217,12 +217,12 @@ async def test_events_that_come_while_history_answers_are_neither_lost_nor_repea
         return answered
 
     harness.stored.answer = answer_and_go_on  # type: ignore[method-assign]
-    harness.resumption = harness.made(2, 100_000, harness.stored.client())
-    await harness.resume(-1, reader)
+    harness.recovery = harness.made(2, 100_000, harness.stored.client())
+    await harness.resume(-1, target)
     positions += harness.append(message())
     harness.catch_up()
 
-    assert reader.listener.heard == positions
+    assert target.listener.heard == positions
 
 
 async def test_history_ahead_of_this_gateway_repeats_nothing() -> None:
@@ -233,13 +233,13 @@ async def test_history_ahead_of_this_gateway_repeats_nothing() -> None:
     positions += harness.append(message())
     harness.store()
 
-    reader = await harness.resume(-1)
+    target = await harness.resume(-1)
     harness.dispatch()
 
-    assert reader.listener.heard == positions
+    assert target.listener.heard == positions
 
 
-async def test_history_ahead_of_this_gateway_shows_nothing_past_a_removal() -> None:
+async def test_history_ahead_of_this_gateway_delivers_nothing_after_a_removal() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
@@ -247,13 +247,13 @@ async def test_history_ahead_of_this_gateway_shows_nothing_past_a_removal() -> N
     positions += harness.append(removal("mina"), message("secret"))
     harness.store()
 
-    reader = await harness.resume(-1)
+    target = await harness.resume(-1)
     harness.dispatch()
 
-    assert reader.listener.heard == positions[:2]
+    assert target.listener.heard == positions[:2]
 
 
-async def test_what_history_is_just_storing_is_not_relied_on() -> None:
+async def test_positions_that_history_is_storing_are_not_used() -> None:
     harness = Harness()
     positions = [at for _ in range(3) for at in harness.append(message())]
     harness.catch_up()
@@ -268,7 +268,7 @@ async def test_what_history_is_just_storing_is_not_relied_on() -> None:
     assert (await resuming).listener.heard == positions
 
 
-async def test_what_nobody_has_any_more_is_not_pretended() -> None:
+async def test_lost_events_are_reported_with_resumed_false() -> None:
     harness = Harness()
     positions = [at for _ in range(4) for at in harness.append(message())]
     harness.catch_up()
@@ -276,14 +276,14 @@ async def test_what_nobody_has_any_more_is_not_pretended() -> None:
     harness.stored.events = harness.stored.events[2:]
     harness.stored.reaches = False
 
-    reader = await harness.resume(positions[0])
+    target = await harness.resume(positions[0])
 
-    assert reader.begun == [(False, None)]
-    assert reader.listener.heard == positions[2:]
+    assert target.begun == [(False, None)]
+    assert target.listener.heard == positions[2:]
     assert harness.core.metric("resumes_total", source="lost") == 1
 
 
-async def test_an_id_that_another_gateway_has_shown_already_is_waited_for() -> None:
+async def test_an_id_that_another_gateway_has_sent_is_awaited() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.append(message())
@@ -294,14 +294,14 @@ async def test_an_id_that_another_gateway_has_shown_already_is_waited_for() -> N
     assert not resuming.done()
 
     harness.catch_up()
-    reader = await resuming
+    target = await resuming
 
     assert positions == [0]
-    assert reader.begun == [(True, None)]
-    assert reader.listener.heard == later
+    assert target.begun == [(True, None)]
+    assert target.listener.heard == later
 
 
-async def test_an_id_that_this_log_never_gave_is_as_good_as_lost() -> None:
+async def test_an_unknown_id_starts_live_with_resumed_false() -> None:
     harness = Harness()
     (last,) = harness.append(message())
     harness.catch_up()
@@ -309,34 +309,34 @@ async def test_an_id_that_this_log_never_gave_is_as_good_as_lost() -> None:
     await asyncio.sleep(0)
     harness.core.time.now += 3.1
 
-    reader = await resuming
+    target = await resuming
     later = harness.append(message())
     harness.catch_up()
 
-    assert reader.begun == [(False, position(1, 0) - 1)]
+    assert target.begun == [(False, position(1, 0) - 1)]
     assert last < position(1, 0)
-    assert reader.listener.heard == later
+    assert target.listener.heard == later
 
 
-async def test_with_history_away_the_reader_is_told_to_try_again() -> None:
+async def test_without_history_a_replay_is_unavailable() -> None:
     harness = Harness()
     harness.append(message())
     harness.catch_up()
     harness.forget()
     harness.stored.away = True
-    reader = Resuming(harness.core)
-    resuming = asyncio.create_task(harness.resume(-1, reader))
+    target = Target(harness.core)
+    resuming = asyncio.create_task(harness.resume(-1, target))
     await asyncio.sleep(0)
     harness.core.time.now += 21
 
     with pytest.raises(Unavailable):
         await resuming
 
-    assert not reader.live
-    assert reader.begun == []
+    assert not target.live
+    assert target.begun == []
 
 
-async def test_history_that_comes_back_in_time_is_enough() -> None:
+async def test_a_replay_survives_a_short_outage_of_history() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
@@ -350,7 +350,7 @@ async def test_history_that_comes_back_in_time_is_enough() -> None:
     assert (await resuming).listener.heard == positions
 
 
-async def test_history_that_is_behind_is_waited_for_and_then_given_up() -> None:
+async def test_lagging_history_is_awaited_until_the_deadline() -> None:
     harness = Harness()
     harness.append(message())
     harness.dispatch()
@@ -365,30 +365,30 @@ async def test_history_that_is_behind_is_waited_for_and_then_given_up() -> None:
 
 
 @pytest.mark.parametrize("from_tail", [True, False])
-async def test_much_that_was_missed_comes_no_faster_than_it_is_taken(*, from_tail: bool) -> None:
+async def test_a_long_replay_waits_for_the_target(*, from_tail: bool) -> None:
     harness = Harness(page=100, chunk_bytes=1000)
     positions = [at for _ in range(50) for at in harness.append(message("x" * 300))]
     harness.catch_up()
     if not from_tail:
         harness.forget()
-    reader = Resuming(harness.core, can_take_more=asyncio.Event())
-    resuming = asyncio.create_task(harness.resume(-1, reader))
-    await until(lambda: len(reader.chunks) > 0)
+    target = Target(harness.core, can_take_more=asyncio.Event())
+    resuming = asyncio.create_task(harness.resume(-1, target))
+    await until(lambda: len(target.chunks) > 0)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert reader.listener.heard == positions[: reader.chunks[0]]
-    assert reader.chunks[0] < 5
+    assert target.listener.heard == positions[: target.chunks[0]]
+    assert target.chunks[0] < 5
 
-    assert reader.can_take_more is not None
-    reader.can_take_more.set()
+    assert target.can_take_more is not None
+    target.can_take_more.set()
     await resuming
 
-    assert reader.listener.heard == positions
-    assert reader.begun == [(True, None)]
-    assert max(reader.chunks) < 5
+    assert target.listener.heard == positions
+    assert target.begun == [(True, None)]
+    assert max(target.chunks) < 5
 
 
-async def test_a_long_tail_is_not_read_before_the_client_takes_it(
+async def test_recent_events_are_not_read_before_the_target_is_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     harness = Harness(chunk_bytes=500)
@@ -401,67 +401,67 @@ async def test_a_long_tail_is_not_read_before_the_client_takes_it(
         return read_line(line)
 
     monkeypatch.setattr(recovery, "read_line", reading)
-    reader = Resuming(harness.core, can_take_more=asyncio.Event())
+    target = Target(harness.core, can_take_more=asyncio.Event())
 
-    resuming = asyncio.create_task(harness.resume(-1, reader))
-    await until(lambda: len(reader.chunks) > 0)
+    resuming = asyncio.create_task(harness.resume(-1, target))
+    await until(lambda: len(target.chunks) > 0)
     for _ in range(100):
         await asyncio.sleep(0)
     assert len(read) < len(positions) / 2
 
-    assert reader.can_take_more is not None
-    reader.can_take_more.set()
+    assert target.can_take_more is not None
+    target.can_take_more.set()
     await resuming
-    assert reader.listener.heard == positions
+    assert target.listener.heard == positions
 
 
-async def test_a_long_resume_lets_others_have_their_turn() -> None:
+async def test_a_long_replay_yields_to_the_event_loop() -> None:
     harness = Harness(chunk_bytes=1_000_000)
     positions = harness.append(*(message() for _ in range(1000)))
     harness.catch_up()
-    reader = Resuming(harness.core)
+    target = Target(harness.core)
 
-    assert not harness.resumption.at_once(ROOM, -1, reader)
-    await harness.resume(-1, reader)
+    assert not harness.recovery.replay_now(ROOM, -1, target)
+    await harness.resume(-1, target)
 
-    assert reader.listener.heard == positions
-    assert max(reader.chunks) <= 64
+    assert target.listener.heard == positions
+    assert max(target.chunks) <= 64
 
 
-async def test_a_reader_in_debt_waits_until_it_is_paid() -> None:
+async def test_a_target_in_debt_waits_until_it_is_paid() -> None:
     harness = Harness()
     positions = harness.append(message(), message())
     harness.catch_up()
-    reader = Resuming(harness.core, charged=2, allowed=1)
+    target = Target(harness.core, charged=2, allowed=1)
 
-    assert not harness.resumption.at_once(ROOM, -1, reader)
-    await harness.resume(-1, reader)
+    assert not harness.recovery.replay_now(ROOM, -1, target)
+    await harness.resume(-1, target)
 
-    assert reader.listener.heard == positions
+    assert target.listener.heard == positions
 
 
 @pytest.mark.parametrize("pages", [1, 3])
-async def test_each_page_that_is_asked_of_history_is_charged(pages: int) -> None:
+async def test_each_page_of_history_is_charged(pages: int) -> None:
     harness = Harness(page=3)
     harness.append(*(message() for _ in range(3 * pages)))
     harness.catch_up()
     harness.forget()
-    reader = Resuming(harness.core)
+    target = Target(harness.core)
 
-    await harness.resume(-1, reader)
+    await harness.resume(-1, target)
 
-    assert reader.charged == budget.HISTORY_PAGE * harness.stored.asked
+    assert target.charged == budget.HISTORY_PAGE * harness.stored.asked
     assert harness.stored.asked >= pages
 
 
-async def test_an_event_larger_than_a_chunk_comes_all_the_same() -> None:
+async def test_an_event_larger_than_a_chunk_is_delivered() -> None:
     harness = Harness(chunk_bytes=10)
     positions = [at for _ in range(3) for at in harness.append(message())]
     harness.catch_up()
 
-    reader = await harness.resume(-1)
+    target = await harness.resume(-1)
 
-    assert reader.listener.heard == positions
+    assert target.listener.heard == positions
 
 
 @pytest.mark.parametrize(
@@ -473,18 +473,18 @@ def test_since_is_an_id_or_the_start(text: str | None, since: int | None) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "0", "Start", "z" * 12, "0" * 13, "-" * 12, "\uff10" * 12])
-def test_since_that_is_no_id_is_refused(text: str) -> None:
+def test_an_invalid_since_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         read_since(text)
 
 
-def test_a_position_is_written_as_since_reads_it() -> None:
+def test_since_round_trips() -> None:
     for at in (-1, 0, position(5, 3)):
         assert read_since(to_since(at)) == at
     assert from_id(to_since(7)) == 7
 
 
-# Anything that can happen while a reader resumes, in any order.
+# Anything that can happen while a target resumes, in any order.
 
 BATCH = st.lists(st.sampled_from(["yard", "yard", "well", "copy"]), min_size=1, max_size=3)
 STEP = st.one_of(
@@ -493,7 +493,7 @@ STEP = st.one_of(
 
 
 class Gate:
-    """Holds back whoever waits, until the test lets one pass or opens it for good."""
+    """Blocks waiters until the test releases one, or opens it for good."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
@@ -516,7 +516,7 @@ class Gate:
 
 
 class Interleaved(Harness):
-    """A harness in which each answer of history and each slow write waits for its step."""
+    """A harness in which each response of history and each slow write is a step of its own."""
 
     def __init__(self, page: int, chunk_bytes: int) -> None:
         super().__init__()
@@ -529,11 +529,11 @@ class Interleaved(Harness):
             return answered
 
         self.stored.answer = held_back  # type: ignore[method-assign]
-        self.resumption = self.made(page, chunk_bytes, self.stored.client())
+        self.recovery = self.made(page, chunk_bytes, self.stored.client())
         self.sent: list[Event] = []
 
     def run(self, step: str | list[str]) -> None:
-        """Do one thing; a list is a batch to append."""
+        """Run a step; a list is a batch to append."""
         actions: dict[str, Callable[[], object]] = {
             "dispatch": self.dispatch,
             "store": self.store,
@@ -553,7 +553,7 @@ class Interleaved(Harness):
         self.append(*events)
 
     def expected(self, since: int) -> list[int]:
-        """Return the positions that a reader of the room must get after `since`."""
+        """Return the positions that a target of the room must get after `since`."""
         found: dict[bytes, int] = {}
         for batch in self.log:
             for line, raw in enumerate(batch.lines):
@@ -561,8 +561,8 @@ class Interleaved(Harness):
         return [at for raw, at in found.items() if b'"room":"yard"' in raw and at > since]
 
 
-class Slow(Resuming):
-    """A reader whose writes go out when the test says so."""
+class Slow(Target):
+    """A target that is ready when the test says so."""
 
     def __init__(self, harness: Interleaved) -> None:
         super().__init__(harness.core)
@@ -575,19 +575,19 @@ class Slow(Resuming):
 
 @dataclass(frozen=True)
 class Course:
-    """How one resumption goes."""
+    """The steps of one replay."""
 
     before: list[list[str]]
-    """Batches that everybody has seen before the reader comes."""
+    """Batches read by the gateway and history before the replay."""
     ahead: list[list[str]]
-    """Batches after them that history has stored but this gateway has not seen."""
+    """Later batches that history has stored and the gateway has not read."""
     forgotten: int
-    """Events that were seen here and are in the tail no more."""
+    """Events dropped from memory."""
     since: int
-    """Index of the last event that the reader has seen."""
+    """Index of the last event that the target has seen."""
     during: list[str | list[str]]
     ends_first: bool
-    """Whether it ends before this gateway sees the rest of the log."""
+    """Whether the replay ends before the gateway reads the rest of the log."""
     page: int
     chunk_bytes: int
 
@@ -616,8 +616,8 @@ async def _go(course: Course) -> None:
     for batch in course.ahead:
         harness.run(batch)
         harness.store()
-    reader = Slow(harness)
-    resuming = asyncio.create_task(harness.resume(since, reader))
+    target = Slow(harness)
+    resuming = asyncio.create_task(harness.resume(since, target))
     for step in course.during:
         for _ in range(50):
             await asyncio.sleep(0)
@@ -634,13 +634,13 @@ async def _go(course: Course) -> None:
     harness.append(message())
     harness.catch_up()
 
-    assert reader.begun == [(True, None)]
-    assert reader.listener.heard == harness.expected(since)
+    assert target.begun == [(True, None)]
+    assert target.listener.heard == harness.expected(since)
 
 
 @settings(deadline=None, max_examples=300)
 @given(COURSES)
-def test_any_interleaving_gives_what_was_missed_once_and_in_order(course: Course) -> None:
+def test_any_interleaving_replays_missed_events_once_and_in_order(course: Course) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recovery, "_PAUSE_SECONDS", 0.0)
+        patch.setattr(recovery, "_POLL_SECONDS", 0.0)
         asyncio.run(_go(course))

@@ -1,6 +1,10 @@
 from dataclasses import dataclass
 
+from madang_common.problems import Problem
 from madang_common.token_bucket import Rate
+from madang_common.tokens.claims import Claims
+from madang_gateway.protocol.stomp.errors import ProtocolError
+from madang_gateway.session.disconnects import Disconnect
 from madang_gateway.session.registry import SessionRegistry
 
 
@@ -8,13 +12,23 @@ from madang_gateway.session.registry import SessionRegistry
 class Session:
     user: str
 
+    @property
+    def claims(self) -> Claims:
+        raise NotImplementedError
 
-def users() -> SessionRegistry[Session]:
+    def disconnect(self, why: Disconnect, error: Problem | ProtocolError | None = None) -> None:
+        raise NotImplementedError
+
+    def leave_room(self, room: str) -> None:
+        raise NotImplementedError
+
+
+def registry() -> SessionRegistry:
     return SessionRegistry(Rate(per_second=1, burst=1))
 
 
 def test_sessions_are_found_by_their_user() -> None:
-    found = users()
+    found = registry()
     first, second, other = Session("mina"), Session("mina"), Session("jun")
 
     for session in (first, second, other):
@@ -26,8 +40,8 @@ def test_sessions_are_found_by_their_user() -> None:
     assert len(found) == 2
 
 
-def test_a_user_without_sessions_is_not_there() -> None:
-    found = users()
+def test_a_user_without_sessions_is_removed() -> None:
+    found = registry()
     session = Session("mina")
     found.add(session)
 
@@ -38,19 +52,19 @@ def test_a_user_without_sessions_is_not_there() -> None:
     assert len(found) == 0
 
 
-def test_sessions_may_go_while_somebody_looks_at_them() -> None:
-    found = users()
+def test_sessions_may_be_removed_during_an_iteration() -> None:
+    found = registry()
     for session in (Session("mina"), Session("mina")):
         found.add(session)
 
-    for session in found.sessions("mina"):
-        found.remove(session)
+    for open_session in found.sessions("mina"):
+        found.remove(open_session)
 
     assert len(found) == 0
 
 
-def test_all_sessions_of_a_user_share_one_allowance() -> None:
-    found = users()
+def test_all_sessions_of_a_user_share_one_token_bucket() -> None:
+    found = registry()
     for session in (Session("mina"), Session("mina"), Session("jun")):
         found.add(session)
 
@@ -59,15 +73,15 @@ def test_all_sessions_of_a_user_share_one_allowance() -> None:
     assert found.bucket("jun").take(100) == 0
 
 
-def test_the_allowance_lasts_without_a_session() -> None:
-    found = users()
+def test_the_token_bucket_outlives_the_sessions() -> None:
+    found = registry()
 
     assert found.bucket("mina").take(100) == 0
     assert found.bucket("mina").take(100) > 0
 
 
-def test_connecting_anew_gives_no_new_allowance() -> None:
-    found = users()
+def test_reconnecting_does_not_refill_the_token_bucket() -> None:
+    found = registry()
     session = Session("mina")
     found.add(session)
     found.bucket("mina").take(100)

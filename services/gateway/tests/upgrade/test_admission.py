@@ -20,7 +20,7 @@ from madang_common.token_bucket import Rate
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
 from madang_gateway.upgrade.admission import Admission, reason_of
 from madang_gateway.upgrade.policy import Framing
-from services.gateway.tests.budgets import budget
+from services.gateway.tests.budgets import unlimited_budget
 from services.gateway.tests.harness import settings
 from tests.support.issuer import ISSUER, Issuer
 
@@ -42,7 +42,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
-    """Give a verifier that has its keys at hand."""
+    """Return a verifier that has fetched its keys."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=issuer.jwks()))
     async with create_client("http://auth", transport=transport) as auth:
         verifier = Verifiers.from_jwks(auth, issuer=ISSUER).users
@@ -51,7 +51,7 @@ async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
 
 
 def admission(verifier: TokenVerifier, *, sessions: int = 0, **changes: Any) -> Admission:
-    return Admission(settings(**changes), verifier, Sessions(sessions), budget())
+    return Admission(settings(**changes), verifier, Sessions(sessions), unlimited_budget())
 
 
 def request(path: str = "/ws", **headers: str) -> Request:
@@ -59,7 +59,7 @@ def request(path: str = "/ws", **headers: str) -> Request:
     return Request(path, Headers({"Host": "chat.example"} | named))
 
 
-def test_an_upgrade_for_another_host_is_refused_by_name(verifier: TokenVerifier) -> None:
+def test_an_upgrade_for_an_unknown_host_is_refused(verifier: TokenVerifier) -> None:
     door = admission(verifier, allowed_hosts=("chat.example",))
 
     door.check(request(), PEER)
@@ -69,7 +69,7 @@ def test_an_upgrade_for_another_host_is_refused_by_name(verifier: TokenVerifier)
     assert reason_of(refused.value) == "host"
 
 
-def test_who_may_enter_is_told_what_is_spoken_and_who_they_are(verifier: TokenVerifier) -> None:
+def test_check_returns_the_framing_and_the_address(verifier: TokenVerifier) -> None:
     door = admission(verifier)
 
     assert door.check(request(), PEER) == (Framing.STOMP, "9.9.9.9")
@@ -80,7 +80,7 @@ def test_who_may_enter_is_told_what_is_spoken_and_who_they_are(verifier: TokenVe
         door.check(request(Origin="https://evil.example"), PEER)
 
 
-def test_a_full_gateway_says_when_to_come_back(verifier: TokenVerifier) -> None:
+def test_a_full_gateway_refuses_with_a_retry_time(verifier: TokenVerifier) -> None:
     door = admission(verifier, connections_limit=1)
     door.enter("1.1.1.1")
 
@@ -92,7 +92,7 @@ def test_a_full_gateway_says_when_to_come_back(verifier: TokenVerifier) -> None:
     door.check(request(), PEER)
 
 
-def test_a_gateway_that_stops_sends_everyone_elsewhere(verifier: TokenVerifier) -> None:
+def test_a_draining_gateway_refuses_with_a_random_retry_time(verifier: TokenVerifier) -> None:
     door = admission(verifier)
     door.draining = True
     told = set()
@@ -105,7 +105,7 @@ def test_a_gateway_that_stops_sends_everyone_elsewhere(verifier: TokenVerifier) 
     assert reason_of(refused.value) == "draining"
 
 
-async def test_a_gateway_that_stops_is_not_ready(verifier: TokenVerifier) -> None:
+async def test_a_draining_gateway_is_not_ready(verifier: TokenVerifier) -> None:
     door = admission(verifier)
     await door.ping()
 
@@ -115,13 +115,13 @@ async def test_a_gateway_that_stops_is_not_ready(verifier: TokenVerifier) -> Non
         await door.ping()
 
 
-def test_who_comes_too_fast_is_told_when_to_come(verifier: TokenVerifier) -> None:
+def test_connections_over_the_rate_are_refused_with_a_retry_time(verifier: TokenVerifier) -> None:
     times = iter([10.0, 10.0, 10.0, 10.0, 10.5])
     door = Admission(
         settings(connections_per_second=2),
         verifier,
         Sessions(0),
-        budget(),
+        unlimited_budget(),
         clock=lambda: next(times),
         chance=lambda: 0.5,
     )
@@ -137,7 +137,7 @@ def test_who_comes_too_fast_is_told_when_to_come(verifier: TokenVerifier) -> Non
     door.check(request(), PEER)
 
 
-def test_who_is_refused_anyway_counts_for_nothing(verifier: TokenVerifier) -> None:
+def test_other_refusals_do_not_count_towards_the_rate(verifier: TokenVerifier) -> None:
     door = admission(verifier, connections_per_second=1)
     for _ in range(10):
         with pytest.raises(NotFound):
@@ -157,15 +157,13 @@ def test_who_is_refused_anyway_counts_for_nothing(verifier: TokenVerifier) -> No
         (Problem(), "other"),
     ],
 )
-def test_each_reason_has_a_word(problem: Problem, reason: str) -> None:
+def test_each_refusal_has_a_metric_label(problem: Problem, reason: str) -> None:
     assert reason_of(problem) == reason
 
 
-def test_each_request_is_charged_to_its_address_whatever_becomes_of_it(
-    verifier: TokenVerifier, issuer: Issuer
-) -> None:
+def test_each_request_is_charged_to_its_address(verifier: TokenVerifier, issuer: Issuer) -> None:
     now = 0.0
-    spending = budget(lambda: now, address=Rate(10, 35))
+    spending = unlimited_budget(lambda: now, address=Rate(10, 35))
     door = Admission(settings(), verifier, Sessions(0), spending)
     with_token = request(Authorization=f"Bearer {issuer.token('mina')}")
 
@@ -197,7 +195,7 @@ def test_connections_are_counted_by_address(verifier: TokenVerifier) -> None:
     door.check(request(), PEER)
 
 
-def test_the_address_is_the_clients_behind_our_proxy_and_nobody_can_claim_one(
+def test_the_forwarded_address_counts_only_behind_a_trusted_proxy(
     verifier: TokenVerifier,
 ) -> None:
     door = admission(verifier, proxy_addresses=("10.0.0.0/8",))
@@ -208,11 +206,11 @@ def test_the_address_is_the_clients_behind_our_proxy_and_nobody_can_claim_one(
 
 
 @pytest.mark.parametrize("peer", ["", None, "/run/socket", ()])
-def test_a_peer_without_an_address_is_one_address(verifier: TokenVerifier, peer: object) -> None:
+def test_peers_without_an_address_share_one(verifier: TokenVerifier, peer: object) -> None:
     assert admission(verifier).check(request(), peer)[1] == ""
 
 
-def test_a_token_that_comes_with_the_upgrade_is_counted_for_its_user(
+def test_an_upgrade_with_a_token_checks_the_users_connections(
     verifier: TokenVerifier, issuer: Issuer
 ) -> None:
     token = issuer.token("mina")
@@ -226,7 +224,7 @@ def test_a_token_that_comes_with_the_upgrade_is_counted_for_its_user(
     admission(verifier, sessions=2, connections_per_user=2).check(request(), PEER)
 
 
-async def test_a_token_whose_key_is_not_at_hand_is_for_connect_to_judge(issuer: Issuer) -> None:
+async def test_a_token_with_an_unknown_key_is_left_to_connect(issuer: Issuer) -> None:
     asked = request(Authorization=f"Bearer {issuer.token('mina')}")
     async with create_client("http://auth") as auth:
         verifier = Verifiers.from_jwks(auth, issuer=ISSUER).users

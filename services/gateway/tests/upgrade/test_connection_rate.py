@@ -1,4 +1,4 @@
-"""Who is taken at once, and when the others should come back."""
+"""The rate limit of new connections, and the retry times of refused clients."""
 
 import math
 
@@ -11,20 +11,20 @@ def even() -> float:
     return 0.5
 
 
-def test_without_a_limit_all_are_taken() -> None:
+def test_without_a_limit_all_connections_are_accepted() -> None:
     arrivals = ConnectionRate(0, even)
 
     assert [arrivals.take(100.0) for _ in range(10_000)] == [0.0] * 10_000
 
 
-def test_a_burst_is_taken_and_then_so_many_per_second() -> None:
+def test_a_burst_is_accepted_then_the_rate_applies() -> None:
     arrivals = ConnectionRate(100, even)
 
     assert sum(arrivals.take(50.0) == 0 for _ in range(150)) == 100
     assert sum(arrivals.take(50.5) == 0 for _ in range(150)) == 50
 
 
-def test_less_than_one_per_second_is_taken_in_time() -> None:
+def test_rates_below_one_per_second_work() -> None:
     arrivals = ConnectionRate(0.5, even)
 
     assert arrivals.take(10.0) == 0
@@ -33,8 +33,8 @@ def test_less_than_one_per_second_is_taken_in_time() -> None:
 
 
 @pytest.mark.parametrize("per_second", [100, 1_000])
-def test_a_crowd_is_in_after_the_time_that_it_takes(per_second: int) -> None:
-    """Everybody comes at once, and again when told, to the second, as Retry-After is whole."""
+def test_a_connect_storm_is_accepted_at_the_rate(per_second: int) -> None:
+    """All connect at once, and retry when told; Retry-After has whole seconds."""
     crowd = 10 * per_second
     arrivals = ConnectionRate(per_second, even)
     asked = taken = second = 0
@@ -55,7 +55,7 @@ def test_a_crowd_is_in_after_the_time_that_it_takes(per_second: int) -> None:
     assert asked < 4 * crowd
 
 
-def test_chance_moves_the_time_by_a_quarter_and_it_has_an_end() -> None:
+def test_the_retry_time_is_randomized_and_bounded() -> None:
     def last_of(chance: float, crowd: int) -> float:
         arrivals = ConnectionRate(10, lambda: chance)
         return [arrivals.take(7.0) for _ in range(crowd)][-1]
@@ -66,7 +66,7 @@ def test_chance_moves_the_time_by_a_quarter_and_it_has_an_end() -> None:
     assert last_of(0.5, 100_000) == 30
 
 
-def test_those_who_were_turned_away_long_ago_are_not_waited_for() -> None:
+def test_old_refusals_do_not_delay_new_clients() -> None:
     arrivals = ConnectionRate(10, even)
     for _ in range(100):
         arrivals.take(0.0)

@@ -28,7 +28,7 @@ async def test_the_connections_of_an_ended_login_close(harness: Harness) -> None
         assert await jun.send("still here")
 
 
-async def test_another_login_of_the_user_goes_on(harness: Harness) -> None:
+async def test_another_login_of_the_user_stays_connected(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(one("another login of mina's"))
         harness.ended.append(one("login-of-jun", "jun"))
@@ -46,7 +46,7 @@ async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(harness: Harnes
         assert await mina.send("still here")
 
 
-async def test_its_tokens_open_nothing_and_send_nothing_any_more(harness: Harness) -> None:
+async def test_tokens_of_an_ended_login_are_refused(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         harness.ended.append(one("login-of-mina"))
         assert await mina.closed() == 4410
@@ -58,7 +58,7 @@ async def test_its_tokens_open_nothing_and_send_nothing_any_more(harness: Harnes
     assert (await harness.post("mina", text="hi")).status_code == 401
 
 
-async def test_nothing_is_taken_from_who_does_not_answer_the_close(harness: Harness) -> None:
+async def test_sends_after_the_servers_close_are_ignored(harness: Harness) -> None:
     async with raw_socket(harness.port) as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
         await mina.upgrade()

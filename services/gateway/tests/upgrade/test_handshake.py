@@ -8,7 +8,7 @@ from services.gateway.tests.raw_socket import UPGRADE
 
 
 def request(*more: tuple[bytes, bytes], **changes: str) -> Request:
-    """Return a good request, with some headers changed and others added."""
+    """Return a valid request, with some headers changed and others added."""
     named = UPGRADE | {name.replace("_", "-"): value for name, value in changes.items()}
     headers = [(name.lower().encode(), value.encode()) for name, value in named.items()]
     return request_of("GET", "/ws", "HTTP/1.1", [*headers, *more])
@@ -18,7 +18,7 @@ def handshake(*, deflate: bool = False) -> Handshake:
     return Handshake(max_size=1000, deflate=deflate)
 
 
-def test_a_request_is_read_as_it_was_sent() -> None:
+def test_request_of_keeps_the_request_as_sent() -> None:
     asked = request((b"x-name", "마당 \t".encode()), (b"x-name", b"b:c"))
 
     assert (asked.method, asked.path, asked.protocol) == ("GET", "/ws", "HTTP/1.1")
@@ -36,12 +36,14 @@ def test_a_request_is_read_as_it_was_sent() -> None:
         [(b"x%d" % number, b"y") for number in range(200)],
     ],
 )
-def test_what_is_more_than_a_handshake_is_refused(more: list[tuple[bytes, bytes]]) -> None:
+def test_requests_with_a_body_or_too_many_headers_are_refused(
+    more: list[tuple[bytes, bytes]],
+) -> None:
     with pytest.raises(InvalidRequest):
         request(*more)
 
 
-def test_an_empty_body_is_none() -> None:
+def test_an_empty_body_is_accepted() -> None:
     assert request((b"content-length", b"0")).headers["Content-Length"] == "0"
 
 
@@ -54,7 +56,7 @@ def test_an_empty_body_is_none() -> None:
         ("soap, v10.stomp", "v10.stomp", ("1.0",)),
     ],
 )
-def test_the_newest_subprotocol_is_taken_and_the_others_versions_are_kept(
+def test_the_newest_subprotocol_is_chosen_and_all_versions_are_kept(
     offered: str, taken: str | None, versions: tuple[str, ...]
 ) -> None:
     agreed = handshake().answer(request(Sec_WebSocket_Protocol=offered))
@@ -68,7 +70,7 @@ def test_the_newest_subprotocol_is_taken_and_the_others_versions_are_kept(
     assert (agreed.subprotocol, agreed.versions, agreed.extensions) == (taken, versions, [])
 
 
-def test_one_handshake_leaves_nothing_to_the_next() -> None:
+def test_handshakes_do_not_affect_each_other() -> None:
     shared = handshake(deflate=True)
     deflate = "permessage-deflate; client_max_window_bits"
 
