@@ -7,7 +7,6 @@ import pytest
 
 from services.gateway.tests.harness import Harness, removal, running, until
 from services.gateway.tests.stomp_client import written
-from tests.support.stomp_frames import read_frames
 
 YARD = "/topic/rooms.yard"
 ERRORS = "/user/queue/errors"
@@ -182,12 +181,3 @@ async def test_a_full_frame_queue_is_handled_in_order_while_reading_is_paused(
 
         for n in range(50):
             await client.receipt(str(n))
-
-
-def test_the_test_client_parses_frames_correctly() -> None:
-    frames = read_frames(b"\n" + written("A", {"x:": "y\n"}, b"b") + b"\n\n" + written("B", {}))
-
-    assert [(frame.command, frame.headers, frame.body) for frame in frames] == [
-        ("A", {"x:": "y\n"}, b"b"),
-        ("B", {}, b""),
-    ]
