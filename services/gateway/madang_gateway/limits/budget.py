@@ -15,7 +15,7 @@ the same way: by connection, user and address.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.lru import Lru
 from madang_common.token_bucket import Bucket, Rate
 
@@ -105,7 +105,7 @@ class _Pools:
 class Budget:
     """The accounts of one gateway."""
 
-    def __init__(self, allowances: Allowances, clock: Clock) -> None:
+    def __init__(self, allowances: Allowances, clock: MonotonicClock) -> None:
         """Use a steady `clock`."""
         self.allowances = allowances
         self.before_connected = Rate(0, allowances.before_connected)
