@@ -1,4 +1,4 @@
-"""Several gateways and one board: who is told what, whatever happens to either."""
+"""Several gateways and one store: who is told what, whatever happens to either."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis as Client
 from typing_extensions import override
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
 from madang_common.live.inprocess import InProcessLive
 from madang_gateway.metrics import Metrics
+from madang_gateway.presence.announcer import PresenceAnnouncer
 from madang_gateway.presence.local import LocalPresence
-from madang_gateway.presence.notices import Notices
-from madang_gateway.presence.port import BoardError, PresenceStore
+from madang_gateway.presence.port import PresenceStore, PresenceStoreError
 from madang_gateway.presence.redis import RedisPresence
 from madang_gateway.presence.sync import CHUNK, PresenceSync
 from stack.servers import Redis
@@ -29,7 +29,7 @@ SLACK_SECONDS = 5
 """For a machine that has other things to do."""
 PATIENCE_SECONDS = 30
 
-MakeBoard = Callable[[], PresenceStore]
+MakeStore = Callable[[], PresenceStore]
 
 
 class Told(InProcessLive):
@@ -53,15 +53,15 @@ class Gateway:
     """What of a gateway has to do with presence."""
 
     def __init__(
-        self, board: PresenceStore, told: Told, *, most_present: int, clock: Clock
+        self, store: PresenceStore, told: Told, *, max_present: int, clock: MonotonicClock
     ) -> None:
-        self.board = board
-        self.here = LocalPresence(GRACE_SECONDS, clock)
+        self.store = store
+        self.local = LocalPresence(GRACE_SECONDS, clock)
         self.registry = CollectorRegistry()
-        self.keeper = PresenceSync(
-            board,
-            self.here,
-            Notices(told, most_present=most_present),
+        self.sync = PresenceSync(
+            store,
+            self.local,
+            PresenceAnnouncer(told, max_present=max_present),
             seconds=PRESENCE_SECONDS,
             grace_seconds=GRACE_SECONDS,
             metrics=Metrics(self.registry),
@@ -71,7 +71,7 @@ class Gateway:
 
     def go_on(self) -> None:
         """Begin to work, or go on after a pause."""
-        self._keeping = asyncio.create_task(self.keeper.keep())
+        self._keeping = asyncio.create_task(self.sync.run())
 
     async def pause(self) -> None:
         """Do nothing more, as a process that was killed or stopped."""
@@ -84,34 +84,34 @@ class Gateway:
     async def stop(self) -> None:
         """Stop as a gateway does when it is asked to."""
         await self.pause()
-        await self.keeper.stop()
+        await self.sync.stop()
 
     def enter(self, *users: str, room: str = ROOM) -> None:
         for user in users:
-            self.here.enter(room, user, user.title())
+            self.local.enter(room, user, user.title())
 
     def leave(self, *users: str, room: str = ROOM) -> None:
         for user in users:
-            self.here.leave(room, user)
+            self.local.leave(room, user)
 
     async def users(self) -> list[str]:
-        found = await self.board.present(ROOM, after="", limit=200)
-        return [user for user, _ in found.people]
+        found = await self.store.page(ROOM, after="", limit=200)
+        return [user for user, _ in found.users]
 
     def metric(self, name: str) -> float:
         return self.registry.get_sample_value(f"madang_gateway_presence_{name}") or 0.0
 
 
 class Yard:
-    """Gateways on one board."""
+    """Gateways on one store."""
 
-    def __init__(self, make_board: MakeBoard) -> None:
-        self._make_board = make_board
+    def __init__(self, make_store: MakeStore) -> None:
+        self._make_store = make_store
         self._gateways: list[Gateway] = []
         self.told = Told()
 
-    def open(self, *, most_present: int = 1000, clock: Clock = time.monotonic) -> Gateway:
-        gateway = Gateway(self._make_board(), self.told, most_present=most_present, clock=clock)
+    def open(self, *, max_present: int = 1000, clock: MonotonicClock = time.monotonic) -> Gateway:
+        gateway = Gateway(self._make_store(), self.told, max_present=max_present, clock=clock)
         self._gateways.append(gateway)
         gateway.go_on()
         return gateway
@@ -120,12 +120,12 @@ class Yard:
         for gateway in self._gateways:
             await gateway.pause()
         for gateway in self._gateways:
-            await gateway.board.close()
+            await gateway.store.close()
 
 
 @pytest.fixture
-async def yard(make_board: MakeBoard) -> AsyncIterator[Yard]:
-    yard = Yard(make_board)
+async def yard(make_store: MakeStore) -> AsyncIterator[Yard]:
+    yard = Yard(make_store)
     yield yard
     await yard.close()
 
@@ -144,7 +144,7 @@ async def shows(gateway: Gateway, *users: str, seconds: float = PATIENCE_SECONDS
     try:
         async with asyncio.timeout(seconds):
             while found != sorted(users):
-                with suppress(BoardError):
+                with suppress(PresenceStoreError):
                     found = await gateway.users()
                 await asyncio.sleep(0.01)
     except TimeoutError:
@@ -208,7 +208,7 @@ async def test_whoever_is_expelled_is_gone_at_once(yard: Yard) -> None:
     await shows(two, "jun", "mina")
 
     one.leave("mina", "jun")
-    one.here.expel(ROOM, "mina")
+    one.local.expel(ROOM, "mina")
 
     await shows(two, "jun")
 
@@ -267,11 +267,11 @@ async def test_a_gateway_that_stops_leaves_time_to_come_back_elsewhere(yard: Yar
 
 
 async def test_nobody_is_told_where_very_many_are_present(yard: Yard) -> None:
-    one, two = yard.open(most_present=2), yard.open(most_present=2)
+    one, two = yard.open(max_present=2), yard.open(max_present=2)
 
     for user in ("a", "b", "c", "d"):
         one.enter(user)
-        await until(lambda: one.here.next_at() is None)
+        await until(lambda: one.local.next_change_at() is None)
     await shows(two, "a", "b", "c", "d")
     one.leave("a", "b")
     await shows(two, "c", "d")
@@ -289,7 +289,7 @@ async def test_redis_may_be_killed_and_nobody_is_told(
     before = list(mortal_yard.told.notices)
 
     private_redis.kill()
-    with pytest.raises(BoardError):
+    with pytest.raises(PresenceStoreError):
         await one.users()
     one.leave("jun")
     two.enter("bora")
@@ -321,7 +321,7 @@ async def test_redis_may_lose_everything_and_nobody_is_told(
     await until(lambda: ("left", "jun") in mortal_yard.told.notices)
     await shows(two, "bora", "mina", *everyone, seconds=SLACK_SECONDS)
     async with asyncio.timeout(SLACK_SECONDS):
-        while (await two.board.present("well", after="", limit=1)).count < 3 * CHUNK:  # noqa: ASYNC110 - batch by batch
+        while (await two.store.page("well", after="", limit=1)).count < 3 * CHUNK:  # noqa: ASYNC110 - batch by batch
             await asyncio.sleep(0.01)
     assert (one.metric("heals_total"), two.metric("heals_total")) == (1, 1)
     assert sorted(mortal_yard.told.notices[before:]) == [("joined", "bora"), ("left", "jun")]
@@ -371,7 +371,7 @@ async def test_a_redis_that_hangs_is_not_waited_for(
 
     private_redis.pause()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with pytest.raises(BoardError):
+        with pytest.raises(PresenceStoreError):
             await gateway.users()
     gateway.enter("jun")
     await until(lambda: gateway.metric("failures_total") > 0)

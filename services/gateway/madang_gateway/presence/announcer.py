@@ -1,4 +1,4 @@
-"""Telling a room that somebody came or went."""
+"""Announces presence changes to the rooms they concern."""
 
 from collections.abc import Iterable
 
@@ -10,37 +10,37 @@ from madang_common.live.port import Live
 from madang_gateway.presence.port import PresenceChange
 
 
-class Notices:
-    """Tells all gateways, which tell the rooms' `.live` subscribers.
+class PresenceAnnouncer:
+    """Publishes presence changes as live events, which every gateway delivers.
 
-    In a room with many present nobody is told: each notice would go to all of them.
+    Rooms with many users get none: each event would be delivered to all of them.
     """
 
-    def __init__(self, live: Live, *, most_present: int) -> None:
-        """Tell nobody where more than `most_present` are present."""
+    def __init__(self, live: Live, *, max_present: int) -> None:
+        """Announce nothing in rooms with more than `max_present` users."""
         self._live = live
-        self._most_present = most_present
+        self._max_present = max_present
 
-    def joined(self, turns: Iterable[PresenceChange]) -> None:
-        """Tell of those who are present now and were not before."""
-        for turn in turns:
-            self._tell(turn, PresenceJoined(user=turn.stay.user, name=turn.stay.name))
+    def joined(self, changes: Iterable[PresenceChange]) -> None:
+        """Announce users who are present now and were not before."""
+        for change in changes:
+            self._announce(change, PresenceJoined(user=change.entry.user, name=change.entry.name))
 
-    def left(self, turns: Iterable[PresenceChange]) -> None:
-        """Tell of those who are present no more."""
-        for turn in turns:
-            self._tell(turn, PresenceLeft(user=turn.stay.user, name=turn.stay.name))
+    def left(self, changes: Iterable[PresenceChange]) -> None:
+        """Announce users who are not present any more."""
+        for change in changes:
+            self._announce(change, PresenceLeft(user=change.entry.user, name=change.entry.name))
 
-    def _tell(self, turn: PresenceChange, data: PresenceJoined | PresenceLeft) -> None:
-        if turn.count > self._most_present:
+    def _announce(self, change: PresenceChange, data: PresenceJoined | PresenceLeft) -> None:
+        if change.count > self._max_present:
             return
         event = Event(
             key=next_id(),
             kind=kind_of(data),
-            sender=turn.stay.user,
-            sender_name=turn.stay.name,
-            at=rfc3339(turn.at),
+            sender=change.entry.user,
+            sender_name=change.entry.name,
+            at=rfc3339(change.at),
             data=document(data),
-            room=turn.stay.room,
+            room=change.entry.room,
         )
         self._live.publish(event.line())
