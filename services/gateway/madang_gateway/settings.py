@@ -3,6 +3,10 @@
 from pydantic import Field, SecretStr
 
 from madang_common.settings import CommonSettings
+from madang_common.token_bucket import Rate
+from madang_gateway.limits.budget import Allowances
+from madang_gateway.protocol.stomp.limits import Limits
+from madang_gateway.protocol.tutorial_destinations import TutorialBody
 
 
 class GatewaySettings(CommonSettings):
@@ -120,3 +124,37 @@ class GatewaySettings(CommonSettings):
     """What tutorial clients are shown when somebody enters."""
     alias_quit: str = "{name} left the room."
     """What tutorial clients are shown when somebody leaves."""
+
+    @property
+    def send_rate(self) -> Rate:
+        """Rate limit of one user's sends."""
+        return Rate(self.sends_per_second, self.sends_burst)
+
+    @property
+    def allowances(self) -> Allowances:
+        """Frames that clients may spend, and bytes that may be kept for them."""
+        return Allowances(
+            connection=Rate(self.frames_per_second, self.frames_burst),
+            user=Rate(self.frames_per_second_per_user, self.frames_burst_per_user),
+            address=Rate(self.frames_per_second_per_address, self.frames_burst_per_address),
+            before_connected=self.frames_before_connected,
+            connection_bytes=self.slow_consumer_bytes,
+            user_bytes=self.kept_bytes_per_user,
+            address_bytes=self.kept_bytes_per_address,
+        )
+
+    @property
+    def stomp_limits(self) -> Limits:
+        """Limits of one STOMP connection."""
+        return Limits(
+            header_count=self.header_count,
+            body_bytes=self.frame_bytes,
+            subscriptions=self.subscriptions_per_connection,
+        )
+
+    @property
+    def tutorial_body(self) -> TutorialBody | None:
+        """Bodies for the destinations of the tutorials, None if these are not served."""
+        if not self.destination_aliases:
+            return None
+        return TutorialBody(self.alias_entered, self.alias_quit)

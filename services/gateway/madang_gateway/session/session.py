@@ -21,7 +21,7 @@ from madang_common.problems import (
 )
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
-from madang_gateway.fanout.broadcaster import Recipient
+from madang_gateway.fanout.recipient import Recipient
 from madang_gateway.limits import budget
 from madang_gateway.limits.budget import Account, Kept
 from madang_gateway.metrics import Metrics

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from madang_gateway.fanout.broadcaster import Recipient
+from madang_gateway.fanout.recipient import Recipient
 from madang_gateway.session.disconnects import Disconnect
 
 

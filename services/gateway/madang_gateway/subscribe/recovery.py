@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
 from madang_common.log.position import from_id, shard_of, to_id
 from madang_common.problems import InvalidRequest, Unavailable
@@ -13,7 +13,7 @@ from madang_gateway.backends.history import History, Page
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.limits.budget import HISTORY_PAGE
 from madang_gateway.metrics import Metrics
-from madang_gateway.state.recent_events import Kept, RecentEvents
+from madang_gateway.state.recent_events import PositionedLine, RecentEvents
 
 _PAUSE_SECONDS = 0.1
 _START = "start"
@@ -73,7 +73,7 @@ class Recovery:
         chunk_bytes: int,
         seconds: float,
         metrics: Metrics,
-        clock: Clock,
+        clock: MonotonicClock,
     ) -> None:
         """Ask history for `page` events at a time, and wait for it for at most `seconds`.
 
@@ -139,7 +139,7 @@ class Recovery:
                 await self._hand_over(page, reader)
         _finish(kept, reader)
 
-    def _next_kept(self, audience: str, since: int) -> tuple[list[Kept], bool]:
+    def _next_kept(self, audience: str, since: int) -> tuple[list[PositionedLine], bool]:
         """Return what one turn of the event loop may take, and whether there is more after it."""
         found = self._tail.after(audience, since, _SLICE_EVENTS + 1)
         sizes = accumulate(len(line) for _, line in found)
@@ -228,11 +228,11 @@ def _covered(page: Page, since: int) -> int:
     return since
 
 
-def _placed(kept: list[Kept]) -> list[PositionedEvent]:
+def _placed(kept: list[PositionedLine]) -> list[PositionedEvent]:
     return [PositionedEvent.at(position, read_line(line), line) for position, line in kept]
 
 
-def _finish(missed: list[Kept], reader: Reader) -> None:
+def _finish(missed: list[PositionedLine], reader: Reader) -> None:
     """Send the last that was missed and go live, without a pause between."""
     if missed:
         reader.deliver(_placed(missed))

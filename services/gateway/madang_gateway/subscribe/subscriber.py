@@ -12,8 +12,9 @@ from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway.backends.memberships import Memberships
-from madang_gateway.fanout.broadcaster import Recipient, Roster
 from madang_gateway.fanout.encoding import BodyMapping, EncodingKey, PositionedEvent, encode
+from madang_gateway.fanout.hub import Hub
+from madang_gateway.fanout.recipient import Recipient
 from madang_gateway.limits.budget import BYTE, RESUMED_EVENT
 from madang_gateway.metrics import Metrics
 from madang_gateway.presence.local import LocalPresence
@@ -102,7 +103,7 @@ class _CatchingUp(Reader):
         self,
         session: Subscribing,
         subscription: Subscription,
-        roster: Roster,
+        roster: Hub,
         receipt_id: str | None,
         metrics: Metrics,
     ) -> None:
@@ -164,7 +165,7 @@ class Subscriber:
     def __init__(
         self,
         *,
-        roster: Roster,
+        roster: Hub,
         memberships: Memberships,
         here: LocalPresence,
         resumption: Recovery,

@@ -182,7 +182,7 @@ class Connection(Upgraded):
         """Send WebSocket frames at the end of this turn of the event loop."""
         out = self._out
         if not out:
-            self.node.flusher.add(self)
+            self.node.write_scheduler.add(self)
         out.append(frames)
 
     def flush(self) -> None:
