@@ -1,5 +1,9 @@
+"""The command of a SEND."""
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from madang_common.events.kinds import (
     Data,
@@ -56,6 +60,13 @@ def test_a_body_is_json_or_plain_text(body: bytes, content_type: str, text: str)
 
     assert command.data == {"text": text}
     assert (command.action, command.room, command.size) == (Action.MESSAGE, "abc", len(body))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_text_is_the_same_message_as_through_the_model(text: str) -> None:
+    command = read(text.encode(), content_type="text/plain")
+
+    assert command.data == document(MessageCreated(text=text))
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ def test_a_key_is_dropped_after_two_generations() -> None:
     keys.age(120)
 
     assert keys.get(key("a")) is None
-    assert len(keys) == 0
 
 
 def test_too_many_keys_start_a_new_generation_early() -> None:
@@ -48,7 +47,7 @@ def test_too_many_keys_start_a_new_generation_early() -> None:
     keys.age(1)
     for name in ("c", "d"):
         keys.add(key(name), FIRST)
-    assert len(keys) == 4
+    assert all(keys.get(key(name)) for name in "abcd")
 
     keys.age(2)
 

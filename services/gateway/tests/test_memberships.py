@@ -151,7 +151,7 @@ async def test_everything_can_be_forgotten_at_once(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     await memberships.get("mina", "abc")
 
-    memberships.forget()
+    memberships.clear()
 
     assert memberships.known("mina", "abc") is None
 
@@ -164,7 +164,7 @@ async def test_an_answer_under_way_while_everything_is_forgotten_is_asked_again(
     def removed() -> None:
         rooms.roles.clear()
         rooms.meanwhile = lambda: None
-        memberships.forget()
+        memberships.clear()
 
     rooms.meanwhile = removed
 

@@ -90,7 +90,7 @@ class Node:
         For a gap in the log: the lost events may have changed anything.
         """
         self.shared.metrics.log_gaps.inc()
-        self.state.memberships.forget()
+        self.state.memberships.clear()
         self.state.recent_events.note_gap(self.clock())
         for connection in tuple(self.connections):
             connection.leave(disconnects.UNAVAILABLE)

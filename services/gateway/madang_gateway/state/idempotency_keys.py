@@ -59,9 +59,6 @@ class IdempotencyKeys:
         self._older: dict[IdempotencyKey, FirstEvent] = {}
         self._since: float | None = None
 
-    def __len__(self) -> int:
-        return len(self._younger) + len(self._older)
-
     def get(self, key: IdempotencyKey) -> FirstEvent | None:
         """Return the first event with `key`, or None if there is none or it was dropped."""
         return self._younger.get(key) or self._older.get(key)
