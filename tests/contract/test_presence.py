@@ -1,4 +1,4 @@
-"""What every adapter of the presence port must do, and what gateways make of it together."""
+"""The contract of the presence port, for every adapter."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,7 @@ async def store(make_store: MakeStore) -> AsyncIterator[PresenceStore]:
 
 
 class Gateway:
-    """A gateway that writes what it is told to."""
+    """A gateway that writes given entries."""
 
     def __init__(self, store: PresenceStore) -> None:
         self.store = store
@@ -46,9 +46,9 @@ class Gateway:
     async def write(
         self, joined: tuple[PresenceEntry, ...] = (), left: tuple[PresenceEntry, ...] = ()
     ) -> tuple[list[str], list[str]]:
-        """Return who came and who went, all gateways taken together."""
+        """Return the users who joined and left, over all gateways."""
         self.number += 1
-        return told(await self.store.write(self.id, PresenceBatch(self.number, joined, left)))
+        return changed(await self.store.write(self.id, PresenceBatch(self.number, joined, left)))
 
     async def join(self, *users: str, room: str = ROOM) -> list[str]:
         return (await self.write(entries(*users, room=room)))[0]
@@ -57,9 +57,9 @@ class Gateway:
         return (await self.write((), entries(*users, room=room)))[1]
 
     async def until_dead(self, watcher: "Gateway") -> None:
-        """Wait until `watcher` is told that this gateway's time is over."""
+        """Wait until `watcher` learns that this gateway's lease expired."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.id not in await watcher.renew():  # noqa: ASYNC110 - the store tells no one
+            while self.id not in await watcher.renew():  # noqa: ASYNC110 - the store sends no events
                 await asyncio.sleep(0.005)
 
     async def renew(self, seconds: float = LONG_SECONDS) -> tuple[str, ...]:
@@ -70,10 +70,10 @@ def entries(*users: str, room: str = ROOM) -> tuple[PresenceEntry, ...]:
     return tuple(PresenceEntry(room, user, user.title()) for user in users)
 
 
-def told(outcome: WriteResult) -> tuple[list[str], list[str]]:
+def changed(result: WriteResult) -> tuple[list[str], list[str]]:
     return (
-        [change.entry.user for change in outcome.joined],
-        [change.entry.user for change in outcome.left],
+        [change.entry.user for change in result.joined],
+        [change.entry.user for change in result.left],
     )
 
 
@@ -83,7 +83,7 @@ async def users(store: PresenceStore, room: str = ROOM) -> list[str]:
     return [user for user, _ in found.users]
 
 
-async def test_whoever_joins_is_present_until_they_leave(store: PresenceStore) -> None:
+async def test_a_user_is_present_from_join_to_leave(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
 
     assert await users(store) == []
@@ -94,7 +94,7 @@ async def test_whoever_joins_is_present_until_they_leave(store: PresenceStore) -
     assert await users(store) == ["jun"]
 
 
-async def test_a_user_on_two_gateways_comes_once_and_goes_once(store: PresenceStore) -> None:
+async def test_a_user_on_two_gateways_joins_once_and_leaves_once(store: PresenceStore) -> None:
     one, two = await Gateway.enrolled(store), await Gateway.enrolled(store)
 
     assert await one.join("mina") == ["mina"]
@@ -106,7 +106,7 @@ async def test_a_user_on_two_gateways_comes_once_and_goes_once(store: PresenceSt
     assert await users(store) == []
 
 
-async def test_a_turn_tells_name_count_and_time(store: PresenceStore) -> None:
+async def test_a_change_has_name_count_and_time(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
     mina = PresenceEntry(ROOM, "mina", "미나 🌿")
     batch = PresenceBatch(1, (PresenceEntry(ROOM, "jun", "Jun"), mina), ())
@@ -123,7 +123,7 @@ async def test_a_turn_tells_name_count_and_time(store: PresenceStore) -> None:
     assert came[1].at <= went.at <= left.at
 
 
-async def test_a_new_name_is_no_turn(store: PresenceStore) -> None:
+async def test_a_new_name_is_no_change(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
     await gateway.join("mina")
 
@@ -134,7 +134,7 @@ async def test_a_new_name_is_no_turn(store: PresenceStore) -> None:
     assert person == ("mina", "Min-a")
 
 
-async def test_leaving_where_one_is_not_is_no_turn(store: PresenceStore) -> None:
+async def test_leaving_without_an_entry_is_no_change(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
     await gateway.join("mina")
 
@@ -170,7 +170,7 @@ async def test_pages_follow_one_another_over_all_gateways(store: PresenceStore) 
     assert found == everyone
 
 
-async def test_the_last_page_says_so_though_it_is_full(store: PresenceStore) -> None:
+async def test_a_full_last_page_has_no_next_page(store: PresenceStore) -> None:
     one, two = await Gateway.enrolled(store), await Gateway.enrolled(store)
     await one.join("a", "b", "c")
     await two.join("a", "b", "c")
@@ -184,13 +184,13 @@ async def test_a_batch_written_twice_counts_once(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
     batch = PresenceBatch(1, entries("mina"), ())
 
-    assert told(await store.write(gateway.id, batch)) == (["mina"], [])
-    assert told(await store.write(gateway.id, batch)) == ([], [])
+    assert changed(await store.write(gateway.id, batch)) == (["mina"], [])
+    assert changed(await store.write(gateway.id, batch)) == ([], [])
     assert await users(store) == ["mina"]
     await store.renew(gateway.id, 1, LONG_SECONDS)
 
 
-async def test_a_gateway_that_is_not_enrolled_is_forgotten(store: PresenceStore) -> None:
+async def test_a_gateway_that_is_not_enrolled_must_enroll(store: PresenceStore) -> None:
     stranger = Gateway(store)
 
     with pytest.raises(EnrolmentLost):
@@ -200,7 +200,7 @@ async def test_a_gateway_that_is_not_enrolled_is_forgotten(store: PresenceStore)
     assert await users(store) == []
 
 
-async def test_a_gateway_whose_last_write_is_missing_is_forgotten(store: PresenceStore) -> None:
+async def test_a_gateway_whose_last_batch_is_missing_must_enroll(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
     await gateway.join("mina")
     gateway.number += 1
@@ -212,7 +212,7 @@ async def test_a_gateway_whose_last_write_is_missing_is_forgotten(store: Presenc
     assert await users(store) == ["mina"]
 
 
-async def test_the_life_of_the_board_has_one_name(make_store: MakeStore) -> None:
+async def test_the_data_has_one_id(make_store: MakeStore) -> None:
     async with AsyncExitStack() as stack:
         stores = [make_store(), make_store()]
         for store in stores:
@@ -223,7 +223,7 @@ async def test_the_life_of_the_board_has_one_name(make_store: MakeStore) -> None
         assert len(names) == 1
 
 
-async def test_a_gateway_that_renews_is_not_cleared(store: PresenceStore) -> None:
+async def test_a_gateway_with_a_valid_lease_is_not_cleared(store: PresenceStore) -> None:
     one, two = await Gateway.enrolled(store, 0.05), await Gateway.enrolled(store)
     await one.join("mina")
 
@@ -235,7 +235,7 @@ async def test_a_gateway_that_renews_is_not_cleared(store: PresenceStore) -> Non
     assert await users(store) == ["mina"]
 
 
-async def test_a_dead_gateways_notes_go_when_they_are_cleared(store: PresenceStore) -> None:
+async def test_clear_removes_the_entries_of_a_dead_gateway(store: PresenceStore) -> None:
     dead, alive = await Gateway.enrolled(store, 0.05), await Gateway.enrolled(store)
     await dead.join("jun", "mina")
     await dead.join("jun", room="well")
@@ -255,7 +255,7 @@ async def test_a_dead_gateways_notes_go_when_they_are_cleared(store: PresenceSto
     assert await alive.renew() == ()
 
 
-async def test_many_who_clear_share_the_work(make_store: MakeStore) -> None:
+async def test_concurrent_clears_remove_each_entry_once(make_store: MakeStore) -> None:
     async with AsyncExitStack() as stack:
         stores = [make_store() for _ in range(4)]
         for store in stores:
@@ -282,7 +282,7 @@ async def test_many_who_clear_share_the_work(make_store: MakeStore) -> None:
         assert await users(stores[0]) == []
 
 
-async def test_a_gateway_that_is_being_cleared_must_enroll_anew(store: PresenceStore) -> None:
+async def test_a_gateway_that_is_being_cleared_must_enroll_again(store: PresenceStore) -> None:
     paused, alive = await Gateway.enrolled(store, 0.05), await Gateway.enrolled(store)
     await paused.join("jun", "mina")
     await paused.until_dead(alive)
@@ -301,7 +301,7 @@ async def test_a_gateway_that_is_being_cleared_must_enroll_anew(store: PresenceS
     assert await users(store) == ["jun", "mina"]
 
 
-async def test_a_gateway_that_was_only_late_goes_on(store: PresenceStore) -> None:
+async def test_a_late_renewal_keeps_the_entries(store: PresenceStore) -> None:
     late, alive = await Gateway.enrolled(store, 0.05), await Gateway.enrolled(store)
     await late.join("mina")
     await late.until_dead(alive)
@@ -313,7 +313,7 @@ async def test_a_gateway_that_was_only_late_goes_on(store: PresenceStore) -> Non
     assert await users(store) == ["mina"]
 
 
-async def test_a_gateway_that_retires_is_believed_for_a_moment_more(store: PresenceStore) -> None:
+async def test_retire_shortens_the_lease(store: PresenceStore) -> None:
     retired, alive = await Gateway.enrolled(store), await Gateway.enrolled(store)
     await retired.join("mina")
 
@@ -327,7 +327,7 @@ async def test_a_gateway_that_retires_is_believed_for_a_moment_more(store: Prese
     assert await alive.renew() == ()
 
 
-async def test_whoever_asks_can_be_ended_at_any_moment(store: PresenceStore) -> None:
+async def test_a_call_can_be_cancelled_at_any_moment(store: PresenceStore) -> None:
     gateway = await Gateway.enrolled(store)
     for turns in range(40):
         asking = asyncio.create_task(gateway.renew())

@@ -20,7 +20,7 @@ def all_but(keep: str | None, user: str = "mina") -> Revocation:
     return Revocation(user=user, login=None, keep=keep, at=time.time() + 1)
 
 
-async def test_the_connections_of_an_ended_login_close(harness: Harness) -> None:
+async def test_the_connections_of_an_ended_login_are_closed(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(one("login-of-mina"))
 
@@ -28,7 +28,7 @@ async def test_the_connections_of_an_ended_login_close(harness: Harness) -> None
         assert await jun.send("still here")
 
 
-async def test_another_login_of_the_user_goes_on(harness: Harness) -> None:
+async def test_another_login_of_the_user_stays_connected(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(one("another login of mina's"))
         harness.ended.append(one("login-of-jun", "jun"))
@@ -37,7 +37,9 @@ async def test_another_login_of_the_user_goes_on(harness: Harness) -> None:
         assert await mina.send("still here")
 
 
-async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(harness: Harness) -> None:
+async def test_all_logins_of_a_user_are_closed_except_one_that_is_kept(
+    harness: Harness,
+) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(all_but("login-of-mina"))
         harness.ended.append(all_but(None, "jun"))
@@ -46,7 +48,7 @@ async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(harness: Harnes
         assert await mina.send("still here")
 
 
-async def test_its_tokens_open_nothing_and_send_nothing_any_more(harness: Harness) -> None:
+async def test_tokens_of_an_ended_login_are_refused(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         harness.ended.append(one("login-of-mina"))
         assert await mina.closed() == 4410
@@ -58,7 +60,7 @@ async def test_its_tokens_open_nothing_and_send_nothing_any_more(harness: Harnes
     assert (await harness.post("mina", text="hi")).status_code == 401
 
 
-async def test_nothing_is_taken_from_who_does_not_answer_the_close(harness: Harness) -> None:
+async def test_frames_after_the_close_are_not_read(harness: Harness) -> None:
     async with raw_socket(harness.port) as mina, harness.connected("jun") as jun:
         await jun.subscribe(YARD)
         await mina.upgrade()
