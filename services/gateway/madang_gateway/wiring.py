@@ -93,7 +93,7 @@ async def build(
         sender = _sender(settings, clients, state, _publisher(settings, log, metrics, stack), live)
         node = _node(settings, clients, state, sender, metrics)
         broadcaster = Broadcaster(state.hub, metrics)
-        consumer = _log_consumer(settings, log, state, broadcaster, node, metrics)
+        consumer = _log_consumer(settings, log, node, broadcaster)
         stack.push_async_callback(consumer.stop)
         await consumer.start()
         presence_store = _presence_store(settings)
@@ -190,11 +190,7 @@ def _publisher(
 
 
 def _sender(
-    settings: GatewaySettings,
-    clients: _Clients,
-    state: NodeState,
-    publisher: Publisher,
-    live: Live,
+    settings: GatewaySettings, clients: _Clients, state: NodeState, publisher: Publisher, live: Live
 ) -> Sender:
     users = clients.verifiers.users
     membership = interceptors.Membership(state.memberships)
@@ -243,11 +239,7 @@ def _subscriber(
 
 
 def _node(
-    settings: GatewaySettings,
-    clients: _Clients,
-    state: NodeState,
-    sender: Sender,
-    metrics: Metrics,
+    settings: GatewaySettings, clients: _Clients, state: NodeState, sender: Sender, metrics: Metrics
 ) -> Node:
     shared = Shared(
         settings=settings,
@@ -264,13 +256,9 @@ def _node(
 
 
 def _log_consumer(
-    settings: GatewaySettings,
-    log: Log,
-    state: NodeState,
-    broadcaster: Broadcaster,
-    node: Node,
-    metrics: Metrics,
+    settings: GatewaySettings, log: Log, node: Node, broadcaster: Broadcaster
 ) -> LogConsumer:
+    state = node.state
     dispatcher = Dispatcher(
         recent_events=state.recent_events,
         idempotency_keys=state.idempotency_keys,
@@ -280,7 +268,7 @@ def _log_consumer(
         hub=state.hub,
         broadcaster=broadcaster,
         end_membership=node.end_membership,
-        metrics=metrics,
+        metrics=node.shared.metrics,
         clock=_clock,
     )
     seconds = settings.tail_seconds + settings.key_seconds
