@@ -117,13 +117,19 @@ class Dispatcher:
         for audience, events in deliveries.items():
             self._broadcaster.events(audience, events)
         self._metrics.sends.inc(len(succeeded))
-        self._pending_receipts.succeed(succeeded)
-        self._refuse(barred)
+        self._complete(succeeded, barred)
         self._recent_events.trim(now)
         self._metrics.events.inc(len(batch.lines))
         self._metrics.tail_bytes.set(self._recent_events.bytes)
 
-    def _refuse(self, barred: list[IdempotencyKey]) -> None:
+    def _complete(
+        self,
+        succeeded: list[tuple[IdempotencyKey, FirstEvent]],
+        barred: list[IdempotencyKey],
+    ) -> None:
+        """Complete the pending receipts of this gateway's sends."""
+        if succeeded:
+            self._pending_receipts.succeed(succeeded)
         for key in barred:
             self._pending_receipts.fail(key, _membership_changed())
 
