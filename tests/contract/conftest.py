@@ -42,11 +42,11 @@ async def databases(place: MySqlPlace) -> AsyncIterator[tuple[Database, Database
 
 
 @pytest.fixture(params=["inprocess", "redis"])
-def make_board(request: pytest.FixtureRequest) -> Iterator[Callable[[], PresenceStore]]:
-    """Give a function that opens the one board of the test, for another gateway each time."""
+def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], PresenceStore]]:
+    """Give a function that opens the one store of the test, for another gateway each time."""
     if request.param == "inprocess":
-        board = InProcessPresence()
-        yield lambda: board
+        store = InProcessPresence()
+        yield lambda: store
     else:
         url: str = request.getfixturevalue("redis_database_url")
         yield lambda: RedisPresence.at(url, connections=4, timeout_seconds=_BOARD_SECONDS)

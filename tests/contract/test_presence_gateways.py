@@ -1,4 +1,4 @@
-"""Several gateways on one presence store: their notices, under faults of either."""
+"""Several gateways on one presence store, through failures of both."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis as Client
 from typing_extensions import override
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
 from madang_common.live.inprocess import InProcessLive
 from madang_gateway.metrics import Metrics
+from madang_gateway.presence.announcer import PresenceAnnouncer
 from madang_gateway.presence.local import LocalPresence
-from madang_gateway.presence.notices import Notices
-from madang_gateway.presence.port import BoardError, PresenceStore
+from madang_gateway.presence.port import PresenceStore, PresenceStoreError
 from madang_gateway.presence.redis import RedisPresence
 from madang_gateway.presence.sync import CHUNK, PresenceSync
 from stack.servers import Redis
@@ -29,89 +29,94 @@ SLACK_SECONDS = 5
 """For a machine that has other things to do."""
 PATIENCE_SECONDS = 30
 
-MakeBoard = Callable[[], PresenceStore]
+MakeStore = Callable[[], PresenceStore]
 
 
-class Told(InProcessLive):
-    """The live notices of all gateways, remembered."""
+class Announcements(InProcessLive):
+    """Records the announcements of all gateways."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.notices: list[tuple[str, str]] = []
+        self.events: list[tuple[str, str]] = []
 
     @override
     def publish(self, line: bytes) -> None:
         event = read_line(line)
         assert (event.sender, event.sender_name) == (event.data["user"], event.data["name"])
-        self.notices.append((event.kind.removeprefix("presence."), event.sender))
+        self.events.append((event.kind.removeprefix("presence."), event.sender))
 
     def count(self, kind: str) -> int:
-        return sum(found == kind for found, _ in self.notices)
+        return sum(found == kind for found, _ in self.events)
 
 
 class Gateway:
     """The presence part of a gateway."""
 
     def __init__(
-        self, board: PresenceStore, told: Told, *, most_present: int, clock: Clock
+        self,
+        store: PresenceStore,
+        announced: Announcements,
+        *,
+        max_present: int,
+        clock: MonotonicClock,
     ) -> None:
-        self.board = board
-        self.here = LocalPresence(GRACE_SECONDS, clock)
+        self.store = store
+        self.local = LocalPresence(GRACE_SECONDS, clock)
         self.registry = CollectorRegistry()
-        self.keeper = PresenceSync(
-            board,
-            self.here,
-            Notices(told, most_present=most_present),
+        self.sync = PresenceSync(
+            store,
+            self.local,
+            PresenceAnnouncer(announced, max_present=max_present),
             seconds=PRESENCE_SECONDS,
             grace_seconds=GRACE_SECONDS,
             metrics=Metrics(self.registry),
             clock=clock,
         )
-        self._keeping: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     def go_on(self) -> None:
-        """Begin to work, or go on after a pause."""
-        self._keeping = asyncio.create_task(self.keeper.keep())
+        """Start, or continue after a pause."""
+        self._running = asyncio.create_task(self.sync.run())
 
     async def pause(self) -> None:
-        """Do nothing more, as a process that was killed or stopped."""
-        keeping, self._keeping = self._keeping, None
-        if keeping is not None:
-            keeping.cancel()
+        """Stop without any cleanup, like a killed or stopped process."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
             with suppress(asyncio.CancelledError):
-                await keeping
+                await running
 
     async def stop(self) -> None:
         """Stop as a gateway does when it is asked to."""
         await self.pause()
-        await self.keeper.stop()
+        await self.sync.stop()
 
     def enter(self, *users: str, room: str = ROOM) -> None:
         for user in users:
-            self.here.enter(room, user, user.title())
+            self.local.enter(room, user, user.title())
 
     def leave(self, *users: str, room: str = ROOM) -> None:
         for user in users:
-            self.here.leave(room, user)
+            self.local.leave(room, user)
 
     async def users(self) -> list[str]:
-        found = await self.board.present(ROOM, after="", limit=200)
-        return [user for user, _ in found.people]
+        found = await self.store.page(ROOM, after="", limit=200)
+        return [user for user, _ in found.users]
 
     def metric(self, name: str) -> float:
         return self.registry.get_sample_value(f"madang_gateway_presence_{name}") or 0.0
 
 
 class Yard:
-    """Gateways on one board."""
+    """Gateways on one store."""
 
-    def __init__(self, make_board: MakeBoard) -> None:
-        self._make_board = make_board
+    def __init__(self, make_store: MakeStore) -> None:
+        self._make_store = make_store
         self._gateways: list[Gateway] = []
-        self.told = Told()
+        self.announced = Announcements()
 
-    def open(self, *, most_present: int = 1000, clock: Clock = time.monotonic) -> Gateway:
-        gateway = Gateway(self._make_board(), self.told, most_present=most_present, clock=clock)
+    def open(self, *, max_present: int = 1000, clock: MonotonicClock = time.monotonic) -> Gateway:
+        gateway = Gateway(self._make_store(), self.announced, max_present=max_present, clock=clock)
         self._gateways.append(gateway)
         gateway.go_on()
         return gateway
@@ -120,12 +125,12 @@ class Yard:
         for gateway in self._gateways:
             await gateway.pause()
         for gateway in self._gateways:
-            await gateway.board.close()
+            await gateway.store.close()
 
 
 @pytest.fixture
-async def yard(make_board: MakeBoard) -> AsyncIterator[Yard]:
-    yard = Yard(make_board)
+async def yard(make_store: MakeStore) -> AsyncIterator[Yard]:
+    yard = Yard(make_store)
     yield yard
     await yard.close()
 
@@ -144,14 +149,14 @@ async def shows(gateway: Gateway, *users: str, seconds: float = PATIENCE_SECONDS
     try:
         async with asyncio.timeout(seconds):
             while found != sorted(users):
-                with suppress(BoardError):
+                with suppress(PresenceStoreError):
                     found = await gateway.users()
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"present are {found}, not {sorted(users)}") from None
 
 
-async def test_everyone_is_told_once_who_comes_and_goes(yard: Yard) -> None:
+async def test_joins_and_leaves_are_announced_once(yard: Yard) -> None:
     one, two = yard.open(), yard.open()
 
     one.enter("mina", "mina")
@@ -164,7 +169,7 @@ async def test_everyone_is_told_once_who_comes_and_goes(yard: Yard) -> None:
     two.leave("mina")
     await shows(one)
 
-    assert yard.told.notices == [
+    assert yard.announced.events == [
         ("joined", "mina"),
         ("joined", "jun"),
         ("left", "jun"),
@@ -172,7 +177,7 @@ async def test_everyone_is_told_once_who_comes_and_goes(yard: Yard) -> None:
     ]
 
 
-async def test_a_page_loaded_anew_on_another_gateway_is_no_news(yard: Yard) -> None:
+async def test_a_reconnect_to_another_gateway_is_not_announced(yard: Yard) -> None:
     one, two = yard.open(), yard.open()
     one.enter("mina", "jun")
     await shows(two, "jun", "mina")
@@ -182,10 +187,10 @@ async def test_a_page_loaded_anew_on_another_gateway_is_no_news(yard: Yard) -> N
     one.leave("jun")
     await shows(one, "mina")
 
-    assert yard.told.notices == [("joined", "mina"), ("joined", "jun"), ("left", "jun")]
+    assert yard.announced.events == [("joined", "mina"), ("joined", "jun"), ("left", "jun")]
 
 
-async def test_quick_changes_end_as_they_should(yard: Yard) -> None:
+async def test_quick_changes_end_in_the_right_state(yard: Yard) -> None:
     one, two = yard.open(), yard.open()
     for number in range(300):
         gateway = (one, two)[number % 2]
@@ -197,41 +202,41 @@ async def test_quick_changes_end_as_they_should(yard: Yard) -> None:
 
     await shows(two, "jun")
 
-    assert yard.told.notices[-1] == ("left", "mina")
-    assert [kind for kind, user in yard.told.notices if user == "jun"] == ["joined"]
+    assert yard.announced.events[-1] == ("left", "mina")
+    assert [kind for kind, user in yard.announced.events if user == "jun"] == ["joined"]
 
 
-async def test_whoever_is_expelled_is_gone_at_once(yard: Yard) -> None:
+async def test_an_expelled_user_leaves_at_once(yard: Yard) -> None:
     clock_stands_still = 1000.0
     one, two = yard.open(clock=lambda: clock_stands_still), yard.open()
     one.enter("mina", "jun")
     await shows(two, "jun", "mina")
 
     one.leave("mina", "jun")
-    one.here.expel(ROOM, "mina")
+    one.local.expel(ROOM, "mina")
 
     await shows(two, "jun")
 
 
-async def test_after_a_crash_exactly_one_gateway_tells_who_is_gone(yard: Yard) -> None:
+async def test_leaves_after_a_crash_are_announced_by_exactly_one_gateway(yard: Yard) -> None:
     crashed, *others = [yard.open() for _ in range(4)]
     crashed.enter(*(f"user{number}" for number in range(CHUNK + 50)))
     crashed.enter("mina")
     others[0].enter("mina", "jun")
-    await until(lambda: yard.told.count("joined") == CHUNK + 52)
+    await until(lambda: yard.announced.count("joined") == CHUNK + 52)
     # Who clears away was here for as long as a gateway is believed.
     await asyncio.sleep(PRESENCE_SECONDS * 0.6)
 
     await crashed.pause()
 
     await shows(others[2], "jun", "mina", seconds=PRESENCE_SECONDS + SLACK_SECONDS)
-    await until(lambda: yard.told.count("left") == CHUNK + 50)
-    assert len(set(yard.told.notices)) == len(yard.told.notices)
-    assert ("left", "mina") not in yard.told.notices
+    await until(lambda: yard.announced.count("left") == CHUNK + 50)
+    assert len(set(yard.announced.events)) == len(yard.announced.events)
+    assert ("left", "mina") not in yard.announced.events
     assert sum(other.metric("cleared_total") for other in others) == CHUNK + 50
 
 
-async def test_a_gateway_that_was_only_paused_writes_everyone_again(yard: Yard) -> None:
+async def test_a_paused_gateway_writes_everything_again(yard: Yard) -> None:
     paused, other = yard.open(), yard.open()
     paused.enter("mina", "jun")
     other.enter("ara")
@@ -244,7 +249,7 @@ async def test_a_gateway_that_was_only_paused_writes_everyone_again(yard: Yard) 
 
     await shows(other, "ara", "bora", "jun", "mina")
     assert paused.metric("heals_total") == 1
-    assert sorted(yard.told.notices[3:]) == [
+    assert sorted(yard.announced.events[3:]) == [
         ("joined", "bora"),
         ("joined", "jun"),
         ("joined", "mina"),
@@ -253,7 +258,7 @@ async def test_a_gateway_that_was_only_paused_writes_everyone_again(yard: Yard) 
     ]
 
 
-async def test_a_gateway_that_stops_leaves_time_to_come_back_elsewhere(yard: Yard) -> None:
+async def test_the_users_of_a_stopping_gateway_have_a_grace_period(yard: Yard) -> None:
     stopped, other = yard.open(), yard.open()
     stopped.enter("mina", "jun")
     await shows(other, "jun", "mina")
@@ -263,33 +268,33 @@ async def test_a_gateway_that_stops_leaves_time_to_come_back_elsewhere(yard: Yar
     other.enter("mina")
 
     await shows(other, "mina")
-    assert yard.told.notices[2:] == [("left", "jun")]
+    assert yard.announced.events[2:] == [("left", "jun")]
 
 
-async def test_nobody_is_told_where_very_many_are_present(yard: Yard) -> None:
-    one, two = yard.open(most_present=2), yard.open(most_present=2)
+async def test_nothing_is_announced_in_a_large_room(yard: Yard) -> None:
+    one, two = yard.open(max_present=2), yard.open(max_present=2)
 
     for user in ("a", "b", "c", "d"):
         one.enter(user)
-        await until(lambda: one.here.next_at() is None)
+        await until(lambda: one.local.next_change_at() is None)
     await shows(two, "a", "b", "c", "d")
     one.leave("a", "b")
     await shows(two, "c", "d")
 
-    assert yard.told.notices == [("joined", "a"), ("joined", "b"), ("left", "b")]
+    assert yard.announced.events == [("joined", "a"), ("joined", "b"), ("left", "b")]
 
 
-async def test_redis_may_be_killed_and_nobody_is_told(
+async def test_nothing_is_announced_after_a_restart_of_redis(
     mortal_yard: Yard, private_redis: Redis
 ) -> None:
     one, two = mortal_yard.open(), mortal_yard.open()
     one.enter("mina", "jun")
     two.enter("mina", "ara")
     await shows(one, "ara", "jun", "mina")
-    before = list(mortal_yard.told.notices)
+    before = list(mortal_yard.announced.events)
 
     private_redis.kill()
-    with pytest.raises(BoardError):
+    with pytest.raises(PresenceStoreError):
         await one.users()
     one.leave("jun")
     two.enter("bora")
@@ -298,10 +303,13 @@ async def test_redis_may_be_killed_and_nobody_is_told(
     private_redis.start()
 
     await shows(two, "ara", "bora", "mina", seconds=PRESENCE_SECONDS + SLACK_SECONDS)
-    assert sorted(mortal_yard.told.notices[len(before) :]) == [("joined", "bora"), ("left", "jun")]
+    assert sorted(mortal_yard.announced.events[len(before) :]) == [
+        ("joined", "bora"),
+        ("left", "jun"),
+    ]
 
 
-async def test_redis_may_lose_everything_and_nobody_is_told(
+async def test_nothing_is_announced_after_a_data_loss_of_redis(
     mortal_yard: Yard, private_redis: Redis
 ) -> None:
     everyone = [f"user{number:03}" for number in range(100)]
@@ -309,8 +317,8 @@ async def test_redis_may_lose_everything_and_nobody_is_told(
     one.enter("mina", "jun", *everyone, *everyone)
     one.enter(*(f"other{number}" for number in range(3 * CHUNK)), room="well")
     two.enter("mina")
-    await until(lambda: mortal_yard.told.count("joined") == 102 + 3 * CHUNK)
-    before = len(mortal_yard.told.notices)
+    await until(lambda: mortal_yard.announced.count("joined") == 102 + 3 * CHUNK)
+    before = len(mortal_yard.announced.events)
 
     async with Client.from_url(private_redis.url) as client:
         await client.flushall()
@@ -318,16 +326,16 @@ async def test_redis_may_lose_everything_and_nobody_is_told(
     two.enter("bora")
 
     # Who left goes last, when the others had time to come back.
-    await until(lambda: ("left", "jun") in mortal_yard.told.notices)
+    await until(lambda: ("left", "jun") in mortal_yard.announced.events)
     await shows(two, "bora", "mina", *everyone, seconds=SLACK_SECONDS)
     async with asyncio.timeout(SLACK_SECONDS):
-        while (await two.board.present("well", after="", limit=1)).count < 3 * CHUNK:  # noqa: ASYNC110 - batch by batch
+        while (await two.store.page("well", after="", limit=1)).count < 3 * CHUNK:  # noqa: ASYNC110 - batch by batch
             await asyncio.sleep(0.01)
     assert (one.metric("heals_total"), two.metric("heals_total")) == (1, 1)
-    assert sorted(mortal_yard.told.notices[before:]) == [("joined", "bora"), ("left", "jun")]
+    assert sorted(mortal_yard.announced.events[before:]) == [("joined", "bora"), ("left", "jun")]
 
 
-async def test_redis_may_come_back_with_something_older(
+async def test_redis_may_be_restored_with_older_data(
     mortal_yard: Yard, private_redis: Redis
 ) -> None:
     one, two = mortal_yard.open(), mortal_yard.open()
@@ -359,23 +367,21 @@ async def test_a_gateway_may_start_before_redis(mortal_yard: Yard, private_redis
     private_redis.start()
 
     await shows(gateway, "mina")
-    assert mortal_yard.told.notices == [("joined", "mina")]
+    assert mortal_yard.announced.events == [("joined", "mina")]
 
 
-async def test_a_redis_that_hangs_is_not_waited_for(
-    mortal_yard: Yard, private_redis: Redis
-) -> None:
+async def test_a_hanging_redis_times_out(mortal_yard: Yard, private_redis: Redis) -> None:
     gateway = mortal_yard.open()
     gateway.enter("mina")
     await shows(gateway, "mina")
 
     private_redis.pause()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with pytest.raises(BoardError):
+        with pytest.raises(PresenceStoreError):
             await gateway.users()
     gateway.enter("jun")
     await until(lambda: gateway.metric("failures_total") > 0)
     private_redis.resume()
 
     await shows(gateway, "jun", "mina")
-    assert mortal_yard.told.notices == [("joined", "mina"), ("joined", "jun")]
+    assert mortal_yard.announced.events == [("joined", "mina"), ("joined", "jun")]

@@ -12,7 +12,7 @@ from madang_common.events.envelope import Event, read_line
 from madang_common.events.kinds import KINDS, MessageCreated
 from madang_common.log.port import Batch
 from madang_common.log.position import position, to_id
-from madang_gateway.state.event_decoder import read, said_by
+from madang_gateway.state.event_decoder import decode_line, decoded
 from madang_history.ingest.decode import decode_lines
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import mutated
@@ -89,12 +89,12 @@ def test_all_readers_read_a_line_alike_or_refuse_it(campaign: Campaign) -> None:
         stored = decode_lines([Batch(7, (line,))], 0, 1, Departures(10))
 
         if event is None:
-            assert _or_none(lambda: read(line, ())) is None
+            assert _or_none(lambda: decode_line(line, ())) is None
             assert (len(stored.entries), len(stored.dead)) == (0, 1)
             return
-        expected = said_by(event)
-        assert read(line, {event.audience}) == expected
-        assert read(line, ())[1:] == expected[1:]
+        expected = decoded(event)
+        assert decode_line(line, {event.audience}) == expected
+        assert decode_line(line, ())[1:] == expected[1:]
         assert stored.dead == []
         [entry] = stored.entries
         assert (entry.position, entry.audience, entry.sender, entry.key) == (

@@ -1,11 +1,20 @@
-"""The time, as a collaborator, so that a test can hold it still."""
+"""The two clocks, as collaborators that a test can replace, and times as text."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
 Clock = Callable[[], float]
-"""Seconds since the epoch, as `time.time` gives them."""
+"""Wall clock: seconds since the epoch, as `time.time` returns them.
+
+For times that are written down or compared with the times of other machines.
+"""
+
+MonotonicClock = Callable[[], float]
+"""Monotonic clock: seconds since an arbitrary moment, as `time.monotonic` returns them.
+
+For durations, deadlines and ages within one process; never written down.
+"""
 
 
 def rfc3339(seconds: float) -> str:
@@ -15,12 +24,12 @@ def rfc3339(seconds: float) -> str:
 
 @lru_cache(maxsize=1)
 def _to_the_millisecond(milliseconds: int) -> str:
-    """Return what is the same for all that happens at one time, as much does under load."""
+    """Return the time as text; cached because many events have the same time under load."""
     whole, rest = divmod(milliseconds, 1000)
     return f"{_to_the_second(whole)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=1)
 def _to_the_second(seconds: int) -> str:
-    """Return the part that is the same for all that happens within one second."""
+    """Return the time without its milliseconds; cached for all times of one second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -3,14 +3,14 @@
 import time
 from typing import Any
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.token_bucket import Rate
 from madang_gateway.limits.budget import Allowances, Budget
 
 _UNLIMITED = Rate(1e9, 1e9)
 
 
-def unlimited_budget(clock: Clock = time.monotonic, **changes: Any) -> Budget:
+def unlimited_budget(clock: MonotonicClock = time.monotonic, **changes: Any) -> Budget:
     """Return a budget without limits, its allowances changed as given."""
     given: dict[str, Any] = {
         "connection": _UNLIMITED,

@@ -16,7 +16,7 @@ from madang_common.log.position import from_id, position, to_id
 from madang_gateway.backends.history import History
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.consume.dispatcher import Dispatcher
-from madang_gateway.fanout.broadcaster import Broadcaster, Roster
+from madang_gateway.fanout.broadcaster import Broadcaster
 from madang_gateway.fanout.encoding import EncodingKey
 from madang_gateway.fanout.hub import Hub
 from madang_gateway.metrics import Metrics
@@ -127,22 +127,22 @@ class EventPipeline:
         self.time = ManualClock()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.roster: Roster = Hub()
+        self.roster = Hub()
         self.tail = RecentEvents(1, limit_bytes=tail_bytes, limit_seconds=1000)
         self.tail.begin(0, 0)
         self.keys = IdempotencyKeys(120, 1000)
         self.own_lines = SentLines(100_000)
-        self.receipts = PendingReceipts(15, lambda _: None)
+        self.receipts = PendingReceipts(15, lambda _: None, self.time)
         self.memberships = Memberships(_all_are_members, rooms=10)
         self.ended: list[tuple[str, str]] = []
         self.dispatcher = Dispatcher(
-            tail=self.tail,
-            keys=self.keys,
-            own_lines=self.own_lines,
+            recent_events=self.tail,
+            idempotency_keys=self.keys,
+            sent_lines=self.own_lines,
             memberships=self.memberships,
-            receipts=self.receipts,
-            roster=self.roster,
-            delivery=Broadcaster(self.roster, self.metrics),
+            pending_receipts=self.receipts,
+            hub=self.roster,
+            broadcaster=Broadcaster(self.roster, self.metrics),
             end_membership=self.end_membership,
             metrics=self.metrics,
             clock=self.time,

@@ -1,5 +1,9 @@
+"""The command of a SEND."""
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from madang_common.events.data import Data
 from madang_common.events.kinds import (
@@ -13,23 +17,23 @@ from madang_common.events.kinds import (
 from madang_common.problems import InvalidBody, InvalidRequest, NotFound, Problem
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.protocol.stomp.events import Send
-from madang_gateway.publish.command import Command, bearer, read_send
+from madang_gateway.publish.command import SendCommand, bearer, read_send
 
 SEND = "/app/rooms.abc.send"
 
 
-def read(body: bytes, destination: str = SEND, **headers: str) -> Command:
+def read(body: bytes, destination: str = SEND, **headers: str) -> SendCommand:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     named["destination"] = destination
-    outgoing = read_send(Send(destination, named, body, None), with_aliases=True)
-    assert outgoing is not None
-    return outgoing
+    command = read_send(Send(destination, named, body, None), with_aliases=True)
+    assert command is not None
+    return command
 
 
-def with_headers(headers: dict[str, str]) -> Command:
-    outgoing = read_send(Send(SEND, headers, b"hi", None), with_aliases=False)
-    assert outgoing is not None
-    return outgoing
+def with_headers(headers: dict[str, str]) -> SendCommand:
+    command = read_send(Send(SEND, headers, b"hi", None), with_aliases=False)
+    assert command is not None
+    return command
 
 
 @pytest.mark.parametrize(
@@ -51,10 +55,17 @@ def with_headers(headers: dict[str, str]) -> Command:
     ],
 )
 def test_a_body_is_json_or_plain_text(body: bytes, content_type: str, text: str) -> None:
-    outgoing = read(body, content_type=content_type) if content_type else read(body)
+    command = read(body, content_type=content_type) if content_type else read(body)
 
-    assert outgoing.data == {"text": text}
-    assert (outgoing.action, outgoing.room, outgoing.size) == (Action.MESSAGE, "abc", len(body))
+    assert command.data == {"text": text}
+    assert (command.action, command.room, command.size) == (Action.MESSAGE, "abc", len(body))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_text_is_the_same_message_as_through_the_model(text: str) -> None:
+    command = read(text.encode(), content_type="text/plain")
+
+    assert command.data == document(MessageCreated(text=text))
 
 
 @pytest.mark.parametrize(
@@ -130,9 +141,9 @@ def test_a_tutorials_send_that_means_nothing_is_none(body: bytes) -> None:
 def test_a_tutorials_text_is_its_message_whatever_the_content_type(content_type: str) -> None:
     body = b'{"type":"TALK","message":"{\\"text\\":\\"x\\"}"}'
 
-    outgoing = read(body, "/pub/chat.message.abc", content_type=content_type)
+    command = read(body, "/pub/chat.message.abc", content_type=content_type)
 
-    assert outgoing.data == {"text": '{"text":"x"}'}
+    assert command.data == {"text": '{"text":"x"}'}
 
 
 def test_a_destination_that_means_nothing_is_not_found() -> None:

@@ -20,7 +20,7 @@ from madang_gateway.protocol.destinations import (
         ("/app/token", SendTarget(Action.TOKEN)),
     ],
 )
-def test_a_send_goes_where_its_destination_says(destination: str, expected: SendTarget) -> None:
+def test_the_destination_of_a_send_has_a_target(destination: str, expected: SendTarget) -> None:
     assert send_target(destination) == expected
 
 
@@ -43,7 +43,7 @@ def test_a_send_goes_where_its_destination_says(destination: str, expected: Send
         "/app/token/",
     ],
 )
-def test_other_destinations_of_a_send_mean_nothing(destination: str) -> None:
+def test_other_destinations_of_a_send_are_unknown(destination: str) -> None:
     assert send_target(destination) is None
 
 
@@ -56,7 +56,7 @@ def test_other_destinations_of_a_send_mean_nothing(destination: str) -> None:
         ("/user/queue/errors", Topic(Source.ERRORS, "")),
     ],
 )
-def test_a_subscribe_follows_what_its_destination_says(destination: str, expected: Topic) -> None:
+def test_the_destination_of_a_subscribe_has_a_topic(destination: str, expected: Topic) -> None:
     assert topic(destination, "mina") == expected
 
 
@@ -73,5 +73,5 @@ def test_a_subscribe_follows_what_its_destination_says(destination: str, expecte
         "/user/queue/events/",
     ],
 )
-def test_other_destinations_of_a_subscribe_mean_nothing(destination: str) -> None:
+def test_other_destinations_of_a_subscribe_are_unknown(destination: str) -> None:
     assert topic(destination, "mina") is None

@@ -1,14 +1,16 @@
+"""The dispatcher."""
+
 import pytest
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
-from madang_gateway.state.idempotency_keys import digest, key_of
+from madang_gateway.state.idempotency_keys import digest, idempotency_key
 from services.gateway.tests.event_pipeline import EventPipeline
 from services.gateway.tests.harness import message, removal
 
-KEY = key_of("rooms.yard", "mina", "k")
+KEY = idempotency_key("rooms.yard", "mina", "k")
 
 
-def test_everyone_who_follows_gets_each_event_in_the_order_of_the_log() -> None:
+def test_every_subscription_receives_each_event_in_the_order_of_the_log() -> None:
     core = EventPipeline()
     mina, jun = core.listener("mina"), core.listener("jun")
 
@@ -18,7 +20,7 @@ def test_everyone_who_follows_gets_each_event_in_the_order_of_the_log() -> None:
     assert mina.heard == jun.heard == first + second
 
 
-def test_who_follows_another_room_gets_nothing() -> None:
+def test_a_subscription_to_another_room_receives_nothing() -> None:
     core = EventPipeline()
     elsewhere = core.listener(room="well")
 
@@ -27,7 +29,7 @@ def test_who_follows_another_room_gets_nothing() -> None:
     assert elsewhere.heard == []
 
 
-def test_two_rooms_in_one_batch_get_each_their_own() -> None:
+def test_each_room_in_a_batch_receives_its_own_events() -> None:
     core = EventPipeline()
     yard, well = core.listener(), core.listener(room="well")
 
@@ -38,51 +40,51 @@ def test_two_rooms_in_one_batch_get_each_their_own() -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_second_copy_is_left_out_everywhere(*, together: bool) -> None:
+def test_a_duplicate_is_ignored(*, together: bool) -> None:
     core = EventPipeline()
     mina = core.listener()
-    told: list[int | Problem | None] = []
-    said = message(key="k")
-    core.receipts.wait(KEY, digest(said.data), 1000, told.append)
+    outcomes: list[int | Problem | None] = []
+    event = message(key="k")
+    core.receipts.add(KEY, digest(event.data), outcomes.append)
 
     if together:
-        first, _ = core.apply(said, said)
+        first, _ = core.apply(event, event)
     else:
-        (first,) = core.apply(said)
-        core.apply(said)
+        (first,) = core.apply(event)
+        core.apply(event)
 
     assert mina.heard == [first]
     assert [at for at, _ in core.tail.after("rooms.yard", -1, 10)] == [first]
-    assert told == [first]
+    assert outcomes == [first]
     assert core.metric("duplicates_total") == 1
 
 
-def test_a_copy_tells_who_waits_where_the_first_one_is() -> None:
+def test_a_duplicate_completes_pending_receipts_with_the_first_position() -> None:
     core = EventPipeline()
-    said = message(key="k")
-    (first,) = core.apply(said)
-    told: list[int | Problem | None] = []
-    core.receipts.wait(KEY, digest(said.data), 1000, told.append)
-    core.receipts.wait(KEY, digest(said.data), 1000, told.append)
+    event = message(key="k")
+    (first,) = core.apply(event)
+    outcomes: list[int | Problem | None] = []
+    core.receipts.add(KEY, digest(event.data), outcomes.append)
+    core.receipts.add(KEY, digest(event.data), outcomes.append)
 
-    core.apply(said)
+    core.apply(event)
 
-    assert told == [first, first]
+    assert outcomes == [first, first]
 
 
-def test_a_copy_with_another_body_is_a_conflict() -> None:
+def test_a_duplicate_with_other_data_is_a_conflict() -> None:
     core = EventPipeline()
     core.apply(message("hi", key="k"))
-    told: list[int | Problem | None] = []
+    outcomes: list[int | Problem | None] = []
     other = message("bye", key="k")
-    core.receipts.wait(KEY, digest(other.data), 1000, told.append)
+    core.receipts.add(KEY, digest(other.data), outcomes.append)
 
     core.apply(other)
 
-    assert [type(result) for result in told] == [KeyConflict]
+    assert [type(result) for result in outcomes] == [KeyConflict]
 
 
-def test_the_same_key_of_another_sender_is_another_event() -> None:
+def test_the_same_key_of_another_sender_is_no_duplicate() -> None:
     core = EventPipeline()
     mina = core.listener()
 
@@ -93,7 +95,7 @@ def test_the_same_key_of_another_sender_is_another_event() -> None:
 
 @pytest.mark.parametrize("kind", ["member.left", "member.removed", "member.banned"])
 @pytest.mark.parametrize("together", [True, False])
-def test_who_is_gone_gets_the_event_that_says_so_and_nothing_after_it(
+def test_a_former_member_receives_the_end_of_the_membership_and_nothing_after_it(
     kind: str, *, together: bool
 ) -> None:
     core = EventPipeline()
@@ -110,7 +112,7 @@ def test_who_is_gone_gets_the_event_that_says_so_and_nothing_after_it(
     assert core.ended == [("jun", "yard")]
 
 
-def test_a_removal_in_one_room_ends_nothing_in_another() -> None:
+def test_a_removal_ends_no_membership_of_another_room() -> None:
     core = EventPipeline()
     well = core.listener("jun", room="well")
 
@@ -119,7 +121,7 @@ def test_a_removal_in_one_room_ends_nothing_in_another() -> None:
     assert well.heard == [after]
 
 
-def test_a_removal_that_says_not_whom_removes_nobody() -> None:
+def test_a_removal_without_a_user_removes_nobody() -> None:
     core = EventPipeline()
     mina = core.listener()
 
@@ -139,7 +141,7 @@ def test_a_removal_that_says_not_whom_removes_nobody() -> None:
         "room.archived",
     ],
 )
-async def test_a_change_of_the_room_makes_what_is_known_of_it_be_forgotten(kind: str) -> None:
+async def test_a_change_of_the_room_drops_its_cached_memberships(kind: str) -> None:
     core = EventPipeline()
     await core.memberships.get("mina", "yard")
 
@@ -148,7 +150,7 @@ async def test_a_change_of_the_room_makes_what_is_known_of_it_be_forgotten(kind:
     assert core.memberships.known("mina", "yard") is None
 
 
-async def test_a_message_changes_nothing_about_what_is_known() -> None:
+async def test_a_message_keeps_the_cached_memberships() -> None:
     core = EventPipeline()
     await core.memberships.get("mina", "yard")
 
@@ -161,7 +163,7 @@ async def test_a_message_changes_nothing_about_what_is_known() -> None:
     "line",
     [b"", b"nonsense", b"{}", b"[]", b"null", b'{"v":2}', b"\xff", message().line()[:-1]],
 )
-def test_a_line_that_is_no_event_is_counted_and_passed_over(line: bytes) -> None:
+def test_a_line_that_is_no_event_is_counted_and_skipped(line: bytes) -> None:
     core = EventPipeline()
     mina = core.listener()
 
@@ -171,21 +173,19 @@ def test_a_line_that_is_no_event_is_counted_and_passed_over(line: bytes) -> None
     assert core.metric("unreadable_total") == 1
 
 
-def test_the_receipt_is_told_after_the_event_is_handed_out() -> None:
+def test_a_pending_receipt_completes_after_the_event_was_delivered() -> None:
     core = EventPipeline()
     mina = core.listener()
-    heard_when_told: list[list[int]] = []
-    said = message(key="k")
-    core.receipts.wait(
-        KEY, digest(said.data), 1000, lambda _: heard_when_told.append(list(mina.heard))
-    )
+    heard_at_outcome: list[list[int]] = []
+    event = message(key="k")
+    core.receipts.add(KEY, digest(event.data), lambda _: heard_at_outcome.append(list(mina.heard)))
 
-    (at,) = core.apply(said)
+    (at,) = core.apply(event)
 
-    assert heard_when_told == [[at]]
+    assert heard_at_outcome == [[at]]
 
 
-def test_the_tail_is_kept_within_its_bytes() -> None:
+def test_recent_events_stay_within_their_limit() -> None:
     core = EventPipeline(tail_bytes=500)
 
     for _ in range(20):
@@ -196,17 +196,17 @@ def test_the_tail_is_kept_within_its_bytes() -> None:
 
 
 @pytest.mark.parametrize("followed", [True, False])
-def test_what_a_former_member_said_behind_their_removal_does_not_count(*, followed: bool) -> None:
+def test_a_message_after_its_senders_removal_is_refused(*, followed: bool) -> None:
     core = EventPipeline()
     listener = core.listener("jun") if followed else None
-    told: list[int | Problem | None] = []
+    outcomes: list[int | Problem | None] = []
     late = message("late", key="k", sender="mina")
-    key = key_of(late.audience, "mina", "k")
-    core.receipts.wait(key, digest(late.data), 0, told.append)
+    key = idempotency_key(late.audience, "mina", "k")
+    core.receipts.add(key, digest(late.data), outcomes.append)
 
     gone, _ = core.apply(removal("mina"), late)
 
-    assert [type(one) for one in told] == [Unavailable]
+    assert [type(one) for one in outcomes] == [Unavailable]
     assert core.keys.get(key) is None
     assert [at for at, _ in core.tail.after("rooms.yard", -1, 10)] == [gone]
     assert core.metric("barred_total") == 1
@@ -214,25 +214,25 @@ def test_what_a_former_member_said_behind_their_removal_does_not_count(*, follow
         assert listener.heard == [gone]
 
 
-def test_who_came_back_is_heard_again_with_the_same_key() -> None:
+def test_a_member_who_joined_again_can_send_with_the_same_key() -> None:
     core = EventPipeline()
     listener = core.listener("jun")
     joined = message(kind="member.joined", sender="owner", data={"user": "mina"})
     core.apply(removal("mina"), message("late", key="k", sender="mina"))
 
-    back, said = core.apply(joined, message("again", key="k", sender="mina"))
+    back, event = core.apply(joined, message("again", key="k", sender="mina"))
 
-    assert listener.heard[1:] == [back, said]
+    assert listener.heard[1:] == [back, event]
 
 
-def test_a_second_copy_behind_the_removal_is_the_first_one() -> None:
+def test_a_duplicate_after_the_removal_gets_the_first_position() -> None:
     core = EventPipeline()
-    told: list[int | Problem | None] = []
-    said = message("said", key="k", sender="mina")
-    (first,) = core.apply(said)
+    outcomes: list[int | Problem | None] = []
+    event = message("event", key="k", sender="mina")
+    (first,) = core.apply(event)
     core.apply(removal("mina"))
-    core.receipts.wait(key_of(said.audience, "mina", "k"), digest(said.data), 0, told.append)
+    core.receipts.add(KEY, digest(event.data), outcomes.append)
 
-    core.apply(said)
+    core.apply(event)
 
-    assert told == [first]
+    assert outcomes == [first]

@@ -6,19 +6,19 @@ from madang_gateway.protocol.display_names import set_apart
 @pytest.mark.parametrize(
     "name", ["Minji", "민지 김", "Mary-Jane O\u2019Neil", "O'Neil_2", "प्रिया", "Ünal", "李 小龍"]
 )
-def test_a_name_of_words_stands_as_it_is(name: str) -> None:
+def test_a_plain_name_is_unchanged(name: str) -> None:
     assert set_apart(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["Minji left. Madang Admin", "a: b", "<b>Jun</b>", "Jun 🌱", "a\u3000b", "{name}"]
 )
-def test_a_name_that_could_be_read_as_more_is_quoted(name: str) -> None:
+def test_a_name_that_could_be_taken_for_more_is_quoted(name: str) -> None:
     assert set_apart(name) == f"\u2068“{name}”\u2069"
 
 
 @pytest.mark.parametrize("name", ["دانا", "נועה", "Jun דן"])
-def test_a_name_from_right_to_left_is_isolated(name: str) -> None:
+def test_a_right_to_left_name_is_isolated(name: str) -> None:
     assert set_apart(name) == f"\u2068{name}\u2069"
 
 

@@ -1,8 +1,10 @@
-"""How a gateway sends everyone elsewhere before it ends."""
+"""The drain of a gateway before it stops."""
 
 import asyncio
 import math
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +14,9 @@ from typing_extensions import override
 
 from madang_common.log.sqlite import SqliteLog
 from madang_gateway.node import drain
-from madang_gateway.node.drain import Drain, Turns
-from madang_gateway.node.node import Node
+from madang_gateway.node.drain import Drain, DrainSchedule
+from madang_gateway.node.node import Node, NodeConnection
+from madang_gateway.session.disconnects import Disconnect
 from services.gateway.tests.harness import Harness, running, until
 from services.gateway.tests.raw_socket import raw_socket
 from services.gateway.tests.stomp_client import Client, written
@@ -66,40 +69,62 @@ async def close_times(clients: list[Client]) -> list[float]:
     return sorted(await asyncio.gather(*map(closed, clients)))
 
 
-# Whose turn it is
+@dataclass(eq=False)
+class Connection(NodeConnection):
+    """A connection that is only scheduled."""
+
+    name: str
+
+    @override
+    def tick(self, now: float) -> None:
+        raise NotImplementedError
+
+    @override
+    def disconnect(self, why: Disconnect) -> None:
+        raise NotImplementedError
+
+    @override
+    def disconnect_when_done(self, why: Disconnect) -> None:
+        raise NotImplementedError
 
 
-def test_turns_are_even() -> None:
-    turns = Turns("abcde", 10, 3)
+def connections(names: str) -> list[Connection]:
+    return [Connection(name) for name in names]
 
-    gone = {now: "".join(turns.due(now)) for now in (0, 1, 2, 3.9, 4, 10, 11)}
 
-    assert gone == {0: "a", 1: "", 2: "b", 3.9: "", 4: "c", 10: "de", 11: ""}
+def names(found: Iterable[NodeConnection]) -> str:
+    return "".join(cast(Connection, connection).name for connection in found)
+
+
+def test_connections_are_retired_evenly() -> None:
+    schedule = DrainSchedule(connections("abcde"), 10, 3)
+
+    due = {now: names(schedule.due(now)) for now in (0, 1, 2, 3.9, 4, 10, 11)}
+
+    assert due == {0: "a", 1: "", 2: "b", 3.9: "", 4: "c", 10: "de", 11: ""}
 
 
 @pytest.mark.parametrize(("seconds", "now"), [(0, 0.0), (10, math.inf)])
-def test_all_go_at_once_where_there_is_no_time(seconds: float, now: float) -> None:
-    assert "".join(Turns("abcde", seconds, 3).due(now)) == "abcde"
+def test_all_are_due_at_once_without_time(seconds: float, now: float) -> None:
+    assert names(DrainSchedule(connections("abcde"), seconds, 3).due(now)) == "abcde"
 
 
-def test_nobody_has_no_turn() -> None:
-    assert list(Turns([], 10, 3).due(math.inf)) == []
+def test_nothing_is_due_without_connections() -> None:
+    assert list(DrainSchedule([], 10, 3).due(math.inf)) == []
 
 
-def test_who_stays_too_long_is_put_out() -> None:
-    turns = Turns("ab", 10, 3)
-    turns.told("a", 0)
-    turns.told("b", 5)
+def test_a_connection_is_overdue_after_its_time_for_receipts() -> None:
+    first, second = connections("ab")
+    schedule = DrainSchedule([first, second], 10, 3)
+    schedule.retired(first, 0)
+    schedule.retired(second, 5)
 
-    assert "".join(turns.overdue(2.9)) == ""
-    assert "".join(turns.overdue(3)) == "a"
-    assert "".join(turns.overdue(8)) == "b"
-
-
-# A gateway that ends
+    assert names(schedule.overdue(2.9)) == ""
+    assert names(schedule.overdue(3)) == "a"
+    assert names(schedule.overdue(8)) == "b"
 
 
-async def test_everyone_goes_evenly_and_nobody_comes(harness: Harness) -> None:
+async def test_connections_close_evenly_and_new_ones_are_refused(harness: Harness) -> None:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(harness.connected("mina")) for _ in range(MANY)]
         ending = draining(harness, seconds=2)
@@ -121,7 +146,7 @@ async def test_everyone_goes_evenly_and_nobody_comes(harness: Harness) -> None:
     assert harness.metric("upgrades_refused_total", status="503", reason="draining") == 1
 
 
-async def test_without_time_all_go_at_once(harness: Harness) -> None:
+async def test_without_time_all_connections_close_at_once(harness: Harness) -> None:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(harness.connected("mina")) for _ in range(5)]
         ending = draining(harness, seconds=0)
@@ -130,7 +155,7 @@ async def test_without_time_all_go_at_once(harness: Harness) -> None:
         await asyncio.wait_for(ending, 2)
 
 
-async def test_whoever_hurries_ends_the_turns(harness: Harness) -> None:
+async def test_hurry_closes_the_remaining_connections_at_once(harness: Harness) -> None:
     hurry = asyncio.Event()
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(harness.connected("mina")) for _ in range(5)]
@@ -143,7 +168,7 @@ async def test_whoever_hurries_ends_the_turns(harness: Harness) -> None:
         await asyncio.wait_for(ending, 2)
 
 
-async def test_what_was_sent_is_acknowledged_first(tmp_path: Path) -> None:
+async def test_sends_in_flight_get_their_receipts_first(tmp_path: Path) -> None:
     async with (
         running(tmp_path, log_class=Held) as harness,
         harness.connected("mina") as mina,
@@ -151,7 +176,7 @@ async def test_what_was_sent_is_acknowledged_first(tmp_path: Path) -> None:
     ):
         await say(mina, "one")
         await say(mina, "two")
-        await until(lambda: len(node(harness).receipts) == 2)
+        await until(lambda: len(node(harness).state.pending_receipts) == 2)
         ending = draining(harness, seconds=0)
         assert await jun.closed() == 1012
         await until(lambda: harness.metric("connections") == 1)
@@ -163,7 +188,7 @@ async def test_what_was_sent_is_acknowledged_first(tmp_path: Path) -> None:
         await ending
 
 
-async def test_a_send_that_waits_for_an_answer_about_its_sender_is_acknowledged_too(
+async def test_a_send_that_waits_for_its_membership_gets_its_receipt_too(
     harness: Harness,
 ) -> None:
     async with harness.connected("mina") as mina:
@@ -185,10 +210,10 @@ async def test_a_send_that_waits_for_an_answer_about_its_sender_is_acknowledged_
         assert told == ["one", "two", "three"]
 
 
-async def test_what_comes_after_the_turn_is_not_taken(tmp_path: Path) -> None:
+async def test_frames_after_the_retirement_are_not_read(tmp_path: Path) -> None:
     async with running(tmp_path, log_class=Held) as harness, harness.connected("mina") as mina:
         await say(mina, "before")
-        await until(lambda: len(node(harness).receipts) == 1)
+        await until(lambda: len(node(harness).state.pending_receipts) == 1)
         ending = draining(harness, seconds=0)
         await until(lambda: harness.metric("connections_drained_total") == 1)
         await say(mina, "after")
@@ -201,13 +226,13 @@ async def test_what_comes_after_the_turn_is_not_taken(tmp_path: Path) -> None:
         assert harness.metric("sends_total") == 1
 
 
-async def test_a_log_that_does_not_answer_is_not_waited_for_for_ever(
+async def test_a_log_that_does_not_answer_does_not_stop_the_drain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "RECEIPT_SECONDS", 0.2)
     async with running(tmp_path, log_class=Held) as harness, harness.connected("mina") as mina:
         await say(mina, "never")
-        await until(lambda: len(node(harness).receipts) == 1)
+        await until(lambda: len(node(harness).state.pending_receipts) == 1)
 
         await draining(harness, seconds=0)
 
@@ -216,7 +241,7 @@ async def test_a_log_that_does_not_answer_is_not_waited_for_for_ever(
         go_on(harness)
 
 
-async def test_a_peer_that_does_not_answer_the_close_is_let_go_of(harness: Harness) -> None:
+async def test_a_peer_that_does_not_answer_the_close_is_disconnected(harness: Harness) -> None:
     async with raw_socket(harness.port) as client:
         assert (await client.upgrade()).startswith(b"HTTP/1.1 101 ")
 
@@ -226,7 +251,7 @@ async def test_a_peer_that_does_not_answer_the_close_is_let_go_of(harness: Harne
     assert harness.metric("connections_closed_total", code="1012") == 1
 
 
-async def test_it_is_told_when_it_begins_and_when_it_is_done(harness: Harness) -> None:
+async def test_the_start_and_the_end_are_logged(harness: Harness) -> None:
     async with harness.connected("mina"):
         with structlog.testing.capture_logs() as entries:
             await draining(harness, seconds=5)

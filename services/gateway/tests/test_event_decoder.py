@@ -1,3 +1,5 @@
+"""The decoder of lines: the fast path equals the general path."""
+
 import string
 from collections.abc import Container
 
@@ -5,20 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from madang_common.events.envelope import Event, read_line
-from madang_gateway.state.event_decoder import Read, read, said_by
+from madang_common.events.envelope import Event
+from madang_gateway.state.event_decoder import DecodedLine, decode_any_line, decode_line
 
 AT = "2026-11-22T00:00:00.000Z"
-PLAIN = Event("k", "message.created", "mina", "미나", AT, {"text": "안녕"}, "yard")
+MESSAGE = Event("k", "message.created", "mina", "미나", AT, {"text": "안녕"}, "yard")
 
 
-def long_way(line: bytes) -> Read:
-    return said_by(read_line(line))
-
-
-def outcome(line: bytes, wanted: Container[str]) -> Read | None:
+def decoded_or_none(line: bytes, subscribed: Container[str]) -> DecodedLine | None:
     try:
-        return read(line, wanted)
+        return decode_line(line, subscribed)
     except ValueError:
         return None
 
@@ -32,53 +30,55 @@ def outcome(line: bytes, wanted: Container[str]) -> Read | None:
 )
 @example("k", "Mina", 'a "quote" and a \\', "yard", {})
 @example("k", "Mina", "two\nlines \x7f \u2028", "yard", {})
-def test_a_message_says_what_its_line_says(
+def test_any_message_is_decoded_as_by_the_general_path(
     key: str, name: str, text: str, room: str, headers: dict[str, str]
 ) -> None:
     message = Event(key, "message.created", "mina", name, AT, {"text": text}, room, headers=headers)
     line = message.line()
 
-    assert read(line, {message.audience}) == long_way(line)
-    assert read(line, ())[1:] == long_way(line)[1:]
+    assert decode_line(line, {message.audience}) == decode_any_line(line)
+    assert decode_line(line, ())[1:] == decode_any_line(line)[1:]
 
 
-def test_what_nobody_wants_is_left_out() -> None:
-    assert read(PLAIN.line(), {"rooms.elsewhere"})[0] is None
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        PLAIN._replace(kind="member.left", data={"user": "mina"}),
-        PLAIN._replace(data={"text": "hi", "more": 1}),
-        PLAIN._replace(room=None, user="mina"),
-    ],
-)
-def test_all_other_events_are_read(event: Event) -> None:
-    assert read(event.line(), ()) == long_way(event.line())
-
-
-@given(st.integers(0, len(PLAIN.line()) - 1), st.binary(max_size=2))
+@given(st.integers(0, len(MESSAGE.line()) - 1), st.binary(max_size=2))
 @example(10, b'"')
 @example(10, b"\\")
 @example(10, b"\n")
 @example(10, b"\xff")
-def test_what_the_pattern_accepts_is_what_json_would_say(place: int, more: bytes) -> None:
-    line = PLAIN.line()
-    line = line[:place] + more + line[place + 1 :]
+def test_a_mutated_line_is_decoded_or_refused_as_by_the_general_path(
+    index: int, inserted: bytes
+) -> None:
+    line = MESSAGE.line()
+    line = line[:index] + inserted + line[index + 1 :]
     try:
-        expected = long_way(line)
+        expected = decode_any_line(line)
     except ValueError:
-        assert outcome(line, ()) is None
+        assert decoded_or_none(line, ()) is None
         return
 
-    event, *rest = read(line, ())
+    event, *rest = decode_line(line, ())
     assert event is None or event == expected[0]
     assert rest == list(expected[1:])
 
 
 @pytest.mark.parametrize("character", string.printable)
-def test_every_character_in_a_text_is_read_alike(character: str) -> None:
-    line = PLAIN._replace(data={"text": f"a{character}b"}).line()
+def test_every_character_is_decoded_as_by_the_general_path(character: str) -> None:
+    line = MESSAGE._replace(data={"text": f"a{character}b"}).line()
 
-    assert read(line, {"rooms.yard"}) == long_way(line)
+    assert decode_line(line, {"rooms.yard"}) == decode_any_line(line)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MESSAGE._replace(kind="member.left", data={"user": "mina"}),
+        MESSAGE._replace(data={"text": "hi", "more": 1}),
+        MESSAGE._replace(room=None, user="mina"),
+    ],
+)
+def test_other_events_take_the_general_path(event: Event) -> None:
+    assert decode_line(event.line(), ()) == decode_any_line(event.line())
+
+
+def test_the_event_is_not_built_without_a_subscription_to_its_audience() -> None:
+    assert decode_line(MESSAGE.line(), {"rooms.elsewhere"})[0] is None

@@ -15,7 +15,7 @@ def history(answer: httpx.Response) -> History:
     return History(create_client("http://history", transport=httpx.MockTransport(lambda _: answer)))
 
 
-async def test_a_page_holds_the_events_after_a_position_oldest_first() -> None:
+async def test_a_page_has_the_events_after_a_position_oldest_first() -> None:
     stored = FakeHistory()
     stored.store(Batch(0, (message("a").line(), message("b").line(), message("c").line())))
 
@@ -27,7 +27,7 @@ async def test_a_page_holds_the_events_after_a_position_oldest_first() -> None:
     assert page.reaches
 
 
-async def test_everything_can_be_asked_for() -> None:
+async def test_a_page_can_start_at_the_first_event() -> None:
     stored = FakeHistory()
     stored.store(Batch(0, (message("a").line(),)))
 
@@ -43,7 +43,7 @@ async def test_an_empty_history_has_stored_nothing() -> None:
     assert (page.events, page.stored_to) == ([], None)
 
 
-async def test_an_event_is_found_by_its_key_or_not_at_all() -> None:
+async def test_an_event_is_found_by_its_key() -> None:
     stored = FakeHistory()
     stored.store(Batch(3, (message("a", key="k").line(),)))
 
@@ -77,7 +77,7 @@ async def test_an_event_keeps_the_headers_of_its_send() -> None:
         httpx.Response(200, json={"items": [7], "stored_to": None, "complete": 1, "reaches": 1}),
     ],
 )
-async def test_an_answer_that_is_none_is_unavailable(answer: httpx.Response) -> None:
+async def test_an_invalid_response_is_unavailable(answer: httpx.Response) -> None:
     with pytest.raises(Unavailable):
         await history(answer).after(ROOM, 0, limit=1)
     with pytest.raises(Unavailable):

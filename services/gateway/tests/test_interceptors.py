@@ -1,3 +1,5 @@
+"""Interceptors of a send."""
+
 import asyncio
 from collections.abc import Awaitable, Sequence
 
@@ -20,7 +22,7 @@ from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import Verifiers
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.protocol.destinations import Action
-from madang_gateway.publish.command import Command
+from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import (
     Interceptor,
     LoginHolds,
@@ -38,18 +40,18 @@ MINA = Claims(
 )
 
 
-def outgoing(size: int = 2, token: str | None = None) -> Command:
-    return Command(Action.MESSAGE, "abc", "message.created", {"text": "hi"}, size, token=token)
+def send_command(size: int = 2, token: str | None = None) -> SendCommand:
+    return SendCommand(Action.MESSAGE, "abc", "message.created", {"text": "hi"}, size, token=token)
 
 
 class Recorder:
-    """Interceptors that write down when they ran."""
+    """Creates interceptors that record when they ran."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
 
     def at_once(self, name: str) -> Interceptor:
-        def run(who: Claims, outgoing: Command) -> None:
+        def run(claims: Claims, command: SendCommand) -> None:
             self.ran.append(name)
 
         return run
@@ -61,17 +63,17 @@ class Recorder:
             if problem is not None:
                 raise problem
 
-        def run(who: Claims, outgoing: Command) -> Awaitable[None]:
+        def run(claims: Claims, command: SendCommand) -> Awaitable[None]:
             self.ran.append(f"{name} asked")
             return wait()
 
         return run
 
 
-def test_all_that_is_at_hand_is_passed_at_once_and_in_order() -> None:
+def test_interceptors_without_an_await_run_at_once_and_in_order() -> None:
     recorder = Recorder()
 
-    pending = intercept([recorder.at_once("a"), recorder.at_once("b")], MINA, outgoing())
+    pending = intercept([recorder.at_once("a"), recorder.at_once("b")], MINA, send_command())
 
     assert pending is None
     assert recorder.ran == ["a", "b"]
@@ -89,32 +91,30 @@ def test_all_that_is_at_hand_is_passed_at_once_and_in_order() -> None:
         ("\x01" * 170, True),
     ],
 )
-def test_a_message_is_not_too_large_as_sent_nor_as_it_is_delivered(
-    text: str, *, fits: bool
-) -> None:
+def test_the_size_limit_holds_as_sent_and_as_json(text: str, *, fits: bool) -> None:
     size = len(text.encode())
-    said = Command(Action.MESSAGE, "abc", "message.created", {"text": text}, size)
+    command = SendCommand(Action.MESSAGE, "abc", "message.created", {"text": text}, size)
 
     if fits:
-        SizeLimit(1000)(MINA, said)
+        SizeLimit(1000)(MINA, command)
     else:
         with pytest.raises(TooLarge):
-            SizeLimit(1000)(MINA, said)
+            SizeLimit(1000)(MINA, command)
 
 
-def test_a_login_has_to_hold_at_the_moment_of_the_append() -> None:
+def test_an_ended_or_expired_login_is_refused() -> None:
     verifier = Verifiers.from_jwks(create_client("http://auth"), issuer=ISSUER).users
     holds = LoginHolds(verifier, lambda: 1_000)
 
-    holds(MINA, outgoing())
+    holds(MINA, send_command())
     with pytest.raises(Unauthenticated):
-        LoginHolds(verifier, lambda: MINA.expires_at)(MINA, outgoing())
+        LoginHolds(verifier, lambda: MINA.expires_at)(MINA, send_command())
     verifier.revoke_session(MINA.login)
     with pytest.raises(Unauthenticated):
-        holds(MINA, outgoing())
+        holds(MINA, send_command())
 
 
-async def test_what_follows_one_that_waits_is_asked_only_after_it() -> None:
+async def test_interceptors_run_after_the_ones_before_them_were_awaited() -> None:
     recorder = Recorder()
     chain = [
         recorder.at_once("a"),
@@ -124,7 +124,7 @@ async def test_what_follows_one_that_waits_is_asked_only_after_it() -> None:
         recorder.at_once("e"),
     ]
 
-    pending = intercept(chain, MINA, outgoing())
+    pending = intercept(chain, MINA, send_command())
     assert recorder.ran == ["a", "b asked"]
     assert pending is not None
     await pending
@@ -132,11 +132,11 @@ async def test_what_follows_one_that_waits_is_asked_only_after_it() -> None:
     assert recorder.ran == ["a", "b asked", "b", "c", "d asked", "d", "e"]
 
 
-async def test_a_late_refusal_keeps_the_rest_from_running() -> None:
+async def test_a_refusal_after_an_await_stops_the_rest() -> None:
     recorder = Recorder()
     chain = [recorder.later("a", NotAMember()), recorder.at_once("b")]
 
-    pending = intercept(chain, MINA, outgoing())
+    pending = intercept(chain, MINA, send_command())
     assert pending is not None
     with pytest.raises(NotAMember):
         await pending
@@ -147,37 +147,37 @@ async def test_a_late_refusal_keeps_the_rest_from_running() -> None:
 def test_a_body_may_have_exactly_the_limit() -> None:
     limit = SizeLimit(10)
 
-    limit(MINA, outgoing(size=10))
+    limit(MINA, send_command(size=10))
 
     with pytest.raises(TooLarge):
-        limit(MINA, outgoing(size=11))
+        limit(MINA, send_command(size=11))
 
 
-def test_a_user_who_sends_too_fast_is_told_when_to_go_on() -> None:
-    limit = RateLimit(SessionRegistry(Rate(per_second=2, burst=1)), lambda: 100.0)
-    limit(MINA, outgoing())
+def test_a_rate_limited_user_is_told_when_to_retry() -> None:
+    limit = RateLimit(SessionRegistry(Rate(per_second=2, burst=1)).bucket, lambda: 100.0)
+    limit(MINA, send_command())
 
     with pytest.raises(TooManyRequests) as refused:
-        limit(MINA, outgoing())
+        limit(MINA, send_command())
 
     assert refused.value.retry_after_seconds == 0.5
 
 
 async def pass_token(issuer: Issuer, token: str | None, *, required: bool = False) -> None:
     own = OwnToken(issuer.verifiers().users, required=required)
-    pending = own(MINA, outgoing(token=token))
+    pending = own(MINA, send_command(token=token))
     if pending is not None:
         await pending
 
 
-async def test_a_send_needs_no_token_of_its_own_unless_it_is_required() -> None:
+async def test_a_send_needs_its_own_token_only_if_required() -> None:
     await pass_token(Issuer(), None)
 
     with pytest.raises(Unauthenticated):
         await pass_token(Issuer(), None, required=True)
 
 
-async def test_a_token_of_its_own_must_hold_and_be_the_same_users() -> None:
+async def test_the_own_token_of_a_send_must_be_valid_and_of_the_same_user() -> None:
     issuer = Issuer()
     await pass_token(issuer, issuer.token("mina"), required=True)
 
@@ -186,15 +186,15 @@ async def test_a_token_of_its_own_must_hold_and_be_the_same_users() -> None:
             await pass_token(issuer, token)
 
 
-async def test_a_token_whose_key_is_at_hand_is_checked_without_waiting() -> None:
+async def test_a_token_with_a_cached_key_is_verified_without_an_await() -> None:
     issuer = Issuer()
     verifier = issuer.verifiers().users
     await verifier.verify(issuer.token("mina"))
     own = OwnToken(verifier, required=False)
 
-    assert own(MINA, outgoing(token=issuer.token("mina", seconds=100))) is None
+    assert own(MINA, send_command(token=issuer.token("mina", seconds=100))) is None
     with pytest.raises(Unauthenticated):
-        own(MINA, outgoing(token=issuer.token("jun", seconds=100)))
+        own(MINA, send_command(token=issuer.token("jun", seconds=100)))
 
 
 @pytest.mark.parametrize(
@@ -206,19 +206,19 @@ async def test_a_token_whose_key_is_at_hand_is_checked_without_waiting() -> None
         (Access(user="mina", room="abc", exists=True, role=Role.OWNER, archived=True), Forbidden),
     ],
 )
-async def test_only_members_write_and_nobody_to_an_archived_room(
+async def test_only_members_write_and_none_to_an_archived_room(
     access: Access, problem: type[Problem] | None
 ) -> None:
     async def ask(questions: Sequence[Question]) -> list[Access]:
         return [access]
 
     check = Membership(Memberships(ask, rooms=10))
-    pending = check(MINA, outgoing())
+    pending = check(MINA, send_command())
     assert pending is not None
 
     if problem is None:
         await pending
-        assert check(MINA, outgoing()) is None
+        assert check(MINA, send_command()) is None
     else:
         with pytest.raises(problem):
             await pending

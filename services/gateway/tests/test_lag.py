@@ -1,4 +1,4 @@
-"""How far behind the log this gateway is, as it tells operators."""
+"""The lag metric."""
 
 import asyncio
 import math
@@ -40,7 +40,7 @@ def behind(harness: Harness, shard: int = _SHARD) -> float:
     return harness.metric("log_behind_batches", shard=str(shard))
 
 
-async def test_what_was_not_seen_yet_counts_and_an_idle_shard_is_not_behind(
+async def test_unread_batches_are_the_lag_and_an_idle_shard_has_none(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as harness:
@@ -59,7 +59,7 @@ async def test_what_was_not_seen_yet_counts_and_an_idle_shard_is_not_behind(
         await until(lambda: behind(harness) == 0)
 
 
-async def test_how_far_it_is_behind_a_log_that_is_away_is_not_known(tmp_path: Path) -> None:
+async def test_the_lag_is_nan_while_the_log_is_away(tmp_path: Path) -> None:
     async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as harness:
         assert isinstance(harness.log, Stuck)
         harness.log.away = True

@@ -1,3 +1,5 @@
+"""The consumer of the log."""
+
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
@@ -39,7 +41,7 @@ class Fickle(SqliteLog):
 
 
 class Harness:
-    """A follower on a real log with one shard."""
+    """A consumer on a real log with one shard."""
 
     def __init__(self, log: Fickle) -> None:
         self.log = log
@@ -47,7 +49,7 @@ class Harness:
         self.core.tail.reach[0] = None
         self.heard = self.core.listener().heard
         self.gaps = 0
-        self.follower = LogConsumer(
+        self.consumer = LogConsumer(
             log, self.core.dispatcher, self.core.tail, seconds=60, on_gap=self._gap
         )
 
@@ -68,14 +70,14 @@ class Harness:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_consumer, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(log_consumer, "_RETRY_SECONDS", 0.001)
 
 
-MakeScene: TypeAlias = Callable[[], Harness]
+MakeHarness: TypeAlias = Callable[[], Harness]
 
 
 @pytest.fixture
-async def make_scene(tmp_path: Path) -> AsyncGenerator[MakeScene]:
+async def make_harness(tmp_path: Path) -> AsyncGenerator[MakeHarness]:
     log = await Fickle.open(tmp_path / "log.db", 1)
     assert isinstance(log, Fickle)
     log.starts = []
@@ -87,18 +89,18 @@ async def make_scene(tmp_path: Path) -> AsyncGenerator[MakeScene]:
 
     yield make
     for harness in made:
-        await harness.follower.stop()
+        await harness.consumer.stop()
     await log.close()
 
 
 @pytest.fixture
-def harness(make_scene: MakeScene) -> Harness:
-    return make_scene()
+def harness(make_harness: MakeHarness) -> Harness:
+    return make_harness()
 
 
-async def test_an_empty_log_is_caught_up_with_at_once_and_followed(harness: Harness) -> None:
-    await harness.follower.start()
-    await harness.follower.ping()
+async def test_an_empty_log_is_consumed_from_its_start(harness: Harness) -> None:
+    await harness.consumer.start()
+    await harness.consumer.ping()
     assert harness.core.tail.reaches(0, -1)
 
     await harness.has_heard(await harness.append(3))
@@ -106,10 +108,10 @@ async def test_an_empty_log_is_caught_up_with_at_once_and_followed(harness: Harn
     assert harness.gaps == 0
 
 
-async def test_the_start_is_over_when_the_recent_past_has_been_seen(harness: Harness) -> None:
+async def test_start_returns_when_the_recent_past_was_applied(harness: Harness) -> None:
     positions = await harness.append(50)
 
-    await harness.follower.start()
+    await harness.consumer.start()
 
     assert harness.heard == positions
     assert harness.core.tail.reaches(0, -1)
@@ -119,8 +121,8 @@ async def test_the_start_is_over_when_the_recent_past_has_been_seen(harness: Har
     assert harness.gaps == 0
 
 
-async def test_after_the_log_was_away_it_goes_on_at_the_next_offset(harness: Harness) -> None:
-    await harness.follower.start()
+async def test_after_an_outage_of_the_log_it_continues_at_the_next_offset(harness: Harness) -> None:
+    await harness.consumer.start()
     harness.log.fail_after = 1
 
     positions = await harness.append(4)
@@ -128,39 +130,39 @@ async def test_after_the_log_was_away_it_goes_on_at_the_next_offset(harness: Har
 
     assert harness.log.starts[1:] == [2]
     assert harness.gaps == 0
-    await harness.follower.ping()
+    await harness.consumer.ping()
 
 
-async def test_a_log_that_fails_while_it_is_caught_up_with_is_caught_up_with_later(
+async def test_an_error_of_the_log_during_the_start_is_retried(
     harness: Harness,
 ) -> None:
     positions = await harness.append(5)
     harness.log.fail_after = 2
 
-    await harness.follower.start()
+    await harness.consumer.start()
 
     assert harness.heard == positions
     assert harness.log.starts[1:] == [3]
 
 
-async def test_a_log_that_is_away_at_first_is_waited_for(harness: Harness) -> None:
+async def test_start_waits_for_a_log_that_is_away(harness: Harness) -> None:
     positions = await harness.append(1)
     harness.log.failing = True
-    starting = asyncio.create_task(harness.follower.start())
+    starting = asyncio.create_task(harness.consumer.start())
     await until(lambda: len(harness.log.starts) > 2)
     assert not starting.done()
     with pytest.raises(ConnectionError):
-        await harness.follower.ping()
+        await harness.consumer.ping()
 
     harness.log.failing = False
     await starting
 
     assert harness.heard == positions
-    await harness.follower.ping()
+    await harness.consumer.ping()
 
 
-async def test_a_gap_makes_everyone_start_over_and_is_not_covered_up(harness: Harness) -> None:
-    await harness.follower.start()
+async def test_a_gap_is_reported_and_not_reached_across(harness: Harness) -> None:
+    await harness.consumer.start()
     first = await harness.append(2)
     await harness.has_heard(first)
     harness.log.lost = frozenset({2, 3})
@@ -173,12 +175,12 @@ async def test_a_gap_makes_everyone_start_over_and_is_not_covered_up(harness: Ha
     assert harness.core.tail.reaches(0, after - 1)
 
 
-async def test_what_is_missing_before_the_start_is_no_gap(make_scene: MakeScene) -> None:
-    harness = make_scene()
+async def test_batches_missing_before_the_start_are_no_gap(make_harness: MakeHarness) -> None:
+    harness = make_harness()
     harness.log.lost = frozenset({0, 1})
     *_, last = await harness.append(3)
 
-    await harness.follower.start()
+    await harness.consumer.start()
 
     assert harness.heard == [last]
     assert harness.gaps == 0
@@ -186,32 +188,32 @@ async def test_what_is_missing_before_the_start_is_no_gap(make_scene: MakeScene)
     assert harness.core.tail.reaches(0, last - 1)
 
 
-async def test_a_follower_that_was_stopped_follows_no_more(harness: Harness) -> None:
-    await harness.follower.start()
+async def test_a_stopped_consumer_is_not_ready(harness: Harness) -> None:
+    await harness.consumer.start()
 
-    await harness.follower.stop()
+    await harness.consumer.stop()
 
     with pytest.raises(ConnectionError):
-        await harness.follower.ping()
+        await harness.consumer.ping()
 
 
-async def test_a_follower_that_broke_is_not_ready(
+async def test_a_broken_consumer_is_not_ready(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await harness.follower.start()
+    await harness.consumer.start()
 
     def broken(shard: int, batch: Batch) -> None:
         raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr(harness.core.dispatcher, "apply", broken)
     await harness.append()
-    await until(lambda: any(task.done() for task in harness.follower.tasks))
+    await until(lambda: any(task.done() for task in harness.consumer.tasks))
 
     with pytest.raises(ConnectionError):
-        await harness.follower.ping()
+        await harness.consumer.ping()
 
 
-async def test_a_follower_that_breaks_at_the_start_is_told(
+async def test_start_raises_the_error_of_a_broken_consumer(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(shard: int, batch: Batch) -> None:
@@ -221,4 +223,4 @@ async def test_a_follower_that_breaks_at_the_start_is_told(
     monkeypatch.setattr(harness.core.dispatcher, "apply", broken)
 
     with pytest.raises(RuntimeError, match="a mistake of ours"):
-        await harness.follower.start()
+        await harness.consumer.start()

@@ -46,7 +46,7 @@ def rooms() -> Rooms:
     return made
 
 
-async def test_the_questions_of_one_loop_turn_go_out_together(rooms: Rooms) -> None:
+async def test_questions_of_one_turn_are_sent_in_one_request(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     rooms.roles["jun", "abc"] = Role.OWNER
 
@@ -60,7 +60,7 @@ async def test_the_questions_of_one_loop_turn_go_out_together(rooms: Rooms) -> N
     assert len(rooms.asked) == 1
 
 
-async def test_the_same_question_is_asked_once_for_all_who_wait(rooms: Rooms) -> None:
+async def test_the_same_question_is_asked_once(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
 
     found = await asyncio.gather(*(memberships.get("mina", "abc") for _ in range(5)))
@@ -69,7 +69,7 @@ async def test_the_same_question_is_asked_once_for_all_who_wait(rooms: Rooms) ->
     assert rooms.asked == [[Question(user="mina", room="abc")]]
 
 
-async def test_more_questions_than_one_request_holds_go_in_several(rooms: Rooms) -> None:
+async def test_too_many_questions_are_sent_in_several_requests(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=2000)
     count = MOST_QUESTIONS + 1
 
@@ -78,7 +78,7 @@ async def test_more_questions_than_one_request_holds_go_in_several(rooms: Rooms)
     assert [len(questions) for questions in rooms.asked] == [MOST_QUESTIONS, 1]
 
 
-async def test_what_comes_while_rooms_is_asked_goes_out_together(rooms: Rooms) -> None:
+async def test_questions_during_a_request_are_sent_in_the_next_one(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=100)
     answered = asyncio.Event()
     rooms.wait_for = answered.wait
@@ -96,7 +96,7 @@ async def test_what_comes_while_rooms_is_asked_goes_out_together(rooms: Rooms) -
     assert [len(questions) for questions in rooms.asked] == [1, 9]
 
 
-async def test_a_request_that_hangs_does_not_keep_the_others_for_long(rooms: Rooms) -> None:
+async def test_a_hanging_request_delays_other_questions_only_briefly(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=100)
     answered = asyncio.Event()
 
@@ -115,7 +115,7 @@ async def test_a_request_that_hangs_does_not_keep_the_others_for_long(rooms: Roo
     await hangs
 
 
-async def test_a_members_answer_is_remembered(rooms: Rooms) -> None:
+async def test_the_access_of_a_member_is_cached(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     assert memberships.known("mina", "abc") is None
 
@@ -126,7 +126,7 @@ async def test_a_members_answer_is_remembered(rooms: Rooms) -> None:
     assert len(rooms.asked) == 1
 
 
-async def test_that_somebody_is_no_member_is_not_remembered(rooms: Rooms) -> None:
+async def test_the_access_of_a_non_member_is_not_cached(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
 
     assert (await memberships.get("jun", "abc")).role is None
@@ -136,7 +136,7 @@ async def test_that_somebody_is_no_member_is_not_remembered(rooms: Rooms) -> Non
     assert (await memberships.get("jun", "abc")).role is Role.MEMBER
 
 
-async def test_a_change_makes_the_room_be_asked_again(rooms: Rooms) -> None:
+async def test_a_change_drops_the_cached_access_to_the_room(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     await memberships.get("mina", "abc")
 
@@ -147,16 +147,16 @@ async def test_a_change_makes_the_room_be_asked_again(rooms: Rooms) -> None:
     assert len(rooms.asked) == 2
 
 
-async def test_everything_can_be_forgotten_at_once(rooms: Rooms) -> None:
+async def test_clear_drops_the_whole_cache(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     await memberships.get("mina", "abc")
 
-    memberships.forget()
+    memberships.clear()
 
     assert memberships.known("mina", "abc") is None
 
 
-async def test_an_answer_under_way_while_everything_is_forgotten_is_asked_again(
+async def test_a_question_in_flight_during_clear_is_asked_again(
     rooms: Rooms,
 ) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
@@ -164,7 +164,7 @@ async def test_an_answer_under_way_while_everything_is_forgotten_is_asked_again(
     def removed() -> None:
         rooms.roles.clear()
         rooms.meanwhile = lambda: None
-        memberships.forget()
+        memberships.clear()
 
     rooms.meanwhile = removed
 
@@ -172,7 +172,7 @@ async def test_an_answer_under_way_while_everything_is_forgotten_is_asked_again(
     assert len(rooms.asked) == 2
 
 
-async def test_a_change_while_the_answer_is_under_way_makes_it_be_asked_again(
+async def test_a_question_in_flight_during_a_change_is_asked_again(
     rooms: Rooms,
 ) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
@@ -189,7 +189,7 @@ async def test_a_change_while_the_answer_is_under_way_makes_it_be_asked_again(
     assert len(rooms.asked) == 2
 
 
-async def test_only_what_changed_is_asked_again(rooms: Rooms) -> None:
+async def test_only_questions_about_changed_rooms_are_asked_again(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     rooms.roles["mina", "xyz"] = Role.MEMBER
 
@@ -206,7 +206,7 @@ async def test_only_what_changed_is_asked_again(rooms: Rooms) -> None:
     ]
 
 
-async def test_a_room_that_never_stops_changing_is_given_up(rooms: Rooms) -> None:
+async def test_a_question_about_a_room_that_keeps_changing_fails(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     rooms.meanwhile = lambda: memberships.changed("abc")
 
@@ -217,7 +217,7 @@ async def test_a_room_that_never_stops_changing_is_given_up(rooms: Rooms) -> Non
     assert (await memberships.get("mina", "abc")).role is Role.MEMBER
 
 
-async def test_with_rooms_away_known_members_go_on_and_others_try_again(rooms: Rooms) -> None:
+async def test_an_outage_of_rooms_affects_only_access_that_is_not_cached(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     await memberships.get("mina", "abc")
 
@@ -230,7 +230,7 @@ async def test_with_rooms_away_known_members_go_on_and_others_try_again(rooms: R
     assert (await memberships.get("jun", "abc")).role is None
 
 
-async def test_one_who_stops_waiting_does_not_stop_the_others(rooms: Rooms) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_others(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=10)
     impatient = asyncio.create_task(memberships.get("mina", "abc"))
     patient = asyncio.create_task(memberships.get("mina", "abc"))
@@ -243,7 +243,7 @@ async def test_one_who_stops_waiting_does_not_stop_the_others(rooms: Rooms) -> N
 
 
 @pytest.mark.parametrize("answers", [[], ["nonsense"]])
-async def test_an_answer_that_is_none_is_unavailable(
+async def test_an_invalid_response_is_unavailable(
     answers: list[Access], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def ask(questions: Sequence[Question]) -> list[Access]:
@@ -256,7 +256,7 @@ async def test_an_answer_that_is_none_is_unavailable(
         await memberships.get("mina", "abc")
 
 
-async def test_the_least_recently_used_room_is_forgotten_first(rooms: Rooms) -> None:
+async def test_the_least_recently_used_room_is_dropped_first(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=2)
     for room in ("abc", "def", "ghi"):
         rooms.roles["mina", room] = Role.MEMBER

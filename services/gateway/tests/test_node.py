@@ -1,4 +1,4 @@
-"""What happens to several connections at once."""
+"""The node: what is done to several connections at once."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -29,7 +29,7 @@ class Lossy(SqliteLog):
                 yield batch
 
 
-async def test_after_a_gap_in_the_log_everyone_comes_back_and_nobody_is_known(
+async def test_a_gap_in_the_log_closes_all_connections_and_drops_cached_memberships(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, log_class=Lossy) as harness:
@@ -51,7 +51,7 @@ async def test_after_a_gap_in_the_log_everyone_comes_back_and_nobody_is_known(
             assert await jun.closed() == 4403
 
 
-async def test_leaving_a_room_ends_all_of_a_users_subscriptions_to_it(harness: Harness) -> None:
+async def test_the_end_of_a_membership_ends_all_subscriptions_to_the_room(harness: Harness) -> None:
     harness.rooms.add("jun", room="well")
     async with harness.connected("jun") as first, harness.connected("jun") as second:
         for client in (first, second):
@@ -61,7 +61,7 @@ async def test_leaving_a_room_ends_all_of_a_users_subscriptions_to_it(harness: H
         await first.subscribe("/topic/rooms.well", "well")
         assert harness.metric("subscriptions") == 7
 
-        node(harness).leave_room("jun", "yard")
+        node(harness).end_membership("jun", "yard")
 
         assert harness.metric("subscriptions") == 1
         said = await first.send("hi", "well")
@@ -69,7 +69,7 @@ async def test_leaving_a_room_ends_all_of_a_users_subscriptions_to_it(harness: H
 
 
 @pytest.mark.parametrize(("heartbeat", "tick"), [(10.0, 1.0), (4.0, 1.0), (1.0, 0.25), (0.2, 0.05)])
-async def test_time_is_kept_often_enough_for_the_fastest_heartbeat(
+async def test_ticks_are_a_fraction_of_the_fastest_heartbeat(
     tmp_path: Path, heartbeat: float, tick: float
 ) -> None:
     async with running(tmp_path, heartbeat_seconds=heartbeat) as harness:

@@ -1,108 +1,124 @@
+"""Sends in flight."""
+
 from typing import TypeAlias
 
 import pytest
 
 from madang_common.problems import KeyConflict, Problem, Unavailable
-from madang_gateway.state.idempotency_keys import first_of, key_of
+from madang_gateway.state.idempotency_keys import first_event, idempotency_key
 from madang_gateway.state.pending_receipts import PendingReceipts
+from services.gateway.tests.event_pipeline import ManualClock
 
-KEY = key_of("rooms.a", "mina", "k")
-OTHER = key_of("rooms.a", "mina", "other")
+KEY = idempotency_key("rooms.a", "mina", "k")
+OTHER = idempotency_key("rooms.a", "mina", "other")
 
-Told: TypeAlias = list[int | Problem | None]
-
-
-def receipts(observed: list[float] | None = None) -> PendingReceipts:
-    return PendingReceipts(15, (observed if observed is not None else []).append)
+Outcomes: TypeAlias = list[int | Problem | None]
 
 
-def test_who_waits_is_told_the_position_once_the_event_is_back() -> None:
-    told: Told = []
-    observed: list[float] = []
-    waiting = receipts(observed)
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
-    assert waiting.wait(KEY, 1, 100, told.append)
-    assert KEY in waiting.keys
-    assert told == []
-    waiting.arrived(KEY, first_of(7, 1), 102)
 
-    assert told == [7]
+@pytest.fixture
+def observed() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def pending(clock: ManualClock, observed: list[float]) -> PendingReceipts:
+    return PendingReceipts(15, observed.append, clock)
+
+
+def test_a_send_succeeds_with_the_position_when_its_event_comes_back(
+    pending: PendingReceipts, clock: ManualClock, observed: list[float]
+) -> None:
+    outcomes: Outcomes = []
+
+    assert pending.add(KEY, 1, outcomes.append)
+    assert KEY in pending.keys
+    assert outcomes == []
+    clock.now += 2
+    pending.succeed([(KEY, first_event(7, 1))])
+
+    assert outcomes == [7]
     assert observed == [2]
-    assert KEY not in waiting.keys
-    assert len(waiting) == 0
+    assert KEY not in pending.keys
+    assert len(pending) == 0
 
 
-def test_the_same_send_again_waits_for_the_one_under_way() -> None:
-    first: Told = []
-    second: Told = []
-    waiting = receipts()
-    waiting.wait(KEY, 1, 100, first.append)
+def test_a_repeated_send_shares_the_receipt_of_the_one_in_flight(pending: PendingReceipts) -> None:
+    first: Outcomes = []
+    second: Outcomes = []
+    pending.add(KEY, 1, first.append)
 
-    again = waiting.wait(KEY, 1, 101, second.append)
-    waiting.arrived(KEY, first_of(7, 1), 102)
+    must_append = pending.add(KEY, 1, second.append)
+    pending.succeed([(KEY, first_event(7, 1))])
 
-    assert not again
+    assert not must_append
     assert first == second == [7]
 
 
-def test_another_body_under_a_key_under_way_is_a_conflict() -> None:
-    told: Told = []
-    waiting = receipts()
-    waiting.wait(KEY, 1, 100, told.append)
+def test_other_data_with_a_key_in_flight_is_a_conflict(pending: PendingReceipts) -> None:
+    outcomes: Outcomes = []
+    pending.add(KEY, 1, outcomes.append)
 
     with pytest.raises(KeyConflict):
-        waiting.wait(KEY, 2, 101, told.append)
+        pending.add(KEY, 2, outcomes.append)
 
-    waiting.arrived(KEY, first_of(7, 1), 102)
-    assert told == [7]
-
-
-def test_an_event_that_another_gateway_wrote_first_decides_who_is_in_conflict() -> None:
-    told: Told = []
-    waiting = receipts()
-    waiting.wait(KEY, 1, 100, told.append)
-
-    waiting.arrived(KEY, first_of(7, 2), 101)
-
-    assert [type(result) for result in told] == [KeyConflict]
+    pending.succeed([(KEY, first_event(7, 1))])
+    assert outcomes == [7]
 
 
-def test_a_failed_append_is_told_to_all_who_wait_for_it() -> None:
-    told: Told = []
-    waiting = receipts()
-    waiting.wait(KEY, 1, 100, told.append)
-    waiting.wait(KEY, 1, 100, told.append)
+def test_a_send_conflicts_with_an_event_that_another_gateway_appended_first(
+    pending: PendingReceipts,
+) -> None:
+    outcomes: Outcomes = []
+    pending.add(KEY, 1, outcomes.append)
 
-    waiting.failed(KEY, Unavailable())
-    waiting.arrived(KEY, first_of(7, 1), 101)
+    pending.succeed([(KEY, first_event(7, 2))])
 
-    assert [type(result) for result in told] == [Unavailable, Unavailable]
-
-
-def test_after_a_failure_the_same_key_may_be_appended_again() -> None:
-    told: Told = []
-    waiting = receipts()
-    waiting.wait(KEY, 1, 100, told.append)
-    waiting.failed(KEY, Unavailable())
-
-    assert waiting.wait(KEY, 1, 101, told.append)
+    assert [type(outcome) for outcome in outcomes] == [KeyConflict]
 
 
-def test_what_does_not_come_back_in_time_is_given_up_oldest_first() -> None:
-    told: Told = []
-    waiting = receipts()
-    waiting.wait(KEY, 1, 100, told.append)
-    waiting.wait(OTHER, 1, 101, told.append)
+def test_a_failed_append_fails_all_sends_with_its_key(pending: PendingReceipts) -> None:
+    outcomes: Outcomes = []
+    pending.add(KEY, 1, outcomes.append)
+    pending.add(KEY, 1, outcomes.append)
 
-    waiting.expire(114.9)
-    assert told == []
-    waiting.expire(115)
+    pending.fail(KEY, Unavailable())
+    pending.succeed([(KEY, first_event(7, 1))])
 
-    assert [type(result) for result in told] == [Unavailable]
-    assert KEY not in waiting.keys
-    assert OTHER in waiting.keys
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
 
 
-def test_an_event_that_nobody_waits_for_tells_nobody() -> None:
-    receipts().arrived(KEY, first_of(7, 1), 101)
-    receipts().failed(KEY, Unavailable())
+def test_a_key_may_be_appended_again_after_a_failure(pending: PendingReceipts) -> None:
+    outcomes: Outcomes = []
+    pending.add(KEY, 1, outcomes.append)
+    pending.fail(KEY, Unavailable())
+
+    assert pending.add(KEY, 1, outcomes.append)
+
+
+def test_sends_time_out_oldest_first(pending: PendingReceipts, clock: ManualClock) -> None:
+    outcomes: Outcomes = []
+    pending.add(KEY, 1, outcomes.append)
+    clock.now += 1
+    pending.add(OTHER, 1, outcomes.append)
+
+    clock.now += 13.9
+    pending.expire()
+    assert outcomes == []
+    clock.now += 0.1
+    pending.expire()
+
+    assert [type(outcome) for outcome in outcomes] == [Unavailable]
+    assert KEY not in pending.keys
+    assert OTHER in pending.keys
+
+
+def test_an_event_without_a_send_in_flight_is_ignored(pending: PendingReceipts) -> None:
+    pending.succeed([(KEY, first_event(7, 1))])
+    pending.fail(KEY, Unavailable())
+
+    assert len(pending) == 0

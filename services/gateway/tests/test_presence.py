@@ -46,7 +46,7 @@ async def shows(harness: Harness, *users: str) -> dict[str, Any]:
             await asyncio.sleep(0.005)
 
 
-async def test_whoever_follows_a_room_is_present_until_the_last_subscription(
+async def test_a_user_is_present_until_the_last_subscription_ends(
     harness: Harness,
 ) -> None:
     await shows(harness)
@@ -65,14 +65,14 @@ async def test_whoever_follows_a_room_is_present_until_the_last_subscription(
         await shows(harness)
 
 
-async def test_a_tutorials_client_is_present_too(harness: Harness) -> None:
+async def test_a_tutorial_client_is_present(harness: Harness) -> None:
     async with harness.connected("jun") as jun:
         await jun.subscribe("/sub/chat/room/yard")
 
         await shows(harness, "jun")
 
 
-async def test_what_concerns_only_the_user_makes_nobody_present(harness: Harness) -> None:
+async def test_subscriptions_to_the_users_own_queues_are_no_presence(harness: Harness) -> None:
     async with harness.connected("jun") as jun, harness.connected("mina") as mina:
         await jun.subscribe("/user/queue/events")
         await jun.subscribe("/user/queue/errors", subscription="e")
@@ -81,7 +81,7 @@ async def test_what_concerns_only_the_user_makes_nobody_present(harness: Harness
         await shows(harness, "mina")
 
 
-async def test_the_room_is_told_who_comes_and_goes(harness: Harness) -> None:
+async def test_joins_and_leaves_are_announced_in_the_room(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         await mina.subscribe(NOTICES)
         own = (await mina.message()).json
@@ -100,7 +100,7 @@ async def test_the_room_is_told_who_comes_and_goes(harness: Harness) -> None:
         assert came["at"] < went["at"] <= (await shows(harness, "mina"))["at"]
 
 
-async def test_who_comes_back_at_once_is_no_news(tmp_path: Path) -> None:
+async def test_a_reconnect_within_the_grace_period_is_not_announced(tmp_path: Path) -> None:
     async with (
         running(tmp_path, presence_notice_members=100, presence_grace_seconds=2) as harness,
         harness.connected("mina") as mina,
@@ -122,7 +122,7 @@ async def test_who_comes_back_at_once_is_no_news(tmp_path: Path) -> None:
         ]
 
 
-async def test_a_removed_member_is_present_no_more(tmp_path: Path) -> None:
+async def test_a_removed_member_is_not_present(tmp_path: Path) -> None:
     async with (
         running(tmp_path, presence_notice_members=100, presence_grace_seconds=3600) as harness,
         harness.connected("mina") as mina,
@@ -140,7 +140,7 @@ async def test_a_removed_member_is_present_no_more(tmp_path: Path) -> None:
         assert (await asked(harness, "jun")).status_code == 403
 
 
-async def test_a_room_that_is_full_of_people_is_told_nothing(tmp_path: Path) -> None:
+async def test_nothing_is_announced_in_a_large_room(tmp_path: Path) -> None:
     async with (
         running(tmp_path, presence_notice_members=1) as harness,
         harness.connected("mina") as mina,
@@ -155,7 +155,7 @@ async def test_a_room_that_is_full_of_people_is_told_nothing(tmp_path: Path) -> 
         assert (await mina.message()).json["kind"] == "room.typing"
 
 
-async def test_who_is_present_comes_in_pages(harness: Harness) -> None:
+async def test_present_users_are_paginated(harness: Harness) -> None:
     users = [f"user{number}" for number in range(5)]
     harness.rooms.add(*users)
     async with AsyncExitStack() as stack:
@@ -187,7 +187,7 @@ async def test_who_is_present_comes_in_pages(harness: Harness) -> None:
         ("mina", "yard", {"cursor": "x" * 65}, 422),
     ],
 )
-async def test_only_members_ask_and_only_what_can_be_asked(
+async def test_invalid_requests_and_non_members_are_refused(
     harness: Harness, user: str, room: str, query: dict[str, Any], status: int
 ) -> None:
     answer = await asked(harness, user, room, **query)
@@ -196,11 +196,11 @@ async def test_only_members_ask_and_only_what_can_be_asked(
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_without_a_token_nobody_is_shown(harness: Harness) -> None:
+async def test_a_request_without_a_token_is_refused(harness: Harness) -> None:
     assert (await harness.http.get(PATH.format("yard"))).status_code == 401
 
 
-async def test_with_redis_away_all_else_goes_on(tmp_path: Path) -> None:
+async def test_an_outage_of_redis_affects_only_presence(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         nobody = f"redis://:secret@127.0.0.1:{taken.getsockname()[1]}/0"
     async with (
@@ -220,7 +220,7 @@ async def test_with_redis_away_all_else_goes_on(tmp_path: Path) -> None:
         assert harness.metric("presence_here") == 1
 
 
-async def test_gateways_on_one_redis_know_of_each_other(
+async def test_gateways_share_presence_through_redis(
     tmp_path: Path, redis_database_url: str
 ) -> None:
     given: dict[str, Any] = {

@@ -1,3 +1,5 @@
+"""The newest events in memory."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,158 +9,146 @@ from madang_gateway.state.recent_events import RecentEvents
 ROOM = "rooms.a"
 
 
-def tail(limit_bytes: int = 1000, limit_seconds: float = 60) -> RecentEvents:
-    made = RecentEvents(1, limit_bytes=limit_bytes, limit_seconds=limit_seconds)
-    made.begin(0, 0)
-    return made
+def recent_events(limit_bytes: int = 1000, limit_seconds: float = 60) -> RecentEvents:
+    events = RecentEvents(1, limit_bytes=limit_bytes, limit_seconds=limit_seconds)
+    events.begin(0, 0)
+    return events
 
 
 def add(
-    tail: RecentEvents, offset: int, now: float = 0, audience: str = ROOM, size: int = 10
+    events: RecentEvents, offset: int, now: float = 0, audience: str = ROOM, size: int = 10
 ) -> None:
-    tail.add(0, offset, [(audience, (position(offset, 0), b"x" * size))], now)
+    events.add(0, offset, [(audience, (position(offset, 0), b"x" * size))], now)
 
 
-def offsets(tail: RecentEvents, since: int = -1, audience: str = ROOM) -> list[int]:
-    return [position >> 12 for position, _ in tail.after(audience, since, 1000)]
+def offsets(events: RecentEvents, since: int = -1, audience: str = ROOM) -> list[int]:
+    return [position >> 12 for position, _ in events.after(audience, since, 1000)]
 
 
-def test_a_tail_that_was_never_begun_reaches_nothing() -> None:
-    made = RecentEvents(1, limit_bytes=10, limit_seconds=10)
+def test_nothing_is_reached_before_begin() -> None:
+    events = RecentEvents(1, limit_bytes=10, limit_seconds=10)
 
-    assert not made.reaches(0, -1)
-    assert not made.reaches(0, 10**9)
-
-
-def test_a_tail_begun_at_the_start_of_the_log_reaches_everything() -> None:
-    made = tail()
-
-    add(made, 0)
-
-    assert made.reaches(0, -1)
-    assert offsets(made) == [0]
+    assert not events.reaches(0, -1)
+    assert not events.reaches(0, 10**9)
 
 
-def test_a_tail_reaches_back_to_just_before_where_it_began() -> None:
-    made = RecentEvents(1, limit_bytes=10, limit_seconds=10)
+def test_everything_is_reached_from_the_start_of_the_log() -> None:
+    events = recent_events()
 
-    made.begin(0, 5)
+    add(events, 0)
 
-    assert made.reaches(0, position(5, 0) - 1)
-    assert not made.reaches(0, position(5, 0) - 2)
+    assert events.reaches(0, -1)
+    assert offsets(events) == [0]
 
 
-def test_after_gives_what_is_newer_than_a_position_oldest_first() -> None:
-    made = tail()
+def test_the_reach_starts_right_before_the_first_offset() -> None:
+    events = RecentEvents(1, limit_bytes=10, limit_seconds=10)
+
+    events.begin(0, 5)
+
+    assert events.reaches(0, position(5, 0) - 1)
+    assert not events.reaches(0, position(5, 0) - 2)
+
+
+def test_after_returns_the_events_after_a_position_oldest_first() -> None:
+    events = recent_events()
     for offset in range(5):
-        add(made, offset)
-        add(made, offset, audience="rooms.b")
+        add(events, offset)
+        add(events, offset, audience="rooms.b")
 
-    assert offsets(made, since=position(2, 0)) == [3, 4]
-    assert offsets(made, since=position(4, 0)) == []
-    assert offsets(made, audience="rooms.c") == []
-
-
-def test_the_end_is_after_the_newest_whole_batch() -> None:
-    made = tail()
-
-    add(made, 0)
-    made.add(0, 1, [], 0)
-
-    assert made.end[0] == position(2, 0)
+    assert offsets(events, since=position(2, 0)) == [3, 4]
+    assert offsets(events, since=position(4, 0)) == []
+    assert offsets(events, audience="rooms.c") == []
 
 
-def test_too_many_bytes_drop_the_oldest_over_all_audiences() -> None:
-    made = tail(limit_bytes=30)
-    add(made, 0, audience="rooms.b")
+def test_the_end_is_after_the_newest_batch() -> None:
+    events = recent_events()
+
+    add(events, 0)
+    events.add(0, 1, [], 0)
+
+    assert events.end[0] == position(2, 0)
+
+
+def test_too_many_bytes_drop_the_oldest_of_all_audiences() -> None:
+    events = recent_events(limit_bytes=30)
+    add(events, 0, audience="rooms.b")
     for offset in range(1, 5):
-        add(made, offset)
+        add(events, offset)
 
-    made.trim(0)
+    events.trim(0)
 
-    assert offsets(made) == [2, 3, 4]
-    assert offsets(made, audience="rooms.b") == []
-    assert made.bytes == 30
-    assert not made.reaches(0, position(0, 0))
-    assert made.reaches(0, position(1, 0))
-
-
-def test_what_is_too_old_is_dropped() -> None:
-    made = tail(limit_seconds=60)
-    add(made, 0, now=100)
-    add(made, 1, now=130)
-
-    made.trim(160)
-    assert offsets(made) == [0, 1]
-    made.trim(161)
-
-    assert offsets(made) == [1]
-    assert made.reaches(0, position(0, 0))
+    assert offsets(events) == [2, 3, 4]
+    assert offsets(events, audience="rooms.b") == []
+    assert events.bytes == 30
+    assert not events.reaches(0, position(0, 0))
+    assert events.reaches(0, position(1, 0))
 
 
-def test_an_event_larger_than_the_tail_is_not_kept() -> None:
-    made = tail(limit_bytes=5)
+def test_events_past_the_age_limit_are_dropped() -> None:
+    events = recent_events(limit_seconds=60)
+    add(events, 0, now=100)
+    add(events, 1, now=130)
 
-    add(made, 0)
-    made.trim(0)
+    events.trim(160)
+    assert offsets(events) == [0, 1]
+    events.trim(161)
 
-    assert offsets(made) == []
-    assert made.bytes == 0
-    assert not made.reaches(0, -1)
-    assert made.reaches(0, position(0, 0))
-
-
-def test_shards_reach_each_on_their_own() -> None:
-    made = RecentEvents(2, limit_bytes=20, limit_seconds=60)
-    made.begin(0, 0)
-    made.begin(1, 0)
-    made.add(0, 0, [(ROOM, (position(0, 0), b"x" * 15))], 0)
-    made.add(1, 0, [("rooms.b", (position(0, 0), b"x" * 15))], 0)
-
-    made.trim(0)
-
-    assert not made.reaches(0, -1)
-    assert made.reaches(1, -1)
+    assert offsets(events) == [1]
+    assert events.reaches(0, position(0, 0))
 
 
-def test_after_a_gap_the_tail_never_claims_to_reach_over_it() -> None:
-    made = tail(limit_bytes=20)
+def test_an_event_larger_than_the_limit_is_dropped() -> None:
+    events = recent_events(limit_bytes=5)
+
+    add(events, 0)
+    events.trim(0)
+
+    assert offsets(events) == []
+    assert events.bytes == 0
+    assert not events.reaches(0, -1)
+    assert events.reaches(0, position(0, 0))
+
+
+def test_each_shard_has_its_own_reach() -> None:
+    events = RecentEvents(2, limit_bytes=20, limit_seconds=60)
+    events.begin(0, 0)
+    events.begin(1, 0)
+    events.add(0, 0, [(ROOM, (position(0, 0), b"x" * 15))], 0)
+    events.add(1, 0, [("rooms.b", (position(0, 0), b"x" * 15))], 0)
+
+    events.trim(0)
+
+    assert not events.reaches(0, -1)
+    assert events.reaches(1, -1)
+
+
+def test_the_reach_never_extends_across_a_gap() -> None:
+    events = recent_events(limit_bytes=20)
     for offset in range(3):
-        add(made, offset)
-    made.begin(0, 10)
-    add(made, 10)
+        add(events, offset)
+    events.begin(0, 10)
+    add(events, 10)
 
-    made.trim(0)
+    events.trim(0)
 
-    assert not made.reaches(0, position(2, 0))
-    assert made.reaches(0, position(10, 0) - 1)
+    assert not events.reaches(0, position(2, 0))
+    assert events.reaches(0, position(10, 0) - 1)
 
 
-def test_the_tail_remembers_when_the_newest_came_that_it_dropped() -> None:
-    made = tail(limit_bytes=20, limit_seconds=60)
+def test_the_reach_in_seconds_is_the_age_of_the_newest_event_that_was_dropped() -> None:
+    events = recent_events(limit_bytes=20, limit_seconds=60)
     for offset in range(4):
-        add(made, offset, now=offset)
-    dropped_at = [made.dropped_at]
+        add(events, offset, now=offset)
+    reaches = [events.reach_seconds(3)]
 
     for now in (3, 62.5):
-        made.trim(now)
-        dropped_at.append(made.dropped_at)
+        events.trim(now)
+        reaches.append(events.reach_seconds(now))
+    events.note_gap(70)
+    reaches.append(events.reach_seconds(75))
 
-    assert dropped_at == [None, 1, 2]
-
-
-def test_find_gives_exactly_the_event_at_a_position() -> None:
-    made = tail(limit_bytes=30)
-    for offset in range(4):
-        add(made, offset)
-    made.trim(0)
-
-    found = made.find(ROOM, position(2, 0))
-
-    assert found == (position(2, 0), b"x" * 10)
-    assert made.find(ROOM, position(0, 0)) is None
-    assert made.find(ROOM, position(2, 1)) is None
-    assert made.find("rooms.b", position(2, 0)) is None
+    assert reaches == [60, 3 - 1, 60, 5]
 
 
 Step = tuple[str, int]
@@ -172,8 +162,8 @@ steps = st.lists(
 
 
 @given(steps)
-def test_whatever_the_tail_reaches_it_gives_whole(steps: list[Step]) -> None:
-    made = tail(limit_bytes=100, limit_seconds=50)
+def test_every_event_within_the_reach_is_returned(steps: list[Step]) -> None:
+    events = recent_events(limit_bytes=100, limit_seconds=50)
     logged: list[tuple[int, str]] = []
     offset, now = 0, 0
     for step, amount in steps:
@@ -183,17 +173,17 @@ def test_whatever_the_tail_reaches_it_gives_whole(steps: list[Step]) -> None:
             # These stand in the log too, but were never seen here.
             logged += [(position(offset + n, 0), ROOM) for n in range(amount)]
             offset += amount
-            made.begin(0, offset)
+            events.begin(0, offset)
         else:
             audience = f"rooms.{step[-1]}"
             logged.append((position(offset, 0), audience))
-            add(made, offset, now, audience, size=amount)
+            add(events, offset, now, audience, size=amount)
             offset += 1
-        made.trim(now)
+        events.trim(now)
 
     for since in {-1, *(at for at, _ in logged)}:
-        if made.reaches(0, since):
+        if events.reaches(0, since):
             for audience in (ROOM, "rooms.b"):
                 expected = [at for at, to in logged if to == audience and at > since]
-                assert [kept_at for kept_at, _ in made.after(audience, since, 1000)] == expected
-    assert made.bytes <= 100
+                assert [at for at, _ in events.after(audience, since, 1000)] == expected
+    assert events.bytes <= 100

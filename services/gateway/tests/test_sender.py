@@ -1,3 +1,5 @@
+"""The sender."""
+
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -16,14 +18,14 @@ from madang_common.log.sqlite import SqliteLog
 from madang_common.problems import KeyConflict, NotAMember, Problem, TooLarge, Unavailable
 from madang_common.tokens.claims import Claims
 from madang_gateway.protocol.destinations import Action
-from madang_gateway.publish.command import Command
+from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import Interceptor
 from madang_gateway.publish.sender import Sender
 from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory
 from services.gateway.tests.harness import until
 
 MINA = Claims(subject="mina", login="login", username="mina", name="Mina", expires_at=2_000_000_000)
-Told: TypeAlias = list[int | Problem | None]
+Outcomes: TypeAlias = list[int | Problem | None]
 
 
 class Fickle(SqliteLog):
@@ -51,7 +53,7 @@ class Harness:
         log: SqliteLog,
         waiting_bytes: int,
         interceptors: list[Interceptor],
-        standing: list[Interceptor],
+        append_checks: list[Interceptor],
     ) -> None:
         self.core = EventPipeline()
         self.log = log
@@ -60,23 +62,22 @@ class Harness:
         self.publisher = Publisher(log, waiting_bytes=waiting_bytes, timeout_seconds=10)
         self.sender = Sender(
             interceptors=interceptors,
-            standing=standing,
-            keys=self.core.keys,
-            own_lines=self.core.own_lines,
-            receipts=self.core.receipts,
+            append_checks=append_checks,
+            idempotency_keys=self.core.keys,
+            sent_lines=self.core.own_lines,
+            pending_receipts=self.core.receipts,
             history=self.stored.client(),
             publisher=self.publisher,
             live=self.live,
-            clock=self.core.time,
         )
 
-    async def send(self, text: str = "hi", *, key: str = "k", retry: bool = False) -> Told:
-        """Send, and return where the outcome will be told."""
-        told: Told = []
-        pending = self.sender.send(MINA, outgoing(text, key=key, retry=retry), told.append)
+    async def send(self, text: str = "hi", *, key: str = "k", retry: bool = False) -> Outcomes:
+        """Send, and return the list of its outcomes."""
+        outcomes: Outcomes = []
+        pending = self.sender.send(MINA, send_command(text, key=key, retry=retry), outcomes.append)
         if pending is not None:
             await pending
-        return told
+        return outcomes
 
     async def come_back(self) -> None:
         """Let everything that was appended come back from the log."""
@@ -97,20 +98,20 @@ class Harness:
         return found
 
 
-def outgoing(
+def send_command(
     text: str = "hi",
     *,
     key: str = "k",
     retry: bool = False,
     action: Action = Action.MESSAGE,
     data: Data | None = None,
-) -> Command:
+) -> SendCommand:
     data = MessageCreated(text=text) if data is None else data
     kind = data.kind
-    return Command(action, "yard", kind, document(data), len(text), key=key, retry=retry)
+    return SendCommand(action, "yard", kind, document(data), len(text), key=key, retry=retry)
 
 
-MakeScene: TypeAlias = Callable[..., Harness]
+MakeHarness: TypeAlias = Callable[..., Harness]
 
 
 @pytest.fixture
@@ -121,15 +122,15 @@ async def log(tmp_path: Path) -> AsyncGenerator[SqliteLog]:
 
 
 @pytest.fixture
-async def make_scene(log: SqliteLog) -> AsyncGenerator[MakeScene]:
+async def make_harness(log: SqliteLog) -> AsyncGenerator[MakeHarness]:
     made: list[Harness] = []
 
     def make(
         waiting_bytes: int = 1_000_000,
         *interceptors: Interceptor,
-        standing: tuple[Interceptor, ...] = (),
+        append_checks: tuple[Interceptor, ...] = (),
     ) -> Harness:
-        made.append(Harness(log, waiting_bytes, list(interceptors), list(standing)))
+        made.append(Harness(log, waiting_bytes, list(interceptors), list(append_checks)))
         return made[-1]
 
     yield make
@@ -138,24 +139,24 @@ async def make_scene(log: SqliteLog) -> AsyncGenerator[MakeScene]:
 
 
 @pytest.fixture
-def harness(make_scene: MakeScene) -> Harness:
-    return make_scene()
+def harness(make_harness: MakeHarness) -> Harness:
+    return make_harness()
 
 
-async def test_a_message_is_answered_when_it_came_back_from_the_log(harness: Harness) -> None:
-    told = await harness.send()
+async def test_a_message_succeeds_when_its_event_comes_back_from_the_log(harness: Harness) -> None:
+    outcomes = await harness.send()
     await until(lambda: harness.publisher.waiting_bytes == 0)
-    assert told == []
+    assert outcomes == []
 
     await harness.come_back()
 
-    assert told == [0]
+    assert outcomes == [0]
     event = read_line((await harness.lines())[0])
     assert (event.kind, event.key, event.room) == ("message.created", "k", "yard")
     assert (event.sender, event.sender_name, event.data) == ("mina", "Mina", {"text": "hi"})
 
 
-async def test_the_same_key_while_the_first_is_under_way_is_appended_once(harness: Harness) -> None:
+async def test_a_key_in_flight_is_appended_once(harness: Harness) -> None:
     first = await harness.send()
     second = await harness.send()
 
@@ -165,7 +166,7 @@ async def test_the_same_key_while_the_first_is_under_way_is_appended_once(harnes
     assert len(await harness.lines()) == 1
 
 
-async def test_the_same_key_later_gets_the_first_ones_position_at_once(harness: Harness) -> None:
+async def test_a_repeated_key_gets_the_first_position_at_once(harness: Harness) -> None:
     await harness.send()
     await harness.come_back()
 
@@ -173,18 +174,18 @@ async def test_the_same_key_later_gets_the_first_ones_position_at_once(harness: 
     assert len(await harness.lines()) == 1
 
 
-async def test_the_same_key_with_another_body_is_a_conflict(harness: Harness) -> None:
+async def test_a_repeated_key_with_other_data_is_a_conflict(harness: Harness) -> None:
     first = await harness.send("hi")
-    under_way = await harness.send("bye")
+    in_flight = await harness.send("bye")
     await harness.come_back()
     later = await harness.send("bye")
 
     assert first == [0]
-    assert [type(told[0]) for told in (under_way, later)] == [KeyConflict, KeyConflict]
+    assert [type(outcomes[0]) for outcomes in (in_flight, later)] == [KeyConflict, KeyConflict]
     assert len(await harness.lines()) == 1
 
 
-async def test_a_retry_is_looked_for_in_history_when_nobody_here_remembers(
+async def test_a_retry_with_an_unknown_key_is_looked_up_in_history(
     harness: Harness,
 ) -> None:
     await harness.send()
@@ -199,15 +200,15 @@ async def test_a_retry_is_looked_for_in_history_when_nobody_here_remembers(
     assert len(await harness.lines()) == 1
 
 
-async def test_a_retry_that_history_does_not_know_is_sent(harness: Harness) -> None:
-    told = await harness.send(retry=True)
+async def test_a_retry_unknown_to_history_is_sent(harness: Harness) -> None:
+    outcomes = await harness.send(retry=True)
     await harness.come_back()
 
-    assert told == [0]
+    assert outcomes == [0]
     assert harness.stored.asked == 1
 
 
-async def test_a_retry_that_is_remembered_asks_nobody(harness: Harness) -> None:
+async def test_a_retry_with_a_known_key_does_not_ask_history(harness: Harness) -> None:
     await harness.send()
     await harness.come_back()
 
@@ -215,48 +216,50 @@ async def test_a_retry_that_is_remembered_asks_nobody(harness: Harness) -> None:
     assert harness.stored.asked == 0
 
 
-async def test_a_retry_with_history_away_is_refused_and_not_sent(harness: Harness) -> None:
+async def test_a_retry_is_refused_while_history_is_away(harness: Harness) -> None:
     harness.stored.away = True
 
-    told = await harness.send(retry=True)
+    outcomes = await harness.send(retry=True)
 
-    assert [type(result) for result in told] == [Unavailable]
+    assert [type(result) for result in outcomes] == [Unavailable]
     assert await harness.lines() == []
 
 
-async def test_with_the_log_away_there_is_a_refusal_and_never_a_receipt(harness: Harness) -> None:
+async def test_a_send_is_refused_while_the_log_is_away(harness: Harness) -> None:
     harness.log.away = True  # type: ignore[attr-defined]
     harness.publisher._timeout = 0.1
-    told = await harness.send()
-    await until(lambda: bool(told))
-    assert [type(result) for result in told] == [Unavailable]
+    outcomes = await harness.send()
+    await until(lambda: bool(outcomes))
+    assert [type(result) for result in outcomes] == [Unavailable]
 
     harness.log.away = False  # type: ignore[attr-defined]
     harness.publisher._timeout = 10
     again = await harness.send()
     await harness.come_back()
 
-    assert len(told) == 1
+    assert len(outcomes) == 1
     assert again == [0]
 
 
-async def test_a_lost_confirm_does_not_matter_once_the_event_is_back(harness: Harness) -> None:
+async def test_a_send_succeeds_though_the_confirm_of_the_log_is_lost(harness: Harness) -> None:
     harness.log.away_after = True  # type: ignore[attr-defined]
-    told = await harness.send()
+    outcomes = await harness.send()
     async for batch in harness.log.follow(0, 0):
         harness.core.apply(*batch.lines)
         break
 
-    assert told == [0]
+    assert outcomes == [0]
     await until(lambda: harness.log.lost_confirms > 0)  # type: ignore[attr-defined]
     harness.log.away_after = False  # type: ignore[attr-defined]
     await harness.publisher.close()
-    assert told == [0]
+    assert outcomes == [0]
     assert len(await harness.lines()) >= 2
 
 
-async def test_too_much_waiting_is_refused_at_once(make_scene: MakeScene) -> None:
-    harness = make_scene(waiting_bytes=200)
+async def test_a_send_is_refused_while_too_much_waits_for_the_log(
+    make_harness: MakeHarness,
+) -> None:
+    harness = make_harness(waiting_bytes=200)
     first = await harness.send(key="1")
 
     second = await harness.send(key="2")
@@ -267,111 +270,115 @@ async def test_too_much_waiting_is_refused_at_once(make_scene: MakeScene) -> Non
     assert first == [0]
 
 
-async def test_what_the_log_cannot_take_is_too_large(harness: Harness) -> None:
-    told = await harness.send("x" * 1_100_000)
+async def test_an_event_larger_than_the_log_takes_is_too_large(harness: Harness) -> None:
+    outcomes = await harness.send("x" * 1_100_000)
 
-    assert [type(result) for result in told] == [TooLarge]
+    assert [type(result) for result in outcomes] == [TooLarge]
 
 
-async def test_what_an_interceptor_refuses_goes_nowhere(make_scene: MakeScene) -> None:
-    def refuse(who: Claims, outgoing: Command) -> None:
+async def test_a_send_refused_by_an_interceptor_is_not_appended(make_harness: MakeHarness) -> None:
+    def refuse(claims: Claims, command: SendCommand) -> None:
         raise NotAMember
 
-    harness = make_scene(1_000_000, refuse)
+    harness = make_harness(1_000_000, refuse)
 
-    told = await harness.send()
+    outcomes = await harness.send()
 
-    assert [type(result) for result in told] == [NotAMember]
+    assert [type(result) for result in outcomes] == [NotAMember]
     assert await harness.lines() == []
 
 
-async def test_a_late_refusal_is_told_once(make_scene: MakeScene) -> None:
+async def test_a_refusal_after_an_await_is_the_only_outcome(make_harness: MakeHarness) -> None:
     async def refuse_later() -> None:
         await asyncio.sleep(0)
         raise NotAMember
 
-    harness = make_scene(1_000_000, lambda _, __: refuse_later())
+    harness = make_harness(1_000_000, lambda _, __: refuse_later())
 
-    told = await harness.send(retry=True)
+    outcomes = await harness.send(retry=True)
 
-    assert [type(result) for result in told] == [NotAMember]
+    assert [type(result) for result in outcomes] == [NotAMember]
     assert harness.stored.asked == 0
 
 
-class Standing:
-    """Whether somebody is a member, which changes while something else is awaited."""
+class MemberCheck:
+    """An append check whose answer changes during an await."""
 
     def __init__(self, *, member: bool = True) -> None:
         self.member = member
         self.asked = 0
 
-    def __call__(self, who: Claims, outgoing: Command) -> Awaitable[None] | None:
+    def __call__(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
         self.asked += 1
         if not self.member:
             raise NotAMember
         return None
 
 
-async def test_who_is_removed_while_history_is_asked_sends_nothing(make_scene: MakeScene) -> None:
-    standing = Standing()
-    harness = make_scene(standing=(standing,))
-    told: Told = []
-    pending = harness.sender.send(MINA, outgoing(retry=True), told.append)
+async def test_a_member_removed_during_the_history_lookup_sends_nothing(
+    make_harness: MakeHarness,
+) -> None:
+    member_check = MemberCheck()
+    harness = make_harness(append_checks=(member_check,))
+    outcomes: Outcomes = []
+    pending = harness.sender.send(MINA, send_command(retry=True), outcomes.append)
     assert pending is not None
 
-    standing.member = False
+    member_check.member = False
     await pending
 
-    assert [type(result) for result in told] == [NotAMember]
+    assert [type(result) for result in outcomes] == [NotAMember]
     assert await harness.lines() == []
 
 
-async def test_who_is_removed_during_a_commit_sends_nothing_of_it(make_scene: MakeScene) -> None:
-    standing = Standing()
-    harness = make_scene(standing=(standing,))
-    sends = [outgoing(key="1", retry=True), outgoing(key="2")]
+async def test_a_member_removed_during_a_commit_sends_nothing_of_it(
+    make_harness: MakeHarness,
+) -> None:
+    member_check = MemberCheck()
+    harness = make_harness(append_checks=(member_check,))
+    sends = [send_command(key="1", retry=True), send_command(key="2")]
     committing = harness.sender.send_together(MINA, sends)
 
-    standing.member = False
+    member_check.member = False
     with pytest.raises(NotAMember):
         await committing
 
     assert await harness.lines() == []
 
 
-async def test_it_is_checked_until_nothing_has_to_be_asked(make_scene: MakeScene) -> None:
-    questions = iter([True, True, False])
-    standing = Standing()
+async def test_append_checks_are_repeated_until_none_awaits(make_harness: MakeHarness) -> None:
+    awaits = iter([True, True, False])
+    member_check = MemberCheck()
 
     async def ask() -> None:
         await asyncio.sleep(0)
 
-    def changing(who: Claims, outgoing: Command) -> Awaitable[None] | None:
-        return ask() if next(questions) else None
+    def changing(claims: Claims, command: SendCommand) -> Awaitable[None] | None:
+        return ask() if next(awaits) else None
 
-    harness = make_scene(standing=(standing, changing))
+    harness = make_harness(append_checks=(member_check, changing))
 
-    told = await harness.send(retry=True)
+    outcomes = await harness.send(retry=True)
     await harness.come_back()
 
-    assert told == [0]
-    assert standing.asked == 3
+    assert outcomes == [0]
+    assert member_check.asked == 3
 
 
-async def test_a_room_that_never_stands_still_is_given_up(make_scene: MakeScene) -> None:
+async def test_a_send_fails_if_every_append_check_awaits(make_harness: MakeHarness) -> None:
     async def ask() -> None:
         await asyncio.sleep(0)
 
-    harness = make_scene(standing=(lambda _, __: ask(),))
+    harness = make_harness(append_checks=(lambda _, __: ask(),))
 
-    told = await harness.send(retry=True)
+    outcomes = await harness.send(retry=True)
 
-    assert [type(result) for result in told] == [Unavailable]
+    assert [type(result) for result in outcomes] == [Unavailable]
     assert await harness.lines() == []
 
 
-async def test_a_live_notice_goes_past_the_log_and_has_no_position(harness: Harness) -> None:
-    told: Told = []
+async def test_a_live_event_is_published_past_the_log_without_a_position(harness: Harness) -> None:
+    outcomes: Outcomes = []
     heard: list[bytes] = []
 
     async def listen() -> None:
@@ -381,23 +388,23 @@ async def test_a_live_notice_goes_past_the_log_and_has_no_position(harness: Harn
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0)
-    notice = outgoing(action=Action.TYPING, data=RoomTyping())
-    pending = harness.sender.send(MINA, notice, told.append)
+    typing = send_command(action=Action.TYPING, data=RoomTyping())
+    pending = harness.sender.send(MINA, typing, outcomes.append)
     await listening
 
     assert pending is None
-    assert told == [None]
+    assert outcomes == [None]
     assert [read_line(line).kind for line in heard] == ["room.typing"]
     assert await harness.lines() == []
 
 
-async def test_many_at_once_are_each_told_their_own_position(harness: Harness) -> None:
-    told = [await harness.send(str(n), key=str(n)) for n in range(500)]
+async def test_many_sends_at_once_each_get_their_own_position(harness: Harness) -> None:
+    outcomes = [await harness.send(str(n), key=str(n)) for n in range(500)]
 
     await harness.come_back()
 
-    positions = [one[0] for one in told]
-    assert all(len(one) == 1 for one in told)
+    positions = [one[0] for one in outcomes]
+    assert all(len(one) == 1 for one in outcomes)
     assert len(set(positions)) == 500
     texts = {read_line(line).data["text"] for line in await harness.lines()}
     assert texts == {str(n) for n in range(500)}

@@ -1,10 +1,11 @@
+"""The cache of decoded lines."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_common.events.envelope import Event, read_line
+from madang_common.events.envelope import Event
 from madang_common.log.port import Batch
-from madang_gateway.state.event_decoder import said_by
-from madang_gateway.state.idempotency_keys import digest
+from madang_gateway.state.event_decoder import decode_any_line, decoded
 from madang_gateway.state.sent_lines import SentLines
 from services.gateway.tests.event_pipeline import EventPipeline
 
@@ -19,57 +20,54 @@ def event(text: str = "hi", key: str = "k") -> Event:
 
 def test_a_line_is_taken_once() -> None:
     lines = SentLines(1000)
-    lines.add(b"line", said_by(event()))
+    lines.add(b"line", decoded(event()))
 
-    assert lines.take(bytes(bytearray(b"line"))) == said_by(event())
+    assert lines.take(bytes(bytearray(b"line"))) == decoded(event())
     assert lines.take(b"line") is None
 
 
-def test_what_never_comes_back_is_forgotten() -> None:
+def test_lines_that_never_come_back_are_dropped() -> None:
     lines = SentLines(10)
     for n in range(1000):
-        lines.add(b"%04d" % n, said_by(event()))
+        lines.add(b"%04d" % n, decoded(event()))
 
-    known = [n for n in range(1000) if lines.take(b"%04d" % n)]
+    kept = [n for n in range(1000) if lines.take(b"%04d" % n)]
 
-    assert len(known) <= 2
-    assert known[-1] == 999
+    assert len(kept) <= 2
+    assert kept[-1] == 999
 
 
-def test_what_was_taken_leaves_room() -> None:
+def test_a_line_that_was_taken_does_not_count() -> None:
     lines = SentLines(10)
     for n in range(1000):
-        lines.add(b"%04d" % n, said_by(event()))
-        lines.add(b"x%03d" % n, said_by(event()))
+        lines.add(b"%04d" % n, decoded(event()))
+        lines.add(b"x%03d" % n, decoded(event()))
 
         assert lines.take(b"%04d" % n)
         assert lines.take(b"x%03d" % n)
 
 
 @given(text=TEXTS, name=TEXTS, key=TEXTS, headers=st.dictionaries(TEXTS, TEXTS))
-def test_an_own_line_says_what_it_would_be_read_as(
+def test_the_cached_line_equals_what_the_general_path_decodes(
     text: str, name: str, key: str, headers: dict[str, str]
 ) -> None:
-    said = event(text, key)._replace(sender_name=name, headers=headers)
+    sent = event(text, key)._replace(sender_name=name, headers=headers)
 
-    read = read_line(said.line())
-
-    assert read == said
-    assert digest(read.data) == digest(said.data)
+    assert decode_any_line(sent.line()) == decoded(sent)
 
 
-def test_an_own_line_is_delivered_as_anybody_elses() -> None:
-    heard = []
-    for known in (True, False):
+def test_an_event_of_this_gateway_is_delivered_like_any_other() -> None:
+    results = []
+    for cached in (True, False):
         core = EventPipeline()
         listener = core.listener()
         line = event().line()
-        if known:
-            core.own_lines.add(line, said_by(event()))
+        if cached:
+            core.own_lines.add(line, decoded(event()))
 
         core.dispatcher.apply(0, Batch(0, (line, line)))
 
-        heard.append((listener.heard, core.keys.get(said_by(event())[2])))
+        results.append((listener.heard, core.keys.get(decoded(event())[2])))
 
-    assert heard[0] == heard[1]
-    assert len(heard[0][0]) == 1
+    assert results[0] == results[1]
+    assert len(results[0][0]) == 1

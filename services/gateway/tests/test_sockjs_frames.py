@@ -7,14 +7,14 @@ from madang_gateway.protocol import sockjs
 from madang_gateway.protocol.sockjs import BrokenFraming, Reader, array, close, read
 
 
-def test_what_the_server_says() -> None:
+def test_frames_of_the_server() -> None:
     assert (sockjs.OPEN, sockjs.HEARTBEAT) == (b"o", b"h")
     assert array(b"a", b"\n") == b'a["a","\\n"]'
     assert close(3000, "Go away!") == b'c[3000,"Go away!"]'
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
-def test_any_text_can_be_carried(texts: list[str]) -> None:
+def test_any_text_is_framed_and_parsed(texts: list[str]) -> None:
     frame = array(*(text.encode() for text in texts))
 
     assert frame[:1] == b"a"
@@ -22,7 +22,7 @@ def test_any_text_can_be_carried(texts: list[str]) -> None:
     assert read(frame[1:]) == [text.encode() for text in texts]
 
 
-def test_what_is_no_text_does_not_break_the_frame() -> None:
+def test_invalid_utf_8_does_not_break_the_frame() -> None:
     assert orjson.loads(array(b"a\xff\0")[1:]) == ["a�\0"]
 
 
@@ -30,7 +30,7 @@ def test_what_is_no_text_does_not_break_the_frame() -> None:
     ("payload", "messages"),
     [(b"", []), (b"[]", []), (b'"a"', [b"a"]), (b'["a", "\\u0000\\n"]', [b"a", b"\0\n"])],
 )
-def test_what_a_client_may_say(payload: bytes, messages: list[bytes]) -> None:
+def test_valid_frames_of_a_client(payload: bytes, messages: list[bytes]) -> None:
     assert read(payload) == messages
 
 
@@ -38,12 +38,12 @@ def test_what_a_client_may_say(payload: bytes, messages: list[bytes]) -> None:
     "payload",
     [b'["a', b"a", b"1", b"null", b"{}", b'[["a"]]', b"[1]", b'["\\ud800"]', b"\xff", b"[" * 9999],
 )
-def test_what_a_client_may_not_say(payload: bytes) -> None:
+def test_invalid_frames_of_a_client_are_refused(payload: bytes) -> None:
     with pytest.raises(BrokenFraming):
         read(payload)
 
 
-def test_json_is_read_when_it_is_whole() -> None:
+def test_fragments_are_parsed_when_the_last_one_came() -> None:
     reader = Reader()
 
     assert reader.receive(b'["a', fin=False) == []
@@ -52,7 +52,7 @@ def test_json_is_read_when_it_is_whole() -> None:
     assert reader.receive(b'["c"]', fin=True) == [b"c"]
 
 
-def test_fragments_that_make_no_json_are_broken() -> None:
+def test_fragments_without_valid_json_are_refused() -> None:
     reader = Reader()
     reader.receive(b"[", fin=False)
 

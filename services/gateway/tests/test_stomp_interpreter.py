@@ -101,7 +101,7 @@ def test_subscribe_opens_its_id_and_acknowledges_by_itself_unless_told(version: 
     event = target.read(given)
 
     assert event == Subscribe("1", "/a", "auto", given.headers, "7")
-    assert target.subscriptions.destinations == {"1": "/a"}
+    assert target.subscriptions._open == {"1": "/a"}
 
 
 @pytest.mark.parametrize("ack", ["auto", "client", "client-individual"])
@@ -119,7 +119,7 @@ def test_an_unknown_ack_mode_is_malformed_and_opens_nothing(ack: str) -> None:
     with pytest.raises(Malformed):
         target.read(frame("SUBSCRIBE", id="1", destination="/a", ack=ack))
 
-    assert not target.subscriptions.destinations
+    assert not target.subscriptions._open
 
 
 def test_a_subscription_id_in_use_is_a_duplicate() -> None:
@@ -158,7 +158,7 @@ def test_in_1_0_an_id_ends_its_subscription() -> None:
 
     target.read(frame("UNSUBSCRIBE", id="2", destination="/a"))
 
-    assert target.subscriptions.destinations == {"1": "/a"}
+    assert target.subscriptions._open == {"1": "/a"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -169,7 +169,7 @@ def test_unsubscribe_closes_its_id(version: str) -> None:
     event = target.read(frame("UNSUBSCRIBE", id="1", receipt="7"))
 
     assert event == Unsubscribe("1", {"id": "1", "receipt": "7"}, "7")
-    assert not target.subscriptions.destinations
+    assert not target.subscriptions._open
 
 
 @pytest.mark.parametrize("version", VERSIONS)

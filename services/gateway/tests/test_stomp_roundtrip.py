@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from madang_gateway.protocol.stomp.frame import Command, Frame
 from madang_gateway.protocol.stomp.limits import Limits
 from madang_gateway.protocol.stomp.parser import Parser
-from madang_gateway.protocol.stomp.serializer import message_frame, serialize
+from madang_gateway.protocol.stomp.serializer import is_own, message_frame, serialize
 
 unhurried = settings(deadline=None)
 VERSIONS = ["1.0", "1.1", "1.2"]
@@ -137,6 +137,46 @@ def test_a_body_without_nul_needs_no_length(version: str, data: st.DataObject) -
 
     for place in range(len(written) + 1):
         assert read(cut(written, [place]), version) == [Frame("SEND", {"destination": "/a"}, body)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@unhurried
+@given(
+    fields=st.tuples(anything, anything, anything),
+    ack=st.none() | anything,
+    headers=st.dictionaries(anything.filter(lambda name: not is_own(name)), anything, max_size=3),
+    body=bodies.filter(bool),
+)
+def test_a_message_equals_what_serialize_writes(
+    version: str,
+    fields: tuple[str, str, str],
+    ack: str | None,
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    subscription, destination, message_id = fields
+
+    fast = message_frame(
+        subscription,
+        destination,
+        message_id,
+        headers,
+        body,
+        version=version,
+        content_type="text/plain",
+        ack=ack,
+    )
+
+    own = {
+        "subscription": subscription,
+        "destination": destination,
+        "content-type": "text/plain",
+        "message-id": message_id,
+    }
+    if ack is not None:
+        own["ack"] = ack
+    general = serialize(Command.MESSAGE, [*own.items(), *headers.items()], body, version)
+    assert read([fast], version) == read([general], version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

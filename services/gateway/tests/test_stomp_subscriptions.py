@@ -24,7 +24,7 @@ def test_a_closed_id_can_be_opened_again_and_closed_only_once() -> None:
         subscriptions.close("1")
     subscriptions.open("1", "/b")
 
-    assert subscriptions.destinations == {"1": "/b"}
+    assert subscriptions._open == {"1": "/b"}
 
 
 def test_the_number_of_open_ids_is_bounded() -> None:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.http.answers import problem_response
 from madang_common.http.forwarded import site
 from madang_common.problems import TooManyRequests
@@ -38,7 +38,7 @@ _BODY_BYTES = 4096
 class RequestAllowance:
     """Token buckets of users and addresses, and the number of requests under way by address."""
 
-    def __init__(self, settings: CommonSettings, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, settings: CommonSettings, *, clock: MonotonicClock = time.monotonic) -> None:
         per_user = Rate(settings.requests_per_second_per_user, settings.requests_burst_per_user)
         per_address = Rate(
             settings.requests_per_second_per_address, settings.requests_burst_per_address

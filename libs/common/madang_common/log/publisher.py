@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.log.batching import BatchLimits, Waiting
 from madang_common.log.port import Log, LogBusy, LogError, LogTooLarge, LogUnavailable
 from madang_common.log.position import shard_of
@@ -44,7 +44,7 @@ class Publisher:
         waiting_bytes: int = 16_777_216,
         timeout_seconds: float = 10.0,
         observe: Callable[[float], object] = _ignore,
-        clock: Clock = time.monotonic,
+        clock: MonotonicClock = time.monotonic,
     ) -> None:
         """Write to `chat_log`, keeping at most `waiting_bytes` per shard.
 

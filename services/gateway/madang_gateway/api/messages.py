@@ -14,7 +14,7 @@ from madang_common.log.position import to_id
 from madang_common.problems import Problem
 from madang_common.tokens.claims import Claims
 from madang_gateway.protocol.destinations import Action
-from madang_gateway.publish.command import KEY_LENGTH, Command, check_key
+from madang_gateway.publish.command import KEY_LENGTH, SendCommand, check_key
 from madang_gateway.publish.sender import Sender
 from madang_gateway.refusals import Refusals
 
@@ -59,7 +59,7 @@ def router(sender: Sender, refusals: Refusals) -> APIRouter:
     async def _say(room: str, message: Message, who: Claims) -> Sent:
         key = next_id() if message.key is None else check_key(message.key)
         said = MessageCreated(text=message.text)
-        outgoing = Command(
+        outgoing = SendCommand(
             action=Action.MESSAGE,
             room=room,
             kind=said.kind,
@@ -81,7 +81,7 @@ def router(sender: Sender, refusals: Refusals) -> APIRouter:
     return routes
 
 
-async def _send(sender: Sender, who: Claims, outgoing: Command) -> int:
+async def _send(sender: Sender, who: Claims, outgoing: SendCommand) -> int:
     result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def outcome(told: int | Problem | None) -> None:

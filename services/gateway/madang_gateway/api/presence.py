@@ -9,7 +9,7 @@ from madang_common.clock import rfc3339
 from madang_common.http.security import User
 from madang_common.problems import Unavailable
 from madang_gateway.backends.memberships import Memberships
-from madang_gateway.presence.port import BoardError, PresenceStore
+from madang_gateway.presence.port import PresenceStore, PresenceStoreError
 
 MOST_PEOPLE = 200
 
@@ -44,8 +44,8 @@ class PresenceView(BaseModel):
     """RFC 3339, UTC: notices from before tell nothing new."""
 
 
-def router(board: PresenceStore, memberships: Memberships) -> APIRouter:
-    """Return the routes, which ask `board`."""
+def router(store: PresenceStore, memberships: Memberships) -> APIRouter:
+    """Return the routes, which ask `store`."""
     routes = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
 
     @routes.get("/rooms/{room}/presence")
@@ -55,17 +55,17 @@ def router(board: PresenceStore, memberships: Memberships) -> APIRouter:
         """Return who is in a room you are a member of: whoever follows it, on any gateway."""
         await memberships.check_read(who.subject, room)
         try:
-            found = await board.present(room, after=cursor or "", limit=limit)
-        except BoardError as error:
+            found = await store.page(room, after=cursor or "", limit=limit)
+        except PresenceStoreError as error:
             raise Unavailable(
                 "Presence is not available now; try again.", retry_after_seconds=1
             ) from error
-        # They may have left while the board was asked.
+        # They may have left while the store was asked.
         await memberships.check_read(who.subject, room)
         return PresenceView(
-            items=[PersonView(user=user, name=name) for user, name in found.people],
+            items=[PersonView(user=user, name=name) for user, name in found.users],
             count=found.count,
-            next=found.people[-1].user if found.more else None,
+            next=found.users[-1].user if found.more else None,
             at=rfc3339(found.at),
         )
 

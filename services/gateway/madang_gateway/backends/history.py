@@ -1,4 +1,4 @@
-"""What the gateway asks of history: events before its tail, and keys before its memory."""
+"""Client of the history service: events and keys that are not in memory any more."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,21 +20,21 @@ class Page:
 
     events: list[tuple[int, Event]]
     complete: bool
-    """Whether nothing more is stored after these."""
+    """Whether these are the last events that are stored."""
     stored_to: int | None
     """Position up to which the audience's shard is stored."""
     reaches: bool
-    """Whether nothing is missing between the position asked with and the first event."""
+    """Whether no event is missing between the requested position and the first event."""
 
 
 class History:
-    """A client of history's internal interface."""
+    """Client of the internal API of history."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def after(self, audience: str, since: int, limit: int) -> Page:
-        """Return what is stored for `audience` after position `since`, or from -1 on everything."""
+        """Return up to `limit` events of `audience` after position `since`; -1 for the start."""
         query = {"audience": audience, "limit": str(limit)}
         if since >= 0:
             query["after"] = to_id(since)
@@ -50,7 +50,7 @@ class History:
             )
 
     async def by_key(self, audience: str, sender: str, key: str) -> tuple[int, Event] | None:
-        """Return the event that `sender` gave `key`, if it is stored."""
+        """Return the event of `sender` with `key` and its position, or None."""
         query = {"audience": audience, "sender": sender, "key": key}
         try:
             answer = await call(self._client, "GET", "/internal/keys", params=query)
@@ -66,7 +66,7 @@ def _read(item: dict[str, Any]) -> tuple[int, Event]:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Raise Unavailable if what is read is not what history should have answered."""
+    """Raise Unavailable if the response is not valid."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:

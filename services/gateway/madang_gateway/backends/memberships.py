@@ -1,4 +1,4 @@
-"""Who may do what where: rooms' answers, remembered until the log brings a change."""
+"""Cache of the access that users have to rooms, valid until the log brings a change."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,102 +14,102 @@ log = structlog.get_logger()
 Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
 
 _ATTEMPTS = 5
-_PATIENCE_SECONDS = 0.1
-"""How long questions wait for the request before theirs to be answered, if it takes so long."""
+_BATCH_SECONDS = 0.1
+"""Longest time that questions are batched while a request is in flight."""
 
 
 class Memberships:
-    """Answers from memory where it can; else asks rooms, as many questions at once as there are.
+    """Answers from the cache, or else asks the rooms service, in batches.
 
-    Those of one turn of the event loop go out together, and so do those that come while rooms has
-    yet to answer: the busier it is, the more go in one request, and the fewer requests it gets.
+    Questions of one turn of the event loop are sent in one request, and so are those that come
+    while a request is in flight: the slower the service, the larger the batches.
 
-    An answer that was under way while the log brought a change of its room is not believed but
-    asked for again: it may be from before the change. That somebody is no member is not remembered:
-    they may join at any moment, and the log tells of it only after rooms told them.
+    An answer is asked for again if the log brought a change of its room while it was in flight,
+    because it may be older than the change. Non-members are not cached: a user may join at any
+    moment, and the log brings the event only after the rooms service replied to the user.
     """
 
     def __init__(self, ask: Ask, *, rooms: int) -> None:
-        """Ask with `ask`, and remember the members of up to `rooms` rooms."""
+        """Cache the members of up to `rooms` rooms."""
         self._ask = ask
-        self._known: Lru[str, dict[str, Access]] = Lru(rooms)
-        self._asking: dict[Question, asyncio.Future[Access]] = {}
-        self._next: list[Question] = []
-        self._changed: list[set[str]] = []
-        """For each request under way, the rooms that changed since it was sent."""
-        self._running: set[asyncio.Task[None]] = set()
-        self._sending: asyncio.Handle | None = None
-        """What will send the next ones, if there are any."""
+        self._cache: Lru[str, dict[str, Access]] = Lru(rooms)
+        self._pending: dict[Question, asyncio.Future[Access]] = {}
+        self._batch: list[Question] = []
+        self._changed_rooms: list[set[str]] = []
+        """For each request in flight, the rooms that changed since it was sent."""
+        self._requests: set[asyncio.Task[None]] = set()
+        self._scheduled: asyncio.Handle | None = None
+        """The call that will send the next batch, if there is one."""
 
     def known(self, user: str, room: str) -> Access | None:
-        """Return what is remembered."""
-        members = self._known.get(room)
+        """Return the cached access, or None."""
+        members = self._cache.get(room)
         return None if members is None else members.get(user)
 
     async def get(self, user: str, room: str) -> Access:
-        """Return what `user` may do in `room`; raise Unavailable if rooms does not answer."""
+        """Return the access of `user` to `room`; raises Unavailable if rooms does not answer."""
         known = self.known(user, room)
         if known is not None:
             return known
         question = Question(user=user, room=room)
-        answer = self._asking.get(question)
+        answer = self._pending.get(question)
         if answer is None:
             loop = asyncio.get_running_loop()
-            answer = self._asking[question] = loop.create_future()
-            if not self._next:
-                self._sending = (
-                    loop.call_later(_PATIENCE_SECONDS, self._send)
-                    if self._running
+            answer = self._pending[question] = loop.create_future()
+            if not self._batch:
+                self._scheduled = (
+                    loop.call_later(_BATCH_SECONDS, self._send)
+                    if self._requests
                     else loop.call_soon(self._send)
                 )
-            self._next.append(question)
+            self._batch.append(question)
         return await asyncio.shield(answer)
 
     async def check_read(self, user: str, room: str) -> None:
-        """Raise the Problem if `user` may not read `room`; the answer is current at the return."""
+        """Raise a Problem unless `user` may read `room`; the answer is current at the return."""
         while True:
             access = await self.get(user, room)
             access.check_read()
-            # The log may have brought a change between the answer and this task's turn.
+            # The log may have brought a change after the answer, before this task ran.
             if self.known(user, room) is access:
                 return
 
     def changed(self, room: str) -> None:
-        """Forget what is known of `room`."""
-        self._known.forget(room)
-        for changed in self._changed:
+        """Drop the cached access to `room`."""
+        self._cache.forget(room)
+        for changed in self._changed_rooms:
             changed.add(room)
 
-    def forget(self) -> None:
-        """Forget everything: changes may have been missed."""
-        self._known.clear()
-        for changed in self._changed:
-            changed.update(question.room for question in self._asking)
+    def clear(self) -> None:
+        """Drop the whole cache."""
+        self._cache.clear()
+        for changed in self._changed_rooms:
+            changed.update(question.room for question in self._pending)
 
     def _send(self) -> None:
-        if self._sending is not None:
-            self._sending.cancel()
-        questions, self._next = self._next, []
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        questions, self._batch = self._batch, []
         for start in range(0, len(questions), MOST_QUESTIONS):
             task = asyncio.create_task(self._resolve(questions[start : start + MOST_QUESTIONS]))
-            self._running.add(task)
+            self._requests.add(task)
             task.add_done_callback(self._sent)
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        if self._next and not self._running:
+        self._requests.discard(task)
+        if self._batch and not self._requests:
             self._send()
 
     async def _resolve(self, questions: list[Question]) -> None:
         changed: set[str] = set()
-        self._changed.append(changed)
+        self._changed_rooms.append(changed)
         try:
             for _ in range(_ATTEMPTS):
                 changed.clear()
                 for access in await self._ask(questions):
                     if access.room not in changed:
                         self._answer(access)
-                questions = [question for question in questions if question in self._asking]
+                questions = [question for question in questions if question in self._pending]
                 if not questions:
                     return
             self._refuse(questions, Unavailable("The room changes too fast; try again."))
@@ -118,26 +118,26 @@ class Memberships:
         except Exception:
             log.exception("access_unusable", questions=len(questions))
         finally:
-            self._changed.remove(changed)
+            self._changed_rooms.remove(changed)
             self._refuse(
                 questions, Unavailable("Your access to the room cannot be checked now; try again.")
             )
 
     def _answer(self, access: Access) -> None:
         if access.role is not None:
-            members = self._known.get(access.room)
+            members = self._cache.get(access.room)
             if members is None:
                 members = {}
-                self._known.put(access.room, members)
+                self._cache.put(access.room, members)
             members[access.user] = access
-        answer = self._asking.pop(Question(user=access.user, room=access.room), None)
+        answer = self._pending.pop(Question(user=access.user, room=access.room), None)
         if answer is not None:
             answer.set_result(access)
 
     def _refuse(self, questions: list[Question], problem: Problem) -> None:
-        """Tell those who still wait."""
+        """Fail the questions that are still pending."""
         for question in questions:
-            answer = self._asking.pop(question, None)
+            answer = self._pending.pop(question, None)
             if answer is not None:
                 answer.set_exception(problem)
-                answer.exception()  # nobody may be left to retrieve it
+                answer.exception()  # mark it as retrieved: every caller may be gone

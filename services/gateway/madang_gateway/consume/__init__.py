@@ -1,1 +1,1 @@
-"""The log, read and applied."""
+"""Reads the log and applies it."""

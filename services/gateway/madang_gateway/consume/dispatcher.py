@@ -1,10 +1,10 @@
-"""From the log to everyone here: one pass over each batch, in order, without a pause."""
+"""Applies batches of the log to everything in this gateway that depends on them."""
 
 from collections.abc import Callable
 
 import structlog
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.events.data import MembershipChange
 from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
@@ -13,13 +13,19 @@ from madang_common.log.port import Batch
 from madang_common.log.position import position
 from madang_common.problems import Problem, Unavailable
 from madang_gateway.backends.memberships import Memberships
-from madang_gateway.fanout.broadcaster import Broadcaster, Roster
+from madang_gateway.fanout.broadcaster import Broadcaster
 from madang_gateway.fanout.encoding import PositionedEvent
+from madang_gateway.fanout.hub import Hub
 from madang_gateway.metrics import Metrics
-from madang_gateway.state.event_decoder import read
-from madang_gateway.state.idempotency_keys import First, IdempotencyKeys, Key, first_of
+from madang_gateway.state.event_decoder import decode_line
+from madang_gateway.state.idempotency_keys import (
+    FirstEvent,
+    IdempotencyKey,
+    IdempotencyKeys,
+    first_event,
+)
 from madang_gateway.state.pending_receipts import PendingReceipts
-from madang_gateway.state.recent_events import Kept, RecentEvents
+from madang_gateway.state.recent_events import PositionedLine, RecentEvents
 from madang_gateway.state.sent_lines import SentLines
 
 log = structlog.get_logger()
@@ -29,35 +35,34 @@ EndMembership = Callable[[str, str], None]
 
 
 class Dispatcher:
-    """Applies what the log brings: tail, keys, memberships, deliveries, receipts.
+    """Applies each batch in one pass and in order, without an await.
 
-    A second copy of an event (same audience, sender and key) is left out everywhere, and so is a
-    message after the end of its sender's membership. Someone who left or was removed receives the
-    event that says so, and nothing after it.
+    A duplicate (same audience, sender and key) is ignored, and so is a message after the end of its
+    sender's membership. A former member receives the event that ends the membership, and nothing
+    after it.
     """
 
     def __init__(
         self,
         *,
-        tail: RecentEvents,
-        keys: IdempotencyKeys,
-        own_lines: SentLines,
+        recent_events: RecentEvents,
+        idempotency_keys: IdempotencyKeys,
+        sent_lines: SentLines,
         memberships: Memberships,
-        receipts: PendingReceipts,
-        roster: Roster,
-        delivery: Broadcaster,
+        pending_receipts: PendingReceipts,
+        hub: Hub,
+        broadcaster: Broadcaster,
         end_membership: EndMembership,
         metrics: Metrics,
-        clock: Clock,
+        clock: MonotonicClock,
     ) -> None:
-        """Use a steady `clock`; it only ages what is kept in memory."""
-        self._tail = tail
-        self._keys = keys
-        self._own_lines = own_lines
+        self._recent_events = recent_events
+        self._idempotency_keys = idempotency_keys
+        self._sent_lines = sent_lines
         self._memberships = memberships
-        self._receipts = receipts
-        self._roster = roster
-        self._delivery = delivery
+        self._pending_receipts = pending_receipts
+        self._hub = hub
+        self._broadcaster = broadcaster
         self._end_membership = end_membership
         self._metrics = metrics
         self._clock = clock
@@ -66,21 +71,23 @@ class Dispatcher:
     def apply(self, shard: int, batch: Batch) -> None:
         """Apply the next batch of `shard`."""
         now = self._clock()
-        self._keys.age(now)
-        followed, waited_for = self._roster.audiences, self._receipts.keys
-        kept: list[tuple[str, Kept]] = []
-        ready: dict[str, list[PositionedEvent]] = {}
-        arrived: list[tuple[Key, First]] = []
-        barred: list[Key] = []
+        self._idempotency_keys.age(now)
+        subscribed, pending = self._hub.audiences, self._pending_receipts.keys
+        applied: list[tuple[str, PositionedLine]] = []
+        deliveries: dict[str, list[PositionedEvent]] = {}
+        succeeded: list[tuple[IdempotencyKey, FirstEvent]] = []
+        barred: list[IdempotencyKey] = []
         departed = self._departures or None
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
-                event, audience, key, digest = self._own_lines.take(line) or read(line, followed)
+                event, audience, key, digest = self._sent_lines.take(line) or decode_line(
+                    line, subscribed
+                )
             except ValueError:
                 self._metrics.unreadable.inc()
                 log.exception("event_unreadable", shard=shard, offset=batch.offset)
                 continue
-            first = self._keys.get(key)
+            first = self._idempotency_keys.get(key)
             if first is not None:
                 self._metrics.duplicates.inc()
             elif (
@@ -92,49 +99,54 @@ class Dispatcher:
                 barred.append(key)
                 continue
             else:
-                first = first_of(at, digest)
-                self._keys.add(key, first)
-                kept.append((audience, (at, line)))
+                first = first_event(at, digest)
+                self._idempotency_keys.add(key, first)
+                applied.append((audience, (at, line)))
                 if event is not None:
-                    if audience in followed:
-                        ready.setdefault(audience, []).append(PositionedEvent.at(at, event, line))
+                    if audience in subscribed:
+                        deliveries.setdefault(audience, []).append(
+                            PositionedEvent.at(at, event, line)
+                        )
                     if event.kind in MEMBERSHIP_CHANGES:
-                        self._change(event, ready.pop(audience, []))
+                        self._change_membership(event, deliveries.pop(audience, []))
                         departed = self._departures
-            if key in waited_for:
-                arrived.append((key, first))
-        self._tail.add(shard, batch.offset, kept, now)
-        for audience, placed in ready.items():
-            self._delivery.events(audience, placed)
-        self._metrics.sends.inc(len(arrived))
-        self._tell_senders(arrived, barred, now)
-        self._tail.trim(now)
+            if key in pending:
+                succeeded.append((key, first))
+        self._recent_events.add(shard, batch.offset, applied, now)
+        for audience, events in deliveries.items():
+            self._broadcaster.events(audience, events)
+        self._metrics.sends.inc(len(succeeded))
+        self._complete(succeeded, barred)
+        self._recent_events.trim(now)
         self._metrics.events.inc(len(batch.lines))
-        self._metrics.tail_bytes.set(self._tail.bytes)
+        self._metrics.tail_bytes.set(self._recent_events.bytes)
 
-    def _tell_senders(
-        self, arrived: list[tuple[Key, First]], barred: list[Key], now: float
+    def _complete(
+        self,
+        succeeded: list[tuple[IdempotencyKey, FirstEvent]],
+        barred: list[IdempotencyKey],
     ) -> None:
-        for key, first in arrived:
-            self._receipts.arrived(key, first, now)
+        """Complete the pending receipts of this gateway's sends."""
+        if succeeded:
+            self._pending_receipts.succeed(succeeded)
         for key in barred:
-            self._receipts.failed(key, _crossed())
+            self._pending_receipts.fail(key, _membership_changed())
 
-    def _change(self, event: Event, ready: list[PositionedEvent]) -> None:
-        """Deliver what came up to this event, then let the change take effect."""
+    def _change_membership(self, event: Event, deliveries: list[PositionedEvent]) -> None:
+        """Send `deliveries`, which end with `event`, then apply `event`."""
         room = event.room or ""
-        if ready:
-            self._delivery.events(event.audience, ready)
+        if deliveries:
+            self._broadcaster.events(event.audience, deliveries)
         self._memberships.changed(room)
         self._departures.apply(event)
         if MEMBERSHIP_CHANGES[event.kind] is MembershipChange.ENDS:
             self._end_membership(str(event.data.get("user")), room)
 
 
-def _crossed() -> Problem:
-    """Return the refusal of a message that came after the end of its sender's membership.
+def _membership_changed() -> Problem:
+    """Return the refusal of a message after the end of its sender's membership.
 
-    The sender may be a member again; then the next try succeeds.
+    A retry succeeds if the sender is a member again.
     """
     reason = "Your membership changed while you sent this; send it again with the same key."
     return Unavailable(reason, retry_after_seconds=1)

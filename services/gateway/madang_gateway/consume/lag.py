@@ -1,4 +1,4 @@
-"""How far this gateway is behind the end of the log."""
+"""Measures how far this gateway is behind the end of the log."""
 
 import asyncio
 import math
@@ -11,33 +11,32 @@ from madang_gateway.state.recent_events import RecentEvents
 
 
 class Lag:
-    """Asks the log where each shard ends and what of that has not been seen here.
+    """Compares the end of each shard with what was read of it.
 
-    What comes meanwhile does not count: an idle shard is not behind, and neither is a busy one
-    that is kept up with.
+    A shard without new batches is not behind, and neither is a busy one that is read as fast as it
+    grows.
     """
 
-    def __init__(self, chat_log: Log, tail: RecentEvents, behind: Gauge) -> None:
-        """Set `behind`, labelled with the shard, to a number of batches, NaN if it is not known."""
+    def __init__(self, chat_log: Log, recent_events: RecentEvents, gauge: Gauge) -> None:
+        """Set `gauge`, labelled with the shard, to a number of batches, NaN if it is not known."""
         self._log = chat_log
-        self._tail = tail
-        self._behind = behind
+        self._recent_events = recent_events
+        self._gauge = gauge
 
     async def watch(self, seconds: float) -> None:
-        """Measure again and again, with pauses of `seconds`."""
+        """Measure every `seconds`, without end."""
         while True:
-            await self.measure()
+            await self._measure()
             await asyncio.sleep(seconds)
 
-    async def measure(self) -> None:
-        """Measure once, one shard after the other."""
+    async def _measure(self) -> None:
         for shard in range(self._log.shards):
-            self._behind.labels(shard).set(await self._batches(shard))
+            self._gauge.labels(shard).set(await self._batches(shard))
 
     async def _batches(self, shard: int) -> float:
         try:
             end = await self._log.end(shard)
         except LogError:
-            # Whoever follows the shard logs why.
+            # The consumer of the shard logs the error.
             return math.nan
-        return max(0, end - offset_of(self._tail.end[shard]))
+        return max(0, end - offset_of(self._recent_events.end[shard]))

@@ -1,1 +1,1 @@
-"""Events to the subscribers of this gateway."""
+"""Fan-out: events to the subscriptions of this gateway."""

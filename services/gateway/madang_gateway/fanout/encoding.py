@@ -1,4 +1,10 @@
-"""How an event becomes a MESSAGE: encoded once per shape, the same bytes for every recipient."""
+"""Encodes an event as a MESSAGE: once per encoding key, the same bytes for every recipient.
+
+| | fast path | general path |
+| --- | --- | --- |
+| body of an event | `Event.body` with the event's line: the line with the `id` in front | JSON |
+| WebSocket frame | `websocket_frame`: header and payload joined | `Frame.serialize` of websockets |
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,12 +18,12 @@ from madang_gateway.protocol.sockjs import array
 from madang_gateway.protocol.stomp.serializer import message_frame
 
 BodyMapping = Callable[[Event, int], bytes | None]
-"""Turns an event and the number of users present into another body, or None to leave it out."""
+"""Maps an event and the number of users present to another body; None omits the event."""
 
 ACK_DIVIDER = "/"
-"""Stands in an `ack` header between the message's id and the subscription's."""
+"""Separates the message's id from the subscription's id in an `ack` header."""
 DEFLATE_BITS = 12
-"""Window of the compression that all recipients of a shape share, in bits."""
+"""Compression window that all recipients of an encoding key share, in bits."""
 _IN_TWO_BYTES = 126
 _SIZES_IN_TWO_BYTES = 1 << 16
 _DEFLATE = PerMessageDeflate(
@@ -29,38 +35,38 @@ _DEFLATE = PerMessageDeflate(
 
 
 class PositionedEvent(NamedTuple):
-    """An event of the log with its position, ready to be sent."""
+    """An event of the log with its position, ready to be encoded."""
 
     position: int
     id: str
-    """The event's id, which is also the MESSAGE's `message-id`."""
+    """The event's id, and the MESSAGE's `message-id`."""
     event: Event
     body: bytes
-    """What clients receive as the MESSAGE's body."""
+    """The MESSAGE's body."""
 
     @classmethod
     def at(cls, position: int, event: Event, line: bytes = b"") -> "PositionedEvent":
-        """Return `event` as it stands at `position`, the quick way if its `line` is at hand."""
+        """Return `event` at `position`; the fast path needs its `line`."""
         return cls(position, to_id(position), event, event.body(position, line))
 
 
 class EncodingKey(NamedTuple):
-    """All that the bytes of a MESSAGE depend on beside the event itself."""
+    """What the bytes of a MESSAGE depend on, beside the event."""
 
     subscription: str
     destination: str
     version: str
     acknowledged: bool = False
-    """Whether the client is to ACK it."""
+    """Whether the client acknowledges messages."""
     mapping: BodyMapping | None = None
-    """A destination alias's body, instead of our own."""
+    """Maps the body for a destination alias; None for the event's own body."""
     compressed: bool = False
-    """Whether the client can read compressed WebSocket messages."""
+    """Whether the client reads compressed WebSocket messages."""
     sockjs: bool = False
     """Whether the client reads SockJS frames."""
 
     def ack(self, message_id: str) -> str | None:
-        """Return the `ack` header of a message, which 1.2 has so that an ACK needs no other."""
+        """Return the `ack` header of a message, which an ACK of STOMP 1.2 refers to, or None."""
         if not self.acknowledged or self.version != "1.2":
             return None
         return f"{message_id}{ACK_DIVIDER}{self.subscription}"
@@ -69,8 +75,8 @@ class EncodingKey(NamedTuple):
 def websocket_frame(payload: bytes, *, compressed: bool = False) -> bytes:
     """Return `payload` as one unmasked text frame (RFC 6455 section 5.2, RFC 7692 section 7.2.1).
 
-    No compression context lasts from one message to the next, so that the same bytes are right
-    for every recipient.
+    Uncompressed frames take the fast path. Compressed messages share no context, so the same bytes
+    are valid for every recipient.
     """
     if compressed:
         return Frame(Opcode.TEXT, payload).serialize(mask=False, extensions=[_DEFLATE])
@@ -82,26 +88,24 @@ def websocket_frame(payload: bytes, *, compressed: bool = False) -> bytes:
     return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
 
 
-def encode(
-    shape: EncodingKey, event: Event, message_id: str, body: bytes, present: int = 0
-) -> bytes:
-    """Return the WebSocket frame with the MESSAGE for `event`; nothing if the shape leaves it out.
+def encode(key: EncodingKey, event: Event, message_id: str, body: bytes, present: int = 0) -> bytes:
+    """Return the WebSocket frame with the MESSAGE for `event`, empty if the mapping omits it.
 
-    `present` is the number of users in the room, which only a mapping asks for.
+    `present` is the number of users in the room; only a mapping needs it.
     """
-    if shape.mapping is not None:
-        mapped = shape.mapping(event, present)
+    if key.mapping is not None:
+        mapped = key.mapping(event, present)
         if mapped is None:
             return b""
         body = mapped
     frame = message_frame(
-        shape.subscription,
-        shape.destination,
+        key.subscription,
+        key.destination,
         message_id,
         event.headers,
         body,
-        version=shape.version,
+        version=key.version,
         content_type="application/json",
-        ack=shape.ack(message_id),
+        ack=key.ack(message_id),
     )
-    return websocket_frame(array(frame) if shape.sockjs else frame, compressed=shape.compressed)
+    return websocket_frame(array(frame) if key.sockjs else frame, compressed=key.compressed)

@@ -1,44 +1,40 @@
-"""The roster of this gateway: which subscriptions follow which audience."""
+"""The hub: which subscriptions of this gateway receive which audience."""
 
-from collections.abc import Hashable, ItemsView, KeysView
-from typing import Generic, TypeVar
+from collections.abc import ItemsView, KeysView
 
-S = TypeVar("S", bound=Hashable)
-"""What the subscriptions of a group have in common: they receive the same bytes."""
-R = TypeVar("R")
-"""A recipient, told apart by identity."""
+from madang_gateway.fanout.encoding import EncodingKey
+from madang_gateway.fanout.recipient import Recipient
 
 
-class Hub(Generic[S, R]):
-    """Recipients by audience and shape, in the order in which they came."""
+class Hub:
+    """Recipients by audience and encoding key, in the order of their subscription.
+
+    Every recipient of events with an acknowledged encoding key is an `AckRecipient`.
+    """
 
     def __init__(self) -> None:
-        self._audiences: dict[str, dict[S, dict[R, None]]] = {}
+        self._audiences: dict[str, dict[EncodingKey, dict[Recipient, None]]] = {}
 
-    def add(self, audience: str, shape: S, recipient: R) -> None:
-        """Let `recipient` receive what is for `audience`, in that shape."""
-        self._audiences.setdefault(audience, {}).setdefault(shape, {})[recipient] = None
+    def add(self, audience: str, encoding_key: EncodingKey, recipient: Recipient) -> None:
+        """Subscribe `recipient` to `audience`, encoded as `encoding_key` says."""
+        self._audiences.setdefault(audience, {}).setdefault(encoding_key, {})[recipient] = None
 
-    def remove(self, audience: str, shape: S, recipient: R) -> None:
-        """Undo `add`; unknown ones are no matter."""
-        shapes = self._audiences.get(audience)
-        if shapes is None or recipient not in shapes.get(shape, ()):
+    def remove(self, audience: str, encoding_key: EncodingKey, recipient: Recipient) -> None:
+        """Undo `add`; does nothing if there is no such subscription."""
+        groups = self._audiences.get(audience)
+        if groups is None or recipient not in groups.get(encoding_key, ()):
             return
-        del shapes[shape][recipient]
-        if not shapes[shape]:
-            del shapes[shape]
-            if not shapes:
+        del groups[encoding_key][recipient]
+        if not groups[encoding_key]:
+            del groups[encoding_key]
+            if not groups:
                 del self._audiences[audience]
 
-    def groups(self, audience: str) -> ItemsView[S, dict[R, None]]:
-        """Return the recipients of `audience` by shape."""
+    def groups(self, audience: str) -> ItemsView[EncodingKey, dict[Recipient, None]]:
+        """Return the recipients of `audience` by encoding key."""
         return self._audiences.get(audience, {}).items()
 
     @property
     def audiences(self) -> KeysView[str]:
-        """The audiences that somebody here follows, always as they are now."""
+        """A live view of the audiences with subscriptions."""
         return self._audiences.keys()
-
-    def __len__(self) -> int:
-        """Return how many audiences somebody here follows."""
-        return len(self._audiences)

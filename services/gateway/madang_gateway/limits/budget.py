@@ -13,7 +13,7 @@ read until it is paid back. Bytes buffered for a client are counted by connectio
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.lru import Lru
 from madang_common.token_bucket import Bucket, Rate
 
@@ -103,8 +103,7 @@ class _Pools:
 class Budget:
     """Creates the accounts of this gateway's connections and holds their shared pools."""
 
-    def __init__(self, allowances: Allowances, clock: Clock) -> None:
-        """Use a monotonic `clock`."""
+    def __init__(self, allowances: Allowances, clock: MonotonicClock) -> None:
         self.allowances = allowances
         self.before_connected = Rate(0, allowances.before_connected)
         self.clock = clock

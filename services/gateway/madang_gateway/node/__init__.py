@@ -1,1 +1,1 @@
-"""This gateway's node: its connections, its notices, its drain."""
+"""The node: all connections of this process, live events, the drain."""

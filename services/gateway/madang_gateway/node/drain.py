@@ -1,6 +1,7 @@
-"""The end of a gateway process: its connections go elsewhere, a few at a time, and nothing is lost.
+"""Drains a gateway before it stops: closes its connections evenly over time.
 
-All at once they would come down together on the gateways that are left.
+Each connection first gets the receipts of its sends in flight. Clients reconnect to other gateways;
+if all came at once they would overload them.
 """
 
 import asyncio
@@ -8,83 +9,85 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
 
 import structlog
 
-from madang_gateway.node.node import Node, Ticking
+from madang_gateway.node.node import Node, NodeConnection
 from madang_gateway.session import disconnects
 
 log = structlog.get_logger()
 
 _STEP_SECONDS = 0.02
 RECEIPT_SECONDS = 3.0
-"""Longest wait for what a connection sent before; with all other waits it fits in a stop's 30 s."""
-
-T = TypeVar("T")
+"""Longest wait for the receipts of a connection; the whole stop fits into 30 s."""
 
 
-class Turns(Generic[T]):
-    """Who goes when: one after the other, evenly; who stays too long after that is put out."""
+class DrainSchedule:
+    """When each connection is retired, and when it is closed if it is still open."""
 
-    def __init__(self, waiting: Iterable[T], seconds: float, patience_seconds: float) -> None:
-        """Let `waiting` go within `seconds`, and give each of them `patience_seconds` to do so."""
-        self._waiting = deque(waiting)
-        self._told: deque[tuple[float, T]] = deque()
-        self._patience = patience_seconds
-        self._every = seconds / max(1, len(self._waiting))
+    def __init__(
+        self, connections: Iterable[NodeConnection], seconds: float, receipt_seconds: float
+    ) -> None:
+        """Retire `connections` evenly over `seconds`; close each `receipt_seconds` later."""
+        self._connections = deque(connections)
+        self._retired: deque[tuple[float, NodeConnection]] = deque()
+        self._receipt_seconds = receipt_seconds
+        self._interval = seconds / max(1, len(self._connections))
         self._next_at = 0.0
 
-    def due(self, now: float) -> Iterator[T]:
-        """Yield who is to go at `now`, in seconds since the beginning; `inf` is everyone."""
-        while self._waiting and self._next_at <= now:
-            self._next_at += self._every
-            yield self._waiting.popleft()
+    def due(self, now: float) -> Iterator[NodeConnection]:
+        """Yield the connections to retire at `now`, in seconds since the start; `inf` yields all.
 
-    def told(self, who: T, now: float) -> None:
-        """Note that `who` was asked to go at `now`."""
-        self._told.append((now, who))
+        Each is yielded once.
+        """
+        while self._connections and self._next_at <= now:
+            self._next_at += self._interval
+            yield self._connections.popleft()
 
-    def overdue(self, now: float) -> Iterator[T]:
-        """Yield who should be gone at `now`."""
-        while self._told and self._told[0][0] + self._patience <= now:
-            yield self._told.popleft()[1]
+    def retired(self, connection: NodeConnection, now: float) -> None:
+        """Record that `connection` was retired at `now`."""
+        self._retired.append((now, connection))
+
+    def overdue(self, now: float) -> Iterator[NodeConnection]:
+        """Yield the connections whose time for receipts is over at `now`, each once."""
+        while self._retired and self._retired[0][0] + self._receipt_seconds <= now:
+            yield self._retired.popleft()[1]
 
 
 class Drain:
-    """Sends everyone elsewhere, each after its sends under way are acknowledged."""
+    """Drains a node, once."""
 
     def __init__(self, node: Node, seconds: float) -> None:
-        """Take `seconds` for it."""
+        """Spread the closes over `seconds`."""
         self._node = node
         self._seconds = seconds
 
     async def run(self, hurry: asyncio.Event) -> None:
-        """Take nobody more, and return when all are gone; without their turns after `hurry`."""
+        """Refuse new connections and return when all are closed; `hurry` retires all at once."""
         node, clock = self._node, asyncio.get_running_loop().time
         node.admission.draining = True
         node.shared.metrics.draining.set(1)
         log.info("drain_began", connections=len(node.connections), seconds=self._seconds)
-        turns = Turns(tuple(node.connections), self._seconds, RECEIPT_SECONDS)
-        begun = clock()
+        schedule = DrainSchedule(tuple(node.connections), self._seconds, RECEIPT_SECONDS)
+        started_at = clock()
         while node.connections:
-            self._step(turns, clock() - begun, hurried=hurry.is_set())
+            self._step(schedule, clock() - started_at, hurried=hurry.is_set())
             await _pause(hurry)
-        log.info("drain_ended", seconds=round(clock() - begun, 3), hurried=hurry.is_set())
+        log.info("drain_ended", seconds=round(clock() - started_at, 3), hurried=hurry.is_set())
 
-    def _step(self, turns: Turns[Ticking], now: float, *, hurried: bool) -> None:
+    def _step(self, schedule: DrainSchedule, now: float, *, hurried: bool) -> None:
         node = self._node
-        for connection in turns.due(math.inf if hurried else now):
+        for connection in schedule.due(math.inf if hurried else now):
             if connection in node.connections:
                 node.shared.metrics.drained.inc()
                 connection.disconnect_when_done(disconnects.RESTARTING)
-                turns.told(connection, now)
-        for connection in turns.overdue(now):
+                schedule.retired(connection, now)
+        for connection in schedule.overdue(now):
             connection.disconnect(disconnects.RESTARTING)
 
 
 async def _pause(hurry: asyncio.Event) -> None:
-    """Wait a moment, which `hurry` cuts short once."""
+    """Wait for the next step; the first set of `hurry` ends the wait."""
     if hurry.is_set():
         await asyncio.sleep(_STEP_SECONDS)
     else:

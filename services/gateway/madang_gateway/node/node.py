@@ -1,17 +1,18 @@
-"""One gateway process: its connections, and what happens to several of them at once."""
+"""The node: all connections of this process, and what is done to several of them at once."""
 
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from madang_common.clock import MonotonicClock
 from madang_common.problems import Unauthenticated
 from madang_gateway.limits.budget import Budget
+from madang_gateway.node.state import NodeState
 from madang_gateway.node.write_scheduler import WriteScheduler
 from madang_gateway.session import disconnects
 from madang_gateway.session.context import SessionContext
 from madang_gateway.session.disconnects import Disconnect
-from madang_gateway.state.pending_receipts import PendingReceipts
 from madang_gateway.upgrade.admission import Admission
 from madang_gateway.upgrade.handshake import Handshake
 
@@ -21,11 +22,11 @@ _PARTS = 10
 ALL_LOGINS = "*"
 
 
-class Ticking(Protocol):
-    """A connection, as far as time is concerned."""
+class NodeConnection(Protocol):
+    """A connection, as the node sees it."""
 
     def tick(self, now: float) -> None:
-        """Do what is due at `now`, seconds on the event loop's clock."""
+        """Do what is due at `now`, in seconds on the event loop's clock."""
         ...
 
     def disconnect(self, why: Disconnect) -> None:
@@ -39,18 +40,19 @@ class Ticking(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """What the connections of this process share."""
+    """One gateway process."""
 
     shared: SessionContext
-    flusher: WriteScheduler
-    receipts: PendingReceipts
+    state: NodeState
+    write_scheduler: WriteScheduler
     budget: Budget
-    connections: set[Ticking] = field(default_factory=set)
+    clock: MonotonicClock
+    connections: set[NodeConnection] = field(default_factory=set)
     admission: Admission = field(init=False)
     handshake: Handshake = field(init=False)
 
     def __post_init__(self) -> None:
-        """Admit connections as the settings say."""
+        """Create the admission and the handshake of new connections."""
         shared = self.shared
         settings = shared.settings
         self.admission = Admission(settings, shared.verifier, shared.registry, self.budget)
@@ -60,16 +62,17 @@ class Node:
 
     @property
     def tick_seconds(self) -> float:
-        """How often it is looked for what is due; often enough for the fastest heart-beat."""
+        """Seconds between two ticks of a connection, a fraction of the fastest heartbeat."""
         return min(_TICK_SECONDS, self.shared.settings.heartbeat_seconds / _TICKS_PER_HEARTBEAT)
 
-    def leave_room(self, user: str, room: str) -> None:
-        """End the subscriptions of `user` to `room`."""
+    def end_membership(self, user: str, room: str) -> None:
+        """End the subscriptions of `user` to `room`, and their presence there without delay."""
         for session in self.shared.registry.sessions(user):
             session.leave_room(room)
+        self.state.local_presence.expel(room, user)
 
     def end_login(self, user: str, login: str) -> None:
-        """Close the connections of a login that was ended, and let its tokens open no others."""
+        """Close the connections of a session that was ended, and refuse its tokens from now on."""
         self.shared.verifier.revoke_session(login)
         for session in self.shared.registry.sessions(user):
             if login in {ALL_LOGINS, session.claims.login}:
@@ -81,25 +84,31 @@ class Node:
             if not self.shared.verifier.is_active(session.claims):
                 session.disconnect(disconnects.LOGIN_ENDED, _login_ended())
 
-    def disconnect_all(self) -> None:
-        """Make everyone come back and resume: something may have been missed here."""
+    def start_over(self) -> None:
+        """Drop cached memberships and close all connections, which reconnect and recover.
+
+        For a gap in the log: the lost events may have changed anything.
+        """
+        self.shared.metrics.log_gaps.inc()
+        self.state.memberships.clear()
+        self.state.recent_events.note_gap(self.clock())
         for connection in tuple(self.connections):
             connection.disconnect(disconnects.UNAVAILABLE)
 
-    async def keep_time(self) -> None:
-        """Do what is due for as long as the gateway runs; one part of the connections at a time.
+    async def tick_forever(self) -> None:
+        """Tick every connection, and expire pending receipts, for as long as the gateway runs.
 
-        To look after ten thousand at once would keep what was sent meanwhile waiting.
+        One tenth of the connections at a time: a tick of ten thousand would delay their output.
         """
         while True:
-            everyone = tuple(self.connections)
+            connections = tuple(self.connections)
             for part in range(_PARTS):
                 await asyncio.sleep(self.tick_seconds / _PARTS)
-                self._tick(everyone[part::_PARTS])
+                self._tick(connections[part::_PARTS])
 
-    def _tick(self, connections: Iterable[Ticking]) -> None:
+    def _tick(self, connections: Iterable[NodeConnection]) -> None:
         now = asyncio.get_running_loop().time()
-        self.receipts.expire(now)
+        self.state.pending_receipts.expire()
         for connection in connections:
             connection.tick(now)
 

@@ -1,32 +1,32 @@
-"""Coalesced writes: what one turn of the event loop has for a connection leaves in one write."""
+"""Coalesced writes: the output of one turn of the event loop leaves in one write per connection."""
 
 import asyncio
 from typing import Protocol
 
 
 class Flushable(Protocol):
-    """Something with output that waits."""
+    """A connection with buffered output."""
 
     def flush(self) -> None:
-        """Hand the waiting output to the transport."""
+        """Write the buffered output to the transport."""
         ...
 
 
 class WriteScheduler:
-    """Flushes every connection that asked for it, once, at the end of the turn."""
+    """Flushes each connection that was added, once, at the end of the turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: list[Flushable] = []
+        self._added: list[Flushable] = []
 
     def add(self, connection: Flushable) -> None:
-        """Flush `connection` soon; call once per turn and connection."""
-        waiting = self._waiting
-        if not waiting:
+        """Flush `connection` at the end of this turn; call at most once per turn."""
+        added = self._added
+        if not added:
             self._loop.call_soon(self._flush)
-        waiting.append(connection)
+        added.append(connection)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for connection in waiting:
+        added, self._added = self._added, []
+        for connection in added:
             connection.flush()

@@ -1,1 +1,1 @@
-"""Presence: who is in a room now, on whichever gateway."""
+"""Presence: the users in each room, over all gateways."""

@@ -1,4 +1,4 @@
-"""Presence within one process."""
+"""Presence store in this process."""
 
 import time
 from bisect import bisect_right
@@ -6,137 +6,140 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.ids import new_id
 from madang_gateway.presence.port import (
-    Batch,
-    Cleared,
-    Forgotten,
-    Outcome,
-    Person,
-    Place,
+    ClearResult,
+    EnrolmentLost,
+    PresenceBatch,
     PresenceChange,
     PresenceEntry,
+    PresenceKey,
+    PresencePage,
     PresenceStore,
-    Present,
+    PresentUser,
+    WriteResult,
 )
 
 
 @dataclass(slots=True)
-class _Gateway:
-    """What is noted of one gateway."""
+class _Enrolment:
+    """A gateway's lease and entries."""
 
-    until: float
+    expires_at: float
     number: int = 0
-    places: dict[Place, None] = field(default_factory=dict)
+    keys: dict[PresenceKey, None] = field(default_factory=dict)
     dead: bool = False
 
 
 @dataclass(slots=True)
-class _Here:
-    """One user in one room."""
+class _Presence:
+    """A user's presence in one room."""
 
     name: str
     gateways: set[str]
 
 
 class InProcessPresence(PresenceStore):
-    """Notes of the gateways of this process, of which there is usually one."""
+    """Entries of the gateways of this process, usually one."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        """Let a steady `clock` tell whose time is over."""
+    def __init__(self, clock: MonotonicClock = time.monotonic) -> None:
         self._clock = clock
-        self._life = new_id()
-        self._gateways: dict[str, _Gateway] = {}
-        self._rooms: dict[str, dict[str, _Here]] = {}
+        self._data_id = new_id()
+        self._enrolments: dict[str, _Enrolment] = {}
+        self._rooms: dict[str, dict[str, _Presence]] = {}
 
     @override
-    async def enroll(self, gateway: str, seconds: float) -> str:
-        self._gateways[gateway] = _Gateway(self._clock() + seconds)
-        return self._life
+    async def enroll(self, gateway: str, lease_seconds: float) -> str:
+        self._enrolments[gateway] = _Enrolment(self._clock() + lease_seconds)
+        return self._data_id
 
     @override
-    async def write(self, gateway: str, batch: Batch) -> Outcome:
-        noted = self._enrolled(gateway)
-        if noted.number == batch.number:
-            return Outcome()
-        if noted.number != batch.number - 1:
-            raise Forgotten
-        noted.number = batch.number
-        left = [self._take_out(gateway, noted, stay.place) for stay in batch.left]
-        joined = [self._put_in(gateway, noted, stay) for stay in batch.joined]
-        return Outcome(_turns(joined), _turns(left))
+    async def write(self, gateway: str, batch: PresenceBatch) -> WriteResult:
+        enrolment = self._enrolment(gateway)
+        if enrolment.number == batch.number:
+            return WriteResult()
+        if enrolment.number != batch.number - 1:
+            raise EnrolmentLost
+        enrolment.number = batch.number
+        left = [self._remove(gateway, enrolment, entry.key) for entry in batch.left]
+        joined = [self._add(gateway, enrolment, entry) for entry in batch.joined]
+        return WriteResult(_changes(joined), _changes(left))
 
     @override
-    async def renew(self, gateway: str, number: int, seconds: float) -> tuple[str, ...]:
-        noted = self._enrolled(gateway)
-        if noted.number != number:
-            raise Forgotten
+    async def renew(self, gateway: str, number: int, lease_seconds: float) -> tuple[str, ...]:
+        enrolment = self._enrolment(gateway)
+        if enrolment.number != number:
+            raise EnrolmentLost
         now = self._clock()
-        noted.until = now + seconds
-        return tuple(name for name, other in self._gateways.items() if other.until <= now)
+        enrolment.expires_at = now + lease_seconds
+        return tuple(name for name, other in self._enrolments.items() if other.expires_at <= now)
 
     @override
-    async def clear(self, dead: str, limit: int) -> Cleared:
-        noted = self._gateways.get(dead)
-        if noted is None or noted.until > self._clock():
-            return Cleared((), done=True)
-        noted.dead = True
-        places = list(noted.places)[:limit]
-        left = [self._take_out(dead, noted, place) for place in places]
-        if not noted.places:
-            del self._gateways[dead]
-        return Cleared(_turns(left), done=not noted.places)
+    async def clear(self, dead: str, limit: int) -> ClearResult:
+        enrolment = self._enrolments.get(dead)
+        if enrolment is None or enrolment.expires_at > self._clock():
+            return ClearResult((), done=True)
+        enrolment.dead = True
+        keys = list(enrolment.keys)[:limit]
+        left = [self._remove(dead, enrolment, key) for key in keys]
+        if not enrolment.keys:
+            del self._enrolments[dead]
+        return ClearResult(_changes(left), done=not enrolment.keys)
 
     @override
-    async def retire(self, gateway: str, seconds: float) -> None:
-        noted = self._gateways.get(gateway)
-        if noted is not None and not noted.dead:
-            noted.until = self._clock() + seconds
+    async def retire(self, gateway: str, lease_seconds: float) -> None:
+        enrolment = self._enrolments.get(gateway)
+        if enrolment is not None and not enrolment.dead:
+            enrolment.expires_at = self._clock() + lease_seconds
 
     @override
-    async def present(self, room: str, *, after: str, limit: int) -> Present:
-        found = self._rooms.get(room, {})
-        users = sorted(found)
-        start = bisect_right(users, after)
-        people = tuple(Person(user, found[user].name) for user in users[start : start + limit])
-        return Present(people, len(users), start + limit < len(users), time.time())
+    async def page(self, room: str, *, after: str, limit: int) -> PresencePage:
+        present = self._rooms.get(room, {})
+        ids = sorted(present)
+        start = bisect_right(ids, after)
+        users = tuple(PresentUser(user, present[user].name) for user in ids[start : start + limit])
+        return PresencePage(users, len(ids), start + limit < len(ids), time.time())
 
     @override
     async def close(self) -> None:
         self._rooms.clear()
 
-    def _enrolled(self, gateway: str) -> _Gateway:
-        noted = self._gateways.get(gateway)
-        if noted is None or noted.dead:
-            raise Forgotten
-        return noted
+    def _enrolment(self, gateway: str) -> _Enrolment:
+        enrolment = self._enrolments.get(gateway)
+        if enrolment is None or enrolment.dead:
+            raise EnrolmentLost
+        return enrolment
 
-    def _put_in(self, gateway: str, noted: _Gateway, stay: PresenceEntry) -> PresenceChange | None:
-        users = self._rooms.setdefault(stay.room, {})
-        here = users.get(stay.user)
-        noted.places[stay.place] = None
-        if here is not None:
-            here.name = stay.name
-            here.gateways.add(gateway)
+    def _add(
+        self, gateway: str, enrolment: _Enrolment, entry: PresenceEntry
+    ) -> PresenceChange | None:
+        users = self._rooms.setdefault(entry.room, {})
+        presence = users.get(entry.user)
+        enrolment.keys[entry.key] = None
+        if presence is not None:
+            presence.name = entry.name
+            presence.gateways.add(gateway)
             return None
-        users[stay.user] = _Here(stay.name, {gateway})
-        return PresenceChange(stay, len(users), time.time())
+        users[entry.user] = _Presence(entry.name, {gateway})
+        return PresenceChange(entry, len(users), time.time())
 
-    def _take_out(self, gateway: str, noted: _Gateway, place: Place) -> PresenceChange | None:
-        noted.places.pop(place, None)
-        users = self._rooms.get(place.room, {})
-        here = users.get(place.user)
-        if here is None:
+    def _remove(
+        self, gateway: str, enrolment: _Enrolment, key: PresenceKey
+    ) -> PresenceChange | None:
+        enrolment.keys.pop(key, None)
+        users = self._rooms.get(key.room, {})
+        presence = users.get(key.user)
+        if presence is None:
             return None
-        here.gateways.discard(gateway)
-        if here.gateways:
+        presence.gateways.discard(gateway)
+        if presence.gateways:
             return None
-        del users[place.user]
+        del users[key.user]
         if not users:
-            del self._rooms[place.room]
-        return PresenceChange(PresenceEntry(*place, here.name), len(users), time.time())
+            del self._rooms[key.room]
+        return PresenceChange(PresenceEntry(*key, presence.name), len(users), time.time())
 
 
-def _turns(changes: list[PresenceChange | None]) -> tuple[PresenceChange, ...]:
-    return tuple(turn for turn in changes if turn is not None)
+def _changes(changes: list[PresenceChange | None]) -> tuple[PresenceChange, ...]:
+    return tuple(change for change in changes if change is not None)

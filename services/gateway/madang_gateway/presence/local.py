@@ -1,162 +1,162 @@
-"""Who is here, at this gateway, and what of it the board has yet to hear."""
+"""Presence on this gateway, and its changes that are not written to the store yet."""
 
 from collections.abc import Callable
 
-from madang_common.clock import Clock
-from madang_gateway.presence.port import Place, PresenceEntry
+from madang_common.clock import MonotonicClock
+from madang_gateway.presence.port import PresenceEntry, PresenceKey
 
 Changes = tuple[tuple[PresenceEntry, ...], tuple[PresenceEntry, ...]]
-"""Who joined and who left."""
+"""Entries that joined and that left."""
 
 
 _NAME_LENGTH = 128
 
 
-class _Entry:
-    """One user in one room."""
+class _Presence:
+    """A user's presence in one room."""
 
-    __slots__ = ("count", "name", "noted")
+    __slots__ = ("count", "name", "written")
 
-    def __init__(self, name: str, *, count: int = 1, noted: bool = False) -> None:
+    def __init__(self, name: str, *, count: int = 1, written: bool = False) -> None:
         self.name = name
         self.count = count
-        """Subscriptions that keep them there."""
-        self.noted = noted
-        """Whether it was given to be written, so that its end must be written too."""
+        """Subscriptions of the user to the room."""
+        self.written = written
+        """Whether the store may have the entry, so that its end must be written too."""
 
 
 class LocalPresence:
-    """Counts subscriptions by room and user; all that it does for one is a few dict operations.
+    """Counts subscriptions by room and user; a change costs a few dict operations.
 
-    Who leaves is kept for a moment: a page that is loaded anew is no news to anybody.
+    An entry without subscriptions is kept for a grace period, so that reloading a page does not
+    count as leaving.
     """
 
-    def __init__(self, grace_seconds: float, clock: Clock) -> None:
-        """Keep who leaves for `grace_seconds`; `clock` is steady."""
-        self._grace = grace_seconds
+    def __init__(self, grace_seconds: float, clock: MonotonicClock) -> None:
+        """Keep an entry without subscriptions for `grace_seconds`."""
+        self._grace_seconds = grace_seconds
         self._clock = clock
-        self._entries: dict[Place, _Entry] = {}
-        self._new: dict[Place, None] = {}
+        self._present: dict[PresenceKey, _Presence] = {}
+        self._joined: dict[PresenceKey, None] = {}
         """To be written, or written again."""
-        self._leaving: dict[Place, float] = {}
-        """When each is to be taken off the board, the first to go first."""
-        self._gone: dict[Place, None] = {}
-        """To be taken off the board without further delay."""
+        self._leaving: dict[PresenceKey, float] = {}
+        """End of each grace period, earliest first."""
+        self._left: dict[PresenceKey, None] = {}
+        """To be removed from the store without a grace period."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when there is something new to write, or something to wait for."""
+        """Called when there is a new change to write now or later."""
 
     def __len__(self) -> int:
-        """Return how many places are taken: users, each once for every room they are in."""
-        return len(self._entries)
+        """Return the number of entries: users, once for each of their rooms."""
+        return len(self._present)
 
     def count(self, room: str, user: str) -> int:
-        """Return how many subscriptions keep `user` in `room`."""
-        entry = self._entries.get(Place(room, user))
-        return 0 if entry is None else entry.count
+        """Return the number of subscriptions of `user` to `room`."""
+        presence = self._present.get(PresenceKey(room, user))
+        return 0 if presence is None else presence.count
 
     def enter(self, room: str, user: str, name: str) -> None:
-        """Count a subscription in."""
-        place = Place(room, user)
-        entry = self._entries.get(place)
-        if entry is None:
-            self._entries[place] = _Entry(_shown(name, user))
-            self._new[place] = None
+        """Add a subscription."""
+        key = PresenceKey(room, user)
+        presence = self._present.get(key)
+        if presence is None:
+            self._present[key] = _Presence(_display_name(name, user))
+            self._joined[key] = None
             self.on_change()
             return
-        entry.count += 1
-        self._leaving.pop(place, None)
-        self._gone.pop(place, None)
-        name = _shown(name, user)
-        if entry.name != name:
-            entry.name = name
-            self._new[place] = None
+        presence.count += 1
+        self._leaving.pop(key, None)
+        self._left.pop(key, None)
+        name = _display_name(name, user)
+        if presence.name != name:
+            presence.name = name
+            self._joined[key] = None
             self.on_change()
 
     def leave(self, room: str, user: str) -> None:
-        """Count it out."""
-        place = Place(room, user)
-        entry = self._entries[place]
-        entry.count -= 1
-        if entry.count:
+        """Remove a subscription."""
+        key = PresenceKey(room, user)
+        presence = self._present[key]
+        presence.count -= 1
+        if presence.count:
             return
-        if entry.noted:
-            self._leaving[place] = self._clock() + self._grace
+        if presence.written:
+            self._leaving[key] = self._clock() + self._grace_seconds
             self.on_change()
         else:
-            self._drop(place)
+            self._drop(key)
 
     def expel(self, room: str, user: str) -> None:
-        """Do not keep `user`, whose subscriptions to `room` were ended, for any moment."""
-        place = Place(room, user)
-        if self._leaving.pop(place, None) is not None:
-            self._gone[place] = None
+        """End the grace period of `user`, whose subscriptions to `room` were ended."""
+        key = PresenceKey(room, user)
+        if self._leaving.pop(key, None) is not None:
+            self._left[key] = None
             self.on_change()
 
-    def take(self, limit: int, *, leaving: bool = True) -> Changes:
-        """Return what is to be written now, up to `limit` changes; it counts as noted.
+    def take_changes(self, limit: int, *, leaving: bool = True) -> Changes:
+        """Return up to `limit` changes to write now, which count as written.
 
-        Those who leave wait if `leaving` is not set, and until all who came are written.
+        Joins come first. Entries leave only if `leaving` is set and no join is left.
         """
-        joined = [self._note(place) for place in _first(self._new, limit)]
+        joined = [self._mark_written(key) for key in _first(self._joined, limit)]
         left: list[PresenceEntry] = []
-        if leaving and not self._new:
-            written = {stay.place for stay in joined}
-            now = self._clock()
-            due = [*self._gone, *_until(self._leaving, now, limit)]
-            left = [
-                self._drop(place) for place in due[: limit - len(joined)] if place not in written
-            ]
+        if leaving and not self._joined:
+            written = {entry.key for entry in joined}
+            due = [*self._left, *_expired(self._leaving, self._clock(), limit)]
+            left = [self._drop(key) for key in due[: limit - len(joined)] if key not in written]
         return tuple(joined), tuple(left)
 
-    def put_back(self, joined: tuple[PresenceEntry, ...], left: tuple[PresenceEntry, ...]) -> None:
-        """Undo a `take` whose changes were perhaps not written."""
-        for stay in joined:
-            entry = self._entries.get(stay.place)
-            if entry is not None:
-                self._new[stay.place] = None
-                entry.noted = entry.count == 0
-        for stay in left:
-            if stay.place not in self._entries:
-                self._entries[stay.place] = _Entry(stay.name, count=0, noted=True)
-                self._gone[stay.place] = None
+    def restore_changes(
+        self, joined: tuple[PresenceEntry, ...], left: tuple[PresenceEntry, ...]
+    ) -> None:
+        """Undo a `take_changes` of which it is not known whether the changes were written."""
+        for entry in joined:
+            presence = self._present.get(entry.key)
+            if presence is not None:
+                self._joined[entry.key] = None
+                presence.written = presence.count == 0
+        for entry in left:
+            if entry.key not in self._present:
+                self._present[entry.key] = _Presence(entry.name, count=0, written=True)
+                self._left[entry.key] = None
 
-    def start_over(self) -> set[Place]:
-        """Have everything written again; return what was noted before."""
-        self._new = dict.fromkeys(self._entries)
-        return {place for place, entry in self._entries.items() if entry.noted}
+    def rewrite_all(self) -> set[PresenceKey]:
+        """Make every entry a change to write; return the entries that were written before."""
+        self._joined = dict.fromkeys(self._present)
+        return {key for key, presence in self._present.items() if presence.written}
 
-    def next_at(self, *, leaving: bool = True) -> float | None:
-        """Return when there is something to write, None for never."""
-        if self._new or (leaving and self._gone):
+    def next_change_at(self, *, leaving: bool = True) -> float | None:
+        """Return the time at which there is a change to write, None if there is none."""
+        if self._joined or (leaving and self._left):
             return self._clock()
         return next(iter(self._leaving.values()), None) if leaving else None
 
-    def _note(self, place: Place) -> PresenceEntry:
-        del self._new[place]
-        entry = self._entries[place]
-        entry.noted = True
-        return PresenceEntry(place.room, place.user, entry.name)
+    def _mark_written(self, key: PresenceKey) -> PresenceEntry:
+        del self._joined[key]
+        presence = self._present[key]
+        presence.written = True
+        return PresenceEntry(key.room, key.user, presence.name)
 
-    def _drop(self, place: Place) -> PresenceEntry:
-        self._new.pop(place, None)
-        self._leaving.pop(place, None)
-        self._gone.pop(place, None)
-        return PresenceEntry(place.room, place.user, self._entries.pop(place).name)
-
-
-def _first(places: dict[Place, None], limit: int) -> list[Place]:
-    return [place for place, _ in zip(places, range(limit), strict=False)]
+    def _drop(self, key: PresenceKey) -> PresenceEntry:
+        self._joined.pop(key, None)
+        self._leaving.pop(key, None)
+        self._left.pop(key, None)
+        return PresenceEntry(key.room, key.user, self._present.pop(key).name)
 
 
-def _until(leaving: dict[Place, float], now: float, limit: int) -> list[Place]:
-    due: list[Place] = []
-    for place, at in leaving.items():
-        if at > now or len(due) == limit:
+def _first(keys: dict[PresenceKey, None], limit: int) -> list[PresenceKey]:
+    return [key for key, _ in zip(keys, range(limit), strict=False)]
+
+
+def _expired(leaving: dict[PresenceKey, float], now: float, limit: int) -> list[PresenceKey]:
+    expired: list[PresenceKey] = []
+    for key, at in leaving.items():
+        if at > now or len(expired) == limit:
             break
-        due.append(place)
-    return due
+        expired.append(key)
+    return expired
 
 
-def _shown(name: str, user: str) -> str:
-    """Return the name to show; a token may hold none, or half a surrogate pair."""
+def _display_name(name: str, user: str) -> str:
+    """Return `name` as it can be stored; a token may have none, or half a surrogate pair."""
     return (name or user)[:_NAME_LENGTH].encode(errors="replace").decode()

@@ -1,22 +1,22 @@
-"""The presence port: a board on which every gateway notes who is in which room with it.
+"""The presence port: a store of which users are in which rooms, shared by all gateways.
 
-Somebody is present in a room while at least one gateway's note says so. A gateway is believed for
-as long as it renews its time; then whoever notices first clears its notes away.
+A user is present in a room while at least one gateway with a valid lease has an entry for it. A
+gateway renews its lease; after the lease expired, any other gateway clears its entries.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 
-class BoardError(ConnectionError):
-    """The board does not answer."""
+class PresenceStoreError(ConnectionError):
+    """The store does not answer."""
 
 
-class Forgotten(Exception):  # noqa: N818 - what the board did
-    """The board's notes of this gateway are gone, or older than the gateway's last write."""
+class EnrolmentLost(Exception):  # noqa: N818 - reads as the state it tells
+    """The store has no entries of this gateway, or older ones; the gateway must enroll again."""
 
 
-class Place(NamedTuple):
+class PresenceKey(NamedTuple):
     """A user in a room."""
 
     room: str
@@ -24,111 +24,114 @@ class Place(NamedTuple):
 
 
 class PresenceEntry(NamedTuple):
-    """A user in a room, with the name that others see."""
+    """A user in a room, with the display name."""
 
     room: str
     user: str
     name: str
 
     @property
-    def place(self) -> Place:
-        """Who and where, whatever the name."""
-        return Place(self.room, self.user)
+    def key(self) -> PresenceKey:
+        """The entry without the name."""
+        return PresenceKey(self.room, self.user)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Changes that a gateway writes at once; nobody is in both."""
+class PresenceBatch:
+    """Changes that a gateway writes at once; no entry is in both."""
 
     number: int
-    """One more than its last batch's; the same batch written twice counts once."""
+    """One more than the number of the gateway's last batch; a repeated batch is ignored."""
     joined: tuple[PresenceEntry, ...]
     left: tuple[PresenceEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceChange:
-    """Somebody came to a room, or went, all gateways taken together."""
+    """A user joined or left a room, over all gateways."""
 
-    stay: PresenceEntry
+    entry: PresenceEntry
     count: int
-    """How many users are in the room afterwards."""
+    """Users in the room afterwards."""
     at: float
-    """Seconds since the epoch, on the board's own clock: of two turns the later one counts."""
+    """Seconds since the epoch on the store's clock; the later of two changes is valid."""
 
 
-class Outcome(NamedTuple):
-    """What a batch changed, all gateways taken together."""
+class WriteResult(NamedTuple):
+    """The changes of a batch, over all gateways."""
 
     joined: tuple[PresenceChange, ...] = ()
     left: tuple[PresenceChange, ...] = ()
 
 
-class Cleared(NamedTuple):
-    """Some of a dead gateway's notes that were taken off the board."""
+class ClearResult(NamedTuple):
+    """The changes of clearing entries of a dead gateway."""
 
     left: tuple[PresenceChange, ...]
     done: bool
-    """Whether there are no more, or the gateway lives."""
+    """Whether no entries are left, or the gateway's lease is valid."""
 
 
-class Person(NamedTuple):
-    """Somebody who is present."""
+class PresentUser(NamedTuple):
+    """A user who is present."""
 
     user: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """Some of those who are in a room, by id, and how many there are."""
+class PresencePage:
+    """One page of the users in a room, by id."""
 
-    people: tuple[Person, ...]
+    users: tuple[PresentUser, ...]
     count: int
+    """Users in the room, on this page or not."""
     more: bool
+    """Whether there is a next page."""
     at: float
-    """Seconds since the epoch, on the board's own clock: later turns are not in it."""
+    """Seconds since the epoch on the store's clock; later changes are not included."""
 
 
 class PresenceStore(Protocol):
-    """Notes of all gateways; every call raises BoardError if the board does not answer."""
+    """Entries of all gateways; every method raises PresenceStoreError if the store is away."""
 
-    async def enroll(self, gateway: str, seconds: float) -> str:
-        """Begin to believe `gateway`, for `seconds`; return what names the board's present life.
+    async def enroll(self, gateway: str, lease_seconds: float) -> str:
+        """Start a lease for `gateway`; return the id of the store's data.
 
-        Another name than last time means that the board lost everything in between.
+        Another id than last time means that the store lost all entries in between.
         """
         ...
 
-    async def write(self, gateway: str, batch: Batch) -> Outcome:
-        """Note `batch` for `gateway`; raise Forgotten if it must enroll anew.
+    async def write(self, gateway: str, batch: PresenceBatch) -> WriteResult:
+        """Write `batch` of `gateway`; raises EnrolmentLost.
 
-        A batch that was written before changes nothing.
+        Writing a batch a second time changes nothing.
         """
         ...
 
-    async def renew(self, gateway: str, number: int, seconds: float) -> tuple[str, ...]:
-        """Believe `gateway` for `seconds` more; return some whose time is over.
+    async def renew(self, gateway: str, number: int, lease_seconds: float) -> tuple[str, ...]:
+        """Renew the lease of `gateway`; return some gateways whose lease expired.
 
-        `number` is its last batch's. Raise Forgotten if it must enroll anew.
+        `number` is that of its last batch. Raises EnrolmentLost.
         """
         ...
 
-    async def clear(self, dead: str, limit: int) -> Cleared:
-        """Take up to `limit` notes of a gateway whose time is over off the board.
+    async def clear(self, dead: str, limit: int) -> ClearResult:
+        """Remove up to `limit` entries of a gateway whose lease expired.
 
-        Each is taken by one caller, however many try. From the first on, `dead` is forgotten.
+        With concurrent callers, each entry is removed by one of them. The first call ends the
+        enrolment of `dead`.
         """
         ...
 
-    async def retire(self, gateway: str, seconds: float) -> None:
-        """Believe `gateway` for `seconds` from now and no longer, if it is enrolled."""
+    async def retire(self, gateway: str, lease_seconds: float) -> None:
+        """Set what is left of the lease of `gateway`, if it is enrolled."""
         ...
 
-    async def present(self, room: str, *, after: str, limit: int) -> Present:
-        """Return up to `limit` users in `room`, those whose id comes after `after`."""
+    async def page(self, room: str, *, after: str, limit: int) -> PresencePage:
+        """Return up to `limit` users in `room` with an id after `after`."""
         ...
 
     async def close(self) -> None:
-        """Let go of the board."""
+        """Close the connections to the store."""
         ...

@@ -1,15 +1,15 @@
-"""Presence on Redis, shared by all gateways.
+"""Presence store on Redis, shared by all gateways.
 
 | key after `madang:presence:` | | holds |
 | --- | --- | --- |
-| `life` | string | names the data's life: whoever finds none makes one |
-| `gateways` | sorted set | each gateway, by the millisecond until which it is believed |
-| `numbers` | hash | each enrolled gateway's last batch |
-| `of:{gateway}` | set | its notes, `{room} {user}` |
-| `room:{room}` | sorted set | `{user} {gateway}` for each note, all with score 0: by user |
-| `names:{room}` | hash | who is present, and the name of each |
+| `life` | string | id of the data, set by the first gateway that enrolls |
+| `gateways` | sorted set | each gateway, by the millisecond at which its lease expires |
+| `numbers` | hash | number of each enrolled gateway's last batch |
+| `of:{gateway}` | set | its entries, `{room} {user}` |
+| `room:{room}` | sorted set | `{user} {gateway}` of each entry, all with score 0: by user |
+| `names:{room}` | hash | display name of each present user |
 
-Keys are made as they are needed, so this is for one Redis (with replicas), not for a cluster.
+The scripts build key names, so this needs one Redis (with replicas), not a cluster.
 """
 
 import asyncio
@@ -26,27 +26,27 @@ from madang_common.ids import new_id
 from madang_common.settings import CannotStart
 from madang_gateway.presence import redis_scripts
 from madang_gateway.presence.port import (
-    Batch,
-    BoardError,
-    Cleared,
-    Forgotten,
-    Outcome,
-    Person,
+    ClearResult,
+    EnrolmentLost,
+    PresenceBatch,
     PresenceChange,
     PresenceEntry,
+    PresencePage,
     PresenceStore,
-    Present,
+    PresenceStoreError,
+    PresentUser,
+    WriteResult,
 )
 
 _MOST_DEAD = 16
-"""Most dead gateways that one renewal tells of."""
+"""Most dead gateways that one renewal returns."""
 
 
 class RedisPresence(PresenceStore):
-    """Notes in one Redis, each change a script that happens as a whole or not at all."""
+    """Entries in one Redis; every change is one script, which Redis runs atomically."""
 
     def __init__(self, client: Redis, prefix: str = "madang:presence:") -> None:
-        """Use `client`, and close it in the end; all keys begin with `prefix`."""
+        """Own `client`; all keys begin with `prefix`."""
         self._client = client
         self._prefix = prefix
         self._enroll = client.register_script(redis_scripts.ENROLL)
@@ -54,13 +54,13 @@ class RedisPresence(PresenceStore):
         self._renew = client.register_script(redis_scripts.RENEW)
         self._clear = client.register_script(redis_scripts.CLEAR)
         self._retire = client.register_script(redis_scripts.RETIRE)
-        self._present = client.register_script(redis_scripts.PRESENT)
+        self._page = client.register_script(redis_scripts.PAGE)
 
     @classmethod
     def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
-        """Return a board at `redis://…`; it connects when it is first asked.
+        """Return the store at `redis://…`, which connects at the first call.
 
-        Raise CannotStart if `url` is none of Redis.
+        Raises CannotStart if `url` is not a URL of Redis.
         """
         try:
             pool = BlockingConnectionPool.from_url(
@@ -72,55 +72,55 @@ class RedisPresence(PresenceStore):
                 decode_responses=True,
                 encoding_errors="replace",
                 protocol=2,
-                # Once, at once: a connection from before Redis was started anew fails when used.
+                # One immediate retry: a connection from before a restart of Redis fails when used.
                 retry=Retry(NoBackoff(), 1),
             )
         except ValueError:
-            # Without its text, which may hold a part of the password.
+            # Without the exception's text, which may contain a part of the password.
             raise CannotStart(
                 "MADANG_REDIS_URL cannot be understood: it is like redis://user:password@host:6379/0"
             ) from None
         return cls(Redis.from_pool(pool))
 
     @override
-    async def enroll(self, gateway: str, seconds: float) -> str:
-        return str(await self._run(self._enroll, gateway, _milliseconds(seconds), new_id()))
+    async def enroll(self, gateway: str, lease_seconds: float) -> str:
+        return str(await self._run(self._enroll, gateway, _milliseconds(lease_seconds), new_id()))
 
     @override
-    async def write(self, gateway: str, batch: Batch) -> Outcome:
-        joined = [field for stay in batch.joined for field in stay]
-        left = [field for stay in batch.left for field in stay.place]
-        known, *answer = await self._run(
-            self._write, gateway, batch.number, len(batch.joined), *joined, *left
+    async def write(self, gateway: str, batch: PresenceBatch) -> WriteResult:
+        joining = [field for entry in batch.joined for field in entry]
+        leaving = [field for entry in batch.left for field in entry.key]
+        enrolled, *result = await self._run(
+            self._write, gateway, batch.number, len(batch.joined), *joining, *leaving
         )
-        if not known:
-            raise Forgotten
-        now, came, went = answer
-        return Outcome(_turns(came, now), _turns(went, now))
+        if not enrolled:
+            raise EnrolmentLost
+        now, joined, left = result
+        return WriteResult(_changes(joined, now), _changes(left, now))
 
     @override
-    async def renew(self, gateway: str, number: int, seconds: float) -> tuple[str, ...]:
-        known, *dead = await self._run(
-            self._renew, gateway, number, _milliseconds(seconds), _MOST_DEAD
+    async def renew(self, gateway: str, number: int, lease_seconds: float) -> tuple[str, ...]:
+        enrolled, *dead = await self._run(
+            self._renew, gateway, number, _milliseconds(lease_seconds), _MOST_DEAD
         )
-        if not known:
-            raise Forgotten
+        if not enrolled:
+            raise EnrolmentLost
         return tuple(dead[0])
 
     @override
-    async def clear(self, dead: str, limit: int) -> Cleared:
+    async def clear(self, dead: str, limit: int) -> ClearResult:
         done, now, left = await self._run(self._clear, dead, limit)
-        return Cleared(_turns(left, now), done=bool(done))
+        return ClearResult(_changes(left, now), done=bool(done))
 
     @override
-    async def retire(self, gateway: str, seconds: float) -> None:
-        await self._run(self._retire, gateway, _milliseconds(seconds))
+    async def retire(self, gateway: str, lease_seconds: float) -> None:
+        await self._run(self._retire, gateway, _milliseconds(lease_seconds))
 
     @override
-    async def present(self, room: str, *, after: str, limit: int) -> Present:
-        now, count, more, users, names = await self._run(self._present, room, after, limit)
-        people = tuple(Person(user, name or "") for user, name in zip(users, names, strict=True))
-        return Present(people, count, bool(more), now / 1000)
+    async def page(self, room: str, *, after: str, limit: int) -> PresencePage:
+        now, count, more, ids, names = await self._run(self._page, room, after, limit)
+        users = tuple(PresentUser(user, name or "") for user, name in zip(ids, names, strict=True))
+        return PresencePage(users, count, bool(more), now / 1000)
 
     @override
     async def close(self) -> None:
@@ -131,16 +131,16 @@ class RedisPresence(PresenceStore):
         try:
             return await script(args=[self._prefix, *args])
         except (RedisError, OSError) as error:
-            raise BoardError(type(error).__name__) from error
+            raise PresenceStoreError(type(error).__name__) from error
         finally:
             if _cancellations() > before:
-                # The client waits with `asyncio.wait_for`, which before Python 3.12 may keep a
-                # cancellation to itself; whoever ends the caller would wait for it forever.
+                # The client uses `asyncio.wait_for`, which may swallow a cancellation before
+                # Python 3.12; a task that awaits the caller's end would then wait forever.
                 raise asyncio.CancelledError
 
 
 def _cancellations() -> int:
-    """Return how often this task was asked to end."""
+    """Return how often this task was cancelled."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
@@ -149,8 +149,8 @@ def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def _turns(fields: Sequence[Any], now: int) -> tuple[PresenceChange, ...]:
-    """Return the turns that a script told as room, user, name and count of each."""
+def _changes(fields: Sequence[Any], now: int) -> tuple[PresenceChange, ...]:
+    """Return the changes of a script's result, in which each is room, user, name and count."""
     return tuple(
         PresenceChange(PresenceEntry(room, user, name or ""), count, now / 1000)
         for room, user, name, count in zip(*[iter(fields)] * 4, strict=True)

@@ -1,4 +1,4 @@
-"""Keeps the board up to date with who is here, beside everything else that the gateway does."""
+"""Keeps the presence store up to date with this gateway's presence, in the background."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,103 +7,104 @@ from dataclasses import dataclass
 
 import structlog
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.ids import new_id
 from madang_gateway.metrics import Metrics
+from madang_gateway.presence.announcer import PresenceAnnouncer
 from madang_gateway.presence.local import LocalPresence
-from madang_gateway.presence.notices import Notices
 from madang_gateway.presence.port import (
-    Batch,
-    BoardError,
-    Forgotten,
-    Place,
+    EnrolmentLost,
+    PresenceBatch,
     PresenceChange,
+    PresenceKey,
     PresenceStore,
+    PresenceStoreError,
 )
 
 log = structlog.get_logger()
 
 CHUNK = 256
-"""Most changes of one write; a board does nothing else meanwhile."""
+"""Most changes of one write, during which the store serves nobody else."""
 _PAUSE_SECONDS = 0.02
-"""Between two writes, in which changes gather."""
+"""Pause between two writes, in which changes are batched."""
 _RETRY_SECONDS = 0.5
-_BELIEVED = 0.6
-_RENEWED = 0.2
-"""Shares of `presence_seconds`: twice in vain, and there is time left to renew and to clear."""
+_LEASE_SHARE = 0.6
+_RENEW_SHARE = 0.2
+"""Shares of `presence_seconds`. Two renewals may fail before the lease expires, and the rest is
+time to clear the entries."""
 _STOP_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _Enrolment:
-    """This gateway as the board knows it, under an id that is never used again."""
+    """This gateway in the store, under an id that is never used again."""
 
     gateway: str
     number: int = 0
-    """Of the last batch that the board has."""
+    """Number of the last batch that the store has."""
 
 
 class PresenceSync:
-    """Writes changes in batches, renews the gateway's time, clears away after dead gateways.
+    """Writes changes in batches, renews the lease, clears the entries of dead gateways.
 
-    When the board has forgotten this gateway (it was started anew, or the others cleared away
-    after this one, which was only paused) it enrolls under a new id and writes everything again;
-    what is still there under the old id is cleared when its time is over.
+    When the store has lost this gateway's enrolment (the store was restarted, or this process was
+    paused and another gateway cleared its entries), the gateway enrolls under a new id and writes
+    everything again; entries under the old id are cleared when its lease expires.
 
-    Only who was in touch with the board for as long as a gateway is believed clears away after
-    others: when the board was away, they too need a moment to come back.
+    A gateway clears others only after it was connected to the store for a whole lease: after an
+    outage of the store, the other gateways need that time to renew their leases.
     """
 
     def __init__(
         self,
-        board: PresenceStore,
-        here: LocalPresence,
-        notices: Notices,
+        store: PresenceStore,
+        local: LocalPresence,
+        announcer: PresenceAnnouncer,
         *,
         seconds: float,
         grace_seconds: float,
         metrics: Metrics,
-        clock: Clock,
+        clock: MonotonicClock,
     ) -> None:
-        """Let nobody be shown longer than `seconds` after their gateway died.
+        """Show users for at most `seconds` after their gateway died.
 
-        A gateway that stops is believed `grace_seconds` more, in which its users come back
-        elsewhere. `clock` is steady, and the same that `here` has.
+        The lease of a gateway that stops ends after `grace_seconds`, in which its users reconnect
+        to others. `clock` must be the clock of `local`.
         """
-        self._board = board
-        self._here = here
-        self._notices = notices
-        self._believed_seconds = seconds * _BELIEVED
-        self._renew_seconds = seconds * _RENEWED
+        self._store = store
+        self._local = local
+        self._announcer = announcer
+        self._lease_seconds = seconds * _LEASE_SHARE
+        self._renew_seconds = seconds * _RENEW_SHARE
         self._grace_seconds = grace_seconds
         self._metrics = metrics
         self._clock = clock
         self._enrolment: _Enrolment | None = None
-        self._life: str | None = None
-        self._batch: Batch | None = None
-        """Written perhaps; to be written again until it is known to be."""
+        self._data_id: str | None = None
+        self._batch: PresenceBatch | None = None
+        """May have been written; repeated until the store confirms it."""
         self._renewed_at = 0.0
-        self._in_touch_since: float | None = None
-        self._away = False
+        self._connected_since: float | None = None
+        self._store_away = False
         self._hold_until = 0.0
-        """Who leaves is not written before: the other gateways may not have written theirs."""
-        self._quiet: set[Place] = set()
-        """Present all the time, whatever the board has lost."""
+        """No leaves are written before: other gateways may still have to write their joins."""
+        self._unannounced: set[PresenceKey] = set()
+        """Entries that were present before the store lost its data; their join is no change."""
         self._dead: list[str] = []
-        self._stirred = asyncio.Event()
-        here.on_change = self._stirred.set
-        metrics.presence_here.set_function(lambda: len(here))
+        self._changed = asyncio.Event()
+        local.on_change = self._changed.set
+        metrics.presence_here.set_function(lambda: len(local))
 
-    async def keep(self) -> None:
-        """Work for as long as the gateway runs."""
+    async def run(self) -> None:
+        """Synchronise for as long as the gateway runs."""
         while True:
             try:
                 await self._step()
-                self._away = False
-            except Forgotten:
+                self._store_away = False
+            except EnrolmentLost:
                 self._start_over()
-            except BoardError as error:
-                self._stumbled(error)
+            except PresenceStoreError as error:
+                self._store_failed(error)
                 await asyncio.sleep(_RETRY_SECONDS)
             except Exception:
                 log.exception("presence_failed")
@@ -112,14 +113,14 @@ class PresenceSync:
             await self._pause()
 
     async def stop(self) -> None:
-        """Leave what is on the board to the other gateways, after a moment."""
+        """Shorten the lease to the grace period; other gateways then clear the entries."""
         if self._enrolment is not None:
-            with suppress(BoardError, TimeoutError):
+            with suppress(PresenceStoreError, TimeoutError):
                 async with asyncio.timeout(_STOP_SECONDS):
-                    await self._board.retire(self._enrolment.gateway, self._grace_seconds)
+                    await self._store.retire(self._enrolment.gateway, self._grace_seconds)
 
     async def _step(self) -> None:
-        """Do one thing that is due, or nothing."""
+        """Do what is due."""
         enrolment = self._enrolment or await self._enroll()
         if self._batch is None:
             self._batch = self._next_batch(enrolment)
@@ -133,91 +134,92 @@ class PresenceSync:
     async def _enroll(self) -> _Enrolment:
         enrolment = _Enrolment(new_id())
         now = self._clock()
-        life = await self._board.enroll(enrolment.gateway, self._believed_seconds)
-        noted = self._here.start_over()
-        if self._life not in {None, life}:
-            # Nobody was told that these left.
-            self._quiet = noted
-            self._hold_until = now + self._believed_seconds
-        self._life = life
+        data_id = await self._store.enroll(enrolment.gateway, self._lease_seconds)
+        written = self._local.rewrite_all()
+        if self._data_id not in {None, data_id}:
+            # The store lost its data; no leave was announced.
+            self._unannounced = written
+            self._hold_until = now + self._lease_seconds
+        self._data_id = data_id
         self._enrolment = enrolment
-        self._renewed_at = self._in_touch_since = now
-        log.info("presence_enrolled", gateway=enrolment.gateway, here=len(self._here))
+        self._renewed_at = self._connected_since = now
+        log.info("presence_enrolled", gateway=enrolment.gateway, here=len(self._local))
         return enrolment
 
-    def _next_batch(self, enrolment: _Enrolment) -> Batch | None:
-        joined, left = self._here.take(CHUNK, leaving=self._clock() >= self._hold_until)
-        return Batch(enrolment.number + 1, joined, left) if joined or left else None
+    def _next_batch(self, enrolment: _Enrolment) -> PresenceBatch | None:
+        leaving = self._clock() >= self._hold_until
+        joined, left = self._local.take_changes(CHUNK, leaving=leaving)
+        return PresenceBatch(enrolment.number + 1, joined, left) if joined or left else None
 
-    async def _write(self, enrolment: _Enrolment, batch: Batch) -> None:
-        outcome = await self._board.write(enrolment.gateway, batch)
+    async def _write(self, enrolment: _Enrolment, batch: PresenceBatch) -> None:
+        result = await self._store.write(enrolment.gateway, batch)
         self._batch = None
         enrolment.number = batch.number
-        self._notices.left(outcome.left)
-        self._notices.joined(self._news(outcome.joined))
-        if self._quiet:
-            self._quiet.difference_update(stay.place for stay in batch.joined)
+        self._announcer.left(result.left)
+        self._announcer.joined(self._to_announce(result.joined))
+        if self._unannounced:
+            self._unannounced.difference_update(entry.key for entry in batch.joined)
 
-    def _news(self, joined: Iterable[PresenceChange]) -> list[PresenceChange]:
-        return [turn for turn in joined if turn.stay.place not in self._quiet]
+    def _to_announce(self, joined: Iterable[PresenceChange]) -> list[PresenceChange]:
+        return [change for change in joined if change.entry.key not in self._unannounced]
 
     async def _renew(self, enrolment: _Enrolment) -> None:
         now = self._clock()
         self._dead = list(
-            await self._board.renew(enrolment.gateway, enrolment.number, self._believed_seconds)
+            await self._store.renew(enrolment.gateway, enrolment.number, self._lease_seconds)
         )
-        if self._in_touch_since is None or now - self._renewed_at > 2 * self._renew_seconds:
-            self._in_touch_since = now
+        if self._connected_since is None or now - self._renewed_at > 2 * self._renew_seconds:
+            self._connected_since = now
         self._renewed_at = now
-        if now - self._in_touch_since < self._believed_seconds:
+        if now - self._connected_since < self._lease_seconds:
             self._dead = []
 
     async def _clear(self) -> None:
-        """Take some notes of a dead gateway away, and tell who is gone with it."""
+        """Clear some entries of a dead gateway and announce the users who left with it."""
         dead = self._dead[-1]
-        cleared = await self._board.clear(dead, CHUNK)
-        self._notices.left(cleared.left)
-        self._metrics.presence_cleared.inc(len(cleared.left))
-        if cleared.done:
+        result = await self._store.clear(dead, CHUNK)
+        self._announcer.left(result.left)
+        self._metrics.presence_cleared.inc(len(result.left))
+        if result.done:
             self._dead.pop()
             log.info("presence_cleared", gateway=dead)
 
     def _start_over(self) -> None:
-        """Enroll anew, and write everything again."""
+        """Enroll again in the next step, and write everything again."""
         self._metrics.presence_heals.inc()
         self._enrolment = None
         self._dead = []
-        self._quiet = set()
+        self._unannounced = set()
         batch, self._batch = self._batch, None
         if batch is not None:
-            self._here.put_back(batch.joined, batch.left)
+            self._local.restore_changes(batch.joined, batch.left)
 
-    def _stumbled(self, error: BoardError) -> None:
+    def _store_failed(self, error: PresenceStoreError) -> None:
         self._metrics.presence_failures.inc()
-        if not self._away:
+        if not self._store_away:
             log.warning("presence_board_away", error=str(error))
-        self._away = True
-        self._in_touch_since = None
+        self._store_away = True
+        self._connected_since = None
         self._dead = []
 
     async def _pause(self) -> None:
-        """Return when something is due, though not at once."""
+        """Return when something is due, after a minimal pause."""
         await asyncio.sleep(_PAUSE_SECONDS)
-        self._stirred.clear()
+        self._changed.clear()
         seconds = self._due_at() - self._clock()
         if seconds > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await self._stirred.wait()
+                    await self._changed.wait()
 
     def _due_at(self) -> float:
-        """Return when there is something to do."""
+        """Return when the next step is due."""
         if self._enrolment is None or self._batch is not None or self._dead:
             return self._clock()
         due = self._renewed_at + self._renew_seconds
-        changes_at = self._here.next_at(leaving=False)
+        changes_at = self._local.next_change_at(leaving=False)
         if changes_at is None:
-            leaving_at = self._here.next_at()
+            leaving_at = self._local.next_change_at()
             if leaving_at is not None:
                 changes_at = max(leaving_at, self._hold_until)
         return due if changes_at is None else min(due, changes_at)

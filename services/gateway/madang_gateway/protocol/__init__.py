@@ -1,1 +1,1 @@
-"""The protocols: STOMP, SockJS, destinations."""
+"""Protocols: STOMP, SockJS, destinations."""

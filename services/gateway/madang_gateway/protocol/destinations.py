@@ -1,4 +1,18 @@
-"""What a destination means: one pattern per meaning, design section 5."""
+"""The meaning of a destination.
+
+| SEND | asks for |
+| --- | --- |
+| `/app/rooms.{room}.send` | a message |
+| `/app/rooms.{room}.typing`, `.read` | a live event |
+| `/app/token` | a new token for the session |
+
+| SUBSCRIBE | receives |
+| --- | --- |
+| `/topic/rooms.{room}` | the room's events |
+| `/topic/rooms.{room}.live` | the room's live events |
+| `/user/queue/events` | the user's own events |
+| `/user/queue/errors` | refusals of this session's frames |
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +26,7 @@ _ROOM = r"(?P<room>[A-Za-z0-9_-]{1,64})"
 _TOPIC = re.compile(rf"/topic/rooms\.{_ROOM}(?P<live>\.live)?")
 
 _LONGEST = 100
-"""Characters of the longest destination that means something, and a few more."""
+"""Characters of the longest destination that has a meaning, and a few more."""
 
 LIVE_SUFFIX = ".live"
 ERRORS = "/user/queue/errors"
@@ -21,7 +35,7 @@ TOKEN = "/app/token"  # noqa: S105 - a destination
 
 
 class Action(Enum):
-    """What a SEND asks for."""
+    """The action that a SEND asks for."""
 
     MESSAGE = "send"
     TYPING = "typing"
@@ -37,7 +51,7 @@ _APP = re.compile(rf"/app/rooms\.{_ROOM}\.(?P<action>{'|'.join(ROOM_ACTIONS)})")
 
 
 class Source(Enum):
-    """What a SUBSCRIBE asks for."""
+    """The kind of events that a SUBSCRIBE asks for."""
 
     ROOM = "room"
     ROOM_LIVE = "room live"
@@ -46,7 +60,7 @@ class Source(Enum):
 
 
 class SendTarget(NamedTuple):
-    """Where a SEND goes."""
+    """The target of a SEND."""
 
     action: Action
     room: str = ""
@@ -54,7 +68,7 @@ class SendTarget(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a SUBSCRIBE follows; `audience` names it in the hub."""
+    """The target of a SUBSCRIBE; `audience` is its name in the hub."""
 
     source: Source
     audience: str
@@ -62,7 +76,7 @@ class Topic:
 
 
 def send_target(destination: str) -> SendTarget | None:
-    """Return the meaning of a SEND's destination, or None if it has none."""
+    """Return the target of a SEND's destination, or None if there is no such destination."""
     return _send_target(destination) if len(destination) <= _LONGEST else None
 
 
@@ -75,7 +89,7 @@ def _send_target(destination: str) -> SendTarget | None:
 
 
 def topic(destination: str, user: str) -> Topic | None:
-    """Return the meaning of a SUBSCRIBE's destination for `user`, or None if it has none."""
+    """Return the topic of a SUBSCRIBE's destination, or None if there is no such destination."""
     if destination == EVENTS:
         return Topic(Source.USER, user_audience(user))
     if destination == ERRORS:

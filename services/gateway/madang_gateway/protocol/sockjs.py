@@ -1,7 +1,7 @@
-"""SockJS's own framing inside WebSocket messages: `o`, `h`, `a[…]`, `c[…]`, and what clients send.
+"""SockJS framing inside WebSocket messages: `o`, `h`, `a[…]`, `c[…]`, and the client's JSON.
 
-From the server each WebSocket message is one SockJS frame; from the client it is a JSON string, or
-an array of them. Each such string is what would have been one WebSocket message without SockJS.
+A WebSocket message from the server is one SockJS frame; one from the client is a JSON string or an
+array of strings. Each string is one WebSocket message of a connection without SockJS.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ HEARTBEAT = b"h"
 
 
 class BrokenFraming(Exception):  # noqa: N818 - named for what the client did
-    """Not what a SockJS client sends."""
+    """A WebSocket message that is not valid in SockJS."""
 
 
 def array(*messages: bytes) -> bytes:
@@ -22,14 +22,14 @@ def array(*messages: bytes) -> bytes:
 
 
 def close(code: int, reason: str) -> bytes:
-    """Return the frame after which nothing follows."""
+    """Return the close frame."""
     return b"c" + orjson.dumps([code, reason])
 
 
 def read(payload: bytes) -> list[bytes]:
-    """Return what a client's WebSocket message carries, nothing if it is empty.
+    """Return the messages in a client's WebSocket message, none if it is empty.
 
-    Raise BrokenFraming if it is something else.
+    Raises BrokenFraming if it is not valid.
     """
     if not payload:
         return []
@@ -44,7 +44,7 @@ def read(payload: bytes) -> list[bytes]:
 
 
 class Reader:
-    """Puts fragments of WebSocket messages together: JSON is read whole."""
+    """Joins the fragments of a WebSocket message, whose JSON is parsed as a whole."""
 
     __slots__ = ("_parts",)
 
@@ -52,9 +52,9 @@ class Reader:
         self._parts: list[bytes] = []
 
     def receive(self, payload: bytes, *, fin: bool) -> list[bytes]:
-        """Take a fragment and return what is carried by the message that it ends, if it does.
+        """Add a fragment; return the messages if it is the last fragment.
 
-        How large a message may be is for whoever reads the fragments to decide.
+        The caller limits the size.
         """
         if fin and not self._parts:
             return read(payload)

@@ -1,15 +1,14 @@
-"""Destinations and bodies of the common chat tutorials, so that their clients work unchanged.
+"""Destinations and bodies of the common chat tutorials, whose clients work unchanged.
 
-Two families, sent to and followed at:
+There are two families, for SEND and SUBSCRIBE:
 
 - `/pub/chat/message` and `/sub/chat/room/{room}`
 - `/pub/chat.message.{room}` and `/exchange/chat.exchange/room.{room}`
 
-with the body `{type: ENTER|TALK|QUIT, roomId, sender, message, userCount}`. Every tutorial varies
-them: other words for the action, in the destination or as the type, the room in either of them,
-ids that are numbers, other names of fields. A SEND below `/pub/chat` that has no meaning here is
-ignored, because these clients do not expect an ERROR. A client's `sender` is not believed: the name
-is the token's.
+with the body `{type: ENTER|TALK|QUIT, roomId, sender, message, userCount}`. Tutorials vary: the
+action has other words and stands in the destination or in the type, the room stands in either, ids
+are numbers, fields have other names. An unknown SEND below `/pub/chat` is ignored, because these
+clients do not expect an ERROR. The `sender` of a body is ignored; the name is that of the token.
 """
 
 import re
@@ -40,11 +39,11 @@ _TOPICS = (
     re.compile(rf"/exchange/chat\.exchange/room\.{_ROOM}"),
 )
 _LONGEST = 100
-"""Longest destination that is read; none with a meaning is longer."""
+"""Characters of the longest destination that is parsed."""
 
 
 class Type(StrEnum):
-    """What a tutorial's message is about."""
+    """The type of a tutorial's message."""
 
     ENTER = "ENTER"
     TALK = "TALK"
@@ -71,26 +70,26 @@ _WORDS = {
     }.items()
     for word in words.split()
 }
-"""Words that tutorials use for each type, in destinations and in bodies."""
+"""The words of the tutorials for each type, in destinations and in bodies."""
 _TYPE_FIELDS = ("type", "messagetype", "msgtype")
 _ROOM_FIELDS = ("roomid", "chatroomid", "room", "chatroom")
 _TEXT_FIELDS = ("message", "content", "contents", "msg", "text")
 
 
 def is_send(destination: str) -> bool:
-    """Tell whether a SEND's destination is a tutorial's."""
+    """Return whether a SEND's destination belongs to a tutorial."""
     return destination == _SEND or destination.startswith((f"{_SEND}/", f"{_SEND}."))
 
 
 def read_send(destination: str, body: bytes) -> tuple[SendTarget | None, str]:
-    """Return the target of a tutorial's SEND, and its text; None if it has no meaning here."""
+    """Return the target of a tutorial's SEND, None if it is unknown, and the text."""
     found, fields = _read_destination(destination), _read_body(body)
     if found is None or fields is None:
         return None, ""
     kind, room = found
-    said = _first(fields, _TYPE_FIELDS).strip()
-    if said:
-        known = _WORDS.get(said.lower())
+    word = _first(fields, _TYPE_FIELDS).strip()
+    if word:
+        known = _WORDS.get(word.lower())
         if known is None:
             return None, ""
         kind = known
@@ -102,7 +101,7 @@ def read_send(destination: str, body: bytes) -> tuple[SendTarget | None, str]:
 
 
 def _read_destination(destination: str) -> tuple[Type, str] | None:
-    """Return the type and the room in a destination, which a body may override."""
+    """Return the type and the room of a destination; the body may override both."""
     if len(destination) > _LONGEST:
         return None
     parts = _SEPARATOR.split(destination.removeprefix(_SEND))[1:]
@@ -111,13 +110,13 @@ def _read_destination(destination: str) -> tuple[Type, str] | None:
     if len(words) > 1 or len(rooms) > 1 or "" in rooms:
         return None
     if rooms and not words and rooms[0].isalpha():
-        # An unknown word: the id of a room has digits in it, because it begins with the time.
+        # An unknown word: a room's id contains digits, because it begins with the time.
         return None
     return (words or [Type.TALK])[0], (rooms or [""])[0]
 
 
 def _read_body(body: bytes) -> Mapping[str, Any] | None:
-    """Return the fields of a JSON object, their names in lower case and without underscores."""
+    """Return the fields of a JSON object, with names in lower case and without underscores."""
     if not body.strip():
         return {}
     try:
@@ -130,7 +129,7 @@ def _read_body(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    """Return the first of the fields `names` that has text or a whole number, or nothing."""
+    """Return the first of the fields `names` with text or a whole number, else an empty text."""
     for name in names:
         value = fields.get(name)
         if type(value) is int:
@@ -141,7 +140,7 @@ def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def room_of_topic(destination: str) -> str | None:
-    """Return the room that a tutorial's SUBSCRIBE is for, or None if it is none."""
+    """Return the room of a tutorial's SUBSCRIBE, or None if the destination is not a tutorial's."""
     for pattern in _TOPICS:
         found = pattern.fullmatch(destination)
         if found:
@@ -151,18 +150,18 @@ def room_of_topic(destination: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class TutorialBody:
-    """Writes events as tutorials expect them."""
+    """Maps events to the bodies that tutorials expect."""
 
     entered: str
-    """Text of an ENTER, with `{name}` for who entered, quoted if it could read as more."""
+    """Text of an ENTER; `{name}` is the user's name, quoted if it could be taken for more."""
     quit: str
-    """Text of a QUIT, with `{name}` for who left."""
+    """Text of a QUIT; `{name}` is the user's name."""
 
     def __call__(self, event: Event, present: int) -> bytes | None:
-        """Return the body for `event`, or None for what tutorials do not know."""
+        """Return the body of `event`, or None if tutorials have no such event."""
         kind = _TYPES.get(event.kind)
         if kind is None or event.data.get("removed") is False:
-            # The latter: somebody was banned who was not here.
+            # Not removed: the banned user was not a member.
             return None
         name = str(event.data.get("name") or event.sender_name)
         if kind is Type.TALK:

@@ -1,1 +1,1 @@
-"""Sends: read, checked, appended to the log."""
+"""Sends: commands, checks, the append to the log."""

@@ -1,4 +1,4 @@
-"""What a client sends, read from its SEND or REST call."""
+"""The command to send a message or a live event, as a SEND or a POST asks for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from madang_gateway.protocol.stomp.events import Send
 from madang_gateway.protocol.stomp.serializer import OWN_HEADERS, is_own
 
 KEY_LENGTH = 64
-_PASSED_ON_BYTES = 4096
+_FORWARDED_BYTES = 4096
 _MOST_FIELDS = 16
 _JSON = "application/json"
 _TEXT = "text/"
@@ -42,43 +42,43 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
-class Command:
-    """Something that a client wants to tell a room."""
+class SendCommand:
+    """A message or live event for a room, before it is appended or published."""
 
-    # Not frozen, which would make each of them three times as dear.
+    # Not frozen: creating a frozen instance takes three times as long.
     action: Action
     room: str
     kind: str
-    """The kind of event that it becomes."""
+    """The event's kind."""
     data: Mapping[str, Any]
-    """That event's data."""
+    """The event's data."""
     size: int
     """Bytes of the body as sent."""
     key: str = field(default_factory=next_id)
     retry: bool = False
-    """Whether it may have been sent before, on another connection."""
+    """Whether the client may have sent it before, on another connection."""
     token: str | None = None
-    """A token of its own."""
+    """The access token in the SEND itself."""
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
-    """Headers to pass on to the receivers."""
+    """Headers of the SEND that its MESSAGEs carry too."""
 
     @classmethod
     def of(cls, action: Action, room: str, data: Data, size: int = 0) -> Self:
-        """Return `data` on its way to `room`, with a key of its own."""
+        """Return the command to send `data` to `room`, with a new key."""
         return cls(action, room, data.kind, document(data), size)
 
 
-def read_send(send: Send, *, with_aliases: bool) -> Command | None:
-    """Return what `send` asks for; None for a tutorial's SEND that means nothing here.
+def read_send(send: Send, *, with_aliases: bool) -> SendCommand | None:
+    """Return the command of `send`; None for a tutorial's SEND that is ignored.
 
-    Raise NotFound, InvalidRequest or InvalidBody if it is unclear.
+    Raises NotFound, InvalidRequest or InvalidBody.
     """
     target, content_type, body = _target(send, with_aliases=with_aliases)
     if target is None:
         return None
     action, headers = target.action, send.headers
     key = headers.get("key")
-    return Command(
+    return SendCommand(
         action,
         target.room,
         ACTION_DATA[action].kind,
@@ -87,19 +87,19 @@ def read_send(send: Send, *, with_aliases: bool) -> Command | None:
         next_id() if key is None else check_key(key),
         key is not None and headers.get("retry") == "true",
         own_token(headers),
-        _passed_on(headers),
+        _forwarded(headers),
     )
 
 
 def check_key(key: str) -> str:
-    """Return `key`; raise InvalidRequest unless it is 1 to 64 printable characters."""
+    """Return `key`; raises InvalidRequest unless it has 1 to 64 printable characters."""
     if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
         raise InvalidRequest(f"A key has 1 to {KEY_LENGTH} printable characters.")
     return key
 
 
 def own_token(headers: Mapping[str, str]) -> str | None:
-    """Return the token in a frame's Authorization header, which clients write in either case."""
+    """Return the token in a frame's Authorization header, capitalized or not."""
     return bearer(headers.get("Authorization") or headers.get("authorization"))
 
 
@@ -112,12 +112,12 @@ def bearer(authorization: str | None) -> str | None:
 
 
 def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, bytes]:
-    """Return where `send` goes, and its body and that one's content type in our own terms."""
+    """Return the target of `send`, and its content type and body as this API defines them."""
     target = send_target(send.destination)
     if target is not None:
         if target.action is Action.TOKEN:
             raise InvalidRequest("A token cannot be renewed in a transaction; send it without one.")
-        # A media type is the same in capitals (RFC 9110 section 8.3.1).
+        # Media types are case-insensitive (RFC 9110 section 8.3.1).
         return target, send.headers.get("content-type", "").lower(), send.body
     if with_aliases and tutorial_destinations.is_send(send.destination):
         target, text = tutorial_destinations.read_send(send.destination, send.body)
@@ -143,35 +143,35 @@ def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
 
 
 def _read_json(kind: type[Data], body: bytes | str) -> Mapping[str, Any]:
-    """Return the data of `kind` in `body`; raise InvalidBody or ValidationError if it is none."""
+    """Return the data of `kind` in `body`; raises InvalidBody or ValidationError."""
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidBody("Body: not valid JSON.") from error
     if isinstance(given, dict) and len(given) > _MOST_FIELDS:
-        # Each unknown field would be a mistake to be described, which takes far longer than this.
+        # Describing each unknown field would take far longer than this check.
         raise InvalidBody(f"Body: at most {_MOST_FIELDS} fields.")
     return document(kind.model_validate(given))
 
 
 def _read_text(text: str, *, declared: bool) -> Mapping[str, Any]:
-    """Return the message in `text`: many clients send JSON and do not say so."""
+    """Return the message in `text`, which may be JSON without a declared content type."""
     if not declared and text.startswith("{"):
         try:
             return _read_json(MessageCreated, text)
         except (ValidationError, InvalidBody):
-            pass  # then it is a text that begins with a brace
+            pass  # a text that begins with a brace
     if not text:
         raise InvalidBody("The message is empty.")
-    # As `MessageCreated` would have it, of which nothing else is to be checked.
+    # The fast path: `MessageCreated` checks nothing else.
     return {"text": text}
 
 
-def _passed_on(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the headers that the receivers get too, as STOMP 1.2 demands of SEND."""
+def _forwarded(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers that the MESSAGEs must carry too (STOMP 1.2, SEND)."""
     if OWN_HEADERS.issuperset(headers):
         return _NO_HEADERS
-    passed = {name: value for name, value in headers.items() if not is_own(name)}
-    if len(orjson.dumps(passed)) > _PASSED_ON_BYTES:
-        raise InvalidRequest(f"Headers to pass on may have {_PASSED_ON_BYTES} bytes as JSON.")
-    return passed
+    forwarded = {name: value for name, value in headers.items() if not is_own(name)}
+    if len(orjson.dumps(forwarded)) > _FORWARDED_BYTES:
+        raise InvalidRequest(f"Headers to pass on may have {_FORWARDED_BYTES} bytes as JSON.")
+    return forwarded

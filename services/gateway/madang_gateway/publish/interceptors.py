@@ -1,43 +1,35 @@
-"""What every send passes before it goes anywhere: size, token, rate, membership.
+"""The checks that every send passes: size, token, rate limit, membership.
 
-An interceptor raises the Problem with which it refuses. Where the answer is not at hand it
-returns an awaitable; all that is at hand costs no task and no turn of the event loop.
+An interceptor refuses a send by raising a Problem. It returns an awaitable only if it must wait;
+a check that need not wait costs no task and no turn of the event loop.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 from typing_extensions import override
 
-from madang_common.clock import Clock
+from madang_common.clock import Clock, MonotonicClock
 from madang_common.problems import TooLarge, TooManyRequests, Unauthenticated
 from madang_common.token_bucket import Bucket
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway.backends.memberships import Memberships
-from madang_gateway.publish.command import Command
+from madang_gateway.publish.command import SendCommand
 
-_ESCAPED = 6
-"""Bytes of JSON that one byte of text may take, as `\\u0001` does."""
+_ESCAPED_BYTES = 6
+"""Most bytes of JSON for one byte of text, as in `\\u0001`."""
 _JSON_BYTES = 64
-"""Bytes of JSON around a text."""
-
-
-class Buckets(Protocol):
-    """Each user's allowance of sends."""
-
-    def bucket(self, user: str) -> Bucket:
-        """Return the allowance of `user`."""
-        ...
+"""Most bytes of JSON around a text."""
 
 
 class Interceptor(Protocol):
-    """One thing that a send must pass."""
+    """One check of a send."""
 
-    def __call__(self, who: Claims, outgoing: Command) -> Awaitable[None] | None:
-        """Raise a Problem to refuse, now or when awaited."""
+    def __call__(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
+        """Raise a Problem to refuse the send, now or when awaited."""
         ...
 
 
@@ -48,77 +40,78 @@ def too_large(limit_bytes: int) -> TooLarge:
 
 @dataclass(frozen=True, slots=True)
 class SizeLimit(Interceptor):
-    """The body is not too large."""
+    """The body has at most `limit_bytes`, as sent and as JSON."""
 
     limit_bytes: int
 
     @override
-    def __call__(self, who: Claims, outgoing: Command) -> None:
+    def __call__(self, claims: Claims, command: SendCommand) -> None:
         limit = self.limit_bytes
-        if outgoing.size > limit or (
-            # As JSON a character takes up to six times as much, and that is what is delivered.
-            outgoing.size * _ESCAPED > limit
-            and len(orjson.dumps(outgoing.data)) > limit + _JSON_BYTES
+        if command.size > limit or (
+            # Subscribers receive JSON, in which a character may take six times as many bytes.
+            command.size * _ESCAPED_BYTES > limit
+            and len(orjson.dumps(command.data)) > limit + _JSON_BYTES
         ):
             raise too_large(limit)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnToken(Interceptor):
-    """A token that comes with the send holds and is the same user's; it may be required."""
+    """A token in the SEND itself is valid and belongs to the same user."""
 
     verifier: TokenVerifier
     required: bool
 
     @override
-    def __call__(self, who: Claims, outgoing: Command) -> Awaitable[None] | None:
-        if outgoing.token is None:
+    def __call__(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
+        if command.token is None:
             if self.required:
                 raise Unauthenticated(
                     "Each SEND needs an Authorization header with an access token."
                 )
             return None
-        claims = self.verifier.verify_now(outgoing.token)
-        if claims is None:
-            return self._verify(who, outgoing.token)
-        check_same_user(who, claims)
+        token_claims = self.verifier.verify_now(command.token)
+        if token_claims is None:
+            return self._verify(claims, command.token)
+        check_same_user(claims, token_claims)
         return None
 
-    async def _verify(self, who: Claims, token: str) -> None:
-        check_same_user(who, await self.verifier.verify(token))
+    async def _verify(self, claims: Claims, token: str) -> None:
+        check_same_user(claims, await self.verifier.verify(token))
 
 
-def check_same_user(who: Claims, claims: Claims) -> None:
-    """Raise Unauthenticated unless a token with `claims` belongs to `who`."""
-    if claims.subject != who.subject:
+def check_same_user(claims: Claims, token_claims: Claims) -> None:
+    """Raise Unauthenticated unless both claims have the same user."""
+    if token_claims.subject != claims.subject:
         raise Unauthenticated("The token is another user's; send one of your own.")
 
 
 @dataclass(frozen=True, slots=True)
 class LoginHolds(Interceptor):
-    """The login goes on, and its token has not expired."""
+    """The login was not ended and its token has not expired."""
 
     verifier: TokenVerifier
-    now: Clock
+    clock: Clock
 
     @override
-    def __call__(self, who: Claims, outgoing: Command) -> None:
-        if who.expires_at <= self.now():
+    def __call__(self, claims: Claims, command: SendCommand) -> None:
+        if claims.expires_at <= self.clock():
             raise Unauthenticated("The token has expired. Refresh it, or log in again.")
-        if not self.verifier.is_active(who):
+        if not self.verifier.is_active(claims):
             raise Unauthenticated("This login was ended. Log in again.")
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit(Interceptor):
-    """The user does not send too fast, over all their connections here."""
+    """The user stays within their rate limit, over all their connections to this gateway."""
 
-    buckets: Buckets
-    clock: Clock
+    bucket: Callable[[str], Bucket]
+    """Returns the token bucket of a user."""
+    clock: MonotonicClock
 
     @override
-    def __call__(self, who: Claims, outgoing: Command) -> None:
-        seconds = self.buckets.bucket(who.subject).take(self.clock())
+    def __call__(self, claims: Claims, command: SendCommand) -> None:
+        seconds = self.bucket(claims.subject).take(self.clock())
         if seconds:
             raise TooManyRequests("You send too fast; slow down.", retry_after_seconds=seconds)
 
@@ -130,10 +123,10 @@ class Membership(Interceptor):
     memberships: Memberships
 
     @override
-    def __call__(self, who: Claims, outgoing: Command) -> Awaitable[None] | None:
-        access = self.memberships.known(who.subject, outgoing.room)
+    def __call__(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
+        access = self.memberships.known(claims.subject, command.room)
         if access is None:
-            return self._ask(who.subject, outgoing.room)
+            return self._ask(claims.subject, command.room)
         access.check_write()
         return None
 
@@ -142,20 +135,20 @@ class Membership(Interceptor):
 
 
 def intercept(
-    interceptors: Sequence[Interceptor], who: Claims, outgoing: Command
+    interceptors: Sequence[Interceptor], claims: Claims, command: SendCommand
 ) -> Awaitable[None] | None:
-    """Let `outgoing` pass each of `interceptors` in turn; await the result if there is one."""
+    """Run `interceptors` in order; await the result unless it is None."""
     for index, interceptor in enumerate(interceptors):
-        pending = interceptor(who, outgoing)
+        pending = interceptor(claims, command)
         if pending is not None:
-            return _finish(pending, interceptors[index + 1 :], who, outgoing)
+            return _finish(pending, interceptors[index + 1 :], claims, command)
     return None
 
 
 async def _finish(
-    pending: Awaitable[None], rest: Sequence[Interceptor], who: Claims, outgoing: Command
+    pending: Awaitable[None], rest: Sequence[Interceptor], claims: Claims, command: SendCommand
 ) -> None:
     await pending
-    following = intercept(rest, who, outgoing)
+    following = intercept(rest, claims, command)
     if following is not None:
         await following

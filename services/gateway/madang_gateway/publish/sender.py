@@ -1,11 +1,11 @@
-"""Sends into the log, and live notices past it."""
+"""Appends messages to the log, and publishes live events past it."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from functools import partial
 
-from madang_common.clock import Clock, rfc3339
+from madang_common.clock import rfc3339
 from madang_common.events.envelope import Event, room_audience
 from madang_common.events.kinds import LIVE, RoomRead
 from madang_common.live.port import Live
@@ -15,268 +15,272 @@ from madang_common.problems import KeyConflict, Problem, TooLarge, Unavailable
 from madang_common.tokens.claims import Claims
 from madang_gateway.backends.history import History
 from madang_gateway.protocol.destinations import Action
-from madang_gateway.publish.command import Command
+from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import Interceptor, intercept
 from madang_gateway.state.idempotency_keys import (
+    IdempotencyKey,
     IdempotencyKeys,
-    Key,
     digest,
-    key_of,
+    idempotency_key,
     position_and_digest,
 )
-from madang_gateway.state.pending_receipts import Outcome, PendingReceipts
+from madang_gateway.state.pending_receipts import OnOutcome, PendingReceipts
 from madang_gateway.state.sent_lines import SentLines
 
 _MOST_CHECKS = 10
 
 
 class Sender:
-    """Takes what clients send, from STOMP and REST alike.
+    """Executes send commands from STOMP and REST.
 
-    A message's outcome is told when its event has come back from the log. The same key again gets
-    the first event's position, or KeyConflict if it says something else.
+    A message succeeds when its event comes back from the log. A repeated key gets the position of
+    the first event, or KeyConflict if the data differs.
     """
 
     def __init__(
         self,
         *,
         interceptors: Sequence[Interceptor],
-        standing: Sequence[Interceptor],
-        keys: IdempotencyKeys,
-        own_lines: SentLines,
-        receipts: PendingReceipts,
+        append_checks: Sequence[Interceptor],
+        idempotency_keys: IdempotencyKeys,
+        sent_lines: SentLines,
+        pending_receipts: PendingReceipts,
         history: History,
         publisher: Publisher,
         live: Live,
-        clock: Clock,
     ) -> None:
-        """Let each send pass `interceptors` first.
+        """Every send passes `interceptors` first.
 
-        `standing` is checked again right before the append: it may change during an await. Use a
-        steady `clock` for deadlines; events carry the wall clock's time.
+        `append_checks` run again right before the append if there was an await in between, because
+        their answers may have changed.
         """
         self._interceptors = interceptors
-        self._standing = standing
-        self._keys = keys
-        self._own_lines = own_lines
-        self._receipts = receipts
+        self._append_checks = append_checks
+        self._idempotency_keys = idempotency_keys
+        self._sent_lines = sent_lines
+        self._pending_receipts = pending_receipts
         self._history = history
         self._publisher = publisher
         self._live = live
-        self._clock = clock
 
-    def send(self, who: Claims, outgoing: Command, outcome: Outcome) -> Awaitable[None] | None:
-        """Let `outgoing` pass the interceptors and go on; await the result if there is one.
+    def send(
+        self, claims: Claims, command: SendCommand, on_outcome: OnOutcome
+    ) -> Awaitable[None] | None:
+        """Execute `command`; await the result unless it is None.
 
-        `outcome` is told exactly once, perhaps before this returns: the position of a message,
-        None for a live notice, or the Problem with which it was refused.
+        `on_outcome` is called exactly once, perhaps before this returns: with the position of a
+        message, None for a live event, or the Problem with which it was refused.
         """
         try:
-            pending = intercept(self._interceptors, who, outgoing)
-            if pending is None and not (outgoing.retry and self._must_look_back(who, outgoing)):
-                self._accept(who, outgoing, outcome)
+            pending = intercept(self._interceptors, claims, command)
+            if pending is None and not (command.retry and self._must_ask_history(claims, command)):
+                self._accept(claims, command, on_outcome)
                 return None
         except Problem as problem:
-            outcome(problem)
+            on_outcome(problem)
             return None
-        return self._send_later(pending, who, outgoing, outcome)
+        return self._send_later(pending, claims, command, on_outcome)
 
     async def _send_later(
         self,
         pending: Awaitable[None] | None,
-        who: Claims,
-        outgoing: Command,
-        outcome: Outcome,
+        claims: Claims,
+        command: SendCommand,
+        on_outcome: OnOutcome,
     ) -> None:
         try:
             if pending is not None:
                 await pending
-            if self._must_look_back(who, outgoing):
-                stored = await self._stored(who, outgoing)
+            if self._must_ask_history(claims, command):
+                stored = await self._stored(claims, command)
                 if stored is not None:
                     position, event = stored
-                    outcome(_answer(position, digest(event.data), digest(outgoing.data)))
+                    on_outcome(_outcome(position, digest(event.data), digest(command.data)))
                     return
-            await self._check_again(who, (outgoing,))
-            self._accept(who, outgoing, outcome)
+            await self._check_again(claims, (command,))
+            self._accept(claims, command, on_outcome)
         except Problem as problem:
-            outcome(problem)
+            on_outcome(problem)
 
-    def _must_look_back(self, who: Claims, outgoing: Command) -> bool:
-        """Tell whether only history can know if this was sent before."""
-        return outgoing.retry and self._keys.get(_key(who, outgoing)) is None
+    def _must_ask_history(self, claims: Claims, command: SendCommand) -> bool:
+        """Return whether the command is a retry of which only history can know the first send."""
+        return command.retry and self._idempotency_keys.get(_key(claims, command)) is None
 
-    async def send_together(self, who: Claims, sends: Sequence[Command]) -> None:
-        """Send all of `sends`, those to one room next to each other, and return when all are back.
+    async def send_together(self, claims: Claims, commands: Sequence[SendCommand]) -> None:
+        """Execute all commands of a transaction; return when all their events came back.
 
-        Raise the Problem with which one of them was refused: then nothing was sent. Raise
-        Unavailable if a room's batch, which is stored whole or not at all, was not confirmed.
+        The messages of one room are appended next to each other. Raises the Problem with which one
+        of them was refused: then none was sent. Raises Unavailable if the batch of a room, which is
+        stored whole or not at all, was not confirmed.
         """
-        known: set[Key] = set()
-        for outgoing in sends:
-            pending = intercept(self._interceptors, who, outgoing)
+        stored: set[IdempotencyKey] = set()
+        for command in commands:
+            pending = intercept(self._interceptors, claims, command)
             if pending is not None:
                 await pending
-            if self._must_look_back(who, outgoing) and await self._is_stored(who, outgoing):
-                known.add(_key(who, outgoing))
-        await self._check_again(who, sends)
-        # From here on there is no pause, so what was checked still holds.
-        fresh: dict[Key, Event] = {}
-        notices = []
-        for outgoing in sends:
-            event, key = _event(who, outgoing), _key(who, outgoing)
-            if outgoing.kind in LIVE:
-                notices.append(event)
-            elif key not in known and self._is_fresh(key, event, fresh):
-                fresh[key] = event
-        gathered = _Gathered(len(fresh))
-        for notice in notices:
-            self._live.publish(notice.line())
-        self._append_together(fresh, gathered)
-        await gathered.done()
+            if self._must_ask_history(claims, command) and await self._is_stored(claims, command):
+                stored.add(_key(claims, command))
+        await self._check_again(claims, commands)
+        # No await from here on, so the checks still hold.
+        new: dict[IdempotencyKey, Event] = {}
+        live = []
+        for command in commands:
+            event, key = _event(claims, command), _key(claims, command)
+            if command.kind in LIVE:
+                live.append(event)
+            elif key not in stored and self._is_new(key, event, new):
+                new[key] = event
+        outcomes = _Outcomes(len(new))
+        for event in live:
+            self._live.publish(event.line())
+        self._append_together(new, outcomes)
+        await outcomes.wait()
 
-    async def _check_again(self, who: Claims, sends: Sequence[Command]) -> None:
-        """Return at a moment at which `who` may make all of `sends`; raise if there is none.
+    async def _check_again(self, claims: Claims, commands: Sequence[SendCommand]) -> None:
+        """Return when all append checks pass without an await; raise the first refusal.
 
-        To wait for one answer makes those before it old, so it is checked until nothing is asked.
+        Awaiting one answer may make the answers before it stale, so the checks are repeated.
         """
         for _ in range(_MOST_CHECKS):
-            asked = [intercept(self._standing, who, outgoing) for outgoing in sends]
-            waiting = [pending for pending in asked if pending is not None]
-            if not waiting:
+            answers = [intercept(self._append_checks, claims, command) for command in commands]
+            pending = [answer for answer in answers if answer is not None]
+            if not pending:
                 return
-            await asyncio.gather(*waiting)
+            await asyncio.gather(*pending)
         raise Unavailable("The room changes too fast; try again.", retry_after_seconds=1)
 
-    def mark_read(self, who: Claims, room: str, upto: str) -> None:
-        """Tell `room`, whose messages `who` receives, that they have read up to that event."""
-        outgoing = Command.of(Action.READ, room, RoomRead(upto=upto))
-        self._live.publish(_event(who, outgoing).line())
+    def mark_read(self, claims: Claims, room: str, upto: str) -> None:
+        """Publish to `room`, which the user is subscribed to, that they read up to event `upto`."""
+        command = SendCommand.of(Action.READ, room, RoomRead(upto=upto))
+        self._live.publish(_event(claims, command).line())
 
-    async def _is_stored(self, who: Claims, outgoing: Command) -> bool:
-        """Tell whether history has it; raise KeyConflict if it has something else by that key."""
-        stored = await self._stored(who, outgoing)
+    async def _is_stored(self, claims: Claims, command: SendCommand) -> bool:
+        """Return whether history has the message; raise KeyConflict if its data differs."""
+        stored = await self._stored(claims, command)
         if stored is None:
             return False
-        if digest(stored[1].data) != digest(outgoing.data):
+        if digest(stored[1].data) != digest(command.data):
             raise KeyConflict
         return True
 
-    async def _stored(self, who: Claims, outgoing: Command) -> tuple[int, Event] | None:
-        """Return the event that has its key, and where it stands, if history has one."""
-        audience = room_audience(outgoing.room)
-        return await self._history.by_key(audience, who.subject, outgoing.key)
+    async def _stored(self, claims: Claims, command: SendCommand) -> tuple[int, Event] | None:
+        """Return the event with the command's key and its position, or None."""
+        audience = room_audience(command.room)
+        return await self._history.by_key(audience, claims.subject, command.key)
 
-    def _is_fresh(self, key: Key, event: Event, others: Mapping[Key, Event]) -> bool:
-        """Tell whether nothing has `key` yet; raise KeyConflict if something else has it."""
-        sent = digest(event.data)
-        first, other = self._keys.get(key), others.get(key)
-        taken = {
+    def _is_new(
+        self, key: IdempotencyKey, event: Event, others: Mapping[IdempotencyKey, Event]
+    ) -> bool:
+        """Return whether `key` is unused; raise KeyConflict if its data differs.
+
+        A send in flight counts as new: its receipt is awaited, and it is not appended again.
+        """
+        first, other = self._idempotency_keys.get(key), others.get(key)
+        used = {
             first and position_and_digest(first)[1],
             other and digest(other.data),
-            self._receipts.under_way(key),
+            self._pending_receipts.digest(key),
         } - {None}
-        if taken - {sent}:
+        if used - {digest(event.data)}:
             raise KeyConflict
-        # What is under way already is waited for, and appended no second time.
         return first is None and other is None
 
-    def _append_together(self, fresh: Mapping[Key, Event], gathered: "_Gathered") -> None:
-        now = self._clock()
-        rooms: dict[str, dict[Key, bytes]] = {}
-        for key, event in fresh.items():
-            if self._receipts.wait(key, digest(event.data), now, gathered.outcome):
-                rooms.setdefault(event.audience, {})[key] = event.line()
+    def _append_together(self, new: Mapping[IdempotencyKey, Event], outcomes: "_Outcomes") -> None:
+        batches: dict[str, dict[IdempotencyKey, bytes]] = {}
+        for key, event in new.items():
+            if self._pending_receipts.add(key, digest(event.data), outcomes.add):
+                batches.setdefault(event.audience, {})[key] = event.line()
 
-        def fail(keys: Iterable[Key], error: LogError | None) -> None:
+        def appended(keys: Iterable[IdempotencyKey], error: LogError | None) -> None:
             if error is not None:
                 for key in keys:
-                    self._receipts.failed(key, _told(error))
+                    self._pending_receipts.fail(key, _problem(error))
 
-        for audience, lines in rooms.items():
+        for audience, lines in batches.items():
+            done = partial(appended, tuple(lines))
             try:
-                done = partial(fail, tuple(lines))
                 self._publisher.append_together(audience, tuple(lines.values()), done)
             except LogError as error:
-                fail(tuple(lines), error)
+                done(error)
 
-    def _accept(self, who: Claims, outgoing: Command, outcome: Outcome) -> None:
-        if outgoing.kind in LIVE:
-            self._live.publish(_event(who, outgoing).line())
-            outcome(None)
+    def _accept(self, claims: Claims, command: SendCommand, on_outcome: OnOutcome) -> None:
+        if command.kind in LIVE:
+            self._live.publish(_event(claims, command).line())
+            on_outcome(None)
             return
-        audience = room_audience(outgoing.room)
-        key, sent = key_of(audience, who.subject, outgoing.key), digest(outgoing.data)
-        first = self._keys.get(key)
+        audience = room_audience(command.room)
+        key = idempotency_key(audience, claims.subject, command.key)
+        sent = digest(command.data)
+        first = self._idempotency_keys.get(key)
         if first is not None:
-            outcome(_answer(*position_and_digest(first), sent))
-        elif self._receipts.wait(key, sent, self._clock(), outcome):
-            event = _event(who, outgoing)
+            on_outcome(_outcome(*position_and_digest(first), sent))
+        elif self._pending_receipts.add(key, sent, on_outcome):
+            event = _event(claims, command)
             line = event.line()
-            self._own_lines.add(line, (event, audience, key, sent))
+            self._sent_lines.add(line, (event, audience, key, sent))
             done = partial(self._appended, key)
             try:
                 self._publisher.append(audience, line, done)
             except LogError as error:
                 done(error)
 
-    def _appended(self, key: Key, error: LogError | None) -> None:
+    def _appended(self, key: IdempotencyKey, error: LogError | None) -> None:
         if error is not None:
-            self._receipts.failed(key, _told(error))
+            self._pending_receipts.fail(key, _problem(error))
 
 
-class _Gathered:
-    """The outcomes of sends that belong together."""
+class _Outcomes:
+    """The outcomes of the sends of one transaction."""
 
     def __init__(self, count: int) -> None:
         self._missing = count
-        self._refused: Problem | None = None
-        self._all = asyncio.Event()
+        self._problem: Problem | None = None
+        self._complete = asyncio.Event()
         if not count:
-            self._all.set()
+            self._complete.set()
 
-    def outcome(self, result: int | Problem | None) -> None:
-        """Take one of them."""
-        if self._refused is None and isinstance(result, Problem):
-            self._refused = result
+    def add(self, outcome: int | Problem | None) -> None:
+        """Add one outcome."""
+        if self._problem is None and isinstance(outcome, Problem):
+            self._problem = outcome
         self._missing -= 1
         if not self._missing:
-            self._all.set()
+            self._complete.set()
 
-    async def done(self) -> None:
-        """Return when all are there; raise the first Problem among them."""
-        await self._all.wait()
-        if self._refused is not None:
-            raise self._refused
+    async def wait(self) -> None:
+        """Return when none is missing; raise the first Problem among them."""
+        await self._complete.wait()
+        if self._problem is not None:
+            raise self._problem
 
 
-def _event(who: Claims, outgoing: Command) -> Event:
+def _event(claims: Claims, command: SendCommand) -> Event:
     return Event(
-        outgoing.key,
-        outgoing.kind,
-        who.subject,
-        who.name or who.username,
+        command.key,
+        command.kind,
+        claims.subject,
+        claims.name or claims.username,
         rfc3339(time.time()),
-        outgoing.data,
-        outgoing.room,
+        command.data,
+        command.room,
         None,
-        outgoing.headers,
+        command.headers,
     )
 
 
-def _key(who: Claims, outgoing: Command) -> Key:
-    return key_of(room_audience(outgoing.room), who.subject, outgoing.key)
+def _key(claims: Claims, command: SendCommand) -> IdempotencyKey:
+    return idempotency_key(room_audience(command.room), claims.subject, command.key)
 
 
-def _answer(position: int, stored: int, sent: int) -> int | Problem:
-    """Return what to tell of a key whose first event is at `position`, by both digests."""
+def _outcome(position: int, stored: int, sent: int) -> int | Problem:
+    """Return the outcome of a repeated key: the first event's position if the digests are equal."""
     return position if stored == sent else KeyConflict()
 
 
-def _told(error: LogError) -> Problem:
+def _problem(error: LogError) -> Problem:
     if isinstance(error, LogTooLarge):
         return TooLarge("The event is larger than the log takes.")
     if isinstance(error, LogBusy):
         return Unavailable("Too much waits for the log; try again.", retry_after_seconds=1)
-    unknown = "The log did not confirm it; send it again with the same key."
-    return Unavailable(unknown, retry_after_seconds=1)
+    reason = "The log did not confirm it; send it again with the same key."
+    return Unavailable(reason, retry_after_seconds=1)

@@ -1,1 +1,1 @@
-"""What a gateway keeps in memory; rebuilt on start."""
+"""In-memory state of a gateway, rebuilt on start."""

@@ -1,39 +1,39 @@
-"""The keys of recent events: how a second copy of an event is told from the first."""
+"""Idempotency keys of recent events, by which a second copy of an event is recognised."""
 
 from collections.abc import Mapping
 from typing import Any, NewType
 
 import orjson
 
-Key = NewType("Key", str)
-"""Audience, sender and the sender's key in one: text is nothing to the garbage collector."""
+IdempotencyKey = NewType("IdempotencyKey", str)
+"""Audience, sender and the sender's key in one str, which the garbage collector does not track."""
 
-First = NewType("First", int)
-"""Position and digest of the first event that had a key, in one number for the same reason."""
+FirstEvent = NewType("FirstEvent", int)
+"""Position and digest of the first event with a key, in one int, which is not tracked either."""
 
 _DIGEST_BITS = 64
 _DIGEST = (1 << _DIGEST_BITS) - 1
 
 
-def first_of(position: int, digest: int) -> First:
-    """Return that the event with this position and digest was the first."""
-    return First(position << _DIGEST_BITS | digest)
+def first_event(position: int, digest: int) -> FirstEvent:
+    """Return the first event with a key, by its position and the digest of its data."""
+    return FirstEvent(position << _DIGEST_BITS | digest)
 
 
-def position_and_digest(first: First) -> tuple[int, int]:
-    """Return what `first_of` was given."""
+def position_and_digest(first: FirstEvent) -> tuple[int, int]:
+    """Return the arguments of `first_event`."""
     return first >> _DIGEST_BITS, first & _DIGEST
 
 
-def key_of(audience: str, sender: str, key: str) -> Key:
-    """Return the key of an event; an audience and a sender are ids, without spaces."""
-    return Key(f"{audience} {sender} {key}")
+def idempotency_key(audience: str, sender: str, key: str) -> IdempotencyKey:
+    """Return the idempotency key of an event; audience and sender are ids, without spaces."""
+    return IdempotencyKey(f"{audience} {sender} {key}")
 
 
 def digest(data: Mapping[str, Any]) -> int:
-    """Return a number that stands for `data`, within this process."""
+    """Return a 64-bit hash of `data`, comparable within this process only."""
     if len(data) == 1:
-        # Nearly all of them: a message is its text.
+        # Fast path: the data of a message is one text.
         ((name, value),) = data.items()
         if type(value) is str:
             return digest_of_text(name, value)
@@ -41,39 +41,36 @@ def digest(data: Mapping[str, Any]) -> int:
 
 
 def digest_of_text(name: str, text: str) -> int:
-    """Return the digest of data that is one text with one name."""
+    """Return the digest of data with the single field `name`."""
     return hash((name, text)) & _DIGEST
 
 
 class IdempotencyKeys:
-    """Remembers each key's first event for at least `seconds`, unless more than `count` come.
+    """The first event of each key, kept for at least `seconds` or the last `count` keys.
 
-    Two generations: when the younger is old or full it becomes the elder, and the elder is
-    forgotten. So nothing is ever searched for what is old.
+    Keys are kept in two generations. When the younger one is `seconds` old or has `count` keys, it
+    becomes the older one and the previous older one is dropped; keys are never scanned for age.
     """
 
     def __init__(self, seconds: float, count: int) -> None:
         self._seconds = seconds
         self._count = count
-        self._young: dict[Key, First] = {}
-        self._old: dict[Key, First] = {}
+        self._younger: dict[IdempotencyKey, FirstEvent] = {}
+        self._older: dict[IdempotencyKey, FirstEvent] = {}
         self._since: float | None = None
 
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+    def get(self, key: IdempotencyKey) -> FirstEvent | None:
+        """Return the first event with `key`, or None if there is none or it was dropped."""
+        return self._younger.get(key) or self._older.get(key)
 
-    def get(self, key: Key) -> First | None:
-        """Return the first event with `key`, if it is remembered."""
-        return self._young.get(key) or self._old.get(key)
-
-    def add(self, key: Key, first: First) -> None:
-        """Remember the first event with `key`."""
-        self._young[key] = first
+    def add(self, key: IdempotencyKey, first: FirstEvent) -> None:
+        """Add the first event with `key`."""
+        self._younger[key] = first
 
     def age(self, now: float) -> None:
-        """Forget what may be forgotten at `now` (seconds on any steady clock)."""
+        """Drop what has expired at `now`, in seconds on a monotonic clock."""
         if self._since is None:
             self._since = now
-        if now - self._since >= self._seconds or len(self._young) >= self._count:
-            self._old, self._young = self._young, {}
+        if now - self._since >= self._seconds or len(self._younger) >= self._count:
+            self._older, self._younger = self._younger, {}
             self._since = now

@@ -1,77 +1,85 @@
-"""Sends that were appended and have not come back from the log yet."""
+"""Sends in flight: appended to the log, but not back from it yet."""
 
-from collections.abc import Callable, KeysView
+from collections.abc import Callable, Iterable, KeysView
 from typing import TypeAlias
 
+from madang_common.clock import MonotonicClock
 from madang_common.problems import KeyConflict, Problem, Unavailable
-from madang_gateway.state.idempotency_keys import First, Key, position_and_digest
+from madang_gateway.state.idempotency_keys import FirstEvent, IdempotencyKey, position_and_digest
 
-Outcome = Callable[[int | Problem | None], object]
-"""Told once: the event's position, None for what has none, or why it was refused."""
+OnOutcome = Callable[[int | Problem | None], object]
+"""Called exactly once with the position, None for a live event, or the Problem."""
 
 
-_Send: TypeAlias = tuple[int, Outcome, float]
-"""Digest, outcome, and when it was sent."""
+_Send: TypeAlias = tuple[int, OnOutcome, float]
+"""Digest, callback, and the time it was sent."""
 
 
 class PendingReceipts:
-    """Who waits for which event to come back, oldest first."""
+    """Sends in flight by idempotency key, oldest first."""
 
-    def __init__(self, seconds: float, observe: Callable[[float], object]) -> None:
-        """Give an event `seconds` to come back; tell `observe` how many it took."""
-        self._seconds = seconds
+    def __init__(
+        self, timeout_seconds: float, observe: Callable[[float], object], clock: MonotonicClock
+    ) -> None:
+        """Fail a send after `timeout_seconds`; `observe` is called with the seconds it took."""
+        self._timeout_seconds = timeout_seconds
         self._observe = observe
-        self._waiting: dict[Key, list[_Send]] = {}
+        self._clock = clock
+        self._sends: dict[IdempotencyKey, list[_Send]] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._sends)
 
-    def wait(self, key: Key, digest: int, now: float, outcome: Outcome) -> bool:
-        """Wait for the event with `key`; return whether it still has to be appended.
+    def add(self, key: IdempotencyKey, digest: int, on_outcome: OnOutcome) -> bool:
+        """Add a send; return whether it must be appended.
 
-        It has not if the same send is under way already. Raise KeyConflict if another one is.
+        False means that the same send is in flight already. Raises KeyConflict if another send
+        with `key` is.
         """
-        send = (digest, outcome, now)
-        sends = self._waiting.get(key)
+        send = (digest, on_outcome, self._clock())
+        sends = self._sends.get(key)
         if sends is None:
-            self._waiting[key] = [send]
+            self._sends[key] = [send]
             return True
         if sends[0][0] != digest:
             raise KeyConflict
         sends.append(send)
         return False
 
-    def arrived(self, key: Key, first: First, now: float) -> None:
-        """Tell who waits for `key` which event has it."""
-        position, digest = position_and_digest(first)
-        for sent, outcome, sent_at in self._waiting.pop(key, ()):
-            self._observe(now - sent_at)
-            outcome(position if sent == digest else KeyConflict())
+    def succeed(self, events: Iterable[tuple[IdempotencyKey, FirstEvent]]) -> None:
+        """Complete the sends with the keys of `events`, which came back from the log."""
+        now = self._clock()
+        for key, first in events:
+            position, digest = position_and_digest(first)
+            for sent, on_outcome, sent_at in self._sends.pop(key, ()):
+                self._observe(now - sent_at)
+                on_outcome(position if sent == digest else KeyConflict())
 
-    def under_way(self, key: Key) -> int | None:
-        """Return the digest of what is under way with `key`, if anything is."""
-        sends = self._waiting.get(key)
+    def fail(self, key: IdempotencyKey, problem: Problem) -> None:
+        """Fail the sends with `key`."""
+        for _, on_outcome, _ in self._sends.pop(key, ()):
+            on_outcome(problem)
+
+    def digest(self, key: IdempotencyKey) -> int | None:
+        """Return the digest of the send in flight with `key`, or None."""
+        sends = self._sends.get(key)
         return sends[0][0] if sends else None
 
     @property
-    def keys(self) -> KeysView[Key]:
-        """What is waited for, always as it is now."""
-        return self._waiting.keys()
+    def keys(self) -> KeysView[IdempotencyKey]:
+        """A live view of the keys in flight."""
+        return self._sends.keys()
 
-    def failed(self, key: Key, problem: Problem) -> None:
-        """Tell who waits for `key` that its append did not succeed."""
-        for _, outcome, _ in self._waiting.pop(key, ()):
-            outcome(problem)
-
-    def expire(self, now: float) -> None:
-        """Give up what has waited too long at `now`."""
-        late = []
-        for key, sends in self._waiting.items():
-            if sends[0][2] + self._seconds > now:
+    def expire(self) -> None:
+        """Fail the sends that timed out."""
+        sent_before = self._clock() - self._timeout_seconds
+        expired = []
+        for key, sends in self._sends.items():
+            if sends[0][2] > sent_before:
                 break
-            late.append(key)
-        for key in late:
+            expired.append(key)
+        for key in expired:
             reason = (
                 "The event did not come back from the log in time; send it again with the same key."
             )
-            self.failed(key, Unavailable(reason, retry_after_seconds=1))
+            self.fail(key, Unavailable(reason, retry_after_seconds=1))

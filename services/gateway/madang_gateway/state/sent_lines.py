@@ -1,32 +1,34 @@
-"""What this gateway's own lines say, so that those that come back are not read again."""
+"""Cache of decoded lines that this gateway appended; avoids decoding them again."""
 
-from madang_gateway.state.event_decoder import Read
+from madang_gateway.state.event_decoder import DecodedLine
+
+_LIMIT_BYTES = 8_388_608
+"""Far more than is in flight while the log is available."""
 
 
 class SentLines:
-    """Remembers the lines that were appended until they come back, up to some bytes of them.
+    """Decoded lines by line, from the append until the line comes back from the log.
 
-    A line says the same whoever wrote it, so it does not matter which copy of it comes, or whether
-    one is forgotten: that one is read like everybody else's.
+    A missing line is decoded like any other, so entries may be dropped at any time.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
-        """Forget all when they are more than `limit_bytes`, as when many never come back."""
+    def __init__(self, limit_bytes: int = _LIMIT_BYTES) -> None:
+        """Clear all entries when their lines exceed `limit_bytes`."""
         self._limit_bytes = limit_bytes
-        self._lines: dict[bytes, Read] = {}
+        self._lines: dict[bytes, DecodedLine] = {}
         self._bytes = 0
 
-    def add(self, line: bytes, said: Read) -> None:
-        """Remember what `line` says."""
+    def add(self, line: bytes, decoded: DecodedLine) -> None:
+        """Add a line that is appended now."""
         self._bytes += len(line)
         if self._bytes > self._limit_bytes:
             self._lines.clear()
             self._bytes = len(line)
-        self._lines[line] = said
+        self._lines[line] = decoded
 
-    def take(self, line: bytes) -> Read | None:
-        """Return what `line` says, and forget it; None if that is not known."""
-        said = self._lines.pop(line, None)
-        if said is not None:
+    def take(self, line: bytes) -> DecodedLine | None:
+        """Remove `line` and return it decoded, or None if it is not here."""
+        decoded = self._lines.pop(line, None)
+        if decoded is not None:
             self._bytes -= len(line)
-        return said
+        return decoded

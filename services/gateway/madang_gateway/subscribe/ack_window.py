@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing_extensions import override
 
 from madang_common.problems import InvalidRequest
-from madang_gateway.fanout.broadcaster import AckRecipient, Recipient
+from madang_gateway.fanout.recipient import AckRecipient, Recipient
 from madang_gateway.protocol.stomp.events import Subscribe
 from madang_gateway.subscribe.inflight import Inflight
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
 from madang_common.log.position import from_id, shard_of, to_id
 from madang_common.problems import InvalidRequest, Unavailable
@@ -17,7 +17,7 @@ from madang_gateway.backends.history import History, Page
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.limits.budget import HISTORY_PAGE
 from madang_gateway.metrics import Metrics
-from madang_gateway.state.recent_events import Kept, RecentEvents
+from madang_gateway.state.recent_events import PositionedLine, RecentEvents
 
 _POLL_SECONDS = 0.1
 _START = "start"
@@ -76,7 +76,7 @@ class Recovery:
         chunk_bytes: int,
         seconds: float,
         metrics: Metrics,
-        clock: Clock,
+        clock: MonotonicClock,
     ) -> None:
         """Request `page` events of history at a time; give up after `seconds` without progress.
 
@@ -141,7 +141,7 @@ class Recovery:
                 await self._deliver_page(page, target)
         _finish(events, target)
 
-    def _next_recent(self, audience: str, since: int) -> tuple[list[Kept], bool]:
+    def _next_recent(self, audience: str, since: int) -> tuple[list[PositionedLine], bool]:
         """Return the events for one turn of the event loop, and whether more follow."""
         found = self._recent.after(audience, since, _SLICE_EVENTS + 1)
         sizes = accumulate(len(line) for _, line in found)
@@ -230,11 +230,11 @@ def _covered(page: Page, since: int) -> int:
     return since
 
 
-def _positioned(kept: list[Kept]) -> list[PositionedEvent]:
+def _positioned(kept: list[PositionedLine]) -> list[PositionedEvent]:
     return [PositionedEvent.at(position, read_line(line), line) for position, line in kept]
 
 
-def _finish(events: list[Kept], target: ReplayTarget) -> None:
+def _finish(events: list[PositionedLine], target: ReplayTarget) -> None:
     """Deliver the last events and go live, with no await between."""
     if events:
         target.deliver(_positioned(events))

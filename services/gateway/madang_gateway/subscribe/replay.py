@@ -4,8 +4,8 @@ import asyncio
 
 from typing_extensions import override
 
-from madang_gateway.fanout.broadcaster import Roster
 from madang_gateway.fanout.encoding import PositionedEvent, encode
+from madang_gateway.fanout.hub import Hub
 from madang_gateway.limits.budget import BYTE, REPLAYED_EVENT
 from madang_gateway.metrics import Metrics
 from madang_gateway.subscribe.recovery import ReplayTarget, to_since
@@ -23,7 +23,7 @@ class SubscriptionReplay(ReplayTarget):
         self,
         session: SubscribingSession,
         subscription: Subscription,
-        hub: Roster,
+        hub: Hub,
         receipt_id: str | None,
         metrics: Metrics,
     ) -> None:

@@ -9,8 +9,8 @@ from madang_common.events.envelope import room_audience
 from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 from madang_common.tokens.verifier import TokenVerifier
 from madang_gateway.backends.memberships import Memberships
-from madang_gateway.fanout.broadcaster import Roster
 from madang_gateway.fanout.encoding import BodyMapping, EncodingKey
+from madang_gateway.fanout.hub import Hub
 from madang_gateway.metrics import Metrics
 from madang_gateway.presence.local import LocalPresence
 from madang_gateway.protocol import tutorial_destinations
@@ -35,7 +35,7 @@ class Subscriber:
     def __init__(
         self,
         *,
-        hub: Roster,
+        hub: Hub,
         memberships: Memberships,
         presence: LocalPresence,
         recovery: Recovery,

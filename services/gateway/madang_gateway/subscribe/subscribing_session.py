@@ -5,7 +5,7 @@ from typing import Protocol
 
 from madang_common.problems import Problem
 from madang_common.tokens.claims import Claims
-from madang_gateway.fanout.broadcaster import Recipient
+from madang_gateway.fanout.recipient import Recipient
 from madang_gateway.limits.budget import Account
 from madang_gateway.subscribe.subscription_set import SubscriptionSet
 

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from madang_gateway.fanout.broadcaster import Recipient
 from madang_gateway.fanout.encoding import EncodingKey
+from madang_gateway.fanout.recipient import Recipient
 from madang_gateway.protocol.destinations import Topic
 from madang_gateway.subscribe.ack_window import AckWindow
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from websockets.http11 import Request
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.http.forwarded import Proxies, site
 from madang_common.http.hosts import UnknownHost
 from madang_common.problems import (
@@ -93,7 +93,7 @@ class Admission:
         registry: UserSessions,
         rate_limits: Budget,
         *,
-        clock: Clock = time.monotonic,
+        clock: MonotonicClock = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Spread the retries of refused clients by `chance`, a random number in [0, 1)."""

@@ -235,7 +235,7 @@ class Connection(Upgraded):
         self._account = node.budget.account(self._address)
         self._writer = FrameWriter(
             self._transport,
-            node.flusher,
+            node.write_scheduler,
             self._account,
             self,
             compressed=_compresses(agreed),

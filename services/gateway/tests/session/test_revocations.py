@@ -20,7 +20,7 @@ def all_but(keep: str | None, user: str = "mina") -> Revocation:
     return Revocation(user=user, login=None, keep=keep, at=time.time() + 1)
 
 
-async def test_the_connections_of_an_ended_login_close(harness: Harness) -> None:
+async def test_the_connections_of_an_ended_login_are_closed(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(one("login-of-mina"))
 
@@ -37,7 +37,9 @@ async def test_another_login_of_the_user_stays_connected(harness: Harness) -> No
         assert await mina.send("still here")
 
 
-async def test_all_logins_of_a_user_end_but_the_one_that_is_kept(harness: Harness) -> None:
+async def test_all_logins_of_a_user_are_closed_except_one_that_is_kept(
+    harness: Harness,
+) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(all_but("login-of-mina"))
         harness.ended.append(all_but(None, "jun"))

@@ -121,7 +121,7 @@ class Harness:
     def forget(self, count: int = 10_000) -> None:
         """Drop the `count` oldest events in memory."""
         tail = self.core.tail
-        for _ in range(min(count, len(tail._order))):
+        for _ in range(min(count, len(tail._batches))):
             limit, tail._limit_bytes = tail._limit_bytes, tail.bytes - 1
             tail.trim(self.core.time())
             tail._limit_bytes = limit

@@ -2,7 +2,7 @@
 
 import time
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 from madang_common.problems import TooManyRequests
 from madang_common.token_bucket import Buckets, Rate
 from madang_rooms.metrics import RoomsMetrics
@@ -14,7 +14,9 @@ _USERS = 50_000
 class ChangeLimit:
     """Each user's allowance of changes, of whatever kind."""
 
-    def __init__(self, rate: Rate, metrics: RoomsMetrics, *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, rate: Rate, metrics: RoomsMetrics, *, clock: MonotonicClock = time.monotonic
+    ) -> None:
         self._buckets = Buckets(rate, remembered=_USERS)
         self._metrics = metrics
         self._clock = clock

@@ -1,1 +1,1 @@
-"""The server's side of STOMP 1.0, 1.1 and 1.2: bytes in, events out; decisions in, bytes out."""
+"""The server's side of STOMP 1.0, 1.1 and 1.2 without I/O: bytes in, events and bytes out."""

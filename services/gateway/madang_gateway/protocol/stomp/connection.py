@@ -1,4 +1,4 @@
-"""The server's end of a STOMP connection, as a pure state machine."""
+"""The server's end of a STOMP connection, as a state machine without I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
@@ -23,13 +23,13 @@ from madang_gateway.protocol.stomp.serializer import serialize
 
 class State(Enum):
     CONNECTING = auto()
-    """Nothing but CONNECT may come."""
+    """Only CONNECT is allowed."""
     CONNECTED = auto()
-    """The client asked to be let in; what it sends is read, answered or not."""
+    """CONNECT was received, answered or not; frames are read."""
     DISCONNECTING = auto()
-    """The client said good-bye; nothing more is read."""
+    """DISCONNECT was received; nothing more is read."""
     CLOSED = auto()
-    """ERROR was sent, or the connection is gone."""
+    """ERROR was sent, or the connection was closed."""
 
 
 TRANSITIONS: Mapping[tuple[State, str], State] = {
@@ -45,7 +45,7 @@ TRANSITIONS: Mapping[tuple[State, str], State] = {
     (State.CONNECTED, Command.ABORT): State.CONNECTED,
     (State.CONNECTED, Command.DISCONNECT): State.DISCONNECTING,
 }
-"""What a client may send when, and what follows. Only our ERROR, or `close`, leads to CLOSED."""
+"""The legal transitions by the client's commands. The server's ERROR and `close` lead to CLOSED."""
 
 _CLIENT_COMMANDS = frozenset(command for _, command in TRANSITIONS)
 _SEND = b"SEND\n"
@@ -54,10 +54,10 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class ServerConnection:
-    """Reads what a client sends as events and writes the server's answers as bytes.
+    """Turns a client's bytes into events, and the server's replies into bytes.
 
-    Events come as fast as the client writes: some may follow a Connect before `connected` was
-    called. Handle them in order; after `error` there are none.
+    Handle events in order. Some may follow a Connect before `connected` was called; after `error`
+    there are none.
     """
 
     __slots__ = (
@@ -78,14 +78,14 @@ class ServerConnection:
         versions: Sequence[str] = VERSIONS,
         heartbeat: tuple[int, int] = (0, 0),
     ) -> None:
-        """`versions` may be agreed on, best first.
+        """`versions` are those to negotiate, best first.
 
-        `heartbeat` is what the server can send and wants to get, in ms, as in CONNECTED.
+        `heartbeat` is what the server can send and wants to receive, in ms, as in CONNECTED.
         """
         self.version: str | None = None
-        """The agreed version, from Connect on."""
+        """The negotiated version, from Connect on."""
         self.heartbeat = HeartBeats(0, 0)
-        """What is agreed on heart-beats, from Connect on."""
+        """The negotiated heart-beats, from Connect on."""
         self._state = State.CONNECTING
         self._failed = False
         self._versions = versions
@@ -99,31 +99,24 @@ class ServerConnection:
         return self._state
 
     @property
-    def subscriptions(self) -> Mapping[str, str]:
-        """The destination of each open subscription id, oldest first."""
-        if self._interpreter is None:
-            return _NONE
-        return self._interpreter.subscriptions.destinations
-
-    @property
     def unread_bytes(self) -> int:
-        """Bytes that wait: to be taken, for the rest of their frame, or for their COMMIT."""
+        """Bytes of incomplete frames, of frames not taken yet, and of open transactions."""
         held = 0 if self._interpreter is None else self._interpreter.transactions.bytes
         return self._parser.unread_bytes + held
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
-        """Take `data` and yield its events; a ProtocolError comes after the last good one.
+        """Add `data` and yield its events; raises ProtocolError after the last valid one.
 
-        What is not taken from the iterator comes with the next call.
+        Events not taken from the iterator are yielded by the next call.
         """
         if self._failed or self._state in _OVER:
             return iter(())
         return self._events(self._parser.receive(data))
 
     def receive_send(self, data: bytes) -> Send | None:
-        """Return the SEND that `data` is, if it is one, whole, alone and in no transaction.
+        """Fast path of `receive` for data that is exactly one SEND outside of transactions.
 
-        None says that it is for `receive`, whatever it is; nothing was taken.
+        None leaves `data`, of which nothing was taken, to `receive`.
         """
         interpreter = self._interpreter
         if self._state is not State.CONNECTED or interpreter is None:
@@ -134,16 +127,16 @@ class ServerConnection:
         return None if frame is None else interpreter.lone_send(frame)
 
     def end_subscription(self, subscription: str) -> None:
-        """Forget a subscription that the server refused or ended; an UNSUBSCRIBE may still come."""
+        """Remove a subscription that the server refused or ended; UNSUBSCRIBE may still come."""
         if self._interpreter is not None:
             self._interpreter.subscriptions.end(subscription)
 
     def ended(self, subscription: str) -> bool:
-        """Tell whether the server ended `subscription` and the client may not know it yet."""
+        """Return whether the server ended `subscription` and no UNSUBSCRIBE came yet."""
         return self._interpreter is not None and self._interpreter.subscriptions.ended(subscription)
 
     def connected(self, session: str, user: str, server: str) -> bytes:
-        """Return the CONNECTED frame that lets the client in."""
+        """Return the CONNECTED frame."""
         if self._state is State.CLOSED:
             return b""
         headers = [
@@ -173,9 +166,10 @@ class ServerConnection:
         receipt_id: str | None = None,
         headers: Mapping[str, str] = _NONE,
     ) -> bytes:
-        """Return the last frame of this connection, an ERROR, and close; nothing if closed.
+        """Return the ERROR frame and close; returns nothing if closed already.
 
-        `cause` is the mistake itself or the `message` header; `body` is for the latter.
+        `cause` is the client's mistake, or the `message` header; the other arguments are for the
+        latter.
         """
         if self._state is State.CLOSED:
             return b""
@@ -193,7 +187,7 @@ class ServerConnection:
         return serialize(Command.ERROR, fields, body, self.version)
 
     def close(self) -> None:
-        """End the connection: nothing more is read or written."""
+        """Close: nothing more is read or written."""
         self._state = State.CLOSED
         self._forget()
 

@@ -1,8 +1,8 @@
-"""What a client can do wrong. Each of these ends its connection with an ERROR frame.
+"""Mistakes of a client. Each ends the connection with an ERROR frame.
 
 ProtocolError
-├── Malformed           the bytes are no frame, or a header's value is not what it should be
-├── TooLarge            a frame, or what the connection holds open, is past the limits
+├── Malformed           the bytes are no frame, or a header's value is not valid
+├── TooLarge            a frame, or the connection's open ids, exceed the limits
 ├── UnsupportedVersion  no version of STOMP in common
 ├── UnknownCommand      no such command in the agreed version
 ├── OutOfOrder          a known command at the wrong time
@@ -20,7 +20,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ProtocolError(Exception):
-    """A fatal mistake of the client's: a short `message` and a `detail` that helps to mend it."""
+    """A fatal mistake of the client, with a short `message` and a `detail` that explains it."""
 
     def __init__(
         self,
@@ -30,12 +30,12 @@ class ProtocolError(Exception):
         receipt_id: str | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
-        """Say what is wrong; `headers` are more headers for the ERROR frame."""
+        """Create the error; `headers` are added to the ERROR frame."""
         super().__init__(message)
         self.message = message
         self.detail = detail or message
         self.receipt_id = receipt_id
-        """The receipt asked for by the frame that is to blame, if it is known."""
+        """The receipt that the frame asked for, if it is known."""
         self.headers = headers
 
 

@@ -1,7 +1,7 @@
-"""What a client's frames mean, for the session to act on.
+"""Events: a client's frames as the session handles them.
 
 `headers` are all headers of the frame, as sent. `receipt` is the id of the RECEIPT that the client
-asked for, if it did.
+asked for, or None.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from madang_gateway.protocol.stomp.frame import HeartBeat
 
 @dataclass(slots=True)
 class Connect:
-    """A client asks to be let in, with the version already agreed."""
+    """A CONNECT; `version` is the negotiated one."""
 
     version: str
     login: str | None
@@ -22,7 +22,7 @@ class Connect:
 
 @dataclass(slots=True)
 class Send:
-    """A message for a destination."""
+    """A SEND."""
 
     destination: str
     headers: dict[str, str]
@@ -32,9 +32,9 @@ class Send:
 
 @dataclass(slots=True)
 class Held:
-    """A SEND or ACK waits in its transaction; only its receipt is left to answer now, if any.
+    """A SEND or ACK that was added to its transaction; only its receipt is due now.
 
-    A client may well wait for that receipt before it commits. Nothing else is done until Commit.
+    A client may wait for that receipt before it commits.
     """
 
     transaction: str
@@ -60,7 +60,7 @@ class Unsubscribe:
 
 @dataclass(slots=True)
 class Ack:
-    """A message was consumed, or with `nack` was not."""
+    """An ACK or, with `nack`, a NACK."""
 
     id: str
     """The MESSAGE's `ack` header in 1.2, its `message-id` before."""
@@ -80,7 +80,7 @@ class Begin:
 
 @dataclass(slots=True)
 class Commit:
-    """All of a transaction, each kind in the order it came, without receipts (see Held)."""
+    """The frames of a transaction, each kind in order, without receipts (see Held)."""
 
     transaction: str
     sends: list[Send]
@@ -98,7 +98,7 @@ class Abort:
 
 @dataclass(slots=True)
 class Disconnect:
-    """The client says good-bye; nothing follows."""
+    """A DISCONNECT; no frame follows."""
 
     headers: dict[str, str]
     receipt: str | None

@@ -1,4 +1,4 @@
-"""Frames and heart-beats, as they stand between the bytes and their meaning."""
+"""Frames and heart-beats, between bytes and events."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,16 +30,16 @@ class Command(StrEnum):
 
 @dataclass(slots=True)
 class Frame:
-    """A command, its headers (of repeated ones, the first) and its body."""
+    """A command, its headers (the first of repeated ones) and its body."""
 
     command: str
-    """As sent; it need not be a known command."""
+    """As sent; may be unknown."""
     headers: dict[str, str]
     body: bytes = b""
 
 
 class HeartBeat:
-    """One or more line ends between frames: the other side is alive."""
+    """One or more line ends between frames."""
 
     __slots__ = ()
 

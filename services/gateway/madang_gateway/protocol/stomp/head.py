@@ -1,4 +1,8 @@
-"""The head of a frame: its command and headers, from the bytes before the blank line."""
+"""The head of a frame: command and headers, the bytes before the blank line.
+
+Each rare case (long lines, carriage returns, escapes) is handled only if a cheap test finds it; the
+common head takes the fast path past all of them.
+"""
 
 from madang_gateway.protocol.stomp.errors import Malformed, TooLarge
 from madang_gateway.protocol.stomp.frame import Frame
@@ -7,13 +11,13 @@ from madang_gateway.protocol.stomp.limits import Limits
 
 _NEVER_ESCAPED = {"CONNECT", "STOMP", "CONNECTED"}
 _LENGTH_DIGITS = 15
-"""Longest content-length that is read as a number."""
+"""Most digits of a content-length."""
 
 
 def read_head(head: bytes, version: str | None, limits: Limits) -> Frame:
-    """Return the frame that `head` begins, its body still empty.
+    """Return the frame of `head`, without its body.
 
-    `version` is None as long as none is agreed; line ends are then read as in 1.2.
+    `version` is None before the negotiation; line ends are then parsed as in 1.2.
     """
     if len(head) > limits.header_line_bytes or len(head) > limits.head_bytes:
         _check_lines(head, limits)
@@ -33,12 +37,12 @@ def read_head(head: bytes, version: str | None, limits: Limits) -> Frame:
 
 
 def trimmed(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers as 1.0 means them, whose own examples pad the values."""
+    """Return `headers` without the padding of values, which 1.0 allows."""
     return {name: value.strip(" ") for name, value in headers.items()}
 
 
 def content_length(frame: Frame, limits: Limits) -> int | None:
-    """Return how many bytes the body of `frame` has, if its head says so."""
+    """Return the length of the body of `frame` in bytes, None without a content-length."""
     text = frame.headers.get("content-length")
     if text is None:
         return None
@@ -56,22 +60,22 @@ def content_length(frame: Frame, limits: Limits) -> int | None:
 
 
 def too_many_headers(limits: Limits) -> TooLarge:
-    """Return the error for one header more than the limit."""
+    """Return the error for too many headers."""
     return TooLarge("too many headers", f"A frame may have {limits.header_count} headers.")
 
 
 def line_too_long(limits: Limits) -> TooLarge:
-    """Return the error for a line of the head that is past the limit."""
+    """Return the error for a line that exceeds the limit."""
     return TooLarge("header too long", f"A header may have {limits.header_line_bytes} bytes.")
 
 
 def head_too_large(limits: Limits) -> TooLarge:
-    """Return the error for a head that is past the limit as a whole."""
+    """Return the error for a head that exceeds the limit."""
     return TooLarge("headers too large", f"All headers may have {limits.head_bytes} bytes.")
 
 
 def body_too_large(limits: Limits, frame: Frame) -> TooLarge:
-    """Return the error for a body that is, or says it will be, past the limit."""
+    """Return the error for a body, or a content-length, that exceeds the limit."""
     return TooLarge(
         "body too large",
         f"A body may have {limits.body_bytes} bytes.",
@@ -96,7 +100,7 @@ def _without_carriage_returns(text: str) -> str:
 def _unescaped(headers: dict[str, str], version: str | None) -> dict[str, str]:
     if version is None or version == "1.0":
         return headers
-    # Every name can be written in one way only, so none comes to be twice here.
+    # Each name has exactly one escaped form, so no name can occur twice.
     return {unescape(name, version): unescape(value, version) for name, value in headers.items()}
 
 

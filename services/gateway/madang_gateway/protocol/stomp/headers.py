@@ -1,7 +1,7 @@
-"""Header names and values as each version writes them.
+"""Escaping of header names and values in each version.
 
-1.0 has no escapes; 1.1 escapes line feeds, colons and backslashes; 1.2 carriage returns too.
-CONNECT and CONNECTED are never escaped, because they are written before a version is agreed.
+1.0 has no escapes; 1.1 escapes line feeds, colons and backslashes; 1.2 also carriage returns.
+CONNECT and CONNECTED are never escaped, because no version is negotiated yet.
 """
 
 import re
@@ -14,13 +14,13 @@ _MEANINGS = {
     "1.2": {"\\n": "\n", "\\c": ":", "\\r": "\r"},
 }
 _BACKSLASH = "\0"
-"""Stands for an escaped backslash meanwhile: the head of a frame has no NUL."""
+"""Replaces escaped backslashes temporarily; the head of a frame contains no NUL."""
 _UNWRITABLE = str.maketrans({"\n": " ", "\r": " ", "\0": " "})
 
 
 def unescape(text: str, version: str) -> str:
-    """Return the header name or value that `text` stands for; `version` is 1.1 or 1.2."""
-    # With `replace`, which takes a tenth of the time that a pattern with a function takes.
+    """Return the unescaped header name or value; `version` is 1.1 or 1.2."""
+    # `replace` takes a tenth of the time of a pattern with a function.
     text = text.replace("\\\\", _BACKSLASH)
     for written, meaning in _MEANINGS[version].items():
         text = text.replace(written, meaning)
@@ -34,10 +34,10 @@ def unescape(text: str, version: str) -> str:
 
 
 def escape(text: str, version: str | None) -> str:
-    r"""Return `text` as `version` writes it in a header; None is for frames without escapes.
+    r"""Return `text` escaped for a header of `version`; None is for frames without escapes.
 
-    What cannot be written becomes a space, so that no value can end its line or its frame: `\0`
-    everywhere, line ends where there are no escapes.
+    Characters without an escape become spaces, so that no value can end its line or its frame: `\0`
+    in every version, line ends where there are no escapes.
     """
     if version is None or version == "1.0":
         return text if text.isprintable() else text.translate(_UNWRITABLE)
@@ -53,7 +53,7 @@ def escape(text: str, version: str | None) -> str:
 
 
 def header_line(name: str, value: str, version: str | None) -> bytes:
-    """Return a header with its line end, or nothing if `version` cannot write its name."""
+    """Return a header with its line end, or nothing if `version` cannot express its name."""
     if not name or (":" in name and version in {None, "1.0"}):
         return b""
     line = f"{escape(name, version)}:{escape(value, version)}\n"
@@ -61,5 +61,5 @@ def header_line(name: str, value: str, version: str | None) -> bytes:
 
 
 def header_value(value: str, version: str | None) -> bytes:
-    """Return a header's value as it stands in a frame of `version`."""
+    """Return a header's value, escaped for `version`."""
     return escape(value, version).encode("utf-8", "replace")

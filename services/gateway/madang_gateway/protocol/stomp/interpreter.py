@@ -1,4 +1,4 @@
-"""What a connected client's frames mean in the agreed version."""
+"""Turns the frames of a connected client into events, in the negotiated version."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -30,7 +30,7 @@ _ACK_MODES = ("auto", "client", "client-individual")
 
 
 class Interpreter:
-    """Reads frames as events, and keeps the subscriptions and transactions they speak of."""
+    """Turns frames into events; keeps the subscriptions and transactions that they refer to."""
 
     __slots__ = ("subscriptions", "transactions", "version")
 
@@ -40,11 +40,11 @@ class Interpreter:
         self.transactions = Transactions(limits)
 
     def read(self, frame: Frame) -> Event:
-        """Return what `frame`, whose command is known, asks for."""
+        """Return the event of `frame`, whose command is known."""
         return self._READERS[frame.command](self, frame)
 
     def lone_send(self, frame: Frame) -> Send | None:
-        """Return what a SEND asks for, or None if it is for `read`: in a transaction, or wrong."""
+        """Fast path of `read` for a SEND outside of transactions; None leaves it to `read`."""
         headers = frame.headers
         destination = headers.get("destination")
         if not destination or "transaction" in headers:
@@ -145,7 +145,7 @@ class Interpreter:
 
 
 def refuse_body(frame: Frame, version: str) -> None:
-    """Raise UnexpectedBody if `frame` has one; 1.0 says of most frames that it is ignored."""
+    """Raise UnexpectedBody if `frame` has a body; 1.0 ignores the body of most frames."""
     if frame.body and version != "1.0":
         raise UnexpectedBody(
             "unexpected body", f"A {frame.command} frame has no body; only SEND has one."

@@ -1,25 +1,25 @@
-"""What one connection may use of this server's memory."""
+"""Memory limits of one connection."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds that turn an endless frame into an ERROR."""
+    """A frame or a connection that exceeds a limit gets an ERROR."""
 
     header_count: int = 64
     """Headers of one frame."""
     header_line_bytes: int = 8192
-    """The command, or one header with its name, as sent."""
+    """Bytes of the command, or of one header with its name, as sent."""
     head_bytes: int = 32_768
-    """The command and all headers of one frame together."""
+    """Bytes of the command and all headers of one frame."""
     body_bytes: int = 65_536
-    """The body of one frame."""
+    """Bytes of the body of one frame."""
     transactions: int = 16
-    """Transactions open at a time."""
+    """Open transactions."""
     transaction_frames: int = 100
-    """SENDs and ACKs that one transaction holds."""
+    """SENDs and ACKs of one transaction."""
     transaction_bytes: int = 524_288
-    """Memory for what all open transactions of a connection hold together."""
+    """Bytes of memory for all open transactions."""
     subscriptions: int = 256
-    """Subscriptions open at a time."""
+    """Open subscriptions."""

@@ -1,4 +1,4 @@
-"""What both sides agree on when they connect: the version and the heart-beats."""
+"""Negotiation of the version and the heart-beats at CONNECT."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -6,23 +6,23 @@ from typing import NamedTuple
 from madang_gateway.protocol.stomp.errors import Malformed, UnsupportedVersion
 
 VERSIONS: tuple[str, ...] = ("1.2", "1.1", "1.0")
-"""Every version served, best first."""
+"""The supported versions, best first."""
 SUBPROTOCOLS = {"v12.stomp": "1.2", "v11.stomp": "1.1", "v10.stomp": "1.0"}
-"""WebSocket subprotocols, best first, and the version that each stands for."""
+"""The version of each WebSocket subprotocol, best first."""
 
 _DIGITS = 15
-"""Longest number of milliseconds that is read; it is 31,000 years."""
+"""Most digits of a number of milliseconds; it is 31,000 years."""
 
 
 class HeartBeats(NamedTuple):
-    """Milliseconds between heart-beats in each direction, 0 for none."""
+    """Milliseconds between heart-beats in each direction; 0 for none."""
 
     send: int
     expect: int
 
 
 def offered_versions(subprotocols: Collection[str]) -> tuple[str, ...]:
-    """Return the versions among the `subprotocols` that a client offers; all if there are none."""
+    """Return the versions of the `subprotocols` that a client offers; all versions if none."""
     return (
         tuple(version for name, version in SUBPROTOCOLS.items() if name in subprotocols) or VERSIONS
     )
@@ -31,9 +31,9 @@ def offered_versions(subprotocols: Collection[str]) -> tuple[str, ...]:
 def agree_on_version(accepted: str | None, offered: Sequence[str]) -> str:
     """Return the highest common version; `accepted` is the CONNECT's accept-version.
 
-    `offered` are the versions of the WebSocket subprotocols that the client offered, best first.
-    All of them are allowed, not only the one that the server chose: a client may offer its
-    library's whole list and ignore the answer.
+    `offered` are the versions of all WebSocket subprotocols that the client offered, best first,
+    not only of the one that the server selected: a client may offer its library's whole list and
+    ignore the selection.
     """
     accepts = ["1.0"] if accepted is None else [part.strip() for part in accepted.split(",")]
     for version in offered:
@@ -48,7 +48,7 @@ def agree_on_version(accepted: str | None, offered: Sequence[str]) -> str:
 
 
 def agree_on_heartbeats(offer: tuple[int, int], header: str | None) -> HeartBeats:
-    """Return what follows from the server's `offer` (sx, sy) and the CONNECT's heart-beat."""
+    """Return the heart-beats for the server's `offer` (sx, sy) and the CONNECT's header."""
     if header is None:
         return HeartBeats(0, 0)
     can_send, wants = _read_heartbeat(header)

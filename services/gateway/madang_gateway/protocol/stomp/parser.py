@@ -1,4 +1,10 @@
-"""Bytes to frames, for any way the bytes are cut."""
+"""Parses bytes into frames, however the bytes are split.
+
+| | fast path | general path |
+| --- | --- | --- |
+| method | `whole` | `receive` |
+| parses | data that is exactly one frame with LF line ends and no NUL in its body | any bytes |
+"""
 
 import re
 from collections.abc import Iterator
@@ -18,12 +24,12 @@ from madang_gateway.protocol.stomp.limits import Limits
 _LINE_ENDS = re.compile(rb"(?:\r?\n)+")
 _LINE_END = b"\r\n"
 _CUT_BLANK_LINE = 2
-"""Bytes of the blank line that may be here while its last one is missing."""
+"""Bytes of an incomplete blank line."""
 _LF_ONLY = {"1.0", "1.1"}
 
 
 class Parser:
-    """Takes bytes as they come and gives the frames that are complete."""
+    """Buffers bytes and returns complete frames."""
 
     __slots__ = (
         "_buffer",
@@ -39,39 +45,39 @@ class Parser:
 
     def __init__(self, limits: Limits) -> None:
         self.version: str | None = None
-        """The agreed version, or None before that; it may change between two frames."""
+        """The negotiated version, None before; may be set between two frames."""
         self._limits = limits
         self._buffer: bytes | bytearray = b""
         self._start = 0
-        """Where the unread frame begins, or its body if the head is read."""
+        """Start of the unparsed frame, or of its body if the head is parsed."""
         self._scanned = 0
-        """Up to where the end of the head or body was looked for already."""
+        """End of the bytes that were already searched for the end of the head or body."""
         self._lines = 0
-        """Line ends of the unread head that were counted already."""
+        """Line ends counted in the incomplete head."""
         self._frame: Frame | None = None
-        """The frame whose body is still coming."""
+        """The frame whose body is incomplete."""
         self._length: int | None = None
-        """The content-length of that body, if it has one."""
+        """The content-length of that body, or None."""
         self._stopped = False
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes of what is not complete, or was not taken."""
+        """Bytes of incomplete frames, and of frames not taken from the iterator."""
         return len(self._buffer) - self._start
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Frame | HeartBeat]:
-        """Take `data` and yield what is complete; a ProtocolError comes after the last good frame.
+        """Add `data` and yield complete frames; raises ProtocolError after the last valid frame.
 
-        What is not taken from the iterator comes with the next call.
+        Frames not taken from the iterator are yielded by the next call.
         """
         if not self._stopped:
             self._append(data if isinstance(data, bytes) else bytes(data))
         return self._frames()
 
     def whole(self, data: bytes) -> Frame | None:
-        """Return the frame that `data` is if nothing else is in it and nothing waits before it.
+        """Fast path of `receive` for data that is exactly one frame, with nothing buffered.
 
-        None says that it is for `receive`, whatever it is; nothing was taken.
+        None leaves `data`, of which nothing was taken, to `receive`.
         """
         if self._start < len(self._buffer) or self._frame is not None or self._stopped:
             return None
@@ -89,7 +95,7 @@ class Parser:
         return frame if length is None or length == len(frame.body) else None
 
     def stop(self) -> None:
-        """Forget all bytes and take no more."""
+        """Drop all bytes and ignore further ones."""
         self._stopped = True
         self._frame = None
         self._buffer = b""
@@ -104,7 +110,7 @@ class Parser:
             self._buffer += data
 
     def _keep_unread(self) -> None:
-        """Let go of what is read, and keep the rest in a buffer that grows cheaply."""
+        """Drop the parsed bytes; keep the rest in a bytearray, which is cheap to extend."""
         if isinstance(self._buffer, bytearray):
             del self._buffer[: self._start]
         else:

@@ -1,4 +1,10 @@
-"""Frames to bytes."""
+"""Serializes frames.
+
+| | fast path | general path |
+| --- | --- | --- |
+| MESSAGE | `message_frame`: header lines shared by a subscription are cached | `serialize` |
+| RECEIPT | `ServerConnection.receipt`: written directly | `serialize` |
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -13,23 +19,23 @@ _OF_STOMP = (
     " message-id passcode receipt receipt-id selector server session subscription transaction"
     " version"
 )
-"""Headers with a meaning in STOMP, in any frame of any version."""
+"""Headers that STOMP defines, for any frame of any version."""
 _OF_MADANG = (
     "authorization key position prefetch-count read-marker resumed retry since token user-name"
 )
-"""Headers with a meaning in this gateway, in any frame."""
+"""Headers that this gateway defines, for any frame."""
 _OF_BROKERS = "redelivered x-stream-offset"
-"""Headers that other brokers set on a MESSAGE, and their clients act on."""
+"""Headers that other brokers set on a MESSAGE and their clients evaluate."""
 
 OWN_HEADERS = frozenset(f"{_OF_STOMP} {_OF_MADANG} {_OF_BROKERS}".split())
-"""Headers that are never passed from a SEND on to its MESSAGEs, in lower case."""
+"""Headers that are never copied from a SEND to its MESSAGEs, in lower case."""
 
 _SHORT = 200
-"""Characters up to which a subscription's id and destination are worth remembering."""
+"""Most characters of a subscription's id and destination together that are cached."""
 
 
 def is_own(name: str) -> bool:
-    """Tell whether a client could take `name` for one of OWN_HEADERS.
+    """Return whether a client could take `name` for one of OWN_HEADERS.
 
     Some clients ignore case, trim names, or drop carriage returns.
     """
@@ -39,9 +45,9 @@ def is_own(name: str) -> bool:
 def serialize(
     command: str, headers: Iterable[tuple[str, str]], body: bytes, version: str | None
 ) -> bytes:
-    """Return a frame; `version` is None as long as none is agreed.
+    """Return a frame; `version` is None before the negotiation.
 
-    A body always has its content-length, which is not to be among `headers`.
+    A frame with a body gets a content-length, which must not be among `headers`.
     """
     escaping = None if command in _NEVER_ESCAPED else version
     parts = [command.encode(), b"\n"]
@@ -66,11 +72,11 @@ def message_frame(
 ) -> bytes:
     """Return a MESSAGE for one subscription.
 
-    `headers` are the sender's; those with a meaning of their own are left out. `receipt_id` is that
-    of the refused frame, in a message that tells of a refusal.
+    `headers` are those of the SEND; OWN_HEADERS among them are omitted. `receipt_id` is that of the
+    refused frame, in a message about a refusal.
     """
     short = len(subscription) + len(destination) <= _SHORT
-    beginning = (_remembered_beginning if short else _beginning)(
+    beginning = (_cached_beginning if short else _beginning)(
         subscription, destination, content_type, version
     )
     more = b"" if ack is None else header_line("ack", ack, version)
@@ -89,7 +95,7 @@ def message_frame(
 
 
 def _beginning(subscription: str, destination: str, content_type: str, version: str) -> bytes:
-    """Return what all MESSAGEs of a subscription have in common."""
+    """Return the lines that all MESSAGEs of a subscription share."""
     headers = {
         "subscription": subscription,
         "destination": destination,
@@ -99,4 +105,4 @@ def _beginning(subscription: str, destination: str, content_type: str, version: 
     return b"MESSAGE\n" + b"".join(lines)
 
 
-_remembered_beginning = lru_cache(maxsize=8192)(_beginning)
+_cached_beginning = lru_cache(maxsize=8192)(_beginning)

@@ -1,14 +1,11 @@
-"""Which subscription ids of a connection are in use."""
-
-from collections.abc import Mapping
-from types import MappingProxyType
+"""The subscription ids of a connection."""
 
 from madang_gateway.protocol.stomp.errors import Duplicate, NotOpen, TooLarge
 from madang_gateway.protocol.stomp.limits import Limits
 
 
 class Subscriptions:
-    """The subscriptions that the client holds open, and those the server ended for it."""
+    """The open subscription ids, and those that the server ended."""
 
     __slots__ = ("_ended", "_limits", "_open")
 
@@ -17,13 +14,8 @@ class Subscriptions:
         self._open: dict[str, str] = {}
         self._ended: dict[str, str] = {}
 
-    @property
-    def destinations(self) -> Mapping[str, str]:
-        """The destination of each open id, oldest first."""
-        return MappingProxyType(self._open)
-
     def open(self, subscription: str, destination: str) -> None:
-        """Take the id `subscription` into use."""
+        """Add the open id `subscription`."""
         if subscription in self._open:
             raise Duplicate(
                 "subscription is open already",
@@ -38,7 +30,7 @@ class Subscriptions:
         self._open[subscription] = destination
 
     def close(self, subscription: str) -> None:
-        """Give the id back at the client's wish; it may not know yet that the server ended it."""
+        """Remove the id for an UNSUBSCRIBE, which may come after the server ended it."""
         if self._open.pop(subscription, None) is not None:
             return
         if self._ended.pop(subscription, None) is None:
@@ -47,7 +39,7 @@ class Subscriptions:
             )
 
     def end(self, subscription: str) -> None:
-        """Give the id back because the server refused or ended the subscription."""
+        """Remove the id because the server refused or ended the subscription."""
         destination = self._open.pop(subscription, None)
         if destination is None:
             return
@@ -56,11 +48,11 @@ class Subscriptions:
             del self._ended[next(iter(self._ended))]
 
     def ended(self, subscription: str) -> bool:
-        """Tell whether the server ended `subscription` and the client may not know it yet."""
+        """Return whether the server ended `subscription` and no UNSUBSCRIBE came yet."""
         return subscription in self._ended
 
     def id_for(self, destination: str) -> str:
-        """Return the id that an UNSUBSCRIBE of 1.0 means by its destination."""
+        """Return the id for the destination of an UNSUBSCRIBE of 1.0."""
         for known in (self._open, self._ended):
             if known.get(destination) == destination:
                 return destination

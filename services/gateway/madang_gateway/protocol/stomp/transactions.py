@@ -1,15 +1,15 @@
-"""Transactions: SENDs and ACKs that wait for their COMMIT."""
+"""Transactions: SENDs and ACKs held until COMMIT."""
 
 from madang_gateway.protocol.stomp.errors import Duplicate, NotOpen, TooLarge
 from madang_gateway.protocol.stomp.events import Ack, Send
 from madang_gateway.protocol.stomp.limits import Limits
 
 _OBJECTS = 100
-"""Bytes that Python needs for a name and a value beside their characters."""
+"""Bytes of a name's and a value's Python objects, beside their characters."""
 
 
 class Transactions:
-    """The open transactions of one connection, within its limits."""
+    """The open transactions of one connection."""
 
     __slots__ = ("_limits", "_open", "bytes")
 
@@ -17,10 +17,10 @@ class Transactions:
         self._limits = limits
         self._open: dict[str, list[Send | Ack]] = {}
         self.bytes = 0
-        """Roughly what all open ones take in memory."""
+        """Approximate memory of all open transactions."""
 
     def begin(self, transaction: str) -> None:
-        """Open `transaction`, whose id must not be open already."""
+        """Open `transaction`; raises Duplicate if the id is open."""
         if transaction in self._open:
             raise Duplicate(
                 "transaction is open already",
@@ -42,7 +42,7 @@ class Transactions:
             )
 
     def hold(self, transaction: str, frame: Send | Ack) -> None:
-        """Keep `frame` until its transaction ends."""
+        """Add `frame` to its transaction."""
         self.check(transaction)
         held, limits = self._open[transaction], self._limits
         size = self.bytes + _size(frame)
@@ -56,7 +56,7 @@ class Transactions:
         self.bytes = size
 
     def end(self, transaction: str) -> list[Send | Ack]:
-        """Close `transaction` and return what it held, in order."""
+        """Close `transaction` and return its frames, in order."""
         self.check(transaction)
         held = self._open.pop(transaction)
         self.bytes -= sum(map(_size, held))
@@ -64,7 +64,7 @@ class Transactions:
 
 
 def _size(frame: Send | Ack) -> int:
-    """Return roughly what `frame` takes in memory, so that many tiny headers count as well."""
+    """Return the approximate memory of `frame`; many tiny headers count too."""
     headers = frame.headers.items()
     body = len(frame.body) if isinstance(frame, Send) else 0
     return body + sum(_OBJECTS + len(name) + len(value) for name, value in headers)

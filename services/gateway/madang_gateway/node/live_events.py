@@ -1,9 +1,9 @@
-"""Live notices: to the rooms' `.live` subscribers, and those that are for the gateway itself."""
+"""Delivers live events: to the rooms' `.live` subscriptions, or to the gateway itself."""
 
 import orjson
 import structlog
 
-from madang_common.events.envelope import Event, read_line
+from madang_common.events.envelope import read_line
 from madang_common.events.kinds import LoginEnded
 from madang_common.ids import next_id
 from madang_common.live.port import Live
@@ -14,8 +14,8 @@ from madang_gateway.protocol.destinations import LIVE_SUFFIX
 log = structlog.get_logger()
 
 
-async def pass_on(live: Live, delivery: Broadcaster, node: Node) -> None:
-    """Deliver notices for as long as the gateway runs."""
+async def deliver_live_events(live: Live, broadcaster: Broadcaster, node: Node) -> None:
+    """Deliver every live event for as long as the gateway runs."""
     async for lines in live.listen():
         for line in lines:
             try:
@@ -27,10 +27,7 @@ async def pass_on(live: Live, delivery: Broadcaster, node: Node) -> None:
                 node.end_login(event.user or "", str(event.data.get("login")))
             elif event.room is not None:
                 audience = event.audience + LIVE_SUFFIX
-                if delivery.reaches(audience):
-                    delivery.notice(audience, event, next_id(), _body(event))
-
-
-def _body(event: Event) -> bytes:
-    """Return a notice as clients receive it: an event without `id`, for it has no position."""
-    return orjson.dumps(event.document())
+                if broadcaster.reaches(audience):
+                    # Without `id`: a live event has no position.
+                    body = orjson.dumps(event.document())
+                    broadcaster.live_event(audience, event, next_id(), body)

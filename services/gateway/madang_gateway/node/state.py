@@ -1,0 +1,57 @@
+"""The in-memory state of a node."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from madang_common.clock import MonotonicClock
+from madang_gateway.backends.memberships import Ask, Memberships
+from madang_gateway.fanout.hub import Hub
+from madang_gateway.metrics import Metrics
+from madang_gateway.presence.local import LocalPresence
+from madang_gateway.session.registry import SessionRegistry
+from madang_gateway.settings import GatewaySettings
+from madang_gateway.state.idempotency_keys import IdempotencyKeys
+from madang_gateway.state.pending_receipts import PendingReceipts
+from madang_gateway.state.recent_events import RecentEvents
+from madang_gateway.state.sent_lines import SentLines
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """Everything that a node keeps in memory; rebuilt on start."""
+
+    hub: Hub
+    recent_events: RecentEvents
+    idempotency_keys: IdempotencyKeys
+    sent_lines: SentLines
+    pending_receipts: PendingReceipts
+    memberships: Memberships
+    sessions: SessionRegistry
+    local_presence: LocalPresence
+
+    @classmethod
+    def create(
+        cls,
+        settings: GatewaySettings,
+        *,
+        shards: int,
+        ask: Ask,
+        metrics: Metrics,
+        clock: MonotonicClock,
+    ) -> Self:
+        """Return the empty state of a node on a log with `shards`; `ask` asks rooms for access."""
+        recent_events = RecentEvents(
+            shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds
+        )
+        metrics.tail_reach_seconds.set_function(lambda: recent_events.reach_seconds(clock()))
+        observe = metrics.receipt_seconds.observe
+        return cls(
+            hub=Hub(),
+            recent_events=recent_events,
+            idempotency_keys=IdempotencyKeys(settings.key_seconds, settings.key_count),
+            sent_lines=SentLines(),
+            pending_receipts=PendingReceipts(settings.receipt_seconds, observe, clock),
+            memberships=Memberships(ask, rooms=settings.memberships_cached),
+            sessions=SessionRegistry(settings.send_rate),
+            local_presence=LocalPresence(settings.presence_grace_seconds, clock),
+        )
