@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from madang_common.text import composed, read_username, visible_name
+from madang_common.names import read_username
+from madang_common.text import composed, visible_name
 
 _LONGEST_NAME = 64
 _LONGEST_GIVEN = 64

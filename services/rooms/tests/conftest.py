@@ -15,13 +15,13 @@ def on_mariadb(mariadb: MariaDB) -> Iterator[MySqlPlace]:
 
 
 @pytest.fixture
-async def embedded_scene(tmp_path: Path) -> AsyncIterator[Harness]:
+async def embedded_harness(tmp_path: Path) -> AsyncIterator[Harness]:
     async with embedded_log(tmp_path) as log, running(tmp_path, log) as started:
         yield started
 
 
 @pytest.fixture
-async def mariadb_scene(tmp_path: Path, on_mariadb: MySqlPlace) -> AsyncIterator[Harness]:
+async def mariadb_harness(tmp_path: Path, on_mariadb: MySqlPlace) -> AsyncIterator[Harness]:
     await on_mariadb.empty()
     async with (
         embedded_log(tmp_path) as log,
@@ -33,5 +33,5 @@ async def mariadb_scene(tmp_path: Path, on_mariadb: MySqlPlace) -> AsyncIterator
 @pytest.fixture(params=["embedded", "mariadb"])
 def harness(request: pytest.FixtureRequest) -> Harness:
     """Give the running service, on each kind of database."""
-    started: Harness = request.getfixturevalue(f"{request.param}_scene")
+    started: Harness = request.getfixturevalue(f"{request.param}_harness")
     return started

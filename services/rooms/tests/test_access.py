@@ -53,12 +53,12 @@ async def test_a_batch_is_bounded(harness: Harness) -> None:
 
 
 async def test_a_batch_is_one_statement_that_goes_through_no_table(
-    embedded_scene: Harness, tmp_path: Path
+    embedded_harness: Harness, tmp_path: Path
 ) -> None:
-    harness = embedded_scene
+    harness = embedded_harness
     nari = await harness.person("nari")
     room = await nari.make_room()
-    engine = harness.app.state.desk.doorkeeper.units._database._reading.sync_engine
+    engine = harness.app.state.rooms_services.access.units._database._reading.sync_engine
     asked: list[tuple[str, tuple[object, ...]]] = []
 
     @event.listens_for(engine, "before_cursor_execute")

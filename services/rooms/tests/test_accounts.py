@@ -72,7 +72,7 @@ async def test_auth_disables_and_enables_a_user(harness: Harness) -> None:
     read(await harness.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
 
     assert disabled["disabled"] is True
-    assert refused["detail"] == "Your account is disabled."
+    assert refused["detail"] == "Your account is disabled; ask the operator of this server."
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 

@@ -179,9 +179,9 @@ async def test_only_so_many_are_banned_from_a_room(tmp_path: Path) -> None:
     ],
 )
 async def test_a_ban_that_cannot_be_is_refused(
-    embedded_scene: Harness, wanted: dict[str, object]
+    embedded_harness: Harness, wanted: dict[str, object]
 ) -> None:
-    nari, dae = await embedded_scene.person("nari"), await embedded_scene.person("dae")
+    nari, dae = await embedded_harness.person("nari"), await embedded_harness.person("dae")
     room = await nari.make_room("public")
 
     problem = await ban(nari, room, dae, status=422, **wanted)
@@ -190,8 +190,8 @@ async def test_a_ban_that_cannot_be_is_refused(
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 
-async def test_nobody_is_banned_from_a_direct_room(embedded_scene: Harness) -> None:
-    nari, dae = await embedded_scene.person("nari"), await embedded_scene.person("dae")
+async def test_nobody_is_banned_from_a_direct_room(embedded_harness: Harness) -> None:
+    nari, dae = await embedded_harness.person("nari"), await embedded_harness.person("dae")
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     await ban(nari, room, dae, status=409)

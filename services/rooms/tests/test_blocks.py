@@ -13,7 +13,7 @@ async def received(person: Person) -> list[str]:
     return [invite["code"] for invite in (await person.get("/invites"))["items"]]
 
 
-async def rooms_of(person: Person, query: str = "") -> list[str]:
+async def listed_rooms(person: Person, query: str = "") -> list[str]:
     return [room["id"] for room in (await person.get(f"/rooms{query}"))["items"]]
 
 
@@ -97,9 +97,9 @@ async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_fo
     read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
 
     assert (new["hidden"], new["members"], new["peer"]["id"]) == (False, 2, nari.id)
-    assert await rooms_of(nari) == []
-    assert set(await rooms_of(nari, "?hidden=true")) == {old, new["id"]}
-    assert await rooms_of(dae) == [old]
+    assert await listed_rooms(nari) == []
+    assert set(await listed_rooms(nari, "?hidden=true")) == {old, new["id"]}
+    assert await listed_rooms(dae) == [old]
     told = await events_of(harness.log, f"users.{nari.id}", "room.hidden")
     assert [(event["kind"], event["data"].get("room")) for event in told] == [
         ("membership.added", old),
@@ -107,7 +107,7 @@ async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_fo
     ]
     opened = read(await nari.ask("POST", "/direct", {"user": eun.id}), 200)
     assert (opened["id"], opened["hidden"]) == (new["id"], False)
-    assert await rooms_of(nari) == [new["id"]]
+    assert await listed_rooms(nari) == [new["id"]]
 
 
 async def test_a_hidden_direct_room_comes_back_when_it_is_opened(harness: Harness) -> None:
@@ -117,15 +117,15 @@ async def test_a_hidden_direct_room_comes_back_when_it_is_opened(harness: Harnes
     for _ in range(2):
         read(await nari.ask("PUT", f"/rooms/{room}/hidden"), 204)
     hidden = await nari.get(f"/rooms/{room}")
-    without, everything = await rooms_of(nari), await rooms_of(nari, "?hidden=true")
+    without, everything = await listed_rooms(nari), await listed_rooms(nari, "?hidden=true")
     read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
 
     assert (hidden["hidden"], without, everything) == (True, [], [room])
-    assert await rooms_of(nari) == []
-    assert await rooms_of(dae) == [room]
+    assert await listed_rooms(nari) == []
+    assert await listed_rooms(dae) == [room]
     for _ in range(2):
         read(await nari.ask("DELETE", f"/rooms/{room}/hidden"), 204)
-    assert await rooms_of(nari) == [room]
+    assert await listed_rooms(nari) == [room]
     told = await events_of(harness.log, f"users.{nari.id}", "room.hidden", times=2)
     assert [event["data"] for event in told if event["kind"] == "room.hidden"] == [
         {"room": room, "hidden": True},
@@ -157,4 +157,4 @@ async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(
     )
 
     assert await received(nari) == []
-    assert await rooms_of(nari) == []
+    assert await listed_rooms(nari) == []

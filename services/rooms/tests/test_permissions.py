@@ -12,9 +12,9 @@ OTHERS = ("other owner", "other moderator", "other member", "invitable", "banned
 
 
 @pytest.fixture
-def harness(embedded_scene: Harness) -> Harness:
+def harness(embedded_harness: Harness) -> Harness:
     """Give the service on one database: what a role may do hangs on none."""
-    return embedded_scene
+    return embedded_harness
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from madang_common.log.port import Batch, Log
 from madang_common.log.position import shard_of
 from madang_rooms.wiring import FILE
+from services.rooms.tests.flaky_log import FlakyLog
 from services.rooms.tests.harness import (
     SHARDS,
     Harness,
@@ -21,7 +22,6 @@ from services.rooms.tests.harness import (
     read,
     running,
 )
-from services.rooms.tests.stumbling import StumblingLog
 
 WAITING = "madang_rooms_outbox_waiting_rows"
 OLDEST = "madang_rooms_outbox_oldest_seconds"
@@ -29,9 +29,9 @@ QUICK = {"outbox_append_seconds": 0.1, "outbox_stop_seconds": 0.1, "outbox_poll_
 
 
 @pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[StumblingLog]:
+async def log(tmp_path: Path) -> AsyncIterator[FlakyLog]:
     async with embedded_log(tmp_path) as real:
-        yield StumblingLog(real)
+        yield FlakyLog(real)
 
 
 def waiting_lines(folder: Path) -> int:
@@ -70,7 +70,7 @@ def names_of(events: Sequence[Json]) -> list[str]:
     return [event["data"]["name"] for event in events if event["kind"] == "room.updated"]
 
 
-async def test_a_commit_wakes_the_relay(tmp_path: Path, log: StumblingLog) -> None:
+async def test_a_commit_wakes_the_relay(tmp_path: Path, log: FlakyLog) -> None:
     async with running(tmp_path, log, outbox_poll_seconds=3600) as harness:
         nari = await harness.person("nari")
 
@@ -79,7 +79,7 @@ async def test_a_commit_wakes_the_relay(tmp_path: Path, log: StumblingLog) -> No
         assert len(await events_of(log, f"rooms.{room}", "member.joined")) == 2
 
 
-async def test_rows_are_found_without_being_woken(tmp_path: Path, log: StumblingLog) -> None:
+async def test_rows_are_found_without_being_woken(tmp_path: Path, log: FlakyLog) -> None:
     async with running(tmp_path, log, **QUICK) as harness:
         nari = await harness.person("nari")
         line = b'{"kind": "by hand", "user": "%s"}' % nari.id.encode()
@@ -94,7 +94,7 @@ async def test_rows_are_found_without_being_woken(tmp_path: Path, log: Stumbling
 
 
 async def test_what_the_log_does_not_take_waits_and_goes_later_in_order(
-    tmp_path: Path, log: StumblingLog
+    tmp_path: Path, log: FlakyLog
 ) -> None:
     async with running(tmp_path, log, **QUICK) as harness:
         nari = await harness.person("nari")
@@ -115,9 +115,7 @@ async def test_what_the_log_does_not_take_waits_and_goes_later_in_order(
         await until_empty(tmp_path)
 
 
-async def test_a_removal_is_answered_once_it_is_in_the_log(
-    tmp_path: Path, log: StumblingLog
-) -> None:
+async def test_a_removal_is_answered_once_it_is_in_the_log(tmp_path: Path, log: FlakyLog) -> None:
     async with running(tmp_path, log, **QUICK, outbox_answer_seconds=30) as harness:
         nari, bora = await harness.person("nari"), await harness.person("bora")
         room = await nari.make_room()
@@ -139,9 +137,7 @@ async def test_a_removal_is_answered_once_it_is_in_the_log(
         assert sum(b'"member.removed"' in line for batch in batches for line in batch.lines) == 1
 
 
-async def test_a_removal_is_answered_though_the_log_is_away(
-    tmp_path: Path, log: StumblingLog
-) -> None:
+async def test_a_removal_is_answered_though_the_log_is_away(tmp_path: Path, log: FlakyLog) -> None:
     async with running(tmp_path, log, **QUICK, outbox_answer_seconds=0.05) as harness:
         nari, bora = await harness.person("nari"), await harness.person("bora")
         room = await nari.make_room()
@@ -157,7 +153,7 @@ async def test_a_removal_is_answered_though_the_log_is_away(
 
 
 async def test_one_shard_that_is_away_does_not_hold_the_others(
-    tmp_path: Path, log: StumblingLog
+    tmp_path: Path, log: FlakyLog
 ) -> None:
     async with running(tmp_path, log, **QUICK) as harness:
         nari = await harness.person("nari")
@@ -180,7 +176,7 @@ async def test_one_shard_that_is_away_does_not_hold_the_others(
 
 
 async def test_a_lost_confirm_gives_a_second_event_with_the_same_key(
-    tmp_path: Path, log: StumblingLog
+    tmp_path: Path, log: FlakyLog
 ) -> None:
     async with running(tmp_path, log, **QUICK) as harness:
         nari = await harness.person("nari")
@@ -196,7 +192,7 @@ async def test_a_lost_confirm_gives_a_second_event_with_the_same_key(
 
 
 async def test_what_waited_at_the_stop_goes_first_after_the_start(
-    tmp_path: Path, log: StumblingLog
+    tmp_path: Path, log: FlakyLog
 ) -> None:
     async with running(tmp_path, log, **QUICK) as harness:
         nari = await harness.person("nari")
@@ -221,7 +217,7 @@ def _token(harness: Harness, person: Person) -> dict[str, str]:
 async def test_killed_before_forgetting_a_row_it_is_appended_again_with_its_key(
     tmp_path: Path,
 ) -> None:
-    module = "services.rooms.tests.killed"
+    module = "services.rooms.tests.crash_after_append"
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", module, str(tmp_path))
     assert await child.wait() == -signal.SIGKILL
     assert waiting_lines(tmp_path) == 3
@@ -243,7 +239,7 @@ async def stored_lines(log: Log, shard: int) -> list[bytes]:
     return found
 
 
-async def test_a_refused_change_tells_nobody(tmp_path: Path, log: StumblingLog) -> None:
+async def test_a_refused_change_tells_nobody(tmp_path: Path, log: FlakyLog) -> None:
     log.away = set(range(SHARDS))
     async with running(tmp_path, log, **QUICK) as harness:
         nari, dae = await harness.person("nari"), await harness.person("dae")
@@ -256,9 +252,7 @@ async def test_a_refused_change_tells_nobody(tmp_path: Path, log: StumblingLog) 
         assert waiting_lines(tmp_path) == before == 3
 
 
-async def test_a_long_queue_goes_in_order_whatever_the_chunk(
-    tmp_path: Path, log: StumblingLog
-) -> None:
+async def test_a_long_queue_goes_in_order_whatever_the_chunk(tmp_path: Path, log: FlakyLog) -> None:
     log.away = set(range(SHARDS))
     async with running(tmp_path, log, outbox_chunk_rows=7, **QUICK) as harness:
         nari = await harness.person("nari")
@@ -285,7 +279,7 @@ async def test_a_long_queue_goes_in_order_whatever_the_chunk(
         await until_empty(tmp_path)
 
 
-async def test_the_outbox_is_measured(tmp_path: Path, log: StumblingLog) -> None:
+async def test_the_outbox_is_measured(tmp_path: Path, log: FlakyLog) -> None:
     log.away = set(range(SHARDS))
     async with running(tmp_path, log, **QUICK) as harness:
         nari = await harness.person("nari")

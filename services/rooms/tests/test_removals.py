@@ -20,7 +20,7 @@ async def test_a_removed_member_cannot_use_the_links_of_that_time_and_others_can
     refused = [read(await dae.accept(code), 403) for code in (link, other)]
 
     assert {problem["detail"] for problem in refused} == {
-        "You were removed from this room after this link was made; ask for a new invite."
+        "You were removed from this room after this link was created; ask for a new invite."
     }
     read(await dae.accept(own), 410)
     read(await eun.accept(link), 200)

@@ -3,14 +3,14 @@ import itertools
 import pytest
 
 from madang_common.events.kinds import Role
-from madang_rooms.services.roles import POWERS, Action, may, may_change, may_remove, may_step_down
+from madang_rooms.services.roles import PERMISSIONS, Action, may, may_change, may_remove, may_step_down
 
 MEMBER, MODERATOR, OWNER = Role.MEMBER, Role.MODERATOR, Role.OWNER
 PAIRS = list(itertools.product(Role, Role))
 
 
 def test_every_role_has_its_powers() -> None:
-    assert set(POWERS) == set(Role)
+    assert set(PERMISSIONS) == set(Role)
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_one_steps_down_but_never_up() -> None:
 
 def test_whoever_has_more_rank_may_no_less() -> None:
     for lower, higher in itertools.pairwise(Role):
-        assert POWERS[lower].actions <= POWERS[higher].actions
-        assert POWERS[lower].removes <= POWERS[higher].removes
+        assert PERMISSIONS[lower].actions <= PERMISSIONS[higher].actions
+        assert PERMISSIONS[lower].removes <= PERMISSIONS[higher].removes

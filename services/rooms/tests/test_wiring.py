@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from madang_rooms.wiring import FILE
+from services.rooms.tests.flaky_log import FlakyLog
 from services.rooms.tests.harness import SHARDS, Harness, embedded_log, read, running
-from services.rooms.tests.stumbling import StumblingLog
 
 
 async def test_ready_when_the_database_and_the_log_answer(harness: Harness) -> None:
@@ -14,7 +14,7 @@ async def test_ready_when_the_database_and_the_log_answer(harness: Harness) -> N
 
 async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as real:
-        log = StumblingLog(real)
+        log = FlakyLog(real)
         async with running(tmp_path, log) as harness:
             log.away = set(range(SHARDS))
 

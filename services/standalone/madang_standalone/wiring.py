@@ -60,7 +60,7 @@ async def operate(settings: StandaloneSettings) -> AsyncIterator[Operator]:
         )
         network.add("auth", auth)
         rooms = await stack.enter_async_context(
-            madang_rooms.wiring.accounts(settings.rooms(), transport=network)
+            madang_rooms.wiring.build_accounts(settings.rooms(), transport=network)
         )
         network.add("rooms", rooms)
         operator: Operator = auth.state.operator

@@ -1,6 +1,6 @@
 """Makes a room and is killed after the log stored its events, before the outbox forgets them.
 
-Run as a process of its own: `python -m services.rooms.tests.killed FOLDER`.
+Run as a process of its own: `python -m services.rooms.tests.crash_after_append FOLDER`.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from services.rooms.tests.flaky_log import FlakyLog
 from services.rooms.tests.harness import embedded_log, running
-from services.rooms.tests.stumbling import StumblingLog
 
 
-class DeadlyLog(StumblingLog):
+class CrashingLog(FlakyLog):
     """Stores a batch, and that is the last thing this process does."""
 
     @override
@@ -26,7 +26,7 @@ class DeadlyLog(StumblingLog):
 
 async def live(folder: Path) -> None:
     """Make a room; never return."""
-    async with embedded_log(folder) as log, running(folder, DeadlyLog(log)) as harness:
+    async with embedded_log(folder) as log, running(folder, CrashingLog(log)) as harness:
         nari = await harness.person("nari")
         await nari.make_room("public")
         await asyncio.Event().wait()

@@ -8,7 +8,7 @@ from typing_extensions import override
 from madang_common.log.port import Batch, Log, LogUnavailable, Start
 
 
-class StumblingLog(Log):
+class FlakyLog(Log):
     """The embedded log, with the ways a broker fails."""
 
     def __init__(self, log: Log) -> None:
