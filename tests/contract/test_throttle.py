@@ -241,9 +241,9 @@ async def test_sweeping_forgets_nothing_that_is_not_over(throttle: Throttle) -> 
     await throttle.remember("mina", "home", until=NOW + DAY, most=2, now=NOW)
     await throttle.remember("joon", "home", until=NOW + 10, most=2, now=NOW)
 
-    await throttle.sweep(now=NOW + 10)
+    await throttle.delete_expired(now=NOW + 10)
 
-    assert await throttle.sweep(now=NOW + 10) == 0
+    assert await throttle.delete_expired(now=NOW + 10) == 0
     assert await take(throttle, 3, at=NOW + 10) == 1
     assert await throttle.knows("mina", "home", now=NOW + 10)
 

@@ -40,7 +40,7 @@ def test_a_key_that_is_coming_is_published_and_signs_when_it_is_renamed(tmp_path
     keyring = Keyring(tmp_path)
     first = keyring.keys.kid
 
-    coming = make_key(tmp_path, LATE, coming=True)
+    coming = make_key(tmp_path, LATE, is_next=True)
     keyring.refresh()
     (new,) = kids(keyring) - {first}
     assert keyring.keys.kid == first
@@ -73,7 +73,7 @@ def test_two_keys_of_one_second_do_not_take_each_others_place(tmp_path: Path) ->
     make_key(tmp_path, EARLY)
     kid = read_keys(tmp_path).kid
 
-    with pytest.raises(UnusableKeys, match="is there already"):
+    with pytest.raises(UnusableKeys, match="exists already"):
         make_key(tmp_path, EARLY)
 
     assert read_keys(tmp_path).kid == kid
@@ -96,7 +96,7 @@ async def test_two_replicas_take_a_new_key_without_a_restart(
         await one.register()
         old = await one.login()
 
-        coming = make_key(keys, LATE, coming=True)
+        coming = make_key(keys, LATE, is_next=True)
         for harness in (one, other):
             await until(harness, lambda page: len(page["keys"]) == 2)
         coming.rename(keys / coming.name.replace(".next", ""))

@@ -85,13 +85,13 @@ def test_a_folder_without_a_key_to_sign_with_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_ed25519_key_is_named(tmp_path: Path) -> None:
     write_key(tmp_path, "good.pem")
     (tmp_path / "bad.pem").write_text("nonsense")
-    with pytest.raises(UnusableKeys, match=r"bad\.pem is no private key"):
+    with pytest.raises(UnusableKeys, match=r"bad\.pem is not a private key"):
         read_keys(tmp_path)
 
     other = generate_private_key(SECP256R1())
     pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "bad.pem").write_bytes(pem)
-    with pytest.raises(UnusableKeys, match=r"bad\.pem is no Ed25519 key"):
+    with pytest.raises(UnusableKeys, match=r"bad\.pem is not an Ed25519 key"):
         read_keys(tmp_path)
 
 

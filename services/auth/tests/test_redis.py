@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis as Client
 
-from madang_auth.sessions.port import Lifetimes, Login, Opened, Rotated, Successor
-from madang_auth.sessions.redis import RedisSessions
+from madang_auth.sessions.port import Lifetimes, Opened, Rotated, Session, Successor
+from madang_auth.sessions.redis import RedisSessionStore
 from madang_auth.sessions.refresh_tokens import RefreshToken, new_nonce
 from madang_auth.signing.keys import make_first_key
 from madang_auth.storage.redis import RedisStore, Write
@@ -27,7 +27,7 @@ from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from services.auth.tests.harness import PASSWORD, SECRET, Harness, Rooms, Time, running
 from stack.servers import Redis
 
-LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, ended_kept=660)
 LIMIT = Limit(count=3, seconds=30)
 
 
@@ -61,8 +61,8 @@ async def on_redis(
         yield harness
 
 
-def login(user: str = "u1") -> Login:
-    return Login(
+def login(user: str = "u1") -> Session:
+    return Session(
         id=new_id(),
         user=user,
         username="mina",
@@ -74,10 +74,10 @@ def login(user: str = "u1") -> Login:
 
 
 async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client: Client) -> None:
-    sessions, throttle = RedisSessions(store, LIFETIMES), RedisThrottle(store)
+    sessions, throttle = RedisSessionStore(store, LIFETIMES), RedisThrottle(store)
     one, two = login(), login()
     for new in (one, two):
-        token = RefreshToken.first(new.id).hashed()
+        token = RefreshToken.first(new.id).hashes()
         await sessions.open(new, token, began_at=new.created_at, most=10)
     await sessions.end(one.id, user="u1", now=time.time())
     now = time.time()
@@ -96,7 +96,7 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
     }
     assert left[f"madang:auth:login:{two.id}"] == pytest.approx(LIFETIMES.idle, abs=10)
     assert left["madang:auth:user:u1"] == pytest.approx(3600, abs=10)
-    assert left["madang:auth:ended"] == pytest.approx(LIFETIMES.told, abs=10)
+    assert left["madang:auth:ended"] == pytest.approx(LIFETIMES.ended_kept, abs=10)
     assert left["madang:auth:known:mina"] == pytest.approx(500, abs=10)
     assert left["madang:auth:bucket:address"] == pytest.approx(10, abs=9)
 
@@ -104,25 +104,25 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
 async def test_what_ended_long_ago_is_dropped_when_more_is_added(
     store: RedisStore, client: Client
 ) -> None:
-    sessions = RedisSessions(store, LIFETIMES)
-    long_ago = int((time.time() - LIFETIMES.told - 1) * 1000)
+    sessions = RedisSessionStore(store, LIFETIMES)
+    long_ago = int((time.time() - LIFETIMES.ended_kept - 1) * 1000)
     await client.xadd("madang:auth:ended", {"e": "{}"}, id=f"{long_ago}-0")
     new = login()
-    await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=new.created_at, most=10)
+    await sessions.open(new, RefreshToken.first(new.id).hashes(), began_at=new.created_at, most=10)
 
     await sessions.end(new.id, user="u1", now=time.time())
 
-    assert [one.login for one in (await sessions.ended_after(None, limit=10)).items] == [new.id]
+    assert [one.session for one in (await sessions.ended_after(None, limit=10)).items] == [new.id]
     assert await client.xlen("madang:auth:ended") == 1
 
 
 async def test_no_part_of_a_token_is_stored_in_clear(store: RedisStore, client: Client) -> None:
-    sessions = RedisSessions(store, LIFETIMES)
+    sessions = RedisSessionStore(store, LIFETIMES)
     new = login()
     first, nonce = RefreshToken.first(new.id), new_nonce()
     second = first.successor(nonce)
-    await sessions.open(new, first.hashed(), began_at=new.created_at, most=10)
-    await sessions.rotate(first.hashed(), Successor(second.hashed().secret, nonce), now=time.time())
+    await sessions.open(new, first.hashes(), began_at=new.created_at, most=10)
+    await sessions.rotate(first.hashes(), Successor(second.hashes().secret, nonce), now=time.time())
 
     stored = [await client.get(key) for key in await client.keys("madang:auth:*")]
 
@@ -167,14 +167,14 @@ async def test_a_full_redis_refuses_what_is_new_and_keeps_what_it_has(
     private_redis: Redis,
 ) -> None:
     store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=5)
-    sessions = RedisSessions(store, LIFETIMES)
+    sessions = RedisSessionStore(store, LIFETIMES)
     first, second = login(), login()
-    token = RefreshToken.first(first.id).hashed()
+    token = RefreshToken.first(first.id).hashes()
     assert await sessions.open(first, token, began_at=0, most=10) == Opened(())
     async with Client.from_url(private_redis.url) as client:
         await client.config_set("maxmemory", 1)
 
-        token = RefreshToken.first(second.id).hashed()
+        token = RefreshToken.first(second.id).hashes()
         with pytest.raises(Unavailable):
             await sessions.open(second, token, began_at=0, most=10)
 
@@ -221,10 +221,10 @@ async def test_a_step_cut_off_halfway_leaves_the_connections_in_order(
 
 async def test_killed_and_started_again_redis_has_every_login(private_redis: Redis) -> None:
     store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=5)
-    sessions = RedisSessions(store, LIFETIMES)
+    sessions = RedisSessionStore(store, LIFETIMES)
     new = login()
     token = RefreshToken.first(new.id)
-    await sessions.open(new, token.hashed(), began_at=new.created_at, most=10)
+    await sessions.open(new, token.hashes(), began_at=new.created_at, most=10)
 
     private_redis.kill()
     with pytest.raises(Unavailable):
@@ -232,10 +232,10 @@ async def test_killed_and_started_again_redis_has_every_login(private_redis: Red
     await asyncio.to_thread(private_redis.start)
 
     nonce = new_nonce()
-    successor = Successor(token.successor(nonce).hashed().secret, nonce)
-    answer = await sessions.rotate(token.hashed(), successor, now=time.time())
+    successor = Successor(token.successor(nonce).hashes().secret, nonce)
+    answer = await sessions.rotate(token.hashes(), successor, now=time.time())
     assert isinstance(answer, Rotated)
-    assert answer.login.id == new.id
+    assert answer.session.id == new.id
     await store.close()
 
 

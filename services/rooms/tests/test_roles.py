@@ -3,7 +3,14 @@ import itertools
 import pytest
 
 from madang_common.events.kinds import Role
-from madang_rooms.services.roles import PERMISSIONS, Action, may, may_change, may_remove, may_step_down
+from madang_rooms.services.roles import (
+    PERMISSIONS,
+    Action,
+    may,
+    may_change,
+    may_remove,
+    may_step_down,
+)
 
 MEMBER, MODERATOR, OWNER = Role.MEMBER, Role.MODERATOR, Role.OWNER
 PAIRS = list(itertools.product(Role, Role))
