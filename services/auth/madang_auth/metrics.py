@@ -25,24 +25,30 @@ class AuthMetrics:
             "madang_auth_registrations_total", "Users registered.", registry=registry
         )
         self._logins = Counter(
-            "madang_auth_logins_total", "Tries to log in.", ["result"], registry=registry
+            "madang_auth_logins_total", "Attempts to log in.", ["result"], registry=registry
         )
         self._refreshes = Counter(
-            "madang_auth_refreshes_total", "Refresh tokens shown.", ["result"], registry=registry
+            "madang_auth_refreshes_total",
+            "Refresh tokens presented.",
+            ["result"],
+            registry=registry,
         )
         self._unchecked = Counter(
             "madang_auth_refreshes_unchecked_total",
-            "Refreshes granted while rooms could not be asked about the user.",
+            "Refreshes granted without an answer of rooms about the user.",
             registry=registry,
         )
         self._ended = Counter(
-            "madang_auth_logins_ended_total", "Logins ended.", ["reason"], registry=registry
+            "madang_auth_logins_ended_total", "Sessions ended.", ["reason"], registry=registry
         )
         self._tokens = Counter(
             "madang_auth_tokens_issued_total", "Tokens signed.", ["audience"], registry=registry
         )
         self._throttled = Counter(
-            "madang_auth_throttled_total", "Tries refused.", ["what"], registry=registry
+            "madang_auth_throttled_total",
+            "Attempts refused by a rate limit.",
+            ["what"],
+            registry=registry,
         )
         self._hash_seconds = Histogram(
             "madang_auth_password_hash_seconds",

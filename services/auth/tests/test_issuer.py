@@ -4,7 +4,7 @@ from madang_common.tokens.plain import is_plain, read_plain
 from services.auth.tests.harness import SECRET, Harness
 
 
-async def test_its_tokens_are_read_the_short_way(harness: Harness) -> None:
+async def test_issued_tokens_take_the_fast_path_of_the_verifier(harness: Harness) -> None:
     await harness.register()
     access = (await harness.login()).access
     answer = await harness.client.post(

@@ -73,7 +73,7 @@ def login(user: str = "u1") -> Session:
     )
 
 
-async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client: Client) -> None:
+async def test_every_key_has_the_prefix_and_an_expiry(store: RedisStore, client: Client) -> None:
     sessions, throttle = RedisSessionStore(store, LIFETIMES), RedisThrottle(store)
     one, two = login(), login()
     for new in (one, two):
@@ -101,9 +101,7 @@ async def test_every_key_is_ours_and_expires_by_itself(store: RedisStore, client
     assert left["madang:auth:bucket:address"] == pytest.approx(10, abs=9)
 
 
-async def test_what_ended_long_ago_is_dropped_when_more_is_added(
-    store: RedisStore, client: Client
-) -> None:
+async def test_old_entries_of_the_stream_are_trimmed(store: RedisStore, client: Client) -> None:
     sessions = RedisSessionStore(store, LIFETIMES)
     long_ago = int((time.time() - LIFETIMES.ended_kept - 1) * 1000)
     await client.xadd("madang:auth:ended", {"e": "{}"}, id=f"{long_ago}-0")
@@ -133,7 +131,7 @@ async def test_no_part_of_a_token_is_stored_in_clear(store: RedisStore, client: 
 
 
 @pytest.mark.parametrize("url", ["http://h", "redis://:secr/et@h:1/0", "redis://h:secret", ""])
-def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
+def test_an_invalid_url_is_reported_without_its_password(url: str) -> None:
     with pytest.raises(CannotStart, match="MADANG_REDIS_URL") as told:
         RedisStore.at(url, connections=1, timeout_seconds=1)
 
@@ -141,7 +139,7 @@ def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
     assert told.value.__suppress_context__
 
 
-async def test_scripts_that_redis_forgot_are_told_again(store: RedisStore, client: Client) -> None:
+async def test_a_script_missing_in_redis_is_loaded_again(store: RedisStore, client: Client) -> None:
     await store.write(Write("a", None, b"1", 60))
     await client.script_flush()
 
@@ -150,7 +148,7 @@ async def test_scripts_that_redis_forgot_are_told_again(store: RedisStore, clien
     assert await store.read("a") == [b"2"]
 
 
-async def test_more_at_once_than_there_are_connections_all_get_their_turn(
+async def test_more_concurrent_calls_than_connections_all_succeed(
     store: RedisStore,
 ) -> None:
     throttle = RedisThrottle(store)
@@ -163,7 +161,7 @@ async def test_more_at_once_than_there_are_connections_all_get_their_turn(
     assert outcomes.count(None) == 40
 
 
-async def test_a_full_redis_refuses_what_is_new_and_keeps_what_it_has(
+async def test_a_full_redis_refuses_new_sessions_and_keeps_open_ones(
     private_redis: Redis,
 ) -> None:
     store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=5)
@@ -184,7 +182,7 @@ async def test_a_full_redis_refuses_what_is_new_and_keeps_what_it_has(
     await store.close()
 
 
-async def test_a_redis_that_hangs_is_unavailable_in_time_and_then_works_again(
+async def test_a_hanging_redis_is_unavailable_until_it_answers_again(
     private_redis: Redis,
 ) -> None:
     store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=0.2)
@@ -202,7 +200,7 @@ async def test_a_redis_that_hangs_is_unavailable_in_time_and_then_works_again(
     await store.close()
 
 
-async def test_a_step_cut_off_halfway_leaves_the_connections_in_order(
+async def test_a_cancelled_step_leaves_the_connections_usable(
     private_redis: Redis,
 ) -> None:
     store = RedisStore.at(private_redis.url, connections=1, timeout_seconds=5)
@@ -219,7 +217,7 @@ async def test_a_step_cut_off_halfway_leaves_the_connections_in_order(
     await store.close()
 
 
-async def test_killed_and_started_again_redis_has_every_login(private_redis: Redis) -> None:
+async def test_redis_has_every_session_after_a_kill_and_restart(private_redis: Redis) -> None:
     store = RedisStore.at(private_redis.url, connections=4, timeout_seconds=5)
     sessions = RedisSessionStore(store, LIFETIMES)
     new = login()
@@ -239,7 +237,7 @@ async def test_killed_and_started_again_redis_has_every_login(private_redis: Red
     await store.close()
 
 
-async def test_auth_says_503_while_redis_is_away_and_goes_on_when_it_is_back(
+async def test_auth_answers_503_while_redis_is_away_and_recovers(
     private_redis: Redis, tmp_path: Path
 ) -> None:
     async with on_redis(private_redis.url, tmp_path) as harness:
@@ -262,7 +260,7 @@ async def test_auth_says_503_while_redis_is_away_and_goes_on_when_it_is_back(
         assert (await harness.client.get("/health/ready")).status_code == 200
 
 
-async def test_auth_starts_without_redis_and_is_ready_when_it_comes(
+async def test_auth_starts_without_redis_and_becomes_ready_with_it(
     private_redis: Redis, tmp_path: Path
 ) -> None:
     private_redis.stop()
@@ -275,7 +273,7 @@ async def test_auth_starts_without_redis_and_is_ready_when_it_comes(
     assert after.status_code == 200
 
 
-async def test_what_redis_lost_costs_a_login_and_nothing_else(
+async def test_a_loss_of_data_in_redis_requires_only_a_new_login(
     redis_database_url: str, client: Client, tmp_path: Path
 ) -> None:
     async with on_redis(redis_database_url, tmp_path) as harness:
@@ -289,7 +287,7 @@ async def test_what_redis_lost_costs_a_login_and_nothing_else(
         await harness.refresh(again.refresh)
 
 
-async def test_two_replicas_are_one_auth(redis_database_url: str, tmp_path: Path) -> None:
+async def test_two_replicas_share_sessions(redis_database_url: str, tmp_path: Path) -> None:
     rooms, clock = Rooms(), Time()
     async with (
         on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
@@ -316,7 +314,7 @@ async def test_two_replicas_are_one_auth(redis_database_url: str, tmp_path: Path
         assert (await other.client.get("/api/auth/v1/me", headers=pair.headers)).status_code == 401
 
 
-async def test_wrong_passwords_count_at_all_replicas_together(
+async def test_failed_logins_count_over_all_replicas(
     redis_database_url: str, tmp_path: Path
 ) -> None:
     rooms, clock = Rooms(), Time()
@@ -333,7 +331,7 @@ async def test_wrong_passwords_count_at_all_replicas_together(
     assert statuses == [401] * 10 + [429] * 2
 
 
-async def test_a_login_that_one_replica_ended_is_told_by_the_other(
+async def test_a_session_ended_by_one_replica_is_revoked_by_the_other(
     redis_database_url: str, tmp_path: Path
 ) -> None:
     rooms, clock = Rooms(), Time()
@@ -352,7 +350,7 @@ async def test_a_login_that_one_replica_ended_is_told_by_the_other(
     assert [item["login"] for item in told.json()["items"]] == [pair.claims.login]
 
 
-async def test_guesses_and_known_addresses_are_those_of_all_replicas(
+async def test_failures_and_known_addresses_are_shared_by_replicas(
     redis_database_url: str, tmp_path: Path
 ) -> None:
     async with (

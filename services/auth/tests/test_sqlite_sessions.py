@@ -13,7 +13,7 @@ def login(at: float) -> Session:
     return Session(new_id(), "u1", "mina", "미나", "phone", created_at=at, last_used_at=at)
 
 
-async def test_sweeping_forgets_logins_that_have_expired(tmp_path: Path) -> None:
+async def test_expired_sessions_are_deleted(tmp_path: Path) -> None:
     sessions = await SqliteSessionStore.open_file(tmp_path / "sessions.db", LIFETIMES)
     for at in (NOW, NOW + 500):
         new = login(at)
@@ -25,7 +25,7 @@ async def test_sweeping_forgets_logins_that_have_expired(tmp_path: Path) -> None
     await sessions.close()
 
 
-async def test_sweeping_forgets_ended_logins_when_no_token_of_theirs_can_hold(
+async def test_ended_sessions_are_deleted_once_their_tokens_have_expired(
     tmp_path: Path,
 ) -> None:
     sessions = await SqliteSessionStore.open_file(tmp_path / "sessions.db", LIFETIMES)

@@ -41,7 +41,7 @@ class RoomsMetrics:
             self._appends.labels(result)
         self._throttled = Counter(
             "madang_rooms_throttled_total",
-            "Changes refused because their user asked for too many.",
+            "Changes refused by the rate limit of their user.",
             registry=registry,
         )
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from services.rooms.tests.flaky_log import FlakyLog
 from services.rooms.tests.harness import Harness, embedded_log, running
 from stack.servers import MariaDB
 from tests.support.databases import MySqlPlace, place_on
@@ -12,6 +13,13 @@ from tests.support.databases import MySqlPlace, place_on
 def on_mariadb(mariadb: MariaDB) -> Iterator[MySqlPlace]:
     with place_on(mariadb) as place:
         yield place
+
+
+@pytest.fixture
+async def flaky_log(tmp_path: Path) -> AsyncIterator[FlakyLog]:
+    """Give the embedded log, with failures that a test switches on."""
+    async with embedded_log(tmp_path) as log:
+        yield FlakyLog(log)
 
 
 @pytest.fixture

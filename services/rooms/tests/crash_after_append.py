@@ -1,4 +1,4 @@
-"""Makes a room and is killed after the log stored its events, before the outbox forgets them.
+"""A process that creates a room and kills itself after the append, before the outbox delete.
 
 Run as a process of its own: `python -m services.rooms.tests.crash_after_append FOLDER`.
 """
@@ -16,7 +16,7 @@ from services.rooms.tests.harness import embedded_log, running
 
 
 class CrashingLog(FlakyLog):
-    """Stores a batch, and that is the last thing this process does."""
+    """Kills the process after the first append."""
 
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
@@ -24,8 +24,8 @@ class CrashingLog(FlakyLog):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def live(folder: Path) -> None:
-    """Make a room; never return."""
+async def run(folder: Path) -> None:
+    """Create a room; never return."""
     async with embedded_log(folder) as log, running(folder, CrashingLog(log)) as harness:
         nari = await harness.person("nari")
         await nari.make_room("public")
@@ -33,4 +33,4 @@ async def live(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(live(Path(sys.argv[1])))
+    asyncio.run(run(Path(sys.argv[1])))

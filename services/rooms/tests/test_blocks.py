@@ -17,7 +17,7 @@ async def listed_rooms(person: Person, query: str = "") -> list[str]:
     return [room["id"] for room in (await person.get(f"/rooms{query}"))["items"]]
 
 
-async def test_a_block_is_put_shown_and_lifted(harness: Harness) -> None:
+async def test_a_block_is_added_listed_and_removed(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
 
     made = await block(nari, dae)
@@ -38,14 +38,14 @@ async def test_a_block_is_put_shown_and_lifted(harness: Harness) -> None:
     assert (await dae.get("/blocks"))["items"] == []
 
 
-async def test_nobody_blocks_themselves_or_nobody(harness: Harness) -> None:
+async def test_blocking_oneself_or_an_unknown_user_is_refused(harness: Harness) -> None:
     nari = await harness.person("nari")
 
     read(await nari.ask("PUT", f"/blocks/{nari.id}"), 422)
     read(await nari.ask("PUT", "/blocks/nobody"), 404)
 
 
-async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(harness: Harness) -> None:
+async def test_invites_of_a_blocked_user_are_created_and_not_shown(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     before, room = await dae.make_room(name="before"), await dae.make_room()
     await dae.invite(before, user=nari.id)
@@ -70,7 +70,7 @@ async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(harness: Harn
     assert len(await received(nari)) == 3
 
 
-async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_seen(
+async def test_an_unseen_invite_does_not_hide_an_invite_by_another_user(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -85,7 +85,7 @@ async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_s
     assert await received(nari) == [code]
 
 
-async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_for_the_other(
+async def test_a_direct_room_is_hidden_only_from_the_blocking_user(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -110,7 +110,7 @@ async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_fo
     assert await listed_rooms(nari) == [new["id"]]
 
 
-async def test_a_hidden_direct_room_comes_back_when_it_is_opened(harness: Harness) -> None:
+async def test_opening_a_hidden_direct_room_lists_it_again(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
@@ -133,7 +133,7 @@ async def test_a_hidden_direct_room_comes_back_when_it_is_opened(harness: Harnes
     ]
 
 
-async def test_only_a_direct_room_of_ones_own_is_hidden(harness: Harness) -> None:
+async def test_only_a_direct_room_of_the_user_can_be_hidden(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     shared = await nari.make_room()
     direct = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
@@ -144,9 +144,7 @@ async def test_only_a_direct_room_of_ones_own_is_hidden(harness: Harness) -> Non
 
 
 @pytest.mark.parametrize("_", range(3))
-async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(
-    harness: Harness, _: int
-) -> None:
+async def test_an_invite_concurrent_with_a_block_is_not_shown(harness: Harness, _: int) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     rooms = [await dae.make_room() for _ in range(4)]
 

@@ -6,7 +6,7 @@ import pytest
 from services.rooms.tests.harness import Harness, Person, embedded_log, events_of, read, running
 
 
-async def test_an_invite_by_link_lets_whoever_has_it_in(harness: Harness) -> None:
+async def test_anyone_joins_by_a_link(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
 
@@ -32,7 +32,7 @@ async def test_an_invite_by_link_lets_whoever_has_it_in(harness: Harness) -> Non
     assert left["uses_left"] == 1
 
 
-async def test_an_invite_without_a_body_has_the_usual_life(harness: Harness) -> None:
+async def test_an_invite_without_a_body_has_the_defaults(harness: Harness) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room("private")
 
@@ -41,7 +41,7 @@ async def test_an_invite_without_a_body_has_the_usual_life(harness: Harness) -> 
     assert (made["expires_at"], made["uses_left"]) == ("2027-01-22T08:00:00.000Z", 100)
 
 
-async def test_a_member_accepts_again_and_uses_nothing(harness: Harness) -> None:
+async def test_accepting_as_a_member_counts_no_use(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=1)
@@ -82,7 +82,7 @@ async def test_an_expired_invite_is_gone(harness: Harness) -> None:
     assert (await dae.get("/invites"))["items"] == []
 
 
-async def test_an_invite_that_expired_long_ago_is_forgotten(harness: Harness) -> None:
+async def test_a_long_expired_invite_is_deleted(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room)
@@ -93,7 +93,7 @@ async def test_an_invite_that_expired_long_ago_is_forgotten(harness: Harness) ->
     read(await dae.accept(code), 404)
 
 
-async def test_no_more_enter_than_the_invite_has_uses(harness: Harness) -> None:
+async def test_no_more_users_join_than_an_invite_has_uses(harness: Harness) -> None:
     nari = await harness.person("nari")
     people = [await harness.person(f"user{number}") for number in range(8)]
     room = await nari.make_room("private")
@@ -110,7 +110,7 @@ async def test_no_more_enter_than_the_invite_has_uses(harness: Harness) -> None:
                 read(await person.ask("POST", f"/rooms/{room}/leave"), 204)
 
 
-async def test_accepting_twice_at_once_uses_one(harness: Harness) -> None:
+async def test_concurrent_accepts_of_one_user_count_one_use(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=2)
@@ -122,7 +122,7 @@ async def test_accepting_twice_at_once_uses_one(harness: Harness) -> None:
     assert invite["uses_left"] == 1
 
 
-async def test_an_invite_for_a_user_is_theirs_alone(harness: Harness) -> None:
+async def test_only_the_invited_user_accepts_an_invite(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("private", "비밀 🤫")
 
@@ -153,7 +153,7 @@ async def test_an_invite_for_a_user_is_theirs_alone(harness: Harness) -> None:
     ]
 
 
-async def test_inviting_somebody_again_gives_the_same_invite_and_tells_them_once(
+async def test_inviting_a_user_again_returns_the_same_invite_without_another_event(
     harness: Harness,
 ) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
@@ -168,7 +168,7 @@ async def test_inviting_somebody_again_gives_the_same_invite_and_tells_them_once
     read(await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}), 409)
 
 
-async def test_a_revoked_invite_is_not_there(harness: Harness) -> None:
+async def test_a_revoked_invite_is_not_found(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room, other = await nari.make_room(), await nari.make_room()
     code = await nari.invite(room)
@@ -215,9 +215,7 @@ async def test_invites_come_in_pages(harness: Harness) -> None:
         ([], 422),
     ],
 )
-async def test_an_invite_that_cannot_be_is_refused(
-    harness: Harness, body: object, status: int
-) -> None:
+async def test_an_invalid_invite_is_refused(harness: Harness, body: object, status: int) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room("private")
 
@@ -226,7 +224,7 @@ async def test_an_invite_that_cannot_be_is_refused(
     assert (await nari.get(f"/rooms/{room}/invites"))["items"] == []
 
 
-async def test_a_room_has_only_so_many_invites(tmp_path: Path) -> None:
+async def test_the_open_invites_of_a_room_are_limited(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path, log, room_most_invites=3) as harness,
@@ -253,7 +251,7 @@ async def codes_of(person: Person) -> list[str]:
     return [invite["code"] for invite in (await person.get("/invites"))["items"]]
 
 
-async def test_a_declined_invite_is_seen_no_more_and_its_maker_does_not_learn_it(
+async def test_a_declined_invite_is_not_listed_and_its_maker_is_not_notified(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -277,14 +275,14 @@ async def test_a_declined_invite_is_seen_no_more_and_its_maker_does_not_learn_it
     read(await dae.accept(code), 200)
 
 
-async def test_a_link_is_not_declined(harness: Harness) -> None:
+async def test_a_link_cannot_be_declined(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     code = await nari.invite(await nari.make_room())
 
     read(await dae.ask("POST", f"/invites/{code}/decline"), 409)
 
 
-async def test_who_entered_another_way_is_not_invited_any_more(harness: Harness) -> None:
+async def test_joining_in_another_way_uses_up_the_invite(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     code = await nari.invite(room, user=dae.id)
@@ -294,7 +292,7 @@ async def test_who_entered_another_way_is_not_invited_any_more(harness: Harness)
     read(await dae.accept(code), 200)
 
 
-async def test_one_user_presses_another_with_a_few_invites_a_day(harness: Harness) -> None:
+async def test_invites_from_one_user_to_another_are_limited_per_day(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     rooms = [await nari.make_room() for _ in range(12)]
     answers = await asyncio.gather(
@@ -319,7 +317,7 @@ async def test_one_user_presses_another_with_a_few_invites_a_day(harness: Harnes
     assert (await codes_of(dae))[0] == code
 
 
-async def test_one_user_has_only_so_many_invites_for_others_open(tmp_path: Path) -> None:
+async def test_the_open_invites_of_a_maker_are_limited(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path, log, user_most_invites=3) as harness,
@@ -339,7 +337,9 @@ async def test_one_user_has_only_so_many_invites_for_others_open(tmp_path: Path)
         read(await nari.ask("POST", f"/rooms/{rooms[0]}/invites", {}), 201)
 
 
-async def test_in_a_full_list_the_oldest_of_who_sent_the_most_gives_way(tmp_path: Path) -> None:
+async def test_a_full_list_drops_the_oldest_invite_of_the_most_frequent_maker(
+    tmp_path: Path,
+) -> None:
     changes = {"user_most_received_invites": 4, "user_most_invites_to_one": 10}
     async with embedded_log(tmp_path) as log, running(tmp_path, log, **changes) as harness:
         nari, spammer, friend = [await harness.person(name) for name in ("nari", "spam", "friend")]
@@ -350,7 +350,7 @@ async def test_in_a_full_list_the_oldest_of_who_sent_the_most_gives_way(tmp_path
         assert await codes_of(nari) == [late, *spam[:5:-1], early]
 
 
-async def test_invites_of_a_disabled_user_are_not_seen(harness: Harness) -> None:
+async def test_invites_of_a_disabled_user_are_not_listed(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     await nari.invite(await nari.make_room(), user=dae.id)
 

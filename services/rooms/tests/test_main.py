@@ -56,7 +56,7 @@ async def serving(**settings: str) -> AsyncIterator[str]:
     assert status == 0, told
 
 
-async def test_it_serves_once_the_database_is_migrated(
+async def test_the_process_serves_after_the_migration(
     mariadb_database_url: str, rabbitmq_vhost_url: str
 ) -> None:
     servers = {"database_url": mariadb_database_url, "amqp_url": rabbitmq_vhost_url}
@@ -72,7 +72,7 @@ async def test_it_serves_once_the_database_is_migrated(
     assert ready.json() == {"status": "ok", "dependencies": {"database": "ok", "log": "ok"}}
 
 
-async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
+async def test_a_failed_start_is_reported_in_one_line_without_secrets(
     mariadb_database_url: str,
 ) -> None:
     wrong = mariadb_database_url.replace("madang:", f"madang:{PASSWORD}")
@@ -100,6 +100,6 @@ async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "sqlite:///x.db", "mysql+asyncmy://user:password@host:3306"]
 )
-def test_what_is_no_address_of_a_database_is_refused(url: str) -> None:
+def test_an_invalid_database_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="database_url"):
         RoomsSettings(environment="development", database_url=SecretStr(url))

@@ -13,6 +13,6 @@ def add(known: KnownSites, site: str, *, until: float, most: int, now: float) ->
     return {one: end for end, one in valid[:most]}
 
 
-def holds(known: KnownSites, site: str, *, now: float) -> bool:
+def has(known: KnownSites, site: str, *, now: float) -> bool:
     """Return whether `site` is in `known` and not expired."""
     return known.get(site, now) > now

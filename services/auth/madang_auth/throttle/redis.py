@@ -87,7 +87,7 @@ class RedisThrottle(RedisAdapter, Throttle):
     @override
     async def knows(self, name: str, site: str, *, now: float) -> bool:
         (found,) = await self._store.read(_known(name))
-        return known_sites.holds(_sites(found), site, now=now)
+        return known_sites.has(_sites(found), site, now=now)
 
 
 def _buckets(charges: Sequence[Charge]) -> list[str]:

@@ -74,7 +74,7 @@ class SqliteThrottle(SqliteAdapter, Throttle):
     @override
     async def knows(self, name: str, site: str, *, now: float) -> bool:
         async with self._file.transaction() as db:
-            return known_sites.holds(await _sites(db, name), site, now=now)
+            return known_sites.has(await _sites(db, name), site, now=now)
 
     @override
     async def delete_expired(self, *, now: float) -> int:

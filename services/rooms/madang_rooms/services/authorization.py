@@ -15,10 +15,10 @@ from madang_rooms.storage.models import Membership, Room, User
 from madang_rooms.storage.unit_of_work import UnitOfWork
 
 _VERBS: Mapping[Action, str] = {
-    Action.INVITE: "invite people",
+    Action.INVITE: "invite users",
     Action.RENAME: "rename the room",
     Action.ARCHIVE: "archive the room",
-    Action.BAN: "ban people",
+    Action.BAN: "ban users",
 }
 
 

@@ -1,7 +1,7 @@
 """Invites: links, for anyone who has the code, and invites for one user.
 
 The maker of an invite for a user does not learn that the user declined it or blocks the maker: for
-everybody else the invite is unchanged, and it counts against the limits as before.
+all others the invite is unchanged, and it counts against the limits as before.
 """
 
 from madang_common.events.kinds import InviteDeclined, InviteReceived

@@ -71,7 +71,7 @@ class Members:
     async def leave(self, unit: UnitOfWork, actor: str, room: str) -> None:
         """End the membership of `actor`; raise Conflict if the other members would have no owner.
 
-        A room is archived when its last member leaves, because nobody could invite to it.
+        A room is archived when its last member leaves, because no member is left to invite to it.
         """
         authorization = await authorize(unit, room, actor)
         check_shared(authorization.room)

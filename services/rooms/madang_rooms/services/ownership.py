@@ -1,7 +1,7 @@
 """Ownership: every open room with an enabled member has an enabled owner.
 
-Without one, nobody could rename the room, invite, or make another member an owner. The new owner is
-the longest-standing moderator, or else the longest-standing member. Disabled owners stay owners,
+Without one, no member could rename the room, invite, or make another member an owner. The new owner
+is the longest-standing moderator, or else the longest-standing member. Disabled owners stay owners,
 for when they are enabled again. The rule is checked under the room's lock:
 
 * after a user was disabled and that was committed, in each room that they own: a member who leaves

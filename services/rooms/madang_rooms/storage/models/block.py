@@ -7,7 +7,7 @@ from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Millisecon
 
 
 class Block(Base):
-    """A user who is shown no invites and no direct room of another user."""
+    """A block: `user_id` gets no invites from `blocked_id`, and their direct room is hidden."""
 
     __tablename__ = "blocks"
     __table_args__ = (dict(TABLE_OPTIONS),)
