@@ -59,4 +59,4 @@ async def _run(
             await users.enable(arguments.username)
             return f"{arguments.username} may log in again"
         ended = await users.disable(arguments.username)
-        return f"{arguments.username} is disabled; logins ended: {ended}"
+        return f"{arguments.username} is disabled; sessions ended: {ended}"

@@ -21,7 +21,6 @@ _FAMILY_BYTES = 15
 _SECRET_BYTES = 33
 _NONCE_BYTES = 16
 _TOKEN = re.compile(r"([0-9a-v]{24})\.([\w-]{20})\.([\w-]{44})", re.ASCII)
-LENGTH = 24 + 1 + 20 + 1 + 44
 
 
 @dataclass(frozen=True, slots=True)

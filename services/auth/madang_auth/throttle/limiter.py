@@ -144,14 +144,14 @@ class Limiter:
         where = site(address)
         attempts = self._charge("login_tries", where)
         here = self._charge("login_username_address", f"{where} {username}")
-        elsewhere = [
+        wider = [
             self._charge("login_address", where),
             self._charge("login_username", username),
         ]
         if await self._knows(username, where):
-            elsewhere = []
+            wider = []
         await self._check(success)
-        async with self._counting_failures([here, *elsewhere], always=[attempts]):
+        async with self._counting_failures([here, *wider], always=[attempts]):
             yield
         # Not earlier: a failed attempt must not count against the user's limit of logins.
         await self._take([success])

@@ -99,7 +99,12 @@ def require_user(user: User | None) -> User:
 def check_role(role: Role, action: Action) -> None:
     """Raise Forbidden if `role` does not allow `action`."""
     if not may(role, action):
-        raise Forbidden(f"{with_article(role).capitalize()} may not {_VERBS[action]}.")
+        raise forbidden(role, _VERBS[action])
+
+
+def forbidden(role: Role, action: str) -> Forbidden:
+    """Return the problem that a member with `role` may not do `action`."""
+    return Forbidden(f"{with_article(role).capitalize()} may not {action}.")
 
 
 def check_shared(room: Room) -> None:

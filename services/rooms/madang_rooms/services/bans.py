@@ -1,12 +1,13 @@
 """Bans: users who may not join a room; a banned member is removed."""
 
 from madang_common.events.kinds import MemberBanned, MemberUnbanned
-from madang_common.problems import Conflict, Forbidden, NotFound
+from madang_common.problems import Conflict, NotFound
 from madang_rooms.services.authorization import (
     Authorization,
     authorize,
     check_role,
     check_shared,
+    forbidden,
     require_member,
     with_article,
 )
@@ -101,8 +102,7 @@ class Bans:
         room, actor, limit = authorization.room, authorization.actor, self._settings.room_most_bans
         membership = await unit.memberships.get(room.id, user.id)
         if membership is not None and not may_remove(authorization.role, membership.role):
-            own, other = with_article(authorization.role), with_article(membership.role)
-            raise Forbidden(f"{own.capitalize()} may not ban {other}.")
+            raise forbidden(authorization.role, f"ban {with_article(membership.role)}")
         if await unit.bans.count(room.id) >= limit:
             raise Conflict("This room has too many bans; lift one first.", limit=limit)
         ban = Ban(room_id=room.id, user_id=user.id, banned_by=actor.id, created_at_ms=unit.now_ms)

@@ -14,6 +14,7 @@ from madang_rooms.services.authorization import (
     authorize,
     check_open,
     check_shared,
+    forbidden,
     lock_actor,
     lock_room,
     require_member,
@@ -95,8 +96,7 @@ class Members:
             raise Conflict("You cannot remove yourself; leave the room instead.")
         membership, removed = await _member(unit, authorization, user)
         if not may_remove(authorization.role, membership.role):
-            own, other = with_article(authorization.role), with_article(membership.role)
-            raise Forbidden(f"{own.capitalize()} may not remove {other}.")
+            raise forbidden(authorization.role, f"remove {with_article(membership.role)}")
         await invalidate_invites(unit, authorization.room, removed, self._settings)
         event = MemberRemoved(user=user, name=removed.display_name, by=actor)
         await end_membership(unit, authorization.room, membership, event, authorization.actor)
@@ -113,8 +113,8 @@ class Members:
         if user == actor:
             await _check_steps_down(unit, authorization, role)
         elif not may_change(authorization.role, membership.role, role):
-            own, other = with_article(authorization.role), with_article(membership.role)
-            raise Forbidden(f"{own.capitalize()} may not make {other} {with_article(role)}.")
+            change = f"make {with_article(membership.role)} {with_article(role)}"
+            raise forbidden(authorization.role, change)
         if membership.role is not role:
             membership.role = role
             event = MemberRoleChanged(user=user, name=member.display_name, role=role, by=actor)

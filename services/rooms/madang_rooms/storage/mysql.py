@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import URL, NullPool, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_fixed
 from typing_extensions import override
 
@@ -221,8 +221,8 @@ def _prepare(engine: AsyncEngine, limits: Limits, transactions: str) -> None:
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: ConnectionPoolEntry, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
         cursor.execute(variables)
         cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {transactions}")
         cursor.close()

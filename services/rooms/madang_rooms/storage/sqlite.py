@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from madang_rooms.storage import schema
 from madang_rooms.storage.database import Database
@@ -69,13 +69,13 @@ def _prepare(engine: Engine, wait_seconds: float, begin: str, extra: Sequence[st
     pragmas = (f"busy_timeout = {round(wait_seconds * 1000)}", *_PRAGMAS, *extra)
 
     @event.listens_for(engine, "connect")
-    def connected(connection: ConnectionPoolEntry, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         # SQLite's own lower() converts A to Z only.
-        connection.create_function("lower", 1, _lower, deterministic=True)  # type: ignore[attr-defined]
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
