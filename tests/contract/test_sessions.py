@@ -330,7 +330,7 @@ async def test_many_opened_at_once_stay_within_the_bound(sessions: SessionStore)
     assert len(await sessions.list_of_user("u1", now=NOW)) == 5
 
 
-async def test_sweeping_forgets_nothing_that_is_open(sessions: SessionStore) -> None:
+async def test_delete_expired_keeps_open_sessions(sessions: SessionStore) -> None:
     await opened(sessions, at=NOW)
     kept, token = await opened(sessions, at=NOW + 500)
 

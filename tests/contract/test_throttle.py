@@ -235,7 +235,7 @@ async def test_sites_learned_at_once_are_all_known(stores: Stores, throttle: Thr
     await other.close()
 
 
-async def test_sweeping_forgets_nothing_that_is_not_over(throttle: Throttle) -> None:
+async def test_delete_expired_keeps_valid_buckets_and_sites(throttle: Throttle) -> None:
     await take(throttle, 3)
     await take(throttle, 1, key="other")
     await throttle.remember("mina", "home", until=NOW + DAY, most=2, now=NOW)

@@ -107,11 +107,11 @@ async def test_no_part_of_a_token_is_stored_in_clear(
 
 @pytest.mark.parametrize("url", ["http://h", "redis://:secr/et@h:1/0", "redis://h:secret", ""])
 def test_an_invalid_url_is_reported_without_its_password(url: str) -> None:
-    with pytest.raises(CannotStart, match="MADANG_REDIS_URL") as told:
+    with pytest.raises(CannotStart, match="MADANG_REDIS_URL") as refused:
         RedisStore.at(url, connections=1, timeout_seconds=1)
 
-    assert "secr" not in str(told.value)
-    assert told.value.__suppress_context__
+    assert "secr" not in str(refused.value)
+    assert refused.value.__suppress_context__
 
 
 async def test_a_script_missing_in_redis_is_loaded_again(

@@ -141,9 +141,9 @@ async def test_a_session_ended_by_one_replica_is_revoked_by_the_other(
 
         auth = create_client("http://auth", transport=other.network)
         service = ServiceAuth(ClientCredentials(auth, name="rooms", secret=SECRET))
-        told = await other.client.get("/internal/revocations", auth=service)
+        revoked = await other.client.get("/internal/revocations", auth=service)
 
-    assert [item["login"] for item in told.json()["items"]] == [pair.claims.login]
+    assert [item["login"] for item in revoked.json()["items"]] == [pair.claims.login]
 
 
 async def test_failures_and_known_addresses_are_shared_by_replicas(

@@ -102,12 +102,12 @@ async def test_a_change_of_password_revokes_all_other_sessions(
 
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}
     await harness.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
-    told = (await revocations(harness))["items"]
+    revoked = (await revocations(harness))["items"]
 
     one = {"user": user["id"], "login": other.claims.login, "keep": None, "at": harness.time()}
     everyone = one | {"login": None, "keep": mine.claims.login}
     # Before the password is changed, and again after it.
-    assert told == [everyone, one, everyone]
+    assert revoked == [everyone, one, everyone]
 
 
 async def test_the_sessions_of_a_disabled_user_are_revoked(harness: Harness) -> None:
@@ -117,8 +117,8 @@ async def test_the_sessions_of_a_disabled_user_are_revoked(harness: Harness) -> 
 
     await harness.try_refresh(pair.refresh)
 
-    told = (await revocations(harness))["items"]
-    assert [(item["user"], item["login"]) for item in told] == [
+    revoked = (await revocations(harness))["items"]
+    assert [(item["user"], item["login"]) for item in revoked] == [
         (user["id"], None),
         (user["id"], pair.claims.login),
     ]

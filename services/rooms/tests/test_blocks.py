@@ -64,8 +64,8 @@ async def test_invites_of_a_blocked_user_are_created_and_not_shown(harness: Harn
     friends = await eun.make_room()
     code = await eun.invite(friends, user=nari.id)
     assert await received(nari) == [code]
-    told = await events_of(harness.log, f"users.{nari.id}", "invite.received", times=2)
-    assert [event["data"]["room"] for event in told] == [before, friends]
+    events = await events_of(harness.log, f"users.{nari.id}", "invite.received", times=2)
+    assert [event["data"]["room"] for event in events] == [before, friends]
     read(await nari.ask("DELETE", f"/blocks/{dae.id}"), 204)
     assert len(await received(nari)) == 3
 
@@ -100,8 +100,8 @@ async def test_a_direct_room_is_hidden_only_from_the_blocking_user(
     assert await listed_rooms(nari) == []
     assert set(await listed_rooms(nari, "?hidden=true")) == {old, new["id"]}
     assert await listed_rooms(dae) == [old]
-    told = await events_of(harness.log, f"users.{nari.id}", "room.hidden")
-    assert [(event["kind"], event["data"].get("room")) for event in told] == [
+    events = await events_of(harness.log, f"users.{nari.id}", "room.hidden")
+    assert [(event["kind"], event["data"].get("room")) for event in events] == [
         ("membership.added", old),
         ("room.hidden", old),
     ]
@@ -126,8 +126,8 @@ async def test_opening_a_hidden_direct_room_lists_it_again(harness: Harness) -> 
     for _ in range(2):
         read(await nari.ask("DELETE", f"/rooms/{room}/hidden"), 204)
     assert await listed_rooms(nari) == [room]
-    told = await events_of(harness.log, f"users.{nari.id}", "room.hidden", times=2)
-    assert [event["data"] for event in told if event["kind"] == "room.hidden"] == [
+    events = await events_of(harness.log, f"users.{nari.id}", "room.hidden", times=2)
+    assert [event["data"] for event in events if event["kind"] == "room.hidden"] == [
         {"room": room, "hidden": True},
         {"room": room, "hidden": False},
     ]

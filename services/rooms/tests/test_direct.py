@@ -26,8 +26,8 @@ async def test_a_new_direct_room_is_announced_to_both(harness: Harness) -> None:
     assert to_room[0]["data"]["visibility"] == "direct"
     assert [event["data"]["user"] for event in to_room[1:]] == [nari.id, dae.id]
     for me, other in ((nari, dae), (dae, nari)):
-        told = await events_of(harness.log, f"users.{me.id}", "membership.added")
-        assert told[-1]["data"]["room_name"] == other.display_name
+        events = await events_of(harness.log, f"users.{me.id}", "membership.added")
+        assert events[-1]["data"]["room_name"] == other.display_name
 
 
 async def test_two_users_share_one_direct_room(harness: Harness) -> None:

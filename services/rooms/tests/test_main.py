@@ -33,9 +33,9 @@ async def start(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
 
 
 async def end_of(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Return the exit status and what was told on stderr."""
-    _, told = await process.communicate()
-    return process.returncode, told.decode()
+    """Return the exit status and the text on stderr."""
+    _, stderr = await process.communicate()
+    return process.returncode, stderr.decode()
 
 
 @asynccontextmanager
@@ -52,8 +52,8 @@ async def serving(**settings: str) -> AsyncIterator[str]:
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        status, told = await end_of(process)
-    assert status == 0, told
+        status, stderr = await end_of(process)
+    assert status == 0, stderr
 
 
 async def test_the_process_serves_after_the_migration(
@@ -89,12 +89,12 @@ async def test_a_failed_start_is_reported_in_one_line_without_secrets(
         (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "MADANG_DATABASE_URL: "),
         (["migrate", "--revision", "9999"], {"database_url": mariadb_database_url}, "9999"),
     ):
-        status, told = await end_of(await start(*arguments, **settings))
+        status, stderr = await end_of(await start(*arguments, **settings))
 
-        assert status == 1, told
-        assert reason in told.splitlines()[-1]
-        assert "Traceback" not in told
-        assert PASSWORD not in told
+        assert status == 1, stderr
+        assert reason in stderr.splitlines()[-1]
+        assert "Traceback" not in stderr
+        assert PASSWORD not in stderr
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ async def test_joining_a_public_room_is_idempotent(harness: Harness) -> None:
 
     assert joined == again
     assert (joined["role"], joined["members"]) == ("member", 2)
-    told = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
-    assert told[-1]["data"] == {"user": dae.id, "name": "대한", "role": "member", "by": dae.id}
-    assert told[-1]["sender"] == dae.id
+    events = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
+    assert events[-1]["data"] == {"user": dae.id, "name": "대한", "role": "member", "by": dae.id}
+    assert events[-1]["sender"] == dae.id
     to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.added")
     assert to_dae[-1]["data"] == {"room": room, "room_name": "마당", "role": "member"}
 
@@ -104,8 +104,8 @@ async def test_the_room_that_the_last_member_leaves_is_archived(harness: Harness
 
     read(await nari.ask("POST", f"/rooms/{room}/leave"), 204)
 
-    told = await events_of(harness.log, f"rooms.{room}", "room.archived")
-    assert [event["kind"] for event in told[-2:]] == ["member.left", "room.archived"]
+    events = await events_of(harness.log, f"rooms.{room}", "room.archived")
+    assert [event["kind"] for event in events[-2:]] == ["member.left", "room.archived"]
     read(await dae.ask("POST", f"/rooms/{room}/join"), 409)
     read(await dae.accept(code), 409)
 
@@ -123,8 +123,8 @@ async def test_a_change_of_role_publishes_one_event(harness: Harness) -> None:
     assert changed == again
     assert changed["user"]["id"] == dae.id
     assert changed["role"] == "moderator"
-    told = await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=2)
-    assert [event["data"] for event in told if event["kind"] == "member.role_changed"] == [
+    events = await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=2)
+    assert [event["data"] for event in events if event["kind"] == "member.role_changed"] == [
         {"user": dae.id, "name": "dae", "role": "moderator", "by": nari.id},
         {"user": dae.id, "name": "dae", "role": "member", "by": dae.id},
     ]
@@ -207,9 +207,9 @@ async def test_the_log_has_joins_and_leaves_in_commit_order(
 
     await asyncio.gather(*(come_and_go(number) for number in range(6)))
 
-    told = await events_of(harness.log, f"rooms.{room}", "member.left", times=18)
+    events = await events_of(harness.log, f"rooms.{room}", "member.left", times=18)
     inside: set[str] = set()
-    for event in told[2:]:
+    for event in events[2:]:
         user = event["data"]["user"]
         assert (user in inside) == (event["kind"] == "member.left")
         inside ^= {user}

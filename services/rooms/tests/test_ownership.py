@@ -30,9 +30,9 @@ async def test_a_room_passes_to_its_longest_standing_moderator(harness: Harness)
         "owner",
         "moderator",
     ]
-    told = (await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=3))[-1]
-    assert (told["sender"], told["sender_name"]) == ("service:rooms", "Madang")
-    assert told["data"] == {"user": eun.id, "name": "eun", "role": "owner", "by": "service:rooms"}
+    event = (await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=3))[-1]
+    assert (event["sender"], event["sender_name"]) == ("service:rooms", "Madang")
+    assert event["data"] == {"user": eun.id, "name": "eun", "role": "owner", "by": "service:rooms"}
     read(await eun.ask("PATCH", f"/rooms/{room}", {"name": "ours"}), 200)
 
 
@@ -122,6 +122,6 @@ async def test_rooms_of_users_disabled_earlier_get_an_owner_at_the_start(
         db.close()
 
         async with running(tmp_path, log) as harness:
-            told = await events_of(log, f"rooms.{room}", "member.role_changed")
+            events = await events_of(log, f"rooms.{room}", "member.role_changed")
             assert await roles(harness, room, dae) == ["owner"]
-    assert told[-1]["data"]["user"] == dae.id
+    assert events[-1]["data"]["user"] == dae.id

@@ -77,8 +77,8 @@ async def test_rows_wait_for_the_log_and_are_published_in_order(
         waiting = await harness.metric(WAITING)
         flaky_log.away = set()
 
-        told = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=4)
-        assert names_of(told) == ["1", "2", "3", "4"]
+        events = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=4)
+        assert names_of(events) == ["1", "2", "3", "4"]
         assert waiting == 4
         await until_outbox_empty(tmp_path)
 
@@ -117,8 +117,8 @@ async def test_a_lost_confirm_repeats_the_event_with_the_same_key(
 
         await rename(nari, room, ["new"])
 
-        told = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=2)
-        assert told[-1] == told[-2]
+        events = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=2)
+        assert events[-1] == events[-2]
         await until_outbox_empty(tmp_path)
 
 
@@ -136,9 +136,9 @@ async def test_rows_left_at_the_stop_are_published_first_after_the_start(
     async with running(tmp_path, flaky_log, **QUICK_OUTBOX) as harness:
         again = Person(harness.client, nari.id, "nari", "nari", _token(harness, nari))
         await rename(again, room, ["3"])
-        told = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=3)
+        events = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=3)
 
-    assert list(dict.fromkeys(names_of(told))) == ["1", "2", "3"]
+    assert list(dict.fromkeys(names_of(events))) == ["1", "2", "3"]
 
 
 def _token(harness: Harness, person: Person) -> dict[str, str]:
@@ -197,8 +197,8 @@ async def test_a_long_outbox_is_published_in_order_in_any_chunk_size(
 
         flaky_log.away = set()
         for index, room in enumerate(rooms):
-            told = await events_of(flaky_log, f"rooms.{room}", "n", times=100)
-            found = [event["n"] for event in told if event["kind"] == "n"]
+            events = await events_of(flaky_log, f"rooms.{room}", "n", times=100)
+            found = [event["n"] for event in events if event["kind"] == "n"]
             assert found == list(range(index, 300, 3))
         await until_outbox_empty(tmp_path)
 

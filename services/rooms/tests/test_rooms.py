@@ -183,8 +183,8 @@ async def test_renaming_publishes_one_event(harness: Harness) -> None:
     read(await nari.ask("POST", f"/rooms/{room}/archive"), 200)
 
     assert renamed["name"] == "새 이름"
-    told = await events_of(harness.log, f"rooms.{room}", "room.archived")
-    assert [(event["kind"], event["data"]) for event in told[2:]] == [
+    events = await events_of(harness.log, f"rooms.{room}", "room.archived")
+    assert [(event["kind"], event["data"]) for event in events[2:]] == [
         ("room.updated", {"name": "새 이름"}),
         ("room.archived", {}),
     ]

@@ -127,9 +127,9 @@ def test_the_models_compile_for_mysql() -> None:
 
 
 def test_the_migrations_compile_for_mysql() -> None:
-    told = io.StringIO()
+    ddl = io.StringIO()
     context = MigrationContext.configure(
-        dialect_name="mysql", opts={"as_sql": True, "output_buffer": told}
+        dialect_name="mysql", opts={"as_sql": True, "output_buffer": ddl}
     )
 
     with Operations.context(context):
@@ -139,5 +139,5 @@ def test_the_migrations_compile_for_mysql() -> None:
             revision.module.upgrade()
 
     for table in Base.metadata.tables:
-        assert f"CREATE TABLE IF NOT EXISTS {table}" in told.getvalue()
-    assert told.getvalue().count("ENGINE=InnoDB") == len(Base.metadata.tables)
+        assert f"CREATE TABLE IF NOT EXISTS {table}" in ddl.getvalue()
+    assert ddl.getvalue().count("ENGINE=InnoDB") == len(Base.metadata.tables)
