@@ -7,8 +7,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from madang_auth.metrics import AuthMetrics
-from madang_auth.sessions.issuer import Issuer
-from madang_auth.sessions.port import Login
+from madang_auth.sessions.issuer import TokenIssuer
+from madang_auth.sessions.port import Session
 from madang_auth.sessions.refresh_tokens import RefreshToken
 from madang_auth.signing.keyring import Keyring
 from madang_common.ids import new_id
@@ -32,7 +32,7 @@ class Account:
 
 def make_accounts(count: int, signing_keys: Path) -> list[Account]:
     """Return new users with tokens as auth gives them for a password, which would cost a hash."""
-    issuer = Issuer(
+    issuer = TokenIssuer(
         Keyring(signing_keys),
         issuer="madang",
         access_seconds=_TOKEN_SECONDS,
@@ -43,10 +43,10 @@ def make_accounts(count: int, signing_keys: Path) -> list[Account]:
     return [_account(issuer, f"bench-{new_id()}") for _ in range(count)]
 
 
-def _account(issuer: Issuer, username: str) -> Account:
+def _account(issuer: TokenIssuer, username: str) -> Account:
     now = time.time()
     user = new_id()
-    login = Login(
+    session = Session(
         id=new_id(),
         user=user,
         username=username,
@@ -55,4 +55,6 @@ def _account(issuer: Issuer, username: str) -> Account:
         created_at=now,
         last_used_at=now,
     )
-    return Account(user, username, issuer.grant(login, RefreshToken.first(login.id)).access_token)
+    return Account(
+        user, username, issuer.token_pair(session, RefreshToken.first(session.id)).access_token
+    )

@@ -16,16 +16,16 @@ from madang_common.problems import Banned, Conflict, Forbidden, Gone, NotFound, 
 from madang_rooms.services.authorization import lock_room
 from madang_rooms.services.bans import Bans
 from madang_rooms.services.blocks import Blocks
-from madang_rooms.services.directory import Directory
-from madang_rooms.services.invitations import Invitations
+from madang_rooms.services.invites import Invites
 from madang_rooms.services.members import Members
-from madang_rooms.services.ownership import Ownership
+from madang_rooms.services.ownership import OwnershipReconciler
 from madang_rooms.services.rooms import Rooms
+from madang_rooms.services.users import Users
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.database import Database
 from madang_rooms.storage.models import Base, Membership, OutboxRow, Room, User
 from madang_rooms.storage.repositories.users import UserStore
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from tests.support.databases import MySqlPlace, Place, SqlitePlace, place_on
 
 SETTINGS = RoomsSettings(environment="development", room_most_members=5, user_most_rooms=3)
@@ -36,19 +36,19 @@ class Replica:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.units = UnitsOfWork(
-            database, lambda: 1.0, lambda _: asyncio.sleep(0), patience_seconds=20
+        self.units = UnitOfWorkRunner(
+            database, lambda: 1.0, lambda _: asyncio.sleep(0), retry_seconds=20
         )
-        self.directory = Directory(self.units, SETTINGS)
-        self.lobby = Rooms(self.units, SETTINGS)
+        self.users = Users(self.units, OwnershipReconciler(self.units), SETTINGS)
+        self.rooms = Rooms(self.units, SETTINGS)
         self.members = Members(self.units, SETTINGS)
         self.bans = Bans(self.units, SETTINGS)
-        self.invitations = Invitations(self.units, SETTINGS)
+        self.invites = Invites(self.units, SETTINGS)
         self.blocks = Blocks(self.units, SETTINGS)
 
     async def person(self, username: str, display_name: str = "x") -> str:
         """Register a user."""
-        return (await self.directory.add(username, "$argon2id$x", display_name)).id
+        return (await self.users.add(username, "$argon2id$x", display_name)).id
 
     async def people(self, count: int) -> list[str]:
         """Register some more."""
@@ -136,12 +136,12 @@ async def test_rows_of_the_version_before_are_kept(place: Place) -> None:
 
     async with place.replica() as database:
         replica = Replica(database)
-        await Ownership(replica.units).settle_all()
+        await OwnershipReconciler(replica.units).reconcile_all()
         assert [
-            room.role for room in (await replica.lobby.mine("b", None, 9, hidden=False)).items
+            room.role for room in (await replica.rooms.list_of("b", None, 9, hidden=False)).items
         ] == [Role.OWNER]
-        assert (await replica.invitations.list("b", "r", None, 9)).items[0].uses_left == 5
-        assert (await replica.invitations.accept("c", "one")).members == 3
+        assert (await replica.invites.list("b", "r", None, 9)).items[0].uses_left == 5
+        assert (await replica.invites.accept("c", "one")).members == 3
     await place.migrate("base")
     await place.migrate()
 
@@ -186,22 +186,22 @@ async def test_a_unit_that_fails_leaves_nothing(replicas: tuple[Replica, Replica
     with pytest.raises(Gone):
         await one.units.write(fail)
 
-    assert (await other.directory.user(nari)).display_name == "x"
+    assert (await other.users.get(nari)).display_name == "x"
     assert await rows_of(other, OutboxRow) == 0
 
 
 async def test_names_are_kept_to_the_letter(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     nari = await one.person("nari", "나리 🌸 é ")
-    room = await one.lobby.create(nari, "마당 🌸👩‍👩‍👧", Visibility.PUBLIC)
-    ete = await one.lobby.create(nari, "Été", Visibility.PUBLIC)
-    bbq = await one.lobby.create(nari, "Grill 🍖", Visibility.PUBLIC)
+    room = await one.rooms.create(nari, "마당 🌸👩‍👩‍👧", Visibility.PUBLIC)
+    ete = await one.rooms.create(nari, "Été", Visibility.PUBLIC)
+    bbq = await one.rooms.create(nari, "Grill 🍖", Visibility.PUBLIC)
 
     async def found(query: str) -> list[str]:
-        return [item.id for item in (await other.lobby.public(nari, query, None, 10)).items]
+        return [item.id for item in (await other.rooms.list_public(nari, query, None, 10)).items]
 
-    assert (await other.directory.user(nari)).display_name == "나리 🌸 é "
-    assert (await other.lobby.get(nari, room.id)).name == "마당 🌸👩‍👩‍👧"
+    assert (await other.users.get(nari)).display_name == "나리 🌸 é "
+    assert (await other.rooms.get(nari, room.id)).name == "마당 🌸👩‍👩‍👧"
     assert await found("🌸") == await found("마당") == [room.id]
     assert await found("grill") == await found("GRILL") == await found("🍖") == [bbq.id]
     assert await found("ÉTÉ") == await found("e\u0301te\u0301") == [ete.id]
@@ -232,7 +232,7 @@ async def test_users_sort_and_match_by_their_bytes(replicas: tuple[Replica, Repl
         await one.person(name)
 
     async def found(prefix: str) -> list[str]:
-        return [user.username for user in (await other.directory.look_up(prefix, 10)).items]
+        return [user.username for user in (await other.users.find_by_prefix(prefix, 10)).items]
 
     assert await found("a") == ["a.b", "a_b", "a_c", "ab-", "axb"]
     assert await found("a_") == ["a_b", "a_c"]
@@ -243,11 +243,11 @@ async def test_an_id_with_something_behind_it_is_another_id(
 ) -> None:
     one, _ = replicas
     nari = await one.person("nari")
-    room = await one.lobby.create(nari, "x", Visibility.PUBLIC)
+    room = await one.rooms.create(nari, "x", Visibility.PUBLIC)
 
     for other in (f"{room.id} ", room.id.upper(), "방", f"{room.id}\0"):
         with pytest.raises(Problem, match="no such room"):
-            await one.lobby.rename(nari, other, "y")
+            await one.rooms.rename(nari, other, "y")
     async with one.database.reading() as session:
         audiences = set(await session.scalars(select(OutboxRow.audience)))
     assert audiences == {f"rooms.{room.id}", f"users.{nari}"}
@@ -258,7 +258,7 @@ async def test_who_waits_for_a_room_then_sees_what_the_other_replica_did(
 ) -> None:
     one, other = replicas
     nari = await one.person("nari")
-    room = (await one.lobby.create(nari, "0", Visibility.PUBLIC)).id
+    room = (await one.rooms.create(nari, "0", Visibility.PUBLIC)).id
     locked, go_on = asyncio.Event(), asyncio.Event()
 
     async def first(unit: UnitOfWork) -> None:
@@ -296,7 +296,7 @@ async def test_a_room_never_has_more_members_than_it_may(
 ) -> None:
     one, other = replicas
     owner, *crowd = await one.people(13)
-    room = (await one.lobby.create(owner, "x", Visibility.PUBLIC)).id
+    room = (await one.rooms.create(owner, "x", Visibility.PUBLIC)).id
 
     joined = await asyncio.gather(
         *(replicas[n % 2].members.join(user, room) for n, user in enumerate(crowd)),
@@ -306,14 +306,14 @@ async def test_a_room_never_has_more_members_than_it_may(
     assert sum(isinstance(answer, Conflict) for answer in joined) == 8
     assert sum(not isinstance(answer, BaseException) for answer in joined) == 4
     assert await rows_of(other, Membership) == 5
-    assert (await other.lobby.get(owner, room)).members == 5
+    assert (await other.rooms.get(owner, room)).members == 5
 
 
 async def test_nobody_is_in_a_room_and_banned_from_it(
     replicas: tuple[Replica, Replica],
 ) -> None:
     nari, *others = await replicas[0].people(5)
-    room = (await replicas[0].lobby.create(nari, "x", Visibility.PUBLIC)).id
+    room = (await replicas[0].rooms.create(nari, "x", Visibility.PUBLIC)).id
 
     async def ban(replica: Replica, user: str) -> None:
         await replica.bans.put(nari, room, user, reason="소란 🙊", seconds=None)
@@ -340,18 +340,21 @@ async def test_nobody_is_banned_from_a_room_and_invited_to_it(
 ) -> None:
     one, other = replicas
     nari, dae, eun = await one.people(3)
-    room = (await one.lobby.create(nari, "x", Visibility.PUBLIC)).id
+    room = (await one.rooms.create(nari, "x", Visibility.PUBLIC)).id
     await one.members.join(dae, room)
     await one.members.change_role(nari, room, dae, Role.MODERATOR)
 
     await asyncio.gather(
-        *(replica.invitations.create_for(dae, room, eun, seconds=None) for replica in replicas * 3),
+        *(
+            replica.invites.create_for_user(dae, room, eun, seconds=None)
+            for replica in replicas * 3
+        ),
         other.bans.put(nari, room, eun, reason=None, seconds=None),
         return_exceptions=True,
     )
 
-    assert (await one.invitations.list(nari, room, None, 9)).items == []
-    assert (await one.invitations.received(eun, None, 9)).items == []
+    assert (await one.invites.list(nari, room, None, 9)).items == []
+    assert (await one.invites.list_received(eun, None, 9)).items == []
 
 
 async def test_who_is_disabled_meanwhile_changes_nothing(
@@ -359,7 +362,7 @@ async def test_who_is_disabled_meanwhile_changes_nothing(
 ) -> None:
     one, other = replicas
     nari = await one.person("nari")
-    room = (await one.lobby.create(nari, "0", Visibility.PUBLIC)).id
+    room = (await one.rooms.create(nari, "0", Visibility.PUBLIC)).id
     disabled, go_on = asyncio.Event(), asyncio.Event()
 
     async def disable(unit: UnitOfWork) -> None:
@@ -370,8 +373,8 @@ async def test_who_is_disabled_meanwhile_changes_nothing(
     disabling = asyncio.create_task(one.units.write(disable))
     await disabled.wait()
     changes = [
-        asyncio.create_task(other.lobby.rename(nari, room, "1")),
-        asyncio.create_task(other.invitations.create_link(nari, room, seconds=None, uses=1)),
+        asyncio.create_task(other.rooms.rename(nari, room, "1")),
+        asyncio.create_task(other.invites.create_link(nari, room, seconds=None, uses=1)),
     ]
     done, _ = await asyncio.wait(changes, timeout=0.2)
     go_on.set()
@@ -388,14 +391,14 @@ async def test_a_room_has_an_owner_whoever_leaves_while_the_other_is_disabled(
 ) -> None:
     one, other = replicas
     nari, dae, eun = await one.people(3)
-    room = (await one.lobby.create(nari, "x", Visibility.PUBLIC)).id
+    room = (await one.rooms.create(nari, "x", Visibility.PUBLIC)).id
     for user in (dae, eun):
         await one.members.join(user, room)
     await one.members.change_role(nari, room, dae, Role.OWNER)
 
     answers = await asyncio.gather(
         one.members.leave(nari, room),
-        other.directory.set_disabled(dae, disabled=True),
+        other.users.set_disabled(dae, disabled=True),
         return_exceptions=True,
     )
 
@@ -410,19 +413,19 @@ async def test_two_who_block_each_other_and_invite_each_other_end_with_nothing_t
 ) -> None:
     one, other = replicas
     nari, dae = await one.people(2)
-    rooms = [(await one.lobby.create(user, "x", Visibility.PRIVATE)).id for user in (nari, dae)]
+    rooms = [(await one.rooms.create(user, "x", Visibility.PRIVATE)).id for user in (nari, dae)]
 
     await asyncio.gather(
-        one.invitations.create_for(nari, rooms[0], dae, seconds=None),
-        other.invitations.create_for(dae, rooms[1], nari, seconds=None),
+        one.invites.create_for_user(nari, rooms[0], dae, seconds=None),
+        other.invites.create_for_user(dae, rooms[1], nari, seconds=None),
         one.blocks.put(nari, dae),
         other.blocks.put(dae, nari),
-        one.lobby.direct(nari, dae),
-        other.lobby.direct(dae, nari),
+        one.rooms.open_direct(nari, dae),
+        other.rooms.open_direct(dae, nari),
     )
 
     for user in (nari, dae):
-        assert (await one.invitations.received(user, None, 9)).items == []
+        assert (await one.invites.list_received(user, None, 9)).items == []
 
 
 async def test_what_is_declined_or_taken_back_at_once_is_gone(
@@ -430,19 +433,19 @@ async def test_what_is_declined_or_taken_back_at_once_is_gone(
 ) -> None:
     one, other = replicas
     nari, dae = await one.people(2)
-    room = (await one.lobby.create(nari, "x", Visibility.PRIVATE)).id
-    code = (await one.invitations.create_for(nari, room, dae, seconds=None)).code
+    room = (await one.rooms.create(nari, "x", Visibility.PRIVATE)).id
+    code = (await one.invites.create_for_user(nari, room, dae, seconds=None)).code
 
     done = await asyncio.gather(
-        *(replica.invitations.decline(dae, code) for replica in replicas * 2),
-        other.invitations.accept(dae, code),
-        one.invitations.revoke(nari, room, code),
+        *(replica.invites.decline(dae, code) for replica in replicas * 2),
+        other.invites.accept(dae, code),
+        one.invites.revoke(nari, room, code),
         return_exceptions=True,
     )
 
     assert {type(result) for result in done if isinstance(result, Exception)} <= {NotFound, Gone}
-    assert (await one.invitations.received(dae, None, 9)).items == []
-    assert (await one.invitations.list(nari, room, None, 9)).items == []
+    assert (await one.invites.list_received(dae, None, 9)).items == []
+    assert (await one.invites.list(nari, room, None, 9)).items == []
 
 
 async def test_a_user_is_never_in_more_rooms_than_they_may(
@@ -453,7 +456,7 @@ async def test_a_user_is_never_in_more_rooms_than_they_may(
 
     made = await asyncio.gather(
         *(
-            replica.lobby.create(nari, str(number), Visibility.PUBLIC)
+            replica.rooms.create(nari, str(number), Visibility.PUBLIC)
             for number, replica in enumerate(replicas * 4)
         ),
         return_exceptions=True,
@@ -466,11 +469,11 @@ async def test_a_user_is_never_in_more_rooms_than_they_may(
 async def test_an_invite_is_used_as_often_as_it_may(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     owner, *crowd = await one.people(9)
-    room = (await one.lobby.create(owner, "x", Visibility.PRIVATE)).id
-    invite = await one.invitations.create_link(owner, room, seconds=None, uses=2)
+    room = (await one.rooms.create(owner, "x", Visibility.PRIVATE)).id
+    invite = await one.invites.create_link(owner, room, seconds=None, uses=2)
 
     accepted = await asyncio.gather(
-        *(replicas[n % 2].invitations.accept(user, invite.code) for n, user in enumerate(crowd)),
+        *(replicas[n % 2].invites.accept(user, invite.code) for n, user in enumerate(crowd)),
         return_exceptions=True,
     )
 
@@ -486,8 +489,8 @@ async def test_two_share_one_direct_room_whoever_opens_it(
     nari, dae = await one.people(2)
 
     opened = await asyncio.gather(
-        *(one.lobby.direct(nari, dae) for _ in range(4)),
-        *(other.lobby.direct(dae, nari) for _ in range(4)),
+        *(one.rooms.open_direct(nari, dae) for _ in range(4)),
+        *(other.rooms.open_direct(dae, nari) for _ in range(4)),
     )
 
     assert len({room.id for room, _ in opened}) == 1
@@ -499,7 +502,7 @@ async def test_the_outbox_has_an_audience_in_the_order_of_its_commits(
 ) -> None:
     one, _ = replicas
     nari = await one.person("nari")
-    rooms = [(await one.lobby.create(nari, "0", Visibility.PUBLIC)).id for _ in range(3)]
+    rooms = [(await one.rooms.create(nari, "0", Visibility.PUBLIC)).id for _ in range(3)]
 
     async def count_up(unit: UnitOfWork, room: str) -> None:
         locked = await lock_room(unit, room)

@@ -22,13 +22,14 @@ from madang_common.problems import Unavailable
 from madang_rooms.metrics import RoomsMetrics
 from madang_rooms.outbox.relay import Relay
 from madang_rooms.services.authorization import lock_room
-from madang_rooms.services.directory import Directory
+from madang_rooms.services.ownership import OwnershipReconciler
 from madang_rooms.services.rooms import Rooms
+from madang_rooms.services.users import Users
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.database import Database
 from madang_rooms.storage.repositories.outbox import Outbox
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork
-from services.rooms.tests.stumbling import StumblingLog
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitOfWorkRunner
+from services.rooms.tests.flaky_log import FlakyLog
 from stack.servers import MariaDB
 from tests.support.databases import LIMITS, MySqlPlace
 
@@ -48,9 +49,9 @@ class Replica:
         self.database = database
         self.publisher = Publisher(log, timeout_seconds=settings.outbox_append_seconds)
         self.relay = Relay(database, self.publisher, metrics, settings)
-        self.units = UnitsOfWork(database, lambda: 0.0, self._committed, patience_seconds=20)
-        self.directory = Directory(self.units, settings)
-        self.lobby = Rooms(self.units, settings)
+        self.units = UnitOfWorkRunner(database, lambda: 0.0, self._committed, retry_seconds=20)
+        self.users = Users(self.units, OwnershipReconciler(self.units), settings)
+        self.rooms = Rooms(self.units, settings)
 
     async def _committed(self, _: Sequence[str]) -> None:
         self.relay.wake()
@@ -89,7 +90,7 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
     await opened.close()
 
 
-class SlowLog(StumblingLog):
+class SlowLog(FlakyLog):
     """A log that takes a while, more for one batch than for another."""
 
     def __init__(self, log: Log) -> None:
@@ -102,7 +103,7 @@ class SlowLog(StumblingLog):
         await super().append(shard, lines)
 
 
-class StuckLog(StumblingLog):
+class StuckLog(FlakyLog):
     """A log that takes nothing until it is let go."""
 
     def __init__(self, log: Log) -> None:
@@ -155,8 +156,8 @@ async def until_empty(database: Database) -> None:
 
 
 async def a_person_with_rooms(replica: Replica, rooms: int) -> tuple[str, list[str]]:
-    user = (await replica.directory.add("nari", "$argon2id$x", "나리")).id
-    made = [await replica.lobby.create(user, "0", Visibility.PUBLIC) for _ in range(rooms)]
+    user = (await replica.users.add("nari", "$argon2id$x", "나리")).id
+    made = [await replica.rooms.create(user, "0", Visibility.PUBLIC) for _ in range(rooms)]
     return user, [room.id for room in made]
 
 
@@ -164,15 +165,14 @@ async def test_what_was_waited_for_is_in_the_log_whichever_replica_carries_it(
     databases: tuple[Database, Database], log: SqliteLog
 ) -> None:
     slow = SlowLog(log)
-    patient = SETTINGS.model_copy(update={"outbox_answer_seconds": 30})
     one, other = databases
-    async with replica_on(one, slow, patient) as first, replica_on(other, slow, patient) as second:
+    async with replica_on(one, slow) as first, replica_on(other, slow) as second:
         user, rooms = await a_person_with_rooms(first, 2)
 
         async def rename(replica: Replica, room: str) -> None:
             for number in range(1, 11):
                 await replica.rename(room, user, 1)
-                await replica.relay.carried()
+                await replica.relay.published()
                 assert number in await names_by_now(log, room)
 
         await asyncio.gather(rename(first, rooms[0]), rename(second, rooms[1]))
@@ -253,7 +253,7 @@ async def test_when_the_carrier_loses_its_connection_another_carries_on(
 async def test_a_replica_that_does_not_reach_the_log_leaves_the_outbox_to_others(
     databases: tuple[Database, Database], log: SqliteLog
 ) -> None:
-    cut_off = StumblingLog(log)
+    cut_off = FlakyLog(log)
     cut_off.away = set(range(SHARDS))
     hasty = SETTINGS.model_copy(update={"outbox_append_seconds": 0.1})
     async with (
@@ -270,10 +270,10 @@ async def test_a_replica_that_does_not_reach_the_log_leaves_the_outbox_to_others
 
 async def test_the_turn_is_one_replicas_at_a_time(databases: tuple[Database, Database]) -> None:
     one, other = databases
-    async with one.turn() as mine, other.turn() as theirs:
+    async with one.lock_outbox() as mine, other.lock_outbox() as theirs:
         assert mine is not None
         assert theirs is None
-    async with other.turn() as theirs:
+    async with other.lock_outbox() as theirs:
         assert theirs is not None
 
 
@@ -283,17 +283,17 @@ async def test_a_turn_whose_connection_is_lost_writes_nothing_more(
     one, other = databases
 
     async def carry_too_long() -> None:
-        async with one.turn() as turn:
+        async with one.lock_outbox() as turn:
             assert turn is not None
             ((holder,),) = await place.ask(HOLDER)
             await place.ask(f"KILL {holder}")
-            async with other.turn() as theirs:
+            async with other.lock_outbox() as theirs:
                 assert theirs is not None
                 await turn.ping()
 
     with pytest.raises(Unavailable):
         await carry_too_long()
-    async with one.turn() as again:
+    async with one.lock_outbox() as again:
         assert again is not None
 
 

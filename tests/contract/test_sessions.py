@@ -10,34 +10,34 @@ import pytest
 from typing_extensions import override
 
 from madang_auth.sessions.port import (
-    Ended,
     EndedPage,
+    EndedSession,
     Lifetimes,
-    Login,
     Opened,
     Repeated,
     Reused,
     Rotated,
     Rotation,
-    Sessions,
+    Session,
+    SessionStore,
     Successor,
     Unknown,
 )
-from madang_auth.sessions.redis import RedisSessions
+from madang_auth.sessions.redis import RedisSessionStore
 from madang_auth.sessions.refresh_tokens import RefreshToken, new_nonce
-from madang_auth.sessions.sqlite import SqliteSessions
+from madang_auth.sessions.sqlite import SqliteSessionStore
 from madang_auth.storage.redis import RedisStore
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
 
 NOW = 1_800_000_000.0
-LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, ended_kept=660)
 
 
 class Stores(Protocol):
     """One place where logins are kept, opened as often as a test likes."""
 
-    async def open(self) -> Sessions:
+    async def open(self) -> SessionStore:
         """Open the store on the same data."""
         ...
 
@@ -47,8 +47,8 @@ class SqliteStores(Stores):
         self._path = folder / "auth" / "sessions.db"
 
     @override
-    async def open(self) -> Sessions:
-        return await SqliteSessions.open_file(self._path, LIFETIMES)
+    async def open(self) -> SessionStore:
+        return await SqliteSessionStore.open_file(self._path, LIFETIMES)
 
 
 class RedisStores(Stores):
@@ -56,9 +56,9 @@ class RedisStores(Stores):
         self._url = url
 
     @override
-    async def open(self) -> Sessions:
+    async def open(self) -> SessionStore:
         store = RedisStore.at(self._url, connections=10, timeout_seconds=5)
-        return RedisSessions(store, LIFETIMES)
+        return RedisSessionStore(store, LIFETIMES)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -69,14 +69,14 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
 
 
 @pytest.fixture
-async def sessions(stores: Stores) -> AsyncIterator[Sessions]:
+async def sessions(stores: Stores) -> AsyncIterator[SessionStore]:
     sessions = await stores.open()
     yield sessions
     await sessions.close()
 
 
-def login(user: str = "u1", *, at: float = NOW) -> Login:
-    return Login(
+def login(user: str = "u1", *, at: float = NOW) -> Session:
+    return Session(
         id=new_id(),
         user=user,
         username="mina",
@@ -88,41 +88,41 @@ def login(user: str = "u1", *, at: float = NOW) -> Login:
 
 
 async def opened(
-    sessions: Sessions, user: str = "u1", *, at: float = NOW
-) -> tuple[Login, RefreshToken]:
+    sessions: SessionStore, user: str = "u1", *, at: float = NOW
+) -> tuple[Session, RefreshToken]:
     """Open a login and return it with its first token."""
     new = login(user, at=at)
     token = RefreshToken.first(new.id)
-    assert await sessions.open(new, token.hashed(), began_at=at, most=100) == Opened(())
+    assert await sessions.open(new, token.hashes(), began_at=at, most=100) == Opened(())
     return new, token
 
 
 async def show(
-    sessions: Sessions, token: RefreshToken, *, at: float, name: str | None = None
+    sessions: SessionStore, token: RefreshToken, *, at: float, name: str | None = None
 ) -> tuple[Rotation, RefreshToken]:
     """Show `token` and return the answer with the successor that was made for it."""
     nonce = new_nonce()
-    successor = Successor(token.successor(nonce).hashed().secret, nonce, name)
-    answer = await sessions.rotate(token.hashed(), successor, now=at)
+    successor = Successor(token.successor(nonce).hashes().secret, nonce, name)
+    answer = await sessions.rotate(token.hashes(), successor, now=at)
     return answer, token.successor(nonce)
 
 
-async def test_an_opened_login_is_found_as_it_is(sessions: Sessions) -> None:
+async def test_an_opened_login_is_found_as_it_is(sessions: SessionStore) -> None:
     new, _ = await opened(sessions)
 
     assert await sessions.get(new.id, now=NOW) == new
     assert await sessions.get(new_id(), now=NOW) is None
 
 
-async def test_a_login_without_a_device_is_found_too(sessions: Sessions) -> None:
+async def test_a_login_without_a_device_is_found_too(sessions: SessionStore) -> None:
     new = replace(login(), device=None)
 
-    await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=NOW, most=100)
+    await sessions.open(new, RefreshToken.first(new.id).hashes(), began_at=NOW, most=100)
 
     assert await sessions.get(new.id, now=NOW) == new
 
 
-async def test_the_current_token_rotates(sessions: Sessions) -> None:
+async def test_the_current_token_rotates(sessions: SessionStore) -> None:
     new, first = await opened(sessions)
 
     answer, second = await show(sessions, first, at=NOW + 5, name="미나 킴")
@@ -133,7 +133,7 @@ async def test_the_current_token_rotates(sessions: Sessions) -> None:
 
 
 async def test_the_token_before_gives_the_first_successor_within_the_grace(
-    sessions: Sessions,
+    sessions: SessionStore,
 ) -> None:
     new, first = await opened(sessions)
     _, second = await show(sessions, first, at=NOW)
@@ -141,11 +141,11 @@ async def test_the_token_before_gives_the_first_successor_within_the_grace(
     answer, _ = await show(sessions, first, at=NOW + 10)
 
     assert isinstance(answer, Repeated)
-    assert answer.login == new
+    assert answer.session == new
     assert first.successor(answer.nonce) == second
 
 
-async def test_the_token_before_is_reuse_after_the_grace(sessions: Sessions) -> None:
+async def test_the_token_before_is_reuse_after_the_grace(sessions: SessionStore) -> None:
     new, first = await opened(sessions)
     _, second = await show(sessions, first, at=NOW)
 
@@ -156,7 +156,7 @@ async def test_the_token_before_is_reuse_after_the_grace(sessions: Sessions) -> 
     assert (await show(sessions, second, at=NOW + 10.2))[0] == Unknown()
 
 
-async def test_any_older_token_is_reuse_at_once(sessions: Sessions) -> None:
+async def test_any_older_token_is_reuse_at_once(sessions: SessionStore) -> None:
     new, first = await opened(sessions)
     _, second = await show(sessions, first, at=NOW)
     await show(sessions, second, at=NOW)
@@ -166,7 +166,9 @@ async def test_any_older_token_is_reuse_at_once(sessions: Sessions) -> None:
     assert answer == Reused(new)
 
 
-async def test_a_token_of_another_family_is_unknown_and_ends_nothing(sessions: Sessions) -> None:
+async def test_a_token_of_another_family_is_unknown_and_ends_nothing(
+    sessions: SessionStore,
+) -> None:
     new, _ = await opened(sessions)
 
     answer, _ = await show(sessions, RefreshToken.first(new.id), at=NOW)
@@ -176,7 +178,7 @@ async def test_a_token_of_another_family_is_unknown_and_ends_nothing(sessions: S
 
 
 async def test_of_many_at_once_one_rotates_and_all_mean_the_same_successor(
-    sessions: Sessions,
+    sessions: SessionStore,
 ) -> None:
     _, first = await opened(sessions)
 
@@ -189,7 +191,7 @@ async def test_of_many_at_once_one_rotates_and_all_mean_the_same_successor(
 
 
 async def test_two_processes_on_one_store_do_not_both_rotate(
-    stores: Stores, sessions: Sessions
+    stores: Stores, sessions: SessionStore
 ) -> None:
     other = await stores.open()
     _, first = await opened(sessions)
@@ -204,28 +206,28 @@ async def test_two_processes_on_one_store_do_not_both_rotate(
     assert kinds.count(Repeated) == 19
 
 
-async def test_a_step_taken_twice_for_a_lost_answer_means_the_same(sessions: Sessions) -> None:
+async def test_a_step_taken_twice_for_a_lost_answer_means_the_same(sessions: SessionStore) -> None:
     _, first = await opened(sessions)
     nonce = new_nonce()
-    successor = Successor(first.successor(nonce).hashed().secret, nonce)
+    successor = Successor(first.successor(nonce).hashes().secret, nonce)
 
-    await sessions.rotate(first.hashed(), successor, now=NOW)
-    again = await sessions.rotate(first.hashed(), successor, now=NOW + 1)
+    await sessions.rotate(first.hashes(), successor, now=NOW)
+    again = await sessions.rotate(first.hashes(), successor, now=NOW + 1)
 
     assert isinstance(again, Repeated)
     assert again.nonce == nonce
 
 
-async def test_an_idle_login_has_ended(sessions: Sessions) -> None:
+async def test_an_idle_login_has_ended(sessions: SessionStore) -> None:
     new, token = await opened(sessions)
 
     assert await sessions.get(new.id, now=NOW + 999) == new
     assert await sessions.get(new.id, now=NOW + 1000) is None
-    assert await sessions.owned_by("u1", now=NOW + 1000) == []
+    assert await sessions.list_of_user("u1", now=NOW + 1000) == []
     assert (await show(sessions, token, at=NOW + 1000))[0] == Unknown()
 
 
-async def test_a_used_login_lives_on_up_to_its_absolute_end(sessions: Sessions) -> None:
+async def test_a_used_login_lives_on_up_to_its_absolute_end(sessions: SessionStore) -> None:
     new, token = await opened(sessions)
     for after in (900, 1800, 2700):
         answer, token = await show(sessions, token, at=NOW + after)
@@ -235,18 +237,20 @@ async def test_a_used_login_lives_on_up_to_its_absolute_end(sessions: Sessions) 
     assert await sessions.get(new.id, now=NOW + 3000) is None
 
 
-async def test_logins_are_listed_by_user_with_the_one_used_last_first(sessions: Sessions) -> None:
+async def test_logins_are_listed_by_user_with_the_one_used_last_first(
+    sessions: SessionStore,
+) -> None:
     old, token = await opened(sessions, at=NOW)
     new, _ = await opened(sessions, at=NOW + 1)
     await opened(sessions, "u2")
     await show(sessions, token, at=NOW + 2)
 
-    found = await sessions.owned_by("u1", now=NOW + 2)
+    found = await sessions.list_of_user("u1", now=NOW + 2)
 
     assert [found_login.id for found_login in found] == [old.id, new.id]
 
 
-async def test_a_login_is_ended_by_its_user_once(sessions: Sessions) -> None:
+async def test_a_login_is_ended_by_its_user_once(sessions: SessionStore) -> None:
     new, token = await opened(sessions)
 
     assert await sessions.end(new.id, user="u2", now=NOW) is None
@@ -255,16 +259,16 @@ async def test_a_login_is_ended_by_its_user_once(sessions: Sessions) -> None:
     assert (await show(sessions, token, at=NOW))[0] == Unknown()
 
 
-async def test_a_login_is_ended_by_any_token_of_its_family(sessions: Sessions) -> None:
+async def test_a_login_is_ended_by_any_token_of_its_family(sessions: SessionStore) -> None:
     new, first = await opened(sessions)
     await show(sessions, first, at=NOW)
 
-    assert await sessions.end_presented(RefreshToken.first(new.id).hashed(), now=NOW) is None
-    assert await sessions.end_presented(first.hashed(), now=NOW) == new
-    assert await sessions.end_presented(first.hashed(), now=NOW) is None
+    assert await sessions.end_by_token(RefreshToken.first(new.id).hashes(), now=NOW) is None
+    assert await sessions.end_by_token(first.hashes(), now=NOW) == new
+    assert await sessions.end_by_token(first.hashes(), now=NOW) is None
 
 
-async def test_all_others_end_at_once(sessions: Sessions) -> None:
+async def test_all_others_end_at_once(sessions: SessionStore) -> None:
     kept, _ = await opened(sessions)
     ended = {(await opened(sessions))[0].id for _ in range(3)}
     stranger, _ = await opened(sessions, "u2")
@@ -272,25 +276,25 @@ async def test_all_others_end_at_once(sessions: Sessions) -> None:
     found = await sessions.end_others("u1", keep=kept.id, now=NOW)
 
     assert {found_login.id for found_login in found} == ended
-    assert await sessions.owned_by("u1", now=NOW) == [kept]
+    assert await sessions.list_of_user("u1", now=NOW) == [kept]
     assert await sessions.get(stranger.id, now=NOW) == stranger
 
 
-async def test_all_end_when_none_is_kept(sessions: Sessions) -> None:
+async def test_all_end_when_none_is_kept(sessions: SessionStore) -> None:
     new, _ = await opened(sessions)
 
     assert await sessions.end_others("u1", keep=None, now=NOW) == [new]
-    assert await sessions.owned_by("u1", now=NOW) == []
+    assert await sessions.list_of_user("u1", now=NOW) == []
 
 
 async def test_a_login_that_began_before_the_others_ended_does_not_open(
-    sessions: Sessions,
+    sessions: SessionStore,
 ) -> None:
     late, fresh, stranger = login(), login(), login("u2")
     await sessions.end_others("u1", keep=None, now=NOW)
 
     opening = [
-        await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=began_at, most=100)
+        await sessions.open(new, RefreshToken.first(new.id).hashes(), began_at=began_at, most=100)
         for new, began_at in ((late, NOW - 1), (fresh, NOW + 1), (stranger, NOW - 1))
     ]
 
@@ -298,52 +302,52 @@ async def test_a_login_that_began_before_the_others_ended_does_not_open(
     assert await sessions.get(late.id, now=NOW) is None
 
 
-async def test_the_logins_unused_for_longest_make_room(sessions: Sessions) -> None:
+async def test_the_logins_unused_for_longest_make_room(sessions: SessionStore) -> None:
     first, token = await opened(sessions, at=NOW)
     second, _ = await opened(sessions, at=NOW + 1)
     third, _ = await opened(sessions, at=NOW + 2)
     await show(sessions, token, at=NOW + 3)
     new = login(at=NOW + 4)
 
-    answer = await sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=NOW + 4, most=2)
+    answer = await sessions.open(new, RefreshToken.first(new.id).hashes(), began_at=NOW + 4, most=2)
 
     assert answer is not None
     assert {ended.id for ended in answer.ended} == {second.id, third.id}
-    kept = await sessions.owned_by("u1", now=NOW + 4)
+    kept = await sessions.list_of_user("u1", now=NOW + 4)
     assert [kept_login.id for kept_login in kept] == [new.id, first.id]
 
 
-async def test_many_opened_at_once_stay_within_the_bound(sessions: Sessions) -> None:
+async def test_many_opened_at_once_stay_within_the_bound(sessions: SessionStore) -> None:
     news = [login() for _ in range(20)]
 
     await asyncio.gather(
         *(
-            sessions.open(new, RefreshToken.first(new.id).hashed(), began_at=NOW, most=5)
+            sessions.open(new, RefreshToken.first(new.id).hashes(), began_at=NOW, most=5)
             for new in news
         )
     )
 
-    assert len(await sessions.owned_by("u1", now=NOW)) == 5
+    assert len(await sessions.list_of_user("u1", now=NOW)) == 5
 
 
-async def test_sweeping_forgets_nothing_that_is_open(sessions: Sessions) -> None:
+async def test_delete_expired_keeps_open_sessions(sessions: SessionStore) -> None:
     await opened(sessions, at=NOW)
     kept, token = await opened(sessions, at=NOW + 500)
 
-    await sessions.sweep(now=NOW + 1000)
+    await sessions.delete_expired(now=NOW + 1000)
 
-    assert await sessions.sweep(now=NOW + 1000) == 0
+    assert await sessions.delete_expired(now=NOW + 1000) == 0
     assert (await show(sessions, token, at=NOW + 1000))[0] == Rotated(
         replace(kept, last_used_at=NOW + 1000)
     )
 
 
-async def ended(sessions: Sessions) -> list[Ended]:
+async def ended(sessions: SessionStore) -> list[EndedSession]:
     """Return everything that has ended."""
     return list((await sessions.ended_after(None, limit=1000)).items)
 
 
-async def test_nothing_has_ended_at_first(sessions: Sessions) -> None:
+async def test_nothing_has_ended_at_first(sessions: SessionStore) -> None:
     _, token = await opened(sessions)
     await show(sessions, token, at=NOW)
 
@@ -353,7 +357,7 @@ async def test_nothing_has_ended_at_first(sessions: Sessions) -> None:
     assert await sessions.ended_after(page.cursor, limit=10) == page
 
 
-async def test_each_way_to_end_a_login_is_put_down_once(sessions: Sessions) -> None:
+async def test_each_way_to_end_a_login_is_put_down_once(sessions: SessionStore) -> None:
     by_user, _ = await opened(sessions)
     by_token, token = await opened(sessions)
     by_reuse, first = await opened(sessions)
@@ -363,19 +367,19 @@ async def test_each_way_to_end_a_login_is_put_down_once(sessions: Sessions) -> N
 
     for _ in range(2):
         await sessions.end(by_user.id, user="u1", now=NOW)
-        await sessions.end_presented(token.hashed(), now=NOW + 1)
+        await sessions.end_by_token(token.hashes(), now=NOW + 1)
         await show(sessions, first, at=NOW + 100)
-    await sessions.open(last, RefreshToken.first(last.id).hashed(), began_at=NOW + 3, most=1)
+    await sessions.open(last, RefreshToken.first(last.id).hashes(), began_at=NOW + 3, most=1)
 
     assert await ended(sessions) == [
-        Ended("u1", by_user.id, NOW),
-        Ended("u1", by_token.id, NOW + 1),
-        Ended("u1", by_reuse.id, NOW + 100),
-        Ended("u1", surplus.id, NOW + 3),
+        EndedSession("u1", by_user.id, NOW),
+        EndedSession("u1", by_token.id, NOW + 1),
+        EndedSession("u1", by_reuse.id, NOW + 100),
+        EndedSession("u1", surplus.id, NOW + 3),
     ]
 
 
-async def test_all_others_are_put_down_at_once_and_one_by_one(sessions: Sessions) -> None:
+async def test_all_others_are_put_down_at_once_and_one_by_one(sessions: SessionStore) -> None:
     kept, _ = await opened(sessions)
     others = {(await opened(sessions))[0].id for _ in range(3)}
     await opened(sessions, "u2")
@@ -383,25 +387,25 @@ async def test_all_others_are_put_down_at_once_and_one_by_one(sessions: Sessions
     await sessions.end_others("u1", keep=kept.id, now=NOW + 5)
     everybody, *each = await ended(sessions)
 
-    assert everybody == Ended("u1", None, NOW + 5, keep=kept.id)
-    assert {one.login for one in each} == others
+    assert everybody == EndedSession("u1", None, NOW + 5, keep=kept.id)
+    assert {one.session for one in each} == others
     assert {(one.user, one.at, one.keep) for one in each} == {("u1", NOW + 5, None)}
 
 
-async def test_what_expires_is_not_put_down(sessions: Sessions) -> None:
+async def test_what_expires_is_not_put_down(sessions: SessionStore) -> None:
     _, token = await opened(sessions)
     new = login(at=NOW + 1000)
 
     await show(sessions, token, at=NOW + 1000)
     answer = await sessions.open(
-        new, RefreshToken.first(new.id).hashed(), began_at=NOW + 1000, most=1
+        new, RefreshToken.first(new.id).hashes(), began_at=NOW + 1000, most=1
     )
 
     assert answer == Opened(())
     assert await ended(sessions) == []
 
 
-async def test_ended_logins_are_read_page_by_page(stores: Stores, sessions: Sessions) -> None:
+async def test_ended_logins_are_read_page_by_page(stores: Stores, sessions: SessionStore) -> None:
     logins = [(await opened(sessions))[0].id for _ in range(5)]
     for one in logins:
         await sessions.end(one, user="u1", now=NOW)
@@ -412,19 +416,19 @@ async def test_ended_logins_are_read_page_by_page(stores: Stores, sessions: Sess
     third = await sessions.ended_after(second.cursor, limit=2)
 
     await other.close()
-    pages = [[one.login for one in page.items] for page in (first, second, third)]
+    pages = [[one.session for one in page.items] for page in (first, second, third)]
     assert pages == [logins[:2], logins[2:4], logins[4:]]
     assert await sessions.ended_after(third.cursor, limit=2) == EndedPage((), third.cursor)
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "1" * 30, "9" * 30 + "-1", "-1", "٣"])
-async def test_a_foreign_cursor_starts_over(sessions: Sessions, cursor: str) -> None:
+async def test_a_foreign_cursor_starts_over(sessions: SessionStore, cursor: str) -> None:
     new, _ = await opened(sessions)
     await sessions.end(new.id, user="u1", now=NOW)
 
     page = await sessions.ended_after(cursor, limit=10)
 
-    assert [one.login for one in page.items] == [new.id]
+    assert [one.session for one in page.items] == [new.id]
 
 
 async def test_everything_survives_a_restart(stores: Stores) -> None:

@@ -235,15 +235,15 @@ async def test_sites_learned_at_once_are_all_known(stores: Stores, throttle: Thr
     await other.close()
 
 
-async def test_sweeping_forgets_nothing_that_is_not_over(throttle: Throttle) -> None:
+async def test_delete_expired_keeps_valid_buckets_and_sites(throttle: Throttle) -> None:
     await take(throttle, 3)
     await take(throttle, 1, key="other")
     await throttle.remember("mina", "home", until=NOW + DAY, most=2, now=NOW)
     await throttle.remember("joon", "home", until=NOW + 10, most=2, now=NOW)
 
-    await throttle.sweep(now=NOW + 10)
+    await throttle.delete_expired(now=NOW + 10)
 
-    assert await throttle.sweep(now=NOW + 10) == 0
+    assert await throttle.delete_expired(now=NOW + 10) == 0
     assert await take(throttle, 3, at=NOW + 10) == 1
     assert await throttle.knows("mina", "home", now=NOW + 10)
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.keyring import Keyring
-from madang_auth.wiring import operate
+from madang_auth.wiring import open_user_admin
 from services.gateway.tests.stomp_client import Client, opened
 from stack.stack import Stack
 from tests.e2e.people import PASSWORD, Person, register, shared_room
@@ -194,7 +194,7 @@ async def test_a_disabled_user_loses_all_connections_everywhere(
     for name, value in stack.settings_of("auth").items():
         monkeypatch.setenv(name, value)
     # What the command does, without the time that a process takes to start and to end.
-    async with operate(AuthSettings()) as operator:
+    async with open_user_admin(AuthSettings()) as operator:
 
         async def fact() -> float:
             await asyncio.sleep(1)

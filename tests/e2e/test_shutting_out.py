@@ -24,7 +24,7 @@ def test_whoever_is_disabled_is_out_within_seconds_and_may_come_back(
         assert his.close_code() == 4410
         assert time.monotonic() - done_at <= _SECONDS
 
-    assert told == f"{junho.username} is disabled; logins ended: 1\n"
+    assert told == f"{junho.username} is disabled; sessions ended: 1\n"
     refused = client.post("/api/auth/v1/login", json=account)
     assert (refused.status_code, refused.json()["title"]) == (403, "This account is disabled")
     told = product.operate("users", "enable", junho.username)

@@ -1,4 +1,4 @@
-"""Text that people choose: usernames, and names made of characters that can be seen, in one form.
+"""Text that people choose: names of visible characters, in one normalized form.
 
 Invisible characters are judged by Unicode's Default_Ignorable_Code_Point, not by their general
 category: U+3164 HANGUL FILLER is a letter, and draws nothing.
@@ -23,7 +23,6 @@ _INVISIBLE = re.compile(f"[{_IGNORABLE}{_BLANK}]")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DEPENDENT = frozenset({"Cf", "Me", "Mn", "Zs"})
 """Categories of characters that show nothing by themselves."""
-_USERNAME = re.compile(r"[a-z0-9_.-]{3,32}")
 _LONGEST_COMPOSED = 4
 """Characters that NFC makes one of, at most (UAX 15)."""
 _JOINERS = frozenset("\u200c\u200d")
@@ -40,22 +39,6 @@ _FITTING = re.compile(
     "|(?<=\U0001f3f4)\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
     "|(?<=[\u1820-\u18aa])[\u180b-\u180f]"  # the form of a Mongolian letter
 )
-
-
-def username_form(text: str) -> str:
-    """Return `text` as usernames are stored and compared: NFKC, then without case."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def read_username(text: str) -> str:
-    """Return the username that `text` stands for.
-
-    Raise ValueError, with a sentence that follows a field's name and a colon, if there is none.
-    """
-    name = username_form(text)
-    if _USERNAME.fullmatch(name) is None:
-        raise ValueError("3 to 32 characters: a-z, 0-9, '_', '.' and '-'.")
-    return name
 
 
 def composed(text: str) -> str:

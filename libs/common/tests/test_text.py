@@ -4,7 +4,7 @@ import unicodedata
 import pytest
 
 from madang_common import text
-from madang_common.text import composed, read_username, visible_name
+from madang_common.text import composed, visible_name
 
 IGNORABLE = re.compile(f"[{text._IGNORABLE}]")
 
@@ -102,17 +102,3 @@ def test_marks_alone_are_no_name() -> None:
 
 def test_a_name_is_composed_and_trimmed() -> None:
     assert name(" \u1112\u1161\u11ab ") == composed("\u1112\u1161\u11ab") == "\ud55c"
-
-
-@pytest.mark.parametrize(
-    ("text", "username"),
-    [("nari", "nari"), ("Na.Ri_1-2", "na.ri_1-2"), ("ﬁsh", "fish"), ("\uff21bc", "abc")],
-)
-def test_usernames_have_one_form(text: str, username: str) -> None:
-    assert read_username(text) == username
-
-
-@pytest.mark.parametrize("text", ["", "ab", "a" * 33, "나리님", "a b", "abc\n", "a/b", "straße!"])
-def test_other_usernames_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="3 to 32"):
-        read_username(text)

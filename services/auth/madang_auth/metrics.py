@@ -1,4 +1,4 @@
-"""What auth counts."""
+"""Metrics of auth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ RefreshResult = Literal[
     "rotated", "repeated", "reused", "unknown", "disabled", "throttled", "failed"
 ]
 HashRefusal = Literal["address", "all", "displaced", "deadline"]
-"""Why a password was not hashed: its address or all of them had too many waiting, it gave up its
-place to another address, or it waited for too long."""
-Ending = Literal["logout", "ended", "reuse", "password", "disabled", "surplus"]
-"""Why a login ended."""
+"""Why a password was not hashed: the queue of its address or of all was full, another address
+displaced it, or its wait exceeded the deadline."""
+EndReason = Literal["logout", "ended", "reuse", "password", "disabled", "surplus"]
+"""Why a session ended."""
 
 
 class AuthMetrics:
@@ -25,24 +25,30 @@ class AuthMetrics:
             "madang_auth_registrations_total", "Users registered.", registry=registry
         )
         self._logins = Counter(
-            "madang_auth_logins_total", "Tries to log in.", ["result"], registry=registry
+            "madang_auth_logins_total", "Attempts to log in.", ["result"], registry=registry
         )
         self._refreshes = Counter(
-            "madang_auth_refreshes_total", "Refresh tokens shown.", ["result"], registry=registry
+            "madang_auth_refreshes_total",
+            "Refresh tokens presented.",
+            ["result"],
+            registry=registry,
         )
         self._unchecked = Counter(
             "madang_auth_refreshes_unchecked_total",
-            "Refreshes granted while rooms could not be asked about the user.",
+            "Refreshes granted without an answer of rooms about the user.",
             registry=registry,
         )
         self._ended = Counter(
-            "madang_auth_logins_ended_total", "Logins ended.", ["reason"], registry=registry
+            "madang_auth_logins_ended_total", "Sessions ended.", ["reason"], registry=registry
         )
         self._tokens = Counter(
             "madang_auth_tokens_issued_total", "Tokens signed.", ["audience"], registry=registry
         )
         self._throttled = Counter(
-            "madang_auth_throttled_total", "Tries refused.", ["what"], registry=registry
+            "madang_auth_throttled_total",
+            "Attempts refused by a rate limit.",
+            ["what"],
+            registry=registry,
         )
         self._hash_seconds = Histogram(
             "madang_auth_password_hash_seconds",
@@ -68,36 +74,36 @@ class AuthMetrics:
         self._registrations.inc()
 
     def login(self, result: LoginResult) -> None:
-        """Count a try to log in."""
+        """Count an attempt to log in."""
         self._logins.labels(result).inc()
 
     def refresh(self, result: RefreshResult) -> None:
-        """Count a refresh token that was shown."""
+        """Count a presented refresh token."""
         self._refreshes.labels(result).inc()
 
     def unchecked(self) -> None:
-        """Count a refresh that went on without rooms."""
+        """Count a refresh without an answer of rooms."""
         self._unchecked.inc()
 
-    def ended(self, reason: Ending) -> None:
-        """Count a login that ended before its time."""
+    def ended(self, reason: EndReason) -> None:
+        """Count a session that ended before it expired."""
         self._ended.labels(reason).inc()
 
     def issued(self, audience: Literal["users", "services"]) -> None:
-        """Count a token signed."""
+        """Count a signed token."""
         self._tokens.labels(audience).inc()
 
     def throttled(self, what: str) -> None:
-        """Count a try refused by the limit called `what`."""
+        """Count an attempt refused by the limit `what`."""
         self._throttled.labels(what).inc()
 
     def hash_refused(self, reason: HashRefusal) -> None:
-        """Count a password that could not wait for a worker, or has waited for too long."""
+        """Count a password that was refused a worker."""
         self._hashes_refused.labels(reason).inc()
 
     @contextmanager
     def hashing(self, operation: Literal["hash", "verify"]) -> Iterator[None]:
-        """Time a hash from when it is asked for."""
+        """Time a hash, its wait for a worker included."""
         with (
             self._hashes_waiting.track_inprogress(),
             self._hash_seconds.labels(operation).time(),

@@ -1,12 +1,12 @@
-"""Refusals that only auth knows.
+"""Problems that only auth raises.
 
 Unauthenticated
-├── WrongCredentials  401  no user has this name and this password
-├── EndedLogin        401  the token's login has ended
-└── InvalidClient     401  no service has this name and this secret
+├── WrongCredentials  401  no user has this username and password
+├── SessionEnded      401  the token's session has ended
+└── InvalidClient     401  no service has this name and secret
 Forbidden
 ├── DisabledAccount   403
-└── WrongPassword     403  the current password, asked for again, is wrong
+└── WrongPassword     403  the current password, which a change of password requires, is wrong
 """
 
 from typing import Any, ClassVar
@@ -16,40 +16,40 @@ from typing_extensions import override
 from madang_common.problems import Forbidden, Problem, Unauthenticated
 
 
-class _Told(Problem):
-    """A problem whose detail is always the same sentence."""
+class _DefaultDetail(Problem):
+    """A problem with a default for `detail`."""
 
-    sentence: ClassVar[str] = ""
+    default: ClassVar[str] = ""
 
     def __init__(self, detail: str = "", **members: Any) -> None:
-        super().__init__(detail or self.sentence, **members)
+        super().__init__(detail or self.default, **members)
 
 
-class WrongCredentials(_Told, Unauthenticated):
+class WrongCredentials(_DefaultDetail, Unauthenticated):
     slug, title = "wrong-credentials", "Wrong username or password"
-    sentence = "Wrong username or password. Check both and try again."
+    default = "Wrong username or password; check both and try again."
 
 
-class EndedLogin(_Told, Unauthenticated):
-    slug, title = "ended-login", "This login has ended"
-    sentence = "This login has ended. Log in again."
+class SessionEnded(_DefaultDetail, Unauthenticated):
+    slug, title = "ended-login", "Session ended"
+    default = "This session has ended; log in again."
 
 
-class InvalidClient(_Told, Unauthenticated):
+class InvalidClient(_DefaultDetail, Unauthenticated):
     slug, title = "invalid-client", "Unknown service or wrong secret"
-    sentence = "Unknown service or wrong secret. Compare the settings of both services."
+    default = "Unknown service or wrong secret; compare the settings of both services."
 
     @override
     def headers(self) -> dict[str, str]:
-        """Ask for what this endpoint takes: HTTP Basic."""
+        """Ask for HTTP Basic, which this endpoint accepts."""
         return super().headers() | {"WWW-Authenticate": "Basic"}
 
 
-class DisabledAccount(_Told, Forbidden):
+class DisabledAccount(_DefaultDetail, Forbidden):
     slug, title = "disabled-account", "This account is disabled"
-    sentence = "This account is disabled. Ask the operator of this server."
+    default = "This account is disabled; ask the operator of this server."
 
 
-class WrongPassword(_Told, Forbidden):
+class WrongPassword(_DefaultDetail, Forbidden):
     slug, title = "wrong-password", "The current password is wrong"
-    sentence = "The current password is wrong. Check it and try again."
+    default = "The current password is wrong; check it and try again."

@@ -1,4 +1,4 @@
-"""What auth can be told."""
+"""Settings of auth."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -15,72 +15,72 @@ def _development_secrets() -> dict[str, SecretStr]:
 
 
 class AuthSettings(CommonSettings):
-    """Settings of auth, on top of those of every service."""
+    """Settings of auth, besides the common ones."""
 
     data_dir: Path = Path("data")
     """Folder of the embedded form's files; auth's are in `auth/`."""
     signing_keys_dir: Path | None = None
-    """Folder of the signing keys; if not given, `<data_dir>/auth/keys` with a first key made."""
+    """Folder of the signing keys; by default `<data_dir>/auth/keys`, where a first key is made."""
     signing_keys_poll_seconds: Annotated[float, Field(gt=0)] = 10
-    """Pause between looks whether the folder of the signing keys has changed."""
+    """Interval at which the folder of the signing keys is checked for changes."""
     service_secrets: dict[str, SecretStr] = _development_secrets()
-    """Secret of each service that may ask for service tokens, by its name."""
+    """Secret of each service that may request service tokens, by name."""
 
     redis_url: SecretStr | None = None
-    """Where logins and throttles are kept, the same for all replicas; by default in `data_dir`."""
+    """Redis for sessions and throttles, shared by all replicas; by default files in `data_dir`."""
     redis_connections: Annotated[int, Field(ge=1)] = 20
-    """Most connections to Redis; who needs one more waits for it."""
+    """Most connections to Redis; further requests wait for one."""
     redis_timeout_seconds: Annotated[float, Field(gt=0)] = 2
-    """How long to wait for a connection to Redis, and for one answer of it."""
+    """Longest wait for a connection to Redis, and for an answer."""
 
     directory_timeout_seconds: Annotated[float, Field(gt=0)] = 2
-    """How long to wait for one answer of rooms."""
+    """Longest wait for an answer of rooms."""
 
     access_token_seconds: Annotated[int, Field(ge=1)] = 600
-    """How long an access token holds."""
+    """Lifetime of an access token."""
     service_token_seconds: Annotated[int, Field(ge=1)] = 600
-    """How long a service token holds."""
+    """Lifetime of a service token."""
     jwks_max_age_seconds: Annotated[int, Field(ge=0)] = 300
-    """How long anyone may keep the published keys before asking again."""
+    """How long clients may cache the published keys."""
 
     refresh_idle_seconds: Annotated[float, Field(gt=0)] = 30 * 86_400
-    """A login ends when it is not refreshed for this long."""
+    """A session expires if it is not refreshed for this long."""
     refresh_absolute_seconds: Annotated[float, Field(gt=0)] = 180 * 86_400
-    """A login ends this long after it began, however much it is used."""
+    """A session expires this long after the login, even if it is refreshed."""
     refresh_grace_seconds: Annotated[float, Field(ge=-1)] = 10
-    """How long the token just used still yields the same successor, for a client that lost it."""
+    """How long a used refresh token returns the same successor, for a client that lost it."""
     logins_per_user: Annotated[int, Field(ge=1)] = 100
-    """Most logins of one user; the one unused for longest ends to make room."""
+    """Most sessions of a user; a new one ends the one unused for longest."""
 
     password_hash_passes: Annotated[int, Field(ge=1)] = 3
     """argon2id's time cost."""
     password_hash_memory_kib: Annotated[int, Field(ge=8)] = 65_536
-    """argon2id's memory cost, for each hash being computed."""
+    """argon2id's memory cost per hash."""
     password_hash_lanes: Annotated[int, Field(ge=1)] = 4
     """argon2id's parallelism."""
     password_hash_workers: Annotated[int, Field(ge=1)] = 2
     """Hashes computed at once; times the memory cost, this is what hashing can take."""
     password_hashes_waiting: Annotated[int, Field(ge=1)] = 64
-    """Hashes that may wait for a worker of one process; more are refused with 503."""
+    """Most hashes that wait for a worker of a process; more are refused with 503."""
     password_hashes_waiting_per_address: Annotated[int, Field(ge=1)] = 16
-    """Hashes of one address that may wait for a worker; more are refused with 429."""
+    """Most hashes of one address that wait for a worker; more are refused with 429."""
     password_hash_wait_seconds: Annotated[float, Field(gt=0)] = 10
-    """Longest wait for a worker; then the request is refused with 503."""
+    """Longest wait for a worker before the request is refused with 503."""
 
     login_failures_per_username_and_address: Annotated[int, Field(ge=1)] = 10
     """Failed logins with one username from one address within the window."""
     login_failures_per_username: Annotated[int, Field(ge=1)] = 100
-    """Failed logins with one username within the window, from all addresses that are not known."""
+    """Failed logins with one username within the window, from all addresses not known for it."""
     login_failures_per_address: Annotated[int, Field(ge=1)] = 200
-    """Failed logins from one address within the window; one under way counts until it succeeds."""
+    """Failed logins from one address within the window; those in progress count too."""
     login_failures_window_seconds: Annotated[float, Field(gt=0)] = 900
     """Window of the three limits above."""
     login_known_addresses: Annotated[int, Field(ge=0)] = 16
-    """Addresses of one username that are known because it logged in there."""
+    """Most addresses that are known for a username because it logged in there."""
     login_known_address_seconds: Annotated[float, Field(gt=0)] = 30 * 86_400
-    """How long an address stays known after a login; what others do locks nobody out there."""
+    """How long an address is known after a login; failures elsewhere do not lock it out."""
     login_tries_per_address: Annotated[int, Field(ge=1)] = 600
-    """Logins and changes of password from one address within the window, right or wrong."""
+    """Logins and changes of password from one address within the window, failed ones included."""
     login_successes_per_user: Annotated[int, Field(ge=1)] = 60
     """Logins of one user within the window."""
     login_tries_window_seconds: Annotated[float, Field(gt=0)] = 900
@@ -90,7 +90,7 @@ class AuthSettings(CommonSettings):
     password_changes_window_seconds: Annotated[float, Field(gt=0)] = 3600
     """Window of the limit above."""
     refreshes_per_user: Annotated[int, Field(ge=1)] = 300
-    """Refreshes of all logins of one user within the window."""
+    """Refreshes of all sessions of one user within the window."""
     refreshes_window_seconds: Annotated[float, Field(gt=0)] = 600
     """Window of the limit above."""
     registrations_per_address: Annotated[int, Field(ge=1)] = 60
@@ -103,11 +103,11 @@ class AuthSettings(CommonSettings):
     """Window of the limit above."""
 
     sweep_seconds: Annotated[float, Field(gt=0)] = 600
-    """Pause between removals of what has expired."""
+    """Interval at which expired sessions and throttles are deleted."""
 
     @model_validator(mode="after")
     def refuse_default_service_secrets(self) -> Self:
-        """Refuse secrets that everybody knows, outside development."""
+        """Refuse empty and default secrets outside development."""
         if self.environment is not Environment.DEVELOPMENT:
             for name, secret in self.service_secrets.items():
                 if secret.get_secret_value() in {"", DEVELOPMENT_SECRET}:
@@ -117,8 +117,8 @@ class AuthSettings(CommonSettings):
         return self
 
     @model_validator(mode="after")
-    def refuse_keys_of_its_own_beside_others(self) -> Self:
-        """Refuse to make a key that the replicas on the same Redis would not have."""
+    def require_shared_keys(self) -> Self:
+        """Refuse to make a key that the other replicas on the same Redis would not have."""
         if (
             self.redis_url is not None
             and self.signing_keys_dir is None

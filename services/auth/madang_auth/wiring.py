@@ -1,4 +1,4 @@
-"""The only place that picks auth's adapters."""
+"""Builds auth: the only place that chooses adapters."""
 
 import asyncio
 import time
@@ -11,30 +11,29 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_auth.accounts.accounts import Accounts
-from madang_auth.accounts.operators import Operator
-from madang_auth.accounts.service_clients import Clients
+from madang_auth.accounts.service_clients import ServiceClients
+from madang_auth.accounts.user_admin import UserAdmin
 from madang_auth.api.accounts import accounts_router
 from madang_auth.api.keys import keys_router
-from madang_auth.api.logins import logins_router
 from madang_auth.api.revocations import revocations_router
 from madang_auth.api.service_tokens import service_tokens_router
+from madang_auth.api.sessions import sessions_router
 from madang_auth.backends.directory import Directory
-from madang_auth.expiry import sweep_forever
 from madang_auth.metrics import AuthMetrics
 from madang_auth.passwords.passwords import HashCost, HashQueue, Passwords
-from madang_auth.sessions.issuer import Issuer, OwnServiceTokens
-from madang_auth.sessions.logins import Logins
-from madang_auth.sessions.notices import Notices
-from madang_auth.sessions.port import Lifetimes, Sessions
-from madang_auth.sessions.redis import RedisSessions
+from madang_auth.sessions.issuer import OwnServiceTokens, TokenIssuer
+from madang_auth.sessions.notices import SessionNotices
+from madang_auth.sessions.port import Lifetimes, SessionStore
+from madang_auth.sessions.redis import RedisSessionStore
 from madang_auth.sessions.refreshes import Refreshes
-from madang_auth.sessions.sqlite import SqliteSessions
+from madang_auth.sessions.sessions import Sessions
+from madang_auth.sessions.sqlite import SqliteSessionStore
 from madang_auth.settings import AuthSettings
 from madang_auth.signing.keyring import Keyring
 from madang_auth.signing.keys import make_first_key
+from madang_auth.storage.expiry import delete_expired_forever
 from madang_auth.storage.redis import RedisStore
-from madang_auth.throttle.bucket import Limit
-from madang_auth.throttle.limiter import Limiter, Limits
+from madang_auth.throttle.limiter import Limiter, limits_of
 from madang_auth.throttle.port import Throttle
 from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
@@ -55,8 +54,8 @@ from madang_common.tokens.verifier import Verifiers
 log = structlog.get_logger()
 
 _LIVE_SECONDS = 2.0
-_CLOCKS_DIFFER_SECONDS = 60.0
-"""How far the clocks of two machines may be apart."""
+_CLOCK_SKEW_SECONDS = 60.0
+"""Largest difference between the clocks of two machines."""
 
 
 @asynccontextmanager
@@ -67,53 +66,56 @@ async def build(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
 ) -> AsyncGenerator[FastAPI]:
-    """Yield the running service; `transport` replaces the network towards rooms."""
+    """Start the service; `transport` replaces the network to rooms.
+
+    `app.state.works` are the tasks that must not end.
+    """
     metrics = AuthMetrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
-        sessions, throttle = await _stores(settings, stack)
+        store, throttle = await _stores(settings, stack)
         passwords = await _passwords(settings, metrics, stack)
         keyring = await asyncio.to_thread(_keyring, settings, clock)
         issuer = _issuer(settings, keyring, metrics, clock)
         directory = await _directory(settings, issuer, transport, clock, stack)
-        gate = Limiter(throttle, limits(settings), metrics=metrics, clock=clock)
-        notices = Notices(live, metrics=metrics, clock=clock)
-        refreshes = Refreshes(sessions, directory, gate, issuer, notices, metrics, clock)
-        logins = Logins(
-            sessions,
+        limiter = Limiter(throttle, limits_of(settings), metrics=metrics, clock=clock)
+        notices = SessionNotices(live, metrics=metrics, clock=clock)
+        refreshes = Refreshes(store, directory, limiter, issuer, notices, metrics, clock)
+        sessions = Sessions(
+            store,
             directory,
             passwords,
-            gate,
+            limiter,
             issuer,
             notices,
             metrics,
             clock,
             most_per_user=settings.logins_per_user,
         )
-        accounts = Accounts(directory, passwords, logins, gate, metrics)
-        clients = Clients(settings.service_secrets, issuer=issuer, gate=gate)
+        accounts = Accounts(directory, passwords, sessions, limiter, metrics)
+        clients = ServiceClients(settings.service_secrets, issuer=issuer, limiter=limiter)
         app = create_app(
             "auth",
             settings,
             routers=[
                 accounts_router(accounts),
-                logins_router(logins, refreshes),
+                sessions_router(sessions, refreshes),
                 keys_router(keyring, max_age_seconds=settings.jwks_max_age_seconds),
                 service_tokens_router(clients, seconds=settings.service_token_seconds),
-                revocations_router(logins),
+                revocations_router(sessions),
             ],
-            health=Health({"sessions": sessions.ping, "rooms": directory.ping}),
+            health=Health({"sessions": store.ping, "rooms": directory.ping}),
             registry=registry,
         )
-        app.state.logins = logins
-        app.state.operator = Operator(directory, sessions, notices, clock)
-        await _trust_itself(app, settings, clock, stack)
-        app.state.works = _background(settings, sessions, throttle, keyring, clock, stack)
+        app.state.sessions = sessions
+        app.state.user_admin = UserAdmin(directory, store, notices, clock)
+        await _verify_own_tokens(app, settings, clock, stack)
+        app.state.works = _background(settings, store, throttle, keyring, clock, stack)
         yield app
 
 
 @asynccontextmanager
 async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
-    """Run auth on RabbitMQ and Redis, for a process of its own."""
+    """Start the service on RabbitMQ and Redis, for a process of its own."""
     url = settings.required("amqp_url")
     settings.required("redis_url")
     async with AsyncExitStack() as stack:
@@ -124,21 +126,21 @@ async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
 
 
 @asynccontextmanager
-async def operate(settings: AuthSettings) -> AsyncGenerator[Operator]:
-    """Yield what an operator's command asks, on the Redis of the processes that serve."""
+async def open_user_admin(settings: AuthSettings) -> AsyncGenerator[UserAdmin]:
+    """Open what a `users` command needs, on the Redis of the serving processes."""
     settings.required("redis_url")
     async with AsyncExitStack() as stack:
-        live = await _live_at_best(settings.required("amqp_url"))
+        live = await _live_if_available(settings.required("amqp_url"))
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
-        operator: Operator = app.state.operator
-        yield operator
+        users: UserAdmin = app.state.user_admin
+        yield users
 
 
-async def _live_at_best(url: str) -> Live:
-    """Return the way to everyone who listens; with RabbitMQ away, one that reaches nobody.
+async def _live_if_available(url: str) -> Live:
+    """Return live notices over RabbitMQ; with RabbitMQ away, ones that reach no other process.
 
-    Whoever hears of no ended login asks within a second.
+    The other services read the ended sessions within a second without a notice.
     """
     try:
         return await AmqpLive.open(url, name="auth", patience_seconds=_LIVE_SECONDS)
@@ -147,19 +149,19 @@ async def _live_at_best(url: str) -> Live:
         return InProcessLive()
 
 
-async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessions, Throttle]:
+async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[SessionStore, Throttle]:
     lifetimes = Lifetimes(
         idle=settings.refresh_idle_seconds,
         absolute=settings.refresh_absolute_seconds,
         grace=settings.refresh_grace_seconds,
-        told=settings.access_token_seconds + _CLOCKS_DIFFER_SECONDS,
+        ended_kept=settings.access_token_seconds + _CLOCK_SKEW_SECONDS,
     )
-    sessions: Sessions
+    store: SessionStore
     throttle: Throttle
     if settings.redis_url is None:
         folder = settings.data_dir / "auth"
-        sessions = await SqliteSessions.open_file(folder / "sessions.db", lifetimes)
-        stack.push_async_callback(sessions.close)
+        store = await SqliteSessionStore.open_file(folder / "sessions.db", lifetimes)
+        stack.push_async_callback(store.close)
         throttle = await SqliteThrottle.open_file(folder / "throttle.db")
     else:
         redis = RedisStore.at(
@@ -167,9 +169,9 @@ async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessio
             connections=settings.redis_connections,
             timeout_seconds=settings.redis_timeout_seconds,
         )
-        sessions, throttle = RedisSessions(redis, lifetimes), RedisThrottle(redis)
+        store, throttle = RedisSessionStore(redis, lifetimes), RedisThrottle(redis)
     stack.push_async_callback(throttle.close)
-    return sessions, throttle
+    return store, throttle
 
 
 async def _passwords(
@@ -199,8 +201,10 @@ def _keyring(settings: AuthSettings, clock: Clock) -> Keyring:
     return Keyring(folder)
 
 
-def _issuer(settings: AuthSettings, keyring: Keyring, metrics: AuthMetrics, clock: Clock) -> Issuer:
-    return Issuer(
+def _issuer(
+    settings: AuthSettings, keyring: Keyring, metrics: AuthMetrics, clock: Clock
+) -> TokenIssuer:
+    return TokenIssuer(
         keyring,
         issuer=settings.issuer,
         access_seconds=settings.access_token_seconds,
@@ -212,7 +216,7 @@ def _issuer(settings: AuthSettings, keyring: Keyring, metrics: AuthMetrics, cloc
 
 async def _directory(
     settings: AuthSettings,
-    issuer: Issuer,
+    issuer: TokenIssuer,
     transport: httpx.AsyncBaseTransport | None,
     clock: Clock,
     stack: AsyncExitStack,
@@ -226,49 +230,27 @@ async def _directory(
     return Directory(await stack.enter_async_context(rooms))
 
 
-async def _trust_itself(
+async def _verify_own_tokens(
     app: FastAPI, settings: AuthSettings, clock: Clock, stack: AsyncExitStack
 ) -> None:
-    """Let `app` verify tokens by its own page of keys, as the other services do."""
-    itself = create_client(settings.auth_url, transport=httpx.ASGITransport(app))
-    await stack.enter_async_context(itself)
-    secure(app, Verifiers.from_jwks(itself, issuer=settings.issuer, clock=clock))
-
-
-def limits(settings: AuthSettings) -> Limits:
-    """Return what the settings allow of each thing."""
-    failures = settings.login_failures_window_seconds
-    tries = settings.login_tries_window_seconds
-    return Limits(
-        login_username_address=Limit(settings.login_failures_per_username_and_address, failures),
-        login_username=Limit(settings.login_failures_per_username, failures),
-        login_address=Limit(settings.login_failures_per_address, failures),
-        login_tries=Limit(settings.login_tries_per_address, tries),
-        login_successes=Limit(settings.login_successes_per_user, tries),
-        password_changes=Limit(
-            settings.password_changes_per_user, settings.password_changes_window_seconds
-        ),
-        refreshes=Limit(settings.refreshes_per_user, settings.refreshes_window_seconds),
-        registration=Limit(
-            settings.registrations_per_address, settings.registrations_window_seconds
-        ),
-        client=Limit(settings.client_failures_per_address, settings.client_failures_window_seconds),
-        known_sites=settings.login_known_addresses,
-        known_seconds=settings.login_known_address_seconds,
-    )
+    """Let `app` verify tokens with the keys that it publishes, as the other services do."""
+    own_keys = create_client(settings.auth_url, transport=httpx.ASGITransport(app))
+    await stack.enter_async_context(own_keys)
+    secure(app, Verifiers.from_jwks(own_keys, issuer=settings.issuer, clock=clock))
 
 
 def _background(
     settings: AuthSettings,
-    sessions: Sessions,
+    store: SessionStore,
     throttle: Throttle,
     keyring: Keyring,
     clock: Clock,
     stack: AsyncExitStack,
 ) -> list[asyncio.Task[None]]:
-    sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
+    stores = {"logins": store.delete_expired, "buckets": throttle.delete_expired}
+    expire = delete_expired_forever(stores, pause_seconds=settings.sweep_seconds, clock=clock)
     follow = keyring.follow(settings.signing_keys_poll_seconds)
     return [
-        tasks.begin(stack, "auth-sweep", sweep),
+        tasks.begin(stack, "auth-expiry", expire),
         tasks.begin(stack, "auth-keys", follow),
     ]

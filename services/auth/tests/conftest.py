@@ -1,7 +1,8 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from services.auth.tests.harness import Harness, running
 
@@ -10,3 +11,10 @@ from services.auth.tests.harness import Harness, running
 async def harness(tmp_path: Path) -> AsyncGenerator[Harness]:
     async with running(tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+async def redis_client(redis_database_url: str) -> AsyncIterator[Redis]:
+    opened = Redis.from_url(redis_database_url)
+    yield opened
+    await opened.aclose()

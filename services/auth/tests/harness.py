@@ -32,7 +32,7 @@ SECRET = "secret-of-a-service"
 
 
 class Time:
-    """A clock that stands still until it is told to go on."""
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -164,7 +164,7 @@ class RecordingLive(InProcessLive):
         super().publish(line)
 
     def ended(self) -> list[str]:
-        """Return the logins that were told to have ended."""
+        """Return the ids of the sessions whose end was published."""
         return [e.data["login"] for e in self.events if e.kind == "login.ended"]
 
 

@@ -14,7 +14,7 @@ JSON = {"Content-Type": "application/json"}
 PASSWORD_PATH = "/api/auth/v1/password"
 
 
-async def test_registering_gives_the_user_and_nothing_secret(harness: Harness) -> None:
+async def test_registering_returns_the_user_without_secrets(harness: Harness) -> None:
     body = {"username": "Mina", "password": PASSWORD, "display_name": "미나 🎐"}
 
     answer = await harness.client.post(REGISTER, json=body)
@@ -25,13 +25,13 @@ async def test_registering_gives_the_user_and_nothing_secret(harness: Harness) -
     assert harness.rooms.users[user["id"]]["password_hash"].startswith("$argon2id$")
 
 
-async def test_the_username_stands_in_for_a_missing_display_name(harness: Harness) -> None:
+async def test_the_display_name_defaults_to_the_username(harness: Harness) -> None:
     user = await harness.register("joon")
 
     assert user["display_name"] == "joon"
 
 
-async def test_a_taken_username_is_a_conflict_in_any_spelling(harness: Harness) -> None:
+async def test_a_taken_username_is_a_conflict_in_any_form(harness: Harness) -> None:
     await harness.register("mina")
 
     answer = await harness.client.post(
@@ -66,7 +66,7 @@ async def test_a_taken_username_is_a_conflict_in_any_spelling(harness: Harness) 
         ("role", "admin"),
     ],
 )
-async def test_a_bad_field_is_refused_and_not_repeated(
+async def test_an_invalid_field_is_refused_without_its_value(
     harness: Harness, field: str, value: object
 ) -> None:
     body = {"username": "mina", "password": PASSWORD, field: value}
@@ -79,7 +79,7 @@ async def test_a_bad_field_is_refused_and_not_repeated(
     assert not harness.rooms.users
 
 
-async def test_registrations_from_one_address_are_throttled(tmp_path: Path) -> None:
+async def test_registrations_from_one_address_are_limited(tmp_path: Path) -> None:
     async with running(tmp_path, registrations_per_address=3) as harness:
         for n in range(3):
             await harness.register(f"user-{n}")
@@ -125,7 +125,7 @@ async def test_a_taken_username_counts_as_a_registration(tmp_path: Path) -> None
         assert [answer.status_code for answer in answers] == [409, 429]
 
 
-async def test_registering_without_rooms_asks_to_try_again(harness: Harness) -> None:
+async def test_registering_with_rooms_away_is_503(harness: Harness) -> None:
     harness.network.cut = True
 
     answer = await harness.client.post(REGISTER, json={"username": "mina", "password": PASSWORD})
@@ -133,7 +133,7 @@ async def test_registering_without_rooms_asks_to_try_again(harness: Harness) -> 
     assert answer.status_code == 503
 
 
-async def test_me_is_who_is_logged_in(harness: Harness) -> None:
+async def test_me_returns_the_logged_in_user(harness: Harness) -> None:
     user = await harness.register("mina")
     pair = await harness.login("mina")
 
@@ -158,7 +158,7 @@ async def change_password(
     return answer.status_code
 
 
-async def test_a_new_password_ends_all_other_logins(harness: Harness) -> None:
+async def test_a_change_of_password_ends_all_other_sessions(harness: Harness) -> None:
     await harness.register()
     here, phone, tablet = [await harness.login() for _ in range(3)]
 
@@ -185,7 +185,7 @@ async def test_a_wrong_current_password_changes_nothing(harness: Harness) -> Non
     assert (await harness.try_login(password=PASSWORD)).status_code == 200
 
 
-async def test_guessing_the_current_password_counts_like_guessing_at_the_login(
+async def test_a_wrong_current_password_counts_as_a_failed_login(
     harness: Harness,
 ) -> None:
     await harness.register()
@@ -197,7 +197,7 @@ async def test_guessing_the_current_password_counts_like_guessing_at_the_login(
     assert (await harness.try_login()).status_code == 429
 
 
-async def test_changes_of_a_password_are_throttled_and_guesses_do_not_count(
+async def test_changes_of_password_are_limited_and_failures_do_not_count(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, password_changes_per_user=2) as harness:
@@ -211,7 +211,7 @@ async def test_changes_of_a_password_are_throttled_and_guesses_do_not_count(
         assert statuses == [204, 204, 429]
 
 
-async def test_a_login_that_ends_meanwhile_changes_no_password(
+async def test_a_session_that_ends_meanwhile_changes_no_password(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.register()
@@ -232,7 +232,9 @@ async def test_a_login_that_ends_meanwhile_changes_no_password(
     assert (await harness.try_login(password=PASSWORD)).status_code == 200
 
 
-async def test_of_two_changes_at_once_the_second_needs_the_new_password(harness: Harness) -> None:
+async def test_of_two_concurrent_changes_the_second_needs_the_new_password(
+    harness: Harness,
+) -> None:
     await harness.register()
     await harness.register("joon", "changed elsewhere")
     here = await harness.login()
@@ -248,7 +250,7 @@ async def test_of_two_changes_at_once_the_second_needs_the_new_password(harness:
     assert harness.rooms.named("mina")["password_hash"] == changed
 
 
-async def test_a_hash_renewed_meanwhile_does_not_keep_a_password_from_changing(
+async def test_a_concurrently_renewed_hash_does_not_prevent_a_change_of_password(
     harness: Harness,
 ) -> None:
     await harness.register()
@@ -266,7 +268,7 @@ async def test_a_hash_renewed_meanwhile_does_not_keep_a_password_from_changing(
     assert (await harness.try_login(password="another password")).status_code == 200
 
 
-async def test_a_token_of_an_ended_login_cannot_change_the_password(harness: Harness) -> None:
+async def test_a_token_of_an_ended_session_cannot_change_the_password(harness: Harness) -> None:
     await harness.register()
     here = await harness.login()
     await harness.client.post("/api/auth/v1/logout", headers=here.headers)

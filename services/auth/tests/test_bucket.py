@@ -6,7 +6,7 @@ from madang_auth.throttle.bucket import Limit, Refused, Taken, give_back, take
 LIMIT = Limit(count=3, seconds=30)
 
 
-def test_the_whole_count_may_come_at_once_and_then_one_per_interval() -> None:
+def test_a_bucket_allows_its_count_at_once_and_then_one_per_interval() -> None:
     drained_at: float | None = None
     for _ in range(3):
         outcome = take(drained_at, LIMIT, 100)
@@ -18,7 +18,7 @@ def test_the_whole_count_may_come_at_once_and_then_one_per_interval() -> None:
     assert take(drained_at, LIMIT, 110) == Taken(140)
 
 
-def test_what_is_given_back_can_be_taken_again() -> None:
+def test_a_take_that_is_given_back_can_be_taken_again() -> None:
     full = 130.0
 
     assert isinstance(take(full, LIMIT, 100), Refused)
@@ -26,7 +26,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
 
 
 @given(st.integers(1, 50), st.floats(0.1, 1e5), st.lists(st.floats(0, 1e5), max_size=200))
-def test_no_window_ever_holds_more_than_twice_the_count(
+def test_no_window_has_more_than_twice_the_count(
     count: int, seconds: float, moments: list[float]
 ) -> None:
     limit = Limit(count, seconds)
@@ -43,7 +43,7 @@ def test_no_window_ever_holds_more_than_twice_the_count(
 
 
 @given(st.integers(1, 50), st.floats(0.1, 1e5))
-def test_waiting_as_told_is_enough(count: int, seconds: float) -> None:
+def test_a_take_after_the_returned_wait_succeeds(count: int, seconds: float) -> None:
     limit = Limit(count, seconds)
     now = 1.8e9
     drained_at: float | None = None

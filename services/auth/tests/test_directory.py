@@ -13,34 +13,34 @@ def answering(status: int, document: object) -> Directory:
     return Directory(create_client("http://rooms", transport=transport))
 
 
-async def test_a_refusal_of_this_service_is_not_told_to_its_client() -> None:
+async def test_a_refusal_of_auth_by_rooms_is_503_for_the_client() -> None:
     for status in (400, 401, 403, 409, 429, 500, 503):
         with pytest.raises(Unavailable):
             await answering(status, {}).by_username("mina")
 
 
-async def test_a_conflict_is_told() -> None:
+async def test_a_conflict_is_passed_on() -> None:
     with pytest.raises(Conflict):
         await answering(409, {}).add("mina", "hash", "Mina")
 
 
-async def test_nobody_is_none() -> None:
+async def test_an_unknown_user_is_none() -> None:
     assert await answering(404, {}).by_username("mina") is None
     assert await answering(404, {}).by_id("u") is None
 
 
-async def test_a_password_of_nobody_cannot_be_set() -> None:
+async def test_setting_the_password_of_an_unknown_user_is_not_found() -> None:
     with pytest.raises(NotFound):
         await answering(404, {}).set_password("u", "hash", instead_of="old")
 
 
 @pytest.mark.parametrize("document", [[], {}, {"id": "u"}, "nonsense"])
-async def test_an_answer_that_cannot_be_read_is_unavailable(document: object) -> None:
+async def test_a_malformed_answer_is_unavailable(document: object) -> None:
     with pytest.raises(Unavailable):
         await answering(200, document).by_id("u")
 
 
-async def test_a_hash_never_gets_into_the_log_with_an_unreadable_answer(
+async def test_a_malformed_answer_is_logged_without_its_hash(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     document = {"id": "u", "username": "mina", "password_hash": "$argon2id$secret", "disabled": 7}
@@ -53,7 +53,7 @@ async def test_a_hash_never_gets_into_the_log_with_an_unreadable_answer(
     assert "$argon2id$secret" not in logged
 
 
-async def test_rooms_lets_only_auth_ask(harness: Harness) -> None:
+async def test_rooms_answers_only_auth(harness: Harness) -> None:
     rooms = create_client("http://rooms", transport=harness.network)
 
     answer = await rooms.get("/internal/users/by-username/mina")

@@ -24,15 +24,15 @@ def emptied(queue: FairQueue[str]) -> list[str]:
     return items
 
 
-def test_sites_take_turns_and_each_is_first_come_first_served() -> None:
+def test_the_sites_are_served_round_robin_and_each_in_order() -> None:
     assert emptied(filled(*"aaaabbc")) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
 
 
-def test_an_empty_queue_has_no_turn() -> None:
+def test_an_empty_queue_returns_none() -> None:
     assert filled().pop() is None
 
 
-def test_a_site_waits_no_more_than_its_share() -> None:
+def test_a_site_has_a_maximum_of_items() -> None:
     queue = filled(*"aa", per_site=2)
 
     with pytest.raises(SiteFull):
@@ -42,7 +42,7 @@ def test_a_site_waits_no_more_than_its_share() -> None:
     assert emptied(queue) == ["a0", "b0", "a1"]
 
 
-def test_in_a_full_queue_the_longest_site_gives_up_its_newest() -> None:
+def test_a_full_queue_displaces_the_newest_item_of_the_longest_site() -> None:
     queue = filled(*"aaaabb", most=6)
 
     assert queue.push("c", "c0") == "a3"
@@ -50,7 +50,7 @@ def test_in_a_full_queue_the_longest_site_gives_up_its_newest() -> None:
     assert emptied(queue) == ["a0", "b0", "c0", "a1", "b1", "a2"]
 
 
-def test_a_full_queue_refuses_whoever_has_as_many_waiting() -> None:
+def test_a_full_queue_refuses_an_item_of_a_longest_site() -> None:
     queue = filled(*"aabb", most=4)
 
     for site in "ab":
@@ -61,7 +61,7 @@ def test_a_full_queue_refuses_whoever_has_as_many_waiting() -> None:
         queue.push("c", "c1")
 
 
-def test_what_was_removed_has_no_turn() -> None:
+def test_a_removed_item_is_not_returned() -> None:
     queue = filled(*"aab")
 
     queue.remove("a", "a0")
@@ -77,7 +77,7 @@ SITES = st.sampled_from("abcde")
 
 
 @given(st.lists(SITES | st.none(), max_size=200), st.integers(1, 10), st.integers(1, 20))
-def test_the_bounds_hold_and_nothing_is_lost(
+def test_the_queue_keeps_its_bounds_and_loses_no_item(
     steps: list[str | None], per_site: int, most: int
 ) -> None:
     queue: FairQueue[tuple[str, int]] = FairQueue(per_site=per_site, most=most)
@@ -100,7 +100,7 @@ def test_the_bounds_hold_and_nothing_is_lost(
 
 
 @given(st.lists(SITES, min_size=1, max_size=50))
-def test_whoever_comes_alone_waits_for_one_turn_of_each_other_site(sites: list[str]) -> None:
+def test_a_single_item_waits_for_one_item_of_each_other_site(sites: list[str]) -> None:
     queue = filled(*sites)
     queue.push("alone", "alone")
 

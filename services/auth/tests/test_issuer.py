@@ -5,7 +5,7 @@ from madang_common.tokens.fast_verify import is_ordinary, verify_fast
 from services.auth.tests.harness import SECRET, Harness
 
 
-async def test_its_tokens_take_the_fast_path(harness: Harness) -> None:
+async def test_issued_tokens_take_the_fast_path_of_the_verifier(harness: Harness) -> None:
     await harness.register()
     access = (await harness.login()).access
     answer = await harness.client.post(

@@ -21,7 +21,7 @@ def kids(keyring: Keyring) -> set[str]:
     return {jwk["kid"] for jwk in keyring.keys.published}
 
 
-def test_a_key_that_was_added_is_used_after_a_refresh(tmp_path: Path) -> None:
+def test_an_added_key_signs_after_a_refresh(tmp_path: Path) -> None:
     make_key(tmp_path, EARLY)
     keyring = Keyring(tmp_path)
     first = keyring.keys
@@ -35,12 +35,12 @@ def test_a_key_that_was_added_is_used_after_a_refresh(tmp_path: Path) -> None:
     assert kids(keyring) == {first.kid, keyring.keys.kid}
 
 
-def test_a_key_that_is_coming_is_published_and_signs_when_it_is_renamed(tmp_path: Path) -> None:
+def test_a_next_key_is_published_and_signs_after_its_rename(tmp_path: Path) -> None:
     make_key(tmp_path, EARLY)
     keyring = Keyring(tmp_path)
     first = keyring.keys.kid
 
-    coming = make_key(tmp_path, LATE, coming=True)
+    coming = make_key(tmp_path, LATE, is_next=True)
     keyring.refresh()
     (new,) = kids(keyring) - {first}
     assert keyring.keys.kid == first
@@ -51,7 +51,7 @@ def test_a_key_that_is_coming_is_published_and_signs_when_it_is_renamed(tmp_path
     assert kids(keyring) == {first, new}
 
 
-def test_a_folder_that_cannot_be_used_changes_nothing_until_it_can(tmp_path: Path) -> None:
+def test_an_unusable_folder_keeps_the_current_keys(tmp_path: Path) -> None:
     first = make_key(tmp_path, EARLY)
     keyring = Keyring(tmp_path)
     known = keyring.keys
@@ -69,17 +69,17 @@ def test_a_folder_that_cannot_be_used_changes_nothing_until_it_can(tmp_path: Pat
     assert keyring.keys.kid == read_keys(tmp_path).kid != known.kid
 
 
-def test_two_keys_of_one_second_do_not_take_each_others_place(tmp_path: Path) -> None:
+def test_two_keys_made_in_one_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
     make_key(tmp_path, EARLY)
     kid = read_keys(tmp_path).kid
 
-    with pytest.raises(UnusableKeys, match="is there already"):
+    with pytest.raises(UnusableKeys, match="exists already"):
         make_key(tmp_path, EARLY)
 
     assert read_keys(tmp_path).kid == kid
 
 
-async def test_two_replicas_take_a_new_key_without_a_restart(
+async def test_replicas_use_a_new_key_without_a_restart(
     redis_database_url: str, tmp_path: Path
 ) -> None:
     keys, rooms, time = tmp_path / "keys", Rooms(), Time()
@@ -96,7 +96,7 @@ async def test_two_replicas_take_a_new_key_without_a_restart(
         await one.register()
         old = await one.login()
 
-        coming = make_key(keys, LATE, coming=True)
+        coming = make_key(keys, LATE, is_next=True)
         for harness in (one, other):
             await until(harness, lambda page: len(page["keys"]) == 2)
         coming.rename(keys / coming.name.replace(".next", ""))
@@ -145,7 +145,7 @@ async def command(*arguments: str | Path) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
-async def test_the_command_makes_a_key_for_its_owner_only(tmp_path: Path) -> None:
+async def test_the_command_makes_a_key_private_to_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
 
     code, said = await command("keys", "new", folder)
@@ -174,7 +174,7 @@ async def test_the_command_makes_a_key_that_does_not_sign_yet(tmp_path: Path) ->
     assert len(read_keys(tmp_path).published) == 2
 
 
-async def test_the_command_says_in_a_line_why_it_cannot(tmp_path: Path) -> None:
+async def test_the_command_reports_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     code, said = await command("keys", "new", tmp_path / "file")

@@ -41,7 +41,7 @@ def test_the_thumbprint_is_the_one_of_rfc_8037() -> None:
     }
 
 
-def test_the_first_key_is_for_its_owner_only_and_made_once(tmp_path: Path) -> None:
+def test_the_first_key_is_private_and_made_once(tmp_path: Path) -> None:
     folder = tmp_path / "auth" / "keys"
     before = os.umask(0)
 
@@ -56,7 +56,7 @@ def test_the_first_key_is_for_its_owner_only_and_made_once(tmp_path: Path) -> No
     assert read_keys(folder).published[0]["kid"] == read_keys(folder).kid
 
 
-def test_a_key_left_unfinished_by_a_crash_is_made_anew(tmp_path: Path) -> None:
+def test_an_unfinished_key_of_a_crash_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "20270115T080000Z.unfinished").write_text("-----BEGIN PRI")
 
     make_first_key(tmp_path, lambda: 1_800_000_000)
@@ -64,7 +64,7 @@ def test_a_key_left_unfinished_by_a_crash_is_made_anew(tmp_path: Path) -> None:
     assert read_keys(tmp_path).kid
 
 
-def test_the_name_that_sorts_last_signs_and_all_are_published(tmp_path: Path) -> None:
+def test_the_last_key_by_name_signs_and_all_are_published(tmp_path: Path) -> None:
     new = write_key(tmp_path, "2027.pem")
     old = write_key(tmp_path, "2026.pem")
     coming = write_key(tmp_path, "2028.next.pem")
@@ -75,27 +75,27 @@ def test_the_name_that_sorts_last_signs_and_all_are_published(tmp_path: Path) ->
     assert {jwk["kid"] for jwk in keys.published} == {old, new, coming}
 
 
-def test_a_folder_without_a_key_to_sign_with_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_signing_key_is_refused(tmp_path: Path) -> None:
     write_key(tmp_path, "2028.next.pem")
 
-    with pytest.raises(UnusableKeys, match="no key to sign with"):
+    with pytest.raises(UnusableKeys, match="has no signing key"):
         read_keys(tmp_path)
 
 
-def test_a_file_that_is_no_ed25519_key_is_named(tmp_path: Path) -> None:
+def test_an_invalid_key_file_is_named_in_the_error(tmp_path: Path) -> None:
     write_key(tmp_path, "good.pem")
     (tmp_path / "bad.pem").write_text("nonsense")
-    with pytest.raises(UnusableKeys, match=r"bad\.pem is no private key"):
+    with pytest.raises(UnusableKeys, match=r"bad\.pem is not a private key"):
         read_keys(tmp_path)
 
     other = generate_private_key(SECP256R1())
     pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "bad.pem").write_bytes(pem)
-    with pytest.raises(UnusableKeys, match=r"bad\.pem is no Ed25519 key"):
+    with pytest.raises(UnusableKeys, match=r"bad\.pem is not an Ed25519 key"):
         read_keys(tmp_path)
 
 
-async def test_the_keys_are_published_for_a_while(harness: Harness) -> None:
+async def test_the_published_keys_may_be_cached(harness: Harness) -> None:
     answer = await harness.client.get("/.well-known/jwks.json")
 
     (key,) = answer.json()["keys"]
@@ -103,7 +103,7 @@ async def test_the_keys_are_published_for_a_while(harness: Harness) -> None:
     assert set(key) == {"crv", "kty", "x", "kid", "alg", "use"}
 
 
-async def test_tokens_signed_before_a_rollover_hold_until_their_key_is_taken_away(
+async def test_tokens_are_valid_after_a_rollover_until_their_key_is_removed(
     tmp_path: Path,
 ) -> None:
     keys, data = tmp_path / "keys", tmp_path / "data"
@@ -129,7 +129,7 @@ async def test_tokens_signed_before_a_rollover_hold_until_their_key_is_taken_awa
             await harness.verifiers.users.verify(old.access)
 
 
-async def test_given_keys_are_never_made(tmp_path: Path) -> None:
+async def test_no_key_is_made_in_a_configured_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UnusableKeys):

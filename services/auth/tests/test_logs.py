@@ -55,7 +55,7 @@ async def whole_flow(harness: Harness) -> list[str]:
     # An exception nobody expected, with the password among its frames' variables.
     harness.rooms.named("mina")["password_hash"] = None
     await harness.try_login(password=NEW_PASSWORD)
-    del harness.app.state.logins
+    del harness.app.state.sessions
     await client.get("/api/auth/v1/me", headers=second.headers)
     pairs = (first, second, other)
     tokens = [pair.access.rpartition(".")[2] for pair in pairs]

@@ -27,7 +27,7 @@ def metrics() -> AuthMetrics:
     return AuthMetrics(CollectorRegistry())
 
 
-async def test_a_password_fits_its_own_hash_only(passwords: Passwords) -> None:
+async def test_a_password_matches_only_its_own_hash(passwords: Passwords) -> None:
     stored = await passwords.hash("correct horse", **HERE)
 
     assert await passwords.verify(stored, "correct horse", **HERE)
@@ -40,7 +40,7 @@ async def test_two_hashes_of_one_password_differ(passwords: Passwords) -> None:
     )
 
 
-async def test_nobodys_hash_fits_no_password(passwords: Passwords) -> None:
+async def test_the_dummy_hash_matches_no_password(passwords: Passwords) -> None:
     assert not await passwords.verify(None, "correct horse", **HERE)
 
 
@@ -51,7 +51,7 @@ async def test_composed_and_decomposed_text_is_one_password(passwords: Passwords
 
 
 @pytest.mark.parametrize("stored", ["", "plain", "$argon2id$v=19$m=64", "$2b$12$abcdefghijk"])
-async def test_what_is_no_hash_fits_no_password(passwords: Passwords, stored: str) -> None:
+async def test_a_malformed_hash_matches_no_password(passwords: Passwords, stored: str) -> None:
     assert not await passwords.verify(stored, "correct horse", **HERE)
 
 
@@ -79,7 +79,7 @@ class Held(PasswordHasher):
         return super().hash(password, salt=salt)
 
 
-async def test_more_than_may_wait_are_refused_and_the_rest_is_done(passwords: Passwords) -> None:
+async def test_callers_above_the_queue_bound_are_refused(passwords: Passwords) -> None:
     passwords._hasher = held = Held()
     working, waiting = [
         asyncio.create_task(passwords.hash("correct horse", **HERE)) for _ in range(2)
@@ -97,7 +97,7 @@ async def test_more_than_may_wait_are_refused_and_the_rest_is_done(passwords: Pa
     assert await passwords.hash("correct horse", **HERE)
 
 
-async def test_a_caller_that_gives_up_makes_room(passwords: Passwords) -> None:
+async def test_a_cancelled_caller_leaves_the_queue(passwords: Passwords) -> None:
     passwords._hasher = held = Held()
     tasks = [asyncio.create_task(passwords.hash("correct horse", **HERE)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -112,7 +112,9 @@ async def test_a_caller_that_gives_up_makes_room(passwords: Passwords) -> None:
     assert await tasks[0]
 
 
-async def test_who_gives_up_while_hashing_leaves_the_worker_busy(passwords: Passwords) -> None:
+async def test_a_caller_cancelled_while_hashing_leaves_the_worker_busy(
+    passwords: Passwords,
+) -> None:
     passwords._hasher = held = Held()
     leaving, next_one = [
         asyncio.create_task(passwords.hash("correct horse", **HERE)) for _ in range(2)
@@ -133,7 +135,7 @@ async def queue(*, seconds: float = 60) -> Passwords:
     return await Passwords.start(CHEAP, bounds, metrics=metrics())
 
 
-async def test_somebody_alone_does_not_wait_for_the_many_of_another_address() -> None:
+async def test_a_single_caller_does_not_wait_for_all_of_another_address() -> None:
     passwords = await queue()
     passwords._hasher = held = Held()
     done: list[str] = []
@@ -153,7 +155,7 @@ async def test_somebody_alone_does_not_wait_for_the_many_of_another_address() ->
     assert sorted(done[1:4]) == ["198.51.100.0", "198.51.100.1", "203.0.113.9"]
 
 
-async def test_a_full_queue_takes_from_the_address_with_most_waiting() -> None:
+async def test_a_full_queue_displaces_a_caller_of_the_longest_address() -> None:
     passwords = await queue()
     passwords._hasher = held = Held()
     many = [asyncio.create_task(passwords.hash("x", **HERE)) for _ in range(7)]
@@ -170,7 +172,7 @@ async def test_a_full_queue_takes_from_the_address_with_most_waiting() -> None:
     passwords.close()
 
 
-async def test_addresses_of_one_ipv6_network_share_a_turn() -> None:
+async def test_addresses_of_one_ipv6_network_share_a_site() -> None:
     passwords = await queue()
     passwords._hasher = held = Held()
     many = [asyncio.create_task(passwords.hash("x", address=f"2001:db8::{n}")) for n in range(7)]
@@ -186,7 +188,7 @@ async def test_addresses_of_one_ipv6_network_share_a_turn() -> None:
     passwords.close()
 
 
-async def test_nobody_waits_for_longer_than_the_deadline() -> None:
+async def test_a_wait_ends_at_the_deadline() -> None:
     passwords = await queue(seconds=0.05)
     passwords._hasher = held = Held()
     working = asyncio.create_task(passwords.hash("x", **HERE))
@@ -202,7 +204,7 @@ async def test_nobody_waits_for_longer_than_the_deadline() -> None:
     passwords.close()
 
 
-async def test_the_event_loop_goes_on_while_a_password_is_hashed() -> None:
+async def test_hashing_does_not_block_the_event_loop() -> None:
     costly = HashCost(passes=3, memory_kib=65_536, lanes=1)
     passwords = await Passwords.start(costly, ONE_WAITS, metrics=metrics())
     hashing = asyncio.create_task(passwords.hash("correct horse", **HERE))

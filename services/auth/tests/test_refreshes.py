@@ -9,7 +9,7 @@ GRACE = 10
 DAY = 86_400
 
 
-async def test_a_refresh_gives_a_new_pair_of_the_same_login(harness: Harness) -> None:
+async def test_a_refresh_returns_a_new_pair_of_the_same_session(harness: Harness) -> None:
     await harness.register()
     first = await harness.login()
     harness.time.advance(300)
@@ -22,7 +22,7 @@ async def test_a_refresh_gives_a_new_pair_of_the_same_login(harness: Harness) ->
     assert second.claims.expires_at == first.claims.expires_at + 300
 
 
-async def test_a_token_used_again_after_the_grace_ends_the_whole_login(harness: Harness) -> None:
+async def test_reuse_of_a_refresh_token_after_the_grace_ends_the_session(harness: Harness) -> None:
     await harness.register()
     first = await harness.login()
     second = await harness.refresh(first.refresh)
@@ -51,7 +51,7 @@ async def test_a_client_that_lost_the_answer_gets_the_same_successor_within_the_
     assert (await harness.try_refresh(again.refresh)).status_code == 200
 
 
-async def test_repeating_does_not_prolong_the_grace(harness: Harness) -> None:
+async def test_a_repeated_refresh_does_not_extend_the_grace(harness: Harness) -> None:
     await harness.register()
     first = await harness.login()
     await harness.refresh(first.refresh)
@@ -65,7 +65,7 @@ async def test_repeating_does_not_prolong_the_grace(harness: Harness) -> None:
     assert harness.live.ended() == [first.claims.login]
 
 
-async def test_a_token_whose_successor_was_used_is_reuse_even_within_the_grace(
+async def test_a_token_whose_successor_was_used_is_reused_even_within_the_grace(
     harness: Harness,
 ) -> None:
     await harness.register()
@@ -80,7 +80,7 @@ async def test_a_token_whose_successor_was_used_is_reuse_even_within_the_grace(
     assert (await harness.try_refresh(third.refresh)).status_code == 401
 
 
-async def test_a_token_from_long_ago_is_recognised_as_reuse(harness: Harness) -> None:
+async def test_reuse_of_a_much_older_token_is_detected(harness: Harness) -> None:
     await harness.register()
     first = await harness.login()
     latest = first
@@ -93,7 +93,7 @@ async def test_a_token_from_long_ago_is_recognised_as_reuse(harness: Harness) ->
     assert harness.live.ended() == [first.claims.login]
 
 
-async def test_refreshes_at_once_with_one_token_get_one_successor(harness: Harness) -> None:
+async def test_concurrent_refreshes_with_one_token_get_one_successor(harness: Harness) -> None:
     await harness.register()
     first = await harness.login()
 
@@ -105,7 +105,7 @@ async def test_refreshes_at_once_with_one_token_get_one_successor(harness: Harne
     assert (await harness.try_refresh(pairs[0].refresh)).status_code == 200
 
 
-async def test_without_a_grace_only_one_of_many_at_once_rotates_and_the_login_ends(
+async def test_without_a_grace_one_of_many_concurrent_refreshes_rotates_and_the_session_ends(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, refresh_grace_seconds=-1) as harness:
@@ -122,14 +122,14 @@ async def test_without_a_grace_only_one_of_many_at_once_rotates_and_the_login_en
     "token",
     ["", "nonsense", "a.b.c", "0" * 24 + "." + "a" * 20 + "." + "b" * 44, "é" * 90, "0" * 90],
 )
-async def test_a_meaningless_token_is_refused(harness: Harness, token: str) -> None:
+async def test_a_malformed_token_is_refused(harness: Harness, token: str) -> None:
     answer = await harness.try_refresh(token)
 
     assert answer.status_code == 401
     assert await harness.metric("madang_auth_refreshes_total", result="unknown") == 1
 
 
-async def test_knowing_a_logins_id_is_not_enough_to_end_it(harness: Harness) -> None:
+async def test_a_session_id_alone_does_not_end_the_session(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
     forged = f"{pair.claims.login}.{'a' * 20}.{'b' * 44}"
@@ -141,7 +141,7 @@ async def test_knowing_a_logins_id_is_not_enough_to_end_it(harness: Harness) -> 
     assert (await harness.try_refresh(pair.refresh)).status_code == 200
 
 
-async def test_a_login_not_refreshed_for_long_has_ended(harness: Harness) -> None:
+async def test_an_idle_session_expires(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
     harness.time.advance(30 * DAY - 1)
@@ -153,7 +153,7 @@ async def test_a_login_not_refreshed_for_long_has_ended(harness: Harness) -> Non
     assert answer.status_code == 401
 
 
-async def test_a_login_ends_in_the_end_however_much_it_is_used(harness: Harness) -> None:
+async def test_a_refreshed_session_expires_at_its_absolute_lifetime(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
     for _ in range(17):
@@ -176,7 +176,7 @@ async def test_a_new_display_name_is_in_the_next_token(harness: Harness) -> None
     assert pair.claims.name == "미나"
 
 
-async def test_a_login_goes_on_while_rooms_is_away(harness: Harness) -> None:
+async def test_a_session_can_be_refreshed_while_rooms_is_away(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
     harness.network.cut = True
@@ -189,7 +189,7 @@ async def test_a_login_goes_on_while_rooms_is_away(harness: Harness) -> None:
     assert await harness.metric("madang_auth_refreshes_unchecked_total") == 1
 
 
-async def test_a_disabled_users_logins_end_at_the_next_refresh(harness: Harness) -> None:
+async def test_the_sessions_of_a_disabled_user_end_at_the_next_refresh(harness: Harness) -> None:
     await harness.register()
     here, phone = await harness.login(), await harness.login()
     harness.rooms.named("mina")["disabled"] = True
@@ -200,7 +200,7 @@ async def test_a_disabled_users_logins_end_at_the_next_refresh(harness: Harness)
     assert sorted(harness.live.ended()) == sorted([here.claims.login, phone.claims.login])
 
 
-async def test_a_deleted_users_login_ends_at_the_next_refresh(harness: Harness) -> None:
+async def test_the_session_of_a_deleted_user_ends_at_the_next_refresh(harness: Harness) -> None:
     user = await harness.register()
     pair = await harness.login()
     del harness.rooms.users[user["id"]]
@@ -211,7 +211,7 @@ async def test_a_deleted_users_login_ends_at_the_next_refresh(harness: Harness) 
     assert harness.live.ended() == [pair.claims.login]
 
 
-async def test_the_grace_holds_over_a_restart(tmp_path: Path) -> None:
+async def test_the_grace_survives_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path) as harness:
         await harness.register()
         first = await harness.login()
@@ -236,7 +236,7 @@ async def test_no_token_is_stored_in_clear(tmp_path: Path) -> None:
         assert secret.encode() not in stored
 
 
-async def test_refreshes_of_a_user_are_throttled(tmp_path: Path) -> None:
+async def test_refreshes_of_a_user_are_limited(tmp_path: Path) -> None:
     async with running(tmp_path, refreshes_per_user=3) as harness:
         await harness.register("mina")
         await harness.register("joon")
@@ -250,7 +250,7 @@ async def test_refreshes_of_a_user_are_throttled(tmp_path: Path) -> None:
         later = await harness.try_refresh(mina.refresh)
 
         assert refused.status_code == 429
-        assert refused.json()["detail"] == "Too many refreshes by this user. Try again in 200 s."
+        assert refused.json()["detail"] == "Too many refreshes by this user; retry after 200 s."
         assert later.status_code == 200
         assert (await harness.try_refresh(joon.refresh)).status_code == 200
         assert await harness.metric("madang_auth_refreshes_total", result="throttled") == 1

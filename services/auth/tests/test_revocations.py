@@ -75,7 +75,7 @@ async def test_only_services_may_ask(harness: Harness) -> None:
     assert (nobody.status_code, user.status_code) == (401, 401)
 
 
-async def test_an_ended_login_is_told_after_the_cursor_and_not_again(harness: Harness) -> None:
+async def test_an_ended_session_is_listed_once_after_a_cursor(harness: Harness) -> None:
     user = await harness.register()
     pair = await harness.login()
     before = await revocations(harness)
@@ -94,7 +94,7 @@ async def test_an_ended_login_is_told_after_the_cursor_and_not_again(harness: Ha
     assert (await revocations(harness))["items"] == after["items"]
 
 
-async def test_a_change_of_the_password_ends_all_other_logins_for_everyone(
+async def test_a_change_of_password_revokes_all_other_sessions(
     harness: Harness,
 ) -> None:
     user = await harness.register()
@@ -102,29 +102,29 @@ async def test_a_change_of_the_password_ends_all_other_logins_for_everyone(
 
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}
     await harness.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
-    told = (await revocations(harness))["items"]
+    revoked = (await revocations(harness))["items"]
 
     one = {"user": user["id"], "login": other.claims.login, "keep": None, "at": harness.time()}
     everyone = one | {"login": None, "keep": mine.claims.login}
     # Before the password is changed, and again after it.
-    assert told == [everyone, one, everyone]
+    assert revoked == [everyone, one, everyone]
 
 
-async def test_a_disabled_users_logins_are_told(harness: Harness) -> None:
+async def test_the_sessions_of_a_disabled_user_are_revoked(harness: Harness) -> None:
     user = await harness.register()
     pair = await harness.login()
     harness.rooms.named("mina")["disabled"] = True
 
     await harness.try_refresh(pair.refresh)
 
-    told = (await revocations(harness))["items"]
-    assert [(item["user"], item["login"]) for item in told] == [
+    revoked = (await revocations(harness))["items"]
+    assert [(item["user"], item["login"]) for item in revoked] == [
         (user["id"], None),
         (user["id"], pair.claims.login),
     ]
 
 
-async def test_another_service_refuses_an_ended_logins_token_without_a_live_notice(
+async def test_another_service_refuses_a_revoked_token_without_a_live_notice(
     harness: Harness,
 ) -> None:
     await harness.register()
@@ -138,7 +138,7 @@ async def test_another_service_refuses_an_ended_logins_token_without_a_live_noti
         assert await verifier.verify(kept.access) == kept.claims
 
 
-async def test_a_service_that_starts_later_refuses_it_at_once(harness: Harness) -> None:
+async def test_a_service_refuses_a_revoked_token_from_its_start(harness: Harness) -> None:
     await harness.register()
     ended = await harness.login()
     await log_out(harness, ended.refresh)
@@ -148,7 +148,7 @@ async def test_a_service_that_starts_later_refuses_it_at_once(harness: Harness) 
             await verifier.verify(ended.access)
 
 
-async def test_what_ended_before_auth_was_started_again_is_still_told(tmp_path: Path) -> None:
+async def test_ended_sessions_are_listed_after_a_restart_of_auth(tmp_path: Path) -> None:
     rooms, time = Rooms(), Time()
     async with running(tmp_path, rooms=rooms, time=time) as harness:
         await harness.register()
@@ -163,7 +163,7 @@ async def test_what_ended_before_auth_was_started_again_is_still_told(tmp_path: 
             await verifier.verify(ended.access)
 
 
-async def test_who_logs_in_again_after_a_change_of_the_password_is_let_in(harness: Harness) -> None:
+async def test_a_login_after_a_change_of_password_is_not_revoked(harness: Harness) -> None:
     await harness.register()
     mine = await harness.login()
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}

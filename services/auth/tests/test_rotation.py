@@ -5,38 +5,38 @@ from hypothesis import strategies as st
 
 from madang_auth.sessions.port import (
     Lifetimes,
-    Login,
     Repeated,
     Reused,
     Rotated,
     Rotation,
+    Session,
     Successor,
     Unknown,
 )
 from madang_auth.sessions.refresh_tokens import RefreshToken, new_nonce
-from madang_auth.sessions.rotation import Record, begin, decide
+from madang_auth.sessions.rotation import Record, decide, new_record
 
-LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, told=660)
-LOGIN = Login("0" * 24, "u", "mina", "Mina", None, created_at=0, last_used_at=0)
+LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, ended_kept=660)
+SESSION = Session("0" * 24, "u", "mina", "Mina", None, created_at=0, last_used_at=0)
 
 
 @dataclass
 class Store:
-    """One login's record, and what each shown token gave."""
+    """The record of one session."""
 
-    token: RefreshToken = field(default_factory=lambda: RefreshToken.first(LOGIN.id))
+    token: RefreshToken = field(default_factory=lambda: RefreshToken.first(SESSION.id))
     record: Record | None = None
 
     def __post_init__(self) -> None:
-        self.record = begin(LOGIN, self.token.hashed(), LIFETIMES)
+        self.record = new_record(SESSION, self.token.hashes(), LIFETIMES)
 
     def show(
         self, token: RefreshToken, now: float, name: str | None = None
     ) -> tuple[Rotation, RefreshToken | None]:
         nonce = new_nonce()
-        successor = Successor(token.successor(nonce).hashed().secret, nonce, name)
+        successor = Successor(token.successor(nonce).hashes().secret, nonce, name)
         answer, self.record = decide(
-            self.record, token.hashed(), successor, now=now, lifetimes=LIFETIMES
+            self.record, token.hashes(), successor, now=now, lifetimes=LIFETIMES
         )
         match answer:
             case Rotated():
@@ -54,14 +54,14 @@ def test_the_display_name_is_kept_unless_another_is_known() -> None:
     assert token is not None
     kept, _ = store.show(token, 2, name=None)
 
-    assert renamed == Rotated(replace(LOGIN, name="미나", last_used_at=1))
-    assert kept == Rotated(replace(LOGIN, name="미나", last_used_at=2))
+    assert renamed == Rotated(replace(SESSION, name="미나", last_used_at=1))
+    assert kept == Rotated(replace(SESSION, name="미나", last_used_at=2))
 
 
 def test_a_token_of_another_family_is_unknown_and_changes_nothing() -> None:
     store = Store()
     before = store.record
-    stranger = RefreshToken.first(LOGIN.id)
+    stranger = RefreshToken.first(SESSION.id)
 
     answer, _ = store.show(stranger, 1)
 
@@ -69,7 +69,7 @@ def test_a_token_of_another_family_is_unknown_and_changes_nothing() -> None:
     assert store.record is before
 
 
-def test_an_expired_login_is_unknown_even_to_reuse() -> None:
+def test_an_expired_session_makes_every_token_unknown() -> None:
     store = Store()
     store.show(store.token, 1)
 
@@ -79,7 +79,7 @@ def test_an_expired_login_is_unknown_even_to_reuse() -> None:
     assert store.record is None
 
 
-def test_the_lifetime_never_passes_the_absolute_end() -> None:
+def test_a_session_never_outlives_its_absolute_lifetime() -> None:
     store = Store()
     token: RefreshToken | None = store.token
     for now in (900, 1800, 2700):
@@ -91,10 +91,10 @@ def test_the_lifetime_never_passes_the_absolute_end() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 20)), max_size=30))
-def test_whatever_is_shown_when_at_most_one_token_rotates(
+def test_at_most_one_token_rotates_whatever_is_presented(
     shown: list[tuple[int, float]],
 ) -> None:
-    """Any holder of any earlier tokens: never two chains, and misuse ends the login for good."""
+    """Whoever presents older tokens: there is one chain, and reuse ends the session."""
     store = Store()
     chain = [store.token]
     now = 0.0

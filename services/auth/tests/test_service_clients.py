@@ -30,7 +30,7 @@ async def test_a_service_gets_a_token_for_its_secret(harness: Harness) -> None:
         await harness.verifiers.users.verify(document["access_token"])
 
 
-async def test_the_common_client_understands_it(harness: Harness) -> None:
+async def test_the_common_client_gets_a_token(harness: Harness) -> None:
     auth = create_client("http://auth", transport=harness.network)
     tokens = ClientCredentials(auth, name="gateway", secret=SECRET, clock=harness.time)
 
@@ -40,7 +40,7 @@ async def test_the_common_client_understands_it(harness: Harness) -> None:
     assert await tokens.token() == token
 
 
-async def test_a_users_token_is_no_service_token(harness: Harness) -> None:
+async def test_a_user_token_is_not_a_service_token(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
 
@@ -62,12 +62,12 @@ async def test_a_wrong_name_or_secret_is_refused(harness: Harness, name: str, se
 @pytest.mark.parametrize(
     "authorization", ["", "Basic", "Basic !!!", "Bearer abc", "Basic /w==", "Basic " + "A" * 600]
 )
-def test_an_unreadable_header_is_refused(authorization: str) -> None:
+def test_a_malformed_header_is_refused(authorization: str) -> None:
     with pytest.raises(InvalidClient):
         read_basic(authorization)
 
 
-async def test_a_secret_may_hold_colons_and_any_script() -> None:
+async def test_a_secret_may_have_colons_and_any_script() -> None:
     header = next(httpx.BasicAuth("rooms", "a:b:비밀").auth_flow(httpx.Request("GET", "http://x")))
 
     assert read_basic(header.headers["Authorization"]) == ("rooms", "a:b:비밀")
@@ -83,7 +83,7 @@ async def test_another_grant_type_is_refused(harness: Harness) -> None:
     assert none.status_code == 422
 
 
-async def test_failures_are_throttled_for_that_name_and_address_only(harness: Harness) -> None:
+async def test_failures_are_limited_per_name_and_address(harness: Harness) -> None:
     for _ in range(10):
         await ask(harness, secret="wrong")
 
@@ -97,14 +97,14 @@ async def test_failures_are_throttled_for_that_name_and_address_only(harness: Ha
     assert elsewhere.status_code == 200
 
 
-async def test_invented_names_share_one_allowance(harness: Harness) -> None:
+async def test_unknown_names_share_one_limit(harness: Harness) -> None:
     statuses = [(await ask(harness, f"nobody-{n}")).status_code for n in range(12)]
 
     assert statuses == [401] * 10 + [429] * 2
     assert (await ask(harness)).status_code == 200
 
 
-async def test_good_requests_are_not_throttled(harness: Harness) -> None:
+async def test_successful_requests_are_not_limited(harness: Harness) -> None:
     statuses = {(await ask(harness)).status_code for _ in range(30)}
 
     assert statuses == {200}

@@ -9,7 +9,7 @@ from services.auth.tests.harness import settings
 
 
 @pytest.mark.parametrize("secret", ["", DEVELOPMENT_SECRET])
-def test_known_secrets_refuse_to_start_outside_development(tmp_path: Path, secret: str) -> None:
+def test_default_secrets_are_refused_outside_development(tmp_path: Path, secret: str) -> None:
     given = {"rooms": SecretStr(secret)}
 
     with pytest.raises(ValidationError, match="rooms must be set outside development"):
@@ -29,11 +29,11 @@ def test_secrets_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert "'h'" not in repr(read)
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in AuthSettings.model_fields.values())
 
 
-def test_replicas_share_their_keys_outside_development(tmp_path: Path) -> None:
+def test_replicas_need_a_shared_folder_of_keys_outside_development(tmp_path: Path) -> None:
     url = SecretStr("redis://redis")
 
     with pytest.raises(ValidationError, match="MADANG_SIGNING_KEYS_DIR must be set"):

@@ -28,12 +28,12 @@ async def add(file: SqliteFile, n: int) -> None:
         await db.execute("INSERT INTO numbers VALUES (?)", (n,))
 
 
-async def test_the_file_is_for_its_owner_only(file: SqliteFile, tmp_path: Path) -> None:
+async def test_the_file_is_private_to_its_owner(file: SqliteFile, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "auth" / "numbers.db").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "auth").stat().st_mode) == 0o700
 
 
-async def test_a_transaction_that_fails_leaves_nothing(file: SqliteFile) -> None:
+async def test_a_failed_transaction_is_rolled_back(file: SqliteFile) -> None:
     async def add_and_fail() -> None:
         async with file.transaction() as db:
             await db.execute("INSERT INTO numbers VALUES (1)")
@@ -55,14 +55,14 @@ async def test_an_error_of_sqlite_is_unavailable_and_the_next_one_works(file: Sq
     assert await numbers(file) == [1, 2]
 
 
-async def test_transactions_at_once_do_not_mix(file: SqliteFile) -> None:
+async def test_concurrent_transactions_are_isolated(file: SqliteFile) -> None:
     await asyncio.gather(*(add(file, n) for n in range(50)))
 
     assert await numbers(file) == list(range(50))
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_a_cancelled_transaction_is_whole_or_nothing(file: SqliteFile, turns: int) -> None:
+async def test_a_cancelled_transaction_is_atomic(file: SqliteFile, turns: int) -> None:
     async def add_two() -> None:
         async with file.transaction() as db:
             await db.execute("INSERT INTO numbers VALUES (1)")
@@ -87,7 +87,7 @@ async def test_a_closed_file_is_unavailable(file: SqliteFile) -> None:
     await file.close()
 
 
-async def test_a_file_that_is_none_of_sqlites_cannot_be_opened(tmp_path: Path) -> None:
+async def test_a_file_of_another_format_cannot_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "numbers.db"
     path.write_bytes(b"this is no database, and it is long enough to be seen as none" * 100)
 

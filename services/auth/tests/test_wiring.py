@@ -8,7 +8,7 @@ from madang_common.problems import Problem
 from services.auth.tests.harness import Harness, running
 
 
-async def test_ready_means_that_the_logins_and_rooms_answer(harness: Harness) -> None:
+async def test_ready_while_the_session_store_and_rooms_answer(harness: Harness) -> None:
     answer = await harness.client.get("/health/ready")
 
     assert answer.status_code == 200
@@ -36,7 +36,7 @@ async def test_metrics_are_published_under_the_services_name(harness: Harness) -
     assert 'madang_auth_password_hash_seconds_count{operation="hash"} 1.0' in page
 
 
-async def test_what_expired_is_forgotten_in_the_background(tmp_path: Path) -> None:
+async def test_expired_sessions_are_deleted_in_the_background(tmp_path: Path) -> None:
     async with running(tmp_path, sweep_seconds=0.01, refresh_idle_seconds=100) as harness:
         await harness.register()
         pair = await harness.login()
@@ -56,10 +56,10 @@ def stored(data_dir: Path, login: str) -> bool:
         db.close()
 
 
-async def test_all_is_let_go_at_the_end(tmp_path: Path) -> None:
+async def test_everything_is_closed_at_the_end(tmp_path: Path) -> None:
     async with running(tmp_path) as harness:
         await harness.register()
 
     with pytest.raises(Problem):
-        await harness.app.state.logins.current("0" * 24)
-    assert not [task for task in asyncio.all_tasks() if task.get_name() == "auth-sweep"]
+        await harness.app.state.sessions.current("0" * 24)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "auth-expiry"]

@@ -139,7 +139,8 @@ def stomp_frames(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         headers["destination"] = draw(DESTINATIONS)
     headers |= draw(st.sampled_from([{}, {"id": "1"}, {"transaction": "t"}]))
-    return written(draw(COMMANDS), headers, draw(BODIES))
+    lines = [draw(COMMANDS), *(f"{name}:{value}" for name, value in headers.items())]
+    return "\n".join(lines).encode() + b"\n\n" + draw(BODIES) + b"\0"
 
 
 TALK = st.lists(st.one_of(stomp_frames(), st.binary(max_size=10), st.just(b"\n")), max_size=8)

@@ -1,4 +1,4 @@
-"""Start one rooms process on the real servers, or bring its database's schema up to date."""
+"""Runs the rooms service on the real servers, or migrates its database."""
 
 import argparse
 import asyncio
@@ -15,10 +15,10 @@ NAME = "madang-rooms"
 
 
 def main() -> None:
-    """Serve until a signal ends it; or, asked to `migrate`, do that and end."""
-    asked = _parser().parse_args()
-    if asked.command == "migrate":
-        _migrate(asked.revision)
+    """Serve until a signal; with the command `migrate`, migrate the database and exit."""
+    arguments = _parser().parse_args()
+    if arguments.command == "migrate":
+        _migrate(arguments.revision)
     else:
         server.run(NAME, RoomsSettings, wiring.serve)
 
@@ -26,9 +26,11 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=NAME, description="Serve rooms.")
     migrate = parser.add_subparsers(dest="command").add_parser(
-        "migrate", help="bring the schema of MADANG_DATABASE_URL up to date, and end"
+        "migrate", help="migrate the schema of MADANG_DATABASE_URL, and exit"
     )
-    migrate.add_argument("--revision", default="head", help="another revision than the last one")
+    migrate.add_argument(
+        "--revision", default="head", help="the revision to migrate to (default: the latest)"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What rooms counts."""
+"""Metrics of the rooms service."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from madang_common.events.kinds import DURABLE
 
 
 class RoomsMetrics:
-    """Changes by kind, and how far the outbox is behind."""
+    """Changes by kind, the outbox's backlog, and throttled changes."""
 
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
         self._clock = clock
         self._oldest: float | None = None
         self._changes = Counter(
             "madang_rooms_changes_total",
-            "Committed changes of rooms and members, by the kind of their event.",
+            "AfterCommit changes of rooms and members, by the kind of their event.",
             ["kind"],
             registry=registry,
         )
@@ -41,29 +41,29 @@ class RoomsMetrics:
             self._appends.labels(result)
         self._throttled = Counter(
             "madang_rooms_throttled_total",
-            "Changes refused because their user asked for too many.",
+            "Changes refused by the rate limit of their user.",
             registry=registry,
         )
 
     def committed(self, kinds: Iterable[str]) -> None:
-        """Count the events of one committed unit of work."""
+        """Count the events of a committed unit of work."""
         for kind in kinds:
             self._changes.labels(kind if kind in DURABLE else "unknown").inc()
             self._waiting.inc()
 
     def outbox(self, rows: int, oldest_ms: int | None) -> None:
-        """Take note of what stands in the outbox now."""
+        """Record the size of the outbox, and the time of its oldest row."""
         self._waiting.set(rows)
         self._oldest = None if oldest_ms is None else oldest_ms / 1000
 
     def relayed(self, *, confirmed: int, failed: int) -> None:
-        """Count the rows of one chunk out."""
+        """Count the rows of one chunk by result."""
         self._appends.labels("confirmed").inc(confirmed)
         self._appends.labels("failed").inc(failed)
         self._waiting.dec(confirmed)
 
     def throttled(self) -> None:
-        """Count a change that was refused as one too many."""
+        """Count a change refused by the rate limit."""
         self._throttled.inc()
 
     def _age(self) -> float:

@@ -1,10 +1,9 @@
-"""The rooms service, put together: the only place that chooses adapters."""
+"""Builds the rooms service: the only place that chooses adapters."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,7 +11,6 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_common.clock import Clock
-from madang_common.events.kinds import AWAITING_LOG
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
@@ -26,26 +24,28 @@ from madang_common.tokens.revocations import follow_revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
 from madang_rooms.api.accounts import router as accounts_router
-from madang_rooms.api.dependencies import Services, open_services
+from madang_rooms.api.dependencies import Services, provide_services
 from madang_rooms.metrics import RoomsMetrics
+from madang_rooms.outbox.commit_hook import CommitHook
 from madang_rooms.outbox.relay import Relay
-from madang_rooms.services.access import AccessAnswers
+from madang_rooms.services.access import AccessChecker
 from madang_rooms.services.bans import Bans
 from madang_rooms.services.blocks import Blocks
 from madang_rooms.services.change_limit import ChangeLimit
-from madang_rooms.services.directory import Directory
-from madang_rooms.services.invitations import Invitations
+from madang_rooms.services.invites import Invites
 from madang_rooms.services.members import Members
+from madang_rooms.services.ownership import OwnershipReconciler
 from madang_rooms.services.rooms import Rooms
+from madang_rooms.services.users import Users
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.database import Database
 from madang_rooms.storage.mysql import Limits, open_mysql
 from madang_rooms.storage.mysql import migrate as migrate_mysql
 from madang_rooms.storage.sqlite import open_sqlite
-from madang_rooms.storage.unit_of_work import UnitsOfWork
+from madang_rooms.storage.unit_of_work import AfterCommit, UnitOfWorkRunner
 
 FILE = Path("rooms") / "rooms.db"
-"""Where the embedded database lies in the data folder."""
+"""Path of the embedded database in the data folder."""
 
 
 @asynccontextmanager
@@ -56,22 +56,18 @@ async def build(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
 ) -> AsyncIterator[FastAPI]:
-    """Start the service on `log`, which stays the caller's to close.
+    """Start the service on `log`, which the caller closes.
 
-    `app.state.works` is what must not end.
+    `app.state.works` are the tasks that must not end.
     """
     metrics = RoomsMetrics(registry := CollectorRegistry(), clock)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings)
-        stack.push_async_callback(database.close)
+        database = await _open_database(settings, stack)
         relay = _relay(settings, database, log, metrics, stack)
-        working = relay.start()
-        units = UnitsOfWork(
-            database,
-            clock,
-            partial(_committed, metrics, relay),
-            patience_seconds=settings.database_wait_seconds,
-        )
+        publishing = relay.start()
+        hook = CommitHook(relay, metrics, wait_seconds=settings.outbox_answer_seconds)
+        units = _units(settings, database, hook, clock)
+        ownership = OwnershipReconciler(units)
         auth = create_client(settings.auth_url, transport=transport)
         await stack.enter_async_context(auth)
         verifiers = Verifiers.from_jwks(auth, issuer=settings.issuer)
@@ -87,30 +83,26 @@ async def build(
             registry=registry,
         )
         secure(app, verifiers)
-        desk = _desk(settings, units, metrics)
-        open_services(app, desk)
-        stack.push_async_callback(desk.directory.ownership.stop)
-        desk.directory.ownership.start(settings.ownership_sweep_seconds)
-        app.state.works = [working]
+        provide_services(app, _services(settings, units, ownership, metrics))
+        stack.push_async_callback(ownership.stop)
+        ownership.start(settings.ownership_sweep_seconds)
+        app.state.works = [publishing]
         yield app
 
 
 @asynccontextmanager
-async def accounts(
+async def build_accounts(
     settings: RoomsSettings, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[FastAPI]:
-    """Answer auth, and nobody else, beside the process that serves: no event comes of it."""
+    """Start only the endpoints for auth, beside a process that serves and publishes the outbox."""
     metrics = RoomsMetrics(registry := CollectorRegistry(), time.time)
+
+    async def leave_to_the_other_process(_: Sequence[str]) -> None:
+        return
+
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings)
-        stack.push_async_callback(database.close)
-
-        async def committed(_: Sequence[str]) -> None:
-            return
-
-        units = UnitsOfWork(
-            database, time.time, committed, patience_seconds=settings.database_wait_seconds
-        )
+        database = await _open_database(settings, stack)
+        units = _units(settings, database, leave_to_the_other_process, time.time)
         auth = create_client(settings.auth_url, transport=transport)
         await stack.enter_async_context(auth)
         app = create_app(
@@ -121,7 +113,7 @@ async def accounts(
             registry=registry,
         )
         secure(app, Verifiers.from_jwks(auth, issuer=settings.issuer))
-        open_services(app, _desk(settings, units, metrics))
+        provide_services(app, _services(settings, units, OwnershipReconciler(units), metrics))
         yield app
 
 
@@ -140,7 +132,7 @@ async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
 
 
 async def migrate(settings: RoomsSettings, revision: str) -> None:
-    """Bring the schema in MySQL to `revision`; raise CannotStart if that cannot be done."""
+    """Migrate the schema in MySQL to `revision`; raise CannotStart if that fails."""
     await migrate_mysql(
         settings.required("database_url"),
         start_seconds=settings.database_start_seconds,
@@ -162,42 +154,50 @@ def _relay(
     return relay
 
 
-async def _committed(metrics: RoomsMetrics, relay: Relay, kinds: Sequence[str]) -> None:
-    """Have the relay carry events of `kinds`; return when the log has them if one awaits that."""
-    metrics.committed(kinds)
-    relay.wake()
-    if not AWAITING_LOG.isdisjoint(kinds):
-        await relay.carried()
-
-
-def _desk(settings: RoomsSettings, units: UnitsOfWork, metrics: RoomsMetrics) -> Services:
-    rate = Rate(settings.user_changes_per_second, settings.user_changes_burst)
-    return Services(
-        directory=Directory(units, settings),
-        lobby=Rooms(units, settings),
-        members=Members(units, settings),
-        bans=Bans(units, settings),
-        invitations=Invitations(units, settings),
-        blocks=Blocks(units, settings),
-        doorkeeper=AccessAnswers(units),
-        changes=ChangeLimit(rate, metrics),
+def _units(
+    settings: RoomsSettings, database: Database, after_commit: AfterCommit, clock: Clock
+) -> UnitOfWorkRunner:
+    return UnitOfWorkRunner(
+        database, clock, after_commit, retry_seconds=settings.database_wait_seconds
     )
 
 
-async def _open_database(settings: RoomsSettings) -> Database:
-    """Open MySQL, which must be migrated already, or the embedded one, which migrates itself."""
+def _services(
+    settings: RoomsSettings,
+    units: UnitOfWorkRunner,
+    ownership: OwnershipReconciler,
+    metrics: RoomsMetrics,
+) -> Services:
+    rate = Rate(settings.user_changes_per_second, settings.user_changes_burst)
+    return Services(
+        users=Users(units, ownership, settings),
+        rooms=Rooms(units, settings),
+        members=Members(units, settings),
+        bans=Bans(units, settings),
+        invites=Invites(units, settings),
+        blocks=Blocks(units, settings),
+        access=AccessChecker(units),
+        change_limit=ChangeLimit(rate, metrics),
+    )
+
+
+async def _open_database(settings: RoomsSettings, stack: AsyncExitStack) -> Database:
+    """Open MySQL, which must be migrated, or the embedded database, which migrates itself."""
     if settings.database_url is None:
         path = settings.data_dir / FILE
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        return await open_sqlite(path, wait_seconds=settings.database_wait_seconds)
-    return await open_mysql(
-        settings.database_url.get_secret_value(),
-        Limits(
-            pool_size=settings.database_pool_size,
-            wait_seconds=settings.database_wait_seconds,
-            lock_seconds=settings.database_lock_seconds,
-            statement_seconds=settings.database_statement_seconds,
-            idle_seconds=settings.database_idle_seconds,
-            start_seconds=settings.database_start_seconds,
-        ),
-    )
+        database = await open_sqlite(path, wait_seconds=settings.database_wait_seconds)
+    else:
+        database = await open_mysql(
+            settings.database_url.get_secret_value(),
+            Limits(
+                pool_size=settings.database_pool_size,
+                wait_seconds=settings.database_wait_seconds,
+                lock_seconds=settings.database_lock_seconds,
+                statement_seconds=settings.database_statement_seconds,
+                idle_seconds=settings.database_idle_seconds,
+                start_seconds=settings.database_start_seconds,
+            ),
+        )
+    stack.push_async_callback(database.close)
+    return database

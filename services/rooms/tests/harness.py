@@ -1,6 +1,8 @@
-"""A running rooms service, and people who ask it things."""
+"""The rooms service for tests, with registered users as clients."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +17,22 @@ from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
 from madang_common.settings import Environment
 from madang_rooms.settings import RoomsSettings
-from madang_rooms.wiring import build
+from madang_rooms.wiring import FILE, build
 from tests.support.issuer import Issuer, bearer
 
 API = "/api/rooms/v1"
 SHARDS = 2
 EPOCH = 1_800_000_000.0
 Json = dict[str, Any]
+QUICK_OUTBOX = {
+    "outbox_append_seconds": 0.1,
+    "outbox_stop_seconds": 0.1,
+    "outbox_poll_seconds": 0.05,
+}
 
 
 class StillClock:
-    """Stands still until a test moves it."""
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.now = EPOCH
@@ -45,13 +52,13 @@ class Person:
     headers: Mapping[str, str]
 
     async def ask(self, method: str, path: str, json: object = None) -> httpx.Response:
-        """Send a request below the public prefix."""
+        """Send a request to a path below the public prefix."""
         if json is None:
             return await self.client.request(method, API + path, headers=self.headers)
         return await self.client.request(method, API + path, headers=self.headers, json=json)
 
     async def get(self, path: str) -> Json:
-        """Return what stands at `path`."""
+        """GET `path` and return its document."""
         return read(await self.ask("GET", path), 200)
 
     async def make_room(self, visibility: str = "private", name: str = "마당") -> str:
@@ -68,7 +75,7 @@ class Person:
         return await self.ask("POST", f"/invites/{code}/accept")
 
     async def bring(self, room: str, other: "Person", role: str = "member") -> None:
-        """Let `other` into a room of which this person is the owner."""
+        """Add `other` to a room that this person owns."""
         read(await other.accept(await self.invite(room)), 200)
         if role != "member":
             read(await self.ask("PATCH", f"/rooms/{room}/members/{other.id}", {"role": role}), 200)
@@ -85,7 +92,7 @@ class Harness:
     log: Log
 
     async def person(self, username: str, display_name: str = "") -> Person:
-        """Register a user as auth does, and give them a token."""
+        """Register a user as auth does, and issue a token."""
         answer = await self.internal(
             "POST",
             "/users",
@@ -107,7 +114,7 @@ class Harness:
         return await self.client.request(method, f"/internal{path}", headers=headers, json=json)
 
     async def access(self, *pairs: tuple[str, str]) -> list[Json]:
-        """Ask what users may do in rooms."""
+        """Check the access of (user, room) pairs."""
         questions = [{"user": user, "room": room} for user, room in pairs]
         answer = await self.internal("POST", "/access", {"questions": questions}, "gateway")
         found: list[Json] = read(answer, 200)["answers"]
@@ -129,7 +136,7 @@ def read(answer: httpx.Response, status: int) -> Json:
 
 
 def settings_for(folder: Path, **changes: Any) -> RoomsSettings:
-    """Return settings for a service whose data lies in `folder`."""
+    """Return settings with the data in `folder`."""
     return RoomsSettings(
         environment=Environment.DEVELOPMENT, data_dir=folder, log_shards=SHARDS, **changes
     )
@@ -162,7 +169,7 @@ async def embedded_log(folder: Path) -> AsyncIterator[SqliteLog]:
 
 
 async def events_of(log: Log, audience: str, last_kind: str, times: int = 1) -> list[Json]:
-    """Return the events of `audience` up to the one of `last_kind`, waiting until it is there."""
+    """Return the events of `audience` up to the one of `last_kind`, waiting for it."""
     found: list[Json] = []
     followed = log.follow(shard_of(audience, log.shards), 0)
     try:
@@ -179,3 +186,36 @@ def _of(batch: Batch, audience: str) -> list[Json]:
     events: list[Json] = [orjson.loads(line) for line in batch.lines]
     kind, _, name = audience.partition(".")
     return [event for event in events if event.get(kind.removesuffix("s")) == name]
+
+
+def waiting_rows(folder: Path) -> int:
+    """Return the number of rows in the embedded outbox."""
+    with sqlite3.connect(folder / FILE) as db:
+        (rows,) = db.execute("SELECT count(*) FROM outbox").fetchone()
+    db.close()
+    return int(rows)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until `holds` returns True."""
+    while not await holds():  # noqa: ASYNC110 - what is asked has no event to wait for
+        await asyncio.sleep(0.01)
+
+
+async def until_outbox_empty(folder: Path) -> None:
+    """Wait until the embedded outbox is empty."""
+
+    async def empty() -> bool:
+        return waiting_rows(folder) == 0
+
+    await until(empty)
+
+
+async def stored_lines(log: Log, shard: int) -> list[bytes]:
+    """Return the lines of `shard`."""
+    found: list[bytes] = []
+    followed = log.follow(shard, 0)
+    for _ in range(await log.end(shard)):
+        found += (await anext(followed)).lines
+    await followed.aclose()
+    return found

@@ -8,7 +8,7 @@ from madang_rooms.wiring import FILE
 from services.rooms.tests.harness import Harness, read
 
 
-async def test_questions_are_answered_in_their_order(harness: Harness) -> None:
+async def test_questions_are_answered_in_order(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room, old = await nari.make_room(), await nari.make_room()
     await nari.bring(room, dae, "moderator")
@@ -34,7 +34,7 @@ async def test_questions_are_answered_in_their_order(harness: Harness) -> None:
     ]
 
 
-async def test_nothing_asked_is_nothing_answered(harness: Harness) -> None:
+async def test_no_questions_have_no_answers(harness: Harness) -> None:
     assert await harness.access() == []
 
 
@@ -52,13 +52,13 @@ async def test_a_batch_is_bounded(harness: Harness) -> None:
     read(refused, 422)
 
 
-async def test_a_batch_is_one_statement_that_goes_through_no_table(
-    embedded_scene: Harness, tmp_path: Path
+async def test_a_batch_is_one_statement_without_a_table_scan(
+    embedded_harness: Harness, tmp_path: Path
 ) -> None:
-    harness = embedded_scene
+    harness = embedded_harness
     nari = await harness.person("nari")
     room = await nari.make_room()
-    engine = harness.app.state.desk.doorkeeper.units._database._reading.sync_engine
+    engine = harness.app.state.rooms_services.access.units._database._reading.sync_engine
     asked: list[tuple[str, tuple[object, ...]]] = []
 
     @event.listens_for(engine, "before_cursor_execute")

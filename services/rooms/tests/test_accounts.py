@@ -17,7 +17,7 @@ async def test_auth_adds_and_finds_an_account(harness: Harness) -> None:
     assert by_name == by_id == {**added, "password_hash": "$argon2id$v=19$x", "disabled": False}
 
 
-async def test_a_username_is_one_however_it_is_written(harness: Harness) -> None:
+async def test_a_username_is_found_in_any_form(harness: Harness) -> None:
     added = read(await harness.internal("POST", "/users", {**NARI, "username": "\uff2eaRi"}), 201)
 
     taken = read(await harness.internal("POST", "/users", NARI), 409)
@@ -28,7 +28,7 @@ async def test_a_username_is_one_however_it_is_written(harness: Harness) -> None
     assert found["id"] == added["id"]
 
 
-async def test_a_username_is_given_to_one_of_those_who_ask_at_once(harness: Harness) -> None:
+async def test_one_of_concurrent_registrations_gets_the_username(harness: Harness) -> None:
     answers = await asyncio.gather(*(harness.internal("POST", "/users", NARI) for _ in range(6)))
 
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
@@ -43,7 +43,7 @@ async def test_auth_replaces_the_password(harness: Harness) -> None:
     assert account["password_hash"] == "new"
 
 
-async def test_a_password_is_replaced_only_in_place_of_the_one_that_was_meant(
+async def test_a_password_is_replaced_only_if_the_old_hash_matches(
     harness: Harness,
 ) -> None:
     user = read(await harness.internal("POST", "/users", NARI), 201)["id"]
@@ -72,11 +72,11 @@ async def test_auth_disables_and_enables_a_user(harness: Harness) -> None:
     read(await harness.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
 
     assert disabled["disabled"] is True
-    assert refused["detail"] == "Your account is disabled."
+    assert refused["detail"] == "Your account is disabled; ask the operator of this server."
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 
-async def test_who_is_not_there_is_not_found(harness: Harness) -> None:
+async def test_an_unknown_user_is_not_found(harness: Harness) -> None:
     read(await harness.internal("GET", "/users/nobody"), 404)
     read(await harness.internal("GET", "/users/by-username/nobody"), 404)
     read(await harness.internal("GET", "/users/by-username/누구 없어요?"), 404)
@@ -104,9 +104,7 @@ async def test_who_is_not_there_is_not_found(harness: Harness) -> None:
         {"more": 1},
     ],
 )
-async def test_an_account_that_cannot_be_is_refused(
-    harness: Harness, change: dict[str, object]
-) -> None:
+async def test_an_invalid_account_is_refused(harness: Harness, change: dict[str, object]) -> None:
     problem = read(await harness.internal("POST", "/users", {**NARI, **change}), 422)
 
     assert problem["type"] == "urn:madang:problem:invalid-body"

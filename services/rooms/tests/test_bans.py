@@ -23,7 +23,7 @@ async def lift(by: Person, room: str, who: Person, status: int = 204) -> Json:
     return read(await by.ask("DELETE", f"/rooms/{room}/bans/{who.id}"), status)
 
 
-async def test_a_banned_member_is_removed_and_the_room_and_they_are_told(harness: Harness) -> None:
+async def test_banning_a_member_removes_them_and_publishes_both_events(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
     room = await nari.make_room("public")
     await nari.bring(room, dae)
@@ -48,7 +48,7 @@ async def test_a_banned_member_is_removed_and_the_room_and_they_are_told(harness
     assert access["role"] is None
 
 
-async def test_who_is_banned_cannot_get_in_by_any_door_until_the_ban_is_lifted(
+async def test_a_banned_user_cannot_join_in_any_way_until_the_ban_is_lifted(
     harness: Harness,
 ) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
@@ -69,14 +69,14 @@ async def test_who_is_banned_cannot_get_in_by_any_door_until_the_ban_is_lifted(
     assert (await nari.get(f"/rooms/{room}/invites"))["items"][0]["uses_left"] == 100
     await lift(nari, room, dae)
     read(await dae.accept(link), 200)
-    told = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
-    assert told[-1]["data"] == {"user": dae.id, "name": "dae", "by": nari.id}
-    assert [event["data"]["removed"] for event in told if event["kind"] == "member.banned"] == [
+    events = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
+    assert events[-1]["data"] == {"user": dae.id, "name": "dae", "by": nari.id}
+    assert [event["data"]["removed"] for event in events if event["kind"] == "member.banned"] == [
         False
     ]
 
 
-async def test_the_same_ban_again_changes_its_terms_and_is_told_once(harness: Harness) -> None:
+async def test_a_repeated_ban_replaces_its_terms_without_another_event(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     await ban(nari, room, dae, reason="spam", expires_in_seconds=60)
@@ -87,12 +87,12 @@ async def test_the_same_ban_again_changes_its_terms_and_is_told_once(harness: Ha
     read(await nari.ask("GET", f"/rooms/{room}/bans/{dae.id}"), 404)
 
     assert (again["reason"], again["expires_at"]) == ("more spam", None)
-    told = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
-    kinds = [event["kind"] for event in told]
+    events = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
+    kinds = [event["kind"] for event in events]
     assert (kinds.count("member.banned"), kinds.count("member.unbanned")) == (1, 1)
 
 
-async def test_a_ban_ends_when_its_time_is_over(harness: Harness) -> None:
+async def test_a_ban_expires(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     made = await ban(nari, room, dae, expires_in_seconds=60)
@@ -123,7 +123,7 @@ async def test_bans_come_in_pages(harness: Harness) -> None:
     assert banned == [person.id for person in people[1:]]
 
 
-async def test_joining_and_being_banned_at_once_leaves_nobody_inside(harness: Harness) -> None:
+async def test_a_concurrent_join_and_ban_leave_no_membership(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
@@ -137,7 +137,7 @@ async def test_joining_and_being_banned_at_once_leaves_nobody_inside(harness: Ha
         await lift(nari, room, dae)
 
 
-async def test_two_who_ban_the_same_at_once_make_one_ban(harness: Harness) -> None:
+async def test_concurrent_bans_of_one_user_make_one_ban(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("public")
     await nari.bring(room, dae, "owner")
@@ -151,7 +151,7 @@ async def test_two_who_ban_the_same_at_once_make_one_ban(harness: Harness) -> No
     assert (await nari.get(f"/rooms/{room}"))["members"] == 2
 
 
-async def test_only_so_many_are_banned_from_a_room(tmp_path: Path) -> None:
+async def test_the_bans_of_a_room_are_limited(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as log, running(tmp_path, log, room_most_bans=2) as harness:
         people = [await harness.person(f"user{number}") for number in range(4)]
         room = await people[0].make_room("public")
@@ -178,10 +178,10 @@ async def test_only_so_many_are_banned_from_a_room(tmp_path: Path) -> None:
         {"more": 1},
     ],
 )
-async def test_a_ban_that_cannot_be_is_refused(
-    embedded_scene: Harness, wanted: dict[str, object]
+async def test_an_invalid_ban_is_refused(
+    embedded_harness: Harness, wanted: dict[str, object]
 ) -> None:
-    nari, dae = await embedded_scene.person("nari"), await embedded_scene.person("dae")
+    nari, dae = await embedded_harness.person("nari"), await embedded_harness.person("dae")
     room = await nari.make_room("public")
 
     problem = await ban(nari, room, dae, status=422, **wanted)
@@ -190,8 +190,8 @@ async def test_a_ban_that_cannot_be_is_refused(
     read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
 
 
-async def test_nobody_is_banned_from_a_direct_room(embedded_scene: Harness) -> None:
-    nari, dae = await embedded_scene.person("nari"), await embedded_scene.person("dae")
+async def test_a_direct_room_has_no_bans(embedded_harness: Harness) -> None:
+    nari, dae = await embedded_harness.person("nari"), await embedded_harness.person("dae")
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     await ban(nari, room, dae, status=409)

@@ -13,11 +13,11 @@ async def received(person: Person) -> list[str]:
     return [invite["code"] for invite in (await person.get("/invites"))["items"]]
 
 
-async def rooms_of(person: Person, query: str = "") -> list[str]:
+async def listed_rooms(person: Person, query: str = "") -> list[str]:
     return [room["id"] for room in (await person.get(f"/rooms{query}"))["items"]]
 
 
-async def test_a_block_is_put_shown_and_lifted(harness: Harness) -> None:
+async def test_a_block_is_added_listed_and_removed(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
 
     made = await block(nari, dae)
@@ -38,14 +38,14 @@ async def test_a_block_is_put_shown_and_lifted(harness: Harness) -> None:
     assert (await dae.get("/blocks"))["items"] == []
 
 
-async def test_nobody_blocks_themselves_or_nobody(harness: Harness) -> None:
+async def test_blocking_oneself_or_an_unknown_user_is_refused(harness: Harness) -> None:
     nari = await harness.person("nari")
 
     read(await nari.ask("PUT", f"/blocks/{nari.id}"), 422)
     read(await nari.ask("PUT", "/blocks/nobody"), 404)
 
 
-async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(harness: Harness) -> None:
+async def test_invites_of_a_blocked_user_are_created_and_not_shown(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     before, room = await dae.make_room(name="before"), await dae.make_room()
     await dae.invite(before, user=nari.id)
@@ -64,13 +64,13 @@ async def test_who_is_blocked_invites_as_before_and_nobody_sees_it(harness: Harn
     friends = await eun.make_room()
     code = await eun.invite(friends, user=nari.id)
     assert await received(nari) == [code]
-    told = await events_of(harness.log, f"users.{nari.id}", "invite.received", times=2)
-    assert [event["data"]["room"] for event in told] == [before, friends]
+    events = await events_of(harness.log, f"users.{nari.id}", "invite.received", times=2)
+    assert [event["data"]["room"] for event in events] == [before, friends]
     read(await nari.ask("DELETE", f"/blocks/{dae.id}"), 204)
     assert len(await received(nari)) == 3
 
 
-async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_seen(
+async def test_an_unseen_invite_does_not_hide_an_invite_by_another_user(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -85,7 +85,7 @@ async def test_an_invite_by_somebody_else_is_not_hidden_behind_one_that_is_not_s
     assert await received(nari) == [code]
 
 
-async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_for_the_other(
+async def test_a_direct_room_is_hidden_only_from_the_blocking_user(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -97,43 +97,43 @@ async def test_a_direct_room_with_who_is_blocked_is_hidden_from_one_and_there_fo
     read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
 
     assert (new["hidden"], new["members"], new["peer"]["id"]) == (False, 2, nari.id)
-    assert await rooms_of(nari) == []
-    assert set(await rooms_of(nari, "?hidden=true")) == {old, new["id"]}
-    assert await rooms_of(dae) == [old]
-    told = await events_of(harness.log, f"users.{nari.id}", "room.hidden")
-    assert [(event["kind"], event["data"].get("room")) for event in told] == [
+    assert await listed_rooms(nari) == []
+    assert set(await listed_rooms(nari, "?hidden=true")) == {old, new["id"]}
+    assert await listed_rooms(dae) == [old]
+    events = await events_of(harness.log, f"users.{nari.id}", "room.hidden")
+    assert [(event["kind"], event["data"].get("room")) for event in events] == [
         ("membership.added", old),
         ("room.hidden", old),
     ]
     opened = read(await nari.ask("POST", "/direct", {"user": eun.id}), 200)
     assert (opened["id"], opened["hidden"]) == (new["id"], False)
-    assert await rooms_of(nari) == [new["id"]]
+    assert await listed_rooms(nari) == [new["id"]]
 
 
-async def test_a_hidden_direct_room_comes_back_when_it_is_opened(harness: Harness) -> None:
+async def test_opening_a_hidden_direct_room_lists_it_again(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     for _ in range(2):
         read(await nari.ask("PUT", f"/rooms/{room}/hidden"), 204)
     hidden = await nari.get(f"/rooms/{room}")
-    without, everything = await rooms_of(nari), await rooms_of(nari, "?hidden=true")
+    without, everything = await listed_rooms(nari), await listed_rooms(nari, "?hidden=true")
     read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
 
     assert (hidden["hidden"], without, everything) == (True, [], [room])
-    assert await rooms_of(nari) == []
-    assert await rooms_of(dae) == [room]
+    assert await listed_rooms(nari) == []
+    assert await listed_rooms(dae) == [room]
     for _ in range(2):
         read(await nari.ask("DELETE", f"/rooms/{room}/hidden"), 204)
-    assert await rooms_of(nari) == [room]
-    told = await events_of(harness.log, f"users.{nari.id}", "room.hidden", times=2)
-    assert [event["data"] for event in told if event["kind"] == "room.hidden"] == [
+    assert await listed_rooms(nari) == [room]
+    events = await events_of(harness.log, f"users.{nari.id}", "room.hidden", times=2)
+    assert [event["data"] for event in events if event["kind"] == "room.hidden"] == [
         {"room": room, "hidden": True},
         {"room": room, "hidden": False},
     ]
 
 
-async def test_only_a_direct_room_of_ones_own_is_hidden(harness: Harness) -> None:
+async def test_only_a_direct_room_of_the_user_can_be_hidden(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     shared = await nari.make_room()
     direct = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
@@ -144,9 +144,7 @@ async def test_only_a_direct_room_of_ones_own_is_hidden(harness: Harness) -> Non
 
 
 @pytest.mark.parametrize("_", range(3))
-async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(
-    harness: Harness, _: int
-) -> None:
+async def test_an_invite_concurrent_with_a_block_is_not_shown(harness: Harness, _: int) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     rooms = [await dae.make_room() for _ in range(4)]
 
@@ -157,4 +155,4 @@ async def test_an_invite_at_the_time_of_a_block_is_not_seen_after_it(
     )
 
     assert await received(nari) == []
-    assert await rooms_of(nari) == []
+    assert await listed_rooms(nari) == []

@@ -3,7 +3,7 @@ from pathlib import Path
 from services.rooms.tests.harness import embedded_log, read, running
 
 
-async def test_who_changes_too_much_is_told_when_to_go_on(tmp_path: Path) -> None:
+async def test_changes_above_the_limit_are_refused_with_retry_after(tmp_path: Path) -> None:
     few = {"user_changes_burst": 3, "user_changes_per_second": 0.01}
     async with embedded_log(tmp_path) as log, running(tmp_path, log, **few) as harness:
         nari, bora = await harness.person("nari"), await harness.person("bora")

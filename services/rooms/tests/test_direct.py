@@ -3,7 +3,7 @@ import asyncio
 from services.rooms.tests.harness import Harness, events_of, read
 
 
-async def test_a_direct_room_is_named_for_the_other_one(harness: Harness) -> None:
+async def test_a_direct_room_is_named_after_the_other_member(harness: Harness) -> None:
     nari, dae = await harness.person("nari", "나리"), await harness.person("dae", "대한 🐯")
 
     made = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)
@@ -17,7 +17,7 @@ async def test_a_direct_room_is_named_for_the_other_one(harness: Harness) -> Non
     assert await dae.get(f"/rooms/{made['id']}") == found
 
 
-async def test_a_direct_room_is_told_to_both(harness: Harness) -> None:
+async def test_a_new_direct_room_is_announced_to_both(harness: Harness) -> None:
     nari, dae = await harness.person("nari", "나" * 64), await harness.person("dae", "대" * 64)
 
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
@@ -26,11 +26,11 @@ async def test_a_direct_room_is_told_to_both(harness: Harness) -> None:
     assert to_room[0]["data"]["visibility"] == "direct"
     assert [event["data"]["user"] for event in to_room[1:]] == [nari.id, dae.id]
     for me, other in ((nari, dae), (dae, nari)):
-        told = await events_of(harness.log, f"users.{me.id}", "membership.added")
-        assert told[-1]["data"]["room_name"] == other.display_name
+        events = await events_of(harness.log, f"users.{me.id}", "membership.added")
+        assert events[-1]["data"]["room_name"] == other.display_name
 
 
-async def test_two_people_share_one_direct_room_however_often_they_ask(harness: Harness) -> None:
+async def test_two_users_share_one_direct_room(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
 
     answers = await asyncio.gather(
@@ -45,7 +45,7 @@ async def test_two_people_share_one_direct_room_however_often_they_ask(harness: 
     assert len((await nari.get("/rooms"))["items"]) == 1
 
 
-async def test_a_direct_room_stays_as_it_is(harness: Harness) -> None:
+async def test_a_direct_room_cannot_be_changed(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
 
@@ -66,7 +66,7 @@ async def test_a_direct_room_stays_as_it_is(harness: Harness) -> None:
     assert (await eun.get("/rooms/public"))["items"] == []
 
 
-async def test_nobody_talks_directly_to_themselves_or_to_nobody(harness: Harness) -> None:
+async def test_a_direct_room_with_oneself_or_an_unknown_user_is_refused(harness: Harness) -> None:
     nari = await harness.person("nari")
 
     read(await nari.ask("POST", "/direct", {"user": nari.id}), 422)

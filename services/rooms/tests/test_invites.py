@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from services.rooms.tests.harness import Harness, Person, embedded_log, events_of, read, running
+from services.rooms.tests.harness import Harness, embedded_log, events_of, read, running
 
 
-async def test_an_invite_by_link_lets_whoever_has_it_in(harness: Harness) -> None:
+async def test_anyone_joins_by_a_link(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
 
@@ -25,14 +25,14 @@ async def test_an_invite_by_link_lets_whoever_has_it_in(harness: Harness) -> Non
         "created_at": "2027-01-15T08:00:00.000Z",
     }
     assert (entered["id"], entered["role"], entered["members"]) == (room, "member", 2)
-    told = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
-    assert told[-1]["sender"] == dae.id
-    assert told[-1]["data"]["by"] == nari.id
+    events = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
+    assert events[-1]["sender"] == dae.id
+    assert events[-1]["data"]["by"] == nari.id
     (left,) = (await nari.get(f"/rooms/{room}/invites"))["items"]
     assert left["uses_left"] == 1
 
 
-async def test_an_invite_without_a_body_has_the_usual_life(harness: Harness) -> None:
+async def test_an_invite_without_a_body_has_the_defaults(harness: Harness) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room("private")
 
@@ -41,7 +41,7 @@ async def test_an_invite_without_a_body_has_the_usual_life(harness: Harness) -> 
     assert (made["expires_at"], made["uses_left"]) == ("2027-01-22T08:00:00.000Z", 100)
 
 
-async def test_a_member_accepts_again_and_uses_nothing(harness: Harness) -> None:
+async def test_accepting_as_a_member_counts_no_use(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=1)
@@ -82,7 +82,7 @@ async def test_an_expired_invite_is_gone(harness: Harness) -> None:
     assert (await dae.get("/invites"))["items"] == []
 
 
-async def test_an_invite_that_expired_long_ago_is_forgotten(harness: Harness) -> None:
+async def test_a_long_expired_invite_is_deleted(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room)
@@ -93,7 +93,7 @@ async def test_an_invite_that_expired_long_ago_is_forgotten(harness: Harness) ->
     read(await dae.accept(code), 404)
 
 
-async def test_no_more_enter_than_the_invite_has_uses(harness: Harness) -> None:
+async def test_no_more_users_join_than_an_invite_has_uses(harness: Harness) -> None:
     nari = await harness.person("nari")
     people = [await harness.person(f"user{number}") for number in range(8)]
     room = await nari.make_room("private")
@@ -110,7 +110,7 @@ async def test_no_more_enter_than_the_invite_has_uses(harness: Harness) -> None:
                 read(await person.ask("POST", f"/rooms/{room}/leave"), 204)
 
 
-async def test_accepting_twice_at_once_uses_one(harness: Harness) -> None:
+async def test_concurrent_accepts_of_one_user_count_one_use(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     code = await nari.invite(room, uses=2)
@@ -122,7 +122,7 @@ async def test_accepting_twice_at_once_uses_one(harness: Harness) -> None:
     assert invite["uses_left"] == 1
 
 
-async def test_an_invite_for_a_user_is_theirs_alone(harness: Harness) -> None:
+async def test_only_the_invited_user_accepts_an_invite(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("private", "비밀 🤫")
 
@@ -143,8 +143,8 @@ async def test_an_invite_for_a_user_is_theirs_alone(harness: Harness) -> None:
     }
     assert entered["role"] == "member"
     assert (await dae.get("/invites"))["items"] == []
-    told = await events_of(harness.log, f"users.{dae.id}", "membership.added")
-    assert [(event["kind"], event["data"]) for event in told] == [
+    events = await events_of(harness.log, f"users.{dae.id}", "membership.added")
+    assert [(event["kind"], event["data"]) for event in events] == [
         (
             "invite.received",
             {"room": room, "room_name": "비밀 🤫", "code": made["code"], "by": nari.id},
@@ -153,7 +153,7 @@ async def test_an_invite_for_a_user_is_theirs_alone(harness: Harness) -> None:
     ]
 
 
-async def test_inviting_somebody_again_gives_the_same_invite_and_tells_them_once(
+async def test_inviting_a_user_again_returns_the_same_invite_without_another_event(
     harness: Harness,
 ) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
@@ -163,12 +163,12 @@ async def test_inviting_somebody_again_gives_the_same_invite_and_tells_them_once
 
     assert len(set(codes)) == 1
     read(await dae.accept(codes[0]), 200)
-    told = await events_of(harness.log, f"users.{dae.id}", "membership.added")
-    assert [event["kind"] for event in told] == ["invite.received", "membership.added"]
+    events = await events_of(harness.log, f"users.{dae.id}", "membership.added")
+    assert [event["kind"] for event in events] == ["invite.received", "membership.added"]
     read(await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}), 409)
 
 
-async def test_a_revoked_invite_is_not_there(harness: Harness) -> None:
+async def test_a_revoked_invite_is_not_found(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room, other = await nari.make_room(), await nari.make_room()
     code = await nari.invite(room)
@@ -215,9 +215,7 @@ async def test_invites_come_in_pages(harness: Harness) -> None:
         ([], 422),
     ],
 )
-async def test_an_invite_that_cannot_be_is_refused(
-    harness: Harness, body: object, status: int
-) -> None:
+async def test_an_invalid_invite_is_refused(harness: Harness, body: object, status: int) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room("private")
 
@@ -226,7 +224,7 @@ async def test_an_invite_that_cannot_be_is_refused(
     assert (await nari.get(f"/rooms/{room}/invites"))["items"] == []
 
 
-async def test_a_room_has_only_so_many_invites(tmp_path: Path) -> None:
+async def test_the_open_invites_of_a_room_are_limited(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path, log, room_most_invites=3) as harness,
@@ -247,113 +245,3 @@ async def test_an_unknown_code_is_not_found(harness: Harness) -> None:
     read(await nari.accept("0" * 24), 404)
     read(await nari.accept("가" * 20), 404)
     read(await nari.accept("x" * 65), 422)
-
-
-async def codes_of(person: Person) -> list[str]:
-    return [invite["code"] for invite in (await person.get("/invites"))["items"]]
-
-
-async def test_a_declined_invite_is_seen_no_more_and_its_maker_does_not_learn_it(
-    harness: Harness,
-) -> None:
-    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
-    room = await nari.make_room()
-    code, kept = await nari.invite(room, user=dae.id), await nari.invite(room, user=eun.id)
-    before = await nari.get(f"/rooms/{room}/invites")
-
-    for _ in range(2):
-        read(await dae.ask("POST", f"/invites/{code}/decline"), 204)
-    read(await eun.ask("POST", f"/invites/{code}/decline"), 403)
-    read(await eun.ask("POST", "/invites/nothing/decline"), 404)
-
-    assert (await codes_of(dae), await codes_of(eun)) == ([], [kept])
-    assert await nari.get(f"/rooms/{room}/invites") == before
-    assert await nari.invite(room, user=dae.id) == code
-    told = await events_of(harness.log, f"users.{dae.id}", "invite.declined")
-    assert [(event["kind"], event["data"].get("code")) for event in told] == [
-        ("invite.received", code),
-        ("invite.declined", code),
-    ]
-    read(await dae.accept(code), 200)
-
-
-async def test_a_link_is_not_declined(harness: Harness) -> None:
-    nari, dae = await harness.person("nari"), await harness.person("dae")
-    code = await nari.invite(await nari.make_room())
-
-    read(await dae.ask("POST", f"/invites/{code}/decline"), 409)
-
-
-async def test_who_entered_another_way_is_not_invited_any_more(harness: Harness) -> None:
-    nari, dae = await harness.person("nari"), await harness.person("dae")
-    room = await nari.make_room()
-    code = await nari.invite(room, user=dae.id)
-    await nari.bring(room, dae)
-
-    assert await codes_of(dae) == []
-    read(await dae.accept(code), 200)
-
-
-async def test_one_user_presses_another_with_a_few_invites_a_day(harness: Harness) -> None:
-    nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
-    rooms = [await nari.make_room() for _ in range(12)]
-    answers = await asyncio.gather(
-        *(nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}) for room in rooms)
-    )
-    made = [answer.json() for answer in answers if answer.status_code == 201]
-    untried = rooms[next(n for n, answer in enumerate(answers) if answer.status_code == 409)]
-
-    assert sorted(answer.status_code for answer in answers) == [201] * 5 + [409] * 7
-    assert len(await codes_of(dae)) == 5
-    # Neither taking one back, nor letting it run out, nor declining makes place for another.
-    await nari.invite(untried, user=eun.id)
-    room = rooms[next(n for n, answer in enumerate(answers) if answer.status_code == 201)]
-    read(await nari.ask("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 204)
-    read(await nari.ask("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 404)
-    read(await dae.accept(made[0]["code"]), 404)
-    read(await dae.ask("POST", f"/invites/{made[1]['code']}/decline"), 204)
-    read(await nari.ask("POST", f"/rooms/{untried}/invites", {"user": dae.id}), 409)
-    # What was accepted does.
-    read(await dae.accept(made[2]["code"]), 200)
-    code = await nari.invite(untried, user=dae.id)
-    assert (await codes_of(dae))[0] == code
-
-
-async def test_one_user_has_only_so_many_invites_for_others_open(tmp_path: Path) -> None:
-    async with (
-        embedded_log(tmp_path) as log,
-        running(tmp_path, log, user_most_invites=3) as harness,
-    ):
-        nari = await harness.person("nari")
-        people = [await harness.person(f"user{number}") for number in range(6)]
-        rooms = [await nari.make_room() for _ in range(2)]
-
-        answers = await asyncio.gather(
-            *(
-                nari.ask("POST", f"/rooms/{rooms[number % 2]}/invites", {"user": person.id})
-                for number, person in enumerate(people)
-            )
-        )
-
-        assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 3
-        read(await nari.ask("POST", f"/rooms/{rooms[0]}/invites", {}), 201)
-
-
-async def test_in_a_full_list_the_oldest_of_who_sent_the_most_gives_way(tmp_path: Path) -> None:
-    changes = {"user_most_received_invites": 4, "user_most_invites_to_one": 10}
-    async with embedded_log(tmp_path) as log, running(tmp_path, log, **changes) as harness:
-        nari, spammer, friend = [await harness.person(name) for name in ("nari", "spam", "friend")]
-        early = await friend.invite(await friend.make_room(), user=nari.id)
-        spam = [await spammer.invite(await spammer.make_room(), user=nari.id) for _ in range(8)]
-        late = await friend.invite(await friend.make_room(), user=nari.id)
-
-        assert await codes_of(nari) == [late, *spam[:5:-1], early]
-
-
-async def test_invites_of_a_disabled_user_are_not_seen(harness: Harness) -> None:
-    nari, dae = await harness.person("nari"), await harness.person("dae")
-    await nari.invite(await nari.make_room(), user=dae.id)
-
-    read(await harness.internal("PUT", f"/users/{nari.id}/disabled", {"disabled": True}), 204)
-
-    assert await codes_of(dae) == []

@@ -33,9 +33,9 @@ async def start(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
 
 
 async def end_of(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Return the exit status and what was told on stderr."""
-    _, told = await process.communicate()
-    return process.returncode, told.decode()
+    """Return the exit status and the text on stderr."""
+    _, stderr = await process.communicate()
+    return process.returncode, stderr.decode()
 
 
 @asynccontextmanager
@@ -52,11 +52,11 @@ async def serving(**settings: str) -> AsyncIterator[str]:
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        status, told = await end_of(process)
-    assert status == 0, told
+        status, stderr = await end_of(process)
+    assert status == 0, stderr
 
 
-async def test_it_serves_once_the_database_is_migrated(
+async def test_the_process_serves_after_the_migration(
     mariadb_database_url: str, rabbitmq_vhost_url: str
 ) -> None:
     servers = {"database_url": mariadb_database_url, "amqp_url": rabbitmq_vhost_url}
@@ -72,7 +72,7 @@ async def test_it_serves_once_the_database_is_migrated(
     assert ready.json() == {"status": "ok", "dependencies": {"database": "ok", "log": "ok"}}
 
 
-async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
+async def test_a_failed_start_is_reported_in_one_line_without_secrets(
     mariadb_database_url: str,
 ) -> None:
     wrong = mariadb_database_url.replace("madang:", f"madang:{PASSWORD}")
@@ -89,17 +89,17 @@ async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
         (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "MADANG_DATABASE_URL: "),
         (["migrate", "--revision", "9999"], {"database_url": mariadb_database_url}, "9999"),
     ):
-        status, told = await end_of(await start(*arguments, **settings))
+        status, stderr = await end_of(await start(*arguments, **settings))
 
-        assert status == 1, told
-        assert reason in told.splitlines()[-1]
-        assert "Traceback" not in told
-        assert PASSWORD not in told
+        assert status == 1, stderr
+        assert reason in stderr.splitlines()[-1]
+        assert "Traceback" not in stderr
+        assert PASSWORD not in stderr
 
 
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "sqlite:///x.db", "mysql+asyncmy://user:password@host:3306"]
 )
-def test_what_is_no_address_of_a_database_is_refused(url: str) -> None:
+def test_an_invalid_database_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="database_url"):
         RoomsSettings(environment="development", database_url=SecretStr(url))

@@ -4,7 +4,7 @@ from pathlib import Path
 from services.rooms.tests.harness import Harness, embedded_log, events_of, read, running
 
 
-async def test_anyone_joins_a_public_room_once(harness: Harness) -> None:
+async def test_joining_a_public_room_is_idempotent(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
     room = await nari.make_room("public")
 
@@ -13,14 +13,14 @@ async def test_anyone_joins_a_public_room_once(harness: Harness) -> None:
 
     assert joined == again
     assert (joined["role"], joined["members"]) == ("member", 2)
-    told = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
-    assert told[-1]["data"] == {"user": dae.id, "name": "대한", "role": "member", "by": dae.id}
-    assert told[-1]["sender"] == dae.id
+    events = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
+    assert events[-1]["data"] == {"user": dae.id, "name": "대한", "role": "member", "by": dae.id}
+    assert events[-1]["sender"] == dae.id
     to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.added")
     assert to_dae[-1]["data"] == {"room": room, "room_name": "마당", "role": "member"}
 
 
-async def test_a_change_shows_in_the_next_answer_about_access(harness: Harness) -> None:
+async def test_a_change_of_membership_shows_in_the_next_access_check(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
@@ -51,7 +51,7 @@ async def test_members_come_in_pages(harness: Harness) -> None:
     }
 
 
-async def test_leaving_is_told_to_the_room_and_to_oneself(harness: Harness) -> None:
+async def test_leaving_publishes_events_to_the_room_and_the_user(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     await nari.bring(room, dae)
@@ -65,7 +65,7 @@ async def test_leaving_is_told_to_the_room_and_to_oneself(harness: Harness) -> N
     assert (await nari.get(f"/rooms/{room}"))["members"] == 1
 
 
-async def test_removing_is_told_to_the_room_and_to_the_removed(harness: Harness) -> None:
+async def test_removing_publishes_events_to_the_room_and_the_user(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
@@ -81,7 +81,7 @@ async def test_removing_is_told_to_the_room_and_to_the_removed(harness: Harness)
     assert (await dae.get("/rooms"))["items"] == []
 
 
-async def test_the_last_owner_passes_the_room_on_before_leaving(harness: Harness) -> None:
+async def test_the_only_owner_cannot_leave_before_making_another_owner(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
@@ -104,13 +104,13 @@ async def test_the_room_that_the_last_member_leaves_is_archived(harness: Harness
 
     read(await nari.ask("POST", f"/rooms/{room}/leave"), 204)
 
-    told = await events_of(harness.log, f"rooms.{room}", "room.archived")
-    assert [event["kind"] for event in told[-2:]] == ["member.left", "room.archived"]
+    events = await events_of(harness.log, f"rooms.{room}", "room.archived")
+    assert [event["kind"] for event in events[-2:]] == ["member.left", "room.archived"]
     read(await dae.ask("POST", f"/rooms/{room}/join"), 409)
     read(await dae.accept(code), 409)
 
 
-async def test_another_role_is_told_once(harness: Harness) -> None:
+async def test_a_change_of_role_publishes_one_event(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
@@ -123,14 +123,14 @@ async def test_another_role_is_told_once(harness: Harness) -> None:
     assert changed == again
     assert changed["user"]["id"] == dae.id
     assert changed["role"] == "moderator"
-    told = await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=2)
-    assert [event["data"] for event in told if event["kind"] == "member.role_changed"] == [
+    events = await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=2)
+    assert [event["data"] for event in events if event["kind"] == "member.role_changed"] == [
         {"user": dae.id, "name": "dae", "role": "moderator", "by": nari.id},
         {"user": dae.id, "name": "dae", "role": "member", "by": dae.id},
     ]
 
 
-async def test_a_role_that_is_none_is_refused(harness: Harness) -> None:
+async def test_an_unknown_role_is_refused(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("private")
     await nari.bring(room, dae)
@@ -142,7 +142,7 @@ async def test_a_role_that_is_none_is_refused(harness: Harness) -> None:
     assert (await dae.get(f"/rooms/{room}"))["role"] == "member"
 
 
-async def test_a_room_only_holds_so_many(tmp_path: Path) -> None:
+async def test_the_members_of_a_room_are_limited(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path, log, room_most_members=3) as harness,
@@ -160,7 +160,7 @@ async def test_a_room_only_holds_so_many(tmp_path: Path) -> None:
         assert (seen["members"], len(members["items"])) == (3, 3)
 
 
-async def test_leaving_and_being_removed_at_once_happens_once(harness: Harness) -> None:
+async def test_a_concurrent_leave_and_removal_end_the_membership_once(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
@@ -177,7 +177,7 @@ async def test_leaving_and_being_removed_at_once_happens_once(harness: Harness) 
         assert (await nari.get(f"/rooms/{room}"))["members"] == 1
 
 
-async def test_two_owners_cannot_both_leave_at_once(harness: Harness) -> None:
+async def test_two_owners_cannot_leave_concurrently(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     eun = await harness.person("eun")
     room = await nari.make_room("private")
@@ -193,7 +193,7 @@ async def test_two_owners_cannot_both_leave_at_once(harness: Harness) -> None:
     assert sorted(member["role"] for member in members) == ["member", "owner"]
 
 
-async def test_the_log_tells_comings_and_goings_in_the_order_they_were_committed(
+async def test_the_log_has_joins_and_leaves_in_commit_order(
     harness: Harness,
 ) -> None:
     nari = await harness.person("nari")
@@ -207,9 +207,9 @@ async def test_the_log_tells_comings_and_goings_in_the_order_they_were_committed
 
     await asyncio.gather(*(come_and_go(number) for number in range(6)))
 
-    told = await events_of(harness.log, f"rooms.{room}", "member.left", times=18)
+    events = await events_of(harness.log, f"rooms.{room}", "member.left", times=18)
     inside: set[str] = set()
-    for event in told[2:]:
+    for event in events[2:]:
         user = event["data"]["user"]
         assert (user in inside) == (event["kind"] == "member.left")
         inside ^= {user}

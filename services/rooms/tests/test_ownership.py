@@ -30,9 +30,9 @@ async def test_a_room_passes_to_its_longest_standing_moderator(harness: Harness)
         "owner",
         "moderator",
     ]
-    told = (await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=3))[-1]
-    assert (told["sender"], told["sender_name"]) == ("service:rooms", "Madang")
-    assert told["data"] == {"user": eun.id, "name": "eun", "role": "owner", "by": "service:rooms"}
+    event = (await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=3))[-1]
+    assert (event["sender"], event["sender_name"]) == ("service:rooms", "Madang")
+    assert event["data"] == {"user": eun.id, "name": "eun", "role": "owner", "by": "service:rooms"}
     read(await eun.ask("PATCH", f"/rooms/{room}", {"name": "ours"}), 200)
 
 
@@ -51,7 +51,7 @@ async def test_without_a_moderator_it_passes_to_the_longest_standing_member(
     assert await roles(harness, room, dae, eun) == ["member", "owner"]
 
 
-async def test_a_room_with_another_owner_stays_as_it_is(harness: Harness) -> None:
+async def test_a_room_with_another_enabled_owner_is_unchanged(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room()
     await nari.bring(room, dae, "owner")
@@ -63,7 +63,9 @@ async def test_a_room_with_another_owner_stays_as_it_is(harness: Harness) -> Non
     read(await dae.ask("POST", f"/rooms/{room}/leave"), 409)
 
 
-async def test_who_comes_back_or_enters_owns_the_room_that_nobody_could(harness: Harness) -> None:
+async def test_a_user_who_is_enabled_or_joins_becomes_owner_of_a_room_without_one(
+    harness: Harness,
+) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     mine, theirs = await nari.make_room("public"), await nari.make_room("public")
     await nari.bring(mine, dae)
@@ -78,7 +80,7 @@ async def test_who_comes_back_or_enters_owns_the_room_that_nobody_could(harness:
     assert entered["role"] == "owner"
 
 
-async def test_the_last_who_is_not_disabled_may_leave(harness: Harness) -> None:
+async def test_the_last_enabled_member_may_leave(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     await nari.bring(room, dae)
@@ -90,7 +92,7 @@ async def test_the_last_who_is_not_disabled_may_leave(harness: Harness) -> None:
     assert await roles(harness, room, dae) == ["owner"]
 
 
-async def test_many_rooms_and_both_members_at_once(harness: Harness) -> None:
+async def test_disabling_both_members_of_many_rooms_concurrently(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     rooms = [await nari.make_room() for _ in range(60)]
     for room in rooms[:55]:
@@ -107,7 +109,7 @@ async def test_many_rooms_and_both_members_at_once(harness: Harness) -> None:
                 return
 
 
-async def test_rooms_of_those_who_were_disabled_before_are_passed_on_at_the_start(
+async def test_rooms_of_users_disabled_earlier_get_an_owner_at_the_start(
     tmp_path: Path,
 ) -> None:
     async with embedded_log(tmp_path) as log:
@@ -120,6 +122,6 @@ async def test_rooms_of_those_who_were_disabled_before_are_passed_on_at_the_star
         db.close()
 
         async with running(tmp_path, log) as harness:
-            told = await events_of(log, f"rooms.{room}", "member.role_changed")
+            events = await events_of(log, f"rooms.{room}", "member.role_changed")
             assert await roles(harness, room, dae) == ["owner"]
-    assert told[-1]["data"]["user"] == dae.id
+    assert events[-1]["data"]["user"] == dae.id

@@ -5,12 +5,12 @@ from madang_rooms.services.paging import page, read_cursor, write_cursor
 
 
 @pytest.mark.parametrize("key", ["", "0", "a" * 24, "a_b.c"])
-def test_a_cursor_is_read_as_it_was_written(key: str) -> None:
+def test_a_cursor_round_trips(key: str) -> None:
     assert read_cursor(write_cursor(key)) == key
 
 
 @pytest.mark.parametrize("cursor", ["!", "a", "a b", "가", "_w", "YQ==="])
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidRequest):
         read_cursor(cursor)
 

@@ -12,9 +12,9 @@ OTHERS = ("other owner", "other moderator", "other member", "invitable", "banned
 
 
 @pytest.fixture
-def harness(embedded_scene: Harness) -> Harness:
+def harness(embedded_harness: Harness) -> Harness:
     """Give the service on one database: what a role may do hangs on none."""
-    return embedded_scene
+    return embedded_harness
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("what", "who"), ALLOWED)
-async def test_a_role_may_do_this(harness: Harness, what: str, who: str) -> None:
+async def test_a_role_permits_its_actions(harness: Harness, what: str, who: str) -> None:
     house = await House.build(harness)
     request = REQUESTS[what]
 
@@ -134,9 +134,7 @@ async def test_a_role_may_do_this(harness: Harness, what: str, who: str) -> None
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_what_a_role_may_not_do_is_refused_and_changes_nothing(
-    harness: Harness, who: str
-) -> None:
+async def test_a_forbidden_action_changes_nothing(harness: Harness, who: str) -> None:
     house = await House.build(harness)
     before = await house.state()
     refused = [what for what in REQUESTS if (what, who) not in ALLOWED]
@@ -152,7 +150,7 @@ async def test_what_a_role_may_not_do_is_refused_and_changes_nothing(
         assert problem["type"] == f"urn:madang:problem:{slug}", what
 
 
-async def test_nothing_can_be_done_in_a_room_that_is_not(harness: Harness) -> None:
+async def test_every_action_in_an_unknown_room_is_not_found(harness: Harness) -> None:
     nari = await harness.person("nari")
     house = House("none", "none", dict.fromkeys((*WHO, *OTHERS, "nari"), nari))
 
@@ -161,7 +159,7 @@ async def test_nothing_can_be_done_in_a_room_that_is_not(harness: Harness) -> No
         assert problem["type"] == "urn:madang:problem:not-found"
 
 
-async def test_nothing_can_be_done_without_a_token(harness: Harness) -> None:
+async def test_every_action_without_a_token_is_unauthenticated(harness: Harness) -> None:
     for request in REQUESTS.values():
         path = API + request.path.replace("{", "").replace("}", "").replace(" ", "-")
 

@@ -7,7 +7,7 @@ async def remove(moderator: Person, room: str, user: Person) -> None:
     read(await moderator.ask("DELETE", f"/rooms/{room}/members/{user.id}"), 204)
 
 
-async def test_a_removed_member_cannot_use_the_links_of_that_time_and_others_can(
+async def test_only_the_removed_member_cannot_use_older_links(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -20,7 +20,7 @@ async def test_a_removed_member_cannot_use_the_links_of_that_time_and_others_can
     refused = [read(await dae.accept(code), 403) for code in (link, other)]
 
     assert {problem["detail"] for problem in refused} == {
-        "You were removed from this room after this link was made; ask for a new invite."
+        "You were removed from this room after this link was created; ask for a new invite."
     }
     read(await dae.accept(own), 410)
     read(await eun.accept(link), 200)
@@ -28,7 +28,7 @@ async def test_a_removed_member_cannot_use_the_links_of_that_time_and_others_can
     read(await dae.accept(await nari.invite(room)), 200)
 
 
-async def test_a_removed_member_may_be_invited_by_name(harness: Harness) -> None:
+async def test_a_removed_member_can_be_invited(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     await nari.bring(room, dae)
@@ -37,7 +37,7 @@ async def test_a_removed_member_may_be_invited_by_name(harness: Harness) -> None
     read(await dae.accept(await nari.invite(room, user=dae.id)), 200)
 
 
-async def test_what_invited_them_by_name_is_taken_back_at_the_removal(harness: Harness) -> None:
+async def test_a_ban_revokes_the_invite_for_the_user(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room()
     await nari.bring(room, eun)
@@ -49,7 +49,7 @@ async def test_what_invited_them_by_name_is_taken_back_at_the_removal(harness: H
     assert (await nari.get(f"/rooms/{room}/invites"))["items"][0]["user"] is None
 
 
-async def test_a_ban_that_ran_out_leaves_the_links_of_before_closed(harness: Harness) -> None:
+async def test_an_expired_ban_leaves_older_links_closed(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     link = await nari.invite(room)
@@ -63,7 +63,7 @@ async def test_a_ban_that_ran_out_leaves_the_links_of_before_closed(harness: Har
     read(await dae.accept(await nari.invite(room)), 200)
 
 
-async def test_who_left_comes_back_by_the_same_link(harness: Harness) -> None:
+async def test_a_user_who_left_rejoins_by_the_same_link(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room()
     link = await nari.invite(room)

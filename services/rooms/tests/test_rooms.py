@@ -6,7 +6,7 @@ import pytest
 from services.rooms.tests.harness import API, EPOCH, Harness, embedded_log, events_of, read, running
 
 
-async def test_a_new_room_belongs_to_who_made_it(harness: Harness) -> None:
+async def test_a_new_room_is_owned_by_its_creator(harness: Harness) -> None:
     nari = await harness.person("nari", "나리 🌸")
 
     made = read(
@@ -30,7 +30,7 @@ async def test_a_new_room_belongs_to_who_made_it(harness: Harness) -> None:
     assert await nari.get("/rooms") == {"items": [made], "next": None}
 
 
-async def test_a_public_room_is_found_however_its_name_is_written(harness: Harness) -> None:
+async def test_a_public_room_is_found_in_any_case(harness: Harness) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room("public", "마당 Été")
 
@@ -41,7 +41,7 @@ async def test_a_public_room_is_found_however_its_name_is_written(harness: Harne
         assert [item["id"] for item in read(answer, 200)["items"]] == [room], query
 
 
-async def test_making_a_room_is_told_to_the_room_and_to_its_owner(harness: Harness) -> None:
+async def test_creating_a_room_publishes_events_to_the_room_and_its_owner(harness: Harness) -> None:
     nari = await harness.person("nari", "나리 🌸")
 
     room = await nari.make_room("public", "수다방")
@@ -78,7 +78,7 @@ async def test_making_a_room_is_told_to_the_room_and_to_its_owner(harness: Harne
         {"name": "a", "visibility": "public", "owner": "me"},
     ],
 )
-async def test_a_room_that_cannot_be_is_refused(harness: Harness, body: object) -> None:
+async def test_an_invalid_room_is_refused(harness: Harness, body: object) -> None:
     nari = await harness.person("nari")
 
     problem = read(await nari.ask("POST", "/rooms", body), 422)
@@ -102,7 +102,7 @@ async def test_a_lone_surrogate_is_refused_and_not_stored(harness: Harness) -> N
 @pytest.mark.parametrize(
     "name", ["가" * 128, "👩‍👩‍👧‍👦", "한글", "'; DROP TABLE rooms; --", "%_\\"]
 )
-async def test_any_name_that_can_be_seen_is_kept(harness: Harness, name: str) -> None:
+async def test_any_visible_name_is_kept(harness: Harness, name: str) -> None:
     nari = await harness.person("nari")
 
     room = await nari.make_room("public", name)
@@ -112,7 +112,7 @@ async def test_any_name_that_can_be_seen_is_kept(harness: Harness, name: str) ->
     assert event["data"]["name"] == name
 
 
-async def test_the_two_ways_to_write_hangul_are_one_name(harness: Harness) -> None:
+async def test_composed_and_decomposed_hangul_are_one_name(harness: Harness) -> None:
     nari = await harness.person("nari")
 
     room = await nari.make_room("public", "\u1112\u1161\u11ab")
@@ -134,7 +134,7 @@ async def test_my_rooms_come_in_pages_newest_first(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("query", ["cursor=!!!", "cursor=%EA%B0%80", "cursor=_w", "limit=x"])
-async def test_a_page_that_cannot_be_is_refused(harness: Harness, query: str) -> None:
+async def test_an_invalid_page_is_refused(harness: Harness, query: str) -> None:
     nari = await harness.person("nari")
 
     answer = await nari.ask("GET", f"/rooms?{query}")
@@ -174,7 +174,7 @@ async def test_public_rooms_come_in_pages(harness: Harness) -> None:
     assert second["next"] is None
 
 
-async def test_renaming_is_told_once(harness: Harness) -> None:
+async def test_renaming_publishes_one_event(harness: Harness) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room(name="old")
 
@@ -183,14 +183,14 @@ async def test_renaming_is_told_once(harness: Harness) -> None:
     read(await nari.ask("POST", f"/rooms/{room}/archive"), 200)
 
     assert renamed["name"] == "새 이름"
-    told = await events_of(harness.log, f"rooms.{room}", "room.archived")
-    assert [(event["kind"], event["data"]) for event in told[2:]] == [
+    events = await events_of(harness.log, f"rooms.{room}", "room.archived")
+    assert [(event["kind"], event["data"]) for event in events[2:]] == [
         ("room.updated", {"name": "새 이름"}),
         ("room.archived", {}),
     ]
 
 
-async def test_an_archived_room_stays_as_it_is_but_lets_people_go(harness: Harness) -> None:
+async def test_an_archived_room_cannot_be_changed_but_left(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     eun = await harness.person("eun")
     room = await nari.make_room("public")
@@ -211,7 +211,7 @@ async def test_an_archived_room_stays_as_it_is_but_lets_people_go(harness: Harne
     read(await dae.ask("POST", f"/rooms/{room}/leave"), 204)
 
 
-async def test_a_user_can_only_be_in_so_many_rooms(tmp_path: Path) -> None:
+async def test_the_rooms_of_a_user_are_limited(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as log, running(tmp_path, log, user_most_rooms=2) as harness:
         await _fill_rooms(harness)
 
@@ -232,7 +232,7 @@ async def _fill_rooms(harness: Harness) -> None:
     assert len((await nari.get("/rooms"))["items"]) == 2
 
 
-async def test_a_token_that_outlived_its_user_opens_nothing(harness: Harness) -> None:
+async def test_a_token_of_a_deleted_user_is_unauthenticated(harness: Harness) -> None:
     token = {"Authorization": f"Bearer {harness.issuer.token('gone')}"}
 
     answer = await harness.client.post(

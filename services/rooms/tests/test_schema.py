@@ -24,7 +24,7 @@ def tables(path: Path) -> set[str]:
         engine.dispose()
 
 
-def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
+def test_the_migrations_create_the_schema_of_the_models(tmp_path: Path) -> None:
     path = tmp_path / "rooms.sqlite"
 
     migrate(path, wait_seconds=1)
@@ -36,7 +36,7 @@ def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_the_migrations_make_the_same_checks_as_the_models(tmp_path: Path) -> None:
+def test_the_migrations_create_the_constraints_of_the_models(tmp_path: Path) -> None:
     migrate(tmp_path / "migrated.sqlite", wait_seconds=1)
     engine = create_engine(f"sqlite:///{tmp_path / 'modelled.sqlite'}")
     Base.metadata.create_all(engine)
@@ -67,7 +67,7 @@ def _described(path: Path) -> dict[str, object]:
         engine.dispose()
 
 
-def test_the_way_down_leaves_nothing_and_up_again_works(tmp_path: Path) -> None:
+def test_a_downgrade_drops_everything_and_can_be_upgraded(tmp_path: Path) -> None:
     path = tmp_path / "rooms.sqlite"
     migrate(path, wait_seconds=1)
     full = tables(path)
@@ -91,7 +91,7 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_migration_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_migration_is_rolled_back(tmp_path: Path) -> None:
     path = tmp_path / "rooms.sqlite"
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE invites (in_the_way INTEGER)")
@@ -103,7 +103,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     assert tables(path) == {"invites"}
 
 
-def test_there_is_one_line_of_migrations() -> None:
+def test_the_migrations_have_one_head() -> None:
     assert len(ScriptDirectory.from_config(schema.config()).get_heads()) == 1
 
 
@@ -115,7 +115,7 @@ def test_every_constraint_has_a_name() -> None:
             assert index.name, index
 
 
-def test_the_models_can_be_made_in_mysql() -> None:
+def test_the_models_compile_for_mysql() -> None:
     dialect = mysql.dialect()
 
     for table in Base.metadata.sorted_tables:
@@ -126,10 +126,10 @@ def test_the_models_can_be_made_in_mysql() -> None:
             assert str(CreateIndex(index).compile(dialect=dialect))
 
 
-def test_the_migrations_can_be_told_to_mysql() -> None:
-    told = io.StringIO()
+def test_the_migrations_compile_for_mysql() -> None:
+    ddl = io.StringIO()
     context = MigrationContext.configure(
-        dialect_name="mysql", opts={"as_sql": True, "output_buffer": told}
+        dialect_name="mysql", opts={"as_sql": True, "output_buffer": ddl}
     )
 
     with Operations.context(context):
@@ -139,5 +139,5 @@ def test_the_migrations_can_be_told_to_mysql() -> None:
             revision.module.upgrade()
 
     for table in Base.metadata.tables:
-        assert f"CREATE TABLE IF NOT EXISTS {table}" in told.getvalue()
-    assert told.getvalue().count("ENGINE=InnoDB") == len(Base.metadata.tables)
+        assert f"CREATE TABLE IF NOT EXISTS {table}" in ddl.getvalue()
+    assert ddl.getvalue().count("ENGINE=InnoDB") == len(Base.metadata.tables)

@@ -33,7 +33,7 @@ async def pragma(session: AsyncSession, name: str) -> object:
     return await session.scalar(text(f"PRAGMA {name}"))
 
 
-async def test_a_commit_is_on_the_disk_and_references_hold(database: Database) -> None:
+async def test_commits_are_durable_and_foreign_keys_enforced(database: Database) -> None:
     async with database.writing() as session:
         found = [await pragma(session, name) for name in ("journal_mode", "synchronous")]
 
@@ -44,7 +44,7 @@ async def test_a_commit_is_on_the_disk_and_references_hold(database: Database) -
             )
 
 
-async def test_a_reader_sees_one_state_and_cannot_write(database: Database) -> None:
+async def test_a_reader_sees_one_snapshot_and_cannot_write(database: Database) -> None:
     async with database.reading() as reader:
         before = await reader.scalar(COUNT)
         async with database.writing() as writer:
@@ -58,7 +58,7 @@ async def test_a_reader_sees_one_state_and_cannot_write(database: Database) -> N
             await reader.execute(INSERT, {"name": "dae"})
 
 
-async def test_what_is_not_committed_never_was(database: Database) -> None:
+async def test_an_uncommitted_change_is_rolled_back(database: Database) -> None:
     async with database.writing() as session:
         await session.execute(INSERT, {"name": "nari"})
 
@@ -66,7 +66,7 @@ async def test_what_is_not_committed_never_was(database: Database) -> None:
         assert await session.scalar(COUNT) == 0
 
 
-async def test_many_writers_take_turns(tmp_path: Path) -> None:
+async def test_concurrent_writers_are_serialized(tmp_path: Path) -> None:
     database = await open_sqlite(tmp_path / "rooms.db", wait_seconds=10)
 
     async def read_then_write(number: int) -> None:
@@ -82,7 +82,7 @@ async def test_many_writers_take_turns(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_writers_that_are_cancelled_leave_the_way_free(tmp_path: Path) -> None:
+async def test_cancelled_writers_release_the_connection(tmp_path: Path) -> None:
     database = await open_sqlite(tmp_path / "rooms.db", wait_seconds=10)
     chance = random.Random(7)
 
@@ -122,7 +122,7 @@ async def test_a_locked_database_is_unavailable_and_nothing_changes(tmp_path: Pa
         await nari.make_room()
 
 
-async def test_what_was_answered_is_there_after_a_restart(tmp_path: Path) -> None:
+async def test_committed_data_survives_a_restart(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as log:
         async with running(tmp_path, log) as harness:
             nari = await harness.person("nari", "나리")

@@ -1,7 +1,7 @@
 from services.rooms.tests.harness import API, Harness, read
 
 
-async def test_a_user_sees_others_without_their_secrets(harness: Harness) -> None:
+async def test_the_public_view_of_a_user_has_no_secrets(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
 
     seen = await nari.get(f"/users/{dae.id}")
@@ -10,7 +10,7 @@ async def test_a_user_sees_others_without_their_secrets(harness: Harness) -> Non
     read(await nari.ask("GET", "/users/nobody"), 404)
 
 
-async def test_users_are_looked_up_by_the_beginning_of_their_username(harness: Harness) -> None:
+async def test_users_are_found_by_a_prefix_of_their_username(harness: Harness) -> None:
     nari = await harness.person("nari")
     for name in ("a_b", "a_c", "axb", "a.b", "ab-"):
         await harness.person(name)
@@ -26,7 +26,7 @@ async def test_users_are_looked_up_by_the_beginning_of_their_username(harness: H
     assert await found("z") == []
 
 
-async def test_a_lookup_gives_a_few_and_no_way_to_the_rest(harness: Harness) -> None:
+async def test_a_lookup_is_limited_and_has_no_next_page(harness: Harness) -> None:
     nari = await harness.person("nari")
     for number in range(25):
         await harness.person(f"user{number:02}")
@@ -38,7 +38,7 @@ async def test_a_lookup_gives_a_few_and_no_way_to_the_rest(harness: Harness) -> 
     assert [user["username"] for user in few["items"]] == ["user00", "user01"]
 
 
-async def test_a_lookup_of_everyone_is_refused(harness: Harness) -> None:
+async def test_a_lookup_without_a_prefix_is_refused(harness: Harness) -> None:
     nari = await harness.person("nari")
 
     read(await nari.ask("GET", "/users"), 422)
@@ -46,7 +46,7 @@ async def test_a_lookup_of_everyone_is_refused(harness: Harness) -> None:
     read(await nari.ask("GET", f"/users?prefix={'a' * 33}"), 422)
 
 
-async def test_users_are_for_the_logged_in(harness: Harness) -> None:
+async def test_users_are_shown_only_to_logged_in_users(harness: Harness) -> None:
     nari = await harness.person("nari")
 
     read(await harness.client.get(f"{API}/users/{nari.id}"), 401)

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from madang_rooms.wiring import FILE
+from services.rooms.tests.flaky_log import FlakyLog
 from services.rooms.tests.harness import SHARDS, Harness, embedded_log, read, running
-from services.rooms.tests.stumbling import StumblingLog
 
 
 async def test_ready_when_the_database_and_the_log_answer(harness: Harness) -> None:
@@ -14,7 +14,7 @@ async def test_ready_when_the_database_and_the_log_answer(harness: Harness) -> N
 
 async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as real:
-        log = StumblingLog(real)
+        log = FlakyLog(real)
         async with running(tmp_path, log) as harness:
             log.away = set(range(SHARDS))
 
@@ -24,7 +24,7 @@ async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
             assert answer.json()["dependencies"] == {"database": "ok", "log": "LogUnavailable"}
 
 
-async def test_the_data_folder_is_made(tmp_path: Path) -> None:
+async def test_the_data_folder_is_created(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path / "새 폴더" / "100%", log) as harness,
@@ -40,7 +40,7 @@ async def test_the_registry_is_on_the_app(harness: Harness) -> None:
     assert {"madang_rooms_changes", "madang_rooms_outbox_waiting_rows"} <= names
 
 
-async def test_the_interface_is_described(harness: Harness) -> None:
+async def test_the_openapi_document_has_all_paths(harness: Harness) -> None:
     paths = harness.app.openapi()["paths"]
 
     assert set(paths["/api/rooms/v1/rooms"]) == {"get", "post"}

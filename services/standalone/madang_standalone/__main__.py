@@ -2,7 +2,7 @@
 
 import argparse
 
-from madang_auth import command
+from madang_auth.accounts import users_command
 from madang_common import server
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import build, operate
@@ -13,10 +13,10 @@ NAME = "madang-standalone"
 def main() -> None:
     """Run until a signal ends it; or, asked about `users`, do that and end."""
     parser = argparse.ArgumentParser(prog=NAME, description="Serve all of Madang.")
-    command.add_users(parser.add_subparsers(dest="command"))
+    users_command.add_parser(parser.add_subparsers(dest="command"))
     asked = parser.parse_args()
     if asked.command == "users":
-        command.run_users(NAME, StandaloneSettings, operate, asked)
+        users_command.run(NAME, StandaloneSettings, operate, asked)
     else:
         server.run("Madang", StandaloneSettings, build)
 

@@ -10,7 +10,7 @@ import madang_auth.wiring
 import madang_gateway.wiring
 import madang_history.wiring
 import madang_rooms.wiring
-from madang_auth.accounts.operators import Operator
+from madang_auth.accounts.user_admin import UserAdmin
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_limit import RequestAllowance
 from madang_common.live.inprocess import InProcessLive
@@ -46,7 +46,7 @@ def paths_of(apps: Mapping[str, FastAPI]) -> dict[str, ASGIApp]:
 
 
 @asynccontextmanager
-async def operate(settings: StandaloneSettings) -> AsyncIterator[Operator]:
+async def operate(settings: StandaloneSettings) -> AsyncIterator[UserAdmin]:
     """Yield what an operator's command asks, on the files of the process that runs, or of none.
 
     That process finds out as it would on real servers: by asking the store which logins ended.
@@ -60,10 +60,10 @@ async def operate(settings: StandaloneSettings) -> AsyncIterator[Operator]:
         )
         network.add("auth", auth)
         rooms = await stack.enter_async_context(
-            madang_rooms.wiring.accounts(settings.rooms(), transport=network)
+            madang_rooms.wiring.build_accounts(settings.rooms(), transport=network)
         )
         network.add("rooms", rooms)
-        operator: Operator = auth.state.operator
+        operator: UserAdmin = auth.state.user_admin
         yield operator
 
 

@@ -11,7 +11,7 @@ async def test_it_knows_of_all_services_what_must_go_on(tmp_path: Path) -> None:
         works = {work.get_name() for work in served.works if not work.done()}
 
     assert works == {
-        *("auth-keys", "auth-sweep"),
+        *("auth-keys", "auth-expiry"),
         "rooms-relay",
         "history-ingest",
         *("follow-0", "follow-1"),

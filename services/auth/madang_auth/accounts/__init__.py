@@ -1,1 +1,1 @@
-"""Accounts and the user directory."""
+"""Accounts of users and of services."""

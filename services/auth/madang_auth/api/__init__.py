@@ -1,1 +1,1 @@
-"""auth's REST interface."""
+"""The REST interface of auth."""

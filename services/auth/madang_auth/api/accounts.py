@@ -4,64 +4,65 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from madang_auth.accounts.accounts import Accounts
-from madang_auth.api.dependencies import PREFIX, Address, Body, CurrentLogin
-from madang_auth.backends.directory import Person
-from madang_auth.names import DisplayName, GivenPassword, NewPassword, NewUsername
+from madang_auth.api.dependencies import PREFIX, Address, Body, CurrentSession
+from madang_auth.api.fields import NewPassword, Password
+from madang_auth.backends.directory import UserProfile
+from madang_common.names import DisplayName, Username
 
 
 class Registration(Body):
     """A new user."""
 
-    username: NewUsername
+    username: Username
     password: NewPassword
     display_name: DisplayName | None = None
 
 
 class PasswordChange(Body):
-    """Another password."""
+    """A change of password."""
 
-    current_password: GivenPassword
+    current_password: Password
     new_password: NewPassword
 
 
 class PublicUser(BaseModel):
-    """A user as they and others see them."""
+    """A user, as other users see them."""
 
     id: str
     username: str
     display_name: str
 
     @classmethod
-    def of(cls, person: Person) -> "PublicUser":
-        """Return what may be shown of `person`."""
-        return cls(id=person.id, username=person.username, display_name=person.display_name)
+    def of(cls, user: UserProfile) -> "PublicUser":
+        """Return the public view of `user`."""
+        return cls(id=user.id, username=user.username, display_name=user.display_name)
 
 
 def accounts_router(accounts: Accounts) -> APIRouter:
-    """Return what people do with their own account."""
+    """Return the endpoints of the caller's own account."""
     router = APIRouter(prefix=PREFIX, tags=["accounts"])
 
     @router.post("/register", status_code=201)
     async def register(body: Registration, address: Address) -> PublicUser:
-        """Make an account. 409 if the username is taken."""
-        person = await accounts.register(
+        """Create an account; 409 if the username is taken."""
+        user = await accounts.register(
             body.username,
             body.password.get_secret_value(),
             body.display_name or body.username,
             address,
         )
-        return PublicUser.of(person)
+        return PublicUser.of(user)
 
     @router.get("/me")
-    async def me(login: CurrentLogin) -> PublicUser:
-        """Return who is logged in."""
-        return PublicUser.of(await accounts.of(login))
+    async def me(session: CurrentSession) -> PublicUser:
+        """Return the logged-in user."""
+        return PublicUser.of(await accounts.get(session))
 
     @router.post("/password", status_code=204)
-    async def password(body: PasswordChange, login: CurrentLogin, address: Address) -> None:
-        """Set another password and end all other logins. 403 if the current one is another."""
+    async def password(body: PasswordChange, session: CurrentSession, address: Address) -> None:
+        """Change the password and end all other sessions; 403 if the current one is wrong."""
         await accounts.change_password(
-            login,
+            session,
             body.current_password.get_secret_value(),
             body.new_password.get_secret_value(),
             address,

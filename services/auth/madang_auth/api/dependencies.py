@@ -1,12 +1,12 @@
-"""Who asks: their address, and their login if it is still open."""
+"""What the endpoints depend on: the caller's address and open session."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 from pydantic import ConfigDict
 
-from madang_auth.sessions.logins import Logins
-from madang_auth.sessions.port import Login
+from madang_auth.sessions.port import Session
+from madang_auth.sessions.sessions import Sessions
 from madang_common.http import bodies
 from madang_common.http.security import User
 
@@ -14,7 +14,7 @@ PREFIX = "/api/auth/v1"
 
 
 class Body(bodies.Body):
-    """What a client sends, which may be a password."""
+    """A request body, which may have a password."""
 
     model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=False)
 
@@ -24,13 +24,13 @@ def _address(request: Request) -> str:
 
 
 Address = Annotated[str, Depends(_address)]
-"""The network address the request came from."""
+"""The network address of the caller."""
 
 
-async def _current_login(request: Request, user: User) -> Login:
-    logins: Logins = request.app.state.logins
-    return await logins.current(user.login)
+async def _current_session(request: Request, user: User) -> Session:
+    sessions: Sessions = request.app.state.sessions
+    return await sessions.current(user.login)
 
 
-CurrentLogin = Annotated[Login, Depends(_current_login)]
-"""The open login of who asks; 401 if its token does not hold or it has ended."""
+CurrentSession = Annotated[Session, Depends(_current_session)]
+"""The caller's open session; 401 if the access token is not valid or the session has ended."""

@@ -7,13 +7,13 @@ from madang_auth.signing.keyring import Keyring
 
 
 def keys_router(keyring: Keyring, *, max_age_seconds: int) -> APIRouter:
-    """Return the page of public keys, to be kept for `max_age_seconds`."""
+    """Return the endpoint of the public keys, cached for `max_age_seconds`."""
     router = APIRouter(tags=["keys"])
     headers = {"Cache-Control": f"public, max-age={max_age_seconds}"}
 
     @router.get("/.well-known/jwks.json")
     async def jwks() -> JSONResponse:
-        """Return the keys that tokens are signed with, and those about to be."""
+        """Return the public keys of current and upcoming signing keys."""
         return JSONResponse({"keys": list(keyring.keys.published)}, headers=headers)
 
     return router

@@ -5,21 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
 
-from madang_auth.accounts.service_clients import Clients
+from madang_auth.accounts.service_clients import ServiceClients
 from madang_auth.api.dependencies import Address
 from madang_common.problems import InvalidRequest
 
 
 class ServiceToken(BaseModel):
-    """A token for one service to show to another."""
+    """A token that authenticates a service to another."""
 
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
     expires_in: int
 
 
-def service_tokens_router(clients: Clients, *, seconds: int) -> APIRouter:
-    """Return the endpoint where services get tokens that hold for `seconds`."""
+def service_tokens_router(clients: ServiceClients, *, seconds: int) -> APIRouter:
+    """Return the endpoint where services get tokens with a lifetime of `seconds`."""
     router = APIRouter(prefix="/internal", tags=["internal"])
 
     @router.post("/token")
@@ -29,7 +29,7 @@ def service_tokens_router(clients: Clients, *, seconds: int) -> APIRouter:
         address: Address,
         grant_type: Annotated[str, Form(max_length=64)],
     ) -> ServiceToken:
-        """Return a service token to the service in `Authorization: Basic`."""
+        """Issue a service token to the service in `Authorization: Basic`."""
         if grant_type != "client_credentials":
             raise InvalidRequest("grant_type must be client_credentials.")
         signed = await clients.token(request.headers.get("Authorization", ""), address)

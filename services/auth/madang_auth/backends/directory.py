@@ -1,4 +1,4 @@
-"""The user directory, which belongs to rooms and is asked over REST."""
+"""The user directory: the accounts in rooms, over REST."""
 
 from typing import Any, TypeVar
 
@@ -12,37 +12,37 @@ from madang_common.problems import Conflict, InvalidBody, NotFound, Problem, Una
 log = structlog.get_logger()
 
 
-class _Answer(BaseModel):
-    # A hash must not get into a log by way of an error's text.
+class _Response(BaseModel):
+    # The text of an error may be logged and must not contain a hash.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Person(_Answer):
-    """A user as everybody may see them."""
+class UserProfile(_Response):
+    """A user, as other users see them."""
 
     id: str
     username: str
     display_name: str
 
 
-class Account(Person):
-    """A user as auth sees them."""
+class Account(UserProfile):
+    """A user, as auth sees them."""
 
     password_hash: str = Field(repr=False)
     disabled: bool
 
 
-T = TypeVar("T", bound=_Answer)
+T = TypeVar("T", bound=_Response)
 
 
 class Directory:
-    """Users, by id and by username; raises Unavailable when rooms does not answer."""
+    """Adds, finds and changes users; raises Unavailable if rooms does not answer."""
 
     def __init__(self, rooms: httpx.AsyncClient) -> None:
-        """Ask through `rooms`, which sends auth's service token."""
+        """Send requests through `rooms`, which adds auth's service token."""
         self._rooms = rooms
 
-    async def add(self, username: str, password_hash: str, display_name: str) -> Person:
+    async def add(self, username: str, password_hash: str, display_name: str) -> UserProfile:
         """Add a user; raise Conflict if the username is taken."""
         body = {
             "username": username,
@@ -53,35 +53,35 @@ class Directory:
             answer = await self._call("POST", "/internal/users", (Conflict, InvalidBody), json=body)
         except Conflict as conflict:
             raise Conflict("This username is taken.") from conflict
-        return _read(Person, answer)
+        return _read(UserProfile, answer)
 
     async def by_username(self, username: str) -> Account | None:
-        """Return the user called `username` (in its one form), or None."""
+        """Return the user by canonical username, or None."""
         return await self._find(f"/internal/users/by-username/{username}")
 
     async def by_id(self, user: str) -> Account | None:
-        """Return the user, or None."""
+        """Return the user by id, or None."""
         return await self._find(f"/internal/users/{user}")
 
     async def set_password(self, user: str, password_hash: str, *, instead_of: str) -> None:
-        """Store another hash for the user in place of `instead_of`.
+        """Replace the user's password hash `instead_of`.
 
-        Raise Conflict if the user has another hash meanwhile, NotFound if there is no such user.
+        Raise Conflict if the user has another hash, NotFound if there is no such user.
         """
         body = {"password_hash": password_hash, "instead_of": instead_of}
         path = f"/internal/users/{user}/password"
         try:
             await self._call("PUT", path, (Conflict, NotFound), json=body)
         except Conflict as conflict:
-            raise Conflict("The password was changed meanwhile. Try again.") from conflict
+            raise Conflict("The password was changed by another request; try again.") from conflict
 
     async def set_disabled(self, user: str, *, disabled: bool) -> None:
-        """Let the user log in no more, or again; raise NotFound if there is no such user."""
+        """Disable or enable the user; raise NotFound if there is no such user."""
         body = {"disabled": disabled}
         await self._call("PUT", f"/internal/users/{user}/disabled", (NotFound,), json=body)
 
     async def ping(self) -> None:
-        """Return if rooms runs; raise if it does not answer."""
+        """Return if rooms answers; raise Unavailable if not."""
         await call(self._rooms, "GET", "/health/live")
 
     async def _find(self, path: str) -> Account | None:
@@ -99,11 +99,9 @@ class Directory:
         except Problem as problem:
             if isinstance(problem, (*expected, Unavailable)):
                 raise
-            # Such as a 401 to this service, which must not look like one to its client.
-            log.error("directory_refused", method=method, type=problem.type)  # noqa: TRY400 - expected
-            raise Unavailable(
-                "The user directory cannot be asked now. Try again in a moment."
-            ) from problem
+            # For example a 401 to auth itself, which must not reach auth's client as its own.
+            log.error("directory_refused", method=method, type=problem.type)  # noqa: TRY400 - no traceback for an expected problem
+            raise Unavailable("The user directory does not answer; retry in a moment.") from problem
 
 
 def _read(kind: type[T], answer: httpx.Response) -> T:
@@ -111,6 +109,4 @@ def _read(kind: type[T], answer: httpx.Response) -> T:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
         log.exception("directory_answer_unreadable", kind=kind.__name__)
-        raise Unavailable(
-            "The user directory cannot be asked now. Try again in a moment."
-        ) from error
+        raise Unavailable("The user directory does not answer; retry in a moment.") from error

@@ -1,1 +1,1 @@
-"""Password hashes, and the queue of those to be computed."""
+"""Password hashing, and its bounded queue."""

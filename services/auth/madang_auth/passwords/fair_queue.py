@@ -1,7 +1,7 @@
-"""A bounded queue that is fair by site: first come, first served at a site, the sites in rotation.
+"""A bounded queue that is fair by site: first in, first out per site, round robin over the sites.
 
-An item that is alone at its site waits for at most one turn of each other site. When the queue is
-full, the site with the most items gives up its newest for a site with fewer.
+An item that is alone at its site waits for at most one item of each other site. When the queue is
+full, the newest item of the site with the most items is displaced by an item of a site with fewer.
 """
 
 from collections import OrderedDict, deque
@@ -10,16 +10,16 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class SiteFull(Exception):  # noqa: N818 - reads as the state it tells
-    """The site has as many items as one may have."""
+class SiteFull(Exception):  # noqa: N818 - named for the state that it reports
+    """The site has its maximum of items."""
 
 
-class QueueFull(Exception):  # noqa: N818 - reads as the state it tells
-    """The queue is full, and no site has more items than this one would have."""
+class QueueFull(Exception):  # noqa: N818 - named for the state that it reports
+    """The queue is full, and no other site has more items to displace."""
 
 
 class FairQueue(Generic[T]):
-    """Items by site; pure, with neither a clock nor a lock."""
+    """Items by site; without a clock or a lock."""
 
     def __init__(self, *, per_site: int, most: int) -> None:
         """Hold at most `per_site` items of one site, and `most` in all."""
@@ -27,15 +27,15 @@ class FairQueue(Generic[T]):
         self._most = most
         self._count = 0
         self._sites: OrderedDict[str, deque[T]] = OrderedDict()
-        """Sites with items, in the order of their turns."""
+        """Sites with items, the next to serve first."""
 
     def __len__(self) -> int:
         return self._count
 
     def push(self, site: str, item: T) -> T | None:
-        """Add `item`; return the item that was displaced, if any.
+        """Add `item`; return the item that it displaced, if any.
 
-        Raise SiteFull or QueueFull, with nothing changed, if there is no place for it.
+        Raise SiteFull or QueueFull, and change nothing, if it cannot be added.
         """
         here = len(self._sites.get(site, ()))
         if here >= self._per_site:
@@ -57,7 +57,7 @@ class FairQueue(Generic[T]):
         return item
 
     def remove(self, site: str, item: T) -> None:
-        """Remove `item` of `site`, if it is there."""
+        """Remove `item` of `site`, if it is queued."""
         items = self._sites.get(site)
         if items is not None and item in items:
             items.remove(item)

@@ -1,4 +1,4 @@
-"""The threads that hash passwords, and their queue; each process has its own."""
+"""The threads of a process that hash passwords, and their queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from madang_common.problems import TooManyRequests, Unavailable
 T = TypeVar("T")
 _RETRY_SECONDS = 2.0
 
-_Turn = asyncio.Future[None]
+_Waiter = asyncio.Future[None]
 
 
 class HashWorkers:
-    """Runs work in a few threads; callers wait for a thread in turn by site."""
+    """Runs work in a few threads; callers wait for one in a queue that is fair by site."""
 
     def __init__(
         self,
@@ -28,83 +28,82 @@ class HashWorkers:
         seconds: float,
         metrics: AuthMetrics,
     ) -> None:
-        """Use the `workers` threads of `pool`; nobody waits for longer than `seconds`."""
+        """Use the `workers` threads of `pool`; a caller waits at most `seconds` for one."""
         self._pool = pool
         self._idle = workers
-        self._queue: FairQueue[_Turn] = FairQueue(per_site=waiting_per_site, most=waiting)
+        self._queue: FairQueue[_Waiter] = FairQueue(per_site=waiting_per_site, most=waiting)
         self._seconds = seconds
         self._metrics = metrics
 
     async def run(self, site: str, work: Callable[[], T]) -> T:
-        """Run `work` in a thread when it is the turn of `site`, and return its result.
+        """Run `work` in a thread and return its result.
 
-        Raise TooManyRequests if too many callers of the site wait, Unavailable if too many wait in
+        Raise TooManyRequests if too many callers of `site` wait, Unavailable if too many wait in
         all or the wait was too long.
         """
-        await self._turn(site)
+        await self._acquire(site)
         try:
             working = asyncio.get_running_loop().run_in_executor(self._pool, work)
         except BaseException:
-            self._next()
+            self._release()
             raise
         working.add_done_callback(self._done)
-        # Shielded, because a thread cannot be stopped: it is busy until `work` returns.
+        # Shielded, because a thread cannot be cancelled: it is busy until `work` returns.
         return await asyncio.shield(working)
 
     def close(self) -> None:
-        """End the threads once what they do is done."""
+        """Stop the threads after their current work."""
         self._pool.shutdown(cancel_futures=True)
 
-    async def _turn(self, site: str) -> None:
-        """Wait until this caller has a thread."""
+    async def _acquire(self, site: str) -> None:
+        """Wait for a thread."""
         if self._idle:
             self._idle -= 1
             return
-        turn = self._wait_at(site)
+        waiter = self._enqueue(site)
         try:
             async with asyncio.timeout(self._seconds):
-                await turn
+                await waiter
         except BaseException as error:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._next()
-            self._queue.remove(site, turn)
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._release()
+            self._queue.remove(site, waiter)
             if isinstance(error, TimeoutError):
                 raise self._refusal("deadline") from None
             raise
 
-    def _wait_at(self, site: str) -> _Turn:
-        turn: _Turn = asyncio.get_running_loop().create_future()
+    def _enqueue(self, site: str) -> _Waiter:
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
         try:
-            displaced = self._queue.push(site, turn)
+            displaced = self._queue.push(site, waiter)
         except SiteFull:
             self._metrics.hash_refused("address")
             raise TooManyRequests(
-                "Too many passwords are being checked for this address. Try again in"
-                f" {_RETRY_SECONDS:.0f} s.",
+                f"Too many logins at once from this address; retry after {_RETRY_SECONDS:.0f} s.",
                 retry_after_seconds=_RETRY_SECONDS,
             ) from None
         except QueueFull:
             raise self._refusal("all") from None
         if displaced is not None and not displaced.done():
             displaced.set_exception(self._refusal("displaced"))
-        return turn
+        return waiter
 
     def _refusal(self, reason: HashRefusal) -> Unavailable:
         self._metrics.hash_refused(reason)
         return Unavailable(
-            f"Too many people are logging in at once. Try again in {_RETRY_SECONDS:.0f} s.",
+            f"Too many logins at once; retry after {_RETRY_SECONDS:.0f} s.",
             retry_after_seconds=_RETRY_SECONDS,
         )
 
     def _done(self, working: asyncio.Future[T]) -> None:
         if not working.cancelled():
-            working.exception()  # retrieved, in case the caller is gone
-        self._next()
+            working.exception()  # retrieved, in case the caller was cancelled
+        self._release()
 
-    def _next(self) -> None:
-        """Give the free thread to the next caller in the queue."""
-        while (turn := self._queue.pop()) is not None:
-            if not turn.done():
-                turn.set_result(None)
+    def _release(self) -> None:
+        """Give the free thread to the next waiter."""
+        while (waiter := self._queue.pop()) is not None:
+            if not waiter.done():
+                waiter.set_result(None)
                 return
         self._idle += 1

@@ -1,4 +1,4 @@
-"""Password hashes: argon2id in a few threads, so that a flood of logins has a bounded cost."""
+"""Password hashing: argon2id in a few threads, which bounds the cost of a flood of logins."""
 
 import asyncio
 import os
@@ -22,8 +22,8 @@ from madang_common.http.forwarded import site
 log = structlog.get_logger()
 
 T = TypeVar("T")
-_NICER = 5
-"""Added to the niceness of the threads, which get a third of a busy processor then."""
+_NICENESS = 5
+"""Added to the niceness of the threads, which then get a third of a busy processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class HashCost:
 
 @dataclass(frozen=True, slots=True)
 class HashQueue:
-    """How many hashes are computed at once, and how many may wait."""
+    """Number of workers, and bounds of the queue."""
 
     workers: int
     waiting: int
@@ -47,16 +47,16 @@ class HashQueue:
 
 
 class Passwords:
-    """Hashes and verifies, in turn by site. Make one with `await Passwords.start(...)`."""
+    """Hashes and verifies passwords. Make one with `await Passwords.start(...)`."""
 
     def __init__(
-        self, hasher: PasswordHasher, workers: HashWorkers, *, nobodys: str, metrics: AuthMetrics
+        self, hasher: PasswordHasher, workers: HashWorkers, *, dummy_hash: str, metrics: AuthMetrics
     ) -> None:
-        """Work through `workers`; `nobodys` is a hash nobody fits."""
+        """Hash in `workers`; `dummy_hash` is of a random password."""
         self._hasher = hasher
         self._workers = workers
         self._metrics = metrics
-        self._nobodys = nobodys
+        self._dummy_hash = dummy_hash
 
     @classmethod
     async def start(cls, cost: HashCost, queue: HashQueue, *, metrics: AuthMetrics) -> "Passwords":
@@ -64,9 +64,9 @@ class Passwords:
         hasher = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes
         )
-        pool = ThreadPoolExecutor(queue.workers, "password-hash", initializer=_give_way)
+        pool = ThreadPoolExecutor(queue.workers, "password-hash", initializer=_lower_priority)
         secret = secrets.token_urlsafe()
-        nobodys = await asyncio.get_running_loop().run_in_executor(pool, hasher.hash, secret)
+        dummy_hash = await asyncio.get_running_loop().run_in_executor(pool, hasher.hash, secret)
         workers = HashWorkers(
             pool,
             workers=queue.workers,
@@ -75,38 +75,38 @@ class Passwords:
             seconds=queue.seconds,
             metrics=metrics,
         )
-        return cls(hasher, workers, nobodys=nobodys, metrics=metrics)
+        return cls(hasher, workers, dummy_hash=dummy_hash, metrics=metrics)
 
     async def hash(self, password: str, *, address: str) -> str:
-        """Return the hash to store for `password`, in the turn of `address`.
+        """Return the hash to store for `password`.
 
-        Raise TooManyRequests or Unavailable if it cannot wait, or has waited too long.
+        Raise TooManyRequests or Unavailable if the queue is full for `address` or in all, or the
+        wait was too long.
         """
         return await self._run("hash", address, lambda: self._hasher.hash(_canonical(password)))
 
     async def verify(self, stored: str | None, password: str, *, address: str) -> bool:
-        """Return whether `password` is the one behind `stored`, in the turn of `address`.
+        """Return whether `password` matches the hash `stored`.
 
-        None stands for the hash of nobody: no password fits it, which takes the same time.
-        Raise as `hash` does.
+        With None, for an unknown user, return False after the same time. Raise as `hash` does.
         """
-        return await self._run("verify", address, lambda: self._fits(stored, password))
+        return await self._run("verify", address, lambda: self._matches(stored, password))
 
     def is_outdated(self, stored: str) -> bool:
-        """Return whether `stored` was made with other parameters than today's."""
+        """Return whether `stored` was made with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        """End the threads once what they do is done."""
+        """Stop the threads after their current work."""
         self._workers.close()
 
-    def _fits(self, stored: str | None, password: str) -> bool:
+    def _matches(self, stored: str | None, password: str) -> bool:
         try:
-            self._hasher.verify(stored or self._nobodys, _canonical(password))
+            self._hasher.verify(stored or self._dummy_hash, _canonical(password))
         except VerifyMismatchError:
             return False
         except (VerificationError, InvalidHashError) as error:
-            log.error("password_hash_unusable", error=type(error).__name__)  # noqa: TRY400 - no trace
+            log.error("password_hash_unusable", error=type(error).__name__)  # noqa: TRY400 - a traceback could show the hash
             return False
         return stored is not None
 
@@ -117,14 +117,14 @@ class Passwords:
             return await self._workers.run(site(address), work)
 
 
-def _give_way() -> None:
-    """Lower the priority of this thread, and of those that argon2 starts in it."""
+def _lower_priority() -> None:
+    """Lower the priority of this thread and of the threads that argon2 starts from it."""
     if sys.platform == "linux":
-        # Each thread has a priority of its own there; the event loop keeps the higher one.
+        # On Linux each thread has its own priority; the event loop keeps the higher one.
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
 
 
 def _canonical(password: str) -> bytes:
-    # Some keyboards compose Hangul, others send its parts: the same password either way.
+    # Some keyboards send composed Hangul, others its parts; both are the same password.
     return unicodedata.normalize("NFC", password).encode()

@@ -1,4 +1,4 @@
-"""Signs access tokens for people and service tokens for services."""
+"""Signs access tokens for users and service tokens for services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ import jwt
 from typing_extensions import override
 
 from madang_auth.metrics import AuthMetrics
-from madang_auth.sessions.port import Login
+from madang_auth.sessions.port import Session
 from madang_auth.sessions.refresh_tokens import RefreshToken
 from madang_auth.signing.keyring import Keyring
 from madang_common.clock import Clock
@@ -17,17 +17,17 @@ from madang_common.tokens.service import ServiceTokens
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """What a client gets for a password or a refresh token."""
+class TokenPair:
+    """An access token and a refresh token, issued for a password or a refresh token."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in: int
-    """Seconds for which the access token holds."""
+    """Lifetime of the access token in seconds."""
 
 
-class Issuer:
-    """Makes tokens that hold for a few minutes."""
+class TokenIssuer:
+    """Issues tokens that expire after a few minutes."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Issuer:
         metrics: AuthMetrics,
         clock: Clock,
     ) -> None:
-        """Sign with the signing key of `keyring`, as `issuer`."""
+        """Sign with the current key of `keyring`; `issuer` is the claim `iss`."""
         self._keyring = keyring
         self._issuer = issuer
         self._access_seconds = access_seconds
@@ -47,12 +47,12 @@ class Issuer:
         self._metrics = metrics
         self._clock = clock
 
-    def grant(self, login: Login, token: RefreshToken) -> Grant:
-        """Return `token` and an access token of `login`."""
+    def token_pair(self, session: Session, token: RefreshToken) -> TokenPair:
+        """Return `token` with a new access token of `session`."""
         self._metrics.issued("users")
-        claims = {"sid": login.id, "username": login.username, "name": login.name}
-        return Grant(
-            access_token=self._sign(USERS, login.user, self._access_seconds, claims),
+        claims = {"sid": session.id, "username": session.username, "name": session.name}
+        return TokenPair(
+            access_token=self._sign(USERS, session.user, self._access_seconds, claims),
             refresh_token=token.text(),
             expires_in=self._access_seconds,
         )
@@ -78,10 +78,10 @@ class Issuer:
 
 
 class OwnServiceTokens(ServiceTokens):
-    """auth's own service tokens: it need not ask anyone."""
+    """Service tokens of auth itself, signed without a request."""
 
-    def __init__(self, issuer: Issuer, *, clock: Clock) -> None:
-        """Sign through `issuer`, and again when half of a token's time is over."""
+    def __init__(self, issuer: TokenIssuer, *, clock: Clock) -> None:
+        """Renew a token after half of its lifetime."""
         self._issuer = issuer
         self._clock = clock
         self._token = ""

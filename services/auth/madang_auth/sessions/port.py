@@ -1,31 +1,31 @@
-"""The sessions port: logins and the rotation of their refresh tokens.
+"""The port of the session store: sessions and the rotation of their refresh tokens.
 
-Each method is one atomic step, for every process that uses the same store: what it reads has not
-changed when it writes. An adapter that cannot lock reads the record, lets `rotation.decide` say
-what to do, and writes on condition that the record is the same (WATCH, or a script, in Redis).
+Each method is one atomic step for all processes on the same store: what it read is unchanged when
+it writes. An adapter without locks reads the record, calls `rotation.decide`, and writes on the
+condition that the record is unchanged (a script, in Redis).
 
-Any method raises `problems.Unavailable` when the store does not answer; the step may then have been
-taken or not, and all of them may be taken again.
+Every method raises `problems.Unavailable` if the store does not answer. The step may or may not
+have been applied then; each may be repeated.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from madang_auth.sessions.refresh_tokens import Presented
+from madang_auth.sessions.refresh_tokens import TokenHashes
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """One login of a user, on one device."""
+class Session:
+    """A session of a user, on one device."""
 
     id: str
-    """`sid` of its access tokens."""
+    """The claim `sid` of its access tokens."""
     user: str
     username: str
     name: str
-    """Display name when the login was last refreshed."""
+    """Display name at the last refresh."""
     device: str | None
-    """What the client calls itself."""
+    """The client's name for the device."""
     created_at: float
     last_used_at: float
     """When it was opened or last refreshed."""
@@ -33,137 +33,140 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long logins and used tokens hold, all in seconds."""
+    """Lifetimes of sessions and used tokens, all in seconds."""
 
     idle: float
     absolute: float
     grace: float
-    told: float
-    """How long an ended login can be read of; longer than any access token holds."""
+    ended_kept: float
+    """How long ended sessions can be read; longer than the lifetime of an access token."""
 
 
-KEEP_ENDINGS_SECONDS = 3600.0
-"""How long `end_others` binds logins under way: far longer than one may take to open."""
+CUTOFF_KEPT_SECONDS = 3600.0
+"""How long `end_others` refuses logins that began before it; far longer than a login takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """What takes the place of a presented token."""
+    """The replacement of a presented token."""
 
     secret: bytes
     """Hash of its secret."""
     nonce: bytes
-    """What it was made with."""
+    """The nonce that it was derived with."""
     name: str | None = None
-    """The user's display name now; None if that could not be asked."""
+    """The user's current display name; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The login is stored."""
+    """The session is stored."""
 
-    ended: tuple[Login, ...]
-    """Other logins of the user that had to end because there were too many."""
+    ended: tuple[Session, ...]
+    """The user's sessions above the limit, which this call ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """The successor is the login's token from now on."""
+    """The successor is the session's current token."""
 
-    login: Login
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The token was just used, and its successor not yet: the client may have it again."""
+    """The token was used within the grace and its successor was not: the client gets it again."""
 
-    login: Login
+    session: Session
     nonce: bytes
-    """What the successor was made with."""
+    """The nonce that the successor was derived with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """The token had been used before: the login is ended by this call."""
+    """The token had been used before; this call ended the session."""
 
-    login: Login
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """There is no such login, or not any more, or the token is not of its family."""
+    """The session does not exist or has ended, or the token is of another family."""
 
 
 Rotation = Rotated | Repeated | Reused | Unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A login that ended before its time; or all of a user's that were opened before."""
+class EndedSession:
+    """A session that was ended before it expired, or all sessions that a user had."""
 
     user: str
-    login: str | None
-    """None for all that had begun, one that the store may have lost included."""
+    session: str | None
+    """None for all sessions opened before `at`, even if the store lost them."""
     at: float
     keep: str | None = None
-    """The one login that goes on when all others end."""
+    """The session that stays open when all others end."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndedPage:
-    """Logins that have ended, in the order in which they did."""
+    """A page of ended sessions, in the order in which they ended."""
 
-    items: tuple[Ended, ...]
+    items: tuple[EndedSession, ...]
     cursor: str
-    """Where the next page begins; also good after a restart, and at another process."""
+    """Start of the next page; valid after a restart and in other processes."""
 
 
-class Sessions(Protocol):
-    """Open logins. One that is past a lifetime is as good as gone for every method."""
+class SessionStore(Protocol):
+    """Stores open sessions; every method ignores an expired one."""
 
     async def open(
-        self, login: Login, token: Presented, *, began_at: float, most: int
+        self, session: Session, token: TokenHashes, *, began_at: float, most: int
     ) -> Opened | None:
-        """Store `login` with its first token; keep at most `most` of the user, this one included.
+        """Store `session` with its first token; keep at most `most` of the user, it included.
 
-        Return None, with nothing stored, if the user's logins were ended by `end_others` at or
-        after `began_at`, when the password was looked up.
+        Return None and store nothing if `end_others` ran for the user at or after `began_at`, the
+        start of the login.
         """
         ...
 
-    async def rotate(self, presented: Presented, successor: Successor, *, now: float) -> Rotation:
-        """Let `successor` take the place of `presented`, or not, as `rotation.decide` says."""
+    async def rotate(self, presented: TokenHashes, successor: Successor, *, now: float) -> Rotation:
+        """Replace `presented` by `successor` if `rotation.decide` allows it."""
         ...
 
-    async def get(self, login: str, *, now: float) -> Login | None:
-        """Return the login if it is open."""
+    async def get(self, session: str, *, now: float) -> Session | None:
+        """Return the session if it is open."""
         ...
 
-    async def owned_by(self, user: str, *, now: float) -> list[Login]:
-        """Return the user's open logins, the one used last first."""
+    async def list_of_user(self, user: str, *, now: float) -> list[Session]:
+        """Return the user's open sessions, the last used first."""
         ...
 
-    async def end(self, login: str, *, user: str, now: float) -> Login | None:
-        """End the user's login and return it, or None if the user has no such login."""
+    async def end(self, session: str, *, user: str, now: float) -> Session | None:
+        """End the user's session and return it; None if the user has no such session."""
         ...
 
-    async def end_presented(self, presented: Presented, *, now: float) -> Login | None:
-        """End the login that a token, new or used, belongs to, and return it."""
+    async def end_by_token(self, token: TokenHashes, *, now: float) -> Session | None:
+        """End the session of a current or used token, and return it."""
         ...
 
-    async def end_others(self, user: str, *, keep: str | None, now: float) -> list[Login]:
-        """End all the user's logins but `keep`, those being opened too; return the ended."""
+    async def end_others(self, user: str, *, keep: str | None, now: float) -> list[Session]:
+        """End all of the user's sessions but `keep`, and refuse logins in progress.
+
+        Return the ended sessions.
+        """
         ...
 
     async def ended_after(self, cursor: str | None, *, limit: int) -> EndedPage:
-        """Return at most `limit` logins that ended after `cursor`; None: all there are.
+        """Return at most `limit` sessions that ended after `cursor`; None starts at the oldest.
 
-        A cursor that is none of this store's counts as None.
+        An unknown cursor is read as None.
         """
         ...
 
-    async def sweep(self, *, now: float) -> int:
-        """Forget what has expired and does not go by itself; return how many logins that were."""
+    async def delete_expired(self, *, now: float) -> int:
+        """Delete what expired, if the store does not do that itself; return the sessions' count."""
         ...
 
     async def ping(self) -> None:
@@ -171,5 +174,5 @@ class Sessions(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         ...

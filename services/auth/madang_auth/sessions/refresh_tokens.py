@@ -1,12 +1,12 @@
-"""Refresh tokens: what a client holds, and the hashes that are all the store ever sees.
+"""Refresh tokens, which only clients hold; the store has their hashes.
 
-A token is `{login id}.{family}.{secret}`. The family stays the same for the life of a login, the
-secret changes with each refresh. So a token with the right family and a secret from earlier can
-only come from someone who once held a real one, and the store need not remember used secrets.
+A token is `{session id}.{family}.{secret}`. The family is constant for a session, the secret
+changes with each refresh. A token with the right family and another secret was therefore issued
+earlier, so the store detects reuse without keeping used secrets.
 
 The successor's secret is an HMAC over a random nonce, keyed with the presented secret. The store
-keeps the nonce: when the client lost the answer and asks again, the very same successor can be
-made for it, from what it presents and from nothing that is stored alone.
+keeps the nonce: if the client lost the answer and repeats the request, it gets the same successor.
+The store alone cannot derive it, because the key is in the presented token.
 """
 
 import hashlib
@@ -21,58 +21,57 @@ _FAMILY_BYTES = 15
 _SECRET_BYTES = 33
 _NONCE_BYTES = 16
 _TOKEN = re.compile(r"([0-9a-v]{24})\.([\w-]{20})\.([\w-]{44})", re.ASCII)
-LONGEST = 24 + 1 + 20 + 1 + 44
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
-    """The hashes of a refresh token, for the store to compare."""
+class TokenHashes:
+    """The hashes of a refresh token, which the store compares."""
 
-    login: str
+    session: str
     family: bytes
     secret: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A refresh token in clear; it never leaves this process but towards its client."""
+    """A refresh token in clear text; it is sent to its client and never stored."""
 
-    login: str
+    session: str
     family: bytes = field(repr=False)
     secret: bytes = field(repr=False)
 
     @classmethod
-    def first(cls, login: str) -> Self:
-        """Return a new family's first token."""
-        return cls(login, secrets.token_bytes(_FAMILY_BYTES), secrets.token_bytes(_SECRET_BYTES))
+    def first(cls, session: str) -> Self:
+        """Return the first token of a new family."""
+        return cls(session, secrets.token_bytes(_FAMILY_BYTES), secrets.token_bytes(_SECRET_BYTES))
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Return the token behind `text`; or None if it is none."""
+        """Return the token in `text`; None if it is malformed."""
         parts = _TOKEN.fullmatch(text)
         if parts is None:
             return None
-        login, family, secret = parts.groups()
-        return cls(login, urlsafe_b64decode(family), urlsafe_b64decode(secret))
+        session, family, secret = parts.groups()
+        return cls(session, urlsafe_b64decode(family), urlsafe_b64decode(secret))
 
     def text(self) -> str:
-        """Return the token as the client keeps it."""
+        """Return the token as text for the client."""
         family, secret = urlsafe_b64encode(self.family), urlsafe_b64encode(self.secret)
-        return f"{self.login}.{family.decode()}.{secret.decode()}"
+        return f"{self.session}.{family.decode()}.{secret.decode()}"
 
-    def hashed(self) -> Presented:
-        """Return the token's hashes; plain SHA-256, for the parts are random and long."""
-        return Presented(
-            login=self.login,
+    def hashes(self) -> TokenHashes:
+        """Return the token's hashes; SHA-256 without salt is enough for long random values."""
+        return TokenHashes(
+            session=self.session,
             family=hashlib.sha256(self.family).digest(),
             secret=hashlib.sha256(self.secret).digest(),
         )
 
     def successor(self, nonce: bytes) -> Self:
-        """Return the token that follows this one by `nonce`."""
+        """Return the successor of this token that `nonce` derives."""
         return replace(self, secret=hmac.digest(self.secret, nonce, "sha384")[:_SECRET_BYTES])
 
 
 def new_nonce() -> bytes:
-    """Return what makes one successor of a token differ from any other."""
+    """Return a random nonce for a successor."""
     return secrets.token_bytes(_NONCE_BYTES)

@@ -1,18 +1,18 @@
-"""Refreshes: a refresh token is used, and its login goes on with a new pair."""
+"""Refreshes: a refresh token is exchanged for a new pair of tokens."""
 
 import structlog
 
 from madang_auth.backends.directory import Directory
 from madang_auth.metrics import AuthMetrics, RefreshResult
-from madang_auth.problems import EndedLogin
-from madang_auth.sessions.issuer import Grant, Issuer
-from madang_auth.sessions.notices import Notices
+from madang_auth.problems import SessionEnded
+from madang_auth.sessions.issuer import TokenIssuer, TokenPair
+from madang_auth.sessions.notices import SessionNotices
 from madang_auth.sessions.port import (
-    Login,
     Repeated,
     Reused,
     Rotated,
-    Sessions,
+    Session,
+    SessionStore,
     Successor,
     Unknown,
 )
@@ -25,33 +25,33 @@ log = structlog.get_logger()
 
 
 class Refreshes:
-    """What becomes of refresh tokens that clients show."""
+    """Exchanges refresh tokens, and ends a session whose token is reused."""
 
     def __init__(
         self,
-        sessions: Sessions,
+        store: SessionStore,
         directory: Directory,
-        gate: Limiter,
-        issuer: Issuer,
-        notices: Notices,
+        limiter: Limiter,
+        issuer: TokenIssuer,
+        notices: SessionNotices,
         metrics: AuthMetrics,
         clock: Clock,
     ) -> None:
-        self._sessions = sessions
+        self._store = store
         self._directory = directory
-        self._gate = gate
+        self._limiter = limiter
         self._issuer = issuer
         self._notices = notices
         self._metrics = metrics
         self._clock = clock
 
-    async def use(self, text: str) -> Grant:
-        """Return a new pair for a refresh token; raise EndedLogin if it does not hold.
+    async def refresh(self, text: str) -> TokenPair:
+        """Return a new pair for the refresh token `text`; raise SessionEnded if it is not valid.
 
-        Raise TooManyRequests if its user has refreshed too often.
+        Raise TooManyRequests if its user refreshed too often.
         """
         try:
-            result, grant = await self._use(text)
+            result, pair = await self._refresh(text)
         except Unavailable:
             self._metrics.refresh("failed")
             raise
@@ -59,51 +59,51 @@ class Refreshes:
             self._metrics.refresh("throttled")
             raise
         self._metrics.refresh(result)
-        if grant is None:
-            raise EndedLogin
-        return grant
+        if pair is None:
+            raise SessionEnded
+        return pair
 
-    async def _use(self, text: str) -> tuple[RefreshResult, Grant | None]:
+    async def _refresh(self, text: str) -> tuple[RefreshResult, TokenPair | None]:
         token = RefreshToken.read(text)
         if token is None:
             return "unknown", None
-        login = await self._sessions.get(token.login, now=self._clock())
-        if login is None:
+        session = await self._store.get(token.session, now=self._clock())
+        if session is None:
             return "unknown", None
-        structlog.contextvars.bind_contextvars(user_id=login.user)
-        await self._gate.refresh(login.user)
-        enabled, name = await self._ask_about(login)
+        structlog.contextvars.bind_contextvars(user_id=session.user)
+        await self._limiter.refresh(session.user)
+        enabled, name = await self._look_up(session)
         if not enabled:
-            await self._end_all(login.user)
+            await self._end_all(session.user)
             return "disabled", None
         return await self._rotate(token, name)
 
     async def _rotate(
         self, token: RefreshToken, name: str | None
-    ) -> tuple[RefreshResult, Grant | None]:
+    ) -> tuple[RefreshResult, TokenPair | None]:
         nonce = new_nonce()
         next_token = token.successor(nonce)
-        successor = Successor(next_token.hashed().secret, nonce, name)
-        match await self._sessions.rotate(token.hashed(), successor, now=self._clock()):
-            case Rotated(login):
-                return "rotated", self._issuer.grant(login, next_token)
-            case Repeated(login, first_nonce):
-                log.info("refresh_token_repeated", login=login.id)
-                return "repeated", self._issuer.grant(login, token.successor(first_nonce))
-            case Reused(login):
-                log.warning("refresh_token_reused", login=login.id)
-                self._notices.ended([login], "reuse")
+        successor = Successor(next_token.hashes().secret, nonce, name)
+        match await self._store.rotate(token.hashes(), successor, now=self._clock()):
+            case Rotated(session):
+                return "rotated", self._issuer.token_pair(session, next_token)
+            case Repeated(session, first_nonce):
+                log.info("refresh_token_repeated", login=session.id)
+                return "repeated", self._issuer.token_pair(session, token.successor(first_nonce))
+            case Reused(session):
+                log.warning("refresh_token_reused", login=session.id)
+                self._notices.publish_ended([session], "reuse")
                 return "reused", None
             case Unknown():
                 return "unknown", None
 
-    async def _ask_about(self, login: Login) -> tuple[bool, str | None]:
-        """Return whether the user may go on, and the display name if rooms tells.
+    async def _look_up(self, session: Session) -> tuple[bool, str | None]:
+        """Return whether the user is enabled, and the display name if rooms answers.
 
-        They may while rooms is away: that must not throw everybody out.
+        With rooms away the user counts as enabled, so that an outage does not log everyone out.
         """
         try:
-            account = await self._directory.by_id(login.user)
+            account = await self._directory.by_id(session.user)
         except Unavailable:
             self._metrics.unchecked()
             return True, None
@@ -112,5 +112,5 @@ class Refreshes:
         return True, account.display_name
 
     async def _end_all(self, user: str) -> None:
-        ended = await self._sessions.end_others(user, keep=None, now=self._clock())
-        self._notices.ended(ended, "disabled")
+        ended = await self._store.end_others(user, keep=None, now=self._clock())
+        self._notices.publish_ended(ended, "disabled")

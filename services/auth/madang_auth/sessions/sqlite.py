@@ -1,4 +1,4 @@
-"""Logins in one SQLite file, for one process."""
+"""Sessions in one SQLite file, for one process."""
 
 import re
 from collections.abc import Iterable
@@ -10,20 +10,20 @@ import aiosqlite
 from typing_extensions import override
 
 from madang_auth.sessions.port import (
-    KEEP_ENDINGS_SECONDS,
-    Ended,
+    CUTOFF_KEPT_SECONDS,
     EndedPage,
+    EndedSession,
     Lifetimes,
-    Login,
     Opened,
     Reused,
     Rotation,
-    Sessions,
+    Session,
+    SessionStore,
     Successor,
 )
-from madang_auth.sessions.refresh_tokens import Presented
-from madang_auth.sessions.rotation import Record, begin, decide
-from madang_auth.storage.sqlite import SqliteFile
+from madang_auth.sessions.refresh_tokens import TokenHashes
+from madang_auth.sessions.rotation import Record, decide, new_record
+from madang_auth.storage.sqlite import SqliteAdapter, SqliteFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS logins (
@@ -57,79 +57,78 @@ _PUT_ENDED = "INSERT INTO ended (user, login, at, keep) VALUES (?, ?, ?, ?)"
 _CURSOR = re.compile(r"[0-9]{1,18}")
 
 
-class SqliteSessions(Sessions):
-    """The embedded store. Make one with `await SqliteSessions.open_file(path, lifetimes)`."""
+class SqliteSessionStore(SqliteAdapter, SessionStore):
+    """The embedded store; open one with `await SqliteSessionStore.open_file(path, lifetimes)`."""
 
     def __init__(self, file: SqliteFile, lifetimes: Lifetimes) -> None:
-        self._file = file
+        super().__init__(file)
         self._lifetimes = lifetimes
 
     @classmethod
     async def open_file(cls, path: Path, lifetimes: Lifetimes) -> Self:
-        """Open or make the store at `path`; what it confirms survives a crash of the machine."""
+        """Open or create the store at `path`; a confirmed step survives a crash of the machine."""
         return cls(await SqliteFile.open(path, _SCHEMA, synchronous="FULL"), lifetimes)
 
     @override
     async def open(
-        self, login: Login, token: Presented, *, began_at: float, most: int
+        self, session: Session, token: TokenHashes, *, began_at: float, most: int
     ) -> Opened | None:
         async with self._file.transaction() as db:
-            ended = await db.execute_fetchall(
-                "SELECT 1 FROM endings WHERE user = ? AND at >= ?", (login.user, began_at)
+            cut_off = await db.execute_fetchall(
+                "SELECT 1 FROM endings WHERE user = ? AND at >= ?", (session.user, began_at)
             )
-            if ended:
+            if cut_off:
                 return None
             surplus = await db.execute_fetchall(
                 "DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE user = ?"
                 " ORDER BY expires_at > ? DESC, last_used_at DESC, id DESC LIMIT -1 OFFSET ?)"
                 " RETURNING *",
-                (login.user, login.created_at, most - 1),
+                (session.user, session.created_at, most - 1),
             )
-            gone = [_login(row) for row in surplus if row["expires_at"] > login.created_at]
-            await _put_ended(db, gone, at=login.created_at)
-            await _put(db, begin(login, token, self._lifetimes))
-        return Opened(tuple(gone))
+            ended = [_session(row) for row in surplus if row["expires_at"] > session.created_at]
+            await _put_ended(db, ended, at=session.created_at)
+            await _put(db, new_record(session, token, self._lifetimes))
+        return Opened(tuple(ended))
 
     @override
-    async def rotate(self, presented: Presented, successor: Successor, *, now: float) -> Rotation:
+    async def rotate(self, presented: TokenHashes, successor: Successor, *, now: float) -> Rotation:
         async with self._file.transaction() as db:
-            record = await _find(db, presented.login)
-            answer, after = decide(record, presented, successor, now=now, lifetimes=self._lifetimes)
+            record = await _find(db, presented.session)
+            result, after = decide(record, presented, successor, now=now, lifetimes=self._lifetimes)
             if after is None:
-                await db.execute("DELETE FROM logins WHERE id = ?", (presented.login,))
-                if isinstance(answer, Reused):
-                    await _put_ended(db, [answer.login], at=now)
+                await db.execute("DELETE FROM logins WHERE id = ?", (presented.session,))
+                if isinstance(result, Reused):
+                    await _put_ended(db, [result.session], at=now)
             elif after is not record:
                 await _put(db, after)
-        return answer
+        return result
 
     @override
-    async def get(self, login: str, *, now: float) -> Login | None:
+    async def get(self, session: str, *, now: float) -> Session | None:
         async with self._file.transaction() as db:
-            record = await _find(db, login)
-        return record.login if record is not None and record.expires_at > now else None
+            record = await _find(db, session)
+        return record.session if record is not None and record.expires_at > now else None
 
     @override
-    async def owned_by(self, user: str, *, now: float) -> list[Login]:
+    async def list_of_user(self, user: str, *, now: float) -> list[Session]:
         async with self._file.transaction() as db:
             rows = await db.execute_fetchall(
                 "SELECT * FROM logins WHERE user = ? AND expires_at > ?"
                 " ORDER BY last_used_at DESC, id DESC",
                 (user, now),
             )
-        return [_login(row) for row in rows]
+        return [_session(row) for row in rows]
 
     @override
-    async def end(self, login: str, *, user: str, now: float) -> Login | None:
-        return await self._end("id = ? AND user = ?", (login, user), at=now)
+    async def end(self, session: str, *, user: str, now: float) -> Session | None:
+        return await self._end("id = ? AND user = ?", (session, user), at=now)
 
     @override
-    async def end_presented(self, presented: Presented, *, now: float) -> Login | None:
-        family = (presented.login, presented.family)
-        return await self._end("id = ? AND family = ?", family, at=now)
+    async def end_by_token(self, token: TokenHashes, *, now: float) -> Session | None:
+        return await self._end("id = ? AND family = ?", (token.session, token.family), at=now)
 
     @override
-    async def end_others(self, user: str, *, keep: str | None, now: float) -> list[Login]:
+    async def end_others(self, user: str, *, keep: str | None, now: float) -> list[Session]:
         async with self._file.transaction() as db:
             await db.execute(
                 "INSERT INTO endings VALUES (?, ?)"
@@ -140,9 +139,9 @@ class SqliteSessions(Sessions):
                 "DELETE FROM logins WHERE user = ? AND id IS NOT ? RETURNING *", (user, keep)
             )
             await db.execute(_PUT_ENDED, (user, None, now, keep))
-            gone = [_login(row) for row in rows]
-            await _put_ended(db, gone, at=now)
-        return gone
+            ended = [_session(row) for row in rows]
+            await _put_ended(db, ended, at=now)
+        return ended
 
     @override
     async def ended_after(self, cursor: str | None, *, limit: int) -> EndedPage:
@@ -153,55 +152,51 @@ class SqliteSessions(Sessions):
                     "SELECT * FROM ended WHERE n > ? ORDER BY n LIMIT ?", (int(after), limit)
                 )
             )
-        items = tuple(Ended(row["user"], row["login"], row["at"], row["keep"]) for row in rows)
+        items = tuple(
+            EndedSession(row["user"], row["login"], row["at"], row["keep"]) for row in rows
+        )
         return EndedPage(items, cursor=str(rows[-1]["n"]) if rows else after)
 
     @override
-    async def sweep(self, *, now: float) -> int:
+    async def delete_expired(self, *, now: float) -> int:
         async with self._file.transaction() as db:
-            gone = await db.execute("DELETE FROM logins WHERE expires_at <= ?", (now,))
-            await db.execute("DELETE FROM endings WHERE at < ?", (now - KEEP_ENDINGS_SECONDS,))
-            await db.execute("DELETE FROM ended WHERE at < ?", (now - self._lifetimes.told,))
-        return gone.rowcount
+            ended = await db.execute("DELETE FROM logins WHERE expires_at <= ?", (now,))
+            await db.execute("DELETE FROM endings WHERE at < ?", (now - CUTOFF_KEPT_SECONDS,))
+            await db.execute("DELETE FROM ended WHERE at < ?", (now - self._lifetimes.ended_kept,))
+        return ended.rowcount
 
-    @override
-    async def ping(self) -> None:
-        await self._file.ping()
-
-    @override
-    async def close(self) -> None:
-        await self._file.close()
-
-    async def _end(self, which: str, values: tuple[str | bytes, ...], *, at: float) -> Login | None:
+    async def _end(
+        self, condition: str, values: tuple[str | bytes, ...], *, at: float
+    ) -> Session | None:
         async with self._file.transaction() as db:
             rows = await db.execute_fetchall(
-                f"DELETE FROM logins WHERE {which} RETURNING *",  # noqa: S608 - no values in it
+                f"DELETE FROM logins WHERE {condition} RETURNING *",  # noqa: S608 - has no values
                 values,
             )
-            gone = [_login(row) for row in rows]
-            await _put_ended(db, gone, at=at)
-        return next(iter(gone), None)
+            ended = [_session(row) for row in rows]
+            await _put_ended(db, ended, at=at)
+        return next(iter(ended), None)
 
 
-async def _put_ended(db: aiosqlite.Connection, gone: Iterable[Login], *, at: float) -> None:
-    await db.executemany(_PUT_ENDED, [(login.user, login.id, at, None) for login in gone])
+async def _put_ended(db: aiosqlite.Connection, ended: Iterable[Session], *, at: float) -> None:
+    await db.executemany(_PUT_ENDED, [(one.user, one.id, at, None) for one in ended])
 
 
-async def _find(db: aiosqlite.Connection, login: str) -> Record | None:
-    rows = await db.execute_fetchall("SELECT * FROM logins WHERE id = ?", (login,))
+async def _find(db: aiosqlite.Connection, session: str) -> Record | None:
+    rows = await db.execute_fetchall("SELECT * FROM logins WHERE id = ?", (session,))
     return next((_record(row) for row in rows), None)
 
 
 async def _put(db: aiosqlite.Connection, record: Record) -> None:
-    login = record.login
-    identity = (login.id, login.user, login.username, login.name, login.device)
-    times = (login.created_at, login.last_used_at)
+    session = record.session
+    identity = (session.id, session.user, session.username, session.name, session.device)
+    times = (session.created_at, session.last_used_at)
     tokens = (record.family, record.current, record.expires_at, record.previous, record.nonce)
     await db.execute(_PUT, identity + times + tokens)
 
 
-def _login(row: Row) -> Login:
-    return Login(
+def _session(row: Row) -> Session:
+    return Session(
         id=row["id"],
         user=row["user"],
         username=row["username"],
@@ -214,7 +209,7 @@ def _login(row: Row) -> Login:
 
 def _record(row: Row) -> Record:
     return Record(
-        login=_login(row),
+        session=_session(row),
         family=row["family"],
         current=row["current"],
         expires_at=row["expires_at"],

@@ -1,1 +1,1 @@
-"""Signing: the keys, what is published of them, and the tokens made with them."""
+"""Signing keys and their published form."""

@@ -12,13 +12,13 @@ Jwk = dict[str, str]
 
 
 def to_jwk(key: Ed25519PublicKey) -> Jwk:
-    """Return `key` as it is published."""
+    """Return `key` as a JWK for publication."""
     required = _required(key)
     return required | {"kid": _thumbprint(required), "alg": ALGORITHM, "use": "sig"}
 
 
 def thumbprint(key: Ed25519PublicKey) -> str:
-    """Return the name of `key`: the same for everybody who computes it."""
+    """Return the thumbprint of `key`, its `kid`."""
     return _thumbprint(_required(key))
 
 

@@ -1,4 +1,4 @@
-"""The signing keys as they are in their folder now, read again when the folder has changed."""
+"""The signing keys of a folder, reloaded when the folder changes."""
 
 import asyncio
 from pathlib import Path
@@ -10,11 +10,11 @@ from madang_auth.signing.keys import SigningKeys, UnusableKeys, read_keys
 log = structlog.get_logger()
 
 _Files = frozenset[tuple[str, int, int, int]]
-"""What each key file looks like from outside: name, inode, size and time."""
+"""Name, inode, size and time of each key file."""
 
 
 class Keyring:
-    """The keys of one folder, which every replica of auth sees."""
+    """The keys of a folder that all replicas of auth share."""
 
     def __init__(self, folder: Path) -> None:
         """Read the keys; raise UnusableKeys if one cannot be read or none can sign."""
@@ -23,7 +23,7 @@ class Keyring:
         self.keys: SigningKeys = read_keys(folder)
 
     def refresh(self) -> None:
-        """Read the keys again if a file has changed; keep those that are known if that fails."""
+        """Reload the keys if a file has changed; keep the current ones if that fails."""
         try:
             files = _files(self._folder)
             if files == self._files:
@@ -31,12 +31,12 @@ class Keyring:
             self._files = files
             self.keys = read_keys(self._folder)
         except (UnusableKeys, OSError) as error:
-            log.error("signing_keys_unusable", error=str(error))  # noqa: TRY400 - a person's mistake
+            log.error("signing_keys_unusable", error=str(error))  # noqa: TRY400 - no traceback for an operator's mistake
         else:
             log.info("signing_keys_read", kid=self.keys.kid, published=len(self.keys.published))
 
     async def follow(self, pause_seconds: float) -> None:
-        """Refresh, pause, and so on until cancelled."""
+        """Pause, refresh, and repeat until cancelled."""
         while True:
             await asyncio.sleep(pause_seconds)
             await asyncio.to_thread(self.refresh)

@@ -1,1 +1,1 @@
-"""What the adapters of Redis and SQLite share."""
+"""What the Redis and SQLite adapters of `sessions` and `throttle` share."""

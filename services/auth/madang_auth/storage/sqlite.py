@@ -1,4 +1,4 @@
-"""One SQLite file of auth's: opened, prepared, and used by one transaction at a time."""
+"""A SQLite file with one transaction at a time."""
 
 import asyncio
 import sqlite3
@@ -13,17 +13,17 @@ from madang_common.problems import Unavailable
 
 
 class SqliteFile:
-    """A connection whose transactions stand in line; raises Unavailable when the file fails."""
+    """A connection whose transactions run in order; raises Unavailable if the file fails."""
 
     def __init__(self, db: aiosqlite.Connection) -> None:
         self._db = db
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._closed = False
 
     @classmethod
     async def open(cls, path: Path, schema: str, *, synchronous: Literal["FULL", "OFF"]) -> Self:
-        """Open or make the file at `path`, for its owner only, with the tables of `schema`."""
-        await asyncio.to_thread(_make, path)
+        """Open or create the file at `path`, private to its owner, with the tables of `schema`."""
+        await asyncio.to_thread(_create, path)
         db = await aiosqlite.connect(path, isolation_level=None)
         try:
             await db.execute("PRAGMA journal_mode = WAL")
@@ -38,20 +38,20 @@ class SqliteFile:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[aiosqlite.Connection]:
-        """Let the caller read and write alone; all of it is stored at the end, or nothing."""
-        async with self._turn:
+        """Give exclusive access; commit at the end, or roll back on an exception."""
+        async with self._lock:
             if self._closed:
-                raise Unavailable("This process is stopping. Try again in a moment.")
+                raise Unavailable("This process is stopping; retry in a moment.")
             try:
-                # aiosqlite's thread takes calls in order, so even a caller that is cancelled here
-                # has its transaction rolled back before the next one begins.
+                # aiosqlite's thread runs calls in order: if the caller is cancelled here, its
+                # transaction is rolled back before the next one begins.
                 await self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 await self._db.commit()
             except sqlite3.Error as error:
                 await self._db.rollback()
                 raise Unavailable(
-                    "The store of logins cannot be used now. Try again in a moment."
+                    "The session store does not answer; retry in a moment."
                 ) from error
             except BaseException:
                 await self._db.rollback()
@@ -63,13 +63,28 @@ class SqliteFile:
             await db.execute_fetchall("SELECT 1 FROM sqlite_schema LIMIT 1")
 
     async def close(self) -> None:
-        """Wait for the transaction under way and let go of the file."""
-        async with self._turn:
+        """Wait for the current transaction, and close the file."""
+        async with self._lock:
             if not self._closed:
                 self._closed = True
                 await self._db.close()
 
 
-def _make(path: Path) -> None:
+class SqliteAdapter:
+    """Base of the adapters on a SqliteFile."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def ping(self) -> None:
+        """Return if the file can be read; raise Unavailable if not."""
+        await self._file.ping()
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._file.close()
+
+
+def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)

@@ -1,1 +1,1 @@
-"""Throttles: how often something may be tried."""
+"""Rate limits on logins and other operations."""

@@ -1,7 +1,7 @@
-"""The generic cell rate algorithm: a bucket that drains steadily, kept as a single time.
+"""The generic cell rate algorithm: a leaky bucket stored as one time.
 
-`drained_at` is when the bucket will be empty again. Each take puts it `interval` later, and a take
-that would put it more than a whole window ahead is refused.
+`drained_at` is when the bucket is empty again. Each take moves it `interval` later; a take that
+would move it more than a whole window ahead is refused.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many takes at once, and as many again over each window of so many seconds."""
+    """`count` takes at once, and as many again over each window of `seconds`."""
 
     count: int
     seconds: float
 
     @property
     def interval(self) -> float:
-        """Seconds in which one take drains."""
+        """Seconds after which one take has drained."""
         return self.seconds / self.count
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One more was let through."""
+    """The take is allowed."""
 
     drained_at: float
 
@@ -32,20 +32,20 @@ class Refused:
     """The bucket is full."""
 
     wait_seconds: float
-    """When the next take will fit."""
+    """Seconds until the next take is allowed."""
 
 
 ROUNDING_SECONDS = 1e-6
-"""What a wait may be by rounding alone."""
+"""Shorter waits are rounding errors."""
 
 
 def take(drained_at: float | None, limit: Limit, now: float) -> Taken | Refused:
-    """Return what a take at `now` does to a bucket, which is empty if it is None."""
+    """Return the result of a take at `now`; a `drained_at` of None is an empty bucket."""
     after = max(drained_at or now, now) + limit.interval
     wait = after - now - limit.seconds
     return Refused(wait) if wait > ROUNDING_SECONDS else Taken(after)
 
 
 def give_back(drained_at: float, limit: Limit) -> float:
-    """Return the bucket as if one take had not been."""
+    """Return `drained_at` without one take."""
     return drained_at - limit.interval

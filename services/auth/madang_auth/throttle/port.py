@@ -1,9 +1,8 @@
-"""The throttle port: counts tries by key, and remembers the sites where usernames logged in.
+"""The throttle port: counts attempts by key, and stores the sites where usernames logged in.
 
-Each method is one atomic step for every process that uses the same store. A bucket is one number
-(`bucket.py`), the known sites of a name are a few (`known_sites.py`), so an adapter needs no more
-than a lock or a short script. A bucket that has drained may be dropped, and everything may be lost
-in a crash.
+Each method is one atomic step for all processes on the same store. A bucket is one number
+(`bucket.py`) and a name has few known sites (`known_sites.py`), so an adapter needs only a lock or
+a short script. A drained bucket may be deleted, and a crash may lose everything.
 """
 
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from madang_auth.throttle.bucket import Limit
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One try to be counted under a key."""
+    """One attempt, counted under a key."""
 
     key: str
     limit: Limit
@@ -23,41 +22,38 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The first charge that would go over its limit."""
+    """The first charge that would exceed its limit."""
 
     charge: Charge
     wait_seconds: float
-    """When it will fit."""
+    """Seconds until it is allowed."""
 
 
 class Throttle(Protocol):
-    """Buckets by key; any method raises `problems.Unavailable` when the store does not answer."""
+    """Buckets by key; every method raises `problems.Unavailable` if the store does not answer."""
 
     async def take(self, charges: Sequence[Charge], *, now: float) -> Refusal | None:
-        """Count each of `charges`, of which no two have a key in common.
-
-        If one would go over its limit, none is counted, and that one is returned.
-        """
+        """Count all `charges`, whose keys differ; or none, and return the one above its limit."""
         ...
 
     async def check(self, charge: Charge, *, now: float) -> Refusal | None:
-        """Return what `take` would, and count nothing."""
+        """Return what `take` would return, without counting."""
         ...
 
     async def give_back(self, charges: Sequence[Charge], *, now: float) -> None:
-        """Uncount what `take` counted."""
+        """Undo a `take`."""
         ...
 
     async def remember(self, name: str, site: str, *, until: float, most: int, now: float) -> None:
-        """Know `site` as one of `name` until then; of more than `most`, those known longest."""
+        """Add `site` to the known sites of `name`; keep the `most` with the latest expiry."""
         ...
 
     async def knows(self, name: str, site: str, *, now: float) -> bool:
-        """Return whether `site` is known as one of `name`."""
+        """Return whether `site` is a known site of `name`."""
         ...
 
-    async def sweep(self, *, now: float) -> int:
-        """Forget what is over and does not go by itself; return how many buckets and sites."""
+    async def delete_expired(self, *, now: float) -> int:
+        """Delete what expired, if the store does not do that itself; return the count."""
         ...
 
     async def ping(self) -> None:
@@ -65,5 +61,5 @@ class Throttle(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         ...

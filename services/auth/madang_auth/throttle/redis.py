@@ -1,17 +1,17 @@
-"""Throttles in Redis, for any number of processes; a key goes when what it holds is over."""
+"""Throttles in Redis, for any number of processes; each key expires with its content."""
 
 from collections.abc import Sequence
 
 import orjson
 from typing_extensions import override
 
-from madang_auth.storage.redis import RedisStore, Write
+from madang_auth.storage.redis import RedisAdapter, RedisStore, Write
 from madang_auth.throttle import known_sites
 from madang_auth.throttle.bucket import ROUNDING_SECONDS
 from madang_auth.throttle.port import Charge, Refusal, Throttle
 
-# `bucket.take` for all KEYS, or for none. ARGV: now, what is rounding, 1 to write; then interval
-# and window of each key. The answer: the number of the key that is full and its wait; or 0.
+# `bucket.take` for all KEYS or for none. ARGV: now, ROUNDING_SECONDS, 1 to write; then interval and
+# window of each key. Returns the index of the full key and its wait, or 0.
 _TAKE = """
 local now, rounding = tonumber(ARGV[1]), tonumber(ARGV[2])
 local after = {}
@@ -43,11 +43,11 @@ end
 """
 
 
-class RedisThrottle(Throttle):
-    """The store of many replicas."""
+class RedisThrottle(RedisAdapter, Throttle):
+    """The store that replicas share."""
 
     def __init__(self, store: RedisStore) -> None:
-        self._store = store
+        super().__init__(store)
         self._take_script = store.script(_TAKE)
         self._give_back_script = store.script(_GIVE_BACK)
 
@@ -87,19 +87,7 @@ class RedisThrottle(Throttle):
     @override
     async def knows(self, name: str, site: str, *, now: float) -> bool:
         (found,) = await self._store.read(_known(name))
-        return known_sites.holds(_sites(found), site, now=now)
-
-    @override
-    async def sweep(self, *, now: float) -> int:
-        return 0
-
-    @override
-    async def ping(self) -> None:
-        await self._store.ping()
-
-    @override
-    async def close(self) -> None:
-        await self._store.close()
+        return known_sites.has(_sites(found), site, now=now)
 
 
 def _buckets(charges: Sequence[Charge]) -> list[str]:

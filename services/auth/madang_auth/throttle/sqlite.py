@@ -1,4 +1,4 @@
-"""Throttles in one SQLite file, for one process; a crash of the machine may lose the latest."""
+"""Throttles in one SQLite file, for one process; a crash of the machine may lose recent counts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Self
 import aiosqlite
 from typing_extensions import override
 
-from madang_auth.storage.sqlite import SqliteFile
+from madang_auth.storage.sqlite import SqliteAdapter, SqliteFile
 from madang_auth.throttle import known_sites
 from madang_auth.throttle.bucket import Refused, give_back, take
 from madang_auth.throttle.port import Charge, Refusal, Throttle
@@ -24,15 +24,12 @@ PRAGMA user_version = 1;
 _PUT = "INSERT OR REPLACE INTO buckets VALUES (?, ?)"
 
 
-class SqliteThrottle(Throttle):
-    """The embedded store. Make one with `await SqliteThrottle.open_file(path)`."""
-
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
+class SqliteThrottle(SqliteAdapter, Throttle):
+    """The embedded store; open one with `await SqliteThrottle.open_file(path)`."""
 
     @classmethod
     async def open_file(cls, path: Path) -> Self:
-        """Open or make the store at `path`."""
+        """Open or create the store at `path`."""
         return cls(await SqliteFile.open(path, _SCHEMA, synchronous="OFF"))
 
     @override
@@ -77,22 +74,14 @@ class SqliteThrottle(Throttle):
     @override
     async def knows(self, name: str, site: str, *, now: float) -> bool:
         async with self._file.transaction() as db:
-            return known_sites.holds(await _sites(db, name), site, now=now)
+            return known_sites.has(await _sites(db, name), site, now=now)
 
     @override
-    async def sweep(self, *, now: float) -> int:
+    async def delete_expired(self, *, now: float) -> int:
         async with self._file.transaction() as db:
             buckets = await db.execute("DELETE FROM buckets WHERE drained_at <= ?", (now,))
             sites = await db.execute("DELETE FROM known_sites WHERE until <= ?", (now,))
         return buckets.rowcount + sites.rowcount
-
-    @override
-    async def ping(self) -> None:
-        await self._file.ping()
-
-    @override
-    async def close(self) -> None:
-        await self._file.close()
 
 
 async def _drained_at(db: aiosqlite.Connection, key: str) -> float | None:

@@ -1,15 +1,15 @@
-"""Who may read and write which room, for the other services."""
+"""Access checks, for the other services."""
 
 from fastapi import APIRouter
 
 from madang_common.access import Answers, Questions
 from madang_common.http.security import Service
-from madang_rooms.api.dependencies import AtDesk
+from madang_rooms.api.dependencies import InjectedServices
 
 router = APIRouter(prefix="/internal", tags=["internal"])
 
 
 @router.post("/access")
-async def access(desk: AtDesk, _: Service, body: Questions) -> Answers:
-    """Answer many questions at once."""
-    return Answers(answers=await desk.doorkeeper.answer(body.questions))
+async def access(services: InjectedServices, _: Service, body: Questions) -> Answers:
+    """Return whether users may read and write rooms."""
+    return Answers(answers=await services.access.check(body.questions))

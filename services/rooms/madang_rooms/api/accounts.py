@@ -1,4 +1,4 @@
-"""Accounts, for auth alone."""
+"""Accounts, for auth only."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ from pydantic import Field
 
 from madang_common.http.bodies import Body
 from madang_common.http.security import only
-from madang_rooms.api.dependencies import AtDesk, Id
-from madang_rooms.names import DisplayName, Username
+from madang_common.names import DisplayName, Username
+from madang_rooms.api.dependencies import Id, InjectedServices
 from madang_rooms.services.views import AccountView, UserView
 from madang_rooms.storage.models.user import PASSWORD_HASH_LENGTH
 
@@ -30,37 +30,37 @@ class NewPassword(Body):
     instead_of: PasswordHash | None = None
 
 
-class Disabling(Body):
+class DisabledFlag(Body):
     disabled: bool
 
 
 @router.post("/users", status_code=201)
-async def add_user(desk: AtDesk, body: NewUser) -> UserView:
+async def add_user(services: InjectedServices, body: NewUser) -> UserView:
     """Add a user; 409 if the username is taken."""
-    return await desk.directory.add(body.username, body.password_hash, body.display_name)
+    return await services.users.add(body.username, body.password_hash, body.display_name)
 
 
 @router.get("/users/by-username/{username}")
 async def get_account_by_username(
-    desk: AtDesk, username: Annotated[str, Path(max_length=256)]
+    services: InjectedServices, username: Annotated[str, Path(max_length=256)]
 ) -> AccountView:
     """Return an account by username."""
-    return await desk.directory.account_by_username(username)
+    return await services.users.account_by_username(username)
 
 
 @router.get("/users/{user}")
-async def get_account(desk: AtDesk, user: Id) -> AccountView:
+async def get_account(services: InjectedServices, user: Id) -> AccountView:
     """Return an account."""
-    return await desk.directory.account(user)
+    return await services.users.account(user)
 
 
 @router.put("/users/{user}/password", status_code=204)
-async def set_password(desk: AtDesk, user: Id, body: NewPassword) -> None:
-    """Replace the hash of the password; 409 if it is another than `instead_of`."""
-    await desk.directory.set_password(user, body.password_hash, instead_of=body.instead_of)
+async def set_password(services: InjectedServices, user: Id, body: NewPassword) -> None:
+    """Replace the password hash; 409 if it is not `instead_of`."""
+    await services.users.set_password(user, body.password_hash, instead_of=body.instead_of)
 
 
 @router.put("/users/{user}/disabled", status_code=204)
-async def set_disabled(desk: AtDesk, user: Id, body: Disabling) -> None:
-    """Let a user log in no more, or again."""
-    await desk.directory.set_disabled(user, disabled=body.disabled)
+async def set_disabled(services: InjectedServices, user: Id, body: DisabledFlag) -> None:
+    """Disable or enable a user."""
+    await services.users.set_disabled(user, disabled=body.disabled)

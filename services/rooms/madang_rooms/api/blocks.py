@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response, status
 
 from madang_common.http.security import User
-from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
+from madang_rooms.api.dependencies import PREFIX, Id, InjectedServices, RateLimitedUser
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import BlockView
 
@@ -12,31 +12,33 @@ router = APIRouter(prefix=PREFIX, tags=["blocks"])
 
 @router.get("/blocks")
 async def list_blocks(
-    desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
+    services: InjectedServices, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[BlockView]:
-    """Return whom you block."""
-    return await desk.blocks.list(user.subject, cursor, limit)
+    """Return the users that you block."""
+    return await services.blocks.list(user.subject, cursor, limit)
 
 
 @router.get("/blocks/{blocked}")
-async def get_block(desk: AtDesk, user: User, blocked: Id) -> BlockView:
+async def get_block(services: InjectedServices, user: User, blocked: Id) -> BlockView:
     """Return your block on a user; 404 if there is none."""
-    return await desk.blocks.get(user.subject, blocked)
+    return await services.blocks.get(user.subject, blocked)
 
 
 @router.put("/blocks/{blocked}", responses={status.HTTP_201_CREATED: {"model": BlockView}})
-async def block_user(desk: AtDesk, user: Changing, blocked: Id, response: Response) -> BlockView:
-    """Be shown no invites and no direct room of a user, who does not learn it.
+async def block_user(
+    services: InjectedServices, user: RateLimitedUser, blocked: Id, response: Response
+) -> BlockView:
+    """Block a user: you are shown no invites and no direct room of theirs.
 
-    201 if they were not blocked.
+    They are not notified. 201 if they were not blocked.
     """
-    block, made = await desk.blocks.put(user.subject, blocked)
-    if made:
+    block, is_new = await services.blocks.put(user.subject, blocked)
+    if is_new:
         response.status_code = status.HTTP_201_CREATED
     return block
 
 
 @router.delete("/blocks/{blocked}", status_code=status.HTTP_204_NO_CONTENT)
-async def unblock_user(desk: AtDesk, user: Changing, blocked: Id) -> None:
-    """Be shown a user's invites again; a direct room stays hidden until you open it."""
-    await desk.blocks.lift(user.subject, blocked)
+async def unblock_user(services: InjectedServices, user: RateLimitedUser, blocked: Id) -> None:
+    """Unblock a user; a direct room stays hidden until you open it."""
+    await services.blocks.lift(user.subject, blocked)

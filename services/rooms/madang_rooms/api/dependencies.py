@@ -1,4 +1,4 @@
-"""What the endpoints ask: one object per noun, put on the app by the wiring."""
+"""What the endpoints depend on: the services, the caller and their rate limit."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,53 +7,53 @@ from fastapi import Depends, FastAPI, Path, Request
 
 from madang_common.http.security import User
 from madang_common.tokens.claims import Claims
-from madang_rooms.services.access import AccessAnswers
+from madang_rooms.services.access import AccessChecker
 from madang_rooms.services.bans import Bans
 from madang_rooms.services.blocks import Blocks
 from madang_rooms.services.change_limit import ChangeLimit
-from madang_rooms.services.directory import Directory
-from madang_rooms.services.invitations import Invitations
+from madang_rooms.services.invites import Invites
 from madang_rooms.services.members import Members
 from madang_rooms.services.rooms import Rooms
+from madang_rooms.services.users import Users
 
 PREFIX = "/api/rooms/v1"
 
-LARGEST = 2**31 - 1
-"""The largest number in a body: sane for a database; the settings may bound it further."""
+MAX_INTEGER = 2**31 - 1
+"""Largest number in a body, as the database stores it; the settings may limit it further."""
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that answers requests."""
+    """The business rules, one object per noun."""
 
-    directory: Directory
-    lobby: Rooms
+    users: Users
+    rooms: Rooms
     members: Members
     bans: Bans
-    invitations: Invitations
+    invites: Invites
     blocks: Blocks
-    doorkeeper: AccessAnswers
-    changes: ChangeLimit
+    access: AccessChecker
+    change_limit: ChangeLimit
 
 
-def open_services(app: FastAPI, desk: Services) -> None:
-    """Let the endpoints of `app` ask `desk`."""
-    app.state.desk = desk
+def provide_services(app: FastAPI, services: Services) -> None:
+    """Give the endpoints of `app` their services."""
+    app.state.rooms_services = services
 
 
-def _desk(request: Request) -> Services:
-    desk: Services = request.app.state.desk
-    return desk
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.rooms_services
+    return services
 
 
-AtDesk = Annotated[Services, Depends(_desk)]
+InjectedServices = Annotated[Services, Depends(_services)]
 
 
-def _changing(desk: AtDesk, user: User) -> Claims:
-    desk.changes.take(user.subject)
+def _rate_limited(services: InjectedServices, user: User) -> Claims:
+    services.change_limit.take(user.subject)
     return user
 
 
-Changing = Annotated[Claims, Depends(_changing)]
-"""The logged-in user who asks for a change, which counts: 429 if there were too many."""
+RateLimitedUser = Annotated[Claims, Depends(_rate_limited)]
+"""The logged-in user of a changing request, which counts against their limit; 429 above it."""

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.dependencies import LARGEST, PREFIX, AtDesk, Changing, Id
+from madang_rooms.api.dependencies import MAX_INTEGER, PREFIX, Id, InjectedServices, RateLimitedUser
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import InviteView, ReceivedInviteView, RoomView
 
@@ -15,15 +15,15 @@ router = APIRouter(prefix=PREFIX, tags=["invites"])
 
 
 class NewInvite(Body):
-    """An invite by link, or for one `user`."""
+    """A link, or an invite for one `user`."""
 
     user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    expires_in_seconds: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
-    uses: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    expires_in_seconds: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    uses: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
 
     @model_validator(mode="after")
-    def once_for_a_user(self) -> Self:
-        """Refuse an invite that one user should accept several times."""
+    def check_uses(self) -> Self:
+        """Refuse several uses of an invite for one user."""
         if self.user is not None and self.uses not in {None, 1}:
             raise ValueError("An invite for a user has one use.")
         return self
@@ -31,45 +31,49 @@ class NewInvite(Body):
 
 @router.post("/rooms/{room}/invites", status_code=status.HTTP_201_CREATED)
 async def create_invite(
-    desk: AtDesk, user: Changing, room: Id, body: NewInvite | None = None
+    services: InjectedServices, user: RateLimitedUser, room: Id, body: NewInvite | None = None
 ) -> InviteView:
-    """Make an invite by link, or invite a user."""
+    """Create an invite link, or invite a user."""
     wanted = body or NewInvite()
     seconds = wanted.expires_in_seconds
     if wanted.user is not None:
-        return await desk.invitations.create_for(user.subject, room, wanted.user, seconds=seconds)
-    return await desk.invitations.create_link(user.subject, room, seconds=seconds, uses=wanted.uses)
+        return await services.invites.create_for_user(
+            user.subject, room, wanted.user, seconds=seconds
+        )
+    return await services.invites.create_link(user.subject, room, seconds=seconds, uses=wanted.uses)
 
 
 @router.get("/rooms/{room}/invites")
 async def list_invites(
-    desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
+    services: InjectedServices, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[InviteView]:
-    """Return the invites of a room that can be accepted."""
-    return await desk.invitations.list(user.subject, room, cursor, limit)
+    """Return the open invites to a room."""
+    return await services.invites.list(user.subject, room, cursor, limit)
 
 
 @router.delete("/rooms/{room}/invites/{code}", status_code=status.HTTP_204_NO_CONTENT)
-async def revoke_invite(desk: AtDesk, user: Changing, room: Id, code: Id) -> None:
-    """Take an invite back."""
-    await desk.invitations.revoke(user.subject, room, code)
+async def revoke_invite(
+    services: InjectedServices, user: RateLimitedUser, room: Id, code: Id
+) -> None:
+    """Revoke an invite."""
+    await services.invites.revoke(user.subject, room, code)
 
 
 @router.get("/invites")
 async def list_received_invites(
-    desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
+    services: InjectedServices, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReceivedInviteView]:
-    """Return the invites that are for you, newest first."""
-    return await desk.invitations.received(user.subject, cursor, limit)
+    """Return the open invites for you, newest first."""
+    return await services.invites.list_received(user.subject, cursor, limit)
 
 
 @router.post("/invites/{code}/accept")
-async def accept_invite(desk: AtDesk, user: Changing, code: Id) -> RoomView:
-    """Enter the room that an invite leads to; 410 once it has expired or was used up."""
-    return await desk.invitations.accept(user.subject, code)
+async def accept_invite(services: InjectedServices, user: RateLimitedUser, code: Id) -> RoomView:
+    """Join the room of an invite; 410 if it has expired or is used up."""
+    return await services.invites.accept(user.subject, code)
 
 
 @router.post("/invites/{code}/decline", status_code=status.HTTP_204_NO_CONTENT)
-async def decline_invite(desk: AtDesk, user: Changing, code: Id) -> None:
-    """Take an invite for you off your list; whoever made it does not learn that."""
-    await desk.invitations.decline(user.subject, code)
+async def decline_invite(services: InjectedServices, user: RateLimitedUser, code: Id) -> None:
+    """Decline an invite for you; its maker is not notified."""
+    await services.invites.decline(user.subject, code)

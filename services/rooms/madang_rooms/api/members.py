@@ -5,7 +5,7 @@ from fastapi import APIRouter, status
 from madang_common.events.kinds import Role
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
+from madang_rooms.api.dependencies import PREFIX, Id, InjectedServices, RateLimitedUser
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import MemberView, RoomView
 
@@ -17,34 +17,36 @@ class NewRole(Body):
 
 
 @router.post("/rooms/{room}/join")
-async def join_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
-    """Become a member of a public room."""
-    return await desk.members.join(user.subject, room)
+async def join_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> RoomView:
+    """Join a public room."""
+    return await services.members.join(user.subject, room)
 
 
 @router.post("/rooms/{room}/leave", status_code=status.HTTP_204_NO_CONTENT)
-async def leave_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Stop being a member; 409 for the only owner while others stay."""
-    await desk.members.leave(user.subject, room)
+async def leave_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> None:
+    """Leave a room; 409 for the only owner while other members stay."""
+    await services.members.leave(user.subject, room)
 
 
 @router.get("/rooms/{room}/members")
 async def list_members(
-    desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
+    services: InjectedServices, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[MemberView]:
-    """Return the members of a room you are in."""
-    return await desk.members.list(user.subject, room, cursor, limit)
+    """Return the members of a room that you are a member of."""
+    return await services.members.list(user.subject, room, cursor, limit)
 
 
 @router.delete("/rooms/{room}/members/{member}", status_code=status.HTTP_204_NO_CONTENT)
-async def remove_member(desk: AtDesk, user: Changing, room: Id, member: Id) -> None:
-    """Remove a member of a lower role than yours."""
-    await desk.members.remove(user.subject, room, member)
+async def remove_member(
+    services: InjectedServices, user: RateLimitedUser, room: Id, member: Id
+) -> None:
+    """Remove a member with a lower role than yours."""
+    await services.members.remove(user.subject, room, member)
 
 
 @router.patch("/rooms/{room}/members/{member}")
 async def change_role(
-    desk: AtDesk, user: Changing, room: Id, member: Id, body: NewRole
+    services: InjectedServices, user: RateLimitedUser, room: Id, member: Id, body: NewRole
 ) -> MemberView:
-    """Give a member another role, or step down yourself."""
-    return await desk.members.change_role(user.subject, room, member, body.role)
+    """Change a member's role, or lower your own."""
+    return await services.members.change_role(user.subject, room, member, body.role)

@@ -8,7 +8,7 @@ from pydantic import Field
 from madang_common.events.kinds import Visibility
 from madang_common.http.bodies import Body
 from madang_common.http.security import User
-from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
+from madang_rooms.api.dependencies import PREFIX, Id, InjectedServices, RateLimitedUser
 from madang_rooms.names import RoomName
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import RoomView
@@ -30,75 +30,77 @@ class Peer(Body):
 
 
 @router.post("/rooms", status_code=status.HTTP_201_CREATED)
-async def create_room(desk: AtDesk, user: Changing, body: NewRoom) -> RoomView:
-    """Make a room and own it."""
-    return await desk.lobby.create(user.subject, body.name, body.visibility)
+async def create_room(services: InjectedServices, user: RateLimitedUser, body: NewRoom) -> RoomView:
+    """Create a room that you own."""
+    return await services.rooms.create(user.subject, body.name, body.visibility)
 
 
 @router.post("/direct", responses={status.HTTP_201_CREATED: {"model": RoomView}})
 async def open_direct_room(
-    desk: AtDesk, user: Changing, body: Peer, response: Response
+    services: InjectedServices, user: RateLimitedUser, body: Peer, response: Response
 ) -> RoomView:
-    """Return the one room that you and another user share; 201 if it was made just now.
+    """Open the direct room with another user; 201 if it is new.
 
-    It is on your list again if you had hidden it.
+    It is listed again if you had hidden it.
     """
-    room, made = await desk.lobby.direct(user.subject, body.user)
-    if made:
+    room, is_new = await services.rooms.open_direct(user.subject, body.user)
+    if is_new:
         response.status_code = status.HTTP_201_CREATED
     return room
 
 
 @router.get("/rooms")
 async def list_my_rooms(
-    desk: AtDesk,
+    services: InjectedServices,
     user: User,
-    hidden: Annotated[bool, Query(description="With the direct rooms that you hid")] = False,  # noqa: FBT002 - a query
+    hidden: Annotated[bool, Query(description="Include the direct rooms that you hid")] = False,  # noqa: FBT002 - a query parameter
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the rooms you are in, newest first."""
-    return await desk.lobby.mine(user.subject, cursor, limit, hidden=hidden)
+    """Return the rooms that you are a member of, newest first."""
+    return await services.rooms.list_of(user.subject, cursor, limit, hidden=hidden)
 
 
-# Before /rooms/{room}, which would take "public" for an id.
+# Before /rooms/{room}, which would match "public" as an id.
 @router.get("/rooms/public")
 async def list_public_rooms(
-    desk: AtDesk,
+    services: InjectedServices,
     user: User,
     query: Annotated[str, Query(max_length=512)] = "",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the public rooms with `query` in their name, newest first; case does not matter."""
-    return await desk.lobby.public(user.subject, query, cursor, limit)
+    """Return the public rooms with `query` in their name, ignoring case, newest first."""
+    return await services.rooms.list_public(user.subject, query, cursor, limit)
 
 
 @router.get("/rooms/{room}")
-async def get_room(desk: AtDesk, user: User, room: Id) -> RoomView:
-    """Return a room you are in."""
-    return await desk.lobby.get(user.subject, room)
+async def get_room(services: InjectedServices, user: User, room: Id) -> RoomView:
+    """Return a room that you are a member of."""
+    return await services.rooms.get(user.subject, room)
 
 
 @router.patch("/rooms/{room}")
-async def rename_room(desk: AtDesk, user: Changing, room: Id, body: NewName) -> RoomView:
-    """Give a room another name."""
-    return await desk.lobby.rename(user.subject, room, body.name)
+async def rename_room(
+    services: InjectedServices, user: RateLimitedUser, room: Id, body: NewName
+) -> RoomView:
+    """Rename a room."""
+    return await services.rooms.rename(user.subject, room, body.name)
 
 
 @router.post("/rooms/{room}/archive")
-async def archive_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
-    """Let a room be read only from now on."""
-    return await desk.lobby.archive(user.subject, room)
+async def archive_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> RoomView:
+    """Archive a room; it is read-only from now on."""
+    return await services.rooms.archive(user.subject, room)
 
 
 @router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
-async def hide_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Take a direct room off your list until you open it again; the other is not told."""
-    await desk.lobby.hide(user.subject, room, hidden=True)
+async def hide_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> None:
+    """Hide a direct room from your list until you open it; the other is not notified."""
+    await services.rooms.set_hidden(user.subject, room, hidden=True)
 
 
 @router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
-async def unhide_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Put a direct room back on your list."""
-    await desk.lobby.hide(user.subject, room, hidden=False)
+async def unhide_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> None:
+    """List a hidden direct room again."""
+    await services.rooms.set_hidden(user.subject, room, hidden=False)

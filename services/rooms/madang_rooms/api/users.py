@@ -1,11 +1,11 @@
-"""Users, as other users see them."""
+"""Public views of users."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from madang_common.http.security import User
-from madang_rooms.api.dependencies import PREFIX, AtDesk, Id
+from madang_rooms.api.dependencies import PREFIX, Id, InjectedServices
 from madang_rooms.services.paging import Limit, Page
 from madang_rooms.services.views import UserView
 
@@ -14,16 +14,16 @@ router = APIRouter(prefix=PREFIX, tags=["users"])
 
 @router.get("/users")
 async def look_up_users(
-    desk: AtDesk,
+    services: InjectedServices,
     _: User,
     prefix: Annotated[str, Query(min_length=1, max_length=32)],
     limit: Limit = 20,
 ) -> Page[UserView]:
-    """Return a few users whose username begins with `prefix`, to invite them."""
-    return await desk.directory.look_up(prefix, limit)
+    """Return users whose username begins with `prefix`, to invite them."""
+    return await services.users.find_by_prefix(prefix, limit)
 
 
 @router.get("/users/{user}")
-async def get_user(desk: AtDesk, _: User, user: Id) -> UserView:
+async def get_user(services: InjectedServices, _: User, user: Id) -> UserView:
     """Return a user."""
-    return await desk.directory.user(user)
+    return await services.users.get(user)

@@ -1,1 +1,1 @@
-"""Events from the outbox into the log."""
+"""Publishing events from the outbox to the log."""

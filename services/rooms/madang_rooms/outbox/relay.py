@@ -1,14 +1,14 @@
-"""The relay: outbox rows go into the log, in their order, and are deleted once confirmed.
+"""The relay: publishes outbox rows to the log in order, and deletes those that it confirmed.
 
-A process killed between the log's confirm and the delete leaves the rows to be appended a second
-time, with the same keys, by which every reader knows them.
+A process killed between the log's confirm and the delete leaves the rows, and they are appended
+again. Readers recognize the duplicates by their keys.
 
-Of several replicas each wants a turn when it committed something, and one has it at a time; it
-carries what all of them committed, until nothing is left. So a change is on its way as soon as it
-is committed, whichever replica took it. The order does not hang on that: were two to carry at once,
-an event would still come into the log for the first time behind those of its audience that were
-committed before. For whoever sees a row also sees these, or else they were deleted, which is to
-say confirmed; and those that one chunk holds go in one batch, in order.
+Any replica that committed an event tries to take the outbox lock. The holder publishes the rows of
+all replicas until the outbox is empty. So a change is published right after its commit, whichever
+replica committed it. The order does not depend on the lock: if two replicas published at once, an
+event could still not reach the log for the first time before earlier events of its audience. A
+replica that sees a row sees the earlier rows too, unless they were confirmed and deleted; and the
+rows of one chunk are appended in order, as one batch.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ log = structlog.get_logger()
 
 
 class Relay:
-    """Carries the outbox into the log, one chunk after the other.
+    """Publishes the outbox, one chunk after another.
 
-    The publisher is the relay's own and empty between chunks, and a chunk is no larger than a
-    batch. So each shard's rows of a chunk make one batch, which is stored whole or not at all: no
-    event overtakes one of its audience that failed.
+    The publisher belongs to the relay and is empty between chunks, and a chunk fits into a batch.
+    So each shard's rows of a chunk form one batch, which is stored as a whole or not at all: no
+    event overtakes a failed event of its audience.
     """
 
     def __init__(
@@ -44,46 +44,39 @@ class Relay:
         metrics: RoomsMetrics,
         settings: RoomsSettings,
     ) -> None:
-        """Append through `publisher`, which nobody else uses."""
+        """Append through `publisher`, which nothing else uses."""
         self._database = database
         self._publisher = publisher
         self._metrics = metrics
         self._settings = settings
         self._limits = BatchLimits(lines=settings.outbox_chunk_rows)
         self._woken = asyncio.Event()
-        self._awaited: set[asyncio.Event] = set()
-        """Set when what was committed before is in the log."""
+        self._waiters: set[asyncio.Event] = set()
+        """Set when the outbox was seen empty after they were added."""
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
-        """Begin, with what stands in the outbox already; the work goes on until `stop`."""
+        """Publish the outbox from now on, until `stop`."""
         self._task = asyncio.create_task(self._run(), name="rooms-relay")
         return self._task
 
     def wake(self) -> None:
-        """Look at the outbox now: something was committed."""
+        """Read the outbox now, because something was committed."""
         self._woken.set()
 
-    async def carried(self) -> None:
-        """Return when all that was committed before is in the log, or a moment has passed.
-
-        Whoever hears that a member is out may take it that what they send from then on does not
-        reach that member. The log being away holds nobody up for longer.
-        """
-        done = asyncio.Event()
-        self._awaited.add(done)
+    async def published(self) -> None:
+        """Return when every row that was committed before this call is in the log."""
+        empty = asyncio.Event()
+        self._waiters.add(empty)
         self.wake()
         try:
-            async with asyncio.timeout(self._settings.outbox_answer_seconds):
-                await done.wait()
-        except TimeoutError:
-            log.warning("outbox_not_carried_in_time")
+            await empty.wait()
         finally:
-            self._awaited.discard(done)
+            self._waiters.discard(empty)
 
     async def stop(self) -> None:
-        """Finish the chunk on its way, if the log lets it; the rest waits for the next start."""
+        """Finish the current chunk, if the log takes it; the rest waits for the next start."""
         self._stopping = True
         self.wake()
         if self._task is None:
@@ -95,15 +88,15 @@ class Relay:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                async with self._database.turn() as turn:
-                    if turn is None:
-                        # Somebody else carries. That may be about to end before the newest row.
+                async with self._database.lock_outbox() as locked:
+                    if locked is None:
+                        # The holder may stop before it sees the newest row: try again at once.
                         continue
-                    await self._carry(turn)
+                    await self._publish(locked)
             except Unavailable as error:
                 log.warning("relay_waits", error=str(error))
             except Exception:
-                # Whatever it was, the rows are still there, and have to be carried.
+                # The rows are still in the outbox, so any failure is retried.
                 log.exception("relay_failed")
             await self._wait()
 
@@ -114,55 +107,55 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _carry(self, turn: Database) -> None:
-        """Carry all that is there, or until the log does not take it."""
+    async def _publish(self, locked: Database) -> None:
+        """Publish until the outbox is empty or the log fails."""
         while not self._stopping:
             self._woken.clear()
-            if not await self._carry_chunk(turn):
+            if not await self._publish_chunk(locked):
                 return
 
-    async def _carry_chunk(self, turn: Database) -> bool:
-        """Append and delete the oldest rows; return whether to go on at once."""
-        awaited = set(self._awaited)  # before looking, which then finds what these committed
-        async with turn.reading() as session:
+    async def _publish_chunk(self, locked: Database) -> bool:
+        """Append and delete the oldest rows; return whether to continue at once."""
+        waiters = set(self._waiters)  # before the read, which then includes their rows
+        async with locked.reading() as session:
             outbox = Outbox(session, 0)
             self._metrics.outbox(*await outbox.waiting())
-            first = await outbox.first(self._settings.outbox_chunk_rows)
-        rows = self._chunk(first)
+            oldest = await outbox.oldest(self._settings.outbox_chunk_rows)
+        rows = self._chunk(oldest)
         if not rows:
-            for done in awaited:
-                done.set()
+            for empty in waiters:
+                empty.set()
             return False
         errors = await self._append(rows)
         confirmed = [row.id for row, error in zip(rows, errors, strict=True) if error is None]
         failed = len(rows) - len(confirmed)
         if confirmed:
-            async with turn.writing() as session:
+            async with locked.writing() as session:
                 await Outbox(session, 0).delete(confirmed)
-                await turn.commit(session)
+                await locked.commit(session)
         self._metrics.relayed(confirmed=len(confirmed), failed=failed)
         if failed:
             log.warning("outbox_rows_failed", rows=failed, error=str(next(filter(None, errors))))
         return not failed
 
     def _chunk(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        """Return as many of the oldest rows as fit into one batch."""
+        """Return the first of `rows`, as many as fit into one batch."""
         waiting: Waiting[OutboxRow] = Waiting(self._limits)
         for row in rows:
             waiting.add(row.line, row)
         return waiting.take()[1]
 
     async def _append(self, rows: Sequence[OutboxRow]) -> list[LogError | None]:
-        """Give `rows` to the publisher without a pause; return how each of them went."""
+        """Give all `rows` to the publisher at once; return the error of each, or None."""
         loop = asyncio.get_running_loop()
         given: list[asyncio.Future[LogError | None]] = []
         refused: LogError | None = None
         for row in rows:
             outcome: asyncio.Future[LogError | None] = loop.create_future()
             try:
-                self._publisher.append(row.audience, row.line, _settling(outcome))
+                self._publisher.append(row.audience, row.line, _set_result(outcome))
             except LogError as error:
-                # Nothing behind a refused row may go before it.
+                # The rows after a refused one must not overtake it.
                 refused = error
                 break
             given.append(outcome)
@@ -170,7 +163,7 @@ class Relay:
         return [*outcomes, *[refused] * (len(rows) - len(given))]
 
 
-def _settling(outcome: asyncio.Future[LogError | None]) -> Done:
+def _set_result(outcome: asyncio.Future[LogError | None]) -> Done:
     def done(error: LogError | None) -> None:
         if not outcome.done():
             outcome.set_result(error)

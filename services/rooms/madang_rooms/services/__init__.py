@@ -1,1 +1,1 @@
-"""What the endpoints do: one module per noun."""
+"""Business rules of the endpoints, one module per noun."""

@@ -1,24 +1,24 @@
-"""The answer to "may this user read or write this room", for the other services."""
+"""Access checks for the other services: whether a user may read or write a room."""
 
 from collections.abc import Sequence
 
 from madang_common.access import Access, Question
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork, reads
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitOfWorkRunner, read_transaction
 
 
-class AccessAnswers:
-    """Answers from the database, so that a change shows with the next question."""
+class AccessChecker:
+    """Answers from the database, so that a committed change shows in the next answer."""
 
-    def __init__(self, units: UnitsOfWork) -> None:
+    def __init__(self, units: UnitOfWorkRunner) -> None:
         self.units = units
 
-    @reads
-    async def answer(self, unit: UnitOfWork, questions: Sequence[Question]) -> list[Access]:
-        """Return one answer a question, in their order, from one statement."""
+    @read_transaction
+    async def check(self, unit: UnitOfWork, questions: Sequence[Question]) -> list[Access]:
+        """Return one answer per question, in order, from one SQL statement."""
         if not questions:
             return []
         pairs = {(question.room, question.user) for question in questions}
-        archived, roles = await unit.memberships.standings(pairs)
+        archived, roles = await unit.memberships.find_access(pairs)
         return [
             Access(
                 user=question.user,

@@ -1,8 +1,8 @@
-"""Where a user stands in a room: the checks that come before a change.
+"""Authorization: the checks before a change of a room.
 
-Every change locks the room first, then all users it concerns, the one who acts among them, at once
-and in the order of their ids. So nobody is demoted, removed or disabled between a check and the
-commit of what it allowed.
+Every change locks the room first, then all users it concerns, the actor included, in one statement
+and in the order of their ids. So no user is demoted, removed or disabled between the check and the
+commit.
 """
 
 from collections.abc import Mapping
@@ -15,26 +15,26 @@ from madang_rooms.storage.models import Membership, Room, User
 from madang_rooms.storage.unit_of_work import UnitOfWork
 
 _VERBS: Mapping[Action, str] = {
-    Action.INVITE: "invite people",
+    Action.INVITE: "invite users",
     Action.RENAME: "rename the room",
     Action.ARCHIVE: "archive the room",
-    Action.BAN: "ban people",
+    Action.BAN: "ban users",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """A member who is about to change something, with the room and the users locked for it."""
+    """A member who may change a room, with the room and the users locked."""
 
     room: Room
     actor: User
     membership: Membership
     users: Mapping[str, User]
-    """The actor and the others who were asked for, as far as they exist."""
+    """The existing users among the actor and the others, by id."""
 
     @property
     def role(self) -> Role:
-        """What the actor is."""
+        """The role of the actor."""
         return self.membership.role
 
     def check_may(self, action: Action) -> None:
@@ -43,21 +43,21 @@ class Authorization:
         check_role(self.role, action)
 
 
-async def stand(unit: UnitOfWork, room: str, user: str, *others: str) -> Authorization:
+async def authorize(unit: UnitOfWork, room: str, user: str, *others: str) -> Authorization:
     """Lock `room`, `user` and `others` for a change by `user`.
 
-    Raise NotFound or NotAMember, and as `known` does.
+    Raise NotFound or NotAMember, and what `require_actor` raises.
     """
     locked = await lock_room(unit, room)
     membership = await unit.memberships.get(room, user)
     if membership is None:
         raise NotAMember("You are not a member of this room.")
     users = await unit.users.lock(user, *others)
-    return Authorization(locked, known(users.get(user)), membership, users)
+    return Authorization(locked, require_actor(users.get(user)), membership, users)
 
 
-async def see(unit: UnitOfWork, room: str, user: str) -> tuple[Room, Membership]:
-    """Return `room` and the membership of `user`, to read; raise NotFound or NotAMember."""
+async def require_member(unit: UnitOfWork, room: str, user: str) -> tuple[Room, Membership]:
+    """Return `room` and the membership of `user`, unlocked; raise NotFound or NotAMember."""
     found = await unit.rooms.get(room)
     if found is None:
         raise NotFound("There is no such room.")
@@ -68,7 +68,7 @@ async def see(unit: UnitOfWork, room: str, user: str) -> tuple[Room, Membership]
 
 
 async def lock_room(unit: UnitOfWork, room: str) -> Room:
-    """Lock `room`; raise NotFound."""
+    """Return `room`, locked; raise NotFound."""
     locked = await unit.rooms.lock(room)
     if locked is None:
         raise NotFound("There is no such room.")
@@ -76,21 +76,21 @@ async def lock_room(unit: UnitOfWork, room: str) -> Room:
 
 
 async def lock_actor(unit: UnitOfWork, user: str) -> User:
-    """Lock the user who acts; raise as `known` does."""
-    return known((await unit.users.lock(user)).get(user))
+    """Return the actor, locked; raise what `require_actor` raises."""
+    return require_actor((await unit.users.lock(user)).get(user))
 
 
-def known(user: User | None) -> User:
-    """Return the user who acts; raise if their token outlived them."""
+def require_actor(user: User | None) -> User:
+    """Return the actor; raise if the account was deleted or disabled after the token was issued."""
     if user is None:
         raise Unauthenticated("This account does not exist; log in again.")
     if user.disabled:
-        raise Forbidden("Your account is disabled.")
+        raise Forbidden("Your account is disabled; ask the operator of this server.")
     return user
 
 
-def found_user(user: User | None) -> User:
-    """Return a user who can be talked to; raise NotFound if there is none, or a disabled one."""
+def require_user(user: User | None) -> User:
+    """Return the user; raise NotFound if they do not exist or are disabled."""
     if user is None or user.disabled:
         raise NotFound("There is no such user.")
     return user
@@ -99,13 +99,18 @@ def found_user(user: User | None) -> User:
 def check_role(role: Role, action: Action) -> None:
     """Raise Forbidden if `role` does not allow `action`."""
     if not may(role, action):
-        raise Forbidden(f"{with_article(role).capitalize()} may not {_VERBS[action]}.")
+        raise forbidden(role, _VERBS[action])
+
+
+def forbidden(role: Role, action: str) -> Forbidden:
+    """Return the problem that a member with `role` may not do `action`."""
+    return Forbidden(f"{with_article(role).capitalize()} may not {action}.")
 
 
 def check_shared(room: Room) -> None:
-    """Raise Conflict if `room` is direct: it has two equal members and stays as it is."""
+    """Raise Conflict if `room` is direct: its two members are equal and do not change."""
     if room.visibility is Visibility.DIRECT:
-        raise Conflict("This cannot be done in a direct room.")
+        raise Conflict("This is not possible in a direct room.")
 
 
 def check_open(room: Room) -> None:
@@ -115,5 +120,5 @@ def check_open(room: Room) -> None:
 
 
 def with_article(role: Role) -> str:
-    """Return `role` with its article."""
+    """Return `role` with its indefinite article."""
     return f"an {role}" if role is Role.OWNER else f"a {role}"

@@ -1,32 +1,38 @@
-"""Bans: who may not enter a room, members until now among them."""
+"""Bans: users who may not join a room; a banned member is removed."""
 
 from madang_common.events.kinds import MemberBanned, MemberUnbanned
-from madang_common.problems import Conflict, Forbidden, NotFound
+from madang_common.problems import Conflict, NotFound
 from madang_rooms.services.authorization import (
     Authorization,
+    authorize,
     check_role,
     check_shared,
-    see,
-    stand,
+    forbidden,
+    require_member,
     with_article,
 )
-from madang_rooms.services.membership import bar_from_links, end_membership
+from madang_rooms.services.membership import end_membership, invalidate_invites
 from madang_rooms.services.paging import Page, page, read_cursor
 from madang_rooms.services.roles import Action, may_remove
 from madang_rooms.services.views import BanView, ban_view
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.models import Ban, User
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
+from madang_rooms.storage.unit_of_work import (
+    UnitOfWork,
+    UnitOfWorkRunner,
+    read_transaction,
+    write_transaction,
+)
 
 
 class Bans:
-    """Keeps users out of rooms, shows whom, and lets them in again."""
+    """Bans users from rooms, lists bans and lifts them."""
 
-    def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
+    def __init__(self, units: UnitOfWorkRunner, settings: RoomsSettings) -> None:
         self.units = units
         self._settings = settings
 
-    @writes
+    @write_transaction
     async def put(
         self,
         unit: UnitOfWork,
@@ -37,83 +43,82 @@ class Bans:
         reason: str | None,
         seconds: int | None,
     ) -> tuple[BanView, bool]:
-        """Ban `user`, for `seconds` or for good; return the ban, and whether there was none.
+        """Ban `user` for `seconds`, or without expiry; return the ban, and whether it is new.
 
-        Raise if `actor` may not, or may not remove the member that `user` is.
+        Raise if `actor` may not ban, or may not remove `user`, who is a member.
         """
-        standing = await stand(unit, room, actor, user)
-        standing.check_may(Action.BAN)
+        authorization = await authorize(unit, room, actor, user)
+        authorization.check_may(Action.BAN)
         if user == actor:
             raise Conflict("You cannot ban yourself; leave the room instead.")
-        banned = standing.users.get(user)
+        banned = authorization.users.get(user)
         if banned is None:
             raise NotFound("There is no such user.")
-        await unit.bans.forget(room)
+        await unit.bans.delete_expired(room)
         ban = await unit.bans.get(room, user)
-        made = ban is None
+        is_new = ban is None
         if ban is None:
-            ban = await self._add(unit, standing, banned)
+            ban = await self._add(unit, authorization, banned)
         ban.reason = reason
         ban.banned_by = actor
         ban.expires_at_ms = None if seconds is None else unit.now_ms + seconds * 1000
-        return ban_view(ban, banned), made
+        return ban_view(ban, banned), is_new
 
-    @writes
+    @write_transaction
     async def lift(self, unit: UnitOfWork, actor: str, room: str, user: str) -> None:
-        """Let `user` enter again; raise if `actor` may not, or if there is no ban."""
-        standing = await stand(unit, room, actor, user)
-        standing.check_may(Action.BAN)
-        banned = standing.users.get(user)
+        """Lift the ban of `user`; raise if `actor` may not ban, or NotFound."""
+        authorization = await authorize(unit, room, actor, user)
+        authorization.check_may(Action.BAN)
+        banned = authorization.users.get(user)
         ban = await unit.bans.get(room, user)
         if ban is None or banned is None:
-            raise NotFound("There is no such ban.")
+            raise NotFound("This user is not banned from this room.")
         await unit.bans.delete(ban)
         await unit.removals.delete(room, user)
-        lifted = MemberUnbanned(user=user, name=banned.display_name, by=actor)
-        unit.outbox.to_room(room, lifted, standing.actor)
+        event = MemberUnbanned(user=user, name=banned.display_name, by=actor)
+        unit.outbox.to_room(room, event, authorization.actor)
 
-    @reads
+    @read_transaction
     async def get(self, unit: UnitOfWork, actor: str, room: str, user: str) -> BanView:
-        """Return the ban of `user`; raise if `actor` may not ban, or if there is none."""
-        await _check_sees(unit, actor, room)
+        """Return the ban of `user`; raise if `actor` may not ban, or NotFound."""
+        await _check_may_ban(unit, actor, room)
         ban = await unit.bans.get(room, user)
         banned = await unit.users.get(user)
         if ban is None or banned is None:
-            raise NotFound("There is no such ban.")
+            raise NotFound("This user is not banned from this room.")
         return ban_view(ban, banned)
 
-    @reads
+    @read_transaction
     async def list(
         self, unit: UnitOfWork, actor: str, room: str, cursor: str | None, limit: int
     ) -> Page[BanView]:
-        """Return the bans from a room, who registered first first; raise if `actor` may not ban."""
-        await _check_sees(unit, actor, room)
-        rows = await unit.bans.of_room(room, read_cursor(cursor), limit + 1)
+        """Return the bans from a room, oldest account first; raise if `actor` may not ban."""
+        await _check_may_ban(unit, actor, room)
+        rows = await unit.bans.list_of_room(room, read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[1].id, lambda row: ban_view(*row))
 
-    async def _add(self, unit: UnitOfWork, standing: Authorization, user: User) -> Ban:
-        """Ban `user` from now on, take out the member that they may be, and tell of it."""
-        room, actor, most = standing.room, standing.actor, self._settings.room_most_bans
+    async def _add(self, unit: UnitOfWork, authorization: Authorization, user: User) -> Ban:
+        """Add a ban, end the membership of `user`, if any, and add the events."""
+        room, actor, limit = authorization.room, authorization.actor, self._settings.room_most_bans
         membership = await unit.memberships.get(room.id, user.id)
-        if membership is not None and not may_remove(standing.role, membership.role):
-            mine, theirs = with_article(standing.role), with_article(membership.role)
-            raise Forbidden(f"{mine.capitalize()} may not ban {theirs}.")
-        if await unit.bans.count(room.id) >= most:
-            raise Conflict("Too many are banned from this room; lift a ban first.", limit=most)
+        if membership is not None and not may_remove(authorization.role, membership.role):
+            raise forbidden(authorization.role, f"ban {with_article(membership.role)}")
+        if await unit.bans.count(room.id) >= limit:
+            raise Conflict("This room has too many bans; lift one first.", limit=limit)
         ban = Ban(room_id=room.id, user_id=user.id, banned_by=actor.id, created_at_ms=unit.now_ms)
         await unit.bans.add(ban)
-        await bar_from_links(unit, room, user, self._settings)
-        told = MemberBanned(
+        await invalidate_invites(unit, room, user, self._settings)
+        event = MemberBanned(
             user=user.id, name=user.display_name, by=actor.id, removed=membership is not None
         )
         if membership is None:
-            unit.outbox.to_room(room.id, told, actor)
+            unit.outbox.to_room(room.id, event, actor)
         else:
-            await end_membership(unit, room, membership, told, actor)
+            await end_membership(unit, room, membership, event, actor)
         return ban
 
 
-async def _check_sees(unit: UnitOfWork, actor: str, room: str) -> None:
-    seen, membership = await see(unit, room, actor)
-    check_shared(seen)
+async def _check_may_ban(unit: UnitOfWork, actor: str, room: str) -> None:
+    found, membership = await require_member(unit, room, actor)
+    check_shared(found)
     check_role(membership.role, Action.BAN)

@@ -1,5 +1,6 @@
-"""How often one user may change something."""
+"""The rate limit of each user's changes."""
 
+import math
 import time
 
 from madang_common.clock import MonotonicClock
@@ -8,11 +9,11 @@ from madang_common.token_bucket import Buckets, Rate
 from madang_rooms.metrics import RoomsMetrics
 
 _USERS = 50_000
-"""Users whose allowance is remembered."""
+"""Users whose token buckets are kept."""
 
 
 class ChangeLimit:
-    """Each user's allowance of changes, of whatever kind."""
+    """A token bucket per user, for changes of any kind."""
 
     def __init__(
         self, rate: Rate, metrics: RoomsMetrics, *, clock: MonotonicClock = time.monotonic
@@ -22,10 +23,11 @@ class ChangeLimit:
         self._clock = clock
 
     def take(self, user: str) -> None:
-        """Count one change of `user`; raise TooManyRequests if they are too many."""
+        """Count one change by `user`; raise TooManyRequests above the limit."""
         seconds = self._buckets.of(user).take(self._clock())
         if seconds:
             self._metrics.throttled()
             raise TooManyRequests(
-                "Too many changes; try again in a moment.", retry_after_seconds=seconds
+                f"Too many changes; retry after {math.ceil(seconds)} s.",
+                retry_after_seconds=seconds,
             )

@@ -1,4 +1,4 @@
-"""Members: joining, leaving, removing, and what each of them may do."""
+"""Members: join, leave, removal and change of role."""
 
 from madang_common.events.kinds import (
     MemberLeft,
@@ -11,125 +11,139 @@ from madang_common.events.kinds import (
 from madang_common.problems import Conflict, Forbidden, NotAMember, NotFound
 from madang_rooms.services.authorization import (
     Authorization,
+    authorize,
     check_open,
     check_shared,
+    forbidden,
     lock_actor,
     lock_room,
-    see,
-    stand,
+    require_member,
     with_article,
 )
-from madang_rooms.services.membership import bar_from_links, check_entry, end_membership, enter
+from madang_rooms.services.membership import (
+    check_can_join,
+    end_membership,
+    invalidate_invites,
+    join,
+)
 from madang_rooms.services.paging import Page, page, read_cursor
 from madang_rooms.services.roles import may_change, may_remove, may_step_down
 from madang_rooms.services.views import MemberView, RoomView, member_view, room_view
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.models import Membership, User
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
+from madang_rooms.storage.unit_of_work import (
+    UnitOfWork,
+    UnitOfWorkRunner,
+    read_transaction,
+    write_transaction,
+)
 
 
 class Members:
-    """Changes who is in a room, and as what."""
+    """Lists and changes the members of rooms."""
 
-    def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
+    def __init__(self, units: UnitOfWorkRunner, settings: RoomsSettings) -> None:
         self.units = units
         self._settings = settings
 
-    @reads
+    @read_transaction
     async def list(
         self, unit: UnitOfWork, actor: str, room: str, cursor: str | None, limit: int
     ) -> Page[MemberView]:
-        """Return the members of a room of `actor`, who registered first first."""
-        await see(unit, room, actor)
+        """Return the members of a room, oldest account first; raise if `actor` is not one."""
+        await require_member(unit, room, actor)
         rows = await unit.memberships.members(room, read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[1].id, lambda row: member_view(*row))
 
-    @writes
+    @write_transaction
     async def join(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
-        """Let `actor` into a public room, once; others raise NotAMember."""
-        entered = await lock_room(unit, room)
+        """Add `actor` to a public room; raise NotAMember if it is not public."""
+        locked = await lock_room(unit, room)
         membership = await unit.memberships.get(room, actor)
         if membership is None:
-            if entered.visibility is not Visibility.PUBLIC:
+            if locked.visibility is not Visibility.PUBLIC:
                 raise NotAMember("This room is not public; ask a member for an invite.")
             user = await lock_actor(unit, actor)
-            await check_entry(unit, entered, user, self._settings)
-            membership = await enter(unit, entered, user, by=user.id)
-        return room_view(entered, membership)
+            await check_can_join(unit, locked, user, self._settings)
+            membership = await join(unit, locked, user, by=user.id)
+        return room_view(locked, membership)
 
-    @writes
+    @write_transaction
     async def leave(self, unit: UnitOfWork, actor: str, room: str) -> None:
-        """Let `actor` out; raise Conflict if nobody would own the room for those who stay.
+        """End the membership of `actor`; raise Conflict if the other members would have no owner.
 
-        The room that the last member leaves is archived: nobody is left to let anyone in.
+        A room is archived when its last member leaves, because no member is left to invite to it.
         """
-        standing = await stand(unit, room, actor)
-        check_shared(standing.room)
-        last = standing.room.member_count == 1
-        # Disabled members need no owner; the room gets one when one of them is enabled again.
-        if await unit.memberships.has_member(room, beside=actor):
-            await _check_owned_without(unit, standing)
-        user = standing.actor
-        left = MemberLeft(user=user.id, name=user.display_name)
-        await end_membership(unit, standing.room, standing.membership, left, user)
-        if last and not standing.room.archived:
-            standing.room.archived_at_ms = unit.now_ms
+        authorization = await authorize(unit, room, actor)
+        check_shared(authorization.room)
+        last = authorization.room.member_count == 1
+        # Disabled members need no owner; the room gets one when one of them is enabled.
+        if await unit.memberships.has_member(room, other_than=actor):
+            await _check_other_owner(unit, authorization)
+        user = authorization.actor
+        event = MemberLeft(user=user.id, name=user.display_name)
+        await end_membership(unit, authorization.room, authorization.membership, event, user)
+        if last and not authorization.room.archived:
+            authorization.room.archived_at_ms = unit.now_ms
             unit.outbox.to_room(room, RoomArchived(), user)
 
-    @writes
+    @write_transaction
     async def remove(self, unit: UnitOfWork, actor: str, room: str, user: str) -> None:
-        """Remove a member; raise if `actor` may not, or if `user` is no member."""
-        standing = await stand(unit, room, actor, user)
-        check_shared(standing.room)
+        """Remove a member; raise if `actor` may not, or NotFound."""
+        authorization = await authorize(unit, room, actor, user)
+        check_shared(authorization.room)
         if user == actor:
             raise Conflict("You cannot remove yourself; leave the room instead.")
-        membership, removed = await _member(unit, standing, user)
-        if not may_remove(standing.role, membership.role):
-            mine, theirs = with_article(standing.role), with_article(membership.role)
-            raise Forbidden(f"{mine.capitalize()} may not remove {theirs}.")
-        await bar_from_links(unit, standing.room, removed, self._settings)
-        told = MemberRemoved(user=user, name=removed.display_name, by=actor)
-        await end_membership(unit, standing.room, membership, told, standing.actor)
+        membership, removed = await _member(unit, authorization, user)
+        if not may_remove(authorization.role, membership.role):
+            raise forbidden(authorization.role, f"remove {with_article(membership.role)}")
+        await invalidate_invites(unit, authorization.room, removed, self._settings)
+        event = MemberRemoved(user=user, name=removed.display_name, by=actor)
+        await end_membership(unit, authorization.room, membership, event, authorization.actor)
 
-    @writes
+    @write_transaction
     async def change_role(
         self, unit: UnitOfWork, actor: str, room: str, user: str, role: Role
     ) -> MemberView:
-        """Give a member another role, or step down; raise if `actor` may not."""
-        standing = await stand(unit, room, actor, user)
-        check_shared(standing.room)
-        check_open(standing.room)
-        membership, changing = await _member(unit, standing, user)
+        """Change a member's role, or lower the actor's own; raise if `actor` may not."""
+        authorization = await authorize(unit, room, actor, user)
+        check_shared(authorization.room)
+        check_open(authorization.room)
+        membership, member = await _member(unit, authorization, user)
         if user == actor:
-            await _check_steps_down(unit, standing, role)
-        elif not may_change(standing.role, membership.role, role):
-            mine, theirs = with_article(standing.role), with_article(membership.role)
-            raise Forbidden(f"{mine.capitalize()} may not make {theirs} {with_article(role)}.")
+            await _check_steps_down(unit, authorization, role)
+        elif not may_change(authorization.role, membership.role, role):
+            change = f"make {with_article(membership.role)} {with_article(role)}"
+            raise forbidden(authorization.role, change)
         if membership.role is not role:
             membership.role = role
-            changed = MemberRoleChanged(user=user, name=changing.display_name, role=role, by=actor)
-            unit.outbox.to_room(room, changed, standing.actor)
-        return member_view(membership, changing)
+            event = MemberRoleChanged(user=user, name=member.display_name, role=role, by=actor)
+            unit.outbox.to_room(room, event, authorization.actor)
+        return member_view(membership, member)
 
 
-async def _member(unit: UnitOfWork, standing: Authorization, user: str) -> tuple[Membership, User]:
-    membership = await unit.memberships.get(standing.room.id, user)
+async def _member(
+    unit: UnitOfWork, authorization: Authorization, user: str
+) -> tuple[Membership, User]:
+    membership = await unit.memberships.get(authorization.room.id, user)
     if membership is None:
-        raise NotFound("There is no such member.")
-    return membership, standing.users[user]
+        raise NotFound("This user is not a member of the room.")
+    return membership, authorization.users[user]
 
 
-async def _check_steps_down(unit: UnitOfWork, standing: Authorization, role: Role) -> None:
-    if role is standing.role:
+async def _check_steps_down(unit: UnitOfWork, authorization: Authorization, role: Role) -> None:
+    if role is authorization.role:
         return
-    if not may_step_down(standing.role, role):
-        raise Forbidden("You cannot give yourself a higher role; ask an owner.")
-    await _check_owned_without(unit, standing)
+    if not may_step_down(authorization.role, role):
+        raise Forbidden("You cannot raise your own role; ask an owner.")
+    await _check_other_owner(unit, authorization)
 
 
-async def _check_owned_without(unit: UnitOfWork, standing: Authorization) -> None:
-    """Raise Conflict if the actor is the only owner who is not disabled."""
-    if standing.role is not Role.OWNER:
+async def _check_other_owner(unit: UnitOfWork, authorization: Authorization) -> None:
+    """Raise Conflict if the actor is the only enabled owner."""
+    if authorization.role is not Role.OWNER:
         return
-    if not await unit.memberships.has_owner(standing.room.id, beside=standing.actor.id):
+    if not await unit.memberships.has_owner(
+        authorization.room.id, other_than=authorization.actor.id
+    ):
         raise Conflict("You are the only owner; make another member an owner first.")

@@ -1,4 +1,4 @@
-"""Lists that page by an opaque cursor."""
+"""Pages of a list, by opaque cursor."""
 
 import base64
 import binascii
@@ -16,21 +16,21 @@ Row = TypeVar("Row")
 MOST_ITEMS = 100
 _CURSOR_LENGTH = 128
 
-Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="Most items of the page")]
+Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="Most items in the page")]
 Cursor = Annotated[
-    str | None, Query(max_length=_CURSOR_LENGTH, description="`next` of the page before")
+    str | None, Query(max_length=_CURSOR_LENGTH, description="`next` of the previous page")
 ]
 
 
 class Page(BaseModel, Generic[Item]):
-    """Some of a list's items, and the cursor of those that follow."""
+    """A page of a list, and the cursor of the next page."""
 
     items: list[Item]
     next: str | None = None
 
 
 def read_cursor(cursor: str | None) -> str | None:
-    """Return the key of the last item seen; raise InvalidRequest if `cursor` is none of ours."""
+    """Return the key of the previous page's last item; raise InvalidRequest."""
     if cursor is None:
         return None
     try:
@@ -39,18 +39,18 @@ def read_cursor(cursor: str | None) -> str | None:
             "ascii"
         )
     except (binascii.Error, UnicodeError) as error:
-        raise InvalidRequest("This is not a cursor of this list.") from error
+        raise InvalidRequest("Unknown cursor; use `next` of the previous page.") from error
 
 
 def write_cursor(key: str) -> str:
-    """Return the cursor of what follows the item with `key`."""
+    """Return the cursor of the page after the item with `key`."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
 def page(
     rows: Sequence[Row], limit: int, key: Callable[[Row], str], view: Callable[[Row], Item]
 ) -> Page[Item]:
-    """Return the first `limit` of `rows`; one row more than that shows that others follow."""
+    """Return the page of the first `limit` rows; one more row means that there is a next page."""
     shown = rows[:limit]
-    following = write_cursor(key(shown[-1])) if len(rows) > limit else None
-    return Page(items=[view(row) for row in shown], next=following)
+    cursor = write_cursor(key(shown[-1])) if len(rows) > limit else None
+    return Page(items=[view(row) for row in shown], next=cursor)

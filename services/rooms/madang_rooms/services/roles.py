@@ -1,4 +1,4 @@
-"""Who may do what in a room: one table, and the questions that are asked of it."""
+"""Permissions of the roles in a room: one table, and the functions that read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from madang_common.events.kinds import Role
 
 
 class Action(StrEnum):
-    """What a role allows, whoever else it concerns."""
+    """Actions that a role permits regardless of other members' roles."""
 
     INVITE = "invite"
     RENAME = "rename"
@@ -17,25 +17,25 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Powers:
-    """What one role may do."""
+class Permissions:
+    """What a role permits."""
 
     actions: frozenset[Action] = frozenset()
     removes: frozenset[Role] = frozenset()
-    """Roles whose members it may remove, or ban."""
+    """Roles whose members it may remove or ban."""
     changes: frozenset[Role] = frozenset()
     """Roles whose members it may give another role."""
     grants: frozenset[Role] = frozenset()
-    """Roles that it may give them."""
+    """Roles that it may give."""
 
 
-POWERS: Mapping[Role, Powers] = {
-    Role.MEMBER: Powers(),
-    Role.MODERATOR: Powers(
+PERMISSIONS: Mapping[Role, Permissions] = {
+    Role.MEMBER: Permissions(),
+    Role.MODERATOR: Permissions(
         actions=frozenset({Action.INVITE, Action.RENAME, Action.BAN}),
         removes=frozenset({Role.MEMBER}),
     ),
-    Role.OWNER: Powers(
+    Role.OWNER: Permissions(
         actions=frozenset({Action.INVITE, Action.RENAME, Action.ARCHIVE, Action.BAN}),
         removes=frozenset({Role.MEMBER, Role.MODERATOR}),
         changes=frozenset({Role.MEMBER, Role.MODERATOR}),
@@ -46,20 +46,20 @@ _RANK = {role: rank for rank, role in enumerate(Role)}
 
 
 def may(role: Role, action: Action) -> bool:
-    """Return whether `role` may do `action`."""
-    return action in POWERS[role].actions
+    """Return whether `role` permits `action`."""
+    return action in PERMISSIONS[role].actions
 
 
 def may_remove(role: Role, target: Role) -> bool:
-    """Return whether `role` may remove another member who is `target`."""
-    return target in POWERS[role].removes
+    """Return whether `role` may remove another member with the role `target`."""
+    return target in PERMISSIONS[role].removes
 
 
 def may_change(role: Role, target: Role, to: Role) -> bool:
-    """Return whether `role` may make another member, who is `target`, a `to`."""
-    return target in POWERS[role].changes and to in POWERS[role].grants
+    """Return whether `role` may change another member from `target` to `to`."""
+    return target in PERMISSIONS[role].changes and to in PERMISSIONS[role].grants
 
 
 def may_step_down(role: Role, to: Role) -> bool:
-    """Return whether a member who is `role` may make themselves a `to`: anything that is less."""
+    """Return whether a member may change their own `role` to `to`: only to a lower one."""
     return _RANK[to] < _RANK[role]

@@ -1,4 +1,4 @@
-"""Rooms: making, finding, renaming and archiving them."""
+"""Rooms: created, listed, found, renamed, hidden and archived."""
 
 from madang_common.events.kinds import (
     Role,
@@ -13,78 +13,83 @@ from madang_common.problems import Conflict, InvalidBody
 from madang_common.text import composed
 from madang_rooms.names import ROOM_NAME_LENGTH
 from madang_rooms.services.authorization import (
+    authorize,
     check_open,
-    found_user,
-    known,
     lock_actor,
-    see,
-    stand,
+    require_actor,
+    require_member,
+    require_user,
 )
-from madang_rooms.services.membership import admit, check_rooms_of
+from madang_rooms.services.membership import add_member, check_room_quota
 from madang_rooms.services.paging import Page, page, read_cursor
 from madang_rooms.services.roles import Action
 from madang_rooms.services.views import RoomView, room_view
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.models import Membership, Room, User
 from madang_rooms.storage.models.room import direct_pair
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork, reads, writes
+from madang_rooms.storage.unit_of_work import (
+    UnitOfWork,
+    UnitOfWorkRunner,
+    read_transaction,
+    write_transaction,
+)
 
 
 class Rooms:
-    """Makes and shows rooms."""
+    """Creates, lists and changes rooms."""
 
-    def __init__(self, units: UnitsOfWork, settings: RoomsSettings) -> None:
+    def __init__(self, units: UnitOfWorkRunner, settings: RoomsSettings) -> None:
         self.units = units
         self._settings = settings
 
-    @writes
+    @write_transaction
     async def create(
         self, unit: UnitOfWork, actor: str, name: str, visibility: Visibility
     ) -> RoomView:
-        """Make a room that `actor` owns; raise Conflict if they are in too many."""
+        """Create a room owned by `actor`; raise Conflict if they are in too many rooms."""
         owner = await lock_actor(unit, actor)
-        await check_rooms_of(unit, owner, self._settings)
+        await check_room_quota(unit, owner, self._settings)
         room = await _add(unit, owner, name, visibility)
-        membership = await admit(unit, room, owner, Role.OWNER, by=owner.id, sender=owner)
+        membership = await add_member(unit, room, owner, Role.OWNER, by=owner.id, sender=owner)
         return room_view(room, membership)
 
-    @writes
-    async def direct(self, unit: UnitOfWork, actor: str, peer: str) -> tuple[RoomView, bool]:
-        """Return the one room of `actor` and `peer`, and whether it was made just now."""
+    @write_transaction
+    async def open_direct(self, unit: UnitOfWork, actor: str, peer: str) -> tuple[RoomView, bool]:
+        """Return the direct room of `actor` and `peer`, and whether it is new."""
         if actor == peer:
-            raise InvalidBody("A direct room is for two; name somebody else.")
-        # A concurrent request for the same room waits here, and then finds it.
+            raise InvalidBody("A direct room needs two users; name another user.")
+        # A concurrent request for the same room waits for this lock, and then finds the room.
         both = await unit.users.lock(actor, peer)
-        me, other = known(both.get(actor)), found_user(both.get(peer))
-        room = await unit.rooms.of_pair(direct_pair(actor, peer))
-        made = room is None
+        me, other = require_actor(both.get(actor)), require_user(both.get(peer))
+        room = await unit.rooms.direct(direct_pair(actor, peer))
+        is_new = room is None
         if room is None:
-            await check_rooms_of(unit, me, self._settings)
+            await check_room_quota(unit, me, self._settings)
             room = await _add_direct(unit, me, other)
         membership = await _direct_membership(unit, room, actor)
-        _put_on_list(unit, membership, me)
-        return room_view(room, membership, other), made
+        _unhide(unit, membership, me)
+        return room_view(room, membership, other), is_new
 
-    @writes
-    async def hide(self, unit: UnitOfWork, actor: str, room: str, *, hidden: bool) -> None:
-        """Take a direct room off the list of `actor`, or put it back."""
-        found, membership = await see(unit, room, actor)
+    @write_transaction
+    async def set_hidden(self, unit: UnitOfWork, actor: str, room: str, *, hidden: bool) -> None:
+        """Hide a direct room from the list of `actor`, or list it again."""
+        found, membership = await require_member(unit, room, actor)
         if found.visibility is not Visibility.DIRECT:
-            raise Conflict("Only a direct room can be hidden; leave this one instead.")
+            raise Conflict("Only a direct room can be hidden; leave this room instead.")
         me = await lock_actor(unit, actor)
         await unit.memberships.refresh(membership)
         if hidden:
-            take_off_list(unit, membership, me)
+            hide_room(unit, membership, me)
         else:
-            _put_on_list(unit, membership, me)
+            _unhide(unit, membership, me)
 
-    @reads
-    async def mine(
+    @read_transaction
+    async def list_of(
         self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int, *, hidden: bool
     ) -> Page[RoomView]:
-        """Return the rooms that `actor` is in, newest first; with `hidden`, those too."""
+        """Return the rooms of `actor`, newest first; hidden ones with `hidden`."""
         before = read_cursor(cursor)
-        rows = await unit.rooms.of_user(actor, before, limit + 1, hidden=hidden)
+        rows = await unit.rooms.list_of_user(actor, before, limit + 1, hidden=hidden)
         peers = [room.peer_of(actor) for room, _ in rows]
         users = await unit.users.by_ids(peer for peer in peers if peer)
 
@@ -94,52 +99,52 @@ class Rooms:
 
         return page(rows, limit, lambda row: row[0].id, view)
 
-    @reads
-    async def public(
+    @read_transaction
+    async def list_public(
         self, unit: UnitOfWork, actor: str, text: str, cursor: str | None, limit: int
     ) -> Page[RoomView]:
         """Return public rooms with `text` in their name, newest first."""
-        rows = await unit.rooms.public(actor, composed(text), read_cursor(cursor), limit + 1)
+        rows = await unit.rooms.list_public(actor, composed(text), read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[0].id, lambda row: room_view(*row))
 
-    @reads
+    @read_transaction
     async def get(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
-        """Return a room of `actor`; raise NotFound or NotAMember."""
-        seen, membership = await see(unit, room, actor)
-        peer = seen.peer_of(actor)
+        """Return a room that `actor` is a member of; raise NotFound or NotAMember."""
+        found, membership = await require_member(unit, room, actor)
+        peer = found.peer_of(actor)
         other = None if peer is None else await unit.users.get(peer)
-        return room_view(seen, membership, other)
+        return room_view(found, membership, other)
 
-    @writes
+    @write_transaction
     async def rename(self, unit: UnitOfWork, actor: str, room: str, name: str) -> RoomView:
-        """Give a room another name; raise if `actor` may not."""
-        standing = await stand(unit, room, actor)
-        standing.check_may(Action.RENAME)
-        check_open(standing.room)
-        if standing.room.name != name:
-            standing.room.name = name
-            unit.outbox.to_room(room, RoomUpdated(name=name), standing.actor)
-        return room_view(standing.room, standing.membership)
+        """Rename a room; raise if `actor` may not."""
+        authorization = await authorize(unit, room, actor)
+        authorization.check_may(Action.RENAME)
+        check_open(authorization.room)
+        if authorization.room.name != name:
+            authorization.room.name = name
+            unit.outbox.to_room(room, RoomUpdated(name=name), authorization.actor)
+        return room_view(authorization.room, authorization.membership)
 
-    @writes
+    @write_transaction
     async def archive(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
-        """Let a room be read only from now on; raise if `actor` may not."""
-        standing = await stand(unit, room, actor)
-        standing.check_may(Action.ARCHIVE)
-        if not standing.room.archived:
-            standing.room.archived_at_ms = unit.now_ms
-            unit.outbox.to_room(room, RoomArchived(), standing.actor)
-        return room_view(standing.room, standing.membership)
+        """Make a room read-only; raise if `actor` may not."""
+        authorization = await authorize(unit, room, actor)
+        authorization.check_may(Action.ARCHIVE)
+        if not authorization.room.archived:
+            authorization.room.archived_at_ms = unit.now_ms
+            unit.outbox.to_room(room, RoomArchived(), authorization.actor)
+        return room_view(authorization.room, authorization.membership)
 
 
-def take_off_list(unit: UnitOfWork, membership: Membership, user: User) -> None:
-    """Take a direct room off the list of `user`, who is locked, and tell them."""
+def hide_room(unit: UnitOfWork, membership: Membership, user: User) -> None:
+    """Hide a direct room from the list of the locked `user`."""
     if membership.hidden_at_ms is None:
         membership.hidden_at_ms = unit.now_ms
         unit.outbox.to_user(user.id, RoomHidden(room=membership.room_id, hidden=True), user)
 
 
-def _put_on_list(unit: UnitOfWork, membership: Membership, user: User) -> None:
+def _unhide(unit: UnitOfWork, membership: Membership, user: User) -> None:
     if membership.hidden_at_ms is not None:
         membership.hidden_at_ms = None
         unit.outbox.to_user(user.id, RoomHidden(room=membership.room_id, hidden=False), user)
@@ -148,20 +153,17 @@ def _put_on_list(unit: UnitOfWork, membership: Membership, user: User) -> None:
 async def _direct_membership(unit: UnitOfWork, room: Room, user: str) -> Membership:
     membership = await unit.memberships.get(room.id, user)
     if membership is None:
-        raise RuntimeError(f"the direct room {room.id} lacks a member")
+        raise RuntimeError(f"direct room {room.id} lacks a member")
     return membership
 
 
 async def _add_direct(unit: UnitOfWork, me: User, other: User) -> Room:
-    """Make the direct room of two users, who are locked; hidden from `other` if they block `me`.
-
-    `me` does not learn that.
-    """
+    """Create the direct room of two locked users; hidden from `other` if they block `me`."""
     name = f"{me.display_name}, {other.display_name}"[:ROOM_NAME_LENGTH]
     room = await _add(unit, me, name, Visibility.DIRECT, direct_pair(me.id, other.id))
     blocked = await unit.blocks.get(other.id, me.id) is not None
-    await admit(unit, room, me, Role.MEMBER, by=me.id, sender=me, room_name=other.display_name)
-    await admit(
+    await add_member(unit, room, me, Role.MEMBER, by=me.id, sender=me, room_name=other.display_name)
+    await add_member(
         unit,
         room,
         other,

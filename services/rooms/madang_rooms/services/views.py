@@ -1,4 +1,4 @@
-"""What the REST interface shows of users, rooms, members and invites."""
+"""Response models of the REST interface, made from database rows."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,13 +8,13 @@ from madang_rooms.storage.models import Ban, Block, Invite, Membership, Room, Us
 
 
 class View(BaseModel):
-    """An answer."""
+    """A response model."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class UserView(View):
-    """What everyone who is logged in may see of a user."""
+    """A user, as every logged-in user sees them."""
 
     id: str
     username: str
@@ -22,7 +22,7 @@ class UserView(View):
 
 
 class AccountView(UserView):
-    """What only auth may see of a user."""
+    """A user, as auth sees them."""
 
     password_hash: str
     disabled: bool
@@ -33,14 +33,14 @@ class RoomView(View):
 
     id: str
     name: str
-    """In a direct room, the other one's display name."""
+    """In a direct room, the other member's display name."""
     visibility: Visibility
     role: Role | None
-    """The role of who asks; null if they are not a member."""
+    """The caller's role; null if they are not a member."""
     archived: bool
     members: int
     peer: UserView | None
-    """The other one in a direct room."""
+    """The other member of a direct room."""
     hidden: bool
     """Whether the caller hid this direct room from their list."""
     created_by: str
@@ -56,38 +56,38 @@ class MemberView(View):
 
 
 class InviteView(View):
-    """An invite, as those see it who may invite."""
+    """An invite, as members who may invite see it."""
 
     code: str
     expires_at: str
     uses_left: int
     user: UserView | None
-    """The only one who may accept; null for a link."""
+    """The only user who may accept; null for a link."""
     created_by: str
     created_at: str
 
 
 class BanView(View):
-    """A ban, as those see it who may ban."""
+    """A ban, as members who may ban see it."""
 
     user: UserView
     reason: str | None
     expires_at: str | None
-    """null for one that holds until it is lifted."""
+    """null for a ban without expiry."""
     banned_by: str
     created_at: str
 
 
 class BlockView(View):
-    """A block, as its maker sees it."""
+    """A block, as the blocking user sees it."""
 
     user: UserView
-    """Who is blocked."""
+    """The blocked user."""
     created_at: str
 
 
 class InvitedRoomView(View):
-    """What an invite tells of its room."""
+    """A room, as an invited user sees it."""
 
     id: str
     name: str
@@ -95,7 +95,7 @@ class InvitedRoomView(View):
 
 
 class ReceivedInviteView(View):
-    """An invite, as the one sees it whom it is for."""
+    """An invite, as the invited user sees it."""
 
     code: str
     room: InvitedRoomView
@@ -105,12 +105,12 @@ class ReceivedInviteView(View):
 
 
 def user_view(user: User) -> UserView:
-    """Return what everyone may see of `user`."""
+    """Return the public view of `user`."""
     return UserView(id=user.id, username=user.username, display_name=user.display_name)
 
 
 def account_view(user: User) -> AccountView:
-    """Return what auth may see of `user`."""
+    """Return the view of `user` for auth."""
     return AccountView(
         id=user.id,
         username=user.username,
@@ -121,7 +121,7 @@ def account_view(user: User) -> AccountView:
 
 
 def room_view(room: Room, membership: Membership | None, peer: User | None = None) -> RoomView:
-    """Return `room` as this member sees it, or no member; `peer` is the other in a direct room."""
+    """Return `room` as the user of `membership` sees it; `peer` is the other in a direct room."""
     return RoomView(
         id=room.id,
         name=room.name if peer is None else peer.display_name,
@@ -132,55 +132,55 @@ def room_view(room: Room, membership: Membership | None, peer: User | None = Non
         peer=None if peer is None else user_view(peer),
         hidden=membership is not None and membership.hidden_at_ms is not None,
         created_by=room.created_by,
-        created_at=_time(room.created_at_ms),
+        created_at=_rfc3339(room.created_at_ms),
     )
 
 
 def member_view(membership: Membership, user: User) -> MemberView:
-    """Return a member."""
+    """Return the view of a member."""
     return MemberView(
-        user=user_view(user), role=membership.role, joined_at=_time(membership.joined_at_ms)
+        user=user_view(user), role=membership.role, joined_at=_rfc3339(membership.joined_at_ms)
     )
 
 
 def invite_view(invite: Invite, user: User | None) -> InviteView:
-    """Return `invite`, which is for `user` if it is not a link."""
+    """Return the view of `invite`; `user` is the invited user, None for a link."""
     return InviteView(
         code=invite.code,
-        expires_at=_time(invite.expires_at_ms),
+        expires_at=_rfc3339(invite.expires_at_ms),
         uses_left=invite.uses_left,
         user=None if user is None else user_view(user),
         created_by=invite.created_by,
-        created_at=_time(invite.created_at_ms),
+        created_at=_rfc3339(invite.created_at_ms),
     )
 
 
 def ban_view(ban: Ban, user: User) -> BanView:
-    """Return `ban`, which keeps `user` out."""
+    """Return the view of `ban` on `user`."""
     return BanView(
         user=user_view(user),
         reason=ban.reason,
-        expires_at=None if ban.expires_at_ms is None else _time(ban.expires_at_ms),
+        expires_at=None if ban.expires_at_ms is None else _rfc3339(ban.expires_at_ms),
         banned_by=ban.banned_by,
-        created_at=_time(ban.created_at_ms),
+        created_at=_rfc3339(ban.created_at_ms),
     )
 
 
 def block_view(block: Block, user: User) -> BlockView:
-    """Return `block`, which keeps `user` from inviting."""
-    return BlockView(user=user_view(user), created_at=_time(block.created_at_ms))
+    """Return the view of `block` on `user`."""
+    return BlockView(user=user_view(user), created_at=_rfc3339(block.created_at_ms))
 
 
 def received_invite_view(invite: Invite, room: Room, by: User) -> ReceivedInviteView:
-    """Return `invite` to `room`, made by `by`."""
+    """Return the view of `invite` to `room` by its maker `by`."""
     return ReceivedInviteView(
         code=invite.code,
         room=InvitedRoomView(id=room.id, name=room.name, visibility=room.visibility),
         by=user_view(by),
-        expires_at=_time(invite.expires_at_ms),
-        created_at=_time(invite.created_at_ms),
+        expires_at=_rfc3339(invite.expires_at_ms),
+        created_at=_rfc3339(invite.created_at_ms),
     )
 
 
-def _time(milliseconds: int) -> str:
+def _rfc3339(milliseconds: int) -> str:
     return rfc3339(milliseconds / 1000)

@@ -1,8 +1,8 @@
-"""The database, as the rest of the service sees it: two ways to open a session, one to commit.
+"""Sessions and commits on the database, whichever one it is.
 
 Unavailable
-├── TryAgain         nothing was committed, and the same transaction anew may well succeed
-└── OutcomeUnknown   the connection was lost while it committed
+├── RetryableError   nothing was committed; the same transaction may succeed if it runs again
+└── OutcomeUnknown   the connection was lost during the commit
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -19,71 +19,71 @@ from madang_common.problems import Unavailable
 log = structlog.get_logger()
 
 Bind = AsyncEngine | AsyncConnection
-"""What a session runs on: connections of a pool, or this one connection."""
-Judge = Callable[[DBAPIError], bool]
+"""What a session runs on: the connections of a pool, or one connection."""
+ErrorPredicate = Callable[[DBAPIError], bool]
 
 
-class TryAgain(Unavailable):
-    """Nothing was committed: a deadlock, a lock that took too long, a lost connection."""
+class RetryableError(Unavailable):
+    """Nothing was committed: a deadlock, a lock wait timeout or a lost connection."""
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection was lost between asking for the commit and hearing of it.
+    """The connection was lost after the commit was sent and before the server confirmed it.
 
-    To run the transaction again could do it twice. So whoever asked for it decides: to look, or to
-    ask again for what is the same done twice.
+    The transaction must not run again by itself, because it may have been committed. The client
+    decides: it reads the state, or repeats a request that is idempotent.
     """
 
 
 class Database:
-    """Opens sessions whose transaction has begun; with the database away they are Unavailable."""
+    """Opens sessions with a transaction; raises Unavailable if the database does not answer."""
 
     def __init__(
         self,
         reading: Bind,
         writing: Bind,
         *,
-        passes: Judge = lambda _: False,
-        undone: Judge = lambda _: True,
+        is_retryable: ErrorPredicate = lambda _: False,
+        is_rolled_back: ErrorPredicate = lambda _: True,
     ) -> None:
-        """Read through one engine and write through the other, which may be the same.
+        """Read through `reading` and write through `writing`, which may be the same.
 
-        `passes` tells whether the same transaction anew may well succeed after an error, `undone`
-        whether a commit that failed with it surely committed nothing.
+        `is_retryable` returns whether the same transaction may succeed if it runs again;
+        `is_rolled_back` whether a commit that failed with this error committed nothing for sure.
         """
         self._reading = reading
         self._writing = writing
-        self._passes = passes
-        self._undone = undone
+        self._is_retryable = is_retryable
+        self._is_rolled_back = is_rolled_back
 
     def reading(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a session on one snapshot; nothing is written."""
+        """Open a read-only session on one snapshot."""
         return self._session(self._reading)
 
     def writing(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a session that may write; what was not committed at the end never was."""
+        """Open a session that may write; it rolls back at the end unless it was committed."""
         return self._session(self._writing)
 
     async def commit(self, session: AsyncSession) -> None:
-        """Commit; raise OutcomeUnknown if nobody can tell whether that was done."""
-        # Otherwise the commit would send these, and their failing be taken for its own.
+        """Commit; raise OutcomeUnknown if the database may or may not have committed."""
+        # Flush first: an error of a pending statement must not look like an error of the commit.
         await session.flush()
         try:
             await session.commit()
         except DBAPIError as error:
-            if self._undone(error):
+            if self._is_rolled_back(error):
                 raise
             log.warning("database_outcome_unknown", error=str(error))
             raise OutcomeUnknown(
-                "Whether this was done is not known; look before you ask again."
+                "The change may or may not have been saved; check before you retry."
             ) from error
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator["Database | None"]:
-        """Wait for this process's turn at the outbox, a moment; None if others have it longer.
+    async def lock_outbox(self) -> AsyncIterator["Database | None"]:
+        """Hold the lock of the outbox; yield None if another replica keeps it too long.
 
-        What is yielded reads and writes for as long as the turn lasts. An embedded database has
-        one process, whose turn it always is.
+        The yielded database works for as long as the lock is held. An embedded database has one
+        process, so it needs no lock.
         """
         yield self
 
@@ -108,11 +108,10 @@ class Database:
             raise self._unavailable(error) from error
         except PoolTimeout as error:
             log.warning("database_unavailable", error=str(error))
-            raise Unavailable("The database is busy; try again in a moment.") from error
+            raise Unavailable("The database is busy; retry in a moment.") from error
 
     def _unavailable(self, error: DBAPIError) -> Unavailable:
-        passes = self._passes(error)
-        log.warning("database_unavailable", error=str(error), passes=passes)
-        return (TryAgain if passes else Unavailable)(
-            "The database does not answer; try again in a moment."
-        )
+        retryable = self._is_retryable(error)
+        log.warning("database_unavailable", error=str(error), retryable=retryable)
+        kind = RetryableError if retryable else Unavailable
+        return kind("The database does not answer; retry in a moment.")

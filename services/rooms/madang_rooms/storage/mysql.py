@@ -1,20 +1,20 @@
 """The production database: MySQL or MariaDB, shared by all replicas of this service.
 
-Requests read on one pool of connections, from a snapshot and read only, and write on another, where
-each statement sees what was committed before it (READ COMMITTED): under the row locks that every
-change takes first, that is the newest state. The outbox has one more connection, whose named lock
-lets one replica at a time carry it.
+Reads and writes have a pool of connections each. A read is READ ONLY on one snapshot (REPEATABLE
+READ). A write is READ COMMITTED: each statement sees the commits before it, which is the newest
+state under the row locks that every change takes first. The outbox has a connection of its own,
+whose named lock lets one replica at a time publish it.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import URL, NullPool, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_fixed
 from typing_extensions import override
 
 from madang_common.settings import CannotStart
@@ -22,14 +22,14 @@ from madang_rooms.storage import schema
 from madang_rooms.storage.database import Database
 
 _DRIVER = "mysql+asyncmy"
-_TURN_SECONDS = 1
+_OUTBOX_LOCK_SECONDS = 1
 _MIGRATION_SECONDS = 60
-_PAUSE_SECONDS = 0.2
+_CONNECT_PAUSE_SECONDS = 0.2
 
 _READING = "REPEATABLE READ, READ ONLY"
 _WRITING = "READ COMMITTED, READ WRITE"
 
-# Locks with a name hold in the whole server, whatever the database; 64 characters at most.
+# A named lock is global to the server, so its name includes the database; 64 characters at most.
 _LOCK_NAME = "CONCAT('madang.', :purpose, '.', LEFT(SHA2(DATABASE(), 256), 32))"
 _GET_LOCK = text(f"SELECT GET_LOCK({_LOCK_NAME}, :seconds)")
 _RELEASE_LOCK = text(f"SELECT RELEASE_LOCK({_LOCK_NAME})")
@@ -39,55 +39,62 @@ _MIGRATION = {"purpose": "migration"}
 _DEADLOCK = 1213
 _LOCK_WAIT_TIMEOUT = 1205
 _AWAY = frozenset({1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
-"""Too many connections, shutting down, killed, no connection, lost connection."""
+"""Errors: too many connections, shutting down, killed, no connection, lost connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections, and how long each wait may be."""
+    """Pool size and timeouts."""
 
     pool_size: int = 10
-    """Connections for reading, and as many for writing."""
+    """Connections for reads, and as many again for writes."""
     wait_seconds: float = 5
-    """For a connection, free or new."""
+    """Longest wait for a connection, pooled or new."""
     lock_seconds: int = 2
-    """For a row that another transaction holds."""
+    """Longest wait for a row lock."""
     statement_seconds: int = 10
-    """For the answer to a statement."""
+    """Longest run of a statement."""
     idle_seconds: int = 60
-    """Until the server ends the connection, and with it the locks, of who is not heard of."""
+    """Silence after which the server closes a connection and releases its locks."""
     start_seconds: float = 30
-    """For the database's first answer."""
+    """Longest wait for the database at the start."""
 
 
 class MySqlDatabase(Database):
-    """One replica's way to the database that it shares with others."""
+    """One replica's connections to the shared database."""
 
     def __init__(
         self,
         reading: AsyncEngine,
         writing: AsyncEngine,
-        carrying: AsyncEngine,
+        outbox: AsyncEngine,
     ) -> None:
-        """Carry the outbox on a connection of `carrying`."""
-        super().__init__(reading, writing, passes=_passes, undone=_undone)
-        self._carrying = carrying
+        """Lock, read and delete the outbox on a connection of `outbox`."""
+        super().__init__(
+            reading, writing, is_retryable=_is_retryable, is_rolled_back=_is_rolled_back
+        )
+        self._outbox = outbox
 
     @asynccontextmanager
     @override
-    async def turn(self) -> AsyncIterator[Database | None]:
+    async def lock_outbox(self) -> AsyncIterator[Database | None]:
         try:
-            async with self._carrying.connect() as connection:
-                if not await _locked(connection, _OUTBOX, _TURN_SECONDS):
+            async with self._outbox.connect() as connection:
+                if not await _locked(connection, _OUTBOX, _OUTBOX_LOCK_SECONDS):
                     yield None
                     return
                 try:
-                    # The lock is the connection's: once it is lost, so are reading and writing.
-                    yield Database(connection, connection, passes=_passes, undone=_undone)
+                    # On the connection that holds the lock: if it is lost, nothing is written.
+                    yield Database(
+                        connection,
+                        connection,
+                        is_retryable=_is_retryable,
+                        is_rolled_back=_is_rolled_back,
+                    )
                     await connection.execute(_RELEASE_LOCK, _OUTBOX)
                     await connection.commit()
                 except BaseException:
-                    await connection.invalidate()  # and the server lets go of the lock
+                    await connection.invalidate()  # the server then releases the lock
                     raise
         except (OperationalError, InterfaceError, InternalError) as error:
             raise self._unavailable(error) from error
@@ -95,7 +102,7 @@ class MySqlDatabase(Database):
     @override
     async def close(self) -> None:
         await super().close()
-        await self._carrying.dispose()
+        await self._outbox.dispose()
 
 
 async def open_mysql(url: str, limits: Limits) -> MySqlDatabase:
@@ -111,7 +118,7 @@ async def open_mysql(url: str, limits: Limits) -> MySqlDatabase:
         _engine(parsed, limits, _WRITING, 1),
     )
     try:
-        async with _answering(reading, limits.start_seconds) as connection:
+        async with _connect(reading, limits.start_seconds) as connection:
             await connection.run_sync(schema.check)
     except BaseException:
         await database.close()
@@ -120,16 +127,16 @@ async def open_mysql(url: str, limits: Limits) -> MySqlDatabase:
 
 
 async def migrate(url: str, *, start_seconds: float, revision: str = "head") -> None:
-    """Bring the schema of the database at `url` to `revision`; of two who do, one waits.
+    """Migrate the database at `url` to `revision`; concurrent migrations wait for each other.
 
-    MySQL commits at each statement of a migration: run again, it goes on where it was killed.
-    Raise CannotStart if the database does not answer, another migration takes too long, or this
-    one cannot be done.
+    MySQL commits after each statement of a migration; a migration that was killed continues when
+    it runs again. Raise CannotStart if the database does not answer, another migration takes too
+    long, or this one fails.
     """
     limits = Limits(lock_seconds=_MIGRATION_SECONDS, statement_seconds=0, idle_seconds=28_800)
     engine = _engine(make_url(url), limits, _WRITING, None)
     try:
-        async with _answering(engine, start_seconds) as connection:
+        async with _connect(engine, start_seconds) as connection:
             if not await _locked(connection, _MIGRATION, _MIGRATION_SECONDS):
                 raise CannotStart("another migration is running")
             await connection.run_sync(schema.migrate, revision)
@@ -141,19 +148,24 @@ async def migrate(url: str, *, start_seconds: float, revision: str = "head") -> 
 
 
 @asynccontextmanager
-async def _answering(engine: AsyncEngine, seconds: float) -> AsyncIterator[AsyncConnection]:
-    """Open a connection, waiting so long for a database that starts itself."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        try:
-            connection = await engine.connect()
-        except DBAPIError as error:
-            if not _passes(error) or loop.time() + _PAUSE_SECONDS > deadline:
-                raise CannotStart(f"the database: {error.orig}") from error
-        else:
-            break
-        await asyncio.sleep(_PAUSE_SECONDS)
+async def _connect(engine: AsyncEngine, seconds: float) -> AsyncIterator[AsyncConnection]:
+    """Open a connection, retrying for `seconds` while the database starts; raise CannotStart."""
+
+    async def attempt() -> AsyncConnection:
+        return await engine.connect()
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(
+            lambda error: isinstance(error, DBAPIError) and _is_retryable(error)
+        ),
+        wait=wait_fixed(_CONNECT_PAUSE_SECONDS),
+        stop=stop_before_delay(seconds),
+        reraise=True,
+    )
+    try:
+        connection: AsyncConnection = await retrying(attempt)
+    except DBAPIError as error:
+        raise CannotStart(f"the database: {error.orig}") from error
     try:
         yield connection
     finally:
@@ -174,7 +186,7 @@ def _engine(url: URL, limits: Limits, transactions: str, pool_size: int | None) 
     engine = create_async_engine(
         url.set(drivername=_DRIVER),
         connect_args=_connect_args(url, limits),
-        hide_parameters=True,  # a failing statement is logged, and a password's hash is not
+        hide_parameters=True,  # a failed statement is logged; a password hash must not be
         **pool,
     )
     _prepare(engine, limits, transactions)
@@ -185,19 +197,19 @@ def _connect_args(url: URL, limits: Limits) -> dict[str, object]:
     arguments: dict[str, object] = {
         "charset": "utf8mb4",
         "connect_timeout": max(1, limits.wait_seconds),
-        "binary_prefix": True,  # bytes are not text in the connection's character set
+        "binary_prefix": True,  # sends bytes as binary, not as text of the connection's charset
     }
     if limits.statement_seconds:
-        # The server's own limits come first; this is for one that is not heard of any more.
+        # The server's own limits apply first; this one is for a server that stopped answering.
         arguments["read_timeout"] = limits.statement_seconds + limits.lock_seconds
     if url.password is not None:
-        arguments["password"] = url.password.encode()  # the driver takes text for Latin-1
+        arguments["password"] = url.password.encode()  # the driver encodes a str as Latin-1
     return arguments
 
 
 def _prepare(engine: AsyncEngine, limits: Limits, transactions: str) -> None:
-    """Set what each new connection works under, whatever the server's own configuration."""
-    # MySQL passes over /*M! … */, and MariaDB over comments from 50700 on.
+    """Set the session variables of each new connection, whatever the server's configuration."""
+    # MySQL ignores /*M! … */, and MariaDB over comments from 50700 on.
     variables = (
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'"
@@ -209,17 +221,17 @@ def _prepare(engine: AsyncEngine, limits: Limits, transactions: str) -> None:
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: ConnectionPoolEntry, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
         cursor.execute(variables)
         cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {transactions}")
         cursor.close()
 
 
 async def _locked(connection: AsyncConnection, purpose: dict[str, str], seconds: int) -> bool:
-    """Take the named lock for as long as the connection lasts, waiting for it at most so long."""
+    """Wait up to `seconds` for the named lock, which the connection then holds until it closes."""
     got = await connection.scalar(_GET_LOCK, {**purpose, "seconds": seconds})
-    await connection.commit()  # the lock is not the transaction's
+    await connection.commit()  # the lock outlives the transaction
     return bool(got)
 
 
@@ -228,12 +240,12 @@ def _code(error: DBAPIError) -> int | None:
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
-def _passes(error: DBAPIError) -> bool:
-    """Return whether the server undid the transaction for another's sake, or was not reached."""
+def _is_retryable(error: DBAPIError) -> bool:
+    """Return whether the server rolled back a deadlock or lock timeout, or was not reached."""
     code = _code(error)
     return error.connection_invalidated or code in {_DEADLOCK, _LOCK_WAIT_TIMEOUT} | _AWAY
 
 
-def _undone(error: DBAPIError) -> bool:
-    """Return whether it says that it rolled back, as a cluster does to commits that collide."""
+def _is_rolled_back(error: DBAPIError) -> bool:
+    """Return whether the server reports a rollback, as a cluster does for conflicting commits."""
     return _code(error) == _DEADLOCK

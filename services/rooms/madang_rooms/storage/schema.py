@@ -1,4 +1,4 @@
-"""The schema: comes to be by the migrations, and by nothing else."""
+"""The schema, which only the migrations create and change."""
 
 from pathlib import Path
 
@@ -15,22 +15,22 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class WrongRevision(CannotStart):
-    """The schema is not the one that this code was written for."""
+    """The schema is at another revision than this code needs."""
 
 
 def config(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration, to work on `connection`."""
-    made = Config()
-    made.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    made.set_main_option("path_separator", "os")
-    made.attributes["connection"] = connection
-    return made
+    """Return Alembic's configuration for `connection`."""
+    alembic = Config()
+    alembic.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    alembic.set_main_option("path_separator", "os")
+    alembic.attributes["connection"] = connection
+    return alembic
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:
-    """Bring the schema behind `connection` to `revision`, up or down; this blocks.
+    """Migrate the schema to `revision`, up or down; blocks.
 
-    Raise CannotStart if there is no such revision.
+    Raise CannotStart if the revision does not exist.
     """
     try:
         if revision == "base":
@@ -42,16 +42,16 @@ def migrate(connection: Connection, revision: str = "head") -> None:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """Return the revision that the schema behind `connection` is at; None before the first."""
+    """Return the revision of the schema; None before the first migration."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def check(connection: Connection) -> None:
-    """Raise WrongRevision if the schema behind `connection` is not at the last revision."""
+    """Raise WrongRevision if the schema is not at the last revision."""
     wanted = ScriptDirectory.from_config(config()).get_current_head()
     found = revision_of(connection)
     if found != wanted:
         raise WrongRevision(
-            f"the database's schema is at revision {found}, this version needs {wanted}:"
+            f"the database's schema is at revision {found}, this version needs {wanted};"
             " run `madang-rooms migrate`"
         )

@@ -1,8 +1,8 @@
 """The embedded database: one SQLite file.
 
-SQLite lets one transaction write at a time. The writers' engine has one connection, so that they
-queue for it in order, rather than poll for the file's lock; and its transactions begin as writers,
-because one that read before cannot be let through when another wrote in between.
+SQLite allows one writer at a time. The writing engine has one connection, so that writers queue for
+it in order instead of polling the file's lock. Their transactions start with BEGIN IMMEDIATE,
+because SQLite refuses to upgrade a read transaction after another connection wrote.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from madang_rooms.storage import schema
 from madang_rooms.storage.database import Database
@@ -21,9 +21,9 @@ _PRAGMAS = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL")
 
 
 async def open_sqlite(path: Path, *, wait_seconds: float) -> Database:
-    """Open or make the database at `path`, and bring its schema up to date.
+    """Open or create the database at `path`, and migrate its schema.
 
-    Whoever waits longer than `wait_seconds` for a connection or a lock gets Unavailable.
+    A wait of more than `wait_seconds` for a connection or a lock raises Unavailable.
     """
     await asyncio.to_thread(migrate, path, wait_seconds=wait_seconds)
     return Database(
@@ -35,7 +35,7 @@ async def open_sqlite(path: Path, *, wait_seconds: float) -> Database:
 
 
 def migrate(path: Path, *, wait_seconds: float, revision: str = "head") -> None:
-    """Bring the schema of the file at `path` to `revision`, in one transaction."""
+    """Migrate the file at `path` to `revision`, in one transaction."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
     _prepare(engine, wait_seconds, "BEGIN IMMEDIATE", ())
     try:
@@ -58,7 +58,7 @@ def _engine(
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait_seconds,
-        hide_parameters=True,  # a failing statement is logged, and a password's hash is not
+        hide_parameters=True,  # a failed statement is logged; a password hash must not be
     )
     _prepare(engine.sync_engine, wait_seconds, begin, extra)
     return engine
@@ -69,13 +69,13 @@ def _prepare(engine: Engine, wait_seconds: float, begin: str, extra: Sequence[st
     pragmas = (f"busy_timeout = {round(wait_seconds * 1000)}", *_PRAGMAS, *extra)
 
     @event.listens_for(engine, "connect")
-    def connected(connection: ConnectionPoolEntry, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-        # SQLite's own knows the letters A to Z only.
-        connection.create_function("lower", 1, _lower, deterministic=True)  # type: ignore[attr-defined]
+        # SQLite's own lower() converts A to Z only.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""Runs the migrations on the connection that `schema` gives to Alembic.
+"""Runs the migrations on the connection that `schema` passes to Alembic.
 
-The caller's transaction holds all of them, so that a process killed in between leaves the schema
-as it was, where the database can do that (SQLite; MySQL commits at each table).
+All of them run in the caller's transaction. If the process is killed, SQLite rolls back to the
+schema of before; MySQL cannot, because it commits after each statement.
 """
 
 from alembic import context

@@ -1,6 +1,7 @@
-"""Tables and indexes as migrations make them: also where an earlier run was killed half way.
+"""Idempotent DDL for migrations.
 
-SQLite undoes a migration that fails. MySQL commits at each statement, so what is there is left out.
+SQLite rolls back a failed migration. MySQL commits after each statement, so a migration that runs
+again skips the tables, columns and indexes that exist.
 """
 
 from typing import Any
@@ -18,29 +19,30 @@ _OPTIONS: dict[str, Any] = {
 
 
 def plain(length: int) -> sa.String:
-    """Return the type of machine-made text of up to `length` characters."""
+    """Return the column type of machine-made text of up to `length` characters."""
     return sa.String(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
 
 
 def make_table(name: str, *items: SchemaItem, **options: Any) -> None:
-    """Make a table."""
-    op.create_table(name, *items, if_not_exists=_in_pieces(), **options, **_OPTIONS)
+    """Create a table."""
+    op.create_table(name, *items, if_not_exists=_commits_each_statement(), **options, **_OPTIONS)
 
 
 def make_index(name: str, table: str, columns: list[str]) -> None:
-    """Make an index."""
+    """Create an index."""
     if name not in _indexes(table):
         op.create_index(op.f(name), table, columns)
 
 
 def drop_index(name: str, table: str, *, columns_of_key: list[str] | None = None) -> None:
-    """Drop an index; one over `columns_of_key`, those of a foreign key, takes its place in MySQL.
+    """Drop an index; in MySQL, first create one on `columns_of_key`, those of a foreign key.
 
-    MySQL has an index for each foreign key. It made its own, and dropped that for this one.
+    MySQL requires an index for each foreign key. It created one, and dropped it when this index
+    made it redundant.
     """
-    if _in_pieces() and name not in _indexes(table) and not op.get_context().as_sql:
+    if _commits_each_statement() and name not in _indexes(table) and not op.get_context().as_sql:
         return
-    if _in_pieces() and columns_of_key is not None:
+    if _commits_each_statement() and columns_of_key is not None:
         make_index("_".join(("ix", table, *columns_of_key)), table, columns_of_key)
     op.drop_index(op.f(name), table)
 
@@ -53,29 +55,29 @@ def add_column(table: str, column: sa.Column[Any]) -> None:
 
 def drop_column(table: str, name: str) -> None:
     """Drop a column."""
-    if not _in_pieces() or op.get_context().as_sql or name in _columns(table):
+    if not _commits_each_statement() or op.get_context().as_sql or name in _columns(table):
         op.drop_column(table, name)
 
 
 def drop_table(name: str) -> None:
-    """Drop a table, its indexes with it."""
-    op.drop_table(name, if_exists=_in_pieces())
+    """Drop a table with its indexes."""
+    op.drop_table(name, if_exists=_commits_each_statement())
 
 
 def _indexes(table: str) -> set[str | None]:
-    """Return the indexes of `table` that an earlier run may have left."""
-    if not _in_pieces() or op.get_context().as_sql:
+    """Return the indexes of `table` that an interrupted run may have created."""
+    if not _commits_each_statement() or op.get_context().as_sql:
         return set()
     return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}
 
 
 def _columns(table: str) -> set[str]:
-    """Return the columns of `table` that an earlier run may have left."""
-    if not _in_pieces() or op.get_context().as_sql:
+    """Return the columns of `table` that an interrupted run may have created."""
+    if not _commits_each_statement() or op.get_context().as_sql:
         return set()
     return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
 
 
-def _in_pieces() -> bool:
-    """Return whether each statement commits, so that a run that was killed left some behind."""
+def _commits_each_statement() -> bool:
+    """Return whether each statement commits, so that an interrupted run leaves some behind."""
     return op.get_context().dialect.name in {"mysql", "mariadb"}

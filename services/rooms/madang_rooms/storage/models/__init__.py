@@ -1,4 +1,4 @@
-"""The tables. Importing this package registers all of them on `Base.metadata`."""
+"""The tables; importing this package registers them on `Base.metadata`."""
 
 from madang_rooms.storage.models.ban import Ban
 from madang_rooms.storage.models.base import Base

@@ -8,7 +8,7 @@ from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Millisecon
 
 
 class Ban(Base):
-    """That a user may not enter a room."""
+    """A user who may not join a room."""
 
     __tablename__ = "bans"
     __table_args__ = (dict(TABLE_OPTIONS),)
@@ -17,7 +17,7 @@ class Ban(Base):
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
     banned_by: Mapped[Id] = mapped_column(ForeignKey("users.id"))
     reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
-    """For those who may ban, nobody else."""
+    """Visible only to members who may ban."""
     created_at_ms: Mapped[Milliseconds]
     expires_at_ms: Mapped[Milliseconds | None]
-    """None for one that holds until it is lifted."""
+    """None for a ban without expiry."""

@@ -1,4 +1,4 @@
-"""The declarative base, and column types that mean the same in SQLite and in MySQL."""
+"""The declarative base, and column types that behave the same in SQLite and MySQL."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,21 +11,21 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 ID_LENGTH = 24
-"""Length of what `madang_common.ids.new_id` makes."""
+"""Length of the ids that `madang_common.ids.new_id` returns."""
 TABLE_OPTIONS: Mapping[str, str] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
 }
-"""Names people give are compared by their code points.
+"""User text is compared by code points.
 
-To MySQL's other collations that MariaDB has too, any two emoji are the same.
+In the other collations that MySQL and MariaDB share, all emoji are equal.
 """
 _KIND_LENGTH = 16
 
 
 class Base(DeclarativeBase):
-    """Every constraint gets a name, so that a migration can drop it anywhere."""
+    """Names every constraint, so that a migration can drop it in any database."""
 
     metadata = MetaData(
         naming_convention={
@@ -41,8 +41,8 @@ class Base(DeclarativeBase):
 class PlainText(TypeDecorator[str]):
     """Machine-made text, compared byte by byte in every database.
 
-    Every collation that both MySQL and MariaDB have passes over trailing spaces, so that the id
-    `a ` would find `a`, or takes `A` for `a`; their VARBINARY does neither.
+    Every collation that MySQL and MariaDB share ignores trailing spaces, or case: `a ` or `A`
+    would match the id `a`. VARBINARY does not.
     """
 
     impl = String
@@ -84,4 +84,4 @@ def kind_text(kind: type[StrEnum]) -> Enum:
 
 Id = Annotated[str, mapped_column(PlainText(ID_LENGTH))]
 Milliseconds = Annotated[int, mapped_column(BigInteger)]
-"""Since the epoch: a whole number needs no time zone and no fraction of a DATETIME."""
+"""Time since the epoch; an integer has no time zone and no rounding, unlike DATETIME."""

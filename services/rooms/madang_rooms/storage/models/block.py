@@ -7,12 +7,12 @@ from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Millisecon
 
 
 class Block(Base):
-    """One user blocks another: no invites and no direct room of theirs are shown."""
+    """A block: `user_id` gets no invites from `blocked_id`, and their direct room is hidden."""
 
     __tablename__ = "blocks"
     __table_args__ = (dict(TABLE_OPTIONS),)
 
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    """Who blocks."""
+    """The user who blocks."""
     blocked_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
     created_at_ms: Mapped[Milliseconds]

@@ -7,7 +7,7 @@ from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Millisecon
 
 
 class Invite(Base):
-    """A code that lets people into a room: whoever has it, or one user."""
+    """A code to join a room: a link for anyone who has it, or an invite for one user."""
 
     __tablename__ = "invites"
     __table_args__ = (
@@ -22,14 +22,14 @@ class Invite(Base):
     room_id: Mapped[Id] = mapped_column(ForeignKey("rooms.id"))
     created_by: Mapped[Id] = mapped_column(ForeignKey("users.id"))
     for_user: Mapped[Id | None] = mapped_column(ForeignKey("users.id"))
-    """The only one who may accept; None for a link."""
+    """The only user who may accept; None for a link."""
     uses_left: Mapped[int]
     created_at_ms: Mapped[Milliseconds]
     expires_at_ms: Mapped[Milliseconds]
     declined_at_ms: Mapped[Milliseconds | None]
-    """When its user declined it; its maker does not learn this."""
+    """When its user declined it, which its maker does not learn."""
     revoked_at_ms: Mapped[Milliseconds | None]
-    """When an invite for a user was taken back; it still counts against its maker."""
+    """When an invite for a user was revoked; it still counts against its maker's limit."""
 
     def open_at(self, now_ms: int) -> bool:
         """Return whether it can be accepted at `now_ms`."""

@@ -8,7 +8,7 @@ from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Millisecon
 
 
 class Membership(Base):
-    """That a user is in a room, and as what."""
+    """A user's membership and role in a room."""
 
     __tablename__ = "memberships"
     __table_args__ = (
@@ -22,4 +22,4 @@ class Membership(Base):
     role: Mapped[Role] = mapped_column(kind_text(Role))
     joined_at_ms: Mapped[Milliseconds]
     hidden_at_ms: Mapped[Milliseconds | None]
-    """When this member hid the direct room from their list."""
+    """When this member hid the direct room."""

@@ -7,7 +7,7 @@ from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Millisecon
 
 
 class Removal(Base):
-    """A user was removed or banned from a room: links made before do not let them in."""
+    """A removal or ban from a room; older links no longer admit the user."""
 
     __tablename__ = "removals"
     __table_args__ = (dict(TABLE_OPTIONS),)
@@ -15,4 +15,4 @@ class Removal(Base):
     room_id: Mapped[Id] = mapped_column(ForeignKey("rooms.id"), primary_key=True)
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
     removed_at_ms: Mapped[Milliseconds]
-    """No earlier than any link of the room that was made before."""
+    """At least the creation time of every link that existed then."""

@@ -17,7 +17,7 @@ from madang_rooms.storage.models.base import (
 
 
 class Room(Base):
-    """A place to talk."""
+    """A chat room."""
 
     __tablename__ = "rooms"
     __table_args__ = (
@@ -31,20 +31,20 @@ class Room(Base):
     name: Mapped[str] = mapped_column(String(ROOM_NAME_LENGTH))
     visibility: Mapped[Visibility] = mapped_column(kind_text(Visibility))
     direct_pair: Mapped[str | None] = mapped_column(PlainText(2 * ID_LENGTH + 1))
-    """Both members' ids, the lesser first, of a direct room: two people share at most one."""
+    """Both members' ids of a direct room, sorted; unique, so two users share at most one."""
     member_count: Mapped[int] = mapped_column(default=0)
-    """Kept under the room's row lock, so that a limit needs no counting."""
+    """Maintained under the room's row lock, so that limits need no COUNT."""
     created_by: Mapped[Id] = mapped_column(ForeignKey("users.id"))
     created_at_ms: Mapped[Milliseconds]
     archived_at_ms: Mapped[Milliseconds | None]
 
     @property
     def archived(self) -> bool:
-        """Whether it can only be read."""
+        """Whether the room is read-only."""
         return self.archived_at_ms is not None
 
     def peer_of(self, user: str) -> str | None:
-        """Return the id of the other one in a direct room."""
+        """Return the id of the other member of a direct room; None for other rooms."""
         if self.direct_pair is None:
             return None
         low, _, high = self.direct_pair.partition(":")
@@ -52,5 +52,5 @@ class Room(Base):
 
 
 def direct_pair(one: str, other: str) -> str:
-    """Return what the direct room of two users is known by, whoever asks."""
+    """Return the unique key of the direct room of two users, in either order."""
     return ":".join(sorted((one, other)))

@@ -3,14 +3,14 @@
 from sqlalchemy import Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from madang_rooms.names import DISPLAY_NAME_LENGTH, USERNAME_LENGTH
+from madang_common.names import DISPLAY_NAME_LENGTH, USERNAME_LENGTH
 from madang_rooms.storage.models.base import TABLE_OPTIONS, Base, Id, Milliseconds, PlainText
 
 PASSWORD_HASH_LENGTH = 255
 
 
 class User(Base):
-    """Somebody who may log in."""
+    """A registered user."""
 
     __tablename__ = "users"
     __table_args__ = (

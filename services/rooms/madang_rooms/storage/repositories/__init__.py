@@ -1,1 +1,1 @@
-"""Repositories: the statements of one table each, on the session of a unit of work."""
+"""Repositories: the SQL statements of one table each, on the session of a unit of work."""

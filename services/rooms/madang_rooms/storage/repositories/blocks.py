@@ -23,16 +23,18 @@ class BlockStore:
         await self._session.flush()
 
     async def get(self, user: str, blocked: str) -> Block | None:
-        """Return the block that `user` put on `blocked`."""
+        """Return the block by `user` on `blocked`."""
         return await self._session.get(Block, (user, blocked))
 
     async def count(self, user: str) -> int:
-        """Return how many `user` blocks."""
+        """Return how many users `user` blocks."""
         query = select(func.count()).where(Block.user_id == user)
         return await self._session.scalar(query) or 0
 
-    async def of_user(self, user: str, after: str | None, limit: int) -> list[tuple[Block, User]]:
-        """Return whom `user` blocks, by their id, from above `after`."""
+    async def list_of_user(
+        self, user: str, after: str | None, limit: int
+    ) -> list[tuple[Block, User]]:
+        """Return the blocks by `user` and the blocked users, in order of user id, above `after`."""
         query = (
             select(Block, User)
             .join(User, User.id == Block.blocked_id)

@@ -12,7 +12,7 @@ class InviteStore:
     """Reads, adds and deletes invites."""
 
     def __init__(self, session: AsyncSession, now_ms: int) -> None:
-        """Take for open what can be accepted at `now_ms`."""
+        """Treat as open what can be accepted at `now_ms`."""
         self._session = session
         self._open = and_(Invite.uses_left > 0, Invite.expires_at_ms > now_ms)
 
@@ -27,7 +27,7 @@ class InviteStore:
         await self._session.flush()
 
     async def get(self, code: str) -> Invite | None:
-        """Return the invite without locking it, so its uses and times may be outdated."""
+        """Return the invite without a lock; its uses and times may be outdated."""
         return await self._session.get(Invite, code)
 
     async def lock(self, room: str, code: str) -> Invite | None:
@@ -37,11 +37,11 @@ class InviteStore:
             .where(Invite.code == code, Invite.room_id == room, Invite.revoked_at_ms.is_(None))
             .with_for_update()
         )
-        # What was read before the lock may be old by now.
+        # A row read before the lock may be outdated.
         return await self._session.scalar(query.execution_options(populate_existing=True))
 
     async def open_for(self, room: str, user: str, maker: str) -> Invite | None:
-        """Return an open invite to `room` for `user` that they are shown or `maker` made."""
+        """Return an open invite to `room` for `user`, listed to them or made by `maker`."""
         query = select(Invite).where(
             Invite.room_id == room,
             Invite.for_user == user,
@@ -51,34 +51,34 @@ class InviteStore:
         return await self._session.scalar(query.order_by(Invite.code).limit(1))
 
     async def count_of_room(self, room: str) -> int:
-        """Return how many invites to `room` can be accepted."""
+        """Return how many invites to `room` are open."""
         return await self._count(Invite.room_id == room, self._open)
 
     async def count_of_maker(self, user: str) -> int:
-        """Return how many invites that `user` made for others are open, over all rooms."""
+        """Return how many invites that `user` made for other users are open, in all rooms."""
         return await self._count(
             Invite.created_by == user, Invite.for_user.is_not(None), self._open
         )
 
     async def count_between(self, maker: str, user: str, since_ms: int) -> int:
-        """Return how many invites `maker` made for `user` since then, and before if still open.
+        """Return how many invites from `maker` to `user` are open or were made after `since_ms`.
 
-        Those that were accepted do not count; those that were taken back or ran out do.
+        Accepted invites do not count; revoked and expired ones do.
         """
-        pressing = and_(
+        recent = and_(
             Invite.created_at_ms > since_ms,
             or_(Invite.uses_left > 0, Invite.revoked_at_ms.is_not(None)),
         )
         return await self._count(
-            Invite.for_user == user, Invite.created_by == maker, or_(self._open, pressing)
+            Invite.for_user == user, Invite.created_by == maker, or_(self._open, recent)
         )
 
     async def count_of_user(self, user: str) -> int:
-        """Return how many invites stand in the list of `user`."""
+        """Return how many invites are listed to `user`."""
         return await self._count(self._listed(user))
 
-    async def oldest_of_most(self, user: str) -> Invite | None:
-        """Return the oldest invite in the list of `user` by the maker who has most there."""
+    async def oldest_of_top_maker(self, user: str) -> Invite | None:
+        """Return the oldest invite listed to `user` from the maker with the most listed invites."""
         makers = (
             select(Invite.created_by)
             .where(self._listed(user))
@@ -91,7 +91,7 @@ class InviteStore:
         return await self._session.scalar(query.order_by(Invite.code).limit(1))
 
     async def newest_link_ms(self, room: str) -> int:
-        """Return when the newest link to `room` was made, 0 if there is none."""
+        """Return the creation time of the newest link to `room`; 0 if there is none."""
         query = select(func.max(Invite.created_at_ms))
         return (
             await self._session.scalar(
@@ -100,8 +100,8 @@ class InviteStore:
             or 0
         )
 
-    async def open_of_room(self, room: str, after: str | None, limit: int) -> Sequence[Invite]:
-        """Return the invites to `room` that can be accepted, oldest first."""
+    async def list_open_of_room(self, room: str, after: str | None, limit: int) -> Sequence[Invite]:
+        """Return the open invites to `room`, oldest first."""
         query = select(Invite).where(Invite.room_id == room, self._open)
         if after is not None:
             query = query.where(Invite.code > after)
@@ -110,7 +110,7 @@ class InviteStore:
     async def list_of_user(
         self, user: str, before: str | None, limit: int
     ) -> list[tuple[Invite, Room, User]]:
-        """Return the list of `user`, newest first: each invite with its room and its maker."""
+        """Return the invites listed to `user` with room and maker, newest first."""
         query = (
             select(Invite, Room, User)
             .join(Room, Room.id == Invite.room_id)
@@ -121,24 +121,24 @@ class InviteStore:
         )
         if before is not None:
             query = query.where(Invite.code < before)
-        return [(invite, room, by) for invite, room, by in await self._session.execute(query)]
+        return [(invite, room, maker) for invite, room, maker in await self._session.execute(query)]
 
     async def unused_for(self, room: str, user: str) -> Sequence[Invite]:
-        """Return the invites with uses left to `room`, which is locked, for `user`."""
+        """Return the invites for `user` to the locked `room` that have uses left."""
         query = select(Invite).where(
             Invite.room_id == room, Invite.for_user == user, Invite.uses_left > 0
         )
         return (await self._session.scalars(query)).all()
 
-    async def forget(self, room: str, before_ms: int) -> None:
+    async def delete_expired(self, room: str, before_ms: int) -> None:
         """Delete the invites to `room` that expired before `before_ms`."""
-        old = and_(Invite.room_id == room, Invite.expires_at_ms < before_ms)
-        await self._session.execute(delete(Invite).where(old))
+        expired = and_(Invite.room_id == room, Invite.expires_at_ms < before_ms)
+        await self._session.execute(delete(Invite).where(expired))
 
     async def _count(self, *conditions: ColumnElement[bool]) -> int:
         return await self._session.scalar(select(func.count()).where(*conditions)) or 0
 
     def _listed(self, user: str) -> ColumnElement[bool]:
-        """Return the condition for an invite to be shown to `user`."""
+        """Return the condition for an invite to be listed to `user`."""
         blocked = exists().where(Block.user_id == user, Block.blocked_id == Invite.created_by)
         return and_(Invite.for_user == user, self._open, Invite.declined_at_ms.is_(None), ~blocked)

@@ -47,20 +47,22 @@ class MembershipStore:
         """Read `membership` again, after its user was locked."""
         await self._session.refresh(membership)
 
-    async def has_owner(self, room: str, *, beside: str = "") -> bool:
-        """Return whether `room` has an owner who is not disabled, `beside` that user."""
+    async def has_owner(self, room: str, *, other_than: str = "") -> bool:
+        """Return whether `room` has an enabled owner `other_than` that user."""
         return await self._any_enabled(
-            Membership.room_id == room, Membership.user_id != beside, Membership.role == Role.OWNER
+            Membership.room_id == room,
+            Membership.user_id != other_than,
+            Membership.role == Role.OWNER,
         )
 
-    async def has_member(self, room: str, *, beside: str) -> bool:
-        """Return whether a member who is not disabled is in `room`, `beside` that user."""
-        return await self._any_enabled(Membership.room_id == room, Membership.user_id != beside)
+    async def has_member(self, room: str, *, other_than: str) -> bool:
+        """Return whether `room` has an enabled member `other_than` that user."""
+        return await self._any_enabled(Membership.room_id == room, Membership.user_id != other_than)
 
-    async def heir(self, room: str) -> tuple[Membership, User] | None:
-        """Return the member who becomes the owner of `room`; None if all members are disabled.
+    async def next_owner(self, room: str) -> tuple[Membership, User] | None:
+        """Return the member to make the owner of `room`; None if all members are disabled.
 
-        The longest-standing moderator, or else the longest-standing member.
+        It is the longest-standing moderator, or else the longest-standing member.
         """
         rank = case((Membership.role == Role.MODERATOR, 0), else_=1)
         query = (
@@ -76,14 +78,14 @@ class MembershipStore:
     async def shared_rooms(
         self, user: str, after: str, limit: int, *, as_owner: bool
     ) -> Sequence[str]:
-        """Return open rooms of `user` that are not direct, by id from above `after`."""
+        """Return the ids above `after` of the rooms of `user`, neither archived nor direct."""
         query = _shared_rooms(after, limit).where(Membership.user_id == user)
         if as_owner:
             query = query.where(Membership.role == Role.OWNER)
         return (await self._session.scalars(query)).all()
 
     async def rooms_without_owner(self, after: str, limit: int) -> Sequence[str]:
-        """Return open rooms that disabled users own and others are in, by id from above `after`."""
+        """Return the ids above `after` of rooms with enabled members and only disabled owners."""
         other, others = aliased(User), aliased(Membership)
         enabled = (
             select(others.user_id)
@@ -98,15 +100,15 @@ class MembershipStore:
         )
         return (await self._session.scalars(query)).all()
 
-    async def rooms_of(self, user: str) -> int:
-        """Return how many rooms `user` is in."""
+    async def count_rooms_of(self, user: str) -> int:
+        """Return how many rooms `user` is a member of."""
         query = select(func.count()).where(Membership.user_id == user)
         return await self._session.scalar(query) or 0
 
     async def members(
         self, room: str, after: str | None, limit: int
     ) -> list[tuple[Membership, User]]:
-        """Return the members of `room` by user id, from above `after`."""
+        """Return the members of `room` in order of user id, above `after`."""
         query = (
             select(Membership, User)
             .join(User, User.id == Membership.user_id)
@@ -118,23 +120,22 @@ class MembershipStore:
             query = query.where(Membership.user_id > after)
         return [(membership, user) for membership, user in await self._session.execute(query)]
 
-    async def standings(
+    async def find_access(
         self, pairs: Collection[tuple[str, str]]
     ) -> tuple[dict[str, bool], dict[tuple[str, str], Role]]:
-        """Return which of the rooms are archived, and the roles, of (room, user) `pairs`.
+        """Return by room whether it is archived, and the role of each of the (room, user) `pairs`.
 
-        One statement of two halves. Joined, the database would go through all members of each
-        room; and by the pairs alone SQLite goes through all memberships there are, where by the
-        users it finds their few in an index.
+        One UNION of two queries. A join would read all members of each room. The condition on the
+        users lets SQLite use an index; with the pairs alone it scans all memberships.
         """
         archived = Room.archived_at_ms.is_not(None)
         wanted = and_(
             Membership.user_id.in_({user for _, user in pairs}),
             tuple_(Membership.room_id, Membership.user_id).in_(list(pairs)),
         )
-        # The first half decides how both are read.
-        nobody = type_coerce(null(), Membership.user_id.type).label("user_id")
-        rooms = select(Room.id, nobody, null().label("role"), archived).where(
+        # The first query determines the column types of the union.
+        no_user = type_coerce(null(), Membership.user_id.type).label("user_id")
+        rooms = select(Room.id, no_user, null().label("role"), archived).where(
             Room.id.in_({room for room, _ in pairs})
         )
         roles = select(

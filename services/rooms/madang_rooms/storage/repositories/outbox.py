@@ -1,13 +1,12 @@
-"""The outbox: events that commit with the change they tell of.
+"""The outbox: events that commit in the transaction of the change they describe.
 
-Rows leave in the order of their numbers, so within an audience that has to be the order of the
-commits. In SQLite one transaction writes at a time, which is all it takes. In MySQL a number is
-given out at the INSERT, and a row with a lower number may be committed later than one with a
-higher; so whoever writes an event to a room holds that room's row lock (`RoomStore.lock`) from
-before the INSERT to the commit, and for an event to a user that user's (`UserStore.lock`). The
-next one for the same audience then gets a higher number and commits later. Across audiences the
-order may differ, and a number may be missing or arrive late: nothing depends on either, since
-rows are deleted one by one and never by "up to this number".
+Rows are published in the order of their ids, so the ids of one audience must be in commit order.
+In SQLite they are, because one transaction writes at a time. MySQL assigns an id at the INSERT, so
+a row with a lower id may commit after one with a higher id. Therefore a transaction that adds an
+event for a room holds that room's row lock (`RoomStore.lock`) from before the INSERT until the
+commit, and for an event to a user that user's lock (`UserStore.lock`). The next event for the same
+audience then gets a higher id and commits later. Across audiences the order may differ, and an id
+may be missing or appear late; nothing depends on that, because rows are deleted by their own ids.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from madang_rooms.storage.models import OutboxRow, User
 
 @dataclass(frozen=True, slots=True)
 class ServiceSender:
-    """The sender of events that no user caused."""
+    """The sender of events that the service itself causes."""
 
     id: str = "service:rooms"
     display_name: str = "Madang"
@@ -39,18 +38,18 @@ class Outbox:
     """Adds events to a unit of work; reads and deletes them for the relay."""
 
     def __init__(self, session: AsyncSession, now: float) -> None:
-        """Write on `session`; the events happen `now`, in seconds since the epoch."""
+        """Write on `session`; `now` is the time of the events, in seconds since the epoch."""
         self._session = session
         self._now = now
         self.kinds: list[str] = []
-        """Kinds of the events added, in their order."""
+        """Kinds of the added events, in order."""
 
     def to_room(self, room: str, data: Data, sender: Sender) -> None:
-        """Tell the members of `room`, which must be locked or new."""
+        """Add an event for the members of `room`, which must be locked or new."""
         self._add(data, sender, room=room)
 
     def to_user(self, user: str, data: Data, sender: Sender) -> None:
-        """Tell `user`, who must be locked."""
+        """Add an event for `user`, who must be locked."""
         self._add(data, sender, user=user)
 
     def _add(
@@ -72,17 +71,17 @@ class Outbox:
         )
         self._session.add(row)
 
-    async def first(self, limit: int) -> Sequence[OutboxRow]:
+    async def oldest(self, limit: int) -> Sequence[OutboxRow]:
         """Return the oldest rows."""
         query = select(OutboxRow).order_by(OutboxRow.id).limit(limit)
         return (await self._session.scalars(query)).all()
 
     async def delete(self, rows: Sequence[int]) -> None:
-        """Delete the rows with these numbers."""
+        """Delete the rows with these ids."""
         await self._session.execute(delete(OutboxRow).where(OutboxRow.id.in_(rows)))
 
     async def waiting(self) -> tuple[int, int | None]:
-        """Return how many rows wait, and since when the oldest does, in milliseconds."""
+        """Return the number of rows, and the time of the oldest in milliseconds."""
         query = select(func.count(), func.min(OutboxRow.created_at_ms))
         rows, oldest_ms = (await self._session.execute(query)).one()
         return rows, oldest_ms

@@ -7,13 +7,13 @@ from madang_rooms.storage.models import Removal
 
 
 class RemovalStore:
-    """Notes who was removed from a room, for as long as a link of that time may be open."""
+    """Records removals from rooms, for as long as an older link may be open."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def put(self, room: str, user: str, at_ms: int) -> None:
-        """Note that `user` was removed from `room`, which is locked."""
+    async def record(self, room: str, user: str, at_ms: int) -> None:
+        """Record that `user` was removed from the locked `room`."""
         await self._session.merge(Removal(room_id=room, user_id=user, removed_at_ms=at_ms))
         await self._session.flush()
 
@@ -23,13 +23,13 @@ class RemovalStore:
         return None if found is None else found.removed_at_ms
 
     async def delete(self, room: str, user: str) -> None:
-        """Let `user` use every link to `room`, which is locked, again."""
+        """Let `user` use the older links to the locked `room` again."""
         found = await self._session.get(Removal, (room, user))
         if found is not None:
             await self._session.delete(found)
             await self._session.flush()
 
-    async def forget(self, room: str, before_ms: int) -> None:
-        """Delete the removals from `room` that are older than `before_ms`."""
+    async def delete_older(self, room: str, before_ms: int) -> None:
+        """Delete the removals from `room` before `before_ms`."""
         old = and_(Removal.room_id == room, Removal.removed_at_ms < before_ms)
         await self._session.execute(delete(Removal).where(old))

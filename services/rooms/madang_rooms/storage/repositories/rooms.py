@@ -14,7 +14,7 @@ class RoomStore:
         self._session = session
 
     async def add(self, room: Room) -> None:
-        """Add `room`, which nobody else can see before the commit."""
+        """Add `room`; no other transaction sees it before the commit."""
         self._session.add(room)
         await self._session.flush()
 
@@ -27,14 +27,14 @@ class RoomStore:
         query = select(Room).where(Room.id == room).with_for_update()
         return await self._session.scalar(query)
 
-    async def of_pair(self, pair: str) -> Room | None:
-        """Return the direct room of two users."""
+    async def direct(self, pair: str) -> Room | None:
+        """Return the direct room of `pair` (see `direct_pair`)."""
         return await self._session.scalar(select(Room).where(Room.direct_pair == pair))
 
-    async def of_user(
+    async def list_of_user(
         self, user: str, before: str | None, limit: int, *, hidden: bool
     ) -> list[tuple[Room, Membership]]:
-        """Return the rooms of `user`, newest first, from below `before`; with `hidden`, all."""
+        """Return the rooms of `user` below `before`, newest first; hidden ones with `hidden`."""
         query = (
             select(Room, Membership)
             .join(Membership, Membership.room_id == Room.id)
@@ -48,12 +48,12 @@ class RoomStore:
             query = query.where(Membership.hidden_at_ms.is_(None))
         return [(room, found) for room, found in await self._session.execute(query)]
 
-    async def public(
+    async def list_public(
         self, user: str, text: str, before: str | None, limit: int
     ) -> list[tuple[Room, Membership | None]]:
-        """Return public rooms whose name has `text`, newest first, with the place of `user` there.
+        """Return public rooms with `text` in their name, ignoring case, newest first.
 
-        Case does not matter.
+        Each comes with the membership of `user` in it.
         """
         mine = and_(Membership.room_id == Room.id, Membership.user_id == user)
         query = (

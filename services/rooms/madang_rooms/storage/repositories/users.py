@@ -29,11 +29,11 @@ class UserStore:
         return await self._session.get(User, user)
 
     async def by_username(self, username: str) -> User | None:
-        """Return the user by the one form of their username."""
+        """Return the user by their canonical username."""
         return await self._session.scalar(select(User).where(User.username == username))
 
     async def by_ids(self, users: Iterable[str]) -> dict[str, User]:
-        """Return the users that there are, by id."""
+        """Return the existing users of `users`, by id."""
         wanted = set(users)
         if not wanted:
             return {}
@@ -41,19 +41,18 @@ class UserStore:
         return {user.id: user for user in found}
 
     async def lock(self, *users: str) -> dict[str, User]:
-        """Return the users that there are, by id, locked until the end of the transaction.
+        """Return the existing users of `users`, by id, locked until the end of the transaction.
 
-        They are locked in the order of their ids, and after the room, so that nobody waits for
-        somebody who waits for them.
+        Users are locked after the room and in the order of their ids, which prevents deadlocks.
         """
         query = select(User).where(User.id.in_(users)).order_by(User.id).with_for_update()
-        # What was read before the lock may be old by now.
+        # A row read before the lock may be outdated.
         fresh = query.execution_options(populate_existing=True)
         return {user.id: user for user in await self._session.scalars(fresh)}
 
     async def with_prefix(self, prefix: str, limit: int) -> list[User]:
         """Return enabled users whose username begins with `prefix`, by username."""
-        # A range, not LIKE: '_' is a letter here, and every database finds it in the index.
+        # A range instead of LIKE: '_' is a plain character, and every database uses the index.
         after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         query = (
             select(User)

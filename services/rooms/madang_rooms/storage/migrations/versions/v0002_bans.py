@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table of bans."""
+    """Create the table of bans."""
     make_table(
         "bans",
         sa.Column("room_id", plain(24), nullable=False),

@@ -1,4 +1,4 @@
-"""Blocks, removals, hidden rooms, and invites that were declined or taken back."""
+"""Blocks, removals, hidden rooms, and declined and revoked invites."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,7 +26,7 @@ _ADDED = (
 
 
 def upgrade() -> None:
-    """Make the tables, add the columns and the indexes."""
+    """Create the tables, columns and indexes."""
     make_table(
         "blocks",
         sa.Column("user_id", plain(24), nullable=False),
@@ -55,7 +55,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo that."""
+    """Drop them."""
     drop_index("ix_memberships_room_id_role", "memberships")
     drop_index("ix_users_disabled_id", "users")
     drop_index("ix_invites_created_by_expires_at_ms", "invites", columns_of_key=["created_by"])

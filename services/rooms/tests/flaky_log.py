@@ -1,4 +1,4 @@
-"""A log that can be told to fail, over a real one."""
+"""The embedded log with failures that a test switches on."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,17 +8,17 @@ from typing_extensions import override
 from madang_common.log.port import Batch, Log, LogUnavailable, Start
 
 
-class StumblingLog(Log):
-    """The embedded log, with the ways a broker fails."""
+class FlakyLog(Log):
+    """Wraps a log, and fails as a broker does."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self.away: set[int] = set()
-        """Shards that cannot be reached."""
+        """Shards that are unavailable."""
         self.confirms_to_lose = 0
-        """Appends that are stored without being confirmed."""
+        """Number of appends to store without a confirm."""
         self.tried = asyncio.Event()
-        """Set by each attempt to append."""
+        """Set by each append."""
 
     @property
     @override
