@@ -146,6 +146,15 @@ bench-short: servers bench/node_modules/.installed ## The same in seconds each: 
 contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and docs/settings.md from the code.
 	$(BIN)/python -m contracts.generate .
 
+# Its npm package as it is, without the scripts that an installation would run.
+.PHONY: swagger-ui
+swagger-ui: VERSION := 5.35.0
+swagger-ui: ## Fetch Swagger UI, the page at /docs, into web/docs/swagger-ui.
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT \
+	  && npm pack --silent --pack-destination "$$folder" swagger-ui-dist@$(VERSION) >/dev/null \
+	  && tar -xzf "$$folder"/*.tgz --strip-components=1 -C web/docs/swagger-ui \
+	    package/LICENSE package/NOTICE package/swagger-ui.css package/swagger-ui-bundle.js
+
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.
 	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) \

@@ -9,19 +9,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
-from fastapi import FastAPI
 
 from contracts.asyncapi import asyncapi
 from contracts.events import sample, schema
+from contracts.openapi import merged_document, service_document
 from contracts.settings import settings_page
 from madang_common.events.kinds import DURABLE, LIVE
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import services
-
-_PUBLIC = ("/api/", "/.well-known/")
 
 
 def main() -> None:
@@ -37,23 +34,16 @@ async def contracts() -> list[tuple[str, str]]:
     """Return each contract's path and text."""
     with tempfile.TemporaryDirectory() as data:
         async with services(StandaloneSettings(data_dir=Path(data))) as apps:
-            found = [
-                (f"contracts/openapi/{name}.json", _json(openapi(app)))
-                for name, app in apps.items()
-            ]
+            documents = {name: service_document(name, app) for name, app in apps.items()}
+    found = [
+        (f"contracts/openapi/{name}.json", _json(document)) for name, document in documents.items()
+    ]
+    found.append(("web/openapi.json", _json(merged_document(documents))))
     found.append(
         ("contracts/asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100))
     )
     found.append(("docs/settings.md", settings_page()))
     return found + list(_events())
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """Return what a service offers to the outside."""
-    document = app.openapi()
-    paths = document["paths"]
-    document["paths"] = {path: paths[path] for path in sorted(paths) if path.startswith(_PUBLIC)}
-    return document
 
 
 def _events() -> Iterator[tuple[str, str]]:

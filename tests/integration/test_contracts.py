@@ -11,7 +11,12 @@ from contracts.generate import contracts
 from madang_common.events.kinds import DURABLE, LIVE
 
 ROOT = Path(__file__).parents[2]
-COMMITTED = ("contracts/**/*.json", "contracts/**/*.yaml", "docs/settings.md")
+COMMITTED = (
+    "contracts/**/*.json",
+    "contracts/**/*.yaml",
+    "docs/settings.md",
+    "web/openapi.json",
+)
 
 
 async def test_committed_contracts_are_up_to_date() -> None:

@@ -12,6 +12,7 @@ Problem
 ├── Gone                410  it was there and is not any more
 ├── TooLarge            413
 ├── InvalidBody         422  well-formed, but a field is not what it should be
+├── UpgradeRequired     426  this path speaks WebSocket only
 ├── TooManyRequests     429  slow down; try again after `retry_after_seconds`
 └── Unavailable         503  something behind this service is away; try again
 """
@@ -118,6 +119,15 @@ class InvalidBody(Problem):
     status, slug, title = 422, "invalid-body", "A field is not what it should be"
 
 
+class UpgradeRequired(Problem):
+    status, slug, title = 426, "upgrade-required", "WebSocket is spoken here"
+
+    @override
+    def headers(self) -> dict[str, str]:
+        """Add the protocol to upgrade to, which RFC 9110 section 15.5.22 requires."""
+        return super().headers() | {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+
 class TooManyRequests(Problem):
     status, slug, title = 429, "too-many-requests", "Slow down"
 
@@ -126,17 +136,17 @@ class Unavailable(Problem):
     status, slug, title = 503, "unavailable", "Try again in a moment"
 
 
-def _kinds(base: type[Problem]) -> Mapping[str, type[Problem]]:
+def kinds(base: type[Problem] = Problem) -> Mapping[str, type[Problem]]:
     """Return the kinds by slug; a service's own subclass without one is its base to others."""
     found = {base.slug: base} if "slug" in vars(base) else {}
     for kind in base.__subclasses__():
-        found |= _kinds(kind)
+        found |= kinds(kind)
     return found
 
 
 def from_document(document: Mapping[str, Any], status: int) -> Problem:
     """Return the problem that another service answered with `document`, kind and members kept."""
-    known = _kinds(Problem)
+    known = kinds()
     by_status = {kind.status: kind for kind in reversed(list(known.values()))}
     slug = str(document.get("type", "")).rpartition(":")[2]
     kind = known.get(slug) or by_status.get(status) or Problem

@@ -14,7 +14,7 @@ from madang_common.problems import (
     from_document,
 )
 
-KINDS = list(problems._kinds(Problem).values())
+KINDS = list(problems.kinds().values())
 
 
 def test_a_document_says_what_happened() -> None:

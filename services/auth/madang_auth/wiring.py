@@ -44,6 +44,7 @@ from madang_common.clock import Clock
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
+from madang_common.http.internal import in_process
 from madang_common.http.security import secure
 from madang_common.live.amqp import AmqpLive
 from madang_common.live.inprocess import InProcessLive
@@ -230,7 +231,7 @@ async def _trust_itself(
     app: FastAPI, settings: AuthSettings, clock: Clock, stack: AsyncExitStack
 ) -> None:
     """Let `app` verify tokens by its own page of keys, as the other services do."""
-    itself = create_client(settings.auth_url, transport=httpx.ASGITransport(app))
+    itself = create_client(settings.auth_url, transport=httpx.ASGITransport(in_process(app)))
     await stack.enter_async_context(itself)
     secure(app, Verifiers.asking(itself, issuer=settings.issuer, clock=clock))
 

@@ -29,6 +29,7 @@ from madang_common.tokens.verifier import Verifiers
 from madang_gateway.api.messages import router
 from madang_gateway.api.presence import router as presence_router
 from madang_gateway.api.sockjs import router as sockjs_router
+from madang_gateway.api.upgrade import router as upgrade_router
 from madang_gateway.backends.history import History
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.consume.dispatcher import Dispatcher
@@ -115,11 +116,12 @@ async def build(
     towards the other services.
     """
     metrics = Metrics(registry := CollectorRegistry())
+    refusals = Refusals(registry)
     async with AsyncExitStack() as stack:
         near = await _neighbours(settings, transport, stack)
         memory = _memory(settings, log.shards, near, metrics)
         sender = _sender(settings, near, memory, _publisher(settings, log, metrics, stack), live)
-        node = _node(settings, near, memory, sender, metrics)
+        node = _node(settings, near, memory, sender, refusals, metrics)
         delivery = Broadcaster(memory.roster, metrics)
         follower = _follower(settings, log, memory, delivery, node, metrics)
         stack.push_async_callback(follower.stop)
@@ -142,9 +144,10 @@ async def build(
         app = create_app(
             "gateway",
             settings,
-            routers=_routers(settings, sender, board, memory, node.shared.refusals),
+            routers=_routers(settings, sender, board, memory),
             health=_health(log, live, follower, node),
             registry=registry,
+            refusals=refusals,
         )
         secure(app, near.verifiers)
         app.state.websocket = connection_class(node)
@@ -273,7 +276,12 @@ def _subscriber(
 
 
 def _node(
-    settings: GatewaySettings, near: _Neighbours, memory: _Memory, sender: Sender, metrics: Metrics
+    settings: GatewaySettings,
+    near: _Neighbours,
+    memory: _Memory,
+    sender: Sender,
+    refusals: Refusals,
+    metrics: Metrics,
 ) -> Node:
     return Node(
         Shared(
@@ -283,7 +291,7 @@ def _node(
             sender=sender,
             subscriber=_subscriber(settings, near, memory, metrics),
             users=memory.users,
-            refusals=Refusals(metrics),
+            refusals=refusals,
             metrics=metrics,
         ),
         WriteScheduler(asyncio.get_running_loop()),
@@ -369,15 +377,12 @@ def _keeper(
 
 
 def _routers(
-    settings: GatewaySettings,
-    sender: Sender,
-    board: PresenceStore,
-    memory: _Memory,
-    refusals: Refusals,
+    settings: GatewaySettings, sender: Sender, board: PresenceStore, memory: _Memory
 ) -> list[APIRouter]:
     return [
-        router(sender, refusals),
+        router(sender),
         presence_router(board, memory.memberships),
+        upgrade_router(),
         sockjs_router(settings.allowed_origins),
     ]
 

@@ -26,7 +26,7 @@ async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(harness: Harn
         assert (entry["type"], entry["user_id"], entry["room"]) == ("not-found", "mina", "other")
         assert entry["detail"]
     assert over_stomp["receipt_id"] == "7"
-    assert harness.metric("refusals_total", problem="not-found") == 2
+    assert harness.metric("refusals_total", type="not-found") == 2
 
 
 async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None:

@@ -316,7 +316,7 @@ async def test_each_refusal_has_its_kind(
         assert refusal["type"] == f"urn:madang:problem:{slug}"
         assert refusal["receipt-id"] == "7"
         assert await mina.send("still here")
-        assert harness.metric("refusals_total", problem=slug) == 1
+        assert harness.metric("refusals_total", type=slug) == 1
 
 
 async def test_who_sends_too_fast_is_told_to_wait(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
 def paths_of(apps: Mapping[str, FastAPI]) -> dict[str, ASGIApp]:
     """Return the beginnings of the paths that each of `apps` answers from outside."""
     paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
-    return paths | {"/.well-known/": apps["auth"], "/ws-stomp": apps["gateway"]}
+    return paths | {"/.well-known/": apps["auth"], "/ws": apps["gateway"]}
 
 
 @asynccontextmanager

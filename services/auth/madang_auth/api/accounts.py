@@ -7,10 +7,17 @@ from madang_auth.accounts.accounts import Accounts
 from madang_auth.api.dependencies import PREFIX, Address, Body, CurrentLogin
 from madang_auth.backends.directory import Person
 from madang_auth.names import DisplayName, GivenPassword, NewPassword, NewUsername
+from madang_auth.problems import DisabledAccount, EndedLogin, WrongPassword
+from madang_common.http.openapi import example, refuses
+from madang_common.problems import Conflict, Unavailable
 
 
 class Registration(Body):
     """A new user."""
+
+    model_config = example(
+        {"username": "minji", "password": "correct horse", "display_name": "민지"}
+    )
 
     username: NewUsername
     password: NewPassword
@@ -19,6 +26,8 @@ class Registration(Body):
 
 class PasswordChange(Body):
     """Another password."""
+
+    model_config = example({"current_password": "correct horse", "new_password": "battery staple"})
 
     current_password: GivenPassword
     new_password: NewPassword
@@ -41,7 +50,7 @@ def accounts_router(accounts: Accounts) -> APIRouter:
     """Return what people do with their own account."""
     router = APIRouter(prefix=PREFIX, tags=["accounts"])
 
-    @router.post("/register", status_code=201)
+    @router.post("/register", status_code=201, responses=refuses(Conflict, Unavailable))
     async def register(body: Registration, address: Address) -> PublicUser:
         """Make an account. 409 if the username is taken."""
         person = await accounts.register(
@@ -52,12 +61,17 @@ def accounts_router(accounts: Accounts) -> APIRouter:
         )
         return PublicUser.of(person)
 
-    @router.get("/me")
+    @router.get("/me", operation_id="getMe", responses=refuses(EndedLogin))
     async def me(login: CurrentLogin) -> PublicUser:
         """Return who is logged in."""
         return PublicUser.of(await accounts.of(login))
 
-    @router.post("/password", status_code=204)
+    @router.post(
+        "/password",
+        status_code=204,
+        operation_id="changePassword",
+        responses=refuses(EndedLogin, DisabledAccount, WrongPassword, Conflict),
+    )
     async def password(body: PasswordChange, login: CurrentLogin, address: Address) -> None:
         """Set another password and end all other logins. 403 if the current one is another."""
         await accounts.change_password(

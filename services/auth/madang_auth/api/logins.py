@@ -7,18 +7,23 @@ from pydantic import BaseModel, Field, SecretStr
 
 from madang_auth.api.dependencies import PREFIX, Address, Body, CurrentLogin
 from madang_auth.names import Device, GivenPassword, GivenUsername
+from madang_auth.problems import DisabledAccount, EndedLogin, WrongCredentials
 from madang_auth.sessions.issuer import Grant
 from madang_auth.sessions.logins import Logins
 from madang_auth.sessions.port import Login
 from madang_auth.sessions.refreshes import Refreshes
 from madang_common.clock import rfc3339
+from madang_common.http.openapi import OPTIONAL_BEARER, example, refuses
 from madang_common.http.security import asking_user
+from madang_common.problems import NotFound, Unauthenticated, Unavailable
 
 _REFRESH_TOKEN = Annotated[SecretStr, Field(max_length=256)]
 
 
 class Credentials(Body):
     """Who logs in, and where."""
+
+    model_config = example({"username": "minji", "password": "correct horse", "device": "Laptop"})
 
     username: GivenUsername
     password: GivenPassword
@@ -28,11 +33,15 @@ class Credentials(Body):
 class Refresh(Body):
     """A refresh token to be used."""
 
+    model_config = example({"refresh_token": "06h06ktdkrb2i5o61ro2lqhs.Yq3n8m2b7xwz.4mJc0pVtQ2h9"})
+
     refresh_token: _REFRESH_TOKEN
 
 
 class Logout(Body):
     """A refresh token whose login is over."""
+
+    model_config = example({"refresh_token": "06h06ktdkrb2i5o61ro2lqhs.Yq3n8m2b7xwz.4mJc0pVtQ2h9"})
 
     refresh_token: _REFRESH_TOKEN | None = None
 
@@ -67,7 +76,11 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
     """Return what opens, keeps, shows and ends logins."""
     router = APIRouter(prefix=PREFIX, tags=["logins"])
 
-    @router.post("/login")
+    @router.post(
+        "/login",
+        operation_id="logIn",
+        responses=refuses(WrongCredentials, DisabledAccount, Unavailable),
+    )
     async def login(body: Credentials, address: Address, response: Response) -> Tokens:
         """Log in. 401 if username and password do not fit, 429 after too many such tries."""
         grant = await logins.open(
@@ -75,12 +88,18 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
         )
         return _tokens(grant, response)
 
-    @router.post("/refresh")
+    @router.post("/refresh", responses=refuses(EndedLogin, Unavailable))
     async def refresh(body: Refresh, response: Response) -> Tokens:
         """Use a refresh token for a new pair. 401 if it does not hold: then log in again."""
         return _tokens(await refreshes.use(body.refresh_token.get_secret_value()), response)
 
-    @router.post("/logout", status_code=204)
+    @router.post(
+        "/logout",
+        status_code=204,
+        operation_id="logOut",
+        responses=refuses(Unauthenticated, Unavailable),
+        openapi_extra=dict(OPTIONAL_BEARER),
+    )
     async def logout(request: Request, body: Logout | None = None) -> None:
         """End the login of the refresh token in the body, or else of the access token."""
         if body is not None and body.refresh_token is not None:
@@ -89,13 +108,18 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
         user = await asking_user(request)
         await logins.log_out(user.login, user=user.subject)
 
-    @router.get("/logins")
+    @router.get("/logins", operation_id="listLogins", responses=refuses(EndedLogin))
     async def mine(current: CurrentLogin) -> MyLogins:
         """Return my logins, the one used last first."""
         found = await logins.owned_by(current.user)
         return MyLogins(items=[_shown(login, current) for login in found])
 
-    @router.delete("/logins/{login_id}", status_code=204)
+    @router.delete(
+        "/logins/{login_id}",
+        status_code=204,
+        operation_id="endLogin",
+        responses=refuses(EndedLogin, NotFound),
+    )
     async def end(login_id: Annotated[str, Path(max_length=64)], current: CurrentLogin) -> None:
         """End one of my logins; its connections close."""
         await logins.end(login_id, user=current.user)

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
+from madang_common.http.openapi import refuses
 from madang_common.http.security import User
-from madang_common.problems import Unavailable
+from madang_common.problems import NotAMember, NotFound, Unavailable
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.presence.port import BoardError, PresenceStore
 
@@ -46,9 +47,13 @@ class PresenceView(BaseModel):
 
 def router(board: PresenceStore, memberships: Memberships) -> APIRouter:
     """Return the routes, which ask `board`."""
-    routes = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
+    routes = APIRouter(prefix="/api/gateway/v1", tags=["presence"])
 
-    @routes.get("/rooms/{room}/presence")
+    @routes.get(
+        "/rooms/{room}/presence",
+        operation_id="listPresent",
+        responses=refuses(NotAMember, NotFound),
+    )
     async def presence(
         room: RoomId, who: User, limit: Limit = 50, cursor: Cursor = None
     ) -> PresenceView:

@@ -6,7 +6,9 @@ from fastapi import APIRouter, Response, status
 from pydantic import Field
 
 from madang_common.http.bodies import Body
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
+from madang_common.problems import Conflict, Forbidden, InvalidRequest, NotAMember, NotFound
 from madang_rooms.api.dependencies import LARGEST, PREFIX, AtDesk, Changing, Id
 from madang_rooms.names import Reason
 from madang_rooms.services.paging import Cursor, Limit, Page
@@ -14,15 +16,20 @@ from madang_rooms.services.views import BanView
 
 router = APIRouter(prefix=PREFIX, tags=["bans"])
 
+_REFUSALS = refuses(NotAMember, Forbidden, NotFound, Conflict)
+"""What whoever is not a moderator of the room is refused with, or asks for what is not there."""
+
 
 class NewBan(Body):
+    model_config = example({"reason": "Spam", "expires_in_seconds": 86_400})
+
     reason: Reason | None = None
     """For those who may ban, nobody else."""
     expires_in_seconds: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     """Without it the ban holds until it is lifted."""
 
 
-@router.get("/rooms/{room}/bans")
+@router.get("/rooms/{room}/bans", responses={**_REFUSALS, **refuses(InvalidRequest)})
 async def list_bans(
     desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[BanView]:
@@ -30,13 +37,16 @@ async def list_bans(
     return await desk.bans.list(user.subject, room, cursor, limit)
 
 
-@router.get("/rooms/{room}/bans/{banned}")
+@router.get("/rooms/{room}/bans/{banned}", responses=_REFUSALS)
 async def get_ban(desk: AtDesk, user: User, room: Id, banned: Id) -> BanView:
     """Return the ban of a user."""
     return await desk.bans.get(user.subject, room, banned)
 
 
-@router.put("/rooms/{room}/bans/{banned}", responses={status.HTTP_201_CREATED: {"model": BanView}})
+@router.put(
+    "/rooms/{room}/bans/{banned}",
+    responses={status.HTTP_201_CREATED: {"model": BanView}, **_REFUSALS},
+)
 async def ban_user(
     desk: AtDesk,
     user: Changing,
@@ -58,7 +68,11 @@ async def ban_user(
     return ban
 
 
-@router.delete("/rooms/{room}/bans/{banned}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/rooms/{room}/bans/{banned}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=_REFUSALS,
+)
 async def lift_ban(desk: AtDesk, user: Changing, room: Id, banned: Id) -> None:
     """Let a user enter again."""
     await desk.bans.lift(user.subject, room, banned)

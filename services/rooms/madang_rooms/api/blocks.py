@@ -2,7 +2,9 @@
 
 from fastapi import APIRouter, Response, status
 
+from madang_common.http.openapi import refuses
 from madang_common.http.security import User
+from madang_common.problems import Conflict, Forbidden, InvalidRequest, NotFound
 from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import BlockView
@@ -10,7 +12,7 @@ from madang_rooms.services.views import BlockView
 router = APIRouter(prefix=PREFIX, tags=["blocks"])
 
 
-@router.get("/blocks")
+@router.get("/blocks", responses=refuses(InvalidRequest))
 async def list_blocks(
     desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[BlockView]:
@@ -18,13 +20,19 @@ async def list_blocks(
     return await desk.blocks.list(user.subject, cursor, limit)
 
 
-@router.get("/blocks/{blocked}")
+@router.get("/blocks/{blocked}", responses=refuses(NotFound))
 async def get_block(desk: AtDesk, user: User, blocked: Id) -> BlockView:
     """Return your block on a user; 404 if there is none."""
     return await desk.blocks.get(user.subject, blocked)
 
 
-@router.put("/blocks/{blocked}", responses={status.HTTP_201_CREATED: {"model": BlockView}})
+@router.put(
+    "/blocks/{blocked}",
+    responses={
+        status.HTTP_201_CREATED: {"model": BlockView},
+        **refuses(Forbidden, NotFound, Conflict),
+    },
+)
 async def block_user(desk: AtDesk, user: Changing, blocked: Id, response: Response) -> BlockView:
     """Be shown no invites and no direct room of a user, who does not learn it.
 
@@ -36,7 +44,11 @@ async def block_user(desk: AtDesk, user: Changing, blocked: Id, response: Respon
     return block
 
 
-@router.delete("/blocks/{blocked}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/blocks/{blocked}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=refuses(Forbidden),
+)
 async def unblock_user(desk: AtDesk, user: Changing, blocked: Id) -> None:
     """Be shown a user's invites again; a direct room stays hidden until you open it."""
     await desk.blocks.lift(user.subject, blocked)

@@ -6,7 +6,17 @@ from fastapi import APIRouter, status
 from pydantic import Field, model_validator
 
 from madang_common.http.bodies import Body
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
+from madang_common.problems import (
+    Banned,
+    Conflict,
+    Forbidden,
+    Gone,
+    InvalidRequest,
+    NotAMember,
+    NotFound,
+)
 from madang_rooms.api.dependencies import LARGEST, PREFIX, AtDesk, Changing, Id
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import InviteView, ReceivedInviteView, RoomView
@@ -16,6 +26,8 @@ router = APIRouter(prefix=PREFIX, tags=["invites"])
 
 class NewInvite(Body):
     """An invite by link, or for one `user`."""
+
+    model_config = example({"expires_in_seconds": 86_400, "uses": 5})
 
     user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     expires_in_seconds: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
@@ -29,7 +41,11 @@ class NewInvite(Body):
         return self
 
 
-@router.post("/rooms/{room}/invites", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/rooms/{room}/invites",
+    status_code=status.HTTP_201_CREATED,
+    responses=refuses(NotAMember, Forbidden, Banned, NotFound, Conflict),
+)
 async def create_invite(
     desk: AtDesk, user: Changing, room: Id, body: NewInvite | None = None
 ) -> InviteView:
@@ -41,7 +57,10 @@ async def create_invite(
     return await desk.invitations.create_link(user.subject, room, seconds=seconds, uses=wanted.uses)
 
 
-@router.get("/rooms/{room}/invites")
+@router.get(
+    "/rooms/{room}/invites",
+    responses=refuses(InvalidRequest, NotAMember, Forbidden, NotFound, Conflict),
+)
 async def list_invites(
     desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[InviteView]:
@@ -49,13 +68,17 @@ async def list_invites(
     return await desk.invitations.list(user.subject, room, cursor, limit)
 
 
-@router.delete("/rooms/{room}/invites/{code}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/rooms/{room}/invites/{code}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=refuses(NotAMember, Forbidden, NotFound, Conflict),
+)
 async def revoke_invite(desk: AtDesk, user: Changing, room: Id, code: Id) -> None:
     """Take an invite back."""
     await desk.invitations.revoke(user.subject, room, code)
 
 
-@router.get("/invites")
+@router.get("/invites", responses=refuses(InvalidRequest))
 async def list_received_invites(
     desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReceivedInviteView]:
@@ -63,13 +86,20 @@ async def list_received_invites(
     return await desk.invitations.received(user.subject, cursor, limit)
 
 
-@router.post("/invites/{code}/accept")
+@router.post(
+    "/invites/{code}/accept",
+    responses=refuses(Forbidden, Banned, NotFound, Conflict, Gone),
+)
 async def accept_invite(desk: AtDesk, user: Changing, code: Id) -> RoomView:
     """Enter the room that an invite leads to; 410 once it has expired or was used up."""
     return await desk.invitations.accept(user.subject, code)
 
 
-@router.post("/invites/{code}/decline", status_code=status.HTTP_204_NO_CONTENT)
+@router.post(
+    "/invites/{code}/decline",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=refuses(Forbidden, NotFound, Conflict),
+)
 async def decline_invite(desk: AtDesk, user: Changing, code: Id) -> None:
     """Take an invite for you off your list; whoever made it does not learn that."""
     await desk.invitations.decline(user.subject, code)

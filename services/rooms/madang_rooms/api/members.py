@@ -4,31 +4,48 @@ from fastapi import APIRouter, status
 
 from madang_common.events.kinds import Role
 from madang_common.http.bodies import Body
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
+from madang_common.problems import (
+    Banned,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotAMember,
+    NotFound,
+)
 from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
 from madang_rooms.services.paging import Cursor, Limit, Page
 from madang_rooms.services.views import MemberView, RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["members"])
 
+_CHANGE = refuses(NotAMember, Forbidden, NotFound, Conflict)
+"""What a change of the members may be refused with."""
+
 
 class NewRole(Body):
+    model_config = example({"role": "moderator"})
+
     role: Role
 
 
-@router.post("/rooms/{room}/join")
+@router.post(
+    "/rooms/{room}/join",
+    responses=refuses(NotAMember, Forbidden, Banned, NotFound, Conflict),
+)
 async def join_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
     """Become a member of a public room."""
     return await desk.members.join(user.subject, room)
 
 
-@router.post("/rooms/{room}/leave", status_code=status.HTTP_204_NO_CONTENT)
+@router.post("/rooms/{room}/leave", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def leave_room(desk: AtDesk, user: Changing, room: Id) -> None:
     """Stop being a member; 409 for the only owner while others stay."""
     await desk.members.leave(user.subject, room)
 
 
-@router.get("/rooms/{room}/members")
+@router.get("/rooms/{room}/members", responses=refuses(InvalidRequest, NotAMember, NotFound))
 async def list_members(
     desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[MemberView]:
@@ -36,13 +53,17 @@ async def list_members(
     return await desk.members.list(user.subject, room, cursor, limit)
 
 
-@router.delete("/rooms/{room}/members/{member}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/rooms/{room}/members/{member}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=_CHANGE,
+)
 async def remove_member(desk: AtDesk, user: Changing, room: Id, member: Id) -> None:
     """Remove a member of a lower role than yours."""
     await desk.members.remove(user.subject, room, member)
 
 
-@router.patch("/rooms/{room}/members/{member}")
+@router.patch("/rooms/{room}/members/{member}", responses=_CHANGE)
 async def change_role(
     desk: AtDesk, user: Changing, room: Id, member: Id, body: NewRole
 ) -> MemberView:

@@ -7,7 +7,9 @@ from pydantic import Field
 
 from madang_common.events.kinds import Visibility
 from madang_common.http.bodies import Body
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
+from madang_common.problems import Conflict, Forbidden, InvalidRequest, NotAMember, NotFound
 from madang_rooms.api.dependencies import PREFIX, AtDesk, Changing, Id
 from madang_rooms.names import RoomName
 from madang_rooms.services.paging import Cursor, Limit, Page
@@ -15,27 +17,42 @@ from madang_rooms.services.views import RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["rooms"])
 
+_CHANGE = refuses(NotAMember, Forbidden, NotFound, Conflict)
+"""What a change of a room may be refused with."""
+
 
 class NewRoom(Body):
+    model_config = example({"name": "마당", "visibility": "private"})
+
     name: RoomName
     visibility: Literal[Visibility.PUBLIC, Visibility.PRIVATE]
 
 
 class NewName(Body):
+    model_config = example({"name": "뒷마당"})
+
     name: RoomName
 
 
 class Peer(Body):
+    model_config = example({"user": "06h06kteqf9fct0dendon72d"})
+
     user: Annotated[str, Field(min_length=1, max_length=64)]
 
 
-@router.post("/rooms", status_code=status.HTTP_201_CREATED)
+@router.post("/rooms", status_code=status.HTTP_201_CREATED, responses=refuses(Forbidden, Conflict))
 async def create_room(desk: AtDesk, user: Changing, body: NewRoom) -> RoomView:
     """Make a room and own it."""
     return await desk.lobby.create(user.subject, body.name, body.visibility)
 
 
-@router.post("/direct", responses={status.HTTP_201_CREATED: {"model": RoomView}})
+@router.post(
+    "/direct",
+    responses={
+        status.HTTP_201_CREATED: {"model": RoomView},
+        **refuses(Forbidden, NotFound, Conflict),
+    },
+)
 async def open_direct_room(
     desk: AtDesk, user: Changing, body: Peer, response: Response
 ) -> RoomView:
@@ -49,7 +66,7 @@ async def open_direct_room(
     return room
 
 
-@router.get("/rooms")
+@router.get("/rooms", responses=refuses(InvalidRequest))
 async def list_my_rooms(
     desk: AtDesk,
     user: User,
@@ -62,7 +79,7 @@ async def list_my_rooms(
 
 
 # Before /rooms/{room}, which would take "public" for an id.
-@router.get("/rooms/public")
+@router.get("/rooms/public", responses=refuses(InvalidRequest))
 async def list_public_rooms(
     desk: AtDesk,
     user: User,
@@ -74,31 +91,31 @@ async def list_public_rooms(
     return await desk.lobby.public(user.subject, query, cursor, limit)
 
 
-@router.get("/rooms/{room}")
+@router.get("/rooms/{room}", responses=refuses(NotAMember, NotFound))
 async def get_room(desk: AtDesk, user: User, room: Id) -> RoomView:
     """Return a room you are in."""
     return await desk.lobby.get(user.subject, room)
 
 
-@router.patch("/rooms/{room}")
+@router.patch("/rooms/{room}", responses=_CHANGE)
 async def rename_room(desk: AtDesk, user: Changing, room: Id, body: NewName) -> RoomView:
     """Give a room another name."""
     return await desk.lobby.rename(user.subject, room, body.name)
 
 
-@router.post("/rooms/{room}/archive")
+@router.post("/rooms/{room}/archive", responses=_CHANGE)
 async def archive_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
     """Let a room be read only from now on."""
     return await desk.lobby.archive(user.subject, room)
 
 
-@router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
+@router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def hide_room(desk: AtDesk, user: Changing, room: Id) -> None:
     """Take a direct room off your list until you open it again; the other is not told."""
     await desk.lobby.hide(user.subject, room, hidden=True)
 
 
-@router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def unhide_room(desk: AtDesk, user: Changing, room: Id) -> None:
     """Put a direct room back on your list."""
     await desk.lobby.hide(user.subject, room, hidden=False)

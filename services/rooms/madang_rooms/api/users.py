@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from madang_common.http.openapi import refuses
 from madang_common.http.security import User
+from madang_common.problems import NotFound
 from madang_rooms.api.dependencies import PREFIX, AtDesk, Id
 from madang_rooms.services.paging import Limit, Page
 from madang_rooms.services.views import UserView
@@ -23,7 +25,7 @@ async def look_up_users(
     return await desk.directory.look_up(prefix, limit)
 
 
-@router.get("/users/{user}")
+@router.get("/users/{user}", responses=refuses(NotFound))
 async def get_user(desk: AtDesk, _: User, user: Id) -> UserView:
     """Return a user."""
     return await desk.directory.user(user)
