@@ -1,4 +1,4 @@
-"""Writes the published contracts and the page of settings, from the code alone.
+"""Writes the published contracts and the lists of settings, from the code alone.
 
 python -m contracts.generate FOLDER
 """
@@ -15,7 +15,7 @@ import yaml
 from contracts.asyncapi import asyncapi
 from contracts.events import sample, schema
 from contracts.openapi import merged_document, service_document
-from contracts.settings import settings_page
+from contracts.settings import setting_names, settings_page
 from madang_common.events.kinds import DURABLE, LIVE
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import services
@@ -43,6 +43,7 @@ async def contracts() -> list[tuple[str, str]]:
         ("contracts/asyncapi.yaml", yaml.safe_dump(asyncapi(), sort_keys=False, width=100))
     )
     found.append(("docs/settings.md", settings_page()))
+    found.append(("libs/common/madang_common/setting_names.txt", setting_names()))
     return found + list(_events())
 
 

@@ -15,6 +15,7 @@ COMMITTED = (
     "contracts/**/*.json",
     "contracts/**/*.yaml",
     "docs/settings.md",
+    "libs/common/madang_common/setting_names.txt",
     "web/openapi.json",
 )
 

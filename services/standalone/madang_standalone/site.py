@@ -33,6 +33,12 @@ _HEADERS = {
 }
 
 
+def page_headers(path: str) -> dict[str, str]:
+    """Return the security headers of the file at `path`."""
+    docs = path == DOCS or path.startswith(f"{DOCS}/")
+    return _HEADERS | {"Content-Security-Policy": _DOCS_POLICY if docs else _POLICY}
+
+
 class _Pages:
     """Serves the files of a folder with the security headers of pages."""
 
@@ -41,8 +47,7 @@ class _Pages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        docs = path == DOCS or path.startswith(f"{DOCS}/")
-        headers = _HEADERS | {"Content-Security-Policy": _DOCS_POLICY if docs else _POLICY}
+        headers = page_headers(path)
         if path == DOCS:
             # Served here, as behind the proxy; a redirect would repeat the Host of the request.
             scope = {**scope, "path": f"{DOCS}/"}
