@@ -90,6 +90,13 @@ def test_a_websocket_for_another_host_is_refused(
         assert answer.status_code == status
 
 
+def test_a_plain_request_for_the_websocket_is_told_to_upgrade(client: httpx.Client) -> None:
+    answer = client.get("/ws")
+
+    assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+    assert answer.json()["type"] == "urn:madang:problem:upgrade-required"
+
+
 def test_wrong_fields_are_told_in_words(client: httpx.Client) -> None:
     body = {"username": "x", "password": "hunter2"}
 
