@@ -1,6 +1,7 @@
 """The published OpenAPI documents: valid, public routes alone, and errors as they can occur."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,21 +145,34 @@ def test_every_error_is_a_problem_of_its_status(merged: dict[str, Any]) -> None:
                 assert example["value"]["status"] == int(status)
 
 
+def bodies(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the schemas of what is sent and of what is answered if all goes well."""
+    if "requestBody" in operation:
+        yield operation["requestBody"]["content"]["application/json"]["schema"]
+    for status, response in operation["responses"].items():
+        if int(status) < 400 and "content" in response:
+            yield response["content"]["application/json"]["schema"]
+
+
+def names(schema: Any) -> set[str]:
+    return set(re.findall(r"#/components/schemas/(\w+)", json.dumps(schema)))
+
+
 def test_every_body_has_an_example_that_fits(merged: dict[str, Any]) -> None:
-    bodies = 0
-    for operation in operations(merged):
-        if "requestBody" not in operation:
-            continue
-        (content,) = operation["requestBody"]["content"].values()
-        schemas = content["schema"].get("anyOf", [content["schema"]])
-        (name,) = (found["$ref"].rpartition("/")[2] for found in schemas if "$ref" in found)
-        schema = merged["components"]["schemas"][name]
-        assert schema["examples"], name
-        resolved = {**schema, "components": merged["components"]}
-        for example in schema["examples"]:
-            Draft202012Validator(resolved).validate(example)
-        bodies += 1
-    assert bodies > 10
+    schemas = merged["components"]["schemas"]
+    asked = {name for found in operations(merged) for body in bodies(found) for name in names(body)}
+    # A page shows the examples of its items.
+    pages = {name for name in asked if "items" in schemas[name]["properties"]}
+    asked |= {name for page in pages for name in names(schemas[page]["properties"]["items"])}
+
+    assert len(asked) > 30
+    for name in asked:
+        examples = schemas[name].get("examples", [])
+        assert examples or name in pages, name
+        for example in examples:
+            Draft202012Validator(
+                {"$ref": f"#/components/schemas/{name}", "components": merged["components"]}
+            ).validate(example)
 
 
 def test_operations_say_what_they_need_and_belong_to_a_described_tag(

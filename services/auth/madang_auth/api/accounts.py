@@ -36,6 +36,10 @@ class PasswordChange(Body):
 class PublicUser(BaseModel):
     """A user as they and others see them."""
 
+    model_config = example(
+        {"id": "06h06ktdkrb2i5o61ro2lqhs", "username": "minji", "display_name": "민지"}
+    )
+
     id: str
     username: str
     display_name: str

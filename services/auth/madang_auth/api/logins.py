@@ -49,6 +49,15 @@ class Logout(Body):
 class Tokens(BaseModel):
     """A pair of tokens."""
 
+    model_config = example(
+        {
+            "access_token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwNmgwNmt0ZCJ9.c2lnbmF0dXJl",
+            "token_type": "Bearer",
+            "expires_in": 900,
+            "refresh_token": "06h06ktdkrb2i5o61ro2lqhs.Yq3n8m2b7xwz.4mJc0pVtQ2h9",
+        }
+    )
+
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
     expires_in: int
@@ -57,6 +66,16 @@ class Tokens(BaseModel):
 
 class OneLogin(BaseModel):
     """A login as its user sees it."""
+
+    model_config = example(
+        {
+            "id": "06h06kteqf9fct0dendon72d",
+            "device": "Laptop",
+            "created_at": "2026-01-31T09:00:00Z",
+            "last_used_at": "2026-01-31T10:30:00Z",
+            "current": True,
+        }
+    )
 
     id: str
     device: str | None

@@ -34,7 +34,19 @@ class Message(Body):
 class Sent(BaseModel):
     """The message as it was taken."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        **example(
+            {
+                "id": "000000000c00",
+                "key": "build-7",
+                "kind": "message.created",
+                "room": "06h06kth7cvnl2h7pm7u28th",
+                "sender": "06h06ktdkrb2i5o61ro2lqhs",
+                "data": {"text": "build passed"},
+            }
+        ),
+    )
 
     id: str
     """The event's id: its place in the room's order."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
-from madang_common.http.openapi import refuses
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
 from madang_common.problems import NotAMember, NotFound, Unavailable
 from madang_gateway.backends.memberships import Memberships
@@ -25,7 +25,10 @@ Cursor = Annotated[
 class PersonView(BaseModel):
     """Somebody who is in the room."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        **example({"user": "06h06ktdkrb2i5o61ro2lqhs", "name": "민지"}),
+    )
 
     user: str
     name: str
@@ -35,7 +38,16 @@ class PersonView(BaseModel):
 class PresenceView(BaseModel):
     """Who is in the room, by id."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        **example(
+            {
+                "items": [{"user": "06h06ktdkrb2i5o61ro2lqhs", "name": "민지"}],
+                "count": 1,
+                "at": "2026-01-31T09:00:00Z",
+            }
+        ),
+    )
 
     items: list[PersonView]
     count: int

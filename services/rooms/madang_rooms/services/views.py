@@ -4,7 +4,15 @@ from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
 from madang_common.events.kinds import Role, Visibility
+from madang_common.http.openapi import example
 from madang_rooms.storage.models import Ban, Block, Invite, Membership, Room, User
+
+_USER = {"id": "06h06ktdkrb2i5o61ro2lqhs", "username": "minji", "display_name": "민지"}
+_PEER = {"id": "06h06kteqf9fct0dendon72d", "username": "junho", "display_name": "준호"}
+_ROOM = "06h06kth7cvnl2h7pm7u28th"
+_CODE = "06h06ku0l9tr3m1a8b5d2e7f"
+_AT = "2026-01-31T09:00:00Z"
+_LATER = "2026-02-07T09:00:00Z"
 
 
 class View(BaseModel):
@@ -16,6 +24,8 @@ class View(BaseModel):
 class UserView(View):
     """What everyone who is logged in may see of a user."""
 
+    model_config = example(_USER)
+
     id: str
     username: str
     display_name: str
@@ -24,12 +34,29 @@ class UserView(View):
 class AccountView(UserView):
     """What only auth may see of a user."""
 
+    model_config = ConfigDict(json_schema_extra=None)
+
     password_hash: str
     disabled: bool
 
 
 class RoomView(View):
     """A room, as one user sees it."""
+
+    model_config = example(
+        {
+            "id": _ROOM,
+            "name": "준호",
+            "visibility": "direct",
+            "role": "member",
+            "archived": False,
+            "members": 2,
+            "peer": _PEER,
+            "hidden": False,
+            "created_by": _USER["id"],
+            "created_at": _AT,
+        }
+    )
 
     id: str
     name: str
@@ -50,6 +77,8 @@ class RoomView(View):
 class MemberView(View):
     """A member of a room."""
 
+    model_config = example({"user": _PEER, "role": "member", "joined_at": _AT})
+
     user: UserView
     role: Role
     joined_at: str
@@ -57,6 +86,17 @@ class MemberView(View):
 
 class InviteView(View):
     """An invite, as those see it who may invite."""
+
+    model_config = example(
+        {
+            "code": _CODE,
+            "expires_at": _LATER,
+            "uses_left": 1,
+            "user": _PEER,
+            "created_by": _USER["id"],
+            "created_at": _AT,
+        }
+    )
 
     code: str
     expires_at: str
@@ -70,6 +110,16 @@ class InviteView(View):
 class BanView(View):
     """A ban, as those see it who may ban."""
 
+    model_config = example(
+        {
+            "user": _PEER,
+            "reason": "Spam",
+            "expires_at": _LATER,
+            "banned_by": _USER["id"],
+            "created_at": _AT,
+        }
+    )
+
     user: UserView
     reason: str | None
     expires_at: str | None
@@ -80,6 +130,8 @@ class BanView(View):
 
 class BlockView(View):
     """A block, as its maker sees it."""
+
+    model_config = example({"user": _PEER, "created_at": _AT})
 
     user: UserView
     """Who is blocked."""
@@ -96,6 +148,16 @@ class InvitedRoomView(View):
 
 class ReceivedInviteView(View):
     """An invite, as the one sees it whom it is for."""
+
+    model_config = example(
+        {
+            "code": _CODE,
+            "room": {"id": _ROOM, "name": "마당", "visibility": "private"},
+            "by": _USER,
+            "expires_at": _LATER,
+            "created_at": _AT,
+        }
+    )
 
     code: str
     room: InvitedRoomView
