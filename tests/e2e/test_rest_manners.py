@@ -102,7 +102,7 @@ def test_wrong_fields_are_told_in_words(client: httpx.Client) -> None:
 
     answer = client.post("/api/auth/v1/register", json=body).json()
 
-    assert answer["title"] == "A field is not what it should be"
+    assert answer["title"] == "Invalid field"
     assert answer["detail"].startswith("Username: 3 to 32 ")
     assert {error["field"] for error in answer["errors"]} == {"body.username", "body.password"}
     assert "Value error" not in str(answer)

@@ -339,7 +339,7 @@ async def test_the_first_mistake_is_told_in_words(client: httpx.AsyncClient) -> 
     json = {"Content-Type": "application/json"}
     unread = (await client.post("/login", content=b"{", headers=json)).json()
 
-    assert short["title"] == "A field is not what it should be"
+    assert short["title"] == "Invalid field"
     assert short["detail"] == "Password: at least 8 characters."
     assert short["errors"] == [{"field": "body.password", "message": "at least 8 characters"}]
     assert unread["detail"] == "Body: not valid JSON."

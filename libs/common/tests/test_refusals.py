@@ -45,6 +45,6 @@ def test_ids_that_a_refusal_has_not_are_left_out() -> None:
         )
 
     (entry,) = entries
-    assert entry["detail"] == "Slow down"
+    assert entry["detail"] == "Too many requests"
     assert entry["request_id"] == "a-request"
     assert not {"session_id", "receipt_id"} & entry.keys()

@@ -47,7 +47,7 @@ async def test_the_close_that_follows_a_refusal_tells_its_title(harness: Harness
         await mina.say("SEND", {"destination": "/app/rooms.other.send"}, b"hi")
 
         assert await mina.closed() == 4403
-        assert mina.socket.close_reason == "There is no such thing"
+        assert mina.socket.close_reason == "Not found"
 
 
 async def test_every_type_that_can_occur_is_there_before_it_does(harness: Harness) -> None:

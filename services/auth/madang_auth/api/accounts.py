@@ -25,7 +25,7 @@ class Registration(Body):
 
 
 class PasswordChange(Body):
-    """Another password."""
+    """The current and the new password."""
 
     model_config = example({"current_password": "correct horse", "new_password": "battery staple"})
 
@@ -56,7 +56,7 @@ def accounts_router(accounts: Accounts) -> APIRouter:
 
     @router.post("/register", status_code=201, responses=refuses(Conflict, Unavailable))
     async def register(body: Registration, address: Address) -> PublicUser:
-        """Make an account. 409 if the username is taken."""
+        """Create an account; 409 if the username is taken."""
         person = await accounts.register(
             body.username,
             body.password.get_secret_value(),
@@ -67,7 +67,7 @@ def accounts_router(accounts: Accounts) -> APIRouter:
 
     @router.get("/me", operation_id="getMe", responses=refuses(EndedLogin))
     async def me(login: CurrentLogin) -> PublicUser:
-        """Return who is logged in."""
+        """Return the user of the access token."""
         return PublicUser.of(await accounts.of(login))
 
     @router.post(
@@ -77,7 +77,7 @@ def accounts_router(accounts: Accounts) -> APIRouter:
         responses=refuses(EndedLogin, DisabledAccount, WrongPassword, Conflict),
     )
     async def password(body: PasswordChange, login: CurrentLogin, address: Address) -> None:
-        """Set another password and end all other logins. 403 if the current one is another."""
+        """Change your password and end your other logins; 403 if `current_password` is wrong."""
         await accounts.change_password(
             login,
             body.current_password.get_secret_value(),

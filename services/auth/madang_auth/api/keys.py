@@ -13,7 +13,7 @@ def keys_router(keyring: Keyring, *, max_age_seconds: int) -> APIRouter:
 
     @router.get("/.well-known/jwks.json", operation_id="getKeys")
     async def jwks() -> JSONResponse:
-        """Return the keys that tokens are signed with, and those about to be."""
+        """Return the public keys that tokens are signed with now and will be next."""
         return JSONResponse({"keys": list(keyring.keys.published)}, headers=headers)
 
     return router

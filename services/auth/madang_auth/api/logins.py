@@ -21,7 +21,7 @@ _REFRESH_TOKEN = Annotated[SecretStr, Field(max_length=256)]
 
 
 class Credentials(Body):
-    """Who logs in, and where."""
+    """Username and password, and the name of the device."""
 
     model_config = example({"username": "minji", "password": "correct horse", "device": "Laptop"})
 
@@ -31,7 +31,7 @@ class Credentials(Body):
 
 
 class Refresh(Body):
-    """A refresh token to be used."""
+    """The refresh token to exchange."""
 
     model_config = example({"refresh_token": "06h06ktdkrb2i5o61ro2lqhs.Yq3n8m2b7xwz.4mJc0pVtQ2h9"})
 
@@ -39,7 +39,7 @@ class Refresh(Body):
 
 
 class Logout(Body):
-    """A refresh token whose login is over."""
+    """The refresh token of the login to end."""
 
     model_config = example({"refresh_token": "06h06ktdkrb2i5o61ro2lqhs.Yq3n8m2b7xwz.4mJc0pVtQ2h9"})
 
@@ -51,7 +51,7 @@ class Tokens(BaseModel):
 
     model_config = example(
         {
-            "access_token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwNmgwNmt0ZCJ9.c2lnbmF0dXJl",
+            "access_token": "eyJhbGciOi…",
             "token_type": "Bearer",
             "expires_in": 900,
             "refresh_token": "06h06ktdkrb2i5o61ro2lqhs.Yq3n8m2b7xwz.4mJc0pVtQ2h9",
@@ -85,7 +85,7 @@ class OneLogin(BaseModel):
 
 
 class MyLogins(BaseModel):
-    """All logins of a user on one page: their number is bounded."""
+    """All logins of a user, on one page."""
 
     items: list[OneLogin]
     next: None = None
@@ -101,7 +101,7 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
         responses=refuses(WrongCredentials, DisabledAccount, Unavailable),
     )
     async def login(body: Credentials, address: Address, response: Response) -> Tokens:
-        """Log in. 401 if username and password do not fit, 429 after too many such tries."""
+        """Log in with username and password; 429 after too many failed attempts."""
         grant = await logins.open(
             body.username, body.password.get_secret_value(), body.device, address
         )
@@ -109,7 +109,7 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
 
     @router.post("/refresh", responses=refuses(EndedLogin, Unavailable))
     async def refresh(body: Refresh, response: Response) -> Tokens:
-        """Use a refresh token for a new pair. 401 if it does not hold: then log in again."""
+        """Exchange a refresh token for new tokens; on 401, log in again."""
         return _tokens(await refreshes.use(body.refresh_token.get_secret_value()), response)
 
     @router.post(
@@ -120,7 +120,7 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
         openapi_extra=dict(OPTIONAL_BEARER),
     )
     async def logout(request: Request, body: Logout | None = None) -> None:
-        """End the login of the refresh token in the body, or else of the access token."""
+        """End the login of the refresh token in the body; without one, that of the access token."""
         if body is not None and body.refresh_token is not None:
             await logins.log_out_by_token(body.refresh_token.get_secret_value())
             return
@@ -129,7 +129,7 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
 
     @router.get("/logins", operation_id="listLogins", responses=refuses(EndedLogin))
     async def mine(current: CurrentLogin) -> MyLogins:
-        """Return my logins, the one used last first."""
+        """Return your logins, most recently used first."""
         found = await logins.owned_by(current.user)
         return MyLogins(items=[_shown(login, current) for login in found])
 
@@ -140,7 +140,7 @@ def logins_router(logins: Logins, refreshes: Refreshes) -> APIRouter:
         responses=refuses(EndedLogin, NotFound),
     )
     async def end(login_id: Annotated[str, Path(max_length=64)], current: CurrentLogin) -> None:
-        """End one of my logins; its connections close."""
+        """End one of your logins and close its connections."""
         await logins.end(login_id, user=current.user)
 
     return router

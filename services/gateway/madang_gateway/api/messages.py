@@ -22,17 +22,17 @@ RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Message(Body):
-    """What to say."""
+    """A message to send."""
 
     model_config = example({"text": "build passed", "key": "build-7"})
 
     text: Annotated[str, Field(min_length=1)]
     key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH)] | None = None
-    """The same key again says nothing new: the answer is the first message's id."""
+    """Idempotency key: a repeated key sends nothing and returns the first message's id."""
 
 
 class Sent(BaseModel):
-    """The message as it was taken."""
+    """The message as it was accepted."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
@@ -68,7 +68,7 @@ def router(sender: Sender) -> APIRouter:
         responses=refuses(Forbidden, NotAMember, NotFound, KeyConflict),
     )
     async def send(room: RoomId, message: Message, who: User) -> Sent:
-        """Say something in a room; the answer comes when it is durable."""
+        """Send a message to a room; the response comes once the message is durable."""
         key = next_id() if message.key is None else check_key(message.key)
         said = MessageCreated(text=message.text)
         outgoing = Command(

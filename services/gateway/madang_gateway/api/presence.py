@@ -15,15 +15,15 @@ from madang_gateway.presence.port import BoardError, PresenceStore
 MOST_PEOPLE = 200
 
 RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Limit = Annotated[int, Query(ge=1, le=MOST_PEOPLE, description="Most people of the page")]
+Limit = Annotated[int, Query(ge=1, le=MOST_PEOPLE, description="Page size")]
 Cursor = Annotated[
     str | None,
-    Query(min_length=1, max_length=64, description="`next` of the page before"),
+    Query(min_length=1, max_length=64, description="`next` of the previous page"),
 ]
 
 
 class PersonView(BaseModel):
-    """Somebody who is in the room."""
+    """A user who is in the room."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
@@ -51,10 +51,10 @@ class PresenceView(BaseModel):
 
     items: list[PersonView]
     count: int
-    """How many there are, on this page or not."""
+    """How many users are present, on all pages."""
     next: str | None = None
     at: str
-    """RFC 3339, UTC: notices from before tell nothing new."""
+    """RFC 3339, UTC; ignore presence events that are older."""
 
 
 def router(board: PresenceStore, memberships: Memberships) -> APIRouter:
@@ -69,7 +69,7 @@ def router(board: PresenceStore, memberships: Memberships) -> APIRouter:
     async def presence(
         room: RoomId, who: User, limit: Limit = 50, cursor: Cursor = None
     ) -> PresenceView:
-        """Return who is in a room you are a member of: whoever follows it, on any gateway."""
+        """Return the users who are subscribed to a room that you are a member of."""
         await memberships.check_read(who.subject, room)
         try:
             found = await board.present(room, after=cursor or "", limit=limit)

@@ -57,13 +57,13 @@ class MessagePage(BaseModel):
 
 
 class Count(BaseModel):
-    """How many messages of others came after a position."""
+    """How many messages of other users came after an event."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, **example({"count": 3, "more": False}))
 
     count: int
     more: bool
-    """Whether there are, or may be, more than were counted."""
+    """Whether there may be more than were counted."""
 
 
 class StoredEvents(BaseModel):

@@ -70,7 +70,7 @@ def messages_router(
         after: After = None,
         around: Around = None,
     ) -> Response:
-        """Return a page of the room's events, oldest first: the newest, or beside a given one."""
+        """Return a page of events, oldest first: the newest, or those beside a given one."""
         beside = (position_of(before), position_of(after), position_of(around))
         page = await _beside(pages, events, limit, kinds, *beside)
         return json_response(_document(page))
@@ -78,7 +78,7 @@ def messages_router(
     # Before `/{message}`, which would take "count" for an id.
     @router.get("/count", operation_id="countMessages", responses=refuses(NotAMember, NotFound))
     async def count(events: Events, user: User, after: After = None) -> Count:
-        """Return how many messages of others came after an event, up to a limit."""
+        """Return how many messages of other users came after an event, up to a limit."""
         than = position_of(after)
         most = unread_limit * _LOOKED_AT + 1
         found = await store.count_after(

@@ -24,7 +24,7 @@ class NewBan(Body):
     model_config = example({"reason": "Spam", "expires_in_seconds": 86_400})
 
     reason: Reason | None = None
-    """For those who may ban, nobody else."""
+    """Shown only to those who may ban."""
     expires_in_seconds: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     """Without it the ban holds until it is lifted."""
 
@@ -33,7 +33,7 @@ class NewBan(Body):
 async def list_bans(
     desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[BanView]:
-    """Return who may not enter a room."""
+    """Return the bans of a room."""
     return await desk.bans.list(user.subject, room, cursor, limit)
 
 
@@ -55,9 +55,9 @@ async def ban_user(
     response: Response,
     body: NewBan | None = None,
 ) -> BanView:
-    """Keep a user out, and remove them if they are a member of a lower role than yours.
+    """Ban a user, and remove them if they are a member with a lower role than yours.
 
-    201 if they were not banned; 200 if they were, and the reason and the expiry are now these.
+    201 if the ban is new; 200 if there was one, whose reason and expiry are replaced.
     """
     wanted = body or NewBan()
     ban, made = await desk.bans.put(
@@ -74,5 +74,5 @@ async def ban_user(
     responses=_REFUSALS,
 )
 async def lift_ban(desk: AtDesk, user: Changing, room: Id, banned: Id) -> None:
-    """Let a user enter again."""
+    """Lift the ban of a user."""
     await desk.bans.lift(user.subject, room, banned)

@@ -16,7 +16,7 @@ router = APIRouter(prefix=PREFIX, tags=["blocks"])
 async def list_blocks(
     desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[BlockView]:
-    """Return whom you block."""
+    """Return the users whom you block."""
     return await desk.blocks.list(user.subject, cursor, limit)
 
 
@@ -34,9 +34,9 @@ async def get_block(desk: AtDesk, user: User, blocked: Id) -> BlockView:
     },
 )
 async def block_user(desk: AtDesk, user: Changing, blocked: Id, response: Response) -> BlockView:
-    """Be shown no invites and no direct room of a user, who does not learn it.
+    """Block a user: their invites and your direct room with them are not shown to you.
 
-    201 if they were not blocked.
+    The user is not told. 201 if the block is new, 200 if there was one.
     """
     block, made = await desk.blocks.put(user.subject, blocked)
     if made:
@@ -50,5 +50,5 @@ async def block_user(desk: AtDesk, user: Changing, blocked: Id, response: Respon
     responses=refuses(Forbidden),
 )
 async def unblock_user(desk: AtDesk, user: Changing, blocked: Id) -> None:
-    """Be shown a user's invites again; a direct room stays hidden until you open it."""
+    """Unblock a user; a hidden direct room stays hidden until you open it."""
     await desk.blocks.lift(user.subject, blocked)

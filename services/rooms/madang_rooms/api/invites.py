@@ -25,7 +25,7 @@ router = APIRouter(prefix=PREFIX, tags=["invites"])
 
 
 class NewInvite(Body):
-    """An invite by link, or for one `user`."""
+    """An invite link, or with `user` an invite for one user."""
 
     model_config = example({"expires_in_seconds": 86_400, "uses": 5})
 
@@ -49,7 +49,7 @@ class NewInvite(Body):
 async def create_invite(
     desk: AtDesk, user: Changing, room: Id, body: NewInvite | None = None
 ) -> InviteView:
-    """Make an invite by link, or invite a user."""
+    """Create an invite link, or invite one user."""
     wanted = body or NewInvite()
     seconds = wanted.expires_in_seconds
     if wanted.user is not None:
@@ -64,7 +64,7 @@ async def create_invite(
 async def list_invites(
     desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[InviteView]:
-    """Return the invites of a room that can be accepted."""
+    """Return the open invites of a room."""
     return await desk.invitations.list(user.subject, room, cursor, limit)
 
 
@@ -74,7 +74,7 @@ async def list_invites(
     responses=refuses(NotAMember, Forbidden, NotFound, Conflict),
 )
 async def revoke_invite(desk: AtDesk, user: Changing, room: Id, code: Id) -> None:
-    """Take an invite back."""
+    """Revoke an invite."""
     await desk.invitations.revoke(user.subject, room, code)
 
 
@@ -82,7 +82,7 @@ async def revoke_invite(desk: AtDesk, user: Changing, room: Id, code: Id) -> Non
 async def list_received_invites(
     desk: AtDesk, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReceivedInviteView]:
-    """Return the invites that are for you, newest first."""
+    """Return the invites that you received, newest first."""
     return await desk.invitations.received(user.subject, cursor, limit)
 
 
@@ -91,7 +91,7 @@ async def list_received_invites(
     responses=refuses(Forbidden, Banned, NotFound, Conflict, Gone),
 )
 async def accept_invite(desk: AtDesk, user: Changing, code: Id) -> RoomView:
-    """Enter the room that an invite leads to; 410 once it has expired or was used up."""
+    """Accept an invite and join its room; 410 if it has expired or is used up."""
     return await desk.invitations.accept(user.subject, code)
 
 
@@ -101,5 +101,5 @@ async def accept_invite(desk: AtDesk, user: Changing, code: Id) -> RoomView:
     responses=refuses(Forbidden, NotFound, Conflict),
 )
 async def decline_invite(desk: AtDesk, user: Changing, code: Id) -> None:
-    """Take an invite for you off your list; whoever made it does not learn that."""
+    """Decline an invite that you received; its sender is not told."""
     await desk.invitations.decline(user.subject, code)

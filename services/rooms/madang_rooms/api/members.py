@@ -35,13 +35,13 @@ class NewRole(Body):
     responses=refuses(NotAMember, Forbidden, Banned, NotFound, Conflict),
 )
 async def join_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
-    """Become a member of a public room."""
+    """Join a public room."""
     return await desk.members.join(user.subject, room)
 
 
 @router.post("/rooms/{room}/leave", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def leave_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Stop being a member; 409 for the only owner while others stay."""
+    """Leave a room; 409 for the only owner while there are other members."""
     await desk.members.leave(user.subject, room)
 
 
@@ -49,7 +49,7 @@ async def leave_room(desk: AtDesk, user: Changing, room: Id) -> None:
 async def list_members(
     desk: AtDesk, user: User, room: Id, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[MemberView]:
-    """Return the members of a room you are in."""
+    """Return the members of a room that you are a member of."""
     return await desk.members.list(user.subject, room, cursor, limit)
 
 
@@ -59,7 +59,7 @@ async def list_members(
     responses=_CHANGE,
 )
 async def remove_member(desk: AtDesk, user: Changing, room: Id, member: Id) -> None:
-    """Remove a member of a lower role than yours."""
+    """Remove a member with a lower role than yours."""
     await desk.members.remove(user.subject, room, member)
 
 
@@ -67,5 +67,5 @@ async def remove_member(desk: AtDesk, user: Changing, room: Id, member: Id) -> N
 async def change_role(
     desk: AtDesk, user: Changing, room: Id, member: Id, body: NewRole
 ) -> MemberView:
-    """Give a member another role, or step down yourself."""
+    """Change the role of a member, or lower your own."""
     return await desk.members.change_role(user.subject, room, member, body.role)

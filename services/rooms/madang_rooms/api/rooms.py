@@ -42,7 +42,7 @@ class Peer(Body):
 
 @router.post("/rooms", status_code=status.HTTP_201_CREATED, responses=refuses(Forbidden, Conflict))
 async def create_room(desk: AtDesk, user: Changing, body: NewRoom) -> RoomView:
-    """Make a room and own it."""
+    """Create a room; you become its owner."""
     return await desk.lobby.create(user.subject, body.name, body.visibility)
 
 
@@ -56,9 +56,9 @@ async def create_room(desk: AtDesk, user: Changing, body: NewRoom) -> RoomView:
 async def open_direct_room(
     desk: AtDesk, user: Changing, body: Peer, response: Response
 ) -> RoomView:
-    """Return the one room that you and another user share; 201 if it was made just now.
+    """Open the direct room of you and another user; 201 if it was created now.
 
-    It is on your list again if you had hidden it.
+    A hidden direct room is listed again.
     """
     room, made = await desk.lobby.direct(user.subject, body.user)
     if made:
@@ -70,11 +70,11 @@ async def open_direct_room(
 async def list_my_rooms(
     desk: AtDesk,
     user: User,
-    hidden: Annotated[bool, Query(description="With the direct rooms that you hid")] = False,  # noqa: FBT002 - a query
+    hidden: Annotated[bool, Query(description="Include the direct rooms that you hid")] = False,  # noqa: FBT002 - a query
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the rooms you are in, newest first."""
+    """Return the rooms that you are a member of, newest first."""
     return await desk.lobby.mine(user.subject, cursor, limit, hidden=hidden)
 
 
@@ -87,35 +87,35 @@ async def list_public_rooms(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the public rooms with `query` in their name, newest first; case does not matter."""
+    """Return the public rooms whose name contains `query` in any case, newest first."""
     return await desk.lobby.public(user.subject, query, cursor, limit)
 
 
 @router.get("/rooms/{room}", responses=refuses(NotAMember, NotFound))
 async def get_room(desk: AtDesk, user: User, room: Id) -> RoomView:
-    """Return a room you are in."""
+    """Return a room that you are a member of."""
     return await desk.lobby.get(user.subject, room)
 
 
 @router.patch("/rooms/{room}", responses=_CHANGE)
 async def rename_room(desk: AtDesk, user: Changing, room: Id, body: NewName) -> RoomView:
-    """Give a room another name."""
+    """Rename a room."""
     return await desk.lobby.rename(user.subject, room, body.name)
 
 
 @router.post("/rooms/{room}/archive", responses=_CHANGE)
 async def archive_room(desk: AtDesk, user: Changing, room: Id) -> RoomView:
-    """Let a room be read only from now on."""
+    """Archive a room: it can be read, but nothing more can be sent."""
     return await desk.lobby.archive(user.subject, room)
 
 
 @router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def hide_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Take a direct room off your list until you open it again; the other is not told."""
+    """Hide a direct room from your list until you open it again; the other user is not told."""
     await desk.lobby.hide(user.subject, room, hidden=True)
 
 
 @router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def unhide_room(desk: AtDesk, user: Changing, room: Id) -> None:
-    """Put a direct room back on your list."""
+    """List a hidden direct room again."""
     await desk.lobby.hide(user.subject, room, hidden=False)

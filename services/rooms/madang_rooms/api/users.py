@@ -21,7 +21,7 @@ async def look_up_users(
     prefix: Annotated[str, Query(min_length=1, max_length=32)],
     limit: Limit = 20,
 ) -> Page[UserView]:
-    """Return a few users whose username begins with `prefix`, to invite them."""
+    """Return users whose username begins with `prefix`."""
     return await desk.directory.look_up(prefix, limit)
 
 

@@ -7,6 +7,7 @@ from madang_common.events.kinds import Role, Visibility
 from madang_common.http.openapi import example
 from madang_rooms.storage.models import Ban, Block, Invite, Membership, Room, User
 
+# Values of the examples.
 _USER = {"id": "06h06ktdkrb2i5o61ro2lqhs", "username": "minji", "display_name": "민지"}
 _PEER = {"id": "06h06kteqf9fct0dendon72d", "username": "junho", "display_name": "준호"}
 _ROOM = "06h06kth7cvnl2h7pm7u28th"
@@ -22,7 +23,7 @@ class View(BaseModel):
 
 
 class UserView(View):
-    """What everyone who is logged in may see of a user."""
+    """A user as other users see them."""
 
     model_config = example(_USER)
 
@@ -41,7 +42,7 @@ class AccountView(UserView):
 
 
 class RoomView(View):
-    """A room, as one user sees it."""
+    """A room as you see it."""
 
     model_config = example(
         {
@@ -60,16 +61,16 @@ class RoomView(View):
 
     id: str
     name: str
-    """In a direct room, the other one's display name."""
+    """In a direct room, the other user's display name."""
     visibility: Visibility
     role: Role | None
-    """The role of who asks; null if they are not a member."""
+    """Your role; null if you are not a member."""
     archived: bool
     members: int
     peer: UserView | None
-    """The other one in a direct room."""
+    """The other user of a direct room."""
     hidden: bool
-    """Whether the caller hid this direct room from their list."""
+    """Whether you hid this direct room from your list."""
     created_by: str
     created_at: str
 
@@ -85,7 +86,7 @@ class MemberView(View):
 
 
 class InviteView(View):
-    """An invite, as those see it who may invite."""
+    """An invite as members who may invite see it."""
 
     model_config = example(
         {
@@ -102,13 +103,13 @@ class InviteView(View):
     expires_at: str
     uses_left: int
     user: UserView | None
-    """The only one who may accept; null for a link."""
+    """The only user who may accept it; null for a link."""
     created_by: str
     created_at: str
 
 
 class BanView(View):
-    """A ban, as those see it who may ban."""
+    """A ban as members who may ban see it."""
 
     model_config = example(
         {
@@ -123,23 +124,23 @@ class BanView(View):
     user: UserView
     reason: str | None
     expires_at: str | None
-    """null for one that holds until it is lifted."""
+    """null for a ban without an end."""
     banned_by: str
     created_at: str
 
 
 class BlockView(View):
-    """A block, as its maker sees it."""
+    """A block as its owner sees it."""
 
     model_config = example({"user": _PEER, "created_at": _AT})
 
     user: UserView
-    """Who is blocked."""
+    """The blocked user."""
     created_at: str
 
 
 class InvitedRoomView(View):
-    """What an invite tells of its room."""
+    """The room of an invite."""
 
     id: str
     name: str
@@ -147,7 +148,7 @@ class InvitedRoomView(View):
 
 
 class ReceivedInviteView(View):
-    """An invite, as the one sees it whom it is for."""
+    """An invite as its recipient sees it."""
 
     model_config = example(
         {
