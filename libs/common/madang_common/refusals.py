@@ -53,12 +53,12 @@ class Refusals:
     ) -> None:
         """Count and log a refusal that is not a Problem, such as a protocol error."""
         self._total.labels(kind).inc()
-        ids = {"session_id": session, "receipt_id": receipt, "request_id": request}
-        log.info(
-            "refused",
-            type=kind,
-            detail=detail,
-            user_id=user,
-            room=room,
-            **{name: value for name, value in ids.items() if value is not None},
-        )
+        context = {
+            "user_id": user,
+            "room": room,
+            "session_id": session,
+            "receipt_id": receipt,
+            "request_id": request,
+        }
+        given = {name: value for name, value in context.items() if value}
+        log.info("refused", type=kind, detail=detail, **given)

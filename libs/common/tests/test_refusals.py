@@ -47,4 +47,4 @@ def test_ids_that_a_refusal_has_not_are_left_out() -> None:
     (entry,) = entries
     assert entry["detail"] == "Too many requests"
     assert entry["request_id"] == "a-request"
-    assert not {"session_id", "receipt_id"} & entry.keys()
+    assert not {"user_id", "room", "session_id", "receipt_id"} & entry.keys()
