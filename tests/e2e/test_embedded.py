@@ -63,4 +63,5 @@ def test_the_process_speaks_for_all_its_services(embedded: Embedded) -> None:
     for service in services:
         assert f'madang_http_requests_running{{service="{service}"}}' in metrics
         assert f"# HELP madang_{service}_" in metrics
+        assert f'madang_{service}_refusals_total{{type="too-many-requests"}} 0.0' in metrics
     assert metrics.count("# TYPE madang_http_request_seconds histogram") == 1
