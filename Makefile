@@ -154,6 +154,15 @@ contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and d
 graphs: $(VENV)/.dev ## Generate the import graphs in docs/architecture.md from the code.
 	$(BIN)/python -m contracts.graphs
 
+# Its npm package as it is, without the scripts that an installation would run.
+.PHONY: swagger-ui
+swagger-ui: VERSION := 5.35.0
+swagger-ui: ## Fetch Swagger UI, the page at /docs, into web/public/docs/swagger-ui.
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT \
+	  && npm pack --silent --pack-destination "$$folder" swagger-ui-dist@$(VERSION) >/dev/null \
+	  && tar -xzf "$$folder"/*.tgz --strip-components=1 -C web/public/docs/swagger-ui \
+	    package/LICENSE package/NOTICE package/swagger-ui.css package/swagger-ui-bundle.js
+
 .PHONY: constraints
 constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.
 	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) \

@@ -1,4 +1,4 @@
-"""Writes the published contracts and docs/settings.md, from the code alone.
+"""Writes the published contracts and the lists of settings, from the code alone.
 
 python -m contracts.generate [--check]
 """
@@ -11,29 +11,31 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import structlog
 import yaml
-from fastapi import FastAPI
 
 from contracts.asyncapi import asyncapi
 from contracts.diff import diff, report
 from contracts.events import sample, schema
-from contracts.settings import settings_page
+from contracts.openapi import merged_document, service_document
+from contracts.settings import setting_names, settings_page
 from madang_common.events.kinds import KINDS
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.wiring import services
 
 ROOT = Path(__file__).parents[1]
+_MERGED = "web/public/openapi.json"
+_SETTING_NAMES = "libs/common/madang_common/setting_names.txt"
 _GENERATED = (
     "contracts/asyncapi.yaml",
     "contracts/events/*.json",
     "contracts/openapi/*.json",
     "docs/settings.md",
+    _MERGED,
+    _SETTING_NAMES,
 )
 """Patterns of the files that are generated as a whole."""
-_PUBLIC = ("/api/", "/.well-known/")
 
 
 def main() -> int:
@@ -56,11 +58,14 @@ async def contracts() -> dict[str, str]:
     """Return the text of each contract, by its path below the repository's root."""
     with tempfile.TemporaryDirectory() as data:
         async with services(StandaloneSettings(data_dir=Path(data))) as apps:
-            found = {
-                f"contracts/openapi/{name}.json": _json(openapi(app)) for name, app in apps.items()
-            }
+            documents = {name: service_document(name, app) for name, app in apps.items()}
+    found = {
+        f"contracts/openapi/{name}.json": _json(document) for name, document in documents.items()
+    }
+    found[_MERGED] = _json(merged_document(documents))
     found["contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, width=100)
     found["docs/settings.md"] = settings_page()
+    found[_SETTING_NAMES] = setting_names()
     return found | dict(_events())
 
 
@@ -68,14 +73,6 @@ def committed() -> dict[str, str]:
     """Return the text of each generated file that exists, by its path."""
     paths = [path for pattern in _GENERATED for path in ROOT.glob(pattern)]
     return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of a service's public routes."""
-    document = app.openapi()
-    paths = document["paths"]
-    document["paths"] = {path: paths[path] for path in sorted(paths) if path.startswith(_PUBLIC)}
-    return document
 
 
 def _events() -> Iterator[tuple[str, str]]:

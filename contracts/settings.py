@@ -23,6 +23,7 @@ _CLASSES: Mapping[str, type[CommonSettings]] = {
     "history": HistorySettings,
     "All in one process (`make run`)": StandaloneSettings,
 }
+_NAMES = "MADANG_{}\n"
 _HEAD = """\
 # Settings
 
@@ -38,6 +39,12 @@ def settings_page() -> str:
         f"\n## {title}\n\n{_COLUMNS}{''.join(_rows(settings))}"
         for title, settings in _CLASSES.items()
     )
+
+
+def setting_names() -> str:
+    """Return the name of every setting, one in a line."""
+    names = {name.upper() for settings in _CLASSES.values() for name in settings.model_fields}
+    return "".join(_NAMES.format(name) for name in sorted(names))
 
 
 def _rows(settings: type[CommonSettings]) -> Iterator[str]:

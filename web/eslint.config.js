@@ -4,9 +4,10 @@ import globals from "globals";
 const PARSES_HTML = "Text from users must never be parsed as HTML: build elements with element().";
 
 export default [
+  { ignores: ["public/docs/swagger-ui/"] }, // not ours
   js.configs.recommended,
   {
-    files: ["public/*.js"],
+    files: ["public/**/*.js"],
     languageOptions: { globals: globals.browser },
   },
   {

@@ -129,3 +129,16 @@ export interface Draft {
   state: "waiting" | "sending" | "sent" | "refused";
   refusal: string;
 }
+
+declare global {
+  /** Swagger UI, loaded by a script of its own on the page /docs. */
+  function SwaggerUIBundle(options: {
+    url: string;
+    dom_id: string;
+    deepLinking?: boolean;
+    displayRequestDuration?: boolean;
+    docExpansion?: "list" | "full" | "none";
+    filter?: boolean;
+    validatorUrl?: string | null;
+  }): void;
+}

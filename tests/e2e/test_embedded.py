@@ -1,5 +1,6 @@
 """The embedded form: one process, one data folder, one port."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.embedded import Embedded
+from tests.e2e.people import register
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -33,6 +35,24 @@ def test_it_stops_when_asked(embedded: Embedded) -> None:
     assert embedded.stop() == 0
 
 
+def test_what_its_services_ask_each_other_is_not_logged(embedded: Embedded) -> None:
+    with httpx.Client(base_url=embedded.url) as client:
+        minji = register(client, "minji")
+        minji.call("GET", "/api/rooms/v1/rooms/nowhere", status=404)
+    embedded.stop()
+
+    lines = [json.loads(line) for line in embedded.log_file.read_text("utf-8").splitlines()]
+    requests = [line["route"] for line in lines if line["event"] == "request"]
+    assert "/api/rooms/v1/rooms/{room}" in requests
+    assert all(route.startswith("/api/") for route in requests), requests
+    (refused,) = (line for line in lines if line["event"] == "refused")
+    assert (refused["type"], refused["user_id"], refused["room"]) == (
+        "not-found",
+        minji.id,
+        "nowhere",
+    )
+
+
 def test_the_process_speaks_for_all_its_services(embedded: Embedded) -> None:
     ready = httpx.get(f"{embedded.url}/health/ready")
     metrics = httpx.get(f"{embedded.url}/metrics").text
@@ -43,4 +63,5 @@ def test_the_process_speaks_for_all_its_services(embedded: Embedded) -> None:
     for service in services:
         assert f'madang_http_requests_running{{service="{service}"}}' in metrics
         assert f"# HELP madang_{service}_" in metrics
+        assert f'madang_{service}_refusals_total{{type="too-many-requests"}} 0.0' in metrics
     assert metrics.count("# TYPE madang_http_request_seconds histogram") == 1

@@ -90,12 +90,19 @@ def test_a_websocket_for_another_host_is_refused(
         assert answer.status_code == status
 
 
+def test_a_plain_request_for_the_websocket_is_told_to_upgrade(client: httpx.Client) -> None:
+    answer = client.get("/ws")
+
+    assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+    assert answer.json()["type"] == "urn:madang:problem:upgrade-required"
+
+
 def test_wrong_fields_are_told_in_words(client: httpx.Client) -> None:
     body = {"username": "x", "password": "hunter2"}
 
     answer = client.post("/api/auth/v1/register", json=body).json()
 
-    assert answer["title"] == "A field is not what it should be"
+    assert answer["title"] == "Invalid field"
     assert answer["detail"].startswith("Username: 3 to 32 ")
     assert {error["field"] for error in answer["errors"]} == {"body.username", "body.password"}
     assert "Value error" not in str(answer)

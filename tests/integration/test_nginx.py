@@ -184,12 +184,38 @@ def test_a_sane_request_id_is_kept(harness: Harness, given: str, *, kept: bool) 
 
 
 def test_pages_come_with_the_headers_of_the_embedded_form(harness: Harness) -> None:
-    for target in ("/", "/app.js"):
+    for target in ("/", "/app.js", "/docs", "/docs/", "/docs/docs.js", "/openapi.json"):
         page = harness.proxy.ask(target)
         assert page.status == 200
-        assert page.headers.items() >= site._HEADERS.items()
+        assert page.headers.items() >= site.page_headers(target).items()
         assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
     assert harness.proxy.ask("/app.js").headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+@pytest.mark.parametrize("target", ["/docs", "/docs/"])
+def test_the_rest_interface_is_documented(harness: Harness, target: str) -> None:
+    page = harness.proxy.ask(target)
+    document = harness.proxy.ask("/openapi.json")
+
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    for found in re.findall(r'(?:src|href)="(/[^"]+)"', page.body.decode()):
+        assert harness.proxy.ask(found).status == 200, found
+    assert document.headers["Content-Type"] == "application/json"
+    assert document.document["info"]["title"] == "Madang"
+
+
+@pytest.mark.parametrize("target", ["/ws", "/ws?v=1"])
+def test_a_plain_request_where_websocket_is_spoken_is_told_to_upgrade(
+    harness: Harness, target: str
+) -> None:
+    before = [len(gateway.arrived) for gateway in harness.gateways]
+
+    answer = harness.proxy.ask(target)
+
+    assert (answer.status, answer.headers["Upgrade"]) == (426, "websocket")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.document["type"] == "urn:madang:problem:upgrade-required"
+    assert before == [len(gateway.arrived) for gateway in harness.gateways]
 
 
 def test_answers_of_services_are_secured_and_otherwise_left_alone(harness: Harness) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from madang_auth.metrics import AuthMetrics
 from madang_common.metrics import HttpMetrics, RevocationMetrics
+from madang_common.refusals import Refusals
 from madang_gateway.metrics import Metrics as GatewayMetrics
 from madang_history.metrics import HistoryMetrics
 from madang_rooms.metrics import RoomsMetrics
@@ -47,6 +48,8 @@ def metrics() -> Mapping[str, set[str]]:
     RoomsMetrics(registry, time.time)
     HttpMetrics(registry, "any")
     RevocationMetrics(registry, "any")
+    for service in ("auth", "gateway", "history", "rooms"):
+        Refusals(registry, service, [])
     found: dict[str, set[str]] = {}
     for name, collector in registry._names_to_collectors.items():
         found[name] = {*getattr(collector, "_labelnames", ()), "job", "instance"}

@@ -11,7 +11,8 @@ Problem
 │   └── KeyConflict     409  the same key was used for another body
 ├── Gone                410  it was there and is not any more
 ├── TooLarge            413
-├── InvalidBody         422  well-formed, but a field is not what it should be
+├── InvalidBody         422  well-formed, but a field is invalid
+├── UpgradeRequired     426  this path speaks WebSocket only
 ├── TooManyRequests     429  slow down; try again after `retry_after_seconds`
 └── Unavailable         503  something behind this service is away; try again
 """
@@ -70,7 +71,7 @@ class Problem(Exception):  # noqa: N818 - named for what it is to a client
 
 
 class InvalidRequest(Problem):
-    status, slug, title = 400, "invalid-request", "The request cannot be understood"
+    status, slug, title = 400, "invalid-request", "Invalid request"
 
 
 class Unauthenticated(Problem):
@@ -95,7 +96,7 @@ class Banned(Forbidden):
 
 
 class NotFound(Problem):
-    status, slug, title = 404, "not-found", "There is no such thing"
+    status, slug, title = 404, "not-found", "Not found"
 
 
 class Conflict(Problem):
@@ -107,7 +108,7 @@ class KeyConflict(Conflict):
 
 
 class Gone(Problem):
-    status, slug, title = 410, "gone", "It is not there any more"
+    status, slug, title = 410, "gone", "No longer available"
 
 
 class TooLarge(Problem):
@@ -115,28 +116,37 @@ class TooLarge(Problem):
 
 
 class InvalidBody(Problem):
-    status, slug, title = 422, "invalid-body", "A field is not what it should be"
+    status, slug, title = 422, "invalid-body", "Invalid field"
+
+
+class UpgradeRequired(Problem):
+    status, slug, title = 426, "upgrade-required", "Upgrade to WebSocket required"
+
+    @override
+    def headers(self) -> dict[str, str]:
+        """Add the protocol to upgrade to, which RFC 9110 section 15.5.22 requires."""
+        return super().headers() | {"Upgrade": "websocket", "Connection": "Upgrade"}
 
 
 class TooManyRequests(Problem):
-    status, slug, title = 429, "too-many-requests", "Slow down"
+    status, slug, title = 429, "too-many-requests", "Too many requests"
 
 
 class Unavailable(Problem):
-    status, slug, title = 503, "unavailable", "Try again in a moment"
+    status, slug, title = 503, "unavailable", "Temporarily unavailable"
 
 
-def _kinds(base: type[Problem]) -> Mapping[str, type[Problem]]:
+def kinds(base: type[Problem] = Problem) -> Mapping[str, type[Problem]]:
     """Return the kinds by slug; a service's own subclass without one is its base to others."""
     found = {base.slug: base} if "slug" in vars(base) else {}
     for kind in base.__subclasses__():
-        found |= _kinds(kind)
+        found |= kinds(kind)
     return found
 
 
 def from_document(document: Mapping[str, Any], status: int) -> Problem:
     """Return the problem that another service answered with `document`, kind and members kept."""
-    known = _kinds(Problem)
+    known = kinds()
     by_status = {kind.status: kind for kind in reversed(list(known.values()))}
     slug = str(document.get("type", "")).rpartition(":")[2]
     kind = known.get(slug) or by_status.get(status) or Problem

@@ -14,9 +14,9 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import TypeVar
 
@@ -31,7 +31,8 @@ from madang_common import bad_settings, logging
 from madang_common.http.keepalive import SERVER_KEEPALIVE_SECONDS
 from madang_common.http.protocol import Upgraded, http_protocol
 from madang_common.log.port import LogError
-from madang_common.settings import CannotStart, CommonSettings
+from madang_common.settings import CannotStart, CommonSettings, LogFormat
+from madang_common.unknown_settings import unknown_settings
 
 log = structlog.get_logger()
 
@@ -58,6 +59,8 @@ class Served:
     """Run when the process is asked to stop, while it still serves; then the server closes."""
     works: Sequence[asyncio.Task[None]] = ()
     """What goes on for as long as the process does; the end of any is the end of the process."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What to tell of it once it listens, by name; `{url}` stands for its address."""
 
 
 class WorkEndedError(Exception):
@@ -75,22 +78,27 @@ def run(name: str, settings_class: type[S], build: Build[S]) -> None:
     try:
         settings = settings_class()
         logging.configure(settings)
+        for unknown in unknown_settings(os.environ, settings_class.model_fields):
+            log.warning("unknown_setting", setting=unknown.name, closest=unknown.closest)
         with _bind(settings) as listener:
             _raise_file_limit()
             uvloop.run(_run(name, settings, build, listener))
     except ValidationError as error:
-        sys.exit(f"{name}: settings: {told(error)}")
+        mistakes = map(str, unknown_settings(os.environ, settings_class.model_fields))
+        sys.exit(f"{name}: settings: {'; '.join([told(error), *mistakes])}")
     except (CannotStart, LogError, OSError, WorkEndedError) as error:
         sys.exit(f"{name}: {error}")
 
 
 class _Server(uvicorn.Server):
-    """Says where to go once it listens, and drains before it closes."""
+    """Tells its address once it listens, and drains before it closes."""
 
-    def __init__(self, name: str, config: uvicorn.Config, drain: Drain | None) -> None:
-        super().__init__(config)
+    def __init__(self, name: str, served: Served, settings: CommonSettings) -> None:
+        super().__init__(_config(served, settings))
         self._name = name
-        self._drain = drain
+        self._drain = served.drain
+        self._facts = served.facts
+        self._for_people = settings.log_format is LogFormat.CONSOLE
         self._hurry = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.ended_work: str | None = None
@@ -113,7 +121,14 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in (sockets or ())[:1]:
             host, port = listener.getsockname()[:2]
-            print(f"{self._name} is ready: http://{host}:{port} (pid {os.getpid()})", flush=True)  # noqa: T201 - for people
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            facts = {name: fact.replace("{url}", url) for name, fact in self._facts.items()}
+            lines = [f"{self._name} is ready: {url} (pid {os.getpid()})"]
+            if self._for_people:
+                lines += [f"  {name + ':':16} {fact}" for name, fact in facts.items()]
+            else:
+                log.info("ready", url=url, pid=os.getpid(), **facts)
+            print(*lines, sep="\n", flush=True)  # noqa: T201 - for people
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -148,7 +163,7 @@ async def _run(name: str, settings: S, build: Build[S], listener: socket.socket)
     try:
         async with build(settings) as served:
             _spare_the_collector()
-            server = _Server(name, _config(served, settings), served.drain)
+            server = _Server(name, served, settings)
             for work in served.works:
                 server.depend_on(work)
             starting = False

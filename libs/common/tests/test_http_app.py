@@ -6,11 +6,20 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field
+from structlog.testing import capture_logs
 
 from madang_common.health import Health
 from madang_common.http.app import create_app
+from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_id import HEADER
-from madang_common.problems import MEDIA_TYPE, MOST_ERRORS, Conflict, TooManyRequests
+from madang_common.problems import (
+    MEDIA_TYPE,
+    MOST_ERRORS,
+    Conflict,
+    NotFound,
+    Problem,
+    TooManyRequests,
+)
 from madang_common.settings import CommonSettings, Environment
 
 LIMIT = 1000
@@ -48,6 +57,16 @@ async def conflict(name: str) -> None:
 @router.get("/slow-down")
 async def slow_down() -> None:
     raise TooManyRequests(retry_after_seconds=1.2)
+
+
+@router.get("/internal/thing")
+async def internal_thing() -> None:
+    raise NotFound("there is none")
+
+
+@router.get("/failed")
+async def failed() -> None:
+    raise Problem
 
 
 @router.get("/broken")
@@ -320,10 +339,76 @@ async def test_the_first_mistake_is_told_in_words(client: httpx.AsyncClient) -> 
     json = {"Content-Type": "application/json"}
     unread = (await client.post("/login", content=b"{", headers=json)).json()
 
-    assert short["title"] == "A field is not what it should be"
+    assert short["title"] == "Invalid field"
     assert short["detail"] == "Password: at least 8 characters."
     assert short["errors"] == [{"field": "body.password", "message": "at least 8 characters"}]
     assert unread["detail"] == "Body: not valid JSON."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "kind"),
+    [
+        ("GET", "/conflict/yard", b"", "conflict"),
+        ("GET", "/slow-down", b"", "too-many-requests"),
+        ("POST", "/login", b"{}", "invalid-body"),
+        ("POST", "/login", b'{"a": "\xff"}', "invalid-request"),
+        ("POST", "/login", b" " * (LIMIT + 1), "too-large"),
+    ],
+)
+async def test_a_refusal_is_logged_and_counted_once(
+    app: FastAPI, client: httpx.AsyncClient, method: str, path: str, content: bytes, kind: str
+) -> None:
+    headers = {HEADER: "my-request-id", "Content-Type": "application/json"}
+
+    with capture_logs() as entries:
+        answer = await client.request(method, path, content=content, headers=headers)
+
+    (refused,) = (entry for entry in entries if entry["event"] == "refused")
+    assert answer.json()["type"] == f"urn:madang:problem:{kind}"
+    assert (refused["type"], refused["request_id"]) == (kind, "my-request-id")
+    assert refused["detail"]
+    counted = ("madang_test_refusals_total", {"type": kind})
+    assert app.state.registry.get_sample_value(*counted) == 1
+
+
+async def test_a_request_for_another_host_is_a_refusal() -> None:
+    app = app_with(allowed_hosts=("chat.example",))
+    async with client_of(app) as client:
+        with capture_logs() as entries:
+            await client.get("/health/live", headers={"Host": "rebind.evil"})
+
+    assert [entry["type"] for entry in entries if entry["event"] == "refused"] == ["unknown-host"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/broken"), ("GET", "/no"), ("PATCH", "/raw"), ("GET", "/failed")]
+)
+async def test_failures_and_paths_of_nobody_are_no_refusals(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    with capture_logs() as entries:
+        await client.request(method, path)
+
+    assert not [entry for entry in entries if entry["event"] == "refused"]
+
+
+async def test_what_another_service_asks_is_logged_by_that_one(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    network = InProcessNetwork()
+    network.add("test", app)
+
+    with capture_logs() as entries:
+        told = await client.get("/internal/thing")
+        async with httpx.AsyncClient(transport=network, base_url="http://test") as near:
+            await near.get("/internal/thing")
+            await near.get("/conflict/yard")
+
+    assert told.status_code == 404
+    assert not [entry for entry in entries if entry["event"] == "refused"]
+    levels = [entry["log_level"] for entry in entries if entry["event"] == "request"]
+    # Over the network, an error between services may be a mistake in their settings.
+    assert levels == ["info", "debug", "debug"]
 
 
 async def test_the_documentation_is_not_served(client: httpx.AsyncClient) -> None:

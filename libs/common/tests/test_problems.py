@@ -14,7 +14,7 @@ from madang_common.problems import (
     from_document,
 )
 
-KINDS = list(problems._kinds(Problem).values())
+KINDS = list(problems.kinds().values())
 
 
 def test_a_document_says_what_happened() -> None:
@@ -22,7 +22,7 @@ def test_a_document_says_what_happened() -> None:
 
     assert problem.document(instance="/x") == {
         "type": "urn:madang:problem:not-found",
-        "title": "There is no such thing",
+        "title": "Not found",
         "status": 404,
         "detail": "There is no such room.",
         "room": "r1",

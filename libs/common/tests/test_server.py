@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import os
 import signal
 import socket
@@ -64,7 +65,8 @@ async def build(settings):
         await asyncio.Event().wait()
 
     works = [asyncio.create_task(work(), name="the work")]
-    yield server.Served(app, drain=drain if DRAINS else None, works=works)
+    facts = {"docs": "{url}/docs"}
+    yield server.Served(app, drain=drain if DRAINS else None, works=works, facts=facts)
     print("closed", flush=True)
 
 
@@ -159,6 +161,50 @@ def test_the_end_of_what_must_go_on_is_the_end_of_the_process() -> None:
     assert out.endswith("closed\n")
     assert "something unforeseen" in out + err
     assert err.endswith("madang-test: the work has ended\n")
+
+
+def test_a_start_tells_people_where_to_go_in_one_block() -> None:
+    with process(MADANG_LOG_FORMAT="console") as running:
+        url = url_of(running)
+        assert running.stdout is not None
+        assert running.stdout.readline() == f"  docs:            {url}/docs\n"
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=20)
+
+    assert out == "closed\n"
+    assert "ready" not in err
+
+
+def test_a_start_tells_machines_the_same_in_a_line_of_the_log() -> None:
+    with process(MADANG_LOG_FORMAT="json") as running:
+        url = url_of(running)
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=20)
+
+    lines = [json.loads(line) for line in err.splitlines()]
+    (ready,) = (line for line in lines if line["event"] == "ready")
+    assert (ready["url"], ready["pid"], ready["docs"]) == (url, running.pid, f"{url}/docs")
+    assert out == "closed\n"
+
+
+def test_a_misspelt_setting_is_told_and_does_not_hinder_the_start() -> None:
+    with process(MADANG_TAIL_BYTE="1") as running:
+        url_of(running)
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=20)
+
+    lines = [json.loads(line) for line in err.splitlines()]
+    told = [line for line in lines if line["event"] == "unknown_setting"]
+    assert [(line["level"], line["setting"], line["closest"]) for line in told] == [
+        ("warning", "MADANG_TAIL_BYTE", "MADANG_TAIL_BYTES")
+    ]
+
+
+def test_a_misspelt_setting_is_told_where_settings_are_refused() -> None:
+    told = refusal(MADANG_PORT="99999", MADANG_PROT="8000")
+
+    assert told.startswith("madang-test: settings: MADANG_PORT=99999: ")
+    assert told.endswith("; MADANG_PROT is not a setting; did you mean MADANG_PORT?")
 
 
 def test_a_missing_setting_is_named() -> None:

@@ -43,6 +43,7 @@ from madang_common.clock import Clock
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.client import create_client
+from madang_common.http.internal import in_process
 from madang_common.http.security import secure
 from madang_common.live.amqp import AmqpLive
 from madang_common.live.inprocess import InProcessLive
@@ -234,7 +235,7 @@ async def _verify_own_tokens(
     app: FastAPI, settings: AuthSettings, clock: Clock, stack: AsyncExitStack
 ) -> None:
     """Let `app` verify tokens with the keys that it publishes, as the other services do."""
-    own_keys = create_client(settings.auth_url, transport=httpx.ASGITransport(app))
+    own_keys = create_client(settings.auth_url, transport=httpx.ASGITransport(in_process(app)))
     await stack.enter_async_context(own_keys)
     secure(app, Verifiers.from_jwks(own_keys, issuer=settings.issuer, clock=clock))
 

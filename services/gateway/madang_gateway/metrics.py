@@ -55,12 +55,6 @@ class _Frames:
             "Messages sent here that came back from the log.",
             registry=registry,
         )
-        self.refusals = Counter(
-            "madang_gateway_refusals_total",
-            "Frames refused, by kind of problem.",
-            ["problem"],
-            registry=registry,
-        )
         self.receipt_seconds = QuickHistogram(
             "madang_gateway_receipt_seconds",
             "Time from a SEND until its event came back from the log.",

@@ -1,50 +1,43 @@
-"""Counts and logs refusals, the same over STOMP and REST."""
+"""What the gateway refuses, over STOMP and REST."""
 
-import structlog
+from prometheus_client import CollectorRegistry
 
-from madang_common.problems import Problem
-from madang_gateway.metrics import Metrics
+from madang_common import refusals
+from madang_common.http.hosts import UnknownHost
+from madang_common.problems import (
+    Forbidden,
+    InvalidBody,
+    InvalidRequest,
+    KeyConflict,
+    NotAMember,
+    NotFound,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    UpgradeRequired,
+)
 
-log = structlog.get_logger()
+PROTOCOL_ERROR = "protocol-error"
+"""Type of what breaks STOMP itself."""
+_KINDS = (
+    InvalidRequest,
+    Unauthenticated,
+    Forbidden,
+    NotAMember,
+    NotFound,
+    KeyConflict,
+    TooLarge,
+    UnknownHost,
+    InvalidBody,
+    UpgradeRequired,
+    TooManyRequests,
+    Unavailable,
+)
 
 
-class Refusals:
-    """Counts and logs each refusal; it does not answer the client."""
+class Refusals(refusals.Refusals):
+    """Counts and logs each refusal of the gateway, over STOMP and REST alike."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def note(
-        self,
-        problem: Problem,
-        *,
-        user: str,
-        room: str = "",
-        session: str | None = None,
-        receipt: str | None = None,
-    ) -> None:
-        """Count and log the refusal of a request by `user`."""
-        self.note_mistake(
-            problem.slug, problem.detail or problem.title, user, room, session, receipt
-        )
-
-    def note_mistake(
-        self,
-        kind: str,
-        detail: str,
-        user: str,
-        room: str = "",
-        session: str | None = None,
-        receipt: str | None = None,
-    ) -> None:
-        """Count and log a refusal that is not a Problem, such as a protocol error."""
-        self._metrics.refusals.labels(kind).inc()
-        log.info(
-            "refused",
-            type=kind,
-            detail=detail,
-            user_id=user,
-            room=room,
-            session_id=session,
-            receipt_id=receipt,
-        )
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry, "gateway", [PROTOCOL_ERROR, *(kind.slug for kind in _KINDS)])

@@ -28,6 +28,7 @@ from madang_common.tokens.verifier import Verifiers
 from madang_gateway.api.messages import router as messages_router
 from madang_gateway.api.presence import router as presence_router
 from madang_gateway.api.sockjs import router as sockjs_router
+from madang_gateway.api.upgrade import router as upgrade_router
 from madang_gateway.backends.history import History
 from madang_gateway.consume.dispatcher import Dispatcher
 from madang_gateway.consume.lag import Lag
@@ -83,6 +84,7 @@ async def build(
     other services.
     """
     metrics = Metrics(registry := CollectorRegistry())
+    refusals = Refusals(registry)
     async with AsyncExitStack() as stack:
         clients = await _clients(settings, transport, stack)
         state = NodeState.create(
@@ -93,7 +95,7 @@ async def build(
             clock=_clock,
         )
         sender = _sender(settings, clients, state, _publisher(settings, log, metrics, stack), live)
-        node = _node(settings, clients, state, sender, metrics)
+        node = _node(settings, clients, state, sender, refusals, metrics)
         broadcaster = Broadcaster(state.hub, metrics)
         consumer = _log_consumer(settings, log, node, broadcaster)
         stack.push_async_callback(consumer.stop)
@@ -126,8 +128,9 @@ async def build(
             "gateway",
             settings,
             routers=[
-                messages_router(sender, node.shared.refusals),
+                messages_router(sender),
                 presence_router(presence_store, state.memberships),
+                upgrade_router(),
                 sockjs_router(settings.allowed_origins),
             ],
             health=Health(
@@ -139,6 +142,7 @@ async def build(
                 }
             ),
             registry=registry,
+            refusals=refusals,
         )
         secure(app, clients.verifiers)
         app.state.websocket = connection_class(node)
@@ -241,7 +245,12 @@ def _subscriber(
 
 
 def _node(
-    settings: GatewaySettings, clients: _Clients, state: NodeState, sender: Sender, metrics: Metrics
+    settings: GatewaySettings,
+    clients: _Clients,
+    state: NodeState,
+    sender: Sender,
+    refusals: Refusals,
+    metrics: Metrics,
 ) -> Node:
     verifier = clients.verifiers.users
     shared = SessionContext(
@@ -256,7 +265,7 @@ def _node(
         ),
         subscriber=_subscriber(settings, clients, state, metrics),
         registry=state.sessions,
-        refusals=Refusals(metrics),
+        refusals=refusals,
         metrics=metrics,
     )
     scheduler = WriteScheduler(asyncio.get_running_loop())

@@ -34,7 +34,7 @@ async def test_each_refused_subscribe_is_counted_by_its_kind(
         await mina.say("SUBSCRIBE", headers)
 
         assert (await mina.refusal())["type"].endswith(slug)
-        assert harness.metric("refusals_total", problem=slug) == 1
+        assert harness.metric("refusals_total", type=slug) == 1
 
 
 async def test_a_subscribe_beyond_the_limit_is_counted(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_a_subscribe_beyond_the_limit_is_counted(tmp_path: Path) -> None:
         await mina.say("SUBSCRIBE", {"id": "two", "destination": YARD})
 
         await mina.refusal()
-        assert harness.metric("refusals_total", problem="forbidden") == 1
+        assert harness.metric("refusals_total", type="forbidden") == 1
 
 
 async def test_a_refused_connect_is_counted_by_its_kind(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ async def test_a_refused_connect_is_counted_by_its_kind(tmp_path: Path) -> None:
             await second.say("CONNECT", {"accept-version": "1.2", "passcode": token})
             assert await second.closed() == 4529
 
-        assert harness.metric("refusals_total", problem="unauthenticated") == 1
-        assert harness.metric("refusals_total", problem="too-many-requests") == 1
+        assert harness.metric("refusals_total", type="unauthenticated") == 1
+        assert harness.metric("refusals_total", type="too-many-requests") == 1
 
 
 async def test_sends_that_come_too_fast_or_are_nobodys_to_make_are_counted(
@@ -81,8 +81,8 @@ async def test_sends_that_come_too_fast_or_are_nobodys_to_make_are_counted(
             await client.say("SEND", {"destination": "/app/rooms.yard.send"}, b"hi")
             await client.refusal()
 
-        assert harness.metric("refusals_total", problem="too-many-requests") == 1
-        assert harness.metric("refusals_total", problem="not-a-member") == 1
+        assert harness.metric("refusals_total", type="too-many-requests") == 1
+        assert harness.metric("refusals_total", type="not-a-member") == 1
 
 
 async def test_appends_and_receipts_are_timed(harness: Harness) -> None:

@@ -3,6 +3,7 @@
 import structlog
 from structlog.testing import capture_logs
 
+from madang_common.http.openapi import problem_types
 from services.gateway.tests.harness import Harness
 
 ERRORS = "/user/queue/errors"
@@ -26,7 +27,9 @@ async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(harness: Harn
         assert (entry["type"], entry["user_id"], entry["room"]) == ("not-found", "mina", "other")
         assert entry["detail"]
     assert over_stomp["receipt_id"] == "7"
-    assert harness.metric("refusals_total", problem="not-found") == 2
+    assert "receipt_id" not in over_rest
+    assert over_rest["request_id"] == answer.headers["X-Request-ID"]
+    assert harness.metric("refusals_total", type="not-found") == 2
 
 
 async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None:
@@ -44,4 +47,20 @@ async def test_the_close_that_follows_a_refusal_tells_its_title(harness: Harness
         await mina.say("SEND", {"destination": "/app/rooms.other.send"}, b"hi")
 
         assert await mina.closed() == 4403
-        assert mina.socket.close_reason == "There is no such thing"
+        assert mina.socket.close_reason == "Not found"
+
+
+async def test_every_type_that_can_occur_is_there_before_it_does(harness: Harness) -> None:
+    page = (await harness.http.get("/metrics")).text
+
+    for kind in (*problem_types(harness.app.state.routers), "protocol-error"):
+        assert f'madang_gateway_refusals_total{{type="{kind}"}} 0.0' in page
+
+
+async def test_a_plain_request_for_the_websocket_is_told_to_upgrade(harness: Harness) -> None:
+    answer = await harness.http.get("/ws")
+
+    assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+    assert answer.headers["Connection"] == "Upgrade"
+    assert answer.json()["type"] == "urn:madang:problem:upgrade-required"
+    assert harness.metric("refusals_total", type="upgrade-required") == 1

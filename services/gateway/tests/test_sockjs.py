@@ -155,7 +155,7 @@ async def test_a_close_tells_its_code_and_reason_in_a_frame_of_its_own(harness: 
 
         frames, code = await mina.closed()
         assert frames[0].startswith('a["ERROR\\n')
-        assert frames[1:] == ['c[4403,"There is no such thing"]']
+        assert frames[1:] == ['c[4403,"Not found"]']
         assert code == 4403
 
 

@@ -7,35 +7,57 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.settings import CommonSettings
 
+DOCS = "/docs"
+"""Where the page about the REST interface is, and all that it consists of."""
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+# Swagger UI writes HTML, and its style sheet has its icons in it.
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'self'; require-trusted-types-for 'script'; trusted-types 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
 
 
-class _Secured:
-    """Adds the security headers to every page."""
+def page_headers(path: str) -> dict[str, str]:
+    """Return the security headers of the file at `path`."""
+    docs = path == DOCS or path.startswith(f"{DOCS}/")
+    return _HEADERS | {"Content-Security-Policy": _DOCS_POLICY if docs else _POLICY}
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+
+class _Pages:
+    """Serves the files of a folder with the security headers of pages."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = StaticFiles(directory=folder, html=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        headers = page_headers(path)
+        if path == DOCS:
+            # Served here, as behind the proxy; a redirect would repeat the Host of the request.
+            scope = {**scope, "path": f"{DOCS}/"}
+
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
-        await self._app(scope, receive, send_secured)
+        await self._files(scope, receive, send_secured)
 
 
 def create_site(settings: CommonSettings, web: Path, services: Mapping[str, FastAPI]) -> FastAPI:
@@ -53,5 +75,5 @@ def create_site(settings: CommonSettings, web: Path, services: Mapping[str, Fast
         registry=CollectorRegistry(),
         beside=[service.state.registry for service in services.values()],
     )
-    site.mount("/", _Secured(StaticFiles(directory=web, html=True)))
+    site.mount("/", _Pages(web))
     return site

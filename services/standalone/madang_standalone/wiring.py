@@ -1,5 +1,6 @@
 """The four services in one process, on embedded adapters."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,7 +21,7 @@ from madang_common.settings import CannotStart
 from madang_standalone.data_folder import held
 from madang_standalone.front_door import FrontDoor
 from madang_standalone.settings import StandaloneSettings
-from madang_standalone.site import create_site
+from madang_standalone.site import DOCS, create_site
 
 
 @asynccontextmanager
@@ -36,13 +37,22 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
         gateway = apps["gateway"].state
         works = [work for app in apps.values() for work in app.state.works]
         door = FrontDoor(paths_of(apps), site, RequestAllowance(settings))
-        yield Served(door, gateway.websocket, gateway.drain, works)
+        yield Served(door, gateway.websocket, gateway.drain, works, _facts(settings))
+
+
+def _facts(settings: StandaloneSettings) -> dict[str, str]:
+    """Return what somebody who has just started the process wants to know."""
+    return {
+        "docs": f"{{url}}{DOCS}",
+        "data": str(settings.data_dir.resolve()),
+        "stop": f"Ctrl-C, or kill {os.getpid()}",
+    }
 
 
 def paths_of(apps: Mapping[str, FastAPI]) -> dict[str, ASGIApp]:
     """Return the beginnings of the paths that each of `apps` answers from outside."""
     paths: dict[str, ASGIApp] = {f"/api/{name}/": app for name, app in apps.items()}
-    return paths | {"/.well-known/": apps["auth"], "/ws-stomp": apps["gateway"]}
+    return paths | {"/.well-known/": apps["auth"], "/ws": apps["gateway"]}
 
 
 @asynccontextmanager

@@ -18,11 +18,14 @@ def saying(name: str) -> ASGIApp:
         ("/api/auth/v1/login", "auth"),
         ("/.well-known/jwks.json", "auth"),
         ("/api/rooms/v1/rooms", "rooms"),
+        ("/ws", "gateway"),
         ("/ws-stomp", "gateway"),
         ("/ws-stomp/info", "gateway"),
         ("/api/roomsier", "site"),
         ("/internal/access", "site"),
         ("/api/../internal/access", "site"),
+        ("/docs", "site"),
+        ("/openapi.json", "site"),
         ("/", "site"),
     ],
 )
@@ -32,7 +35,7 @@ async def test_each_path_has_one_that_answers(path: str, answered_by: str) -> No
         "/api/auth/": auth,
         "/.well-known/": auth,
         "/api/rooms/": saying("rooms"),
-        "/ws-stomp": saying("gateway"),
+        "/ws": saying("gateway"),
     }
     settings = CommonSettings(environment=Environment.DEVELOPMENT)
     door = FrontDoor(apps, saying("site"), RequestAllowance(settings))

@@ -24,6 +24,7 @@ WITHOUT_USER = {
     "POST /api/auth/v1/login",
     "POST /api/auth/v1/refresh",
     "GET /.well-known/jwks.json",
+    "GET /ws",
     "GET /ws-stomp",
     "GET /ws-stomp/",
     "GET /ws-stomp/info",

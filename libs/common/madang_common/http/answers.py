@@ -8,8 +8,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common import problems
+from madang_common.http.internal import is_internal
 from madang_common.metrics import HttpMetrics
 from madang_common.problems import Problem
+from madang_common.refusals import Refusals
 
 log = structlog.get_logger()
 
@@ -21,6 +23,30 @@ SECURE_HEADERS: Mapping[str, str] = {
     "X-Frame-Options": "DENY",
 }
 """Headers of OWASP's REST security cheat sheet; HSTS is added where TLS ends."""
+
+
+def note_refusal(scope: Scope, problem: Problem) -> None:
+    """Log and count that the request of `scope` is refused.
+
+    Not what another service asked: that one tells its own client, and logs it there.
+    """
+    app = scope.get("app")
+    if app is None or is_internal(scope):
+        return
+    refusals: Refusals = app.state.refusals
+    bound = structlog.contextvars.get_contextvars()
+    refusals.note(
+        problem,
+        user=bound.get("user_id", ""),
+        room=scope.get("path_params", {}).get("room", ""),
+        request=bound.get("request_id"),
+    )
+
+
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the request of `scope` with `problem`, and note it."""
+    note_refusal(scope, problem)
+    await problem_response(problem)(scope, receive, send)
 
 
 def problem_response(problem: Problem) -> JSONResponse:

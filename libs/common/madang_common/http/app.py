@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,20 +12,22 @@ from starlette.exceptions import HTTPException
 
 from madang_common import problems
 from madang_common.health import Health, health_router
-from madang_common.http.answers import AnswerFailures, SecureAnswers, problem_response
+from madang_common.http.answers import (
+    AnswerFailures,
+    SecureAnswers,
+    note_refusal,
+    problem_response,
+)
 from madang_common.http.cors import Cors
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.http.methods import HeadAsGet, allow
 from madang_common.http.middleware import CheckHost, LimitBody, Observe
+from madang_common.http.openapi import problem_types
 from madang_common.http.request_limit import LimitRequests
 from madang_common.metrics import HttpMetrics, Merged
-from madang_common.problems import InvalidBody, Problem, TooLarge
+from madang_common.problems import InvalidBody, InvalidRequest, Problem, TooLarge
+from madang_common.refusals import Refusals
 from madang_common.settings import CommonSettings
-
-_PROBLEM_RESPONSE: dict[str, Any] = {
-    "description": "A problem (RFC 9457)",
-    "content": {problems.MEDIA_TYPE: {"schema": {"type": "object"}}},
-}
 
 
 def create_app(
@@ -37,28 +38,29 @@ def create_app(
     health: Health,
     registry: CollectorRegistry,
     beside: Sequence[CollectorRegistry] = (),
+    refusals: Refusals | None = None,
 ) -> FastAPI:
     """Return the app of `service`, with all that requests have in common.
 
     Health, metrics, problems, request ids, security headers, CORS, allowed hosts, limits.
-    `/metrics` shows `registry` and those `beside` it as one. The app has no lifespan: a service's
+    `/metrics` shows `registry` and those `beside` it as one. Refusals are counted by `refusals`, or
+    else in `registry`. The app has no lifespan: a service's
     `build` starts and stops what runs in the background.
     """
     app = FastAPI(
-        title=f"Madang {service}",
-        version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         # To the address in the request's Host, and to http where a proxy ends TLS: a client would
         # send a password there.
         redirect_slashes=False,
-        responses={"4XX": _PROBLEM_RESPONSE},
     )
     for router in (*routers, health_router(health), metrics_router([registry, *beside])):
         app.include_router(router)
     app.state.registry = registry
     app.state.health = health
+    app.state.routers = routers
+    app.state.refusals = refusals or Refusals(registry, service, problem_types(routers))
     http_metrics = HttpMetrics(registry, service)
     _answer_with_problems(app)
     # The last one added is the outermost.
@@ -88,18 +90,20 @@ def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
 
 def _answer_with_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
-    async def told(_: Request, problem: Problem) -> JSONResponse:
-        return problem_response(problem)
+    async def told(request: Request, problem: Problem) -> JSONResponse:
+        return _refused(request, problem)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = field_errors(error.errors()[: problems.MOST_ERRORS])
-        return problem_response(InvalidBody(sentence(errors[0]), errors=errors))
+        return _refused(request, InvalidBody(sentence(errors[0]), errors=errors))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if error.status_code == TooLarge.status:
-            return problem_response(TooLarge(error.detail))
+            return _refused(request, TooLarge(error.detail))
+        if error.status_code == InvalidRequest.status:
+            return _refused(request, InvalidRequest("The body cannot be read."))
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             return _other_method(request)
         document = {
@@ -115,6 +119,13 @@ def _answer_with_problems(app: FastAPI) -> None:
             headers=error.headers,
             media_type=problems.MEDIA_TYPE,
         )
+
+
+def _refused(request: Request, problem: Problem) -> JSONResponse:
+    """Return the response for `problem`, which is noted: unless the service itself has failed."""
+    if type(problem) is not Problem:
+        note_refusal(request.scope, problem)
+    return problem_response(problem)
 
 
 def _other_method(request: Request) -> Response:

@@ -6,6 +6,7 @@ import httpx
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from madang_common.http.internal import in_process
 from madang_common.http.request_limit import charged_to
 
 
@@ -17,7 +18,8 @@ class InProcessNetwork(httpx.AsyncBaseTransport):
 
     def add(self, name: str, app: ASGIApp) -> None:
         """Let `http://{name}` reach `app` from now on."""
-        self._apps[name] = httpx.ASGITransport(charged_to(app, None), raise_app_exceptions=False)
+        inside = in_process(charged_to(app, None))
+        self._apps[name] = httpx.ASGITransport(inside, raise_app_exceptions=False)
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -8,16 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common.http import request_id
-from madang_common.http.answers import problem_response
+from madang_common.http.answers import refuse
 from madang_common.http.hosts import AllowedHosts, UnknownHost
+from madang_common.http.internal import is_routine
 from madang_common.metrics import HttpMetrics
 from madang_common.problems import TooLarge
 
 log = structlog.get_logger()
 
 _UNKNOWN_ROUTE = "unknown"
-_EVERY_FEW_SECONDS = ("/health", "/metrics", "/internal/revocations")
-"""What is asked for by machines all the time."""
 
 
 class Observe:
@@ -50,7 +49,7 @@ class Observe:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
             self._metrics.ended(scope["method"], route, status, seconds)
-            say = log.debug if scope["path"].startswith(_EVERY_FEW_SECONDS) else log.info
+            say = log.debug if is_routine(scope, status) else log.info
             say(
                 "request",
                 method=scope["method"],
@@ -72,7 +71,7 @@ class CheckHost:
             try:
                 self._hosts.check(Headers(scope=scope).getlist("Host"))
             except UnknownHost as problem:
-                await problem_response(problem)(scope, receive, send)
+                await refuse(problem, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang_common.clock import MonotonicClock
-from madang_common.http.answers import problem_response
+from madang_common.http.answers import refuse
 from madang_common.http.forwarded import site
 from madang_common.problems import TooManyRequests
 from madang_common.settings import CommonSettings
@@ -112,7 +112,7 @@ class LimitRequests:
                 running.enter_context(allowance.request(address, self._more(scope)))
             except TooManyRequests as problem:
                 await hold()
-                await problem_response(problem)(scope, receive, send)
+                await refuse(problem, scope, receive, send)
                 return
             await self._app(scope, receive, send)
 

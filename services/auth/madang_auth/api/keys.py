@@ -11,7 +11,7 @@ def keys_router(keyring: Keyring, *, max_age_seconds: int) -> APIRouter:
     router = APIRouter(tags=["keys"])
     headers = {"Cache-Control": f"public, max-age={max_age_seconds}"}
 
-    @router.get("/.well-known/jwks.json")
+    @router.get("/.well-known/jwks.json", operation_id="getKeys")
     async def jwks() -> JSONResponse:
         """Return the public keys of current and upcoming signing keys."""
         return JSONResponse({"keys": list(keyring.keys.published)}, headers=headers)

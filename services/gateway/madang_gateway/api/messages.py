@@ -8,31 +8,45 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from madang_common.events.kinds import MessageCreated, document
 from madang_common.http.bodies import Body
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
 from madang_common.ids import next_id
 from madang_common.log.position import to_id
-from madang_common.problems import Problem
+from madang_common.problems import Forbidden, KeyConflict, NotAMember, NotFound, Problem
 from madang_common.tokens.claims import Claims
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import KEY_LENGTH, SendCommand, check_key
 from madang_gateway.publish.sender import Sender
-from madang_gateway.refusals import Refusals
 
 RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Message(Body):
-    """What to say."""
+    """A message to send."""
+
+    model_config = example({"text": "build passed", "key": "build-7"})
 
     text: Annotated[str, Field(min_length=1)]
     key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH)] | None = None
-    """The same key again says nothing new: the answer is the first message's id."""
+    """Idempotency key: a repeated key sends nothing and returns the first message's id."""
 
 
 class Sent(BaseModel):
-    """The message as it was taken."""
+    """The message as it was accepted."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        **example(
+            {
+                "id": "000000000c00",
+                "key": "build-7",
+                "kind": "message.created",
+                "room": "06h06kth7cvnl2h7pm7u28th",
+                "sender": "06h06ktdkrb2i5o61ro2lqhs",
+                "data": {"text": "build passed"},
+            }
+        ),
+    )
 
     id: str
     """The event's id: its place in the room's order."""
@@ -43,20 +57,18 @@ class Sent(BaseModel):
     data: MessageCreated
 
 
-def router(sender: Sender, refusals: Refusals) -> APIRouter:
+def router(sender: Sender) -> APIRouter:
     """Return the routes, which send through `sender` as STOMP clients do."""
-    routes = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
+    routes = APIRouter(prefix="/api/gateway/v1", tags=["messages"])
 
-    @routes.post("/rooms/{room}/messages", status_code=201)
+    @routes.post(
+        "/rooms/{room}/messages",
+        status_code=201,
+        operation_id="sendMessage",
+        responses=refuses(Forbidden, NotAMember, NotFound, KeyConflict),
+    )
     async def send(room: RoomId, message: Message, who: User) -> Sent:
-        """Say something in a room; the answer comes when it is durable."""
-        try:
-            return await _say(room, message, who)
-        except Problem as problem:
-            refusals.note(problem, user=who.subject, room=room)
-            raise
-
-    async def _say(room: str, message: Message, who: Claims) -> Sent:
+        """Send a message to a room; the response comes once the message is durable."""
         key = next_id() if message.key is None else check_key(message.key)
         said = MessageCreated(text=message.text)
         outgoing = SendCommand(

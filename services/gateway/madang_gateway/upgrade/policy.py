@@ -14,17 +14,19 @@ from madang_common import problems
 from madang_common.http.answers import SECURE_HEADERS
 from madang_common.http.hosts import AllowedHosts
 from madang_common.http.origins import ANY, is_allowed, is_same_host
-from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
+from madang_common.problems import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    UpgradeRequired,
+)
 
 PATH = "/ws"
 TUTORIALS_PATH = "/ws-stomp"
 """Path of the common tutorials' clients, most of which use SockJS."""
 _STOMP_PATHS = {PATH, TUTORIALS_PATH, f"{TUTORIALS_PATH}/websocket"}
 _SOCKJS_PATH = re.compile(rf"{TUTORIALS_PATH}/[^/.]+/[^/.]+/websocket")
-
-
-class UpgradeRequired(Problem):
-    status, slug, title = 426, "upgrade-required", "WebSocket upgrade required"
 
 
 _REJECTIONS: Mapping[int, type[Problem]] = {
@@ -89,11 +91,12 @@ def _answer(
     body = orjson.dumps(document)
     headers = Headers(
         {
+            **more,
             "Content-Type": problems.MEDIA_TYPE,
             "Content-Length": str(len(body)),
+            # Whatever the problem says of the connection: this one ends.
             "Connection": "close",
             **SECURE_HEADERS,
-            **more,
         }
     )
     return Response(status, phrase, headers, body)

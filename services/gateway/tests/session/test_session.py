@@ -94,7 +94,7 @@ async def test_each_refusal_has_its_problem_type(
         assert refusal["type"] == f"urn:madang:problem:{slug}"
         assert refusal["receipt-id"] == "7"
         assert await mina.send("still here")
-        assert harness.metric("refusals_total", problem=slug) == 1
+        assert harness.metric("refusals_total", type=slug) == 1
 
 
 async def test_nothing_is_delivered_after_unsubscribe(harness: Harness) -> None:

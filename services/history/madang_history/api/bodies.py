@@ -8,6 +8,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
 from madang_common.events.envelope import read_line
+from madang_common.http.openapi import example
 from madang_common.log.position import to_id
 from madang_history.store.port import Stored
 
@@ -15,7 +16,22 @@ from madang_history.store.port import Stored
 class EventBody(BaseModel):
     """An event, exactly as clients receive it over STOMP."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        **example(
+            {
+                "id": "000000000800",
+                "v": 1,
+                "key": "06h06kti3fq5ek2v3p0m7s1c",
+                "kind": "message.created",
+                "room": "06h06kth7cvnl2h7pm7u28th",
+                "sender": "06h06ktdkrb2i5o61ro2lqhs",
+                "sender_name": "민지",
+                "at": "2026-01-31T09:00:00Z",
+                "data": {"text": "hello"},
+            }
+        ),
+    )
 
     id: str
     v: int
@@ -41,13 +57,13 @@ class MessagePage(BaseModel):
 
 
 class Count(BaseModel):
-    """How many messages of others came after a position."""
+    """How many messages of other users came after an event."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, **example({"count": 3, "more": False}))
 
     count: int
     more: bool
-    """Whether there are, or may be, more than were counted."""
+    """Whether there may be more than were counted."""
 
 
 class StoredEvents(BaseModel):

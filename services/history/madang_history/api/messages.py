@@ -9,8 +9,9 @@ from madang_common import access
 from madang_common.access import Question
 from madang_common.events.envelope import room_audience
 from madang_common.events.kinds import UNREAD
+from madang_common.http.openapi import refuses
 from madang_common.http.security import User
-from madang_common.problems import InvalidRequest, NotFound
+from madang_common.problems import InvalidRequest, NotAMember, NotFound
 from madang_history.api.bodies import (
     Count,
     EventBody,
@@ -55,7 +56,12 @@ def messages_router(
 
     Events = Annotated[Readable, Depends(readable)]  # noqa: N806 - a type, made for `rooms`
 
-    @router.get("", response_model=MessagePage)
+    @router.get(
+        "",
+        response_model=MessagePage,
+        operation_id="listMessages",
+        responses=refuses(InvalidRequest, NotAMember, NotFound),
+    )
     async def messages(
         events: Events,
         kinds: KindList = [],  # noqa: B006 - FastAPI copies it
@@ -64,15 +70,15 @@ def messages_router(
         after: After = None,
         around: Around = None,
     ) -> Response:
-        """Return a page of the room's events, oldest first: the newest, or beside a given one."""
+        """Return a page of events, oldest first: the newest, or those beside a given one."""
         beside = (position_of(before), position_of(after), position_of(around))
         page = await _beside(pages, events, limit, kinds, *beside)
         return json_response(_document(page))
 
     # Before `/{message}`, which would take "count" for an id.
-    @router.get("/count")
+    @router.get("/count", operation_id="countMessages", responses=refuses(NotAMember, NotFound))
     async def count(events: Events, user: User, after: After = None) -> Count:
-        """Return how many messages of others came after an event, up to a limit."""
+        """Return how many messages of other users came after an event, up to a limit."""
         than = position_of(after)
         most = unread_limit * _LOOKED_AT + 1
         found = await store.count_after(
@@ -86,7 +92,12 @@ def messages_router(
         more = found.by_others > unread_limit or found.looked_at == most
         return Count(count=min(found.by_others, unread_limit), more=more)
 
-    @router.get("/{message}", response_model=EventBody)
+    @router.get(
+        "/{message}",
+        response_model=EventBody,
+        operation_id="getMessage",
+        responses=refuses(NotAMember, NotFound),
+    )
     async def message(events: Events, message: MessageId) -> Response:
         """Return one event of the room."""
         than = position_of(message)

@@ -7,7 +7,9 @@ from pydantic import Field
 
 from madang_common.events.kinds import Visibility
 from madang_common.http.bodies import Body
+from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
+from madang_common.problems import Conflict, Forbidden, InvalidRequest, NotAMember, NotFound
 from madang_rooms.api.dependencies import PREFIX, Id, InjectedServices, RateLimitedUser
 from madang_rooms.names import RoomName
 from madang_rooms.services.paging import Cursor, Limit, Page
@@ -15,33 +17,48 @@ from madang_rooms.services.views import RoomView
 
 router = APIRouter(prefix=PREFIX, tags=["rooms"])
 
+_CHANGE = refuses(NotAMember, Forbidden, NotFound, Conflict)
+"""What a change of a room may be refused with."""
+
 
 class NewRoom(Body):
+    model_config = example({"name": "마당", "visibility": "private"})
+
     name: RoomName
     visibility: Literal[Visibility.PUBLIC, Visibility.PRIVATE]
 
 
 class NewName(Body):
+    model_config = example({"name": "뒷마당"})
+
     name: RoomName
 
 
 class Peer(Body):
+    model_config = example({"user": "06h06kteqf9fct0dendon72d"})
+
     user: Annotated[str, Field(min_length=1, max_length=64)]
 
 
-@router.post("/rooms", status_code=status.HTTP_201_CREATED)
+@router.post("/rooms", status_code=status.HTTP_201_CREATED, responses=refuses(Forbidden, Conflict))
 async def create_room(services: InjectedServices, user: RateLimitedUser, body: NewRoom) -> RoomView:
-    """Create a room that you own."""
+    """Create a room; you become its owner."""
     return await services.rooms.create(user.subject, body.name, body.visibility)
 
 
-@router.post("/direct", responses={status.HTTP_201_CREATED: {"model": RoomView}})
+@router.post(
+    "/direct",
+    responses={
+        status.HTTP_201_CREATED: {"model": RoomView},
+        **refuses(Forbidden, NotFound, Conflict),
+    },
+)
 async def open_direct_room(
     services: InjectedServices, user: RateLimitedUser, body: Peer, response: Response
 ) -> RoomView:
-    """Open the direct room with another user; 201 if it is new.
+    """Open the direct room of you and another user; 201 if it was created now.
 
-    It is listed again if you had hidden it.
+    A hidden direct room is listed again.
     """
     room, is_new = await services.rooms.open_direct(user.subject, body.user)
     if is_new:
@@ -49,7 +66,7 @@ async def open_direct_room(
     return room
 
 
-@router.get("/rooms")
+@router.get("/rooms", responses=refuses(InvalidRequest))
 async def list_my_rooms(
     services: InjectedServices,
     user: User,
@@ -61,8 +78,8 @@ async def list_my_rooms(
     return await services.rooms.list_of(user.subject, cursor, limit, hidden=hidden)
 
 
-# Before /rooms/{room}, which would match "public" as an id.
-@router.get("/rooms/public")
+# Before /rooms/{room}, which would take "public" for an id.
+@router.get("/rooms/public", responses=refuses(InvalidRequest))
 async def list_public_rooms(
     services: InjectedServices,
     user: User,
@@ -70,17 +87,17 @@ async def list_public_rooms(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the public rooms with `query` in their name, ignoring case, newest first."""
+    """Return the public rooms whose name contains `query` in any case, newest first."""
     return await services.rooms.list_public(user.subject, query, cursor, limit)
 
 
-@router.get("/rooms/{room}")
+@router.get("/rooms/{room}", responses=refuses(NotAMember, NotFound))
 async def get_room(services: InjectedServices, user: User, room: Id) -> RoomView:
     """Return a room that you are a member of."""
     return await services.rooms.get(user.subject, room)
 
 
-@router.patch("/rooms/{room}")
+@router.patch("/rooms/{room}", responses=_CHANGE)
 async def rename_room(
     services: InjectedServices, user: RateLimitedUser, room: Id, body: NewName
 ) -> RoomView:
@@ -88,19 +105,19 @@ async def rename_room(
     return await services.rooms.rename(user.subject, room, body.name)
 
 
-@router.post("/rooms/{room}/archive")
+@router.post("/rooms/{room}/archive", responses=_CHANGE)
 async def archive_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> RoomView:
-    """Archive a room; it is read-only from now on."""
+    """Archive a room: it can be read, but nothing more can be sent."""
     return await services.rooms.archive(user.subject, room)
 
 
-@router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
+@router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def hide_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> None:
-    """Hide a direct room from your list until you open it; the other is not notified."""
+    """Hide a direct room from your list until you open it again; the other user is not told."""
     await services.rooms.set_hidden(user.subject, room, hidden=True)
 
 
-@router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def unhide_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> None:
     """List a hidden direct room again."""
     await services.rooms.set_hidden(user.subject, room, hidden=False)

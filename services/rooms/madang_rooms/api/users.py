@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from madang_common.http.openapi import refuses
 from madang_common.http.security import User
+from madang_common.problems import NotFound
 from madang_rooms.api.dependencies import PREFIX, Id, InjectedServices
 from madang_rooms.services.paging import Limit, Page
 from madang_rooms.services.views import UserView
@@ -19,11 +21,11 @@ async def look_up_users(
     prefix: Annotated[str, Query(min_length=1, max_length=32)],
     limit: Limit = 20,
 ) -> Page[UserView]:
-    """Return users whose username begins with `prefix`, to invite them."""
+    """Return users whose username begins with `prefix`."""
     return await services.users.find_by_prefix(prefix, limit)
 
 
-@router.get("/users/{user}")
+@router.get("/users/{user}", responses=refuses(NotFound))
 async def get_user(services: InjectedServices, _: User, user: Id) -> UserView:
     """Return a user."""
     return await services.users.get(user)

@@ -4,7 +4,16 @@ from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
 from madang_common.events.kinds import Role, Visibility
+from madang_common.http.openapi import example
 from madang_rooms.storage.models import Ban, Block, Invite, Membership, Room, User
+
+# Values of the examples.
+_USER = {"id": "06h06ktdkrb2i5o61ro2lqhs", "username": "minji", "display_name": "민지"}
+_PEER = {"id": "06h06kteqf9fct0dendon72d", "username": "junho", "display_name": "준호"}
+_ROOM = "06h06kth7cvnl2h7pm7u28th"
+_CODE = "06h06ku0l9tr3m1a8b5d2e7f"
+_AT = "2026-01-31T09:00:00Z"
+_LATER = "2026-02-07T09:00:00Z"
 
 
 class View(BaseModel):
@@ -14,7 +23,9 @@ class View(BaseModel):
 
 
 class UserView(View):
-    """A user, as every logged-in user sees them."""
+    """A user as other users see them."""
+
+    model_config = example(_USER)
 
     id: str
     username: str
@@ -24,25 +35,42 @@ class UserView(View):
 class AccountView(UserView):
     """A user, as auth sees them."""
 
+    model_config = ConfigDict(json_schema_extra=None)
+
     password_hash: str
     disabled: bool
 
 
 class RoomView(View):
-    """A room, as one user sees it."""
+    """A room as you see it."""
+
+    model_config = example(
+        {
+            "id": _ROOM,
+            "name": "준호",
+            "visibility": "direct",
+            "role": "member",
+            "archived": False,
+            "members": 2,
+            "peer": _PEER,
+            "hidden": False,
+            "created_by": _USER["id"],
+            "created_at": _AT,
+        }
+    )
 
     id: str
     name: str
-    """In a direct room, the other member's display name."""
+    """In a direct room, the other user's display name."""
     visibility: Visibility
     role: Role | None
-    """The caller's role; null if they are not a member."""
+    """Your role; null if you are not a member."""
     archived: bool
     members: int
     peer: UserView | None
-    """The other member of a direct room."""
+    """The other user of a direct room."""
     hidden: bool
-    """Whether the caller hid this direct room from their list."""
+    """Whether you hid this direct room from your list."""
     created_by: str
     created_at: str
 
@@ -50,36 +78,61 @@ class RoomView(View):
 class MemberView(View):
     """A member of a room."""
 
+    model_config = example({"user": _PEER, "role": "member", "joined_at": _AT})
+
     user: UserView
     role: Role
     joined_at: str
 
 
 class InviteView(View):
-    """An invite, as members who may invite see it."""
+    """An invite as members who may invite see it."""
+
+    model_config = example(
+        {
+            "code": _CODE,
+            "expires_at": _LATER,
+            "uses_left": 1,
+            "user": _PEER,
+            "created_by": _USER["id"],
+            "created_at": _AT,
+        }
+    )
 
     code: str
     expires_at: str
     uses_left: int
     user: UserView | None
-    """The only user who may accept; null for a link."""
+    """The only user who may accept it; null for a link."""
     created_by: str
     created_at: str
 
 
 class BanView(View):
-    """A ban, as members who may ban see it."""
+    """A ban as members who may ban see it."""
+
+    model_config = example(
+        {
+            "user": _PEER,
+            "reason": "Spam",
+            "expires_at": _LATER,
+            "banned_by": _USER["id"],
+            "created_at": _AT,
+        }
+    )
 
     user: UserView
     reason: str | None
     expires_at: str | None
-    """null for a ban without expiry."""
+    """null for a ban without an end."""
     banned_by: str
     created_at: str
 
 
 class BlockView(View):
-    """A block, as the blocking user sees it."""
+    """A block as its owner sees it."""
+
+    model_config = example({"user": _PEER, "created_at": _AT})
 
     user: UserView
     """The blocked user."""
@@ -87,7 +140,7 @@ class BlockView(View):
 
 
 class InvitedRoomView(View):
-    """A room, as an invited user sees it."""
+    """The room of an invite."""
 
     id: str
     name: str
@@ -95,7 +148,17 @@ class InvitedRoomView(View):
 
 
 class ReceivedInviteView(View):
-    """An invite, as the invited user sees it."""
+    """An invite as its recipient sees it."""
+
+    model_config = example(
+        {
+            "code": _CODE,
+            "room": {"id": _ROOM, "name": "마당", "visibility": "private"},
+            "by": _USER,
+            "expires_at": _LATER,
+            "created_at": _AT,
+        }
+    )
 
     code: str
     room: InvitedRoomView

@@ -1,0 +1,61 @@
+"""`MADANG_…` variables that no service reads: misspelt ones, most likely."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from typing_extensions import override
+
+PREFIX = "MADANG_"
+NAMES_FILE = Path(__file__).with_name("setting_names.txt")
+"""The settings of every service, generated: a process knows only its own classes."""
+
+_OTHERS = frozenset(
+    {
+        "MADANG_SERVER",
+        "MADANG_PASSWORD",
+        "MADANG_STATE_DIR",
+        "MADANG_E2E",
+        "MADANG_STACK_DIR",
+        "MADANG_STACK_PORT",
+    }
+)
+"""Variables of the `madang` command, the Makefile and the tests."""
+_OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)")
+"""Variables that Kubernetes sets for a Service whose name begins with `madang-`."""
+_PORT_OF_KUBERNETES = "tcp://"
+"""Begins the value of another one, such as `MADANG_GATEWAY_PORT`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSetting:
+    """A variable that nothing reads."""
+
+    name: str
+    closest: str | None
+    """The setting that was probably meant."""
+
+    @override
+    def __str__(self) -> str:
+        hint = "" if self.closest is None else f"; did you mean {self.closest}?"
+        return f"{self.name} is not a setting{hint}"
+
+
+def unknown_settings(
+    environment: Mapping[str, str], own: Iterable[str] = ()
+) -> Iterator[UnknownSetting]:
+    """Yield the `MADANG_…` variables of `environment` that are not settings.
+
+    `own` are settings of this process beside those of the services.
+    """
+    known = {f"{PREFIX}{name.upper()}" for name in own} | set(NAMES_FILE.read_text().split())
+    for given, value in sorted(environment.items()):
+        name = given.upper()
+        if not name.startswith(PREFIX) or name in known | _OTHERS:
+            continue
+        if _OF_KUBERNETES.fullmatch(name) or value.startswith(_PORT_OF_KUBERNETES):
+            continue
+        closest = get_close_matches(name, known, n=1)
+        yield UnknownSetting(given, closest[0] if closest else None)
