@@ -6,6 +6,8 @@ import time
 
 from madang_common import base32hex
 
+ROOM_ID = r"[A-Za-z0-9_-]{1,64}"
+"""Pattern of the ids that may name a room in a path or a destination."""
 _RANDOM_BITS = 72
 
 

@@ -14,17 +14,16 @@ from prometheus_client import CollectorRegistry
 from madang_common import access, tasks
 from madang_common.health import Health
 from madang_common.http.app import create_app
-from madang_common.http.client import create_client
+from madang_common.http.backends import Backends, open_backends
 from madang_common.http.security import secure
 from madang_common.live.amqp import AmqpLive
 from madang_common.live.port import Live
-from madang_common.log.amqp import AmqpLog
+from madang_common.log.opening import open_log
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
 from madang_common.server import Served
 from madang_common.token_bucket import Rate
 from madang_common.tokens.revocations import follow_revocations
-from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import Verifiers
 from madang_gateway.api.messages import router
 from madang_gateway.api.presence import router as presence_router
@@ -116,7 +115,10 @@ async def build(
     """
     metrics = Metrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
-        near = await _neighbours(settings, transport, stack)
+        backends = await stack.enter_async_context(
+            open_backends(settings, service="gateway", transport=transport)
+        )
+        near = _neighbours(backends)
         memory = _memory(settings, log.shards, near, metrics)
         sender = _sender(settings, near, memory, _publisher(settings, log, metrics, stack), live)
         node = _node(settings, near, memory, sender, metrics)
@@ -135,7 +137,7 @@ async def build(
             ),
         }
         begun = [tasks.begin(stack, name, work) for name, work in works.items()]
-        ended = partial(follow_revocations, registry=registry, transport=transport)
+        ended = partial(follow_revocations, auth=backends.auth, registry=registry)
         await stack.enter_async_context(
             ended("gateway", settings, near.verifiers.users, on_ended=node.check_logins)
         )
@@ -159,27 +161,15 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
     url = settings.required("amqp_url")
     settings.required("redis_url")
     async with AsyncExitStack() as stack:
-        log = await AmqpLog.open(
-            url, settings.log_shards, retention=settings.retention, name="gateway"
-        )
-        stack.push_async_callback(log.close)
+        log = await stack.enter_async_context(open_log(settings, service="gateway"))
         live = await AmqpLive.open(url, name="gateway")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, log=log, live=live))
         yield Served(app, app.state.websocket, app.state.drain, app.state.works)
 
 
-async def _neighbours(
-    settings: GatewaySettings, transport: httpx.AsyncBaseTransport | None, stack: AsyncExitStack
-) -> _Neighbours:
-    auth = create_client(settings.auth_url, transport=transport)
-    secret = settings.service_client_secret.get_secret_value()
-    service = ServiceAuth(ClientCredentials(auth, name="gateway", secret=secret))
-    rooms = create_client(settings.rooms_url, auth=service, transport=transport)
-    history = create_client(settings.history_url, auth=service, transport=transport)
-    for client in (auth, rooms, history):
-        await stack.enter_async_context(client)
-    return _Neighbours(Verifiers.asking(auth, issuer=settings.issuer), rooms, History(history))
+def _neighbours(backends: Backends) -> _Neighbours:
+    return _Neighbours(backends.verifiers, backends.rooms, History(backends.history))
 
 
 def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: Metrics) -> _Memory:

@@ -9,12 +9,12 @@ from madang_common.http.hosts import AllowedHosts, UnknownHost
 from madang_common.problems import Forbidden, NotFound, Problem
 from madang_gateway.upgrade.policy import (
     Framing,
-    bearer_token,
     check_host,
     check_origin,
     framing,
     refusal,
     rejection,
+    upgrade_token,
 )
 
 
@@ -147,7 +147,7 @@ def test_two_origins_or_hosts_are_nobodys_page() -> None:
 def test_a_program_may_give_its_token_with_the_upgrade(
     authorization: list[str], token: str | None
 ) -> None:
-    assert bearer_token(Headers([("Authorization", value) for value in authorization])) == token
+    assert upgrade_token(Headers([("Authorization", value) for value in authorization])) == token
 
 
 def test_a_refusal_tells_the_problem() -> None:

@@ -7,6 +7,7 @@ import sys
 from pydantic import ValidationError
 
 from madang_common import logging, server
+from madang_common.log.opening import open_log
 from madang_common.log.port import LogError
 from madang_common.settings import CannotStart
 from madang_history import wiring
@@ -64,7 +65,7 @@ async def _done(settings: HistorySettings, asked: argparse.Namespace) -> list[st
         if asked.about == "list":
             _print(await command.show(dead_lines, most=asked.most, whole=asked.whole))
             return []
-        async with wiring.production_log(settings) as chat_log:
+        async with open_log(settings, service="history") as chat_log:
             names = None if asked.all else asked.names
             done, failures = await command.resend(dead_lines, chat_log, names, most=asked.most)
             _print(done)

@@ -13,15 +13,13 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from madang_common import tasks
 from madang_common.health import Health
 from madang_common.http.app import create_app
-from madang_common.http.client import create_client
+from madang_common.http.backends import open_backends
 from madang_common.http.security import secure
-from madang_common.log.amqp import AmqpLog
+from madang_common.log.opening import open_log
 from madang_common.log.port import Log
 from madang_common.server import Served
 from madang_common.settings import CannotStart
 from madang_common.tokens.revocations import follow_revocations
-from madang_common.tokens.service import ClientCredentials, ServiceAuth
-from madang_common.tokens.verifier import Verifiers
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
 from madang_history.dead_letters.amqp import AmqpDeadLines
@@ -52,13 +50,10 @@ async def build(
     """
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
-        auth = create_client(settings.auth_url, transport=transport)
-        await stack.enter_async_context(auth)
-        secret = settings.service_client_secret.get_secret_value()
-        credentials = ClientCredentials(auth, name="history", secret=secret)
-        rooms = await stack.enter_async_context(
-            create_client(settings.rooms_url, auth=ServiceAuth(credentials), transport=transport)
+        backends = await stack.enter_async_context(
+            open_backends(settings, service="history", transport=transport)
         )
+        rooms = backends.rooms
         store, leases = await _open_store(settings, log.shards, stack)
         await check_log(log, store)
         dead = await stack.enter_async_context(dead_lines(settings))
@@ -84,12 +79,15 @@ async def build(
             health=Health(pings),
             registry=registry,
         )
-        verifiers = Verifiers.asking(auth, issuer=settings.issuer)
         following = follow_revocations(
-            "history", settings, verifiers.users, registry=registry, transport=transport
+            "history",
+            settings,
+            backends.verifiers.users,
+            auth=backends.auth,
+            registry=registry,
         )
         await stack.enter_async_context(following)
-        secure(app, verifiers)
+        secure(app, backends.verifiers)
         app.state.works = [ingesting]
         yield app
 
@@ -99,25 +97,13 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
     """Run history on RabbitMQ and MongoDB, for a process of its own."""
     settings.required("mongo_url")
     async with AsyncExitStack() as stack:
-        log = await stack.enter_async_context(production_log(settings))
+        log = await stack.enter_async_context(open_log(settings, service="history"))
         try:
             app = await stack.enter_async_context(build(settings, log=log))
         except StoreError as error:
             reason = f": {error.__cause__}" if error.__cause__ else ""
             raise CannotStart(f"{error}{reason}") from error
         yield Served(app, works=app.state.works)
-
-
-@asynccontextmanager
-async def production_log(settings: HistorySettings) -> AsyncIterator[AmqpLog]:
-    """Yield the log on RabbitMQ; raise LogError, or CannotStart if no setting says where it is."""
-    url = settings.required("amqp_url")
-    retention = settings.retention
-    log = await AmqpLog.open(url, settings.log_shards, retention=retention, name="history")
-    try:
-        yield log
-    finally:
-        await log.close()
 
 
 @asynccontextmanager

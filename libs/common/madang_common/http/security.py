@@ -10,12 +10,11 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from madang_common.http.bearer import bearer_token
 from madang_common.http.request_limit import charge_user
 from madang_common.problems import Forbidden, Unauthenticated
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
-
-_SCHEME = "bearer"
 
 
 def secure(app: FastAPI, verifiers: Verifiers) -> None:
@@ -25,10 +24,10 @@ def secure(app: FastAPI, verifiers: Verifiers) -> None:
 
 
 async def _verified(request: Request, verifier: TokenVerifier) -> Claims:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != _SCHEME or not token.strip():
+    token = bearer_token(request.headers.get("Authorization"))
+    if not token:
         raise Unauthenticated("Send Authorization: Bearer <access token>.")
-    claims = await verifier.verify(token.strip())
+    claims = await verifier.verify(token)
     structlog.contextvars.bind_contextvars(user_id=claims.subject)
     return claims
 

@@ -17,10 +17,9 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict
 
 from madang_common import tasks
-from madang_common.http.client import call, create_client
+from madang_common.http.client import call
 from madang_common.metrics import RevocationMetrics
 from madang_common.settings import CommonSettings
-from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import TokenVerifier
 
 log = structlog.get_logger()
@@ -132,31 +131,22 @@ async def follow_revocations(
     settings: CommonSettings,
     verifier: TokenVerifier,
     *,
+    auth: httpx.AsyncClient,
     registry: CollectorRegistry,
-    transport: httpx.AsyncBaseTransport | None = None,
     on_ended: Callable[[str], None] = _nobody,
 ) -> AsyncIterator[None]:
     """Let `verifier` refuse ended logins' tokens, as auth tells the service named `service`.
 
-    Auth is asked once before this begins, so that a service that starts knows what ended before.
-    With auth away, what is known stays in force.
+    `auth` sends a service token. Auth is asked once before this begins, so that a service that
+    starts knows what ended before. With auth away, what is known stays in force.
     """
     metrics = RevocationMetrics(registry, service)
-    secret = settings.service_client_secret.get_secret_value()
-    async with (
-        create_client(settings.auth_url, transport=transport) as tokens,
-        create_client(
-            settings.auth_url,
-            auth=ServiceAuth(ClientCredentials(tokens, name=service, secret=secret)),
-            transport=transport,
-        ) as auth,
-    ):
-        follower = Follower(auth, verifier, metrics, on_ended=on_ended)
-        await follower.ask()
-        following = asyncio.create_task(
-            follower.follow(settings.revocations_poll_seconds), name="revocations"
-        )
-        try:
-            yield
-        finally:
-            await tasks.end(following)
+    follower = Follower(auth, verifier, metrics, on_ended=on_ended)
+    await follower.ask()
+    following = asyncio.create_task(
+        follower.follow(settings.revocations_poll_seconds), name="revocations"
+    )
+    try:
+        yield
+    finally:
+        await tasks.end(following)
