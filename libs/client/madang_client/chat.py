@@ -23,7 +23,7 @@ from madang_client.subscription import Subscription
 from madang_client.token_refresher import TokenRefresher
 
 EVENTS = "/user/queue/events"
-_ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ROOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOGIN_ENDED = 4410
 _NOT_READY = (NotReachable, errors.Unavailable, errors.TooManyRequests)
 
@@ -307,6 +307,6 @@ def _farewell(error: MadangError) -> MadangError:
 
 
 def _checked(room: str) -> str:
-    if not _ROOM.fullmatch(room):
+    if not ROOM_ID.fullmatch(room):
         raise ValueError(f"not a room's id: {room!r:.80}")
     return room

@@ -1,6 +1,7 @@
 """One STOMP session on one WebSocket: from CONNECTED to its end."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from madang_client.stomp.frame import HEARTBEAT, Frame, encode
 from madang_client.stomp.heartbeat import Heartbeat
 from madang_client.stomp.parser import Limits, Parser
 
-_SUBPROTOCOL = Subprotocol("v12.stomp")
+SUBPROTOCOL = Subprotocol("v12.stomp")
 _CLOSE_SECONDS = 2.0
 _SEND_EARLY = 0.5
 """Part of the agreed silence after which a heart-beat goes out, so that a delay does no harm."""
@@ -161,7 +162,7 @@ async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:
     try:
         return await connect(
             url,
-            subprotocols=[_SUBPROTOCOL],
+            subprotocols=[SUBPROTOCOL],
             compression=None,
             open_timeout=settings.connect_seconds,
             # Heart-beats of STOMP do this; and a pong would not be seen while a slow reader holds
@@ -172,7 +173,7 @@ async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:
         )
     except InvalidStatus as error:
         answer = error.response
-        if is_final(answer.status_code) or answer.status_code < 400:  # noqa: PLR2004
+        if is_final(answer.status_code) or answer.status_code < HTTPStatus.BAD_REQUEST:
             raise _refused(bytes(answer.body or b""), answer.status_code) from error
         raise NotReachable(
             f"the server refuses connections for now (status {answer.status_code})",

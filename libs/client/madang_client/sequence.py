@@ -6,7 +6,7 @@ from collections import OrderedDict
 from madang_client.errors import OutOfOrder
 from madang_client.event import Event
 
-_ID = re.compile(r"[0-9a-v]{12}")
+EVENT_ID = re.compile(r"[0-9a-v]{12}")
 
 
 class Sequence:
@@ -60,4 +60,4 @@ class Sequence:
 
 def _place(position: str | None) -> str:
     """Return where `position` sorts among ids; a server's name for its beginning is none."""
-    return position if position and _ID.fullmatch(position) else ""
+    return position if position and EVENT_ID.fullmatch(position) else ""

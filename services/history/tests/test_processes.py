@@ -68,7 +68,7 @@ async def started(**settings: str) -> AsyncIterator[Process]:
 
 async def until_held(processes: list[Process], holds: Callable[[list[set[int]]], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds([await process.held() for process in processes]):  # noqa: ASYNC110
+        while not holds([await process.held() for process in processes]):  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.05)
 
 

@@ -18,9 +18,9 @@ def typed_lines() -> AsyncIterator[str]:
 
 
 async def _prompted() -> AsyncIterator[str]:
-    # A third of a second to load, which the other commands need not spend.
-    from prompt_toolkit import PromptSession  # noqa: PLC0415
-    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415
+    # Takes a third of a second to import; the other commands do without it.
+    from prompt_toolkit import PromptSession  # noqa: PLC0415 - see above
+    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415 - see above
 
     session: PromptSession[str] = PromptSession("> ", erase_when_done=True)
     # Raw, for the colours of what is printed above the prompt.

@@ -23,7 +23,7 @@ def header(seconds: float) -> str:
 def agree(seconds: float, answer: str | None) -> Heartbeat:
     """Return what holds once a client that asked for `seconds` got the header `answer`."""
     parts = (answer or "0,0").split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):  # noqa: PLR2004
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):  # noqa: PLR2004 - a pair
         raise ProtocolError(f"not a heart-beat: {answer!r:.80}")
     sends, wants = (int(part) / 1000 for part in parts)
     return Heartbeat(

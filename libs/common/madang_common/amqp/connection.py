@@ -18,6 +18,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, answer_within, unavailable
+from madang_common.jitter import jitter
 from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
@@ -160,7 +161,7 @@ class AmqpConnection:
     async def _open(self) -> AbstractConnection:
         if self._failures:
             pause = min(_FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), _LONGEST_PAUSE_SECONDS)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            await asyncio.sleep(jitter(pause, least=0.5))
         reasons: list[str] = []
         refusals = 0
         for _ in self._nodes:

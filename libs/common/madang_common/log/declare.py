@@ -4,13 +4,13 @@ Everything is asked for first, which needs no permission. A process whose user m
 anything works where somebody else, or `deploy/rabbitmq/definitions.json`, made the topology.
 """
 
-import asyncio
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
 from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
@@ -108,19 +108,14 @@ async def _declare_queue(link: AmqpConnection, queue: Queue) -> None:
 @asynccontextmanager
 async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
     """Be the only process that declares."""
-    deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
-    while True:
-        channel = await link.channel()
-        try:
-            with unavailable():
-                await channel.queue_declare(_TURN, exclusive=True)
-            break
-        except AmqpUnavailable as error:
-            link.leave(channel)
-            locked = isinstance(error.__cause__, ChannelLockedResource)
-            if not locked or asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(random.uniform(0.05, 0.15))  # noqa: S311 - jitter
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(_is_locked),
+        stop=stop_after_delay(_TURN_SECONDS),
+        wait=wait_random(0.05, 0.15),
+        reraise=True,
+    ):
+        with attempt:
+            channel = await _lock(link)
     try:
         yield
     finally:
@@ -129,3 +124,19 @@ async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
                 await channel.queue_delete(_TURN)
         finally:
             link.leave(channel)
+
+
+async def _lock(link: AmqpConnection) -> AbstractChannel:
+    """Return a channel that holds the setup queue; raise AmqpUnavailable if another has it."""
+    channel = await link.channel()
+    try:
+        with unavailable():
+            await channel.queue_declare(_TURN, exclusive=True)
+    except AmqpUnavailable:
+        link.leave(channel)
+        raise
+    return channel
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error.__cause__, ChannelLockedResource)

@@ -9,7 +9,8 @@ LINE_BITS = 12
 MAX_LINES = 1 << LINE_BITS
 """Most events that one batch, and so one offset, can hold."""
 WIDTH = 12
-_LINE_MASK = MAX_LINES - 1
+ID_PATTERN = r"[0-9a-v]{12}"
+"""Pattern of an event id."""
 
 
 def position(offset: int, line: int) -> int:
@@ -20,11 +21,6 @@ def position(offset: int, line: int) -> int:
 def offset_of(position: int) -> int:
     """Return the offset of the batch that holds `position`."""
     return position >> LINE_BITS
-
-
-def line_of(position: int) -> int:
-    """Return the index of `position` within its batch."""
-    return position & _LINE_MASK
 
 
 def to_id(position: int) -> str:

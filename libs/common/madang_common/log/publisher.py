@@ -2,13 +2,13 @@
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Callable
 
 import structlog
 
 from madang_common.clock import Clock
+from madang_common.jitter import jitter
 from madang_common.log.batching import BatchLimits, Waiting
 from madang_common.log.port import Log, LogBusy, LogError, LogTooLarge, LogUnavailable
 from madang_common.log.position import shard_of
@@ -174,7 +174,7 @@ class Publisher:
                 log.warning("log_append_failed", shard=shard, lines=len(lines), error=str(error))
                 if loop.time() + pause >= deadline:
                     return error
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                await asyncio.sleep(jitter(pause, least=0.5))
                 pause = min(pause * 2, 1.0)
             except LogError as error:
                 return error

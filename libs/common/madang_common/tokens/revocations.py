@@ -6,7 +6,6 @@ which logins have ended since it last asked, and refuses their tokens from then 
 """
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from madang_common import tasks
 from madang_common.http.client import call
+from madang_common.jitter import jitter
 from madang_common.metrics import RevocationMetrics
 from madang_common.settings import CommonSettings
 from madang_common.tokens.verifier import TokenVerifier
@@ -29,7 +29,6 @@ PAGE = 1000
 """Most revocations in one answer."""
 _ANSWER_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
-_JITTER = 0.2
 
 
 class Revocation(BaseModel):
@@ -87,7 +86,7 @@ class Follower:
             longest = max(poll_seconds, _LONGEST_PAUSE_SECONDS)
             pause = min(poll_seconds * 2**self._failures, longest)
             # Not all the replicas of all the services in the same moment.
-            await asyncio.sleep(pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+            await asyncio.sleep(jitter(pause, least=0.8, most=1.2))
             await self.ask()
 
     async def ask(self) -> bool:

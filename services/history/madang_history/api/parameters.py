@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import Field
 
-from madang_common.log.position import from_id
+from madang_common.log.position import ID_PATTERN, from_id
 
-_Id = Annotated[str, Field(pattern=r"^[0-9a-v]{12}$")]
+_Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
 _Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64)]
 
 Room = Annotated[str, Path(min_length=1, max_length=64)]

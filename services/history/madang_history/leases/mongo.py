@@ -13,6 +13,7 @@ import structlog
 from pymongo import ASCENDING, IndexModel, ReturnDocument
 from typing_extensions import override
 
+from madang_common.jitter import jitter
 from madang_history.leases.port import Leases
 from madang_history.leases.shares import Seen, share
 from madang_history.store.mongo_client import (
@@ -144,7 +145,7 @@ class MongoLeases(Leases):
         held = frozenset(mine.union(taken).difference(due.surplus))
         waits = due.missing > len(taken)
         pause = self._seconds / 20 if waits else min(self._seconds / 3, others_left)
-        return _Round(held, due.surplus, pause * random.uniform(0.9, 1.0) + _MARGIN_SECONDS)  # noqa: S311
+        return _Round(held, due.surplus, jitter(pause, least=0.9) + _MARGIN_SECONDS)
 
     async def _look(self, session: Session) -> tuple[Seen, float]:
         """Return the leases that have not run out, and when the first of another's may do so."""

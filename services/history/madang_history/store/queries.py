@@ -64,7 +64,7 @@ def range_of(
         query = f"SELECT {columns} FROM events WHERE audience = ? AND {tail}"  # noqa: S608 - ours
         return query, (audience, above, below, limit)
     each = list(dict.fromkeys(kinds))
-    of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608
+    of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608 - ours
     of_each = " UNION ALL ".join([f"SELECT * FROM ({of_kind})"] * len(each))  # noqa: S608 - ours
     query = f"SELECT * FROM ({of_each}) ORDER BY position {order} LIMIT ?"  # noqa: S608 - ours
     values = [value for kind in each for value in (audience, kind, above, below, limit)]
@@ -73,4 +73,4 @@ def range_of(
 
 def count_of(query: str) -> str:
     """Return the query for how many events `query` finds, and how many of them another sent."""
-    return f"SELECT count(*), count(CASE WHEN sender <> ? THEN 1 END) FROM ({query})"  # noqa: S608
+    return f"SELECT count(*), count(CASE WHEN sender <> ? THEN 1 END) FROM ({query})"  # noqa: S608 - ours
