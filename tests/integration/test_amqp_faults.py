@@ -7,10 +7,10 @@ from contextlib import aclosing
 
 import pytest
 
+from madang_common import tasks
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, LogBusy, LogError, LogUnavailable
 from madang_common.log.publisher import Publisher
-from madang_common.tasks import end
 from stack.servers import RabbitMQ
 
 SHARDS = 2
@@ -126,7 +126,7 @@ class Harness:
     async def stop(self) -> None:
         for readers in self.readers:
             for reader in readers:
-                await end(reader.task)
+                await tasks.stop(reader.task)
         await asyncio.gather(*(writer.stop() for writer in self.writers))
         await asyncio.gather(*(log.close() for log in self.logs))
 

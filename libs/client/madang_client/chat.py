@@ -13,7 +13,7 @@ import orjson
 
 from madang_client import errors
 from madang_client.backoff import Backoff
-from madang_client.close_policy import Verdict, verdict
+from madang_client.close_policy import CloseAction, close_action
 from madang_client.connection import Connection
 from madang_client.errors import Closed, ConnectionLost, LoggedOut, MadangError, NotReachable
 from madang_client.outbox import Outbox, Outgoing
@@ -199,7 +199,7 @@ class Chat:
         try:
             await session.run()
         except ConnectionLost as error:
-            if _judge(error) is Verdict.RENEW:
+            if _action_after(error) is CloseAction.RENEW_TOKEN:
                 self._stale_token = session.token
             raise
         except asyncio.CancelledError:
@@ -215,18 +215,18 @@ class Chat:
         try:
             return await Connection.open(self._url, token, self._settings)
         except (ConnectionLost, errors.Unauthenticated) as error:
-            if self._stale_token is not None and _judge(error) is Verdict.RENEW:
+            if self._stale_token is not None and _action_after(error) is CloseAction.RENEW_TOKEN:
                 raise LoggedOut("the server does not accept this login") from error
-            if _judge(error) is Verdict.RENEW:
+            if _action_after(error) is CloseAction.RENEW_TOKEN:
                 self._stale_token = token
             raise
 
     async def _wait_to_return(self, error: MadangError) -> None:
         """Wait before the next attempt; raise what ends the chat if there is to be none."""
-        judgement = _judge(error)
-        if judgement is Verdict.STAY_AWAY:
+        action = _action_after(error)
+        if action is CloseAction.GIVE_UP:
             raise _farewell(error)
-        if judgement is Verdict.COME_BACK and not self._was_connected:
+        if action is CloseAction.RECONNECT and not self._was_connected:
             raise error
         asked = getattr(error, "retry_after_seconds", None)
         at_least = min(asked or 0, self._settings.retry_after_cap_seconds)
@@ -288,14 +288,14 @@ class Chat:
         return Backoff(settings.backoff_base_seconds, settings.backoff_cap_seconds, self._jitter)
 
 
-def _judge(error: MadangError) -> Verdict:
+def _action_after(error: MadangError) -> CloseAction:
     if isinstance(error, ConnectionLost):
-        return verdict(error.code, error.refusal.status if error.refusal else None)
+        return close_action(error.code, error.refusal.status if error.refusal else None)
     if isinstance(error, _NOT_READY):
-        return Verdict.COME_BACK
+        return CloseAction.RECONNECT
     if isinstance(error, errors.Unauthenticated):
-        return Verdict.RENEW
-    return Verdict.STAY_AWAY
+        return CloseAction.RENEW_TOKEN
+    return CloseAction.GIVE_UP
 
 
 def _farewell(error: MadangError) -> MadangError:

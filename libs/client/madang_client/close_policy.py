@@ -1,7 +1,7 @@
 """What a client does after its connection ended, by WebSocket close code and HTTP status.
 
-The server uses 4400 to 4499 for "do not reconnect" and 4500 to 4599 for "reconnect". All other codes
-are those of RFC 6455; a client that was closed for a protocol error of its own does not reconnect.
+The server uses 4400 to 4499 for "do not reconnect" and 4500 to 4599 for "reconnect". All other
+codes are those of RFC 6455; a client that caused a protocol error does not reconnect.
 """
 
 from enum import Enum

@@ -1,26 +1,27 @@
-"""The time, as a collaborator, so that a test can hold it still."""
+"""Clocks as collaborators, so that tests can control the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
 Clock = Callable[[], float]
-"""Seconds since the epoch, as `time.time` gives them."""
+"""Seconds: since the epoch where times are stored or sent (`time.time`), monotonic where only
+durations matter (`time.monotonic`). The constructor's default shows which one is meant."""
 
 
 def rfc3339(seconds: float) -> str:
     """Return `seconds` since the epoch as RFC 3339 UTC with milliseconds."""
-    return _to_the_millisecond(int(seconds * 1000 + 0.5))
+    return _format_milliseconds(int(seconds * 1000 + 0.5))
 
 
 @lru_cache(maxsize=1)
-def _to_the_millisecond(milliseconds: int) -> str:
-    """Return what is the same for all that happens at one time, as much does under load."""
+def _format_milliseconds(milliseconds: int) -> str:
+    """Return the whole text; under load many events have the same millisecond."""
     whole, rest = divmod(milliseconds, 1000)
-    return f"{_to_the_second(whole)}.{rest:03d}Z"
+    return f"{_format_seconds(whole)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=1)
-def _to_the_second(seconds: int) -> str:
-    """Return the part that is the same for all that happens within one second."""
+def _format_seconds(seconds: int) -> str:
+    """Return the part that all times of one second share."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

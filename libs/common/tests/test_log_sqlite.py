@@ -143,7 +143,7 @@ async def test_a_follower_that_retention_overtakes_goes_on_with_what_is_kept(
     path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("madang_common.log.sqlite._RECENT_BYTES", 1)
-    monkeypatch.setattr("madang_common.log.sqlite._READ_BATCHES", 2)
+    monkeypatch.setattr("madang_common.log.sqlite_file._READ_BATCHES", 2)
     log = await SqliteLog.open(path, 2, retention=Retention(bytes=50), clock=clock)
     await append(log, 10)
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(log.follow(SHARD, 0)) as batches:
@@ -202,13 +202,13 @@ async def test_a_follower_by_time_of_an_empty_log_gets_what_comes(
 async def test_a_follower_reads_a_long_log_in_pieces(
     log: SqliteLog, path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang_common.log.sqlite._READ_BYTES", 1_000)
+    monkeypatch.setattr("madang_common.log.sqlite_file._READ_BYTES", 1_000)
     await append(log, 100, size=300)
     await log.close()
 
     log = await SqliteLog.open(path, 2, clock=clock)
 
-    assert [batch.offset for batch in await log._read(SHARD, 10)] == [10, 11, 12, 13]
+    assert [batch.offset for batch in log._file.read(SHARD, 10)] == [10, 11, 12, 13]
     assert [batch.offset for batch in await read(log, 0, 100)] == list(range(100))
     await log.close()
 
@@ -217,14 +217,14 @@ async def test_a_full_disk_is_told_and_the_log_goes_on_when_there_is_room(
     log: SqliteLog, clock: HeldClock
 ) -> None:
     await append(log, 1)
-    (pages,) = log._db.execute("PRAGMA page_count").fetchone()
-    log._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    (pages,) = log._file._writer.execute("PRAGMA page_count").fetchone()
+    log._file._writer.execute(f"PRAGMA max_page_count = {pages + 1}")
 
     with pytest.raises(LogUnavailable, match="full"):
         await append(log, 1, size=100_000)
     assert await log.end(SHARD) == 1
     await append(log, 1)
-    log._db.execute("PRAGMA max_page_count = 100000")
+    log._file._writer.execute("PRAGMA max_page_count = 100000")
     await append(log, 1, size=100_000)
 
     found = await read(log, 0, 3)
@@ -234,8 +234,8 @@ async def test_a_full_disk_is_told_and_the_log_goes_on_when_there_is_room(
 async def test_a_full_disk_gets_the_room_that_retention_frees(path: Path, clock: HeldClock) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(seconds=60), clock=clock)
     await append(log, 20, size=10_000)
-    (pages,) = log._db.execute("PRAGMA page_count").fetchone()
-    log._db.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = log._file._writer.execute("PRAGMA page_count").fetchone()
+    log._file._writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LogUnavailable, match="full"):
         await append(log, 5, size=10_000)
     clock.now += 61
@@ -267,7 +267,7 @@ async def test_whatever_goes_wrong_in_the_writer_is_told_and_it_goes_on(
 async def test_a_file_that_cannot_be_read_ends_following_with_an_error(log: SqliteLog) -> None:
     await append(log, 1)
     log._shards[SHARD].recent.clear()
-    log._read_db.close()
+    log._file._reader.close()
 
     with pytest.raises(LogUnavailable):
         await read(log, 0, 1)
@@ -277,7 +277,7 @@ async def test_what_waits_for_several_shards_costs_one_transaction(
     log: SqliteLog, path: Path
 ) -> None:
     transactions: list[str] = []
-    log._db.set_trace_callback(transactions.append)
+    log._file._writer.set_trace_callback(transactions.append)
 
     await asyncio.gather(*(log.append(n % 2, (b"%d" % n,)) for n in range(50)))
 

@@ -1,6 +1,5 @@
 """A process of the product, started for real: its ready line, its signals, its refusals."""
 
-import asyncio
 import http.client
 import os
 import signal
@@ -9,15 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import cast
+from contextlib import contextmanager
 
 import httpx
 import pytest
-import uvloop
-from typing_extensions import override
-
-from madang_common import server
 
 PROGRAM = """
 import asyncio
@@ -26,8 +20,6 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
-
-from madang_common import server
 from madang_common.settings import CannotStart, CommonSettings
 
 
@@ -210,32 +202,3 @@ def test_a_forwarded_address_is_believed_of_the_proxy_only(proxies: str, seen: s
         answer = httpx.get(url_of(running), headers={"X-Forwarded-For": "203.0.113.7"})
 
     assert answer.text == f"hello {seen}"
-
-
-def test_many_who_come_at_once_are_taken_in_a_few_turns_of_the_loop() -> None:
-    turn, taken = 0, []
-
-    class Taken(asyncio.Protocol):
-        @override
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            taken.append(turn)
-            cast(asyncio.Transport, transport).abort()
-
-    async def take() -> None:
-        nonlocal turn
-        loop = asyncio.get_running_loop()
-        servers = [await loop.create_server(Taken, sock=one) for one in server.several(listener)]
-        while len(taken) < len(waiting):
-            turn += 1
-            await asyncio.sleep(0)
-        for serving in servers:
-            serving.close()
-            await serving.wait_closed()
-
-    with socket.create_server(("127.0.0.1", 0), backlog=200) as listener, ExitStack() as stack:
-        address = listener.getsockname()
-        waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(200)]
-
-        uvloop.run(asyncio.wait_for(take(), 10))
-
-    assert len(set(taken)) <= 200 // 10

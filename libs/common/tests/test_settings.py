@@ -3,7 +3,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field, SecretStr, ValidationError
 
-from madang_common.bad_settings import sentences
+from madang_common import settings_errors
 from madang_common.settings import DEVELOPMENT_SECRET, CommonSettings, Environment
 
 
@@ -112,7 +112,7 @@ def test_a_bad_setting_is_told_in_one_line(
     with pytest.raises(ValidationError) as refused:
         CommonSettings()
 
-    sentence = sentences(refused.value, CommonSettings)
+    sentence = settings_errors.describe(refused.value)
     assert sentence.startswith(f"MADANG_{name}={value}: ")
     assert told in sentence
     assert "\n" not in sentence
@@ -130,7 +130,7 @@ def test_a_bad_secret_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ValidationError) as refused:
         WithTable()
 
-    assert sentences(refused.value, WithTable) == (
+    assert settings_errors.describe(refused.value) == (
         'MADANG_TABLE: give a JSON object such as {"name": "value"}; '
         "MADANG_NUMBER=0: give a whole number of at least 1"
     )

@@ -41,7 +41,7 @@ def test_asking_too_early_costs_nothing() -> None:
 
 
 def test_each_subject_has_a_bucket_of_its_own() -> None:
-    buckets = Buckets(Rate(per_second=1, burst=1), remembered=10)
+    buckets = Buckets(Rate(per_second=1, burst=1), capacity=10)
 
     taken = [buckets.of(subject).take(100) for subject in ("mina", "jun", "mina")]
 
@@ -49,7 +49,7 @@ def test_each_subject_has_a_bucket_of_its_own() -> None:
 
 
 def test_who_was_not_seen_for_long_has_a_full_bucket_again() -> None:
-    buckets = Buckets(Rate(per_second=1, burst=1), remembered=4)
+    buckets = Buckets(Rate(per_second=1, burst=1), capacity=4)
     buckets.of("mina").take(100)
     for number in range(10):
         buckets.of(f"another {number}").take(100)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from madang_auth.accounts.operators import Operator
-from madang_common import logging, server
+from madang_common import logging, settings_errors
 from madang_common.problems import Problem
 from madang_common.settings import CannotStart, CommonSettings
 
@@ -45,7 +45,7 @@ def run_users(
         logging.configure(settings.model_copy(update={"log_level": "WARNING"}))
         told = asyncio.run(_done(open_operator(settings), asked))
     except ValidationError as error:
-        sys.exit(f"{name}: settings: {server.told(error)}")
+        sys.exit(f"{name}: settings: {settings_errors.describe(error)}")
     except (CannotStart, Problem, OSError) as error:
         sys.exit(f"{name} users {asked.about}: {error}")
     print(told)  # noqa: T201 - for people

@@ -269,6 +269,6 @@ def _background(
     sweep = sweep_forever(sessions, throttle, pause_seconds=settings.sweep_seconds, clock=clock)
     follow = keyring.follow(settings.signing_keys_poll_seconds)
     return [
-        tasks.begin(stack, "auth-sweep", sweep),
-        tasks.begin(stack, "auth-keys", follow),
+        tasks.start(stack, "auth-sweep", sweep),
+        tasks.start(stack, "auth-keys", follow),
     ]

@@ -136,7 +136,7 @@ async def build(
                 settings.lag_poll_seconds
             ),
         }
-        begun = [tasks.begin(stack, name, work) for name, work in works.items()]
+        begun = [tasks.start(stack, name, work) for name, work in works.items()]
         ended = partial(follow_revocations, auth=backends.auth, registry=registry)
         await stack.enter_async_context(
             ended("gateway", settings, near.verifiers.users, on_ended=node.check_logins)
@@ -183,7 +183,9 @@ def _memory(settings: GatewaySettings, shards: int, near: _Neighbours, metrics: 
         keys=IdempotencyKeys(settings.key_seconds, settings.key_count),
         own_lines=SentLines(_OWN_LINES_BYTES),
         receipts=PendingReceipts(settings.receipt_seconds, metrics.receipt_seconds.observe),
-        memberships=Memberships(partial(access.ask, near.rooms), rooms=settings.memberships_cached),
+        memberships=Memberships(
+            partial(access.fetch_access, near.rooms), rooms=settings.memberships_cached
+        ),
         users=SessionRegistry(Rate(settings.sends_per_second, settings.sends_burst)),
         here=LocalPresence(settings.presence_grace_seconds, _clock),
     )

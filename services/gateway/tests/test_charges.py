@@ -41,7 +41,7 @@ class Peer:
         account = self.connection._account
         user = account._user
         left: float = account.left
-        return left + (0 if user is None else user.bucket.left(self.scene_time()))
+        return left + (0 if user is None else user.bucket.available(self.scene_time()))
 
     @staticmethod
     def scene_time() -> float:
@@ -251,11 +251,11 @@ async def test_every_byte_is_charged_however_it_is_cut(still: Harness) -> None:
 
 async def test_a_connect_is_charged_before_anybody_is_let_in(still: Harness) -> None:
     async with opened(still) as peer:
-        before = peer.connection._account._own.left(0) + peer.left
+        before = peer.connection._account._own.available(0) + peer.left
         await peer.say("CONNECT", accept_version="1.2", passcode="nonsense")
         await peer.socket.closed()
 
-        spent = before - peer.connection._account._own.left(0) - peer.left
+        spent = before - peer.connection._account._own.available(0) - peer.left
         assert spent >= budget.FRAME + budget.TOKEN
 
 

@@ -6,7 +6,7 @@ import sys
 
 from pydantic import ValidationError
 
-from madang_common import logging, server
+from madang_common import logging, server, settings_errors
 from madang_common.log.opening import open_log
 from madang_common.log.port import LogError
 from madang_common.settings import CannotStart
@@ -52,7 +52,7 @@ def _look_after_the_dead(asked: argparse.Namespace) -> None:
         logging.configure(settings)
         failures = asyncio.run(_done(settings, asked))
     except ValidationError as error:
-        sys.exit(f"{NAME}: settings: {server.told(error)}")
+        sys.exit(f"{NAME}: settings: {settings_errors.describe(error)}")
     except (CannotStart, DeadLinesUnavailable, LogError) as error:
         sys.exit(f"{NAME}: {error}")
     if failures:

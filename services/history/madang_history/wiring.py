@@ -59,7 +59,7 @@ async def build(
         dead = await stack.enter_async_context(dead_lines(settings))
         metrics = HistoryMetrics(registry)
         ingest = Ingest(log, store, dead, leases, metrics, settings, clock=time.time)
-        ingesting = tasks.begin(stack, "history-ingest", ingest.run())
+        ingesting = tasks.start(stack, "history-ingest", ingest.run())
 
         async def ping_ingest() -> None:
             if ingesting.done():

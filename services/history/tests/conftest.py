@@ -7,7 +7,7 @@ import httpx
 import pytest
 from typing_extensions import override
 
-from madang_common.access import Access, Answers, Questions
+from madang_common.access import Access, AccessRequest, AccessResponse
 from madang_common.events.envelope import Event
 from madang_common.events.kinds import Role
 from madang_common.log.sqlite import SqliteLog
@@ -90,7 +90,7 @@ class Neighbours(httpx.AsyncBaseTransport):
 
     def _access(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"].startswith("Bearer ")
-        asked = Questions.model_validate_json(request.content)
+        asked = AccessRequest.model_validate_json(request.content)
         answers = [
             Access(
                 user=question.user,
@@ -101,7 +101,7 @@ class Neighbours(httpx.AsyncBaseTransport):
             )
             for question in asked.questions
         ]
-        return httpx.Response(200, content=Answers(answers=answers).model_dump_json())
+        return httpx.Response(200, content=AccessResponse(answers=answers).model_dump_json())
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ _PERSISTENT = 2
 class Sender:
     """Publishes persistent messages that must reach a queue, each confirmed on its own."""
 
-    def __init__(self, link: AmqpConnection) -> None:
-        self._link = link
+    def __init__(self, connection: AmqpConnection) -> None:
+        self._connection = connection
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
 
@@ -56,5 +56,5 @@ class Sender:
         if self._channel is None or self._channel.is_closed:
             async with self._opening:
                 if self._channel is None or self._channel.is_closed:
-                    self._channel = await self._link.channel(confirms=True)
+                    self._channel = await self._connection.channel(confirms=True)
         return self._channel

@@ -29,8 +29,8 @@ class Message(NamedTuple):
 class StreamReader:
     """Messages of one stream in order, those that the broker sent ahead waiting here."""
 
-    def __init__(self, link: AmqpConnection, channel: AbstractChannel, stream: str) -> None:
-        self._link = link
+    def __init__(self, connection: AmqpConnection, channel: AbstractChannel, stream: str) -> None:
+        self._connection = connection
         self._channel = channel
         self._stream = stream
         self._waiting: deque[DeliveredMessage] = deque()
@@ -46,10 +46,12 @@ class StreamReader:
         return None if self._waiting else self._reached
 
     @classmethod
-    async def open(cls, link: AmqpConnection, stream: str, place: Place, *, prefetch: int) -> Self:
+    async def open(
+        cls, connection: AmqpConnection, stream: str, place: Place, *, prefetch: int
+    ) -> Self:
         """Read `stream` from `place` on, with about `prefetch` messages sent ahead."""
-        channel = await link.channel()
-        reader = cls(link, channel, stream)
+        channel = await connection.channel()
+        reader = cls(connection, channel, stream)
         if isinstance(place, int):
             reader._reached = place - 1
         channel.on_consumer_cancel_callbacks.add(reader._cancelled)
@@ -113,7 +115,7 @@ class StreamReader:
         """Stop reading."""
         self._waiting.clear()
         self.end("closed")
-        self._link.leave(self._channel)
+        self._connection.leave(self._channel)
 
     async def _first(self) -> DeliveredMessage:
         while not self._waiting:
@@ -168,21 +170,23 @@ async def _ignore(_: DeliveredMessage) -> None:
     """Drop a message that came after what was asked for."""
 
 
-async def newest_offset(link: AmqpConnection, stream: str, *, surely_some: bool) -> int | None:
+async def newest_offset(
+    connection: AmqpConnection, stream: str, *, surely_some: bool
+) -> int | None:
     """Return the offset of the last message in `stream`, or None if it is empty."""
-    reader = await StreamReader.open(link, stream, "last", prefetch=_PEEK)
+    reader = await StreamReader.open(connection, stream, "last", prefetch=_PEEK)
     try:
         return await reader.newest(surely_some=surely_some)
     finally:
         reader.close()
 
 
-async def first_offset_since(link: AmqpConnection, stream: str, time: datetime) -> int | None:
+async def first_offset_since(connection: AmqpConnection, stream: str, time: datetime) -> int | None:
     """Return an offset from which all follows that came at or after `time`; None if nothing did.
 
     RabbitMQ looks in whole seconds and for whole chunks, so some older messages may follow as well.
     """
-    reader = await StreamReader.open(link, stream, time, prefetch=1)
+    reader = await StreamReader.open(connection, stream, time, prefetch=1)
     try:
         return await reader.first()
     finally:

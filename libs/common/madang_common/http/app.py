@@ -13,12 +13,12 @@ from starlette.exceptions import HTTPException
 
 from madang_common import problems
 from madang_common.health import Health, health_router
-from madang_common.http.answers import AnswerFailures, SecureAnswers, problem_response
 from madang_common.http.cors import Cors
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.http.methods import HeadAsGet, allow
 from madang_common.http.middleware import CheckHost, LimitBody, Observe
 from madang_common.http.request_limit import LimitRequests
+from madang_common.http.responses import SecurityHeaders, ServerErrors, problem_response
 from madang_common.metrics import HttpMetrics, Merged
 from madang_common.problems import InvalidBody, Problem, TooLarge
 from madang_common.settings import CommonSettings
@@ -64,11 +64,11 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(LimitBody, limit=settings.request_body_bytes)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(AnswerFailures, metrics=http_metrics)
+    app.add_middleware(ServerErrors, metrics=http_metrics)
     app.add_middleware(CheckHost, hosts=settings.hosts)
     app.add_middleware(LimitRequests, settings=settings)
     app.add_middleware(Cors, origins=settings.allowed_origins)
-    app.add_middleware(SecureAnswers)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(Observe, metrics=http_metrics)
     return app
 

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common.http import request_id
-from madang_common.http.answers import problem_response
 from madang_common.http.hosts import AllowedHosts, UnknownHost
+from madang_common.http.responses import problem_response
 from madang_common.metrics import HttpMetrics
 from madang_common.problems import TooLarge
 

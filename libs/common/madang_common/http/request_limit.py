@@ -14,8 +14,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang_common.clock import Clock
-from madang_common.http.answers import problem_response
 from madang_common.http.forwarded import site
+from madang_common.http.responses import problem_response
 from madang_common.problems import TooManyRequests
 from madang_common.settings import CommonSettings
 from madang_common.token_bucket import Buckets, Rate
@@ -43,8 +43,8 @@ class RequestAllowance:
         per_address = Rate(
             settings.requests_per_second_per_address, settings.requests_burst_per_address
         )
-        self._users = Buckets(per_user, remembered=_REMEMBERED)
-        self._addresses = Buckets(per_address, remembered=_REMEMBERED)
+        self._users = Buckets(per_user, capacity=_REMEMBERED)
+        self._addresses = Buckets(per_address, capacity=_REMEMBERED)
         self._most_running = settings.requests_running_per_address
         self._running: Counter[str] = Counter()
         self._clock = clock

@@ -11,13 +11,13 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 from typing_extensions import override
 
+from madang_common import tasks
 from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, answer_within, unavailable
 from madang_common.live.listeners import Listeners
 from madang_common.live.port import Live
 from madang_common.log import topology
 from madang_common.log.declare import declare_exchange
-from madang_common.tasks import end
 
 log = structlog.get_logger()
 
@@ -41,8 +41,8 @@ class AmqpLive(Live):
     first, when too much waits, and all of them when no node of RabbitMQ answers.
     """
 
-    def __init__(self, link: AmqpConnection) -> None:
-        self._link = link
+    def __init__(self, connection: AmqpConnection) -> None:
+        self._connection = connection
         self._listeners = Listeners()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -55,14 +55,14 @@ class AmqpLive(Live):
     @classmethod
     async def open(cls, url: str, *, name: str = "madang", patience_seconds: float = 60.0) -> Self:
         """Connect; raise AmqpUnavailable if no node lets this user in within `patience_seconds`."""
-        link = AmqpConnection(url, f"{name} live")
+        connection = AmqpConnection(url, f"{name} live")
         try:
-            await link.wait_for(patience_seconds)
-            await declare_exchange(link, topology.LIVE_EXCHANGE)
+            await connection.wait_for(patience_seconds)
+            await declare_exchange(connection, topology.LIVE_EXCHANGE)
         except BaseException:
-            await link.close()
+            await connection.close()
             raise
-        return cls(link)
+        return cls(connection)
 
     @override
     def publish(self, line: bytes) -> None:
@@ -85,7 +85,7 @@ class AmqpLive(Live):
         if self._closed:
             raise ConnectionError("live notices are closed")
         async with answer_within(_ANSWER_SECONDS):
-            self._link.leave(await self._link.channel())
+            self._connection.leave(await self._connection.channel())
         if self._receiving is not None and not self._receives.is_set():
             raise ConnectionError("live notices are not received")
 
@@ -97,11 +97,11 @@ class AmqpLive(Live):
         self._some.set()
         # What was published last leaves too, if RabbitMQ takes it.
         await asyncio.wait([self._sending], timeout=_CLOSE_SECONDS)
-        await end(self._sending)
+        await tasks.stop(self._sending)
         if self._receiving is not None:
-            await end(self._receiving)
+            await tasks.stop(self._receiving)
         self._listeners.close()
-        await self._link.close()
+        await self._connection.close()
 
     async def _send(self) -> None:
         """Publish what waits, all of it together, for as long as this lives."""
@@ -125,8 +125,8 @@ class AmqpLive(Live):
 
     async def _channel(self) -> AbstractChannel:
         """Return a new channel; the exchange is made anew if the broker lost it."""
-        await declare_exchange(self._link, topology.LIVE_EXCHANGE)
-        return await self._link.channel()
+        await declare_exchange(self._connection, topology.LIVE_EXCHANGE)
+        return await self._connection.channel()
 
     def _take(self) -> bytes:
         lines: list[bytes] = []
@@ -147,7 +147,7 @@ class AmqpLive(Live):
                     await self._consume(channel)
                 finally:
                     self._receives.clear()
-                    self._link.leave(channel)
+                    self._connection.leave(channel)
             except AmqpUnavailable as error:
                 log.warning("live_receive_failed", error=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -97,7 +97,7 @@ class AmqpLog(Log):
             raise ValueError(f"a batch holds 1 to {MAX_LINES} lines, not {len(lines)}")
         body = b"\n".join(lines)
         if body.count(b"\n") >= len(lines):
-            raise ValueError("a line has no line break in it")
+            raise ValueError("a line contains no line break")
         try:
             await self._sender.send(topology.LOG, str(shard), body, content_type=_CONTENT_TYPE)
         except AmqpUnavailable as error:
@@ -151,8 +151,8 @@ class AmqpLog(Log):
             raise LogUnavailable("the log is closed")
         try:
             async with answer_within(_ANSWER_SECONDS):
-                for link in (self._writing, self._reading):
-                    link.leave(await link.channel())
+                for connection in (self._writing, self._reading):
+                    connection.leave(await connection.channel())
         except AmqpUnavailable as error:
             raise LogUnavailable(str(error)) from error
 

@@ -25,24 +25,24 @@ _TURN = "madang.setup"
 _TURN_SECONDS = 30.0
 
 
-async def declare_log(link: AmqpConnection, shards: int, retention: Retention) -> None:
+async def declare_log(connection: AmqpConnection, shards: int, retention: Retention) -> None:
     """Make the streams and all around them; raise LogMismatch if they are not `shards` many."""
-    if await _complete(link, shards):
+    if await _complete(connection, shards):
         return
-    async with _turn(link):
+    async with _turn(connection):
         # Another process may have made everything while this one waited for its turn.
-        if await _complete(link, shards):
+        if await _complete(connection, shards):
             return
         for exchange in topology.EXCHANGES:
-            await declare_exchange(link, exchange)
+            await declare_exchange(connection, exchange)
         for queue in topology.queues(shards, retention):
-            await _declare_queue(link, queue)
+            await _declare_queue(connection, queue)
     log.info("log_declared", shards=shards)
 
 
-async def declare_exchange(link: AmqpConnection, exchange: Exchange) -> None:
+async def declare_exchange(connection: AmqpConnection, exchange: Exchange) -> None:
     """Make `exchange` if it is not there."""
-    channel = await link.channel()
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.exchange_declare(exchange.name, passive=True)
@@ -51,32 +51,32 @@ async def declare_exchange(link: AmqpConnection, exchange: Exchange) -> None:
         if not isinstance(error.__cause__, ChannelNotFoundEntity):
             raise
     finally:
-        link.leave(channel)
-    channel = await link.channel()
+        connection.leave(channel)
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
     finally:
-        link.leave(channel)
+        connection.leave(channel)
 
 
-async def _complete(link: AmqpConnection, shards: int) -> bool:
+async def _complete(connection: AmqpConnection, shards: int) -> bool:
     """Tell whether everything is there; raise LogMismatch if it was made for other shards.
 
     Streams are declared from the last shard down to the first, and the queue after them. So the
     first shard being there means that all are, and the queue that they are bound too.
     """
-    if await _exists(link, stream_name(shards)):
+    if await _exists(connection, stream_name(shards)):
         raise LogMismatch(f"RabbitMQ's log was made with more than {shards} shards")
-    if not await _exists(link, stream_name(0)):
+    if not await _exists(connection, stream_name(0)):
         return False
-    if not await _exists(link, stream_name(shards - 1)):
+    if not await _exists(connection, stream_name(shards - 1)):
         raise LogMismatch(f"RabbitMQ's log was made with fewer than {shards} shards")
-    return await _exists(link, topology.DEAD)
+    return await _exists(connection, topology.DEAD)
 
 
-async def _exists(link: AmqpConnection, queue: str) -> bool:
-    channel = await link.channel()
+async def _exists(connection: AmqpConnection, queue: str) -> bool:
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.queue_declare(queue, passive=True)
@@ -85,14 +85,14 @@ async def _exists(link: AmqpConnection, queue: str) -> bool:
             return False
         raise
     finally:
-        link.leave(channel)
+        connection.leave(channel)
     return True
 
 
-async def _declare_queue(link: AmqpConnection, queue: Queue) -> None:
+async def _declare_queue(connection: AmqpConnection, queue: Queue) -> None:
     # A stream that is there keeps the retention it was made with: policies change it.
-    exists = await _exists(link, queue.name)
-    channel = await link.channel()
+    exists = await _exists(connection, queue.name)
+    channel = await connection.channel()
     try:
         with unavailable():
             if not exists:
@@ -102,11 +102,11 @@ async def _declare_queue(link: AmqpConnection, queue: Queue) -> None:
             for key in queue.keys:
                 await channel.queue_bind(queue.name, topology.LOG, key)
     finally:
-        link.leave(channel)
+        connection.leave(channel)
 
 
 @asynccontextmanager
-async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
+async def _turn(connection: AmqpConnection) -> AsyncIterator[None]:
     """Be the only process that declares."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(_is_locked),
@@ -115,7 +115,7 @@ async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
         reraise=True,
     ):
         with attempt:
-            channel = await _lock(link)
+            channel = await _lock(connection)
     try:
         yield
     finally:
@@ -123,17 +123,17 @@ async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
             with unavailable():
                 await channel.queue_delete(_TURN)
         finally:
-            link.leave(channel)
+            connection.leave(channel)
 
 
-async def _lock(link: AmqpConnection) -> AbstractChannel:
+async def _lock(connection: AmqpConnection) -> AbstractChannel:
     """Return a channel that holds the setup queue; raise AmqpUnavailable if another has it."""
-    channel = await link.channel()
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.queue_declare(_TURN, exclusive=True)
     except AmqpUnavailable:
-        link.leave(channel)
+        connection.leave(channel)
         raise
     return channel
 

@@ -148,4 +148,4 @@ async def follow_revocations(
     try:
         yield
     finally:
-        await tasks.end(following)
+        await tasks.stop(following)

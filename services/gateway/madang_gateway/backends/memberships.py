@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from madang_common.access import MOST_QUESTIONS, Access, Question
+from madang_common.access import MAX_QUERIES, Access, AccessQuery
 from madang_common.lru import Lru
 from madang_common.problems import Problem, Unavailable
 
 log = structlog.get_logger()
 
-Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
+Ask = Callable[[Sequence[AccessQuery]], Awaitable[list[Access]]]
 
 _ATTEMPTS = 5
 _PATIENCE_SECONDS = 0.1
@@ -33,8 +33,8 @@ class Memberships:
         """Ask with `ask`, and remember the members of up to `rooms` rooms."""
         self._ask = ask
         self._known: Lru[str, dict[str, Access]] = Lru(rooms)
-        self._asking: dict[Question, asyncio.Future[Access]] = {}
-        self._next: list[Question] = []
+        self._asking: dict[AccessQuery, asyncio.Future[Access]] = {}
+        self._next: list[AccessQuery] = []
         self._changed: list[set[str]] = []
         """For each request under way, the rooms that changed since it was sent."""
         self._running: set[asyncio.Task[None]] = set()
@@ -51,7 +51,7 @@ class Memberships:
         known = self.known(user, room)
         if known is not None:
             return known
-        question = Question(user=user, room=room)
+        question = AccessQuery(user=user, room=room)
         answer = self._asking.get(question)
         if answer is None:
             loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ class Memberships:
 
     def changed(self, room: str) -> None:
         """Forget what is known of `room`."""
-        self._known.forget(room)
+        self._known.discard(room)
         for changed in self._changed:
             changed.add(room)
 
@@ -90,8 +90,8 @@ class Memberships:
         if self._sending is not None:
             self._sending.cancel()
         questions, self._next = self._next, []
-        for start in range(0, len(questions), MOST_QUESTIONS):
-            task = asyncio.create_task(self._resolve(questions[start : start + MOST_QUESTIONS]))
+        for start in range(0, len(questions), MAX_QUERIES):
+            task = asyncio.create_task(self._resolve(questions[start : start + MAX_QUERIES]))
             self._running.add(task)
             task.add_done_callback(self._sent)
 
@@ -100,7 +100,7 @@ class Memberships:
         if self._next and not self._running:
             self._send()
 
-    async def _resolve(self, questions: list[Question]) -> None:
+    async def _resolve(self, questions: list[AccessQuery]) -> None:
         changed: set[str] = set()
         self._changed.append(changed)
         try:
@@ -130,11 +130,11 @@ class Memberships:
                 members = {}
                 self._known.put(access.room, members)
             members[access.user] = access
-        answer = self._asking.pop(Question(user=access.user, room=access.room), None)
+        answer = self._asking.pop(AccessQuery(user=access.user, room=access.room), None)
         if answer is not None:
             answer.set_result(access)
 
-    def _refuse(self, questions: list[Question], problem: Problem) -> None:
+    def _refuse(self, questions: list[AccessQuery], problem: Problem) -> None:
         """Tell those who still wait."""
         for question in questions:
             answer = self._asking.pop(question, None)

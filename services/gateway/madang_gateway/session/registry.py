@@ -29,7 +29,7 @@ class SessionRegistry(Generic[S]):
 
     def __init__(self, rate: Rate) -> None:
         self._sessions: dict[str, set[S]] = {}
-        self._buckets = Buckets(rate, remembered=_BUCKETS)
+        self._buckets = Buckets(rate, capacity=_BUCKETS)
 
     def add(self, session: S) -> None:
         """Count `session` in."""

@@ -11,10 +11,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from madang_common import problems
-from madang_common.http.answers import SECURE_HEADERS
 from madang_common.http.bearer import bearer_token
 from madang_common.http.hosts import AllowedHosts
 from madang_common.http.origins import ANY, is_allowed, is_same_host
+from madang_common.http.responses import SECURE_HEADERS
 from madang_common.problems import Forbidden, InvalidRequest, NotFound, Problem
 
 PATH = "/ws"

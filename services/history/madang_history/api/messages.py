@@ -6,7 +6,7 @@ import httpx
 from fastapi import APIRouter, Depends, Response
 
 from madang_common import access
-from madang_common.access import Question
+from madang_common.access import AccessQuery
 from madang_common.events.envelope import room_audience
 from madang_common.http.security import User
 from madang_common.problems import InvalidRequest, NotFound
@@ -49,7 +49,7 @@ def messages_router(
         # In this order: the answer of `rooms` holds for all events stored before the question.
         # Later ones may have been sent after the user was removed.
         events = await readable_now(store, room_audience(room))
-        (answer,) = await access.ask(rooms, [Question(user=user.subject, room=room)])
+        (answer,) = await access.fetch_access(rooms, [AccessQuery(user=user.subject, room=room)])
         answer.check_read()
         return events
 

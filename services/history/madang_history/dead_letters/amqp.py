@@ -30,9 +30,9 @@ _ANSWER_SECONDS = 10.0
 class AmqpDeadLines(DeadLines):
     """The production place for dead lines. The log makes the queue, so open that one first."""
 
-    def __init__(self, link: AmqpConnection) -> None:
-        self._link = link
-        self._sender = Sender(link)
+    def __init__(self, connection: AmqpConnection) -> None:
+        self._connection = connection
+        self._sender = Sender(connection)
 
     @classmethod
     def at(cls, url: str) -> Self:
@@ -58,7 +58,7 @@ class AmqpDeadLines(DeadLines):
     @override
     async def visit(self, settle: Callable[[DeadLine], Awaitable[bool]], *, most: int) -> None:
         try:
-            channel = await self._link.channel()
+            channel = await self._connection.channel()
         except AmqpUnavailable as error:
             raise DeadLinesUnavailable(str(error)) from error
         unsettled: list[int] = []
@@ -75,7 +75,7 @@ class AmqpDeadLines(DeadLines):
 
     @override
     async def close(self) -> None:
-        await self._link.close()
+        await self._connection.close()
 
 
 async def _next(channel: AbstractChannel) -> DeliveredMessage | None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from madang_common.access import Answers, Questions
+from madang_common.access import AccessRequest, AccessResponse
 from madang_common.http.security import Service
 from madang_rooms.api.dependencies import AtDesk
 
@@ -10,6 +10,6 @@ router = APIRouter(prefix="/internal", tags=["internal"])
 
 
 @router.post("/access")
-async def access(desk: AtDesk, _: Service, body: Questions) -> Answers:
+async def access(desk: AtDesk, _: Service, body: AccessRequest) -> AccessResponse:
     """Answer many questions at once."""
-    return Answers(answers=await desk.doorkeeper.answer(body.questions))
+    return AccessResponse(answers=await desk.doorkeeper.answer(body.questions))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from madang_common.access import Access, Question
+from madang_common.access import Access, AccessQuery
 from madang_rooms.storage.unit_of_work import UnitOfWork, UnitsOfWork, reads
 
 
@@ -13,7 +13,7 @@ class AccessAnswers:
         self.units = units
 
     @reads
-    async def answer(self, unit: UnitOfWork, questions: Sequence[Question]) -> list[Access]:
+    async def answer(self, unit: UnitOfWork, questions: Sequence[AccessQuery]) -> list[Access]:
         """Return one answer a question, in their order, from one statement."""
         if not questions:
             return []

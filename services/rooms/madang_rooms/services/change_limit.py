@@ -15,7 +15,7 @@ class ChangeLimit:
     """Each user's allowance of changes, of whatever kind."""
 
     def __init__(self, rate: Rate, metrics: RoomsMetrics, *, clock: Clock = time.monotonic) -> None:
-        self._buckets = Buckets(rate, remembered=_USERS)
+        self._buckets = Buckets(rate, capacity=_USERS)
         self._metrics = metrics
         self._clock = clock
 

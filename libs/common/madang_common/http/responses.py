@@ -33,7 +33,7 @@ def problem_response(problem: Problem) -> JSONResponse:
     )
 
 
-class SecureAnswers:
+class SecurityHeaders:
     """Adds the security headers that an answer does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -50,7 +50,7 @@ class SecureAnswers:
         await self._app(scope, receive, send_secured)
 
 
-class AnswerFailures:
+class ServerErrors:
     """Answers an unexpected exception with a 500 that does not reveal it.
 
     Within the other middleware, so that this answer has their headers too.
