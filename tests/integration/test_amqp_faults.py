@@ -12,6 +12,7 @@ from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, LogBusy, LogError, LogUnavailable
 from madang_common.log.publisher import Publisher
 from stack.servers import RabbitMQ
+from tests.support.publishing import publish
 
 SHARDS = 2
 PATIENCE_SECONDS = 120
@@ -64,7 +65,7 @@ class Writer:
             number += 1
             began = time.monotonic()
             try:
-                await self._publisher.publish(f"rooms.{sender}", line)
+                await publish(self._publisher, f"rooms.{sender}", line)
             except LogError:
                 self.refused.append(line)
             else:

@@ -186,7 +186,7 @@ async def test_what_waits_is_bounded_and_the_newest_is_kept(rabbitmq_vhost_url: 
 
     for n in range(5000):
         live.publish(b"%d " % n + b"x" * 1000)
-    assert live._waiting_bytes <= 1_048_576
+    assert live._queued_bytes <= 1_048_576
 
     await until(lambda: bool(ear.heard) and ear.heard[-1].startswith(b"4999 "))
     numbers = [int(line.split()[0]) for line in ear.heard]

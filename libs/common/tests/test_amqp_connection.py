@@ -76,7 +76,7 @@ def test_an_address_names_one_node_or_many(url: str, nodes: list[str]) -> None:
     ],
 )
 def test_what_names_no_node_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(CannotStart, match="MADANG_AMQP_URL cannot be understood") as refusal:
+    with pytest.raises(CannotStart, match="MADANG_AMQP_URL is invalid") as refusal:
         node_urls(url)
     assert "secret" not in str(refusal.value)
 

@@ -12,6 +12,7 @@ from madang_common.log.port import LogBusy, LogError, LogTooLarge, LogUnavailabl
 from madang_common.log.position import shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
+from tests.support.publishing import publish
 
 SHARDS = 2
 ROOM = "rooms.madang"
@@ -96,8 +97,8 @@ async def stored(log: SqliteLog, shard: int = SHARD) -> list[tuple[bytes, ...]]:
 async def test_what_is_published_is_in_the_log_afterwards(log: WatchedLog) -> None:
     publisher = Publisher(log)
 
-    await publisher.publish(ROOM, b"one")
-    await publisher.publish(ELSEWHERE, b"two")
+    await publish(publisher, ROOM, b"one")
+    await publish(publisher, ELSEWHERE, b"two")
 
     assert await stored(log) == [(b"one",)]
     assert await stored(log, 1 - SHARD) == [(b"two",)]
@@ -106,10 +107,10 @@ async def test_what_is_published_is_in_the_log_afterwards(log: WatchedLog) -> No
 async def test_an_idle_shard_sends_at_once_and_a_busy_one_gathers(log: WatchedLog) -> None:
     log.before = gate = Gate()
     publisher = Publisher(log)
-    first = asyncio.create_task(publisher.publish(ROOM, b"first"))
+    first = asyncio.create_task(publish(publisher, ROOM, b"first"))
     await gate.reached.wait()
 
-    others = [asyncio.create_task(publisher.publish(ROOM, b"%d" % n)) for n in range(5)]
+    others = [asyncio.create_task(publish(publisher, ROOM, b"%d" % n)) for n in range(5)]
     await asyncio.sleep(0)
     gate.open.set()
     await asyncio.gather(first, *others)
@@ -130,9 +131,9 @@ async def test_after_a_batch_of_many_a_shard_gathers_as_long_as_that_took(log: W
 
     log.before, log.after = note, take_time
     publisher = Publisher(log)
-    await asyncio.gather(*(publisher.publish(ROOM, b"%d" % n) for n in range(8)))
+    await asyncio.gather(*(publish(publisher, ROOM, b"%d" % n) for n in range(8)))
 
-    await asyncio.gather(publisher.publish(ROOM, b"one"), publisher.publish(ROOM, b"two"))
+    await asyncio.gather(publish(publisher, ROOM, b"one"), publish(publisher, ROOM, b"two"))
 
     (began, ended, next_began, _) = times
     assert next_began - ended >= min(ended - began, 0.01)
@@ -148,10 +149,10 @@ async def test_a_busy_shard_does_not_hold_another_one(log: WatchedLog) -> None:
 
     log.before = hold_one_shard
     publisher = Publisher(log)
-    held = asyncio.create_task(publisher.publish(ROOM, b"held"))
+    held = asyncio.create_task(publish(publisher, ROOM, b"held"))
 
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await publisher.publish(ELSEWHERE, b"free")
+        await publish(publisher, ELSEWHERE, b"free")
 
     assert not held.done()
     gate.open.set()
@@ -162,7 +163,7 @@ async def test_many_senders_never_have_two_batches_of_a_shard_under_way(log: Wat
     publisher = Publisher(log, limits=BatchLimits(lines=7))
     lines = [b"%d" % n for n in range(500)]
 
-    await asyncio.gather(*(publisher.publish(ROOM, line) for line in lines))
+    await asyncio.gather(*(publish(publisher, ROOM, line) for line in lines))
 
     assert [line for batch in await stored(log) for line in batch] == lines
     assert all(len(batch) <= 7 for batch in await stored(log))
@@ -172,8 +173,8 @@ async def test_a_refused_batch_is_appended_again_as_it_was(log: WatchedLog) -> N
     log.before = failing(3)
     publisher = Publisher(log)
 
-    await asyncio.gather(*(publisher.publish(ROOM, line) for line in (b"a", b"b", b"c")))
-    await publisher.publish(ROOM, b"d")
+    await asyncio.gather(*(publish(publisher, ROOM, line) for line in (b"a", b"b", b"c")))
+    await publish(publisher, ROOM, b"d")
 
     assert [lines for _, lines in log.appends] == [(b"a", b"b", b"c")] * 4 + [(b"d",)]
     assert await stored(log) == [(b"a", b"b", b"c"), (b"d",)]
@@ -183,8 +184,8 @@ async def test_a_lost_confirm_leaves_the_batch_twice_and_in_order(log: WatchedLo
     log.after = failing(1)
     publisher = Publisher(log)
 
-    await publisher.publish(ROOM, b"a")
-    await publisher.publish(ROOM, b"b")
+    await publish(publisher, ROOM, b"a")
+    await publish(publisher, ROOM, b"b")
 
     assert await stored(log) == [(b"a",), (b"a",), (b"b",)]
 
@@ -194,10 +195,10 @@ async def test_a_batch_that_is_never_confirmed_is_given_up(log: WatchedLog) -> N
     publisher = Publisher(log, timeout_seconds=0.2)
 
     with pytest.raises(LogUnavailable, match="away"):
-        await publisher.publish(ROOM, b"a")
+        await publish(publisher, ROOM, b"a")
 
     log.before = failing(0)
-    await Publisher(log).publish(ROOM, b"b")
+    await publish(Publisher(log), ROOM, b"b")
     assert await stored(log) == [(b"b",)]
 
 
@@ -206,10 +207,10 @@ async def test_a_log_that_does_not_answer_is_not_waited_for_forever(log: Watched
     publisher = Publisher(log, timeout_seconds=0.1)
 
     with pytest.raises(LogUnavailable, match=r"not confirmed within 0\.1 s"):
-        await publisher.publish(ROOM, b"a")
+        await publish(publisher, ROOM, b"a")
 
     gate.open.set()
-    await Publisher(log).publish(ROOM, b"b")
+    await publish(Publisher(log), ROOM, b"b")
     assert await stored(log) == [(b"a",), (b"b",)]
 
 
@@ -304,9 +305,9 @@ async def test_an_unexpected_failure_is_told_and_costs_only_its_batch(log: Watch
     publisher = Publisher(log)
 
     with pytest.raises(LogUnavailable, match="a bug"):
-        await publisher.publish(ROOM, b"a")
+        await publish(publisher, ROOM, b"a")
 
-    await publisher.publish(ROOM, b"b")
+    await publish(publisher, ROOM, b"b")
     assert await stored(log) == [(b"b",)]
 
 
@@ -319,7 +320,7 @@ async def test_one_senders_mistake_costs_the_others_nothing(log: WatchedLog) -> 
 
     publisher.append(ROOM, b"a", broken)
     publisher.append(ROOM, b"b", told.append)
-    await publisher.publish(ROOM, b"c")
+    await publish(publisher, ROOM, b"c")
 
     assert told == [None]
 
@@ -327,7 +328,7 @@ async def test_one_senders_mistake_costs_the_others_nothing(log: WatchedLog) -> 
 async def test_a_sender_that_went_away_costs_the_others_nothing(log: WatchedLog) -> None:
     log.before = gate = Gate()
     publisher = Publisher(log)
-    sends = [asyncio.create_task(publisher.publish(ROOM, b"%d" % n)) for n in range(3)]
+    sends = [asyncio.create_task(publish(publisher, ROOM, b"%d" % n)) for n in range(3)]
     await gate.reached.wait()
 
     sends[1].cancel()
@@ -341,29 +342,29 @@ async def test_a_sender_that_went_away_costs_the_others_nothing(log: WatchedLog)
 async def test_too_much_that_waits_is_refused(log: WatchedLog) -> None:
     log.before = gate = Gate()
     publisher = Publisher(log, waiting_bytes=10)
-    under_way = asyncio.create_task(publisher.publish(ROOM, b"first"))
+    under_way = asyncio.create_task(publish(publisher, ROOM, b"first"))
     await gate.reached.wait()
-    waiting = asyncio.create_task(publisher.publish(ROOM, b"x" * 10))
+    waiting = asyncio.create_task(publish(publisher, ROOM, b"x" * 10))
     await asyncio.sleep(0)
 
     with pytest.raises(LogBusy):
-        await publisher.publish(ROOM, b"y")
+        await publish(publisher, ROOM, b"y")
 
     assert publisher.waiting_bytes == 10
-    elsewhere = asyncio.create_task(publisher.publish(ELSEWHERE, b"z"))
+    elsewhere = asyncio.create_task(publish(publisher, ELSEWHERE, b"z"))
     gate.open.set()
     await asyncio.gather(under_way, waiting, elsewhere)
     assert publisher.waiting_bytes == 0
-    await publisher.publish(ROOM, b"y")
+    await publish(publisher, ROOM, b"y")
 
 
 async def test_an_event_that_fits_no_batch_is_refused(log: WatchedLog) -> None:
     publisher = Publisher(log, limits=BatchLimits(bytes=100))
 
     with pytest.raises(LogTooLarge):
-        await publisher.publish(ROOM, b"x" * 100)
+        await publish(publisher, ROOM, b"x" * 100)
 
-    await publisher.publish(ROOM, b"x" * 99)
+    await publish(publisher, ROOM, b"x" * 99)
     assert await stored(log) == [(b"x" * 99,)]
 
 
@@ -385,7 +386,7 @@ async def test_a_closed_publisher_takes_nothing(log: WatchedLog) -> None:
     await publisher.close()
 
     with pytest.raises(LogUnavailable, match="closed"):
-        await publisher.publish(ROOM, b"late")
+        await publish(publisher, ROOM, b"late")
 
 
 async def test_what_goes_together_is_next_to_each_other_in_one_batch(log: WatchedLog) -> None:

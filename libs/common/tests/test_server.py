@@ -20,6 +20,8 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
+
+from madang_common import server
 from madang_common.settings import CannotStart, CommonSettings
 
 

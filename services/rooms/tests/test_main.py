@@ -83,7 +83,7 @@ async def test_it_says_in_a_line_why_it_cannot_start_and_no_secret(
         (
             [],
             {"amqp_url": f"x:{PASSWORD}@y", "database_url": mariadb_database_url},
-            "MADANG_AMQP_URL cannot be understood",
+            "MADANG_AMQP_URL is invalid",
         ),
         (["migrate"], {"database_url": wrong}, "Access denied"),
         (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "MADANG_DATABASE_URL: "),

@@ -1,4 +1,4 @@
-"""What happens around each request: its id, log line, metrics, host and size limit."""
+"""Middleware of every request: request id, log line, metrics, host check, body limit."""
 
 import time
 
@@ -16,12 +16,12 @@ from madang_common.problems import TooLarge
 log = structlog.get_logger()
 
 _UNKNOWN_ROUTE = "unknown"
-_EVERY_FEW_SECONDS = ("/health", "/metrics", "/internal/revocations")
-"""What is asked for by machines all the time."""
+_POLLED = ("/health", "/metrics", "/internal/revocations")
+"""Paths that machines poll; logged at DEBUG."""
 
 
 class Observe:
-    """Binds the request id, logs the request once, counts it."""
+    """Binds the request id, and logs and counts each request once."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
@@ -33,7 +33,7 @@ class Observe:
             return
         given = Headers(scope=scope).get(request_id.HEADER)
         chosen = request_id.begin(given)
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         status = 500
 
         async def send_with_id(message: Message) -> None:
@@ -47,11 +47,11 @@ class Observe:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - started_at
             route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
             self._metrics.ended(scope["method"], route, status, seconds)
-            say = log.debug if scope["path"].startswith(_EVERY_FEW_SECONDS) else log.info
-            say(
+            log_request = log.debug if scope["path"].startswith(_POLLED) else log.info
+            log_request(
                 "request",
                 method=scope["method"],
                 route=route,
@@ -61,7 +61,7 @@ class Observe:
 
 
 class CheckHost:
-    """Refuses requests for hosts that this deployment does not serve."""
+    """Refuses requests for hosts that are not allowed."""
 
     def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
         self._app = app
@@ -78,7 +78,7 @@ class CheckHost:
 
 
 class LimitBody:
-    """Refuses a request body of more than `limit` bytes, announced or not."""
+    """Refuses a request body of more than `limit` bytes, with or without Content-Length."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -89,17 +89,17 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        announced = int(length) if length.isdecimal() else 0
-        seen = 0
+        content_length = int(length) if length.isdecimal() else 0
+        received = 0
 
         async def receive_counted() -> Message:
-            nonlocal seen
-            if announced <= self._limit:
+            nonlocal received
+            if content_length <= self._limit:
                 message = await receive()
-                seen += len(message.get("body", b""))
-                if seen <= self._limit:
+                received += len(message.get("body", b""))
+                if received <= self._limit:
                     return message
-            # FastAPI answers any other exception that comes while it reads a body with a 400.
-            raise HTTPException(TooLarge.status, f"A body may have {self._limit} bytes.")
+            # FastAPI converts any other exception during the read of a body to a 400.
+            raise HTTPException(TooLarge.status, f"A body may have at most {self._limit} bytes.")
 
         await self._app(scope, receive_counted, send)

@@ -1,7 +1,7 @@
-"""Makes what the log needs in RabbitMQ, if it is not there, and checks the number of shards.
+"""Declares the log's topology in RabbitMQ if it does not exist, and checks the shard count.
 
-Everything is asked for first, which needs no permission. A process whose user may not configure
-anything works where somebody else, or `deploy/rabbitmq/definitions.json`, made the topology.
+Passive declarations come first, which need no permission. So a process whose user may not configure
+anything works if the topology exists, for example from `deploy/rabbitmq/definitions.json`.
 """
 
 from collections.abc import AsyncIterator
@@ -20,18 +20,18 @@ from madang_common.log.topology import Exchange, Queue, stream_name
 
 log = structlog.get_logger()
 
-_TURN = "madang.setup"
-"""Exclusive queue: whoever has it may declare, until its connection ends."""
-_TURN_SECONDS = 30.0
+_SETUP_LOCK = "madang.setup"
+"""Exclusive queue: the connection that has it may declare."""
+_SETUP_LOCK_SECONDS = 30.0
 
 
 async def declare_log(connection: AmqpConnection, shards: int, retention: Retention) -> None:
-    """Make the streams and all around them; raise LogMismatch if they are not `shards` many."""
-    if await _complete(connection, shards):
+    """Declare streams, exchanges and queues; raise LogMismatch if there are other shards."""
+    if await _exists_completely(connection, shards):
         return
-    async with _turn(connection):
-        # Another process may have made everything while this one waited for its turn.
-        if await _complete(connection, shards):
+    async with _setup_lock(connection):
+        # Another process may have declared everything while this one waited for the lock.
+        if await _exists_completely(connection, shards):
             return
         for exchange in topology.EXCHANGES:
             await declare_exchange(connection, exchange)
@@ -41,7 +41,7 @@ async def declare_log(connection: AmqpConnection, shards: int, retention: Retent
 
 
 async def declare_exchange(connection: AmqpConnection, exchange: Exchange) -> None:
-    """Make `exchange` if it is not there."""
+    """Declare `exchange` if it does not exist."""
     channel = await connection.channel()
     try:
         with unavailable():
@@ -51,20 +51,20 @@ async def declare_exchange(connection: AmqpConnection, exchange: Exchange) -> No
         if not isinstance(error.__cause__, ChannelNotFoundEntity):
             raise
     finally:
-        connection.leave(channel)
+        connection.release(channel)
     channel = await connection.channel()
     try:
         with unavailable():
             await channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
     finally:
-        connection.leave(channel)
+        connection.release(channel)
 
 
-async def _complete(connection: AmqpConnection, shards: int) -> bool:
-    """Tell whether everything is there; raise LogMismatch if it was made for other shards.
+async def _exists_completely(connection: AmqpConnection, shards: int) -> bool:
+    """Return whether everything exists; raise LogMismatch if it has other shards.
 
-    Streams are declared from the last shard down to the first, and the queue after them. So the
-    first shard being there means that all are, and the queue that they are bound too.
+    Streams are declared from the last shard to the first, and the queue after them. So if the first
+    shard exists all do, and if the queue exists they are bound too.
     """
     if await _exists(connection, stream_name(shards)):
         raise LogMismatch(f"RabbitMQ's log was made with more than {shards} shards")
@@ -85,12 +85,12 @@ async def _exists(connection: AmqpConnection, queue: str) -> bool:
             return False
         raise
     finally:
-        connection.leave(channel)
+        connection.release(channel)
     return True
 
 
 async def _declare_queue(connection: AmqpConnection, queue: Queue) -> None:
-    # A stream that is there keeps the retention it was made with: policies change it.
+    # An existing stream keeps its retention; only policies change it.
     exists = await _exists(connection, queue.name)
     channel = await connection.channel()
     try:
@@ -102,15 +102,15 @@ async def _declare_queue(connection: AmqpConnection, queue: Queue) -> None:
             for key in queue.keys:
                 await channel.queue_bind(queue.name, topology.LOG, key)
     finally:
-        connection.leave(channel)
+        connection.release(channel)
 
 
 @asynccontextmanager
-async def _turn(connection: AmqpConnection) -> AsyncIterator[None]:
-    """Be the only process that declares."""
+async def _setup_lock(connection: AmqpConnection) -> AsyncIterator[None]:
+    """Hold the setup lock: only one process declares at a time."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(_is_locked),
-        stop=stop_after_delay(_TURN_SECONDS),
+        stop=stop_after_delay(_SETUP_LOCK_SECONDS),
         wait=wait_random(0.05, 0.15),
         reraise=True,
     ):
@@ -121,9 +121,9 @@ async def _turn(connection: AmqpConnection) -> AsyncIterator[None]:
     finally:
         try:
             with unavailable():
-                await channel.queue_delete(_TURN)
+                await channel.queue_delete(_SETUP_LOCK)
         finally:
-            connection.leave(channel)
+            connection.release(channel)
 
 
 async def _lock(connection: AmqpConnection) -> AbstractChannel:
@@ -131,9 +131,9 @@ async def _lock(connection: AmqpConnection) -> AbstractChannel:
     channel = await connection.channel()
     try:
         with unavailable():
-            await channel.queue_declare(_TURN, exclusive=True)
+            await channel.queue_declare(_SETUP_LOCK, exclusive=True)
     except AmqpUnavailable:
-        connection.leave(channel)
+        connection.release(channel)
         raise
     return channel
 

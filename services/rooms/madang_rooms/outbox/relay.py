@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from madang_common.log.batching import BatchLimits, Waiting
+from madang_common.log.batching import BatchLimits, BatchQueue
 from madang_common.log.port import LogError
 from madang_common.log.publisher import Done, Publisher
 from madang_common.problems import Unavailable
@@ -147,10 +147,10 @@ class Relay:
 
     def _chunk(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Return as many of the oldest rows as fit into one batch."""
-        waiting: Waiting[OutboxRow] = Waiting(self._limits)
+        queue: BatchQueue[OutboxRow] = BatchQueue(self._limits)
         for row in rows:
-            waiting.add(row.line, row)
-        return waiting.take()[1]
+            queue.add((row.line,), len(row.line), row)
+        return queue.take()[1]
 
     async def _append(self, rows: Sequence[OutboxRow]) -> list[LogError | None]:
         """Give `rows` to the publisher without a pause; return how each of them went."""
