@@ -437,7 +437,7 @@ async def test_too_much_together_does_not_wait(log: WatchedLog) -> None:
     publisher = Publisher(log, waiting_bytes=10)
 
     with pytest.raises(LogBusy):
-        publisher.append_together(ROOM, (b"12345", b"12345"), lambda _: None)
+        publisher.append_together(ROOM, (b"123456", b"12345"), lambda _: None)
 
     await publisher.close()
     with pytest.raises(LogUnavailable, match="closed"):
