@@ -89,12 +89,12 @@ def test_whoever_reads_a_line_reads_the_same_or_refuses_it(campaign: Campaign) -
 
         if event is None:
             assert _or_none(lambda: read(line, ())) is None
-            assert (len(stored.entries), len(stored.dead)) == (0, 1)
+            assert (len(stored.entries), len(stored.dead_letters)) == (0, 1)
             return
         expected = said_by(event)
         assert read(line, {event.audience}) == expected
         assert read(line, ())[1:] == expected[1:]
-        assert stored.dead == []
+        assert stored.dead_letters == []
         [entry] = stored.entries
         assert (entry.position, entry.audience, entry.sender, entry.key) == (
             at,

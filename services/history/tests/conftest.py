@@ -1,4 +1,4 @@
-"""The log and the store on real files, and the neighbours that history asks."""
+"""The log and the store on real files, and the backends that history asks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -58,7 +58,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteMessageStore]:
     await store.close()
 
 
-class Neighbours(httpx.AsyncBaseTransport):
+class Backends(httpx.AsyncBaseTransport):
     """Auth and rooms, as far as history asks them."""
 
     def __init__(self) -> None:
@@ -105,5 +105,5 @@ class Neighbours(httpx.AsyncBaseTransport):
 
 
 @pytest.fixture
-def neighbours() -> Neighbours:
-    return Neighbours()
+def backends() -> Backends:
+    return Backends()

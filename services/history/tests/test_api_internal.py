@@ -14,8 +14,8 @@ from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer
 
-from .conftest import SHARDS, Neighbours, an_event
-from .following import stored
+from .conftest import SHARDS, Backends, an_event
+from .waiting import stored
 
 ROOM = "rooms.yard"
 SHARD = shard_of(ROOM, SHARDS)
@@ -23,9 +23,9 @@ SHARD = shard_of(ROOM, SHARDS)
 
 @pytest.fixture
 async def app(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> AsyncIterator[FastAPI]:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         yield app
 
 
@@ -35,8 +35,8 @@ def asking(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def gateway(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
-    async with asking(app, bearer(neighbours.issuer.service_token("gateway"))) as gateway:
+async def gateway(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with asking(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
         yield gateway
 
 
@@ -162,15 +162,15 @@ async def test_a_position_that_this_log_never_had_is_told(
 
 
 async def test_a_position_that_is_not_stored_yet_is_not_missing(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours, tmp_path: Path
+    settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         await send(app, log, an_event("stored"))
         (ingest,) = [task for task in asyncio.all_tasks() if task.get_name() == "history-ingest"]
         ingest.cancel()
         await asyncio.wait([ingest])
         await log.append(SHARD, (an_event("late").line(),))
-        headers = bearer(neighbours.issuer.service_token("gateway"))
+        headers = bearer(backends.issuer.service_token("gateway"))
 
         async with asking(app, headers) as gateway:
             found = await events(gateway, after=to_id(position(1, 0)))
@@ -180,7 +180,7 @@ async def test_a_position_that_is_not_stored_yet_is_not_missing(
 
 
 async def test_what_the_log_lost_before_it_was_stored_is_told(
-    settings: HistorySettings, neighbours: Neighbours, tmp_path: Path
+    settings: HistorySettings, backends: Backends, tmp_path: Path
 ) -> None:
     now = 1_000_000.0
     log = await SqliteLog.open(
@@ -193,9 +193,9 @@ async def test_what_the_log_lost_before_it_was_stored_is_told(
     await log.close()
     log = await SqliteLog.open(tmp_path / "short.db", SHARDS)
 
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         await stored(app, SHARD, 6)
-        async with asking(app, bearer(neighbours.issuer.service_token("gateway"))) as gateway:
+        async with asking(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
             from_before = await events(gateway, after=to_id(position(2, 0)))
             from_the_start = await events(gateway)
             from_after = await events(gateway, after=to_id(position(4, 0)))
@@ -224,8 +224,8 @@ async def test_an_event_is_found_by_its_key(
 
 
 @pytest.mark.parametrize("path", ["/internal/events", "/internal/keys"])
-async def test_only_the_gateway_may_ask(app: FastAPI, neighbours: Neighbours, path: str) -> None:
-    issuer = neighbours.issuer
+async def test_only_the_gateway_may_ask(app: FastAPI, backends: Backends, path: str) -> None:
+    issuer = backends.issuer
     params = {"audience": ROOM, "sender": "ana", "key": "k"}
 
     async def status(headers: dict[str, str]) -> int:

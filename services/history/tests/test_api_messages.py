@@ -13,8 +13,8 @@ from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer
 
-from .conftest import SHARDS, Neighbours, an_event
-from .following import stored
+from .conftest import SHARDS, Backends, an_event
+from .waiting import stored
 
 SHARD = shard_of("rooms.yard", SHARDS)
 MESSAGES = "/api/history/v1/rooms/yard/messages"
@@ -22,22 +22,22 @@ MESSAGES = "/api/history/v1/rooms/yard/messages"
 
 @pytest.fixture
 async def app(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> AsyncIterator[FastAPI]:
-    neighbours.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
-    async with build(settings, log=log, transport=neighbours) as app:
+    backends.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
+    async with build(settings, log=log, transport=backends) as app:
         yield app
 
 
 @pytest.fixture
-async def ana(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(neighbours.issuer.token("ana"))) as ana:
+async def ana(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app, bearer(backends.issuer.token("ana"))) as ana:
         yield ana
 
 
 @pytest.fixture
-async def bo(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(neighbours.issuer.token("bo"))) as bo:
+async def bo(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app, bearer(backends.issuer.token("bo"))) as bo:
         yield bo
 
 
@@ -269,7 +269,7 @@ async def test_the_smallest_and_the_largest_id_can_be_asked(
 
 @pytest.mark.parametrize("path", ["", "/count", "/000000000000"])
 async def test_only_members_may_read(
-    app: FastAPI, log: SqliteLog, neighbours: Neighbours, path: str
+    app: FastAPI, log: SqliteLog, backends: Backends, path: str
 ) -> None:
     await send(app, log, an_event("k"))
 
@@ -280,7 +280,7 @@ async def test_only_members_may_read(
             assert "this is k" not in answer.text
             return answer.status_code
 
-    issuer = neighbours.issuer
+    issuer = backends.issuer
     assert await status({}) == 401
     assert await status(bearer("nonsense")) == 401
     assert await status(bearer(issuer.token("ana", seconds=-1))) == 401
@@ -291,12 +291,12 @@ async def test_only_members_may_read(
 
 
 async def test_a_removed_member_reads_nothing_any_more(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     await send(app, log, an_event("k"))
     assert keys(await ana.get(MESSAGES)) == ["k"]
 
-    neighbours.members["yard"].remove("ana")
+    backends.members["yard"].remove("ana")
 
     assert (await ana.get(MESSAGES)).json()["type"] == "urn:madang:problem:not-a-member"
 
@@ -307,7 +307,7 @@ async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
     app: FastAPI,
     log: SqliteLog,
     ana: httpx.AsyncClient,
-    neighbours: Neighbours,
+    backends: Backends,
     path: str,
     query: str,
 ) -> None:
@@ -318,7 +318,7 @@ async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
         # The answer that she is a member is on its way when this happens.
         await send(app, log, an_event("secret", sender="bo"))
 
-    neighbours.after_access = remove
+    backends.after_access = remove
     page = await ana.get(MESSAGES + path.format(query=query, id=asked))
 
     assert "secret" not in page.text
@@ -327,38 +327,38 @@ async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
 
 
 async def test_who_is_removed_while_asking_is_told_of_no_later_message(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     (first,) = await send(app, log, an_event("1", sender="bo"))
     secret = to_id(position(await log.end(SHARD), 0))
 
     async def remove() -> None:
-        neighbours.after_access = None
+        backends.after_access = None
         assert await send(app, log, an_event("secret", sender="bo")) == [secret]
 
-    neighbours.after_access = remove
+    backends.after_access = remove
     one = await ana.get(f"{MESSAGES}/{secret}")
     assert (one.status_code, "secret" in one.text) == (404, False)
     assert (await ana.get(f"{MESSAGES}/{secret}")).json()["key"] == "secret"
 
     secret = to_id(position(await log.end(SHARD), 0))
-    neighbours.after_access = remove
+    backends.after_access = remove
     counted = await ana.get(f"{MESSAGES}/count", params={"after": first})
     assert counted.json() == {"count": 1, "more": False}
 
 
 async def test_an_archived_room_can_be_read(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     await send(app, log, an_event("k"))
-    neighbours.archived.add("yard")
+    backends.archived.add("yard")
 
     assert keys(await ana.get(MESSAGES)) == ["k"]
 
 
-async def test_with_rooms_away_nobody_reads(ana: httpx.AsyncClient, neighbours: Neighbours) -> None:
+async def test_with_rooms_away_nobody_reads(ana: httpx.AsyncClient, backends: Backends) -> None:
     await ana.get(MESSAGES)
-    neighbours.away = True
+    backends.away = True
 
     answer = await ana.get(MESSAGES)
 

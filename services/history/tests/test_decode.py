@@ -12,7 +12,7 @@ from madang_common.log.position import position, shard_of
 from madang_history.api.bodies import client_bodies, full_event, json_response
 from madang_history.ingest.decode import decode_lines, note_departures
 from madang_history.ingest.ingest import age_seconds
-from madang_history.store.port import Stored
+from madang_history.store.port import StoredEvent
 
 from .conftest import SHARDS, an_event
 
@@ -64,9 +64,9 @@ def test_lines_that_are_no_events_are_told_apart() -> None:
     found = decode_lines([Batch(7, lines)], SHARD, SHARDS, Departures(10))
 
     assert [entry.key for entry in found.entries] == ["good"]
-    assert [dead.position for dead in found.dead] == [position(7, n) for n in range(5)]
-    assert [dead.line for dead in found.dead] == list(lines[:5])
-    assert all(dead.reason for dead in found.dead)
+    assert [dead.position for dead in found.dead_letters] == [position(7, n) for n in range(5)]
+    assert [dead.line for dead in found.dead_letters] == list(lines[:5])
+    assert all(dead.reason for dead in found.dead_letters)
 
 
 def nested(levels: int) -> bytes:
@@ -83,7 +83,7 @@ def test_a_line_that_could_not_be_written_again_is_dead() -> None:
     found = decode_lines([Batch(0, (line, an_event("good").line()))], SHARD, SHARDS, Departures(10))
 
     assert [entry.key for entry in found.entries] == ["good"]
-    assert "nested too deeply" in found.dead[0].reason
+    assert "nested too deeply" in found.dead_letters[0].reason
 
 
 @pytest.mark.parametrize("levels", [98, 200, *range(245, 256)])
@@ -91,10 +91,10 @@ def test_a_line_that_is_stored_can_be_answered_with(levels: int) -> None:
     found = decode_lines([Batch(0, (nested(levels),))], SHARD, SHARDS, Departures(10))
 
     for entry in found.entries:
-        stored = Stored(entry.position, entry.line)
+        stored = StoredEvent(entry.position, entry.line)
         assert json_response({"items": client_bodies([stored])}).body
         assert json_response({"items": [full_event(stored)]}).body
-    assert len(found.entries) + len(found.dead) == 1
+    assert len(found.entries) + len(found.dead_letters) == 1
 
 
 def test_text_with_many_brackets_is_text() -> None:
@@ -111,7 +111,7 @@ def test_a_line_that_no_store_takes_is_dead() -> None:
     found = decode_lines([Batch(0, (event.line(),))], SHARD, SHARDS, Departures(10))
 
     assert not found.entries
-    assert "more than 8388608 bytes" in found.dead[0].reason
+    assert "more than 8388608 bytes" in found.dead_letters[0].reason
 
 
 @given(
@@ -127,9 +127,9 @@ def test_whatever_a_line_holds_it_is_an_event_or_dead(value: object, name: str) 
 
     found = decode_lines([Batch(0, lines)], SHARD, SHARDS, Departures(10))
 
-    assert len(found.entries) + len(found.dead) == len(lines)
+    assert len(found.entries) + len(found.dead_letters) == len(lines)
     for entry in found.entries:
-        assert client_bodies([Stored(entry.position, entry.line)])
+        assert client_bodies([StoredEvent(entry.position, entry.line)])
         age_seconds(Batch(0, (entry.line,)), 0.0)
 
 
@@ -137,7 +137,7 @@ def test_an_event_on_the_wrong_shard_is_none() -> None:
     found = decode_lines([Batch(0, (an_event("k").line(),))], 1 - SHARD, SHARDS, Departures(10))
 
     assert not found.entries
-    assert "does not belong to shard" in found.dead[0].reason
+    assert "does not belong to shard" in found.dead_letters[0].reason
 
 
 def removal(user: str = "ana") -> bytes:

@@ -15,14 +15,14 @@ from madang_common.log import port as log_port
 from madang_common.log.port import Batch, Log, LogUnavailable, Retention
 from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead_letters.port import DeadLine, DeadLines
-from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.dead_letters.port import DeadLetter, DeadLetters
+from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.ingest import Ingest, age_seconds, check_log
 from madang_history.leases.port import Leases
 from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
-from madang_history.store.port import Entry, Hole, MessageStore, StoreMismatch, StoreUnavailable
+from madang_history.store.port import Entry, Gap, MessageStore, StoreMismatch, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
 
 from .conftest import SHARDS, an_event
@@ -81,30 +81,30 @@ class Running:
 def _ingest(
     log: Log,
     store: MessageStore,
-    dead_lines: DeadLines,
+    dead_letters: DeadLetters,
     registry: CollectorRegistry,
     settings: HistorySettings,
     leases: Leases | None = None,
 ) -> Ingest:
     leases = leases or SingleReplicaLeases(SHARDS)
     metrics = HistoryMetrics(registry)
-    return Ingest(log, store, dead_lines, leases, metrics, settings, clock=time.time)
+    return Ingest(log, store, dead_letters, leases, metrics, settings, clock=time.time)
 
 
 Start = Callable[[Log, SqliteMessageStore], AbstractAsyncContextManager[Running]]
 
 
 @pytest.fixture
-def dead_lines(tmp_path: Path) -> SqliteDeadLines:
-    return SqliteDeadLines(tmp_path / "dead.db")
+def dead_letters(tmp_path: Path) -> SqliteDeadLetters:
+    return SqliteDeadLetters(tmp_path / "dead.db")
 
 
 @pytest.fixture
-def running(settings: HistorySettings, dead_lines: SqliteDeadLines) -> Start:
+def running(settings: HistorySettings, dead_letters: SqliteDeadLetters) -> Start:
     @asynccontextmanager
     async def running(log: Log, store: SqliteMessageStore) -> AsyncIterator[Running]:
         registry = CollectorRegistry()
-        ingest = _ingest(log, store, dead_lines, registry, settings)
+        ingest = _ingest(log, store, dead_letters, registry, settings)
         running = Running(ingest, registry)
         yield running
         running.task.cancel()
@@ -126,14 +126,14 @@ async def keys(store: SqliteMessageStore) -> list[str]:
     ]
 
 
-async def kept(dead_lines: SqliteDeadLines) -> list[DeadLine]:
-    found: list[DeadLine] = []
+async def kept(dead_letters: SqliteDeadLetters) -> list[DeadLetter]:
+    found: list[DeadLetter] = []
 
-    async def look(dead: DeadLine) -> bool:
+    async def look(dead: DeadLetter) -> bool:
         found.append(dead)
         return False
 
-    await dead_lines.visit(look, most=100)
+    await dead_letters.visit(look, most=100)
     return found
 
 
@@ -187,13 +187,13 @@ async def test_an_event_that_was_sent_twice_is_stored_once(
 async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
     log: SqliteLog,
     store: TroubledStore,
-    dead_lines: SqliteDeadLines,
+    dead_letters: SqliteDeadLetters,
     settings: HistorySettings,
 ) -> None:
     await append(log, *(an_event(str(n)) for n in range(250)))
     bounded = settings.model_copy(update={"history_write_events": 100})
     registry = CollectorRegistry()
-    ingest = _ingest(log, store, dead_lines, registry, bounded)
+    ingest = _ingest(log, store, dead_letters, registry, bounded)
 
     at_work = Running(ingest, registry)
     await at_work.stored(250)
@@ -206,7 +206,7 @@ async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
 
 
 async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
-    log: SqliteLog, store: TroubledStore, dead_lines: SqliteDeadLines, running: Start
+    log: SqliteLog, store: TroubledStore, dead_letters: SqliteDeadLetters, running: Start
 ) -> None:
     await append(log, an_event("1"), b"\xff poison", an_event("2"))
 
@@ -216,7 +216,7 @@ async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
 
     assert await keys(store) == ["1", "2"]
     assert at_work.counted("events_dead_total") == 1
-    (dead,) = await kept(dead_lines)
+    (dead,) = await kept(dead_letters)
     assert (dead.shard, dead.position, dead.line) == (SHARD, position(1, 0), b"\xff poison")
     assert dead.reason
     (told,) = [line for line in logged if line["event"] == "line_set_aside"]
@@ -323,7 +323,7 @@ async def test_what_the_log_dropped_before_is_noted_as_a_hole(
             await at_work.stored(6)
 
     assert await keys(store) == ["1", "2", "kept", "new"]
-    assert await store.holes(SHARD) == [Hole(2, 4)]
+    assert await store.gaps(SHARD) == [Gap(2, 4)]
     assert at_work.counted("lost_batches_total") == 2
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["log_hole"]
     await log.close()

@@ -9,7 +9,7 @@ def batch(offset: int, lines: int = 1) -> Batch:
 
 
 async def test_what_is_ready_is_taken_together_in_order() -> None:
-    backlog = IngestQueue(most_bytes=1000, take_events=100)
+    backlog = IngestQueue(max_bytes=1000, batch_events=100)
     for offset in range(5):
         await backlog.put(batch(offset))
 
@@ -18,7 +18,7 @@ async def test_what_is_ready_is_taken_together_in_order() -> None:
 
 
 async def test_a_write_takes_only_so_many_events() -> None:
-    backlog = IngestQueue(most_bytes=1000, take_events=4)
+    backlog = IngestQueue(max_bytes=1000, batch_events=4)
     for offset in range(4):
         await backlog.put(batch(offset, lines=3))
 
@@ -28,7 +28,7 @@ async def test_a_write_takes_only_so_many_events() -> None:
 
 
 async def test_a_full_backlog_holds_the_reader() -> None:
-    backlog = IngestQueue(most_bytes=20, take_events=1)
+    backlog = IngestQueue(max_bytes=20, batch_events=1)
     await backlog.put(batch(0))
     await backlog.put(batch(1))
     putting = asyncio.create_task(backlog.put(batch(2)))
@@ -41,7 +41,7 @@ async def test_a_full_backlog_holds_the_reader() -> None:
 
 
 async def test_a_batch_larger_than_the_backlog_goes_through() -> None:
-    backlog = IngestQueue(most_bytes=5, take_events=1)
+    backlog = IngestQueue(max_bytes=5, batch_events=1)
 
     await asyncio.wait_for(backlog.put(batch(0, lines=100)), 5)
 
@@ -49,7 +49,7 @@ async def test_a_batch_larger_than_the_backlog_goes_through() -> None:
 
 
 async def test_the_store_waits_for_the_reader() -> None:
-    backlog = IngestQueue(most_bytes=20, take_events=1)
+    backlog = IngestQueue(max_bytes=20, batch_events=1)
     taking = asyncio.create_task(backlog.take())
     await asyncio.sleep(0)
 
@@ -59,7 +59,7 @@ async def test_the_store_waits_for_the_reader() -> None:
 
 
 async def test_giving_up_waiting_breaks_nothing() -> None:
-    backlog = IngestQueue(most_bytes=20, take_events=1)
+    backlog = IngestQueue(max_bytes=20, batch_events=1)
     taking = asyncio.create_task(backlog.take())
     await asyncio.sleep(0)
     taking.cancel()

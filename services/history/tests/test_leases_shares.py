@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from madang_history.leases.shares import Seen, share
+from madang_history.leases.shares import LeaseSnapshot, fair_share
 
 
 def owners(*held: str) -> dict[int, str]:
@@ -14,38 +14,38 @@ def owners(*held: str) -> dict[int, str]:
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_shares_come_out_even_and_add_up(count: int, shards: int) -> None:
     replicas = [f"r{n}" for n in range(count)]
-    fair = [share(name, Seen(replicas, {}), shards).missing for name in replicas]
+    fair = [fair_share(name, LeaseSnapshot(replicas, {}), shards).missing for name in replicas]
 
     assert sum(fair) == shards
     assert max(fair) - min(fair) <= 1
 
 
 def test_one_alone_takes_everything() -> None:
-    due = share("a", Seen(["a"], {}), 4)
+    due = fair_share("a", LeaseSnapshot(["a"], {}), 4)
 
     assert (due.surplus, due.missing, due.free) == ([], 4, [0, 1, 2, 3])
 
 
 def test_who_joins_is_given_shards_and_nobody_else_gets_any() -> None:
-    seen = Seen(["a", "b", "c"], owners("a", "a", "b", "b"))
+    seen = LeaseSnapshot(["a", "b", "c"], owners("a", "a", "b", "b"))
 
-    assert share("a", seen, 4).surplus == []
-    assert share("b", seen, 4).surplus == [3]
-    joined = share("c", seen, 4)
+    assert fair_share("a", seen, 4).surplus == []
+    assert fair_share("b", seen, 4).surplus == [3]
+    joined = fair_share("c", seen, 4)
     assert (joined.missing, joined.free) == (1, [])
 
 
 def test_shards_of_one_that_went_are_shared_by_those_that_stay() -> None:
-    seen = Seen(["a", "c"], owners("a", "-", "-", "c"))
+    seen = LeaseSnapshot(["a", "c"], owners("a", "-", "-", "c"))
 
-    assert share("a", seen, 4) == ([], 1, [1, 2])
-    assert share("c", seen, 4) == ([], 1, [1, 2])
+    assert fair_share("a", seen, 4) == ([], 1, [1, 2])
+    assert fair_share("c", seen, 4) == ([], 1, [1, 2])
 
 
 def test_more_replicas_than_shards_leave_some_with_none() -> None:
     replicas = ["a", "b", "c"]
 
-    fair = [share(name, Seen(replicas, {}), 2).missing for name in replicas]
+    fair = [fair_share(name, LeaseSnapshot(replicas, {}), 2).missing for name in replicas]
 
     assert fair == [1, 1, 0]
 
@@ -62,7 +62,7 @@ def test_whatever_comes_and_goes_all_shards_are_held_in_the_end() -> None:
             held = {shard: owner for shard, owner in held.items() if owner != gone}
         for _ in range(3):
             for name in chance.sample(replicas, len(replicas)):
-                due = share(name, Seen(replicas, held), 7)
+                due = fair_share(name, LeaseSnapshot(replicas, held), 7)
                 held = {shard: owner for shard, owner in held.items() if shard not in due.surplus}
                 held |= dict.fromkeys(due.free[: due.missing], name)
         counts = [list(held.values()).count(name) for name in replicas]

@@ -20,7 +20,7 @@ from madang_common.settings import CannotStart
 from madang_history.store import documents, mongo_client
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import Database
-from madang_history.store.port import LAST, Counted, Entry, Hole, StoreUnavailable
+from madang_history.store.port import LAST, Entry, EventCount, Gap, StoreUnavailable
 from stack.servers import MongoDB
 
 SHARDS = 4
@@ -116,7 +116,7 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
         documents.BY_KIND,
     ),
     "from the first": (lambda store: store.after(ROOM, -1, 50), 50, documents.BY_ID),
-    "one": (lambda store: store.one(ROOM, 500), 1, documents.BY_ID),
+    "one": (lambda store: store.get(ROOM, 500), 1, documents.BY_ID),
     "by key": (lambda store: store.by_key(ROOM, "ana", "500"), 1, documents.BY_KEY),
     "newest of a kind": (lambda store: store.before(ROOM, None, 50, SPOKEN), 50, documents.BY_KIND),
     "newest of a rare kind": (
@@ -129,19 +129,19 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
         50,
         documents.BY_KIND,
     ),
-    "holes": (lambda store: store.holes(1), 2, documents.BY_FIRST),
+    "holes": (lambda store: store.gaps(1), 2, documents.BY_FIRST),
     "progress": (lambda store: store.progress(1), 1, documents.BY_ID),
 }
 
 
 async def fill(store: MongoMessageStore) -> None:
-    """Put 1,000 events of the yard among those of its neighbours."""
+    """Put 1,000 events of the yard among those of other rooms."""
     for audience in ("rooms.yard", "rooms.yar", "rooms.yarda", "users.ana"):
         await store.store(1, entries(0, 1000, audience=audience), 7)
     await store.store(1, entries(2000, 2, kind="room.updated"), 8)
-    for hole in (Hole(1, 2), Hole(5, 6)):
-        await store.add_hole(1, hole)
-        await store.add_hole(2, hole)
+    for gap in (Gap(1, 2), Gap(5, 6)):
+        await store.add_gap(1, gap)
+        await store.add_gap(2, gap)
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -179,7 +179,7 @@ async def test_counting_looks_at_the_index_alone_and_no_further_than_asked(
     await fill(store)
     heard.commands.clear()
     found = await store.count_after(ROOM, after, SPOKEN, upto=LAST, reader=reader, most=most)
-    assert found == Counted(0 if reader == "ana" else counted, counted)
+    assert found == EventCount(0 if reader == "ana" else counted, counted)
     (command,) = heard.named("aggregate")
 
     done = await explained(database, command)
@@ -194,11 +194,11 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
 ) -> None:
     heard.commands.clear()
     await store.store(1, entries(0, 3), 1)
-    await store.add_hole(1, Hole(1, 2))
+    await store.add_gap(1, Gap(1, 2))
     await store.after(ROOM, -1, 10)
     await store.by_key(ROOM, "ana", "1")
     await store.progress(1)
-    await store.holes(1)
+    await store.gaps(1)
     await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
 
     written = heard.named("insert", "update")
@@ -333,7 +333,7 @@ async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> 
     "url", ["", "mongodbx://u:secret@one", "mongodb://u:secret/@one", "mongodb://u:secret@one:x"]
 )
 async def test_what_is_no_address_of_mongodb_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(CannotStart, match="MADANG_MONGO_URL cannot be understood") as refusal:
+    with pytest.raises(CannotStart, match="MADANG_MONGO_URL is invalid") as refusal:
         async with mongo_client.connected(
             SecretStr(url), "madang", timeout_seconds=1, connections=1
         ):

@@ -14,7 +14,7 @@ from typing_extensions import override
 from madang_common.log.port import Log
 from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.ingest import Ingest
 from madang_history.leases.mongo import MongoLeases
 from madang_history.metrics import HistoryMetrics
@@ -71,7 +71,7 @@ class Replica:
         ingest = Ingest(
             log,
             store,
-            SqliteDeadLines(folder / "dead.db"),
+            SqliteDeadLetters(folder / "dead.db"),
             leases,
             HistoryMetrics(self._registry),
             settings,

@@ -103,3 +103,8 @@ async def call(
         document if isinstance(document, dict) else {}, response.status_code
     )
     raise problem
+
+
+async def ping_service(client: httpx.AsyncClient) -> None:
+    """Raise httpx.HTTPError unless the service is live; sends no token."""
+    (await client.get("/health/live", auth=None)).raise_for_status()

@@ -1,4 +1,4 @@
-"""What a request may carry, bounded."""
+"""Request parameters and their limits."""
 
 from typing import Annotated
 
@@ -30,5 +30,5 @@ Key = Annotated[str, Query(min_length=1, max_length=512)]
 
 
 def position_of(event_id: str | None) -> int | None:
-    """Return the position behind an id that was given."""
+    """Return the position of `event_id`, None for None."""
     return None if event_id is None else from_id(event_id)
