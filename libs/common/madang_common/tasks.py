@@ -19,3 +19,9 @@ async def stop(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def ping(task: asyncio.Task[None]) -> None:
+    """Raise RuntimeError if `task` has ended."""
+    if task.done():
+        raise RuntimeError(f"{task.get_name()} has ended")

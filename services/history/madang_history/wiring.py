@@ -60,7 +60,7 @@ async def build(
         pings: dict[str, Ping] = {
             "store": store.ping,
             "log": log.ping,
-            "ingest": ingest.ping,
+            "ingest": partial(tasks.ping, ingesting),
             "rooms": partial(ping_service, backends.rooms),
         }
         app = create_app(

@@ -39,7 +39,7 @@ async def names(dead_letters: DeadLetters) -> list[str]:
     return [line.split()[0] for line in shown]
 
 
-async def test_each_is_shown_with_its_place_its_reason_and_its_text(
+async def test_a_dead_letter_is_shown_with_position_reason_and_text(
     dead_letters: SqliteDeadLetters,
 ) -> None:
     shown = await command.show(dead_letters, most=10, whole=False)
@@ -48,7 +48,7 @@ async def test_each_is_shown_with_its_place_its_reason_and_its_text(
     assert "안나" in shown[1]
 
 
-async def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path) -> None:
+async def test_control_characters_are_escaped(tmp_path: Path) -> None:
     dead_letters = SqliteDeadLetters(tmp_path / "dead.db")
     await dead_letters.add(DeadLetter(0, 0, b"\x1b[2J\r\xc2\x9b1m", "\x1b]0;owned\x07"))
 
@@ -58,7 +58,7 @@ async def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path) -> None
     assert not any(ord(character) < 32 for character in shown if character != "\n")
 
 
-async def test_a_long_line_is_cut_unless_all_of_it_is_asked_for(tmp_path: Path) -> None:
+async def test_a_long_line_is_truncated_without_whole(tmp_path: Path) -> None:
     dead_letters = SqliteDeadLetters(tmp_path / "dead.db")
     await dead_letters.add(DeadLetter(0, 0, b"x" * 5000, "too long"))
 
@@ -70,7 +70,7 @@ async def test_a_long_line_is_cut_unless_all_of_it_is_asked_for(tmp_path: Path) 
     assert "x" * 5000 in whole
 
 
-async def test_what_can_be_read_goes_into_its_own_shard_and_is_let_go_of(
+async def test_a_decodable_letter_is_resent_to_its_shard_and_deleted(
     dead_letters: SqliteDeadLetters, log: SqliteLog
 ) -> None:
     done, failures = await command.resend(dead_letters, log, None, most=10)
@@ -82,7 +82,7 @@ async def test_what_can_be_read_goes_into_its_own_shard_and_is_let_go_of(
     assert await names(dead_letters) == [f"0/{to_id(position(3, 1))}"]
 
 
-async def test_only_those_with_the_given_names_are_sent(
+async def test_only_named_letters_are_resent(
     dead_letters: SqliteDeadLetters, log: SqliteLog
 ) -> None:
     first = f"0/{to_id(position(3, 1))}"
@@ -144,14 +144,14 @@ async def test_the_command_lists_and_resends_from_the_queue_into_the_log(
     await log.close()
 
 
-async def test_the_command_says_in_a_line_what_is_missing(tmp_path: Path) -> None:
+async def test_the_command_reports_an_error_in_one_line(tmp_path: Path) -> None:
     code, _, errors = await run("amqp://guest:guest@127.0.0.1:9/none", "dead", "list")
 
     assert code == 1
     assert errors.splitlines()[-1].startswith("madang-history: ")
 
 
-async def test_resending_needs_to_be_told_what() -> None:
+async def test_resend_requires_names_or_all() -> None:
     code, _, errors = await run("amqp://127.0.0.1:9", "dead", "resend")
 
     assert code == 2

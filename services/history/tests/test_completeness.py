@@ -18,16 +18,16 @@ HOLE = Gap(first=10, after=20)
         pytest.param(position(20, 0), False, id="after it"),
     ],
 )
-def test_a_hole_loses_what_comes_after_a_position_before_its_end(after: int, *, lost: bool) -> None:
+def test_a_gap_loses_events_after_a_position_before_its_end(after: int, *, lost: bool) -> None:
     assert has_gap_after(after, [HOLE]) == lost
 
 
-def test_any_hole_counts_and_none_loses_nothing() -> None:
+def test_any_gap_counts_and_no_gap_loses_nothing() -> None:
     assert not has_gap_after(-1, [])
     assert has_gap_after(position(25, 0), [HOLE, Gap(30, 31)])
 
 
-def test_a_log_never_had_positions_from_its_end_on() -> None:
+def test_positions_from_the_end_on_are_beyond_the_log() -> None:
     assert not is_beyond_end(-1, 0)
     assert is_beyond_end(position(0, 0), 0)
     assert not is_beyond_end(position(5, 0) - 1, 5)

@@ -19,7 +19,7 @@ async def url(rabbitmq_vhost_url: str) -> str:
     return rabbitmq_vhost_url
 
 
-async def test_it_can_be_read_with_rabbitmqs_own_tools(url: str) -> None:
+async def test_rabbitmqs_own_tools_show_a_dead_letter(url: str) -> None:
     dead_letters = AmqpDeadLetters.at(url)
     await dead_letters.add(DEAD_LINE)
     await dead_letters.close()
@@ -33,7 +33,7 @@ async def test_it_can_be_read_with_rabbitmqs_own_tools(url: str) -> None:
     assert expected.items() <= dict(message.headers).items()
 
 
-async def test_without_the_queue_nothing_is_taken_for_kept(rabbitmq_vhost_url: str) -> None:
+async def test_without_the_queue_adding_fails(rabbitmq_vhost_url: str) -> None:
     dead_letters = AmqpDeadLetters.at(rabbitmq_vhost_url)
 
     async def look(dead: DeadLetter) -> bool:
@@ -46,7 +46,7 @@ async def test_without_the_queue_nothing_is_taken_for_kept(rabbitmq_vhost_url: s
     await dead_letters.close()
 
 
-async def test_what_was_kept_survives_the_death_of_the_broker(private_rabbitmq: RabbitMQ) -> None:
+async def test_dead_letters_survive_a_crash_of_the_broker(private_rabbitmq: RabbitMQ) -> None:
     await (await AmqpLog.open(private_rabbitmq.url, 1)).close()
     dead_letters = AmqpDeadLetters.at(private_rabbitmq.url)
     found: list[DeadLetter] = []

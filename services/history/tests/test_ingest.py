@@ -137,7 +137,7 @@ async def kept(dead_letters: SqliteDeadLetters) -> list[DeadLetter]:
     return found
 
 
-async def test_what_was_sent_before_and_while_it_runs_is_stored(
+async def test_events_before_and_after_the_start_are_stored(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     await append(log, an_event("before"))
@@ -152,7 +152,7 @@ async def test_what_was_sent_before_and_while_it_runs_is_stored(
     assert at_work.counted("events_stored_total") == 2
 
 
-async def test_it_goes_on_from_where_it_was(
+async def test_ingest_resumes_from_its_progress(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     async with running(log, store) as at_work:
@@ -168,7 +168,7 @@ async def test_it_goes_on_from_where_it_was(
     assert at_work.counted("events_repeated_total") == 0
 
 
-async def test_an_event_that_was_sent_twice_is_stored_once(
+async def test_a_duplicate_event_is_stored_once(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     twice = an_event("again")
@@ -184,7 +184,7 @@ async def test_an_event_that_was_sent_twice_is_stored_once(
     assert at_work.counted("events_repeated_total") == 2
 
 
-async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
+async def test_queued_batches_share_a_write_up_to_a_limit(
     log: SqliteLog,
     store: TroubledStore,
     dead_letters: SqliteDeadLetters,
@@ -205,7 +205,7 @@ async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
     assert len(store.writes) < 20
 
 
-async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
+async def test_an_invalid_line_becomes_a_dead_letter_and_ingest_continues(
     log: SqliteLog, store: TroubledStore, dead_letters: SqliteDeadLetters, running: Start
 ) -> None:
     await append(log, an_event("1"), b"\xff poison", an_event("2"))
@@ -223,7 +223,7 @@ async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
     assert told["log_level"] == "error"
 
 
-async def test_a_batch_of_nothing_but_poison_does_not_stop_it(
+async def test_a_batch_of_invalid_lines_does_not_stop_ingest(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     async with running(log, store) as at_work:
@@ -234,7 +234,7 @@ async def test_a_batch_of_nothing_but_poison_does_not_stop_it(
     assert await store.progress(SHARD) == 3
 
 
-async def test_with_the_store_away_nothing_is_skipped(
+async def test_an_unavailable_store_is_retried_without_skipping(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     away = True
@@ -256,7 +256,7 @@ async def test_with_the_store_away_nothing_is_skipped(
     assert await keys(store) == ["0", "1", "2", "3", "4"]
 
 
-async def test_a_bug_in_the_store_skips_nothing_either(
+async def test_an_unexpected_error_is_retried_without_skipping(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     failures = [RuntimeError("a bug"), KeyError("another")]
@@ -287,7 +287,7 @@ class FlakyLog(SqliteLog):
             raise LogUnavailable("the connection was lost")
 
 
-async def test_a_log_that_goes_away_is_followed_again_from_the_next_offset(
+async def test_after_a_failure_of_the_log_reading_resumes_at_the_next_offset(
     tmp_path: Path, store: TroubledStore, running: Start
 ) -> None:
     log = await FlakyLog.open(tmp_path / "flaky.db", SHARDS)
@@ -302,7 +302,7 @@ async def test_a_log_that_goes_away_is_followed_again_from_the_next_offset(
     await log.close()
 
 
-async def test_what_the_log_dropped_before_is_noted_as_a_hole(
+async def test_batches_that_the_log_dropped_are_recorded_as_a_gap(
     tmp_path: Path, store: TroubledStore, running: Start
 ) -> None:
     now = 1_000_000.0
@@ -329,7 +329,7 @@ async def test_what_the_log_dropped_before_is_noted_as_a_hole(
     await log.close()
 
 
-async def test_it_stops_in_the_middle_of_a_write_and_goes_on_later(
+async def test_ingest_stops_during_a_write_and_resumes_later(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     reached = asyncio.Event()
@@ -351,9 +351,7 @@ async def test_it_stops_in_the_middle_of_a_write_and_goes_on_later(
     assert await keys(store) == ["1"]
 
 
-async def test_how_far_it_is_behind_is_measured(
-    log: SqliteLog, store: TroubledStore, running: Start
-) -> None:
+async def test_the_lag_is_measured(log: SqliteLog, store: TroubledStore, running: Start) -> None:
     go_on = asyncio.Event()
     store.trouble = go_on.wait  # type: ignore[method-assign, assignment]
     shard = str(SHARD)
@@ -370,7 +368,7 @@ async def test_how_far_it_is_behind_is_measured(
         await at_work.until(lambda: at_work.counted("behind_seconds", shard=shard) == 0)
 
 
-def test_the_age_of_a_batch_is_that_of_its_first_event() -> None:
+def test_the_age_of_a_batch_is_the_age_of_its_first_event() -> None:
     lines = (b"poison", an_event("k", at="whenever").line(), an_event("k", at=rfc3339(90)).line())
 
     assert age_seconds(Batch(0, lines), 100) == 10
@@ -379,9 +377,7 @@ def test_the_age_of_a_batch_is_that_of_its_first_event() -> None:
     assert age_seconds(None, 100) == 0
 
 
-async def test_a_store_that_is_ahead_of_the_log_belongs_to_another_one(
-    log: SqliteLog, store: TroubledStore
-) -> None:
+async def test_a_store_ahead_of_the_log_is_refused(log: SqliteLog, store: TroubledStore) -> None:
     await append(log, an_event("1"))
     await store.store(SHARD, [], 1)
     await check_log(log, store)
@@ -392,7 +388,7 @@ async def test_a_store_that_is_ahead_of_the_log_belongs_to_another_one(
         await check_log(log, store)
 
 
-async def test_what_crossed_a_removal_is_ignored_also_after_a_restart(
+async def test_messages_in_flight_during_a_removal_are_dropped_also_after_a_restart(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     removal = an_event("gone", kind="member.removed", sender="owner", data={"user": "ana"})

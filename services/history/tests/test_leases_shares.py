@@ -12,7 +12,7 @@ def owners(*held: str) -> dict[int, str]:
 
 @pytest.mark.parametrize("shards", [1, 2, 4, 7, 16])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_shares_come_out_even_and_add_up(count: int, shards: int) -> None:
+def test_shares_are_even_and_add_up(count: int, shards: int) -> None:
     replicas = [f"r{n}" for n in range(count)]
     fair = [fair_share(name, LeaseSnapshot(replicas, {}), shards).missing for name in replicas]
 
@@ -20,13 +20,13 @@ def test_shares_come_out_even_and_add_up(count: int, shards: int) -> None:
     assert max(fair) - min(fair) <= 1
 
 
-def test_one_alone_takes_everything() -> None:
+def test_a_single_replica_takes_all_shards() -> None:
     due = fair_share("a", LeaseSnapshot(["a"], {}), 4)
 
     assert (due.surplus, due.missing, due.free) == ([], 4, [0, 1, 2, 3])
 
 
-def test_who_joins_is_given_shards_and_nobody_else_gets_any() -> None:
+def test_a_new_replica_gets_shards_and_no_other_does() -> None:
     seen = LeaseSnapshot(["a", "b", "c"], owners("a", "a", "b", "b"))
 
     assert fair_share("a", seen, 4).surplus == []
@@ -35,7 +35,7 @@ def test_who_joins_is_given_shards_and_nobody_else_gets_any() -> None:
     assert (joined.missing, joined.free) == (1, [])
 
 
-def test_shards_of_one_that_went_are_shared_by_those_that_stay() -> None:
+def test_shards_of_a_lost_replica_are_shared_by_the_others() -> None:
     seen = LeaseSnapshot(["a", "c"], owners("a", "-", "-", "c"))
 
     assert fair_share("a", seen, 4) == ([], 1, [1, 2])
@@ -50,7 +50,7 @@ def test_more_replicas_than_shards_leave_some_with_none() -> None:
     assert fair == [1, 1, 0]
 
 
-def test_whatever_comes_and_goes_all_shards_are_held_in_the_end() -> None:
+def test_after_any_changes_all_shards_are_held_in_the_end() -> None:
     chance = random.Random(1)
     replicas: list[str] = []
     held: dict[int, str] = {}

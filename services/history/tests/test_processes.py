@@ -72,7 +72,7 @@ async def until_held(processes: list[Process], holds: Callable[[list[set[int]]],
             await asyncio.sleep(0.05)
 
 
-async def test_two_processes_share_the_log_and_one_outlives_the_other(
+async def test_two_processes_share_the_log_and_one_takes_over(
     rabbitmq_vhost_url: str, mongo_url: str, mongo_database: str
 ) -> None:
     settings = {

@@ -165,7 +165,7 @@ async def harness(log: SqliteLog, tmp_path: Path) -> AsyncIterator[Harness]:
         yield harness
 
 
-async def test_replicas_that_come_and_go_store_everything_once(
+async def test_changing_replicas_store_every_event_once(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -182,7 +182,7 @@ async def test_replicas_that_come_and_go_store_everything_once(
     assert (first.held, second.held & third.held) == (set(), set())
 
 
-async def test_shards_of_one_that_died_are_taken_over_within_the_lease_time(
+async def test_shards_of_a_dead_replica_are_taken_over_within_the_lease_time(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -198,7 +198,7 @@ async def test_shards_of_one_that_died_are_taken_over_within_the_lease_time(
     await harness.check(second)
 
 
-async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_it_wakes(
+async def test_a_replica_that_pauses_during_a_write_does_no_harm_afterwards(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -233,7 +233,7 @@ async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_i
     await harness.check(second)
 
 
-async def test_a_replica_tells_of_the_shards_that_it_holds_alone(
+async def test_a_replica_has_metrics_of_its_own_shards_only(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -249,7 +249,7 @@ async def test_a_replica_tells_of_the_shards_that_it_holds_alone(
         assert first.counted(name, shard=str(1 - lost)) is not None
 
 
-async def test_every_replica_reads_the_same(
+async def test_every_replica_returns_the_same(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -268,7 +268,7 @@ async def test_every_replica_reads_the_same(
         )
 
 
-async def test_a_mongodb_that_is_killed_under_way_loses_nothing_and_has_nothing_twice(
+async def test_a_crash_of_mongodb_loses_and_duplicates_nothing(
     harness: Harness, private_mongodb: MongoDB
 ) -> None:
     first = await harness.join(private_mongodb.url, "madang")

@@ -32,7 +32,7 @@ async def test_a_built_history_is_ready(
     assert answer.json()["dependencies"].keys() == {"store", "log", "ingest", "rooms"}
 
 
-async def test_with_rooms_away_it_is_not_ready_and_still_stores(
+async def test_without_rooms_it_is_not_ready_but_stores(
     settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
     backends.away = True
@@ -60,7 +60,7 @@ async def test_it_is_not_ready_when_ingest_has_ended(
     assert answer.json()["dependencies"]["ingest"] != "ok"
 
 
-async def test_everything_it_counts_is_on_its_page(
+async def test_all_metrics_are_exposed(
     settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
     async with build(settings, log=log, transport=backends) as app:
@@ -75,7 +75,7 @@ async def test_everything_it_counts_is_on_its_page(
     assert f'madang_history_stored_offset{{shard="{SHARD}"}} 1.0' in text
 
 
-async def test_it_stops_and_starts_on_the_same_data(
+async def test_it_restarts_on_the_same_data(
     settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
     for n in range(3):
@@ -87,7 +87,7 @@ async def test_it_stops_and_starts_on_the_same_data(
     assert not left
 
 
-async def test_a_log_of_other_shards_is_refused(
+async def test_a_log_with_other_shards_is_refused(
     settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
     async with build(settings, log=log, transport=backends):
@@ -101,7 +101,7 @@ async def test_a_log_of_other_shards_is_refused(
     await other.close()
 
 
-async def test_a_log_that_is_not_the_one_that_was_stored_is_refused(
+async def test_another_log_than_the_stored_one_is_refused(
     settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
     async with build(settings, log=log, transport=backends) as app:

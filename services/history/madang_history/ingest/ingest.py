@@ -54,23 +54,14 @@ class Ingest:
         self._settings = settings
         self._clock = clock
         self._running: dict[int, tuple[ShardIngest, asyncio.Task[None]]] = {}
-        self._ended = False
 
     async def run(self) -> None:
         """Run until cancelled, then release all shards."""
         for shard in range(self._log.shards):
             self._metrics.held.labels(shard).set(0)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._follow_leases(group))
-                group.create_task(self._measure_lag())
-        finally:
-            self._ended = True
-
-    async def ping(self) -> None:
-        """Raise RuntimeError if `run` has ended."""
-        if self._ended:
-            raise RuntimeError("ingest has ended")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_leases(group))
+            group.create_task(self._measure_lag())
 
     async def _follow_leases(self, group: asyncio.TaskGroup) -> None:
         """Start and stop the ingest of shards as leases change."""
