@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from libs.client.tests.double.rest_server import RestServer, problem
+from libs.client.tests.fakes.rest_server import RestServer, problem
 from madang_client import (
     Account,
     Conflict,

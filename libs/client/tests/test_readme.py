@@ -4,15 +4,15 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 async def test_the_example_of_the_page_runs(stomp: StompServer, rest: RestServer) -> None:
-    front = Front(stomp, rest)
+    front = Proxy(stomp, rest)
     await front.start()
     example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert example is not None

@@ -3,9 +3,9 @@ import random
 
 import pytest
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.rest_server import problem
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.rest_server import problem
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import Chat, Closed, Event, Gap, NotAMember, OutOfOrder
 
 

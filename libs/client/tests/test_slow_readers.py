@@ -1,7 +1,7 @@
 import asyncio
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import Event
 
 

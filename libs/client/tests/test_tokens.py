@@ -1,6 +1,6 @@
 import pytest
 
-from libs.client.tests.double.rest_server import RestServer
+from libs.client.tests.fakes.rest_server import RestServer
 from madang_client import ProtocolError, Tokens
 from madang_client.tokens import granted, stored
 

@@ -13,13 +13,13 @@ import typer
 
 from madang_client.account import Account
 from madang_client.cli import outcome
+from madang_client.cli.interactive_chat import InteractiveChat
 from madang_client.cli.keyboard import typed_lines
 from madang_client.cli.lines import event_line
 from madang_client.cli.login_file import LoginFile, state_folder
 from madang_client.cli.plain import plain
 from madang_client.cli.room_names import enter, find_mine, find_user
 from madang_client.cli.screen import Screen, replace_unencodable
-from madang_client.cli.talk import Talk
 from madang_client.event import Event
 from madang_client.login import Login
 from madang_client.rest import checked_server
@@ -326,11 +326,11 @@ def chat(
     ] = 20,
     server: Server = HERE,
 ) -> None:
-    """Talk in a room until /quit; /more shows older messages."""
+    """Chat in a room until /quit; /more shows older messages."""
 
     async def work(login: Login) -> None:
         found = await find_mine(login, room)
-        talk = Talk(login, found, screen=screen, lines=typed_lines(), shown=shown)
+        talk = InteractiveChat(login, found, screen=screen, lines=typed_lines(), shown=shown)
         await talk.run()
 
     _with_login(server, work)

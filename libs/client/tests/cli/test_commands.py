@@ -6,35 +6,35 @@ from pathlib import Path
 
 import pytest
 
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
-from libs.client.tests.double.terminal import Terminal
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
+from libs.client.tests.fakes.terminal import Terminal
 
 
 @pytest.fixture
-async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Front]:
-    front = Front(stomp, rest)
+async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Proxy]:
+    front = Proxy(stomp, rest)
     await front.start()
     yield front
     await front.stop()
 
 
 @pytest.fixture
-async def ada(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
+async def ada(front: Proxy, rest: RestServer, tmp_path: Path) -> Terminal:
     terminal = Terminal(front.url, tmp_path / "ada")
     terminal.has_login(rest.add_user("ada"))
     return terminal
 
 
 @pytest.fixture
-async def bob(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
+async def bob(front: Proxy, rest: RestServer, tmp_path: Path) -> Terminal:
     terminal = Terminal(front.url, tmp_path / "bob")
     terminal.has_login(rest.add_user("bob"))
     return terminal
 
 
-async def test_whoever_registers_can_log_in(front: Front, tmp_path: Path) -> None:
+async def test_whoever_registers_can_log_in(front: Proxy, tmp_path: Path) -> None:
     eve = Terminal(front.url, tmp_path / "eve")
 
     registered = await eve.run("register", "eve", "--display-name", "이브")
@@ -214,7 +214,7 @@ async def test_a_server_that_does_not_answer_is_exit_code_3(ada: Terminal) -> No
     assert done.err.count("\n") == 1
 
 
-async def test_without_a_login_every_command_asks_for_one(front: Front, tmp_path: Path) -> None:
+async def test_without_a_login_every_command_asks_for_one(front: Proxy, tmp_path: Path) -> None:
     done = await Terminal(front.url, tmp_path / "eve").run("rooms")
 
     assert (done.code, done.err) == (4, "madang: not logged in (madang login)\n")

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from libs.client.tests.double.chats import eventually
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer, problem
-from libs.client.tests.double.stomp_server import StompServer
-from libs.client.tests.double.terminal import Terminal, read_until, type_line
+from libs.client.tests.fakes.chats import eventually
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer, problem
+from libs.client.tests.fakes.stomp_server import StompServer
+from libs.client.tests.fakes.terminal import Terminal, read_until, type_line
 
 
 @pytest.fixture
-async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Front]:
-    front = Front(stomp, rest)
+async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Proxy]:
+    front = Proxy(stomp, rest)
     await front.start()
     yield front
     await front.stop()
 
 
 @pytest.fixture
-async def ada(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
+async def ada(front: Proxy, rest: RestServer, tmp_path: Path) -> Terminal:
     terminal = Terminal(front.url, tmp_path)
     terminal.has_login(rest.add_user("ada"))
     return terminal

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.stomp_server import StompServer
 
 Answer = tuple[int, Any]
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
-from libs.client.tests.double.terminal import COMMAND, Terminal
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
+from libs.client.tests.fakes.terminal import COMMAND, Terminal
 
 
 @pytest.fixture
 async def ada(stomp: StompServer, rest: RestServer, tmp_path: Path) -> AsyncIterator[Terminal]:
-    front = Front(stomp, rest)
+    front = Proxy(stomp, rest)
     await front.start()
     terminal = Terminal(front.url, tmp_path / "ada")
     terminal.has_login(rest.add_user("ada"))
