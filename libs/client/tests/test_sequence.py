@@ -60,7 +60,7 @@ def test_what_was_forgotten_counts_as_seen() -> None:
     assert not sequence.admit(event(5))
 
 
-def test_no_more_is_remembered_than_allowed() -> None:
+def test_the_memory_is_bounded() -> None:
     sequence = Sequence(None, capacity=3)
 
     for number in range(1, 100):

@@ -57,7 +57,7 @@ async def mute() -> AsyncIterator[int]:
         ),
     ],
 )
-def test_an_address_names_one_node_or_many(url: str, nodes: list[str]) -> None:
+def test_a_url_names_one_node_or_several(url: str, nodes: list[str]) -> None:
     found = node_urls(url)
 
     assert [str(node.without_query_params("heartbeat")) for node in found] == nodes
@@ -75,7 +75,7 @@ def test_an_address_names_one_node_or_many(url: str, nodes: list[str]) -> None:
         "amqp://u:secret/@one/",
     ],
 )
-def test_what_names_no_node_is_refused_without_its_password(url: str) -> None:
+def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(CannotStart, match="MADANG_AMQP_URL is invalid") as refusal:
         node_urls(url)
     assert "secret" not in str(refusal.value)
@@ -93,7 +93,7 @@ def test_what_names_no_node_is_refused_without_its_password(url: str) -> None:
         (PublishError.__new__(PublishError), AmqpUnavailable, "not taken"),
     ],
 )
-async def test_what_the_library_raises_is_told_in_one_class(
+async def test_errors_of_the_library_become_one_class(
     raised: BaseException, told: type[AmqpUnavailable], text: str
 ) -> None:
     with pytest.raises(AmqpUnavailable, match=text) as caught, unavailable():
@@ -102,7 +102,7 @@ async def test_what_the_library_raises_is_told_in_one_class(
     assert caught.type is told
 
 
-async def test_mistakes_of_our_own_stay_what_they_are() -> None:
+async def test_programming_errors_are_not_converted() -> None:
     with pytest.raises(KeyError), unavailable():
         raise KeyError("mine")
 
@@ -120,7 +120,7 @@ async def test_a_task_that_is_cancelled_stays_cancelled() -> None:
         await task
 
 
-async def test_nobody_answering_is_told_to_all_who_ask(nobody: int) -> None:
+async def test_without_a_node_all_callers_get_the_error(nobody: int) -> None:
     amqp = AmqpConnection(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
 
     told = await asyncio.gather(*(amqp.connection() for _ in range(5)), return_exceptions=True)
@@ -130,7 +130,7 @@ async def test_nobody_answering_is_told_to_all_who_ask(nobody: int) -> None:
     await amqp.close()
 
 
-async def test_a_node_that_is_mute_costs_a_bounded_time(mute: int) -> None:
+async def test_a_silent_node_times_out(mute: int) -> None:
     amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
     began = time.monotonic()
 
@@ -141,7 +141,7 @@ async def test_a_node_that_is_mute_costs_a_bounded_time(mute: int) -> None:
     await amqp.close()
 
 
-async def test_waiting_for_a_node_ends(nobody: int) -> None:
+async def test_waiting_for_a_node_times_out(nobody: int) -> None:
     amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
 
     with pytest.raises(AmqpUnavailable):
@@ -150,7 +150,7 @@ async def test_waiting_for_a_node_ends(nobody: int) -> None:
     await amqp.close()
 
 
-async def test_closing_ends_an_attempt(mute: int) -> None:
+async def test_closing_cancels_an_attempt(mute: int) -> None:
     amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
     asking = asyncio.create_task(amqp.connection())
     await asyncio.sleep(0.05)
@@ -163,7 +163,7 @@ async def test_closing_ends_an_attempt(mute: int) -> None:
         await amqp.connection()
 
 
-async def test_one_who_stops_waiting_takes_nothing_from_the_others(rabbitmq_url: str) -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others(rabbitmq_url: str) -> None:
     amqp = AmqpConnection(rabbitmq_url, "test")
     leaving, staying = (asyncio.create_task(amqp.connection()) for _ in range(2))
     await asyncio.sleep(0)
@@ -211,7 +211,7 @@ async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-async def test_a_connection_that_failed_leaves_nothing_to_the_collector(
+async def test_a_failed_connection_leaves_no_garbage(
     nobody: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")

@@ -133,7 +133,7 @@ async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
         assert b"urn:madang:problem:invalid-request" in answer
 
 
-async def test_headers_are_counted() -> None:
+async def test_too_many_headers_are_refused() -> None:
     async with connected() as client:
         head = b"".join(b"x%d:\r\n" % number for number in range(100))
         await client.say(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
@@ -161,14 +161,14 @@ async def test_a_body_in_too_many_parts_is_refused() -> None:
     "begun",
     [b"", b"\r\n", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", post(b"hello")[:-1]],
 )
-async def test_a_request_that_does_not_come_whole_in_time_is_not_waited_for(begun: bytes) -> None:
+async def test_an_incomplete_request_times_out(begun: bytes) -> None:
     async with connected() as client:
         await client.say(begun)
 
         assert await client.rest() == b""
 
 
-async def test_who_sends_byte_by_byte_gets_no_more_time_for_it() -> None:
+async def test_sending_byte_by_byte_does_not_extend_the_timeout() -> None:
     async with connected() as client:
         dribbling = asyncio.create_task(_dribble(client))
 
@@ -190,7 +190,7 @@ async def test_a_request_may_have_a_body_larger_than_a_head() -> None:
         await client.hear(f"<{10 * HEAD_BYTES}>".encode())
 
 
-async def test_many_requests_on_one_connection_are_many() -> None:
+async def test_the_timeout_restarts_for_each_request() -> None:
     async with connected() as client:
         for _ in range(HEAD_BYTES // 10):
             await client.say(post(b"hello"))
@@ -201,7 +201,7 @@ async def test_many_requests_on_one_connection_are_many() -> None:
             await client.hear(b"<5>")
 
 
-async def test_few_requests_wait_behind_one_that_takes_long() -> None:
+async def test_pipelined_requests_are_limited() -> None:
     async with connected() as client:
         await client.say(post(b"hello", "/slow") + post(b"hello") * 1000)
 
@@ -211,7 +211,7 @@ async def test_few_requests_wait_behind_one_that_takes_long() -> None:
         assert answers.count(b"connection: close") == 1
 
 
-async def test_requests_that_never_end_are_not_read_while_others_wait() -> None:
+async def test_reading_stops_while_pipelined_requests_wait() -> None:
     async with connected() as client:
         sending = asyncio.create_task(_say_for_ever(client, post(b"hello") * 100))
 
@@ -226,7 +226,7 @@ async def _say_for_ever(client: Client, data: bytes) -> None:
         await asyncio.sleep(0)
 
 
-async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
+async def test_a_lost_connection_drops_its_pipelined_requests() -> None:
     known: list[HttpToolsProtocol] = []
 
     class Watched(HTTP):  # type: ignore[misc, valid-type]
@@ -248,14 +248,14 @@ async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
     assert not known[0].pipeline
 
 
-async def test_an_answer_may_take_longer_than_a_request() -> None:
+async def test_a_response_may_take_longer_than_the_request_timeout() -> None:
     async with connected() as client:
         await client.say(post(b"hello", "/slow"))
 
         await client.hear(b"<5>")
 
 
-async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+async def test_a_client_that_does_not_read_is_aborted() -> None:
     async with connected() as client:
         await client.say(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(6 * SECONDS)
@@ -263,7 +263,7 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
         assert len(await client.rest()) < LARGE
 
 
-async def test_a_slow_reader_gets_all_of_an_answer() -> None:
+async def test_a_slow_client_gets_the_whole_response() -> None:
     async with connected() as client:
         await client.say(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         taken = 0
@@ -276,7 +276,7 @@ async def test_a_slow_reader_gets_all_of_an_answer() -> None:
         assert taken + len(await client.rest()) > LARGE
 
 
-async def test_a_websocket_is_not_cut_off() -> None:
+async def test_an_upgraded_connection_has_no_request_timeout() -> None:
     async with connected() as client:
         await client.say(b"GET /a?b HTTP/1.1\r\nConnection: Upgrade\r\nUPGRADE:websocket\r\n\r\n")
         headers = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from madang_common.lru import Lru
 
 
-def test_what_was_put_is_remembered() -> None:
+def test_a_value_can_be_read_back() -> None:
     cache: Lru[str, int] = Lru(10)
     cache.put("a", 1)
     cache.put("a", 2)
@@ -15,7 +15,7 @@ def test_what_was_put_is_remembered() -> None:
     assert cache.get("b") is None
 
 
-def test_what_is_used_outlasts_what_is_not() -> None:
+def test_used_entries_outlast_unused_ones() -> None:
     cache: Lru[str, int] = Lru(4)
     cache.put("used", 1)
     cache.put("unused", 2)
@@ -26,7 +26,7 @@ def test_what_is_used_outlasts_what_is_not() -> None:
     assert cache.get("unused") is None
 
 
-def test_what_is_forgotten_is_gone_from_both_generations() -> None:
+def test_discard_removes_recent_and_older_entries() -> None:
     cache: Lru[str, int] = Lru(4)
     for name in ("a", "b", "c"):
         cache.put(name, 1)
@@ -37,7 +37,7 @@ def test_what_is_forgotten_is_gone_from_both_generations() -> None:
     assert len(cache) == 0
 
 
-def test_clear_forgets_everything() -> None:
+def test_clear_removes_everything() -> None:
     cache: Lru[int, int] = Lru(4)
     for number in range(4):
         cache.put(number, number)
@@ -48,7 +48,7 @@ def test_clear_forgets_everything() -> None:
 
 
 @given(st.integers(2, 8), st.lists(st.integers(0, 12)))
-def test_it_is_bounded_and_keeps_what_was_used_last(count: int, used: list[int]) -> None:
+def test_the_size_is_bounded_and_the_last_used_entries_stay(count: int, used: list[int]) -> None:
     cache: Lru[int, int] = Lru(count)
     for number in used:
         if cache.get(number) is None:

@@ -110,7 +110,7 @@ def test_it_serves_until_a_signal_and_closes_everything(number: signal.Signals) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_start_that_waits_for_something(number: signal.Signals) -> None:
+def test_a_signal_interrupts_a_start_that_waits(number: signal.Signals) -> None:
     with process(MADANG_TEST_WAITS="1") as starting:
         assert starting.stdout is not None
         assert starting.stdout.readline() == "waiting\n"
@@ -121,7 +121,7 @@ def test_a_signal_ends_a_start_that_waits_for_something(number: signal.Signals) 
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_it_drains_while_it_still_serves_and_a_second_signal_hurries(
+def test_it_drains_while_it_serves_and_a_second_signal_ends_the_drain(
     second: signal.Signals,
 ) -> None:
     with process(MADANG_TEST_DRAINS="yes") as running:
@@ -136,7 +136,7 @@ def test_it_drains_while_it_still_serves_and_a_second_signal_hurries(
     assert (running.returncode, out) == (0, "hurrying\nclosed\n")
 
 
-def test_whoever_interrupts_it_does_not_want_to_wait() -> None:
+def test_an_interrupt_skips_the_drain() -> None:
     with process(MADANG_TEST_DRAINS="yes") as running:
         url_of(running)
         running.send_signal(signal.SIGINT)
@@ -145,7 +145,7 @@ def test_whoever_interrupts_it_does_not_want_to_wait() -> None:
     assert (running.returncode, out) == (0, "draining\nhurrying\nclosed\n")
 
 
-def test_the_end_of_what_must_go_on_is_the_end_of_the_process() -> None:
+def test_the_end_of_a_background_task_ends_the_process() -> None:
     with process(MADANG_TEST_BREAKS="yes") as broken:
         out, err = broken.communicate(timeout=20)
 
@@ -155,20 +155,20 @@ def test_the_end_of_what_must_go_on_is_the_end_of_the_process() -> None:
     assert err.endswith("madang-test: the work has ended\n")
 
 
-def test_a_missing_setting_is_named() -> None:
+def test_a_missing_setting_is_reported() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(SETTINGS, "MADANG_NEEDED")
         assert refusal() == "madang-test: MADANG_NEEDED must be set"
 
 
-def test_a_bad_setting_is_told_with_its_value_and_what_is_allowed() -> None:
+def test_an_invalid_setting_is_reported_with_its_value_and_the_allowed_ones() -> None:
     assert refusal(MADANG_REQUEST_SECONDS="soon", MADANG_PROXY_ADDRESSES="proxy") == (
         "madang-test: settings: MADANG_REQUEST_SECONDS=soon: give a number of more than 0; "
         "MADANG_PROXY_ADDRESSES=proxy: 'proxy' is not an IP address or network; one is 10.0.0.0/8"
     )
 
 
-def test_an_idle_connection_outlives_those_of_clients() -> None:
+def test_idle_connections_are_kept_longer_than_by_clients() -> None:
     """Uvicorn's own 5 s would end it where a client of httpx, with 5 s too, just sends again."""
     with process() as running:
         host, _, port = url_of(running).removeprefix("http://").partition(":")
@@ -186,7 +186,7 @@ def test_an_idle_connection_outlives_those_of_clients() -> None:
         client.close()
 
 
-def test_a_taken_port_is_named() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -199,7 +199,7 @@ def test_a_taken_port_is_named() -> None:
 @pytest.mark.parametrize(
     ("proxies", "seen"), [("[]", "127.0.0.1"), ('["127.0.0.0/8"]', "203.0.113.7")]
 )
-def test_a_forwarded_address_is_believed_of_the_proxy_only(proxies: str, seen: str) -> None:
+def test_a_forwarded_address_is_used_from_trusted_proxies_only(proxies: str, seen: str) -> None:
     with process(MADANG_PROXY_ADDRESSES=proxies) as running:
         answer = httpx.get(url_of(running), headers={"X-Forwarded-For": "203.0.113.7"})
 

@@ -41,12 +41,12 @@ def test_production_is_the_default_and_refuses_known_secrets() -> None:
         CommonSettings()
 
 
-def test_every_secret_of_a_service_is_looked_at() -> None:
+def test_every_secret_of_a_service_is_checked() -> None:
     with pytest.raises(ValidationError, match="MADANG_ANOTHER_SECRET must be set"):
         MoreSettings(service_client_secret=SecretStr("mine"))
 
 
-def test_secrets_of_ones_own_are_taken_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_secrets_are_accepted_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MADANG_SERVICE_CLIENT_SECRET", "very-secret")
 
     settings = CommonSettings()
@@ -55,23 +55,21 @@ def test_secrets_of_ones_own_are_taken_and_never_shown(monkeypatch: pytest.Monke
     assert "very-secret" not in repr(settings)
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_frozen() -> None:
     settings = CommonSettings(environment=Environment.DEVELOPMENT)
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in CommonSettings.model_fields.values())
 
 
 @pytest.mark.parametrize(
     "given", ["10.0.0.1,192.0.2.0/24", "10.0.0.1, 192.0.2.0/24", '["10.0.0.1", "192.0.2.0/24"]']
 )
-def test_a_list_is_given_with_commas_or_as_json(
-    monkeypatch: pytest.MonkeyPatch, given: str
-) -> None:
+def test_a_list_has_commas_or_is_json(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("MADANG_PROXY_ADDRESSES", given)
 
     settings = CommonSettings(environment=Environment.DEVELOPMENT)
@@ -79,7 +77,7 @@ def test_a_list_is_given_with_commas_or_as_json(
     assert settings.proxy_addresses == ("10.0.0.1", "192.0.2.0/24")
 
 
-def test_origins_are_written_as_browsers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_are_normalised_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MADANG_ALLOWED_ORIGINS", "HTTPS://App.example/,http://localhost:3000")
 
     settings = CommonSettings(environment=Environment.DEVELOPMENT)
@@ -103,7 +101,7 @@ def test_origins_are_written_as_browsers_do(monkeypatch: pytest.MonkeyPatch) -> 
         ("AUTH_URL", "auth:8000", "give a URL such as http://auth:8000"),
     ],
 )
-def test_a_bad_setting_is_told_in_one_line(
+def test_an_invalid_setting_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
 ) -> None:
     monkeypatch.setenv("MADANG_SERVICE_CLIENT_SECRET", "mine")
@@ -118,7 +116,7 @@ def test_a_bad_setting_is_told_in_one_line(
     assert "\n" not in sentence
 
 
-def test_a_bad_secret_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_secret_is_reported_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     class WithTable(CommonSettings):
         table: dict[str, SecretStr] = Field(default_factory=dict)
         number: Annotated[int, Field(ge=1)] = 1
