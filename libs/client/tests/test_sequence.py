@@ -36,13 +36,13 @@ def test_replays_from_anywhere_admit_each_event_once_and_in_order(
     assert admitted == [event(number).id for number in range(1, newest + 1)]
 
 
-def test_what_the_reader_had_before_counts_as_seen() -> None:
+def test_events_up_to_since_count_as_seen() -> None:
     sequence = Sequence(event(5).id, capacity=10)
 
     assert [sequence.admit(event(number)) for number in (4, 5, 6)] == [False, False, True]
 
 
-def test_a_late_event_that_was_never_seen_breaks_the_order() -> None:
+def test_a_new_event_before_the_last_is_out_of_order() -> None:
     sequence = Sequence(None, capacity=10)
     sequence.admit(event(3))
     sequence.admit(event(7))
@@ -51,7 +51,7 @@ def test_a_late_event_that_was_never_seen_breaks_the_order() -> None:
         sequence.admit(event(5))
 
 
-def test_what_was_forgotten_counts_as_seen() -> None:
+def test_evicted_events_count_as_seen() -> None:
     sequence = Sequence(None, capacity=3)
     for number in range(10, 20):
         sequence.admit(event(number))
@@ -69,7 +69,7 @@ def test_the_memory_is_bounded() -> None:
     assert (len(sequence._seen), len(sequence._keys)) == (3, 3)
 
 
-def test_the_second_with_a_key_is_no_news_however_often_it_comes() -> None:
+def test_a_duplicate_key_is_never_new() -> None:
     sequence = Sequence(None, capacity=10)
     sequence.admit(event(1, key="k"))
 
@@ -79,7 +79,7 @@ def test_the_second_with_a_key_is_no_news_however_often_it_comes() -> None:
     assert sequence.position == event(3).id
 
 
-def test_an_event_without_an_id_is_always_news() -> None:
+def test_an_event_without_an_id_is_always_new() -> None:
     sequence = Sequence(None, capacity=10)
     live = Event("", "k", "login.ended", "ada", "ada", "", {})
 
@@ -88,7 +88,7 @@ def test_an_event_without_an_id_is_always_news() -> None:
     assert sequence.position is None
 
 
-def test_a_position_before_the_first_event_is_resumed_from_and_hides_nothing() -> None:
+def test_a_position_before_the_first_event_is_a_valid_start() -> None:
     sequence = Sequence("start", capacity=10)
 
     assert sequence.position == "start"
@@ -96,7 +96,7 @@ def test_a_position_before_the_first_event_is_resumed_from_and_hides_nothing() -
     assert sequence.position == event(0).id
 
 
-def test_a_log_that_ends_before_what_was_seen_is_another_one() -> None:
+def test_an_end_before_the_last_event_restarts_the_sequence() -> None:
     sequence = Sequence(event(500).id, capacity=10)
 
     sequence.rewind(None)

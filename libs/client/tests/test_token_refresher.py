@@ -26,16 +26,12 @@ def refresher(rest: RestServer, store: MemoryStore) -> TokenRefresher:
     return TokenRefresher(Rest("http://fake", transport=rest.transport()), store)
 
 
-async def test_a_token_is_kept_as_long_as_it_holds(
-    refresher: TokenRefresher, rest: RestServer
-) -> None:
+async def test_a_valid_token_is_reused(refresher: TokenRefresher, rest: RestServer) -> None:
     assert await refresher.token() == await refresher.token()
     assert rest.refreshes == 0
 
 
-async def test_a_token_is_renewed_a_while_before_it_expires(
-    rest: RestServer, store: MemoryStore
-) -> None:
+async def test_a_token_is_renewed_before_it_expires(rest: RestServer, store: MemoryStore) -> None:
     tokens = store.load()
     assert tokens is not None
     later = tokens.expires_at - 30
@@ -47,7 +43,7 @@ async def test_a_token_is_renewed_a_while_before_it_expires(
     assert rest.refreshes == 1
 
 
-async def test_all_who_ask_together_share_one_renewal(
+async def test_concurrent_calls_share_one_renewal(
     refresher: TokenRefresher, rest: RestServer
 ) -> None:
     stale = refresher.tokens.access
@@ -58,7 +54,7 @@ async def test_all_who_ask_together_share_one_renewal(
     assert rest.refreshes == 1
 
 
-async def test_who_asks_late_gets_what_was_renewed_already(
+async def test_a_later_call_gets_the_renewed_token(
     refresher: TokenRefresher, rest: RestServer
 ) -> None:
     stale = refresher.tokens.access
@@ -68,7 +64,7 @@ async def test_who_asks_late_gets_what_was_renewed_already(
     assert rest.refreshes == 1
 
 
-async def test_who_stops_waiting_does_not_lose_the_new_pair(
+async def test_a_cancelled_caller_does_not_lose_the_new_tokens(
     refresher: TokenRefresher, rest: RestServer, store: MemoryStore
 ) -> None:
     stale = refresher.tokens.access
@@ -83,7 +79,7 @@ async def test_who_stops_waiting_does_not_lose_the_new_pair(
     assert refresher.tokens.refresh in rest.refresh_tokens
 
 
-async def test_a_refused_renewal_forgets_the_login(
+async def test_a_refused_renewal_deletes_the_login(
     refresher: TokenRefresher, rest: RestServer, store: MemoryStore
 ) -> None:
     rest.refresh_tokens.clear()
@@ -96,7 +92,7 @@ async def test_a_refused_renewal_forgets_the_login(
         await refresher.token()
 
 
-async def test_a_renewal_that_fails_for_now_keeps_the_login(
+async def test_a_temporary_failure_keeps_the_login(
     refresher: TokenRefresher, rest: RestServer
 ) -> None:
     def away(request: httpx.Request) -> httpx.Response:
@@ -112,7 +108,7 @@ async def test_a_renewal_that_fails_for_now_keeps_the_login(
     assert (await refresher.renew(stale.access)).access != stale.access
 
 
-async def test_a_replacement_is_waited_for_until_it_is_due(rest: RestServer) -> None:
+async def test_a_replacement_is_returned_when_it_is_due(rest: RestServer) -> None:
     now = time.time()
     tokens = Tokens("old", "refresh-1", expires_at=now + 0.2, lifetime_seconds=0.2)
     rest.refresh_tokens["refresh-1"] = "ada"

@@ -1,4 +1,4 @@
-"""The log and the store on real files, and the backends that history asks."""
+"""Fixtures: embedded log and store, and fakes of auth and rooms."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ SHARDS = 2
 
 
 def an_event(key: str, *, room: str | None = "yard", **changes: object) -> Event:
-    """Return a message of ana's in the yard, unless `changes` say otherwise."""
+    """Return a message of ana in the yard, with `changes`."""
     fields: dict[str, object] = {
         "key": key,
         "kind": "message.created",
@@ -59,7 +59,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteMessageStore]:
 
 
 class Backends(httpx.AsyncBaseTransport):
-    """Auth and rooms, as far as history asks them."""
+    """Fakes of auth and rooms."""
 
     def __init__(self) -> None:
         self.issuer = Issuer()
@@ -67,7 +67,7 @@ class Backends(httpx.AsyncBaseTransport):
         self.archived: set[str] = set()
         self.away = False
         self.after_access: Callable[[], Awaitable[None]] | None = None
-        """What happens while an answer of rooms is on its way."""
+        """Called before rooms responds to an access request."""
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

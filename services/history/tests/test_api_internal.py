@@ -41,7 +41,7 @@ async def gateway(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.Async
 
 
 async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
-    """Let each of `events` be stored as a batch; return their ids."""
+    """Store each of `events` as a batch; return their ids."""
     offset = await log.end(SHARD)
     for event in events:
         await log.append(SHARD, (event.line(),))

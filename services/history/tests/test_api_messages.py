@@ -51,7 +51,7 @@ async def client(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.A
 
 
 async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
-    """Let `events` be stored; return their ids."""
+    """Store `events`; return their ids."""
     offset = await log.end(SHARD)
     await log.append(SHARD, tuple(event.line() for event in events))
     await stored(app, SHARD, offset + 1)

@@ -100,7 +100,7 @@ def poison_then(line: bytes) -> list[bytes]:
 
 
 async def run(url: str, *arguments: str) -> tuple[int, str, str]:
-    """Run the command as an operator would, in a process of its own."""
+    """Run the command in a process, as an operator does."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

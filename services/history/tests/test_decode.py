@@ -70,7 +70,7 @@ def test_lines_that_are_not_events_become_dead_letters() -> None:
 
 
 def nested(levels: int) -> bytes:
-    """Return the line of an event with lists in lists in its data."""
+    """Return the line of an event with nested lists in its data."""
     inner = b"[" * levels + b"]" * levels
     return an_event("k", data={"x": 0}).line().replace(b'"x":0', b'"x":' + inner)
 

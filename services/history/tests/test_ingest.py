@@ -33,14 +33,14 @@ PATIENCE_SECONDS = 20
 
 
 class TroubledStore(SqliteMessageStore):
-    """The embedded store; `trouble` happens before each write."""
+    """The embedded store; awaits `trouble` before each write."""
 
     writes: list[int]
-    """How many events each write had."""
+    """Number of events of each write."""
 
     @staticmethod
     async def trouble() -> None:
-        """Nothing, unless a test says otherwise."""
+        """Do nothing; tests replace it."""
 
     @override
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
@@ -59,7 +59,7 @@ async def store(tmp_path: Path) -> AsyncIterator[TroubledStore]:
 
 
 class Running:
-    """An ingest at work, and what it counts."""
+    """A running ingest and its metrics."""
 
     def __init__(self, ingest: Ingest, registry: CollectorRegistry) -> None:
         self.task = asyncio.create_task(ingest.run())
@@ -114,7 +114,7 @@ def running(settings: HistorySettings, dead_letters: SqliteDeadLetters) -> Start
 
 
 async def append(log: Log, *events: Event | bytes) -> None:
-    """Append each event as a batch of its own."""
+    """Append each event as its own batch."""
     for event in events:
         await log.append(SHARD, (event if isinstance(event, bytes) else event.line(),))
 
@@ -274,7 +274,7 @@ async def test_an_unexpected_error_is_retried_without_skipping(
 
 
 class FlakyLog(SqliteLog):
-    """The embedded log, whose followers fail after each batch."""
+    """The embedded log, whose readers fail after each batch."""
 
     starts: list[log_port.Start]
 

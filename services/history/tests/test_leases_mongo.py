@@ -20,12 +20,12 @@ from tests.support.waiting import until
 SHARDS = 4
 SECONDS = 3.0
 BUSY_SECONDS = 3.0
-"""What a busy machine may add to anything."""
+"""Tolerance for a busy machine."""
 PATIENCE_SECONDS = 60
 
 
 class Replica:
-    """One replica's leases, and what it would work on."""
+    """The leases of one replica, and its held shards."""
 
     def __init__(self, leases: MongoLeases) -> None:
         self.leases = leases
@@ -35,7 +35,7 @@ class Replica:
 
     @property
     def sure(self) -> set[int]:
-        """The shards that it would write to now."""
+        """The shards that it may write to now."""
         return {shard for shard in range(SHARDS) if self.leases.holds(shard)}
 
     async def _follow(self) -> None:
@@ -45,7 +45,7 @@ class Replica:
                 self.told.append(held)
 
     async def die(self) -> None:
-        """Renew nothing any more and release nothing."""
+        """Stop renewing, without a release."""
         self.task.cancel()
         await asyncio.wait([self.task])
 
@@ -80,7 +80,7 @@ async def join(database: Database) -> AsyncIterator[Join]:
 
 
 def shared(*replicas: Replica) -> Callable[[], bool]:
-    """Return what tells whether every shard is held, evenly, and by one alone."""
+    """Return a condition: every shard is held by one replica, evenly."""
 
     def shared() -> bool:
         sizes = [len(replica.sure) for replica in replicas]
@@ -206,7 +206,7 @@ async def test_leases_that_cannot_be_renewed_are_lost_when_they_expire(
 
 
 async def test_the_clocks_of_replicas_do_not_matter(database: Database, join: Join) -> None:
-    """A replica whose own clock stands somewhere else altogether shares as all others do."""
+    """A replica whose own clock is wrong shares like all others."""
     first = await join()
     await until(shared(first))
     second = await join()

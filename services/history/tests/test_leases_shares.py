@@ -6,7 +6,7 @@ from madang_history.leases.shares import LeaseSnapshot, fair_share
 
 
 def owners(*held: str) -> dict[int, str]:
-    """Return who holds which shard, `-` for nobody."""
+    """Return the holder of each shard, `-` for none."""
     return {shard: owner for shard, owner in enumerate(held) if owner != "-"}
 
 

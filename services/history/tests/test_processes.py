@@ -1,4 +1,4 @@
-"""History as it runs in production: processes of their own on RabbitMQ and MongoDB."""
+"""History as in production: several processes on RabbitMQ and MongoDB."""
 
 import asyncio
 import os
@@ -24,14 +24,14 @@ PATIENCE_SECONDS = 90
 
 
 class Process:
-    """A running history process and its pages."""
+    """A running history process and a client of it."""
 
     def __init__(self, process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> None:
         self.process = process
         self._client = client
 
     async def held(self) -> set[int]:
-        """Return the shards that it says it holds; none if it says nothing."""
+        """Return the held shards by its metrics; none if it does not answer."""
         try:
             page = (await self._client.get("/metrics")).text
         except httpx.HTTPError:

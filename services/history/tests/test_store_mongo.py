@@ -29,7 +29,7 @@ SPOKEN = ("message.created",)
 
 
 class Heard(CommandListener):
-    """What the client sends, as the server gets it."""
+    """Records the commands that the client sends."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def stages(plan: dict[str, Any]) -> set[str]:
 
 
 async def explained(database: Database, command: dict[str, Any]) -> dict[str, Any]:
-    """Return how the server executed `command`, which the store sent."""
+    """Return the server's execution statistics of `command`."""
     left_out = {"lsid", "$clusterTime", "$db", "readConcern", "txnNumber"}
     asked = {name: value for name, value in command.items() if name not in left_out}
     plan = await database.command("explain", asked, verbosity="executionStats")
@@ -135,7 +135,7 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
 
 
 async def fill(store: MongoMessageStore) -> None:
-    """Put 1,000 events of the yard among those of other rooms."""
+    """Store 1,000 events of the yard among those of other rooms."""
     for audience in ("rooms.yard", "rooms.yar", "rooms.yarda", "users.ana"):
         await store.store(1, entries(0, 1000, audience=audience), 7)
     await store.store(1, entries(2000, 2, kind="room.updated"), 8)

@@ -1,4 +1,4 @@
-"""Several replicas on one log and one MongoDB, and what happens to them."""
+"""Several replicas on one log and one MongoDB: takeover after failures."""
 
 import asyncio
 import time
@@ -29,13 +29,13 @@ from .conftest import SHARDS, an_event
 
 SECONDS = 3.0
 BUSY_SECONDS = 3.0
-"""What a busy machine may add to anything."""
+"""Tolerance for a busy machine."""
 PATIENCE_SECONDS = 60
 ROOMS = [f"room{n}" for n in range(6)]
 
 
 class PausedStore(MongoMessageStore):
-    """A store whose process can be stopped with a write on its way, as SIGSTOP does it."""
+    """A store that can pause during a write, as after SIGSTOP."""
 
     running: asyncio.Event
     reached: asyncio.Event
@@ -43,7 +43,7 @@ class PausedStore(MongoMessageStore):
 
     @staticmethod
     def written() -> None:
-        """Nothing, unless a test says otherwise; called after each write."""
+        """Do nothing after each write; tests replace it."""
 
     @override
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
@@ -56,7 +56,7 @@ class PausedStore(MongoMessageStore):
 
 
 class Replica:
-    """One ingest at work, and what it counts."""
+    """A running ingest and its metrics."""
 
     def __init__(self, log: Log, store: PausedStore, leases: MongoLeases, folder: Path) -> None:
         self.store = store
@@ -91,7 +91,7 @@ class Replica:
         await asyncio.wait([self.task])
 
     async def die(self) -> None:
-        """End as SIGKILL ends it: without releasing anything."""
+        """Stop as after SIGKILL, without releasing leases."""
 
         async def nothing() -> None:
             pass
@@ -101,7 +101,7 @@ class Replica:
 
 
 class Harness:
-    """A log that somebody writes to, and the replicas that store it."""
+    """A log with a writer, and the replicas that store it."""
 
     def __init__(self, log: SqliteLog, folder: Path, stack: AsyncExitStack) -> None:
         self.log = log
@@ -112,7 +112,7 @@ class Harness:
         self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """Send to all rooms in turn, each third event twice."""
+        """Append events to all rooms in turn, every third one twice."""
         number = 0
         while not self._enough:
             room, key = ROOMS[number % len(ROOMS)], str(number)
@@ -140,7 +140,7 @@ class Harness:
         await self._writing
 
     async def check(self, replica: Replica) -> None:
-        """Stop writing, wait until all is stored, and find everything there once and in order."""
+        """Stop the writer, wait for the store, and check that every event is there once, in order."""
         await self.stop_writing()
         for shard in range(SHARDS):
             end = await self.log.end(shard)

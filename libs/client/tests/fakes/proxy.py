@@ -1,4 +1,4 @@
-"""One port for both: REST to the one double, `/ws` to the other, for the command to talk to."""
+"""One port for both fakes: `/ws` goes to the STOMP server, the rest to the REST server."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from libs.client.tests.fakes.stomp_server import StompServer
 
 
 class Proxy:
-    """A proxy with no idea of its own."""
+    """Forwards connections to the fakes."""
 
     def __init__(self, stomp: StompServer, rest: RestServer) -> None:
         self._stomp = stomp
