@@ -23,7 +23,7 @@ from madang_common.settings import CannotStart
 
 @pytest.fixture
 def nobody() -> int:
-    """Give a port where nobody listens."""
+    """Return a port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
@@ -32,7 +32,7 @@ def nobody() -> int:
 
 @pytest.fixture
 async def mute() -> AsyncIterator[int]:
-    """Give a port where somebody listens who never says a word."""
+    """Return a port with a listener that never answers."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

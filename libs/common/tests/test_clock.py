@@ -1,5 +1,3 @@
-"""Times as they are written."""
-
 from datetime import UTC, datetime
 
 import pytest

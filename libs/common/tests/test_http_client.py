@@ -17,7 +17,7 @@ from madang_common.problems import (
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Fails as often as told, then answers; counts what was sent."""
+    """Fails a number of times, then answers; counts requests."""
 
     def __init__(self, *failures: type[httpx.TransportError], answer: httpx.Response) -> None:
         self.failures = list(failures)

@@ -1,4 +1,4 @@
-"""Requests that do not end, in bytes or in time."""
+"""Limits and timeouts of requests and responses."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -20,12 +20,12 @@ HEAD_BYTES = 2000
 SECONDS = 0.5
 PATIENCE_SECONDS = 10
 LARGE = 20_000_000
-"""Bytes of an answer that no buffer of the kernel's takes whole."""
+"""Bytes of a response larger than any socket buffer."""
 HTTP = http_protocol(within_head_bytes=HEAD_BYTES, within_seconds=SECONDS)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the size of the body, on `/slow` after longer than a request may take."""
+    """Answer with the size of the body; on `/slow` later than the request timeout."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -41,7 +41,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Echo(Upgraded):
-    """A stand-in for the WebSocket: says what it was asked for, then whatever it gets."""
+    """Fake of the upgraded protocol: sends the request line, then echoes."""
 
     @override
     def __init__(self, server_state: ServerState) -> None:
@@ -63,7 +63,7 @@ class Echo(Upgraded):
 
 
 class Client:
-    """A connection that says what it likes."""
+    """A raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -79,16 +79,16 @@ class Client:
             await self._reader.readuntil(wanted)
 
     async def some(self, limit: int) -> int:
-        """Read up to `limit` bytes, and return how many came."""
+        """Read up to `limit` bytes; return their number."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return len(await self._reader.read(limit))
 
     def vanish(self) -> None:
-        """Be gone, and let the server notice by a reset."""
+        """Close the connection with a reset."""
         self._writer.transport.abort()
 
     async def rest(self) -> bytes:
-        """Return what comes until the server lets go."""
+        """Return everything up to the end of the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self._reader.read(-1)
@@ -100,7 +100,7 @@ class Client:
 async def connected(
     protocol: type[asyncio.Protocol] = HTTP,
 ) -> AsyncGenerator[Client]:
-    """Yield a connection to a server with those bounds."""
+    """Yield a connection to a server with `protocol`."""
     config = uvicorn.Config(app, http=protocol, ws=Echo, lifespan="off", log_config=None)
     server = ServerBeside(config)
     listener = listening()

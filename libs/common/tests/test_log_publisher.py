@@ -24,7 +24,7 @@ Append = Callable[[int, tuple[bytes, ...]], Awaitable[None]]
 
 
 class WatchedLog(SqliteLog):
-    """The embedded log; `before` and `after` each append something may go wrong."""
+    """The embedded log; awaits `before` and `after` around each append."""
 
     appends: list[tuple[int, tuple[bytes, ...]]]
     unconfirmed: dict[int, int]
@@ -52,7 +52,7 @@ class WatchedLog(SqliteLog):
 
 
 def failing(times: int, error: Exception | None = None) -> Append:
-    """Return what raises LogUnavailable, or `error`, that often."""
+    """Return a function that raises LogUnavailable, or `error`, `times` times."""
 
     async def fail(_: int, __: tuple[bytes, ...]) -> None:
         nonlocal times
@@ -64,7 +64,7 @@ def failing(times: int, error: Exception | None = None) -> Append:
 
 
 class Gate:
-    """Holds appends until it is opened."""
+    """Blocks appends until it is opened."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()

@@ -15,7 +15,7 @@ SHARD = 0
 
 
 class HeldClock:
-    """A clock that stands until it is moved."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -55,7 +55,7 @@ async def read(log: SqliteLog, start: Start, count: int) -> list[Batch]:
 
 
 def kept(path: Path, shard: int = SHARD) -> list[int]:
-    """Return the offsets that stand in the file."""
+    """Return the offsets in the file."""
     db = sqlite3.connect(path)
     rows = db.execute("SELECT offset FROM batches WHERE shard = ? ORDER BY offset", (shard,))
     offsets = [offset for (offset,) in rows]

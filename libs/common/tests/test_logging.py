@@ -19,7 +19,7 @@ Start = Callable[..., io.StringIO]
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Generator[Start]:
-    """Yield what starts to log, and returns what is written; all is as before afterwards."""
+    """Yield a function that configures logging and returns the output; restore it afterwards."""
     root = logging.getLogger()
     handlers, before = root.handlers, root.level
 

@@ -1,5 +1,3 @@
-"""What is used stays; what is not goes."""
-
 from hypothesis import given
 from hypothesis import strategies as st
 

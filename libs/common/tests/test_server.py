@@ -1,4 +1,4 @@
-"""A process of the product, started for real: its ready line, its signals, its refusals."""
+"""A real process: ready line, signals, errors at the start."""
 
 import http.client
 import os
@@ -169,7 +169,7 @@ def test_an_invalid_setting_is_reported_with_its_value_and_the_allowed_ones() ->
 
 
 def test_idle_connections_are_kept_longer_than_by_clients() -> None:
-    """Uvicorn's own 5 s would end it where a client of httpx, with 5 s too, just sends again."""
+    """Uvicorn's default of 5 s equals that of httpx clients, which then lose requests."""
     with process() as running:
         host, _, port = url_of(running).removeprefix("http://").partition(":")
         client = http.client.HTTPConnection(host, int(port), timeout=10)

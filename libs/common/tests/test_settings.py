@@ -8,7 +8,7 @@ class MoreSettings(CommonSettings):
     """A service's settings."""
 
     another_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    """Known to everybody as well."""
+    """Another default secret."""
 
 
 @pytest.fixture(autouse=True)

@@ -140,7 +140,7 @@ class Harness:
         await self._writing
 
     async def check(self, replica: Replica) -> None:
-        """Stop the writer, wait for the store, and check that every event is there once, in order."""
+        """Stop the writer, wait for the store, and check that each event is there once."""
         await self.stop_writing()
         for shard in range(SHARDS):
             end = await self.log.end(shard)
