@@ -148,14 +148,14 @@ class Connection:
 
     async def _closed_by_error(self, frame: Frame) -> ConnectionLost:
         """Return the error for an ERROR frame, after waiting for the close code."""
-        told = refusal(frame.body, reason=frame.headers.get("message", ""))
+        problem = refusal(frame.body, reason=frame.headers.get("message", ""))
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._socket.wait_closed()
         except TimeoutError:
             await self.abort()
-        reason = self._socket.close_reason or str(told)
-        return ConnectionLost(reason, code=self._socket.close_code, refusal=told)
+        reason = self._socket.close_reason or str(problem)
+        return ConnectionLost(reason, code=self._socket.close_code, refusal=problem)
 
 
 async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:

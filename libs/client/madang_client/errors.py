@@ -33,7 +33,7 @@ class MadangError(Exception):
     """Base class; the message describes the error."""
 
 
-class NotReachable(MadangError):  # noqa: N818 - reads as the state it tells
+class NotReachable(MadangError):  # noqa: N818 - names a state
     """No proper answer; `retry_after_seconds` is from the server, if given."""
 
     def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
@@ -41,7 +41,7 @@ class NotReachable(MadangError):  # noqa: N818 - reads as the state it tells
         self.retry_after_seconds = retry_after_seconds
 
 
-class Disconnected(MadangError):  # noqa: N818 - reads as the state it tells
+class Disconnected(MadangError):  # noqa: N818 - names a state
     """The server closed the connection for good."""
 
     def __init__(self, code: int | None, reason: str) -> None:
@@ -50,11 +50,11 @@ class Disconnected(MadangError):  # noqa: N818 - reads as the state it tells
         self.reason = reason
 
 
-class Closed(MadangError):  # noqa: N818 - reads as the state it tells
+class Closed(MadangError):  # noqa: N818 - names a state
     """The chat was closed locally."""
 
 
-class LoggedOut(MadangError):  # noqa: N818 - reads as the state it tells
+class LoggedOut(MadangError):  # noqa: N818 - names a state
     """The login has ended: by logout, elsewhere, or by expiry."""
 
 
@@ -62,7 +62,7 @@ class ProtocolError(MadangError):
     """The server violated the protocol."""
 
 
-class OutOfOrder(ProtocolError):  # noqa: N818 - reads as the state it tells
+class OutOfOrder(ProtocolError):  # noqa: N818 - names a state
     """A new event came after a later one."""
 
 

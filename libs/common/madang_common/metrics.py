@@ -58,13 +58,13 @@ class RevocationMetrics:
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self._revoked = Counter(
             "madang_revocations_total",
-            "Ended logins that auth told of.",
+            "Ended logins received from auth.",
             ["service"],
             registry=registry,
         ).labels(service)
         self._heard = Gauge(
             "madang_revocations_heard_timestamp_seconds",
-            "When auth last told which logins have ended, 0 if it never did.",
+            "Time of the last response of auth with ended logins, 0 if there was none.",
             ["service"],
             registry=registry,
         ).labels(service)

@@ -17,7 +17,7 @@ from madang_common.log.port import Retention
 DEVELOPMENT_SECRET = "madang-development-only"  # noqa: S105 - refused outside development, below
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as the state it tells
+class CannotStart(Exception):  # noqa: N818 - names a state
     """The process cannot start; the message says what to change."""
 
 

@@ -215,7 +215,7 @@ async def test_a_failed_connection_leaves_no_garbage(
     nobody: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
-    # What is logged would keep the error, as pytest.raises would.
+    # A log entry would keep a reference to the error, as pytest.raises does.
     caplog.set_level(logging.CRITICAL, "aiormq")
     gc.disable()
     try:

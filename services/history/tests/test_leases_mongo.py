@@ -247,7 +247,7 @@ async def other_process(
     finally:
         if process.returncode is None:
             process.kill()
-        # Whoever waits for a pipe that nobody reads waits for ever.
+        # Waiting for a process with a full pipe would block forever.
         await process.communicate()
 
 

@@ -11,7 +11,7 @@ from madang_client.login import Login
 from madang_client.room import Room, User
 
 
-class Ambiguous(MadangError):  # noqa: N818 - reads as the state it tells
+class Ambiguous(MadangError):  # noqa: N818 - names a state
     """Several rooms have the name."""
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What a command finds around it: encodings that lack characters, proxies that cannot be used."""
+"""The environment of a command: limited encodings, unusable proxies."""
 
 import asyncio
 from asyncio.subprocess import PIPE

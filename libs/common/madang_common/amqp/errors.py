@@ -19,7 +19,7 @@ from aiormq.exceptions import (
 )
 
 
-class AmqpUnavailable(ConnectionError):  # noqa: N818 - reads as the state it tells
+class AmqpUnavailable(ConnectionError):  # noqa: N818 - names a state
     """RabbitMQ does not answer; the operation may or may not have happened."""
 
 

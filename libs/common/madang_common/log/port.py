@@ -17,19 +17,19 @@ class LogError(Exception):
     """An error of the log."""
 
 
-class LogUnavailable(LogError):  # noqa: N818 - reads as the state it tells
+class LogUnavailable(LogError):  # noqa: N818 - names a state
     """The log does not answer; the batch may or may not have been stored."""
 
 
-class LogBusy(LogError):  # noqa: N818 - reads as the state it tells
+class LogBusy(LogError):  # noqa: N818 - names a state
     """Too many bytes are queued for the log."""
 
 
-class LogTooLarge(LogError):  # noqa: N818 - reads as the state it tells
+class LogTooLarge(LogError):  # noqa: N818 - names a state
     """An event does not fit into a batch."""
 
 
-class LogMismatch(LogError):  # noqa: N818 - reads as the state it tells
+class LogMismatch(LogError):  # noqa: N818 - names a state
     """The log has another number of shards than this process is configured for."""
 
 

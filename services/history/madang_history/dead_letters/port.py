@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class DeadLettersUnavailable(Exception):  # noqa: N818 - reads as the state it tells
+class DeadLettersUnavailable(Exception):  # noqa: N818 - names a state
     """The storage of dead letters does not answer."""
 
 

@@ -19,11 +19,11 @@ class StoreError(Exception):
     """An error of the store."""
 
 
-class StoreUnavailable(StoreError, Unavailable):  # noqa: N818 - reads as the state it tells
+class StoreUnavailable(StoreError, Unavailable):  # noqa: N818 - names a state
     """The store does not answer or cannot write now."""
 
 
-class StoreMismatch(StoreError):  # noqa: N818 - reads as the state it tells
+class StoreMismatch(StoreError):  # noqa: N818 - names a state
     """The store does not belong to this log."""
 
 
