@@ -52,11 +52,13 @@ def _rows(settings: type[CommonSettings]) -> Iterator[str]:
     for name, field in settings.model_fields.items():
         if name in common and _default(field) == _default(common[name]):
             continue
-        yield f"| `MADANG_{name.upper()}` | {_default(field)} | {_one_line(field.description)} |\n"
+        cells = (f"`MADANG_{name.upper()}`", _default(field), field.description or "")
+        yield f"| {' | '.join(map(_cell, cells))} |\n"
 
 
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
+def _cell(text: str) -> str:
+    """Return `text` without what would end a cell of a Markdown table: line breaks and pipes."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _default(field: FieldInfo) -> str:

@@ -71,7 +71,7 @@ def _restart(gateway: Service) -> float:
     connections = gateway.metric("madang_gateway_connections")
     begun = time.monotonic()
     assert gateway.stop(), "it was asked to stop, and had to be killed"
-    print(f"{gateway.name} stopped within {time.monotonic() - begun:.1f} s")  # noqa: T201
+    print(f"{gateway.name} stopped within {time.monotonic() - begun:.1f} s")  # noqa: T201 - the figure
     gateway.start()
     return connections
 
@@ -87,7 +87,7 @@ async def _same(clients: LoadClients, listeners: list[Listener]) -> None:
     (room,) = clients.members[0].rooms
     said = [event.id for event in clients.members[0].received[room]]
     async with asyncio.timeout(_SETTLE_SECONDS):
-        while any(len(listener.heard) < len(said) for listener in listeners):  # noqa: ASYNC110
+        while any(len(one.heard) < len(said) for one in listeners):  # noqa: ASYNC110 - on sockets
             await asyncio.sleep(0.1)
     assert all(listener.heard == said for listener in listeners)
 

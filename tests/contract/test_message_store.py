@@ -14,11 +14,11 @@ from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import connected
 from madang_history.store.port import (
     LAST,
-    Counted,
     Entry,
-    Hole,
+    EventCount,
+    Gap,
     MessageStore,
-    Stored,
+    StoredEvent,
     StoreMismatch,
     StoreUnavailable,
 )
@@ -91,11 +91,11 @@ async def count(
     upto: int = LAST,
     reader: str = "dan",
     most: int = 100,
-) -> Counted:
+) -> EventCount:
     return await store.count_after(ROOM, position, kinds, upto=upto, reader=reader, most=most)
 
 
-def positions(found: list[Stored]) -> list[int]:
+def positions(found: list[StoredEvent]) -> list[int]:
     return [stored.position for stored in found]
 
 
@@ -104,8 +104,8 @@ async def test_a_new_store_is_empty(store: MessageStore) -> None:
     assert [await store.progress(shard) for shard in range(SHARDS)] == [0, 0]
     assert await store.before(ROOM, None, 10) == []
     assert await store.after(ROOM, -1, 10) == []
-    assert await store.one(ROOM, 1) is None
-    assert await store.holes(0) == []
+    assert await store.get(ROOM, 1) is None
+    assert await store.gaps(0) == []
 
 
 async def test_what_is_stored_can_be_read_back_as_it_was(store: MessageStore) -> None:
@@ -113,7 +113,7 @@ async def test_what_is_stored_can_be_read_back_as_it_was(store: MessageStore) ->
 
     new = await store.store(0, [Entry(7, ROOM, "message.created", "ana", "k", line)], 1)
 
-    found = await store.one(ROOM, 7)
+    found = await store.get(ROOM, 7)
     assert new == 1
     assert found is not None
     assert (found.position, found.line) == (7, line)
@@ -163,7 +163,7 @@ async def test_of_two_with_a_key_the_first_counts_whatever_comes_between(
     new = await store.store(0, batch, 1)
 
     assert new == len(batch) - 1
-    assert await store.one(ROOM, 301) is None
+    assert await store.get(ROOM, 301) is None
     found = await store.by_key(ROOM, "ana", "k")
     assert found is not None
     assert found.position == 11
@@ -256,8 +256,8 @@ async def test_the_largest_position_is_found(store: MessageStore) -> None:
 async def test_one_event_is_only_of_its_own_audience(store: MessageStore) -> None:
     await store.store(0, [entry(1)], 1)
 
-    assert await store.one(ROOM, 1) is not None
-    assert await store.one("rooms.other", 1) is None
+    assert await store.get(ROOM, 1) is not None
+    assert await store.get("rooms.other", 1) is None
 
 
 async def test_an_audience_whose_name_begins_like_another_is_another(store: MessageStore) -> None:
@@ -267,7 +267,7 @@ async def test_an_audience_whose_name_begins_like_another_is_another(store: Mess
 
     assert positions(await store.before(ROOM, None, 10)) == [3]
     assert positions(await store.after(ROOM, -1, 10)) == [3]
-    assert await count(store, -1, kinds=()) == Counted(1, 1)
+    assert await count(store, -1, kinds=()) == EventCount(1, 1)
     assert [positions(await store.after(name, -1, 10)) for name in others] == [
         [0],
         [1],
@@ -301,14 +301,14 @@ async def test_an_event_is_found_by_its_key(store: MessageStore) -> None:
 async def test_counting_stops_where_it_is_told(store: MessageStore) -> None:
     await store.store(0, [entry(n) for n in range(5)] + [entry(9, kind="member.left")], 1)
 
-    assert await count(store, -1) == Counted(5, 5)
-    assert await count(store, 1) == Counted(3, 3)
-    assert await count(store, -1, most=2) == Counted(2, 2)
-    assert await count(store, -1, kinds=()) == Counted(6, 6)
-    assert await count(store, 9) == Counted(0, 0)
-    assert await count(store, -1, upto=3) == Counted(4, 4)
-    assert await count(store, 3, upto=3) == Counted(0, 0)
-    assert await count(store, -1, upto=-1) == Counted(0, 0)
+    assert await count(store, -1) == EventCount(5, 5)
+    assert await count(store, 1) == EventCount(3, 3)
+    assert await count(store, -1, most=2) == EventCount(2, 2)
+    assert await count(store, -1, kinds=()) == EventCount(6, 6)
+    assert await count(store, 9) == EventCount(0, 0)
+    assert await count(store, -1, upto=3) == EventCount(4, 4)
+    assert await count(store, 3, upto=3) == EventCount(0, 0)
+    assert await count(store, -1, upto=-1) == EventCount(0, 0)
 
 
 @pytest.mark.parametrize("reader", ["bo", "$sender", "b\0o.$"])
@@ -316,11 +316,11 @@ async def test_a_readers_own_events_are_not_counted(store: MessageStore, reader:
     senders = ["ana", reader, reader, "cy", "ana"]
     await store.store(0, [entry(n, sender=sender) for n, sender in enumerate(senders)], 1)
 
-    assert await count(store, -1, reader=reader) == Counted(3, 5)
-    assert await count(store, 0, reader=reader) == Counted(2, 4)
-    assert await count(store, 0, reader=reader, most=3) == Counted(1, 3)
-    assert await count(store, 0, reader=reader, upto=2) == Counted(0, 2)
-    assert await count(store, -1, kinds=(), reader="ana") == Counted(3, 5)
+    assert await count(store, -1, reader=reader) == EventCount(3, 5)
+    assert await count(store, 0, reader=reader) == EventCount(2, 4)
+    assert await count(store, 0, reader=reader, most=3) == EventCount(1, 3)
+    assert await count(store, 0, reader=reader, upto=2) == EventCount(0, 2)
+    assert await count(store, -1, kinds=(), reader="ana") == EventCount(3, 5)
 
 
 async def test_a_range_may_have_an_end(store: MessageStore) -> None:
@@ -335,26 +335,26 @@ async def test_a_range_may_have_an_end(store: MessageStore) -> None:
 
 
 async def test_holes_are_kept_in_order(store: MessageStore) -> None:
-    await store.add_hole(0, Hole(40, 50))
-    await store.add_hole(0, Hole(0, 10))
-    await store.add_hole(0, Hole(40, 50))
-    await store.add_hole(1, Hole(1, 2))
+    await store.add_gap(0, Gap(40, 50))
+    await store.add_gap(0, Gap(0, 10))
+    await store.add_gap(0, Gap(40, 50))
+    await store.add_gap(1, Gap(1, 2))
 
-    assert await store.holes(0) == [Hole(0, 10), Hole(40, 50)]
-    assert await store.holes(1) == [Hole(1, 2)]
+    assert await store.gaps(0) == [Gap(0, 10), Gap(40, 50)]
+    assert await store.gaps(1) == [Gap(1, 2)]
 
 
 async def test_everything_survives_a_restart(stores: Stores) -> None:
     first = await stores.open()
     await first.store(1, [entry(1), entry(2)], 9)
-    await first.add_hole(1, Hole(0, 4))
+    await first.add_gap(1, Gap(0, 4))
     await first.close()
 
     second = await stores.open()
 
     assert await second.progress(1) == 9
     assert positions(await second.after(ROOM, -1, 10)) == [1, 2]
-    assert await second.holes(1) == [Hole(0, 4)]
+    assert await second.gaps(1) == [Gap(0, 4)]
     await second.close()
 
 

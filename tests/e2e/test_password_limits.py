@@ -137,8 +137,10 @@ def test_a_flood_of_good_logins_from_one_address_keeps_no_other_waiting(
 
     theirs = statistics.median(attacker.seconds)
     with capsys.disabled():
-        print(f" [a login alone {alone:.2f} s, beside a flood {statistics.median(beside):.2f} s,")  # noqa: T201
-        print(f"  one of the flood {theirs:.2f} s; {dict(attacker.statuses)}]")  # noqa: T201
+        print(  # noqa: T201 - the figures
+            f" [a login alone {alone:.2f} s, beside a flood {statistics.median(beside):.2f} s,"
+            f"  one of the flood {theirs:.2f} s; {dict(attacker.statuses)}]"
+        )
     assert attacker.statuses.keys() <= {200, 429}
     assert statistics.median(beside) < _MOST_OF_THEIR_TIME * theirs
 

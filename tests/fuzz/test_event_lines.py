@@ -90,12 +90,12 @@ def test_all_readers_read_a_line_alike_or_refuse_it(campaign: Campaign) -> None:
 
         if event is None:
             assert _or_none(lambda: decode_line(line, ())) is None
-            assert (len(stored.entries), len(stored.dead)) == (0, 1)
+            assert (len(stored.entries), len(stored.dead_letters)) == (0, 1)
             return
         expected = decoded(event)
         assert decode_line(line, {event.audience}) == expected
         assert decode_line(line, ())[1:] == expected[1:]
-        assert stored.dead == []
+        assert stored.dead_letters == []
         [entry] = stored.entries
         assert (entry.position, entry.audience, entry.sender, entry.key) == (
             at,

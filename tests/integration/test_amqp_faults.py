@@ -7,11 +7,12 @@ from contextlib import aclosing
 
 import pytest
 
+from madang_common import tasks
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, LogBusy, LogError, LogUnavailable
 from madang_common.log.publisher import Publisher
-from madang_common.tasks import end
 from stack.servers import RabbitMQ
+from tests.support.publishing import publish
 
 SHARDS = 2
 PATIENCE_SECONDS = 120
@@ -64,7 +65,7 @@ class Writer:
             number += 1
             began = time.monotonic()
             try:
-                await self._publisher.publish(f"rooms.{sender}", line)
+                await publish(self._publisher, f"rooms.{sender}", line)
             except LogError:
                 self.refused.append(line)
             else:
@@ -126,7 +127,7 @@ class Harness:
     async def stop(self) -> None:
         for readers in self.readers:
             for reader in readers:
-                await end(reader.task)
+                await tasks.stop(reader.task)
         await asyncio.gather(*(writer.stop() for writer in self.writers))
         await asyncio.gather(*(log.close() for log in self.logs))
 

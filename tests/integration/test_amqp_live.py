@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from madang_common import tasks
 from madang_common.live.amqp import AmqpLive
-from madang_common.tasks import end
 from stack.servers import RabbitMQ
 from tests.support.waiting import until
 
@@ -60,7 +60,7 @@ async def test_what_is_published_last_leaves_before_the_end(rabbitmq_vhost_url: 
     await until(lambda: len(ear.heard) == 5)
     assert ear.heard == [b"0", b"1", b"2", b"3", b"4"]
     await listening.close()
-    await end(ear.task)
+    await tasks.stop(ear.task)
 
 
 async def _receives(live: AmqpLive) -> bool:
@@ -91,7 +91,7 @@ class Harness:
 
     async def stop(self) -> None:
         for task in [self.voice.task, *(ear.task for ear in self.ears)]:
-            await end(task)
+            await tasks.stop(task)
         for live in [self.speaking, *self.hearing]:
             await live.close()
 
@@ -143,13 +143,13 @@ async def test_listening_goes_on_after_a_queue_was_deleted(
     with private_rabbitmq.management() as client:
         queues = [queue["name"] for queue in client.get(f"/api/queues/{quote(vhost)}").json()]
     assert len(queues) == 2
-    channel = await harness.hearing[0]._link.channel()
+    channel = await harness.hearing[0]._connection.channel()
     deleted = 0
     for queue in queues:
         try:
             await channel.queue_delete(queue)
         except Exception:  # noqa: BLE001 - the other process's own queue
-            channel = await harness.hearing[0]._link.channel()
+            channel = await harness.hearing[0]._connection.channel()
         else:
             deleted += 1
     assert deleted == 1
@@ -186,13 +186,13 @@ async def test_what_waits_is_bounded_and_the_newest_is_kept(rabbitmq_vhost_url: 
 
     for n in range(5000):
         live.publish(b"%d " % n + b"x" * 1000)
-    assert live._waiting_bytes <= 1_048_576
+    assert live._queued_bytes <= 1_048_576
 
     await until(lambda: bool(ear.heard) and ear.heard[-1].startswith(b"4999 "))
     numbers = [int(line.split()[0]) for line in ear.heard]
     assert numbers == list(range(numbers[0], 5000))
     assert 900 < len(numbers) < 1100
-    await end(ear.task)
+    await tasks.stop(ear.task)
     await live.close()
 
 

@@ -172,7 +172,7 @@ async def test_a_slow_reader_is_sent_little_ahead(large_log: AmqpLog) -> None:
         await large_log.ping()
 
         # About 64, and the rest of the chunk that the 64th stands in.
-        assert 0 < len(reader._waiting) < 1000
+        assert 0 < len(reader._queue) < 1000
         seen = [(await anext(batches)).lines[0] for _ in range(2000)]
 
     assert seen == [b"%d" % n for n in range(2000)]

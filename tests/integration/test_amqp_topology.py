@@ -211,13 +211,13 @@ def dying_after(declared: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     declare_queue = declare._declare_queue
     left = declared
 
-    async def declare_or_die(link: AmqpConnection, queue: topology.Queue) -> None:
+    async def declare_or_die(connection: AmqpConnection, queue: topology.Queue) -> None:
         nonlocal left
         if left == 0:
-            await declare_queue(link, topology.Queue(queue.name, queue.arguments))
+            await declare_queue(connection, topology.Queue(queue.name, queue.arguments))
             raise KeyError("the power is gone")
         left -= 1
-        await declare_queue(link, queue)
+        await declare_queue(connection, queue)
 
     with monkeypatch.context() as patch:
         patch.setattr(declare, "_declare_queue", declare_or_die)

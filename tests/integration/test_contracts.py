@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 
 from contracts.diff import diff, report
 from contracts.events import sample, schema
-from madang_client.cli import lines, talk
+from madang_client.cli import interactive_chat, lines
 from madang_common.events.data import MembershipChange
 from madang_common.events.kinds import DURABLE, KINDS, MEMBERSHIP_CHANGES
 
@@ -21,7 +21,7 @@ def test_the_client_knows_the_kinds_that_end_a_membership() -> None:
     """It imports nothing of the services, so it has a copy."""
     ends = {kind for kind, how in MEMBERSHIP_CHANGES.items() if how is MembershipChange.ENDS}
 
-    assert ends == talk._GONE
+    assert ends == interactive_chat._REMOVALS
 
 
 def test_the_client_prints_no_kind_that_does_not_exist() -> None:

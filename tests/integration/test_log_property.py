@@ -26,7 +26,7 @@ from madang_common.log.port import Batch, Log, LogError, LogUnavailable, Start
 from madang_common.log.position import position, shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.ingest import Ingest
 from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
@@ -174,11 +174,11 @@ class World:
         store.faults = self.store_faults
         self.store: MessageStore = store
         metrics = HistoryMetrics(CollectorRegistry())
-        dead_lines = SqliteDeadLines(self._folder / "messages.db")
+        dead_letters = SqliteDeadLetters(self._folder / "messages.db")
         ingest = Ingest(
             self.log,
             self.store,
-            dead_lines,
+            dead_letters,
             SingleReplicaLeases(SHARDS),
             metrics,
             SETTINGS,

@@ -1,4 +1,4 @@
-"""Madang client: an async SDK for chat that survives reconnects, and the `madang` command."""
+"""Madang client: an async SDK that reconnects and resumes, and the `madang` command."""
 
 from madang_client.account import Account
 from madang_client.chat import Change, Chat, Connected, Lost

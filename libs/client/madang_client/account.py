@@ -1,4 +1,4 @@
-"""Where it begins: a server, and somebody who registers or logs in there."""
+"""Registration and login at one server."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Account:
         """Use `server`, such as `https://chat.example.org`; `transport` replaces the network."""
         self._rest = Rest(server, timeout_seconds=timeout_seconds, transport=transport)
         self._clock = clock
-        self._keepers: list[TokenRefresher] = []
+        self._refreshers: list[TokenRefresher] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,14 +40,14 @@ class Account:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for keeper in self._keepers:
-            await keeper.settle()
+        for refresher in self._refreshers:
+            await refresher.settle()
         await self._rest.__aexit__(kind, error, trace)
 
     async def register(
         self, username: str, password: str, *, display_name: str | None = None
     ) -> User:
-        """Make an account; raise Conflict if the username is taken."""
+        """Create an account; raise Conflict if the username is taken."""
         body: dict[str, Any] = {"username": username, "password": password}
         if display_name is not None:
             body["display_name"] = display_name
@@ -56,7 +56,7 @@ class Account:
     async def login(
         self, username: str, password: str, *, store: TokenStore | None = None
     ) -> Login:
-        """Log in and keep the tokens in `store`; raise Unauthenticated on a wrong password."""
+        """Log in and store the tokens in `store`; raise Unauthenticated on a wrong password."""
         body = {"username": username, "password": password}
         answer = await self._rest.call("POST", f"{AUTH}/login", json=body)
         tokens = granted(answer, self._clock())
@@ -66,7 +66,7 @@ class Account:
         return self.resume(store)
 
     def resume(self, store: TokenStore) -> Login:
-        """Go on with the login whose tokens are in `store`; raise LoggedOut if there are none."""
-        keeper = TokenRefresher(self._rest, store, clock=self._clock)
-        self._keepers.append(keeper)
-        return Login(self._rest, keeper, store)
+        """Return the login whose tokens are in `store`; raise LoggedOut if there are none."""
+        refresher = TokenRefresher(self._rest, store, clock=self._clock)
+        self._refreshers.append(refresher)
+        return Login(self._rest, refresher, store)

@@ -1,4 +1,4 @@
-"""A chat: subscriptions and sends that outlive the connections under them."""
+"""A chat: subscriptions and sends that survive reconnects."""
 
 import asyncio
 import random
@@ -13,32 +13,32 @@ import orjson
 
 from madang_client import errors
 from madang_client.backoff import Backoff
-from madang_client.close_policy import Verdict, verdict
+from madang_client.close_policy import CloseAction, close_action
 from madang_client.connection import Connection
 from madang_client.errors import Closed, ConnectionLost, LoggedOut, MadangError, NotReachable
-from madang_client.outbox import Outbox, Outgoing
+from madang_client.outbox import Outbox, PendingMessage
 from madang_client.session import Session
 from madang_client.settings import ChatSettings
 from madang_client.subscription import Subscription
 from madang_client.token_refresher import TokenRefresher
 
 EVENTS = "/user/queue/events"
-_ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ROOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOGIN_ENDED = 4410
 _NOT_READY = (NotReachable, errors.Unavailable, errors.TooManyRequests)
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The chat has a connection."""
+    """The chat is connected."""
 
     again: bool
-    """Whether it had one before."""
+    """Whether it was connected before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The chat has none, and will try again."""
+    """The connection was lost; the chat will reconnect."""
 
     reason: str
     again_in_seconds: float
@@ -50,8 +50,8 @@ Change = Connected | Lost
 class Chat:
     """Use it in `async with`: entering connects, and raises if that fails.
 
-    From then on it reconnects by itself, until it is left or the server wants it no more; then
-    every reader and sender is told why.
+    Afterwards it reconnects by itself, until it is closed or the server ends it for good; then all
+    pending reads and sends raise the reason.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Chat:
         on_change: Callable[[Change], None] = lambda _: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Chat at the WebSocket `url`; `on_change` is told about the connection."""
+        """Use the WebSocket at `url`; `on_change` is called when the connection changes."""
         self._url = url
         self._tokens = tokens
         self._settings = settings or ChatSettings()
@@ -82,7 +82,7 @@ class Chat:
         """Connect; raise NotReachable, Refused, LoggedOut, … if that fails."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.personal = self._subscription(EVENTS, lossy=True)
-        """What concerns this user: invites, rooms entered and left. Unread, it keeps the latest."""
+        """Events of this user: invites, rooms joined and left. Drops the oldest if not read."""
         self._task = asyncio.create_task(self._run())
         try:
             await asyncio.shield(self._ready)
@@ -100,48 +100,48 @@ class Chat:
         await self.close()
 
     async def close(self) -> None:
-        """Say goodbye; what was not confirmed until now fails with Closed."""
+        """Close the connection; unconfirmed sends fail with Closed."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._finish(Closed("the chat was closed"))
 
     async def subscribe(self, room: str, since: str | None = None) -> Subscription:
-        """Return the events of `room`: all after the one with the id `since`, then live.
+        """Return a subscription to `room`: the events after the id `since`, then new ones.
 
-        It returns once the server has accepted, so nothing said later is missed. Raise Refused if
-        it did not.
+        It returns when the server has accepted the subscription, so that no later event is missed.
+        Raise Refused if the server refuses it.
         """
         return await self._open_subscription(
-            self._subscription(f"/topic/rooms.{_checked(room)}", room, since)
+            self._subscription(f"/topic/rooms.{_checked_room_id(room)}", room, since)
         )
 
     async def live(self, room: str) -> Subscription:
-        """Return the notices of `room` from now on: who writes, reads, comes and goes.
+        """Return a subscription to the live notices of `room`: typing, read markers, presence.
 
-        None is kept by the server or sent again; unread, it keeps the latest. What it missed while
-        the connection was lost is for `Login.present` to tell. Raise Refused if the server says no.
+        The server does not store notices or send them again, and the subscription drops the oldest
+        if not read. After a reconnect, `Login.present` returns who is there. Raise Refused if the
+        server refuses it.
         """
         self._check_open()
         return await self._open_subscription(
-            self._subscription(f"/topic/rooms.{_checked(room)}.live", room, lossy=True)
+            self._subscription(f"/topic/rooms.{_checked_room_id(room)}.live", room, lossy=True)
         )
 
     async def send(
         self, room: str, text: str, *, key: str | None = None, retry: bool = False
     ) -> str:
-        """Say `text` in `room`; return the event's id once it is stored.
+        """Send `text` to `room`; return the event's id when it is stored.
 
-        Across reconnects it is sent again with the same `key`, and stored once. Raise Refused if
-        the server says no. To send again what you gave up waiting for, give the same `key` and say
-        that it is a `retry`.
+        After a reconnect it is sent again with the same `key`, and stored once. Raise Refused if
+        the server refuses it. To repeat a call that was cancelled, pass the same `key` and `retry`.
         """
         key = key or secrets.token_urlsafe(18)
         if "\0" in key:
-            raise ValueError("a key cannot hold a NUL")
+            raise ValueError("a key cannot contain NUL")
         body = orjson.dumps({"text": text})
         attempts = self._settings.unavailable_attempts
-        message = Outgoing(_checked(room), body, key, attempts=attempts, retry=retry)
+        message = PendingMessage(_checked_room_id(room), body, key, attempts=attempts, retry=retry)
         await self._outbox.put(message)
         try:
             self._check_open()
@@ -156,7 +156,7 @@ class Chat:
         if self._session is not None:
             self._session.subscribe(subscription)
         try:
-            await subscription.granted_once()
+            await subscription.wait_until_accepted()
         except BaseException:
             await subscription.close()
             raise
@@ -168,14 +168,14 @@ class Chat:
                 try:
                     await self._connect_once()
                 except MadangError as error:
-                    await self._wait_to_return(error)
+                    await self._wait_to_reconnect(error)
         except MadangError as error:
             self._finish(error)
         except asyncio.CancelledError:
             self._finish(Closed("the chat was closed"))
             raise
         except BaseException as error:
-            self._finish(MadangError(f"a fault of the client: {error!r}"))
+            self._finish(MadangError(f"internal error of the client: {error!r}"))
             raise
 
     async def _connect_once(self) -> None:
@@ -199,7 +199,7 @@ class Chat:
         try:
             await session.run()
         except ConnectionLost as error:
-            if _judge(error) is Verdict.RENEW:
+            if _action_after(error) is CloseAction.RENEW_TOKEN:
                 self._stale_token = session.token
             raise
         except asyncio.CancelledError:
@@ -215,18 +215,18 @@ class Chat:
         try:
             return await Connection.open(self._url, token, self._settings)
         except (ConnectionLost, errors.Unauthenticated) as error:
-            if self._stale_token is not None and _judge(error) is Verdict.RENEW:
+            if self._stale_token is not None and _action_after(error) is CloseAction.RENEW_TOKEN:
                 raise LoggedOut("the server does not accept this login") from error
-            if _judge(error) is Verdict.RENEW:
+            if _action_after(error) is CloseAction.RENEW_TOKEN:
                 self._stale_token = token
             raise
 
-    async def _wait_to_return(self, error: MadangError) -> None:
-        """Wait before the next attempt; raise what ends the chat if there is to be none."""
-        judgement = _judge(error)
-        if judgement is Verdict.STAY_AWAY:
-            raise _farewell(error)
-        if judgement is Verdict.COME_BACK and not self._was_connected:
+    async def _wait_to_reconnect(self, error: MadangError) -> None:
+        """Wait before the next attempt; raise the final error if the chat must not reconnect."""
+        action = _action_after(error)
+        if action is CloseAction.GIVE_UP:
+            raise _final_error(error)
+        if action is CloseAction.RECONNECT and not self._was_connected:
             raise error
         asked = getattr(error, "retry_after_seconds", None)
         at_least = min(asked or 0, self._settings.retry_after_cap_seconds)
@@ -244,13 +244,13 @@ class Chat:
         self._outbox.fail(error)
         if not self._ready.done():
             self._ready.set_exception(error)
-            self._ready.exception()  # seen: nobody may be waiting for it any more
+            self._ready.exception()  # retrieved: nothing may await it any more
 
     def _check_open(self) -> None:
         if self._end is not None:
             raise self._end
         if self._task is None:
-            raise Closed("a chat is used in `async with`")
+            raise Closed("use the chat in `async with`")
 
     def _subscription(
         self,
@@ -269,16 +269,16 @@ class Chat:
             since=since,
             lossy=lossy,
             on_taken=self._taken,
-            on_end=self._forget,
+            on_end=self._remove,
         )
         self._subscriptions[subscription] = None
         return subscription
 
     def _taken(self, subscription: Subscription) -> None:
         if self._session is not None:
-            self._session.taken(subscription)
+            self._session.item_taken(subscription)
 
-    def _forget(self, subscription: Subscription) -> None:
+    def _remove(self, subscription: Subscription) -> None:
         self._subscriptions.pop(subscription, None)
         if self._session is not None:
             self._session.unsubscribe(subscription)
@@ -288,17 +288,17 @@ class Chat:
         return Backoff(settings.backoff_base_seconds, settings.backoff_cap_seconds, self._jitter)
 
 
-def _judge(error: MadangError) -> Verdict:
+def _action_after(error: MadangError) -> CloseAction:
     if isinstance(error, ConnectionLost):
-        return verdict(error.code, error.refusal.status if error.refusal else None)
+        return close_action(error.code, error.refusal.status if error.refusal else None)
     if isinstance(error, _NOT_READY):
-        return Verdict.COME_BACK
+        return CloseAction.RECONNECT
     if isinstance(error, errors.Unauthenticated):
-        return Verdict.RENEW
-    return Verdict.STAY_AWAY
+        return CloseAction.RENEW_TOKEN
+    return CloseAction.GIVE_UP
 
 
-def _farewell(error: MadangError) -> MadangError:
+def _final_error(error: MadangError) -> MadangError:
     if not isinstance(error, ConnectionLost):
         return error
     if error.code == _LOGIN_ENDED:
@@ -306,7 +306,7 @@ def _farewell(error: MadangError) -> MadangError:
     return error.refusal or errors.Disconnected(error.code, error.reason)
 
 
-def _checked(room: str) -> str:
-    if not _ROOM.fullmatch(room):
-        raise ValueError(f"not a room's id: {room!r:.80}")
+def _checked_room_id(room: str) -> str:
+    if not ROOM_ID.fullmatch(room):
+        raise ValueError(f"not a room id: {room!r:.80}")
     return room

@@ -1,40 +1,46 @@
-"""What a WebSocket close code means for a client: come back, come back with a new token, stay away.
+"""What a client does after its connection ended, by WebSocket close code and HTTP status.
 
-4400 to 4499 tell a client to stay away, 4500 to 4599 to come back. Other codes are RFC 6455's;
-whoever is told that its own words were wrong would only repeat them.
+The server uses 4400 to 4499 for "do not reconnect" and 4500 to 4599 for "reconnect". All other
+codes are those of RFC 6455; a client that caused a protocol error does not reconnect.
 """
 
 from enum import Enum
+from http import HTTPStatus
+
+import httpx
 
 TOKEN_CODES = frozenset({4401, 4501})
-"""The token does not hold, or not any longer: a fresh one may."""
-_OWN_FAULT = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
-_STAY_AWAY = range(4400, 4500)
+"""The token is invalid or has expired: a new one may be accepted."""
+_CLIENT_ERRORS = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
+_DO_NOT_RECONNECT = range(4400, 4500)
+_APPLICATION_CODES = range(4000, 5000)
+_TEMPORARY = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+)
 
 
-class Verdict(Enum):
+class CloseAction(Enum):
     """What to do after a connection ended."""
 
-    COME_BACK = "come back"
-    RENEW = "renew the token, then come back"
-    STAY_AWAY = "stay away"
+    RECONNECT = "reconnect"
+    RENEW_TOKEN = "renew the token, then reconnect"  # noqa: S105 - an action
+    GIVE_UP = "give up"
 
 
-def verdict(code: int | None, status: int | None) -> Verdict:
-    """Judge by the close code and the status of the problem in an ERROR frame, if there was one.
+def close_action(code: int | None, status: int | None) -> CloseAction:
+    """Return what to do after close code `code` and an ERROR with a problem of status `status`.
 
-    A code of the application's range outranks the problem: it was chosen knowing it.
+    A code of the application's range takes precedence over the problem.
     """
-    if code in TOKEN_CODES or status == 401:  # noqa: PLR2004 - Unauthorized
-        return Verdict.RENEW
-    if code in _STAY_AWAY or code in _OWN_FAULT:
-        return Verdict.STAY_AWAY
-    chosen = code is not None and code >= 4000  # noqa: PLR2004 - where the application's own begin
-    if status is not None and not chosen and is_final(status):
-        return Verdict.STAY_AWAY
-    return Verdict.COME_BACK
+    if code in TOKEN_CODES or status == HTTPStatus.UNAUTHORIZED:
+        return CloseAction.RENEW_TOKEN
+    if code in _DO_NOT_RECONNECT or code in _CLIENT_ERRORS:
+        return CloseAction.GIVE_UP
+    if status is not None and code not in _APPLICATION_CODES and is_final(status):
+        return CloseAction.GIVE_UP
+    return CloseAction.RECONNECT
 
 
 def is_final(status: int) -> bool:
-    """Tell whether the same request would be refused again: 4xx, but for those that pass."""
-    return 400 <= status < 500 and status not in {408, 425, 429}  # noqa: PLR2004
+    """Return whether the same request would fail again: a 4xx that is not temporary."""
+    return httpx.codes.is_client_error(status) and status not in _TEMPORARY

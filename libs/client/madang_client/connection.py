@@ -1,6 +1,7 @@
-"""One STOMP session on one WebSocket: from CONNECTED to its end."""
+"""One STOMP connection over WebSocket, after CONNECTED."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -21,35 +22,35 @@ from madang_client.stomp.frame import HEARTBEAT, Frame, encode
 from madang_client.stomp.heartbeat import Heartbeat
 from madang_client.stomp.parser import Limits, Parser
 
-_SUBPROTOCOL = Subprotocol("v12.stomp")
+SUBPROTOCOL = Subprotocol("v12.stomp")
 _CLOSE_SECONDS = 2.0
-_SEND_EARLY = 0.5
-"""Part of the agreed silence after which a heart-beat goes out, so that a delay does no harm."""
+_HEARTBEAT_PART = 0.5
+"""Part of the agreed interval after which a heart-beat is sent, to tolerate delays."""
 
 
 class Connection:
-    """Frames out and frames in, heart-beats both ways; ends with ConnectionLost and once only."""
+    """Sends and receives frames and heart-beats; ends with one ConnectionLost."""
 
     def __init__(self, socket: ClientConnection, settings: ChatSettings) -> None:
         self._socket = socket
         self._settings = settings
         self._parser = Parser(Limits(body_bytes=settings.frame_bytes))
         self._heartbeat = Heartbeat(0, 0)
-        self._early: list[Frame] = []
+        self._first_frames: list[Frame] = []
         self._sent_at = asyncio.get_running_loop().time()
 
     @classmethod
     async def open(cls, url: str, token: str, settings: ChatSettings) -> Self:
-        """Connect to `url` and log in with `token`.
+        """Connect to `url` and authenticate with `token`.
 
-        Raise NotReachable if nobody answers as they should, Refused if the WebSocket is refused for
-        good, and ConnectionLost if CONNECT is.
+        Raise NotReachable if the server does not answer or not properly, Refused if it refuses the
+        WebSocket for good, and ConnectionLost if it refuses CONNECT.
         """
         try:
             async with asyncio.timeout(settings.connect_seconds):
                 connection = cls(await _open_socket(url, settings), settings)
                 try:
-                    await connection._log_in(url, token)
+                    await connection._authenticate(url, token)
                 except BaseException:
                     await connection.abort()
                     raise
@@ -58,35 +59,35 @@ class Connection:
         return connection
 
     async def send(self, frame: Frame) -> None:
-        """Write `frame`; wait while the server reads slower than this side writes."""
+        """Send `frame`; wait while the write buffer is full."""
         await self._write(encode(frame))
 
     async def receive(self) -> list[Frame]:
-        """Return the next frames, which may be none; raise ConnectionLost at the end."""
-        if self._early:
-            frames, self._early = self._early, []
+        """Return the next frames, perhaps none; raise ConnectionLost at the end."""
+        if self._first_frames:
+            frames, self._first_frames = self._first_frames, []
         else:
-            frames = await self._read(self._longest_silence())
+            frames = await self._read(self._read_timeout_seconds())
         for frame in frames:
             if frame.command == "ERROR":
-                raise await self._told_off(frame)
+                raise await self._closed_by_error(frame)
         return frames
 
-    async def beat(self) -> None:
-        """Send heart-beats for as long as the connection lasts."""
-        every = self._heartbeat.send_seconds * _SEND_EARLY
-        if not every:
+    async def send_heartbeats(self) -> None:
+        """Send heart-beats until the connection ends."""
+        interval = self._heartbeat.send_seconds * _HEARTBEAT_PART
+        if not interval:
             return
         loop = asyncio.get_running_loop()
         while True:
-            rest = self._sent_at + every - loop.time()
-            if rest > 0:
-                await asyncio.sleep(rest)
+            remaining = self._sent_at + interval - loop.time()
+            if remaining > 0:
+                await asyncio.sleep(remaining)
             else:
                 await self._write(HEARTBEAT)
 
     async def close(self) -> None:
-        """Say goodbye and end the connection."""
+        """Send DISCONNECT and close the connection."""
         try:
             await self.send(Frame("DISCONNECT"))
         except ConnectionLost:
@@ -94,11 +95,11 @@ class Connection:
         await self._socket.close()
 
     async def abort(self) -> None:
-        """End the connection at once, without a word."""
+        """Close the transport immediately."""
         self._socket.transport.abort()
         await self._socket.wait_closed()
 
-    async def _log_in(self, url: str, token: str) -> None:
+    async def _authenticate(self, url: str, token: str) -> None:
         connect_frame = Frame(
             "CONNECT",
             {
@@ -112,16 +113,16 @@ class Connection:
         frames: list[Frame] = []
         while not frames:
             frames = await self._read(None)
-        first, *self._early = frames
+        first, *self._first_frames = frames
         if first.command == "ERROR":
-            raise await self._told_off(first)
+            raise await self._closed_by_error(first)
         if first.command != "CONNECTED":
             raise NotReachable(f"the server answers CONNECT with {first.command[:20]!r}")
         self._heartbeat = heartbeat.agree(
             self._settings.heartbeat_seconds, first.headers.get("heart-beat")
         )
 
-    def _longest_silence(self) -> float | None:
+    def _read_timeout_seconds(self) -> float | None:
         return (self._heartbeat.receive_seconds * self._settings.silences) or None
 
     async def _read(self, seconds: float | None) -> list[Frame]:
@@ -131,7 +132,7 @@ class Connection:
             return self._parser.feed(data)
         except TimeoutError as error:
             await self.abort()
-            raise ConnectionLost("the server has gone silent") from error
+            raise ConnectionLost("no heart-beat from the server") from error
         except ProtocolError:
             await self.abort()
             raise
@@ -145,42 +146,44 @@ class Connection:
         except ConnectionClosed as error:
             raise _lost(error) from error
 
-    async def _told_off(self, frame: Frame) -> ConnectionLost:
-        """Return how the connection ends on an ERROR, once the close code is known as well."""
-        told = refusal(frame.body, reason=frame.headers.get("message", ""))
+    async def _closed_by_error(self, frame: Frame) -> ConnectionLost:
+        """Return the error for an ERROR frame, after waiting for the close code."""
+        problem = refusal(frame.body, reason=frame.headers.get("message", ""))
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._socket.wait_closed()
         except TimeoutError:
             await self.abort()
-        reason = self._socket.close_reason or str(told)
-        return ConnectionLost(reason, code=self._socket.close_code, refusal=told)
+        reason = self._socket.close_reason or str(problem)
+        return ConnectionLost(reason, code=self._socket.close_code, refusal=problem)
 
 
 async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:
     try:
         return await connect(
             url,
-            subprotocols=[_SUBPROTOCOL],
+            subprotocols=[SUBPROTOCOL],
             compression=None,
             open_timeout=settings.connect_seconds,
-            # Heart-beats of STOMP do this; and a pong would not be seen while a slow reader holds
-            # up the connection.
+            # STOMP has heart-beats; and a pong would not be read while a slow reader blocks the
+            # connection.
             ping_interval=None,
             close_timeout=_CLOSE_SECONDS,
             max_size=settings.frame_bytes + Limits().head_bytes,
         )
     except InvalidStatus as error:
         answer = error.response
-        if is_final(answer.status_code) or answer.status_code < 400:  # noqa: PLR2004
+        if is_final(answer.status_code) or answer.status_code < HTTPStatus.BAD_REQUEST:
             raise _refused(bytes(answer.body or b""), answer.status_code) from error
         raise NotReachable(
             f"the server refuses connections for now (status {answer.status_code})",
             retry_after_seconds=retry_after_seconds(answer.headers.get("Retry-After")),
         ) from error
     except ImportError as error:
-        # websockets needs another package for this proxy's protocol.
-        raise NotReachable(f"no connection to {url} by the proxy in ALL_PROXY: {error}") from error
+        # websockets needs another package for the protocol of this proxy.
+        raise NotReachable(
+            f"no connection to {url} through the proxy in ALL_PROXY: {error}"
+        ) from error
     except (OSError, EOFError, InvalidHandshake) as error:
         raise NotReachable(f"no connection to {url}: {error!s}") from error
 
@@ -191,5 +194,5 @@ def _refused(body: bytes, status: int) -> Refused:
 
 def _lost(error: ConnectionClosed) -> ConnectionLost:
     if error.rcvd is None:
-        return ConnectionLost("the connection broke off", code=1006)
+        return ConnectionLost("the connection was lost", code=1006)
     return ConnectionLost(error.rcvd.reason or "closed by the server", code=error.rcvd.code)

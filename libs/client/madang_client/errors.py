@@ -1,14 +1,14 @@
-"""Everything that this package raises on purpose.
+"""Errors of this package.
 
 MadangError
-├── NotReachable         nobody answers, or what answers is not well; try again later
-├── ConnectionLost       a chat connection ended; a `Chat` comes back by itself
+├── NotReachable         no answer, or not a proper one; retry later
+├── ConnectionLost       a connection ended; a `Chat` reconnects by itself
 ├── Disconnected         the server closed the chat for good, with a code and a reason
-├── Closed               this side closed the chat
-├── LoggedOut            the login is over: log in again
-├── ProtocolError        the server said what this client does not understand
+├── Closed               the chat was closed locally
+├── LoggedOut            the login has ended; log in again
+├── ProtocolError        the server violated the protocol
 │   └── OutOfOrder       an event came after a later one of the same room
-└── Refused              the server said no, as an RFC 9457 problem
+└── Refused              the server refused a request, with an RFC 9457 problem
     ├── Invalid          400, 422
     ├── Unauthenticated  401
     ├── Forbidden        403
@@ -20,7 +20,7 @@ MadangError
     ├── Gone             410
     ├── TooLarge         413
     ├── TooManyRequests  429
-    └── Unavailable      502, 503, 504: try again
+    └── Unavailable      502, 503, 504; retry
 """
 
 from collections.abc import Mapping
@@ -30,19 +30,19 @@ from typing_extensions import override
 
 
 class MadangError(Exception):
-    """Something about Madang went wrong, and the message says what."""
+    """Base class; the message describes the error."""
 
 
-class NotReachable(MadangError):  # noqa: N818 - reads as the state it tells
-    """No answer; `retry_after_seconds` is the server's own word, if it gave one."""
+class NotReachable(MadangError):  # noqa: N818 - names a state
+    """No proper answer; `retry_after_seconds` is from the server, if given."""
 
     def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
 
 
-class Disconnected(MadangError):  # noqa: N818 - reads as the state it tells
-    """The server closed the connection and does not want this client back."""
+class Disconnected(MadangError):  # noqa: N818 - names a state
+    """The server closed the connection for good."""
 
     def __init__(self, code: int | None, reason: str) -> None:
         super().__init__(f"the server closed the connection: {reason or 'no reason'} ({code})")
@@ -50,24 +50,24 @@ class Disconnected(MadangError):  # noqa: N818 - reads as the state it tells
         self.reason = reason
 
 
-class Closed(MadangError):  # noqa: N818 - reads as the state it tells
-    """The chat was closed on this side."""
+class Closed(MadangError):  # noqa: N818 - names a state
+    """The chat was closed locally."""
 
 
-class LoggedOut(MadangError):  # noqa: N818 - reads as the state it tells
-    """The login has ended: logged out, ended elsewhere, or its tokens ran out."""
+class LoggedOut(MadangError):  # noqa: N818 - names a state
+    """The login has ended: by logout, elsewhere, or by expiry."""
 
 
 class ProtocolError(MadangError):
-    """The server's words are not the protocol."""
+    """The server violated the protocol."""
 
 
-class OutOfOrder(ProtocolError):  # noqa: N818 - reads as the state it tells
-    """An event that was not seen before came after a later one."""
+class OutOfOrder(ProtocolError):  # noqa: N818 - names a state
+    """A new event came after a later one."""
 
 
 class Refused(MadangError):  # noqa: N818 - reads as what happened
-    """The server's answer is no; `problem` is its RFC 9457 document."""
+    """The server refused a request; `problem` is its RFC 9457 document."""
 
     def __init__(
         self,
@@ -100,27 +100,27 @@ def _field_sentence(error: Mapping[str, Any]) -> str:
 
 
 class Invalid(Refused):
-    """A field, or the whole request, is not what it should be."""
+    """A field, or the whole request, is invalid."""
 
 
 class Unauthenticated(Refused):
-    """The token, or the password, does not hold."""
+    """The token or the password is wrong."""
 
 
 class Forbidden(Refused):
-    """Known, but not allowed."""
+    """The user is not allowed to do this."""
 
 
 class NotAMember(Forbidden):
-    """The room is for its members."""
+    """The user is not a member of the room."""
 
 
 class Banned(Forbidden):
-    """The room is closed to this user."""
+    """The user is banned from the room."""
 
 
 class NotFound(Refused):
-    """There is no such thing."""
+    """The resource does not exist."""
 
 
 class Conflict(Refused):
@@ -132,23 +132,23 @@ class KeyConflict(Conflict):
 
 
 class Gone(Refused):
-    """It was there and is not any more."""
+    """The resource does not exist any more."""
 
 
 class TooLarge(Refused):
-    """More than the server takes."""
+    """The request is larger than the server accepts."""
 
 
 class TooManyRequests(Refused):
-    """Slow down: `retry_after_seconds`, if given, says for how long."""
+    """Rate limit exceeded; retry after `retry_after_seconds`, if given."""
 
 
 class Unavailable(Refused):
-    """Something behind the server is away; the same request may succeed in a moment."""
+    """A dependency of the server is unavailable; retry later."""
 
 
 class ConnectionLost(MadangError):  # noqa: N818 - reads as what happened
-    """A connection ended; `refusal` is what its ERROR frame said, if there was one."""
+    """A connection ended; `refusal` is the problem of its ERROR frame, if any."""
 
     def __init__(
         self, reason: str, *, code: int | None = None, refusal: Refused | None = None

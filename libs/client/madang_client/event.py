@@ -1,4 +1,4 @@
-"""What a reader of a room receives."""
+"""Items of a subscription: events and gaps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from madang_client.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a room, or that concerns this user."""
+    """An event of a room, or of this user."""
 
     id: str
-    """Its place in the order of the room, sortable as text; empty if it is not kept."""
+    """Its position in the order of the room, sorts as text; empty for live notices."""
     key: str
-    """What its sender named it; one event per sender and key."""
+    """The sender's idempotency key; unique per sender."""
     kind: str
     """`message.created`, `member.joined`, …"""
     sender: str
@@ -28,19 +28,19 @@ class Event:
     room: str | None = None
     user: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of the MESSAGE, those that the sender's SEND passed on among them."""
+    """Headers of the MESSAGE, including those of the sender's SEND."""
     missed: bool = False
-    """Whether it happened before this connection was made, and was sent after the fact."""
+    """Whether it was sent before this connection, and so replayed."""
 
     @property
     def text(self) -> str:
-        """The words of a message; empty for other kinds."""
+        """The text of a message; empty for other kinds."""
         return str(self.data.get("text", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Here events may be missing: the server does not reach back as far as was asked."""
+    """Events may be missing here, because the server could not replay all of them."""
 
     room: str | None
     after: str | None

@@ -1,4 +1,4 @@
-"""What somebody who is logged in can do."""
+"""The REST operations of a logged-in user."""
 
 import random
 import unicodedata
@@ -36,35 +36,35 @@ _PAGE = 100
 
 
 class Login:
-    """One login at one server; its tokens are renewed as needed.
+    """One login at one server; renews its tokens as needed.
 
-    Every call raises NotReachable, Refused or LoggedOut if it does not succeed.
+    Every call may raise NotReachable, Refused or LoggedOut.
     """
 
-    def __init__(self, rest: Rest, keeper: TokenRefresher, store: TokenStore) -> None:
+    def __init__(self, rest: Rest, refresher: TokenRefresher, store: TokenStore) -> None:
         self._rest = rest
-        self._keeper = keeper
+        self._refresher = refresher
         self._store = store
-        claims = keeper.tokens.claims
+        claims = refresher.tokens.claims
         self.user = str(claims.get("sub", ""))
         """The user's id."""
         self.username = str(claims.get("username", ""))
         self.name = str(claims.get("name", ""))
-        """The display name at the time of the last token."""
+        """The display name when the last token was issued."""
 
     @property
     def tokens(self) -> Tokens:
-        """Return the pair of tokens in use."""
-        return self._keeper.tokens
+        """The current tokens."""
+        return self._refresher.tokens
 
     async def refresh(self) -> Tokens:
-        """Get a new pair of tokens now."""
-        return await self._keeper.renew(self._keeper.tokens.access)
+        """Renew the tokens now."""
+        return await self._refresher.renew(self._refresher.tokens.access)
 
     async def logout(self) -> None:
-        """End the login here and at the server."""
+        """End the login at the server and delete its tokens."""
         async with self._store.exclusive():
-            body = {"refresh_token": self._keeper.tokens.refresh}
+            body = {"refresh_token": self._refresher.tokens.refresh}
             await self._rest.call("POST", f"{AUTH}/logout", json=body)
             self._store.save(None)
 
@@ -84,12 +84,12 @@ class Login:
         return read_room(await self._call("GET", f"{ROOMS}/rooms/{segment(room)}"))
 
     async def create_room(self, name: str, *, public: bool = False) -> Room:
-        """Make a room, with the user as its owner."""
+        """Create a room that the user owns."""
         body = {"name": name, "visibility": "public" if public else "private"}
         return read_room(await self._call("POST", f"{ROOMS}/rooms", json=body))
 
     async def join(self, room: str) -> Room:
-        """Enter a public room."""
+        """Join a public room."""
         return read_room(await self._call("POST", f"{ROOMS}/rooms/{segment(room)}/join"))
 
     async def leave(self, room: str) -> None:
@@ -97,20 +97,20 @@ class Login:
         await self._call("POST", f"{ROOMS}/rooms/{segment(room)}/leave")
 
     async def direct(self, user: str) -> Room:
-        """Return the one room shared with the user with that id, and put it on the list again."""
+        """Return the direct room with the user with that id, and list it again if hidden."""
         return read_room(await self._call("POST", f"{ROOMS}/direct", json={"user": user}))
 
     async def hide(self, room: str) -> None:
-        """Take a direct room off the list of rooms, until it is opened again with `direct`."""
+        """Hide a direct room from the list of rooms until `direct` or `unhide`."""
         await self._call("PUT", f"{ROOMS}/rooms/{segment(room)}/hidden")
 
     async def unhide(self, room: str) -> None:
-        """Put a direct room back on the list of rooms."""
+        """List a hidden direct room again."""
         await self._call("DELETE", f"{ROOMS}/rooms/{segment(room)}/hidden")
 
     async def find_user(self, username: str) -> User | None:
-        """Return the user with that username, however it is written; None if there is none."""
-        # The server's form of usernames: NFKC, without case.
+        """Return the user with that username in any spelling, or None."""
+        # The server stores usernames as NFKC, case-folded.
         form = unicodedata.normalize("NFKC", username).casefold()
         params = {"prefix": form, "limit": 1}
         page = await self._call("GET", f"{ROOMS}/users", params=params)
@@ -119,7 +119,7 @@ class Login:
         return found[0] if found and found[0].username == form else None
 
     async def invite(self, room: str, user: str | None = None) -> Invite:
-        """Make an invite whose code lets others in, or invite the user with that id."""
+        """Create an invite with a code for anyone, or for the user with that id."""
         path = f"{ROOMS}/rooms/{segment(room)}/invites"
         body = {} if user is None else {"user": user}
         return read_invite(await self._call("POST", path, json=body))
@@ -130,24 +130,24 @@ class Login:
             yield read_received_invite(item)
 
     async def decline(self, code: str) -> None:
-        """Take an invite off the list; its maker does not learn that."""
+        """Decline an invite; its sender is not notified."""
         await self._call("POST", f"{ROOMS}/invites/{segment(code)}/decline")
 
     async def block(self, user: str) -> Block:
-        """Be shown no invites and no direct room of the user with that id, who is not told."""
+        """Block invites and the direct room of the user with that id, who is not notified."""
         return read_block(await self._call("PUT", f"{ROOMS}/blocks/{segment(user)}"))
 
     async def unblock(self, user: str) -> None:
-        """Be shown invites of the user with that id again."""
+        """Remove the block of the user with that id."""
         await self._call("DELETE", f"{ROOMS}/blocks/{segment(user)}")
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """Yield the blocks that the user has put."""
+        """Yield the user's blocks."""
         async for item in self._items(f"{ROOMS}/blocks"):
             yield read_block(item)
 
     async def accept(self, code: str) -> Room:
-        """Enter the room that an invite's code is for."""
+        """Join the room of the invite with that code."""
         return read_room(await self._call("POST", f"{ROOMS}/invites/{segment(code)}/accept"))
 
     async def members(self, room: str) -> AsyncIterator[Member]:
@@ -156,7 +156,7 @@ class Login:
             yield read_member(item)
 
     async def present(self, room: str) -> AsyncIterator[Person]:
-        """Yield who is in a room now, on whichever connection, in the order of their ids."""
+        """Yield the people who are present in a room, ordered by id."""
         async for item in self._items(f"{GATEWAY}/rooms/{segment(room)}/presence"):
             yield read_person(item)
 
@@ -167,20 +167,20 @@ class Login:
     async def ban(
         self, room: str, user: str, *, reason: str | None = None, seconds: int | None = None
     ) -> Ban:
-        """Keep the user with that id out of a room, for so many seconds or until it is lifted.
+        """Ban the user with that id from a room, for `seconds` or until `unban`.
 
-        A member is removed. Only those who may ban see the reason.
+        A member is removed. Only users who may ban see the reason.
         """
         body = {"reason": reason, "expires_in_seconds": seconds}
         path = f"{ROOMS}/rooms/{segment(room)}/bans/{segment(user)}"
         return read_ban(await self._call("PUT", path, json=body))
 
     async def unban(self, room: str, user: str) -> None:
-        """Let the user with that id enter a room again."""
+        """Lift the ban of the user with that id."""
         await self._call("DELETE", f"{ROOMS}/rooms/{segment(room)}/bans/{segment(user)}")
 
     async def bans(self, room: str) -> AsyncIterator[Ban]:
-        """Yield who may not enter a room."""
+        """Yield the bans of a room."""
         async for item in self._items(f"{ROOMS}/rooms/{segment(room)}/bans"):
             yield read_ban(item)
 
@@ -192,7 +192,7 @@ class Login:
         before: str | None = None,
         after: str | None = None,
     ) -> Page:
-        """Return the newest messages of a room, or those next to a position of another page."""
+        """Return the newest page of a room's messages, or the one at a cursor of another page."""
         path = f"{HISTORY}/rooms/{segment(room)}/messages"
         params = {"limit": limit, "before": before, "after": after}
         return read_page(await self._call("GET", path, params=params))
@@ -208,19 +208,19 @@ class Login:
         """Return a chat for `async with`; `url` is the WebSocket's, if not the server's `/ws`."""
         return Chat(
             url or self._rest.chat_url,
-            self._keeper,
+            self._refresher,
             settings=settings,
             on_change=on_change,
             jitter=jitter,
         )
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        token = await self._keeper.token()
+        token = await self._refresher.token()
         try:
             return await self._rest.call(method, path, token=token, **options)
         except Unauthenticated:
-            # The server's keys or clock may have changed; a refused renewal is LoggedOut.
-            token = await self._keeper.token(unlike=token)
+            # The token was refused early, perhaps after a change of keys: renew it once.
+            token = await self._refresher.token(unlike=token)
             return await self._rest.call(method, path, token=token, **options)
 
     async def _items(self, path: str, **params: str) -> AsyncIterator[Any]:
@@ -229,7 +229,7 @@ class Login:
             given = {"limit": _PAGE, "cursor": cursor, **params}
             page = await self._call("GET", path, params=given)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise ProtocolError("the server's answer is no list")
+                raise ProtocolError("the server's response is not a list")
             for item in page["items"]:
                 yield item
             cursor = page.get("next")

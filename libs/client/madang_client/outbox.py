@@ -1,4 +1,4 @@
-"""Messages that were given to send and have no RECEIPT yet."""
+"""Messages to send that have no RECEIPT yet."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,37 +7,37 @@ from madang_client.errors import MadangError, ProtocolError, Refused, TooManyReq
 from madang_client.stomp.frame import Frame
 
 
-class Outgoing:
-    """One message on its way, the same key each time it is sent."""
+class PendingMessage:
+    """A message to send, with the same idempotency key each time."""
 
     def __init__(
         self, room: str, body: bytes, key: str, *, attempts: int, retry: bool = False
     ) -> None:
-        """Send `body` up to `attempts` times; a `retry` may have been stored already."""
+        """Send `body` up to `attempts` times; with `retry` it may be stored already."""
         self.room = room
         self.body = body
         self.key = key
-        self.carrier: object | None = None
+        self.sent_by: object | None = None
         """The session that sent it last."""
         self._retry = retry
         self._attempts = attempts
         self._done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    def frame(self, receipt: str, carrier: object) -> Frame:
-        """Return the SEND that `carrier` is about to make; it says so if it is not the first."""
+    def frame(self, receipt: str, session: object) -> Frame:
+        """Return the SEND for `session`, marked as a retry unless it is the first."""
         headers = {
             "destination": f"/app/rooms.{self.room}.send",
             "content-type": "application/json",
             "key": self.key,
             "receipt": receipt,
         }
-        if self._retry or self.carrier is not None:
+        if self._retry or self.sent_by is not None:
             headers["retry"] = "true"
-        self.carrier = carrier
+        self.sent_by = session
         return Frame("SEND", headers, self.body)
 
     def granted(self, frame: Frame) -> None:
-        """Take the RECEIPT."""
+        """Set the result from the RECEIPT."""
         if self._done.done():
             return
         event_id = frame.headers.get("message-id")
@@ -47,9 +47,9 @@ class Outgoing:
             self._done.set_exception(ProtocolError("the RECEIPT of a SEND has no message-id"))
 
     def refused(self, problem: Refused) -> bool:
-        """Take the refusal; return whether to try again in a moment.
+        """Handle a refusal; return whether to retry.
 
-        What waited through an outage all goes at once, which may be faster than a user may send.
+        TooManyRequests is retried too: after an outage, all pending messages are sent at once.
         """
         self._attempts -= 1
         if isinstance(problem, Unavailable | TooManyRequests) and self._attempts > 0:
@@ -58,43 +58,43 @@ class Outgoing:
         return False
 
     def fail(self, error: MadangError) -> None:
-        """Give up."""
+        """Set `error` as the result."""
         if not self._done.done():
             self._done.set_exception(error)
 
     def abandon(self) -> None:
-        """Wait no longer."""
+        """Cancel the result."""
         self._done.cancel()
 
     async def event_id(self) -> str:
-        """Return the id of the stored event; raise why there is none."""
+        """Return the id of the stored event; raise the error if it was not stored."""
         return await self._done
 
 
 class Outbox:
-    """Bounded, in the order in which the messages were given."""
+    """Pending messages in order, bounded in number."""
 
     def __init__(self, limit: int) -> None:
         self._slots = asyncio.Semaphore(limit)
-        self._messages: dict[Outgoing, None] = {}
+        self._messages: dict[PendingMessage, None] = {}
 
-    def __iter__(self) -> Iterator[Outgoing]:
+    def __iter__(self) -> Iterator[PendingMessage]:
         return iter(list(self._messages))
 
-    async def put(self, message: Outgoing) -> None:
-        """Add `message`, as soon as there is room for one more."""
+    async def put(self, message: PendingMessage) -> None:
+        """Wait for space and add `message`."""
         await self._slots.acquire()
         self._messages[message] = None
 
-    def __contains__(self, message: Outgoing) -> bool:
+    def __contains__(self, message: PendingMessage) -> bool:
         return message in self._messages
 
-    def remove(self, message: Outgoing) -> None:
-        """Take `message` out, delivered or not."""
+    def remove(self, message: PendingMessage) -> None:
+        """Remove `message`, stored or not."""
         del self._messages[message]
         self._slots.release()
 
     def fail(self, error: MadangError) -> None:
-        """Give up on all of them."""
+        """Set `error` as the result of all messages."""
         for message in self:
             message.fail(error)

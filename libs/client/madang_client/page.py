@@ -9,19 +9,19 @@ from madang_client.event import Event, read_event
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events, oldest first, and how to go on from both ends."""
+    """Events, oldest first, with cursors."""
 
     items: tuple[Event, ...]
     before: str | None
-    """What to give as `before` for the page with older events; None at the beginning."""
+    """`before` of the request for older events; None if there are none."""
     after: str | None
-    """What to give as `after` for the page with newer events."""
+    """`after` of the request for newer events."""
 
 
 def read_page(document: Any) -> Page:
-    """Return the page in an answer."""
+    """Return the page in a response."""
     try:
         items = tuple(read_event(item) for item in document["items"])
         return Page(items, before=document.get("before"), after=document.get("after"))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ProtocolError("the server's answer is no page of events") from error
+        raise ProtocolError("the server's response is not a page of events") from error

@@ -1,4 +1,4 @@
-"""From a problem document (RFC 9457) to the error that stands for it."""
+"""Converts problem documents (RFC 9457) to errors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,14 +32,14 @@ _BY_TYPE: dict[str, type[Refused]] = {
 def refusal(
     body: bytes, *, status: int | None = None, retry_after: str | None = None, reason: str = ""
 ) -> Refused:
-    """Return the error that `body` describes; `reason` is its title if it describes none.
+    """Return the error for the problem in `body`; `reason` is the title if there is none.
 
-    `status` is that of the HTTP response; without one the document's own counts.
+    `status` is that of the HTTP response; without one, the document's own is used.
     """
     problem = _document(body, reason)
     if status is None:
-        told = problem.get("status")
-        status = told if isinstance(told, int) else 500
+        own = problem.get("status")
+        status = own if isinstance(own, int) else 500
     kind = _BY_TYPE.get(str(problem.get("type"))) or _BY_STATUS.get(status, Refused)
     seconds = retry_after_seconds(retry_after)
     if seconds is None:
@@ -48,13 +48,13 @@ def refusal(
 
 
 def retry_after_seconds(text: object) -> float | None:
-    """Return a `Retry-After` in seconds, or None if there is none that can be read."""
+    """Return a `Retry-After` in seconds, None if missing or malformed."""
     if not isinstance(text, str | int | float):
         return None
     try:
         seconds = float(text)
     except ValueError:
-        # The other form of RFC 9110 section 10.2.3, a date, would need the server's clock.
+        # A date (RFC 9110 section 10.2.3) would need the server's clock.
         return None
     return seconds if 0 <= seconds < float("inf") else None
 

@@ -1,4 +1,4 @@
-"""Frames of one connection whose RECEIPT is still to come."""
+"""Pending receipts of one connection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,48 +8,48 @@ from madang_client.stomp.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)
-class _Expected:
+class _Pending:
     deadline: float
     granted: Callable[[Frame], None]
     refused: Callable[[Refused], None]
 
 
 class Receipts:
-    """Who is told when a RECEIPT, or a refusal instead of it, arrives; oldest first."""
+    """Callbacks for pending receipts, oldest first."""
 
     def __init__(self, seconds: float) -> None:
-        """Give each RECEIPT `seconds` to arrive."""
+        """Each receipt is overdue after `seconds`."""
         self._seconds = seconds
-        self._expected: dict[str, _Expected] = {}
+        self._pending: dict[str, _Pending] = {}
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._expected)
+        return len(self._pending)
 
     def expect(
         self, now: float, granted: Callable[[Frame], None], refused: Callable[[Refused], None]
     ) -> str:
-        """Return the id to ask for a RECEIPT with."""
+        """Register callbacks and return the receipt id for the frame."""
         self._count += 1
         receipt = f"r{self._count}"
-        self._expected[receipt] = _Expected(now + self._seconds, granted, refused)
+        self._pending[receipt] = _Pending(now + self._seconds, granted, refused)
         return receipt
 
     def granted(self, receipt: str, frame: Frame) -> None:
-        """Tell who waits for `receipt` that it has come; nobody may, any more."""
-        expected = self._expected.pop(receipt, None)
-        if expected is not None:
-            expected.granted(frame)
+        """Call back for the RECEIPT; ignore unknown ids."""
+        pending = self._pending.pop(receipt, None)
+        if pending is not None:
+            pending.granted(frame)
 
     def refused(self, receipt: str, problem: Refused) -> bool:
-        """Tell who waits for `receipt` that the answer is no; return whether anybody does."""
-        expected = self._expected.pop(receipt, None)
-        if expected is None:
+        """Call back for a refusal; return whether the receipt id is pending."""
+        pending = self._pending.pop(receipt, None)
+        if pending is None:
             return False
-        expected.refused(problem)
+        pending.refused(problem)
         return True
 
     def overdue(self, now: float) -> bool:
-        """Tell whether the oldest has waited too long."""
-        oldest = next(iter(self._expected.values()), None)
+        """Return whether the oldest receipt is overdue."""
+        oldest = next(iter(self._pending.values()), None)
         return oldest is not None and oldest.deadline <= now

@@ -1,4 +1,4 @@
-"""Calls to the REST interface."""
+"""Requests to the REST interface."""
 
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,7 @@ GATEWAY = "/api/gateway/v1"
 
 
 class Rest:
-    """Sends requests to one server and turns refusals into errors."""
+    """Sends requests to one server and raises errors for refusals."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Rest:
         timeout_seconds: float = 15.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Talk to a server such as `https://chat.example.org`; `transport` replaces the network."""
+        """Use a server such as `https://chat.example.org`; `transport` replaces the network."""
         self.server = checked_server(server)
         self._client = httpx.AsyncClient(
             base_url=self.server,
@@ -37,7 +37,7 @@ class Rest:
 
     @property
     def chat_url(self) -> str:
-        """Return where this server's WebSocket is."""
+        """URL of the server's WebSocket."""
         return f"ws{self.server.removeprefix('http')}/ws"
 
     async def __aenter__(self) -> Self:
@@ -60,39 +60,39 @@ class Rest:
         json: Any = None,
         params: dict[str, Any] | None = None,
     ) -> Any:
-        """Return the answer's JSON, or None if it has none; raise NotReachable or Refused."""
+        """Return the response's JSON, None if empty; raise NotReachable or Refused."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         given = {name: value for name, value in (params or {}).items() if value is not None}
         try:
-            answer = await self._client.request(
+            response = await self._client.request(
                 method, path, json=json, params=given, headers=headers
             )
         except httpx.HTTPError as error:
-            told = str(error) or type(error).__name__
-            raise NotReachable(f"{self.server} does not answer: {told}") from error
-        if not answer.is_success:
+            reason = str(error) or type(error).__name__
+            raise NotReachable(f"{self.server} does not answer: {reason}") from error
+        if not response.is_success:
             raise refusal(
-                answer.content,
-                status=answer.status_code,
-                retry_after=answer.headers.get("Retry-After"),
-                reason=f"{answer.status_code} {answer.reason_phrase}",
+                response.content,
+                status=response.status_code,
+                retry_after=response.headers.get("Retry-After"),
+                reason=f"{response.status_code} {response.reason_phrase}",
             )
-        if not answer.content:
+        if not response.content:
             return None
         try:
-            return orjson.loads(answer.content)
+            return orjson.loads(response.content)
         except orjson.JSONDecodeError as error:
             raise ProtocolError(f"{self.server}{path} does not answer in JSON") from error
 
 
 def segment(text: str) -> str:
-    """Return `text` as one segment of a path, whatever it holds."""
-    # The two that a client resolves away however they are written (RFC 3986 section 5.2.4).
+    """Return `text` as one segment of a path."""
+    # Clients remove "." and ".." segments even if quoted (RFC 3986 section 5.2.4).
     return quote(text, safe="") if text not in {"", ".", ".."} else "-"
 
 
 def checked_server(server: str) -> str:
-    """Return the server's URL without a slash at its end; raise ValueError if it is none."""
+    """Return the server's URL without a trailing slash; raise ValueError if it is invalid."""
     server = server.rstrip("/")
     parts = urlsplit(server)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:

@@ -1,4 +1,4 @@
-"""Rooms, members, who is there, bans, invites and blocks, as the REST interface shows them."""
+"""Rooms, members, presence, bans, invites and blocks, from REST responses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from madang_client.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with an account."""
+    """A registered user."""
 
     id: str
     username: str
@@ -25,18 +25,18 @@ class Room:
     visibility: str
     """`public`, `private` or `direct`."""
     role: str | None
-    """The user's own; None if they are not a member."""
+    """The role of this user; None if not a member."""
     archived: bool = False
     members: int | None = None
     hidden: bool = False
-    """Whether the user took this direct room off their list."""
+    """Whether this user hid this direct room."""
     peer: User | None = None
-    """The other one in a direct room."""
+    """The other member of a direct room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody in a room."""
+    """A member of a room."""
 
     user: User
     role: str
@@ -44,28 +44,28 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who is in a room now."""
+    """A user who is present in a room."""
 
     user: str
     """The user's id."""
     name: str
-    """What others see."""
+    """The display name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """That somebody may not enter a room."""
+    """A ban of a user from a room."""
 
     user: User
     reason: str | None
-    """For those who may ban, nobody else."""
+    """Shown only to users who may ban."""
     expires_at: str | None
-    """None for one that holds until it is lifted."""
+    """None for a ban without expiry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """What lets others in."""
+    """An invite to a room."""
 
     code: str
     expires_at: str
@@ -78,7 +78,7 @@ class ReceivedInvite:
 
     code: str
     room: str
-    """The id of the room it leads to."""
+    """The id of its room."""
     room_name: str
     by: User
     expires_at: str
@@ -86,14 +86,14 @@ class ReceivedInvite:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A user whom this one blocks: no invites and no direct room of theirs are shown."""
+    """A blocked user, whose invites and direct room are not shown."""
 
     user: User
     created_at: str
 
 
 def read_room(document: Any) -> Room:
-    """Return the room in an answer."""
+    """Return the room in a response."""
     found = _mapping(document, "id", "name")
     return Room(
         id=str(found["id"]),
@@ -108,26 +108,26 @@ def read_room(document: Any) -> Room:
 
 
 def read_user(document: Any) -> User:
-    """Return the user in an answer."""
+    """Return the user in a response."""
     found = _mapping(document, "id", "username")
     name = str(found.get("display_name") or found["username"])
     return User(id=str(found["id"]), username=str(found["username"]), display_name=name)
 
 
 def read_member(document: Any) -> Member:
-    """Return the member in an answer."""
+    """Return the member in a response."""
     found = _mapping(document, "user", "role")
     return Member(user=read_user(found["user"]), role=str(found["role"]))
 
 
 def read_person(document: Any) -> Person:
-    """Return the person in an answer."""
+    """Return the person in a response."""
     found = _mapping(document, "user", "name")
     return Person(user=str(found["user"]), name=str(found["name"]))
 
 
 def read_ban(document: Any) -> Ban:
-    """Return the ban in an answer."""
+    """Return the ban in a response."""
     found = _mapping(document, "user")
     return Ban(
         user=read_user(found["user"]),
@@ -137,7 +137,7 @@ def read_ban(document: Any) -> Ban:
 
 
 def read_invite(document: Any) -> Invite:
-    """Return the invite in an answer."""
+    """Return the invite in a response."""
     found = _mapping(document, "code")
     return Invite(
         code=str(found["code"]),
@@ -147,7 +147,7 @@ def read_invite(document: Any) -> Invite:
 
 
 def read_received_invite(document: Any) -> ReceivedInvite:
-    """Return the invite for this user in an answer."""
+    """Return the invite for this user in a response."""
     found = _mapping(document, "code", "room", "by")
     room = _mapping(found["room"], "id", "name")
     return ReceivedInvite(
@@ -160,7 +160,7 @@ def read_received_invite(document: Any) -> ReceivedInvite:
 
 
 def read_block(document: Any) -> Block:
-    """Return the block in an answer."""
+    """Return the block in a response."""
     found = _mapping(document, "user")
     return Block(user=read_user(found["user"]), created_at=str(found.get("created_at", "")))
 

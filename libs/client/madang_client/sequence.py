@@ -1,4 +1,4 @@
-"""Which events of a subscription are new, which were seen, and whether their order holds."""
+"""Deduplication and order check of one subscription's events."""
 
 import re
 from collections import OrderedDict
@@ -6,46 +6,45 @@ from collections import OrderedDict
 from madang_client.errors import OutOfOrder
 from madang_client.event import Event
 
-_ID = re.compile(r"[0-9a-v]{12}")
+EVENT_ID = re.compile(r"[0-9a-v]{12}")
 
 
 class Sequence:
-    """The last events of one subscription; every new one has to come after them.
+    """The last events of one subscription; each new event must come after them.
 
-    Ids up to the floor count as seen: what the reader said it has, and what has been forgotten here
-    to keep the memory bounded.
+    Ids up to the floor count as seen: those before the start, and those evicted from memory.
     """
 
-    def __init__(self, since: str | None, remembered: int) -> None:
-        """Begin after `since`: an event's id, or another position that the server gave."""
-        self._remembered = remembered
+    def __init__(self, since: str | None, capacity: int) -> None:
+        """Start after `since`: an event's id, or another position from the server."""
+        self._capacity = capacity
         self._seen: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._keys: set[tuple[str, str]] = set()
         self.restart(since)
 
     def restart(self, position: str | None) -> None:
-        """Count on nothing but that what comes next comes after `position`."""
+        """Start again after `position`."""
         self.position = position
-        """What to resume from; None if that is not known."""
-        self._floor = self._last = _place(position)
+        """Position to resume from; None if unknown."""
+        self._floor = self._last = _sort_key(position)
         self._seen.clear()
         self._keys.clear()
 
     def rewind(self, end: str | None) -> None:
-        """Start over if the server's `end` lies before what was seen: its log is another one."""
-        if end is not None and _place(end) < self._last:
+        """Restart if the server's `end` is before the last event: it has another log."""
+        if end is not None and _sort_key(end) < self._last:
             self.restart(end)
 
     def admit(self, event: Event) -> bool:
-        """Tell whether `event` is new; raise OutOfOrder if it is, but belongs before the last."""
+        """Return whether `event` is new; raise OutOfOrder if it is new but before the last."""
         if not event.id:
-            return True  # not kept by the server, so it is never sent again
+            return True  # a live notice, which the server never sends again
         if event.id <= self._last:
             if event.id <= self._floor or event.id in self._seen:
                 return False
             raise OutOfOrder(f"event {event.id} came after {self._last}")
         key = (event.sender, event.key)
-        repeated = key in self._keys  # its sender sent it twice; the first one counts
+        repeated = key in self._keys  # its sender sent it twice; the first one wins
         self.position = self._last = event.id
         self._remember(event.id, key)
         return not repeated
@@ -53,11 +52,11 @@ class Sequence:
     def _remember(self, event_id: str, key: tuple[str, str]) -> None:
         self._seen[event_id] = key
         self._keys.add(key)
-        if len(self._seen) > self._remembered:
-            self._floor, forgotten = self._seen.popitem(last=False)
-            self._keys.discard(forgotten)
+        if len(self._seen) > self._capacity:
+            self._floor, evicted = self._seen.popitem(last=False)
+            self._keys.discard(evicted)
 
 
-def _place(position: str | None) -> str:
-    """Return where `position` sorts among ids; a server's name for its beginning is none."""
-    return position if position and _ID.fullmatch(position) else ""
+def _sort_key(position: str | None) -> str:
+    """Return `position` as a sort key among ids; empty for a position that is not an id."""
+    return position if position and EVENT_ID.fullmatch(position) else ""

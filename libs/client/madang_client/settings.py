@@ -1,35 +1,35 @@
-"""What can be tuned about a chat."""
+"""Settings of a chat."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
-    """How a chat keeps its connection and how much it holds in memory."""
+    """Timeouts, backoff and limits of a chat."""
 
     connect_seconds: float = 10.0
-    """Longest time from the first packet to CONNECTED."""
+    """Timeout from the first packet to CONNECTED."""
     heartbeat_seconds: float = 10.0
-    """Longest silence that is asked for, both ways; 0 turns heart-beats off."""
+    """Heart-beat interval offered in both directions; 0 disables heart-beats."""
     silences: float = 2.5
-    """The peer is taken for dead after this many agreed silences in a row."""
+    """The connection is lost after this many heart-beat intervals of silence."""
     receipt_seconds: float = 30.0
-    """A connection on which a RECEIPT is later than this is given up and made again."""
+    """Timeout of a RECEIPT, after which the chat reconnects."""
     backoff_base_seconds: float = 0.5
-    """Bound of the first delay before reconnecting."""
+    """Upper bound of the first delay before a reconnect."""
     backoff_cap_seconds: float = 15.0
-    """Bound that the delays grow up to."""
+    """Upper bound of all delays."""
     retry_after_cap_seconds: float = 300.0
-    """Longest `Retry-After` that is obeyed."""
+    """Longest `Retry-After` that is respected."""
     stable_seconds: float = 5.0
-    """A connection that lasted this long begins the delays anew."""
+    """A connection that lasted this long resets the backoff."""
     unavailable_attempts: int = 5
-    """How often a message is sent, with the same key, while the server says "not now"."""
+    """Attempts to send a message, with the same key, while the server is unavailable."""
     queue_events: int = 1_000
-    """Most events that wait for one reader; then the connection is read no further."""
+    """Most queued events of one subscription; when full, reading stops."""
     remembered_events: int = 2_000
-    """Most events per subscription by which repeats are told."""
+    """Most events per subscription that are remembered for deduplication."""
     unconfirmed_sends: int = 256
-    """Most messages under way; further sends wait."""
+    """Most unconfirmed messages; further sends wait."""
     frame_bytes: int = 1_048_576
-    """Largest body of a frame that is taken."""
+    """Largest body of a frame in bytes."""

@@ -1,4 +1,4 @@
-"""What a reader of a room holds: its events, in order, each once, across reconnects."""
+"""A subscription: ordered, deduplicated events across reconnects."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from madang_client.stomp.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What lies before a resumption."""
+    """The time before a resumption, whose replayed events count as missed."""
 
     position: str | None
     seconds: float
-    """When it began, since the epoch."""
+    """Seconds since the epoch at the resumption."""
 
-    def holds(self, event: Event) -> bool:
-        """Tell whether `event` is of that time; by the clocks if the server gave no position."""
+    def includes(self, event: Event) -> bool:
+        """Return whether `event` is older; by time if the server gave no position."""
         if self.position is not None:
             return event.id <= self.position
         try:
@@ -34,10 +34,10 @@ class _Past:
 
 
 class Subscription:
-    """Iterate over it for `Event`s, and a `Gap` where some may be missing.
+    """Iterates over `Event`s, with a `Gap` where events may be missing.
 
-    What waits for the reader is bounded. When it is full, a `lossy` one drops its oldest event; any
-    other one asks its chat to stop reading.
+    Its queue is bounded. When it is full, a `lossy` subscription drops its oldest event; any other
+    makes its chat stop reading.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Subscription:
         self.destination = destination
         self.room = room
         self.name: str | None = None
-        """Id of the STOMP subscription that feeds it; None while there is none."""
+        """Id of the current STOMP subscription; None while there is none."""
         self.dropped = 0
-        """How many events a lossy one has dropped."""
+        """Number of events that a lossy subscription has dropped."""
         self._limit = settings.queue_events
         self._lossy = lossy
         self._sequence = Sequence(since, settings.remembered_events)
@@ -77,7 +77,7 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event | Gap:
-        """Return the next item; raise why the subscription ended, or stop if it was closed here."""
+        """Return the next item; stop if the subscription was closed, raise if it failed."""
         while not self._queue:
             if isinstance(self._end, Closed):
                 raise StopAsyncIteration
@@ -93,52 +93,52 @@ class Subscription:
 
     @property
     def position(self) -> str | None:
-        """Id of the last event taken from here: what to give as `since` another day.
+        """Id of the last event taken: the `since` of a later subscription.
 
-        Before the first one, that up to which there was nothing to take.
+        Before the first event, the position of the subscription's start.
         """
         return self._position
 
     @property
     def arrived(self) -> str | None:
-        """Id of the last event that arrived here, taken or not."""
+        """Id of the last event received, taken or not."""
         return self._sequence.position
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will arrive."""
+        """Whether the subscription has ended."""
         return self._end is not None
 
     @property
     def is_full(self) -> bool:
-        """Whether the reader has to take something before more can be kept."""
+        """Whether the queue is full."""
         return not self._lossy and len(self._queue) >= self._limit
 
     @property
     def is_nearly_empty(self) -> bool:
-        """Whether a subscription that was set aside for being full may go on."""
+        """Whether a subscription that ended because it was full may resume."""
         return len(self._queue) <= self._limit // 2
 
-    async def granted_once(self) -> None:
-        """Return when the server has accepted it for the first time; raise if it did not."""
+    async def wait_until_accepted(self) -> None:
+        """Return when the server has first accepted it; raise if it was refused."""
         await asyncio.shield(self._granted)
 
     async def close(self) -> None:
-        """Unsubscribe; a reader that waits stops."""
+        """Unsubscribe; a waiting reader stops."""
         self.end(Closed("the subscription was closed"))
 
     def headers(self, name: str) -> dict[str, str]:
-        """Return the headers of a SUBSCRIBE named `name` that goes on after the last event."""
+        """Return the headers of a SUBSCRIBE named `name` that resumes after the last event."""
         self.name = name
         self._asked_since = self._sequence.position
         headers = {"id": name, "destination": self.destination, "ack": "auto"}
         return headers | ({"since": self._asked_since} if self._asked_since else {})
 
     def granted(self, frame: Frame) -> None:
-        """Take the RECEIPT of the SUBSCRIBE."""
+        """Handle the RECEIPT of the SUBSCRIBE."""
         position = frame.headers.get("position")
         if self._asked_since is None:
-            # Without a position to resume from, what came in between is not known.
+            # Without a position to resume from, events in between may be missing.
             if self._was_granted and position:
                 self._put(Gap(self.room, None))
             self._sequence.restart(position)
@@ -153,26 +153,26 @@ class Subscription:
             self._granted.set_result(None)
 
     def refused(self, problem: Refused) -> None:
-        """Take the refusal of the SUBSCRIBE: the subscription ends with it."""
+        """Handle the refusal of the SUBSCRIBE, which ends the subscription."""
         self.end(problem)
 
     def put(self, event: Event) -> None:
-        """Keep `event` for the reader unless it was seen; raise OutOfOrder if it should have been.
+        """Queue `event` unless it is a duplicate; raise OutOfOrder if it is out of order.
 
-        Not to be called on a subscription that is full.
+        Must not be called on a full subscription.
         """
         if self._end is None and self._sequence.admit(event):
-            missed = self._past is not None and self._past.holds(event)
+            missed = self._past is not None and self._past.includes(event)
             self._put(replace(event, missed=True) if missed else event)
 
     def end(self, error: MadangError) -> None:
-        """Let the reader have what is left, then raise `error` there."""
+        """End the subscription: the reader gets the queued items, then `error`."""
         if self._end is not None:
             return
         self._end = error
         if not self._granted.done():
             self._granted.set_exception(error)
-            self._granted.exception()  # seen: nobody may be waiting for it
+            self._granted.exception()  # retrieved: nothing may await it
         self._on_end(self)
         self._arrived.set()
 

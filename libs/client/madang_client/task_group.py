@@ -1,14 +1,14 @@
-"""Several pieces of work that stand and fall together."""
+"""Runs coroutines together; the first error cancels the others."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 
-async def race(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all of `work` until one raises, then cancel the others and raise that.
+async def run_together(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all of `work` until one raises; cancel the others and raise its error.
 
-    Unlike a TaskGroup it raises the error itself, not a group of one.
+    Unlike asyncio.TaskGroup it raises the error itself, not an ExceptionGroup.
     """
     tasks = [asyncio.ensure_future(piece) for piece in work]
     try:

@@ -1,4 +1,4 @@
-"""Keeps a login's access token fresh, one renewal at a time."""
+"""Renews a login's access token before it expires."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ from madang_client.rest import AUTH, Rest
 from madang_client.token_store import TokenStore
 from madang_client.tokens import Tokens, granted
 
-_LONGEST_SLEEP_SECONDS = 30.0
-"""A machine may sleep meanwhile, and its clock may be set."""
+_MAX_SLEEP_SECONDS = 30.0
+"""Bounded, because the machine may be suspended and its clock may be changed."""
 _REFUSALS = (Invalid, Unauthenticated, Forbidden, NotFound)
 
 
 class TokenRefresher:
-    """Hands out the access token, and gets the next one before it expires."""
+    """Returns the access token, and renews it before it expires; one renewal at a time."""
 
     def __init__(
         self, rest: Rest, store: TokenStore, *, clock: Callable[[], float] = time.time
@@ -27,58 +27,58 @@ class TokenRefresher:
 
     @property
     def tokens(self) -> Tokens:
-        """Return the pair as it is; raise LoggedOut if there is none."""
+        """Return the current tokens; raise LoggedOut if there are none."""
         tokens = self._store.load()
         if tokens is None:
             raise LoggedOut("not logged in")
         return tokens
 
     async def token(self, *, unlike: str | None = None) -> str:
-        """Return an access token that will hold for a while; never `unlike`, which did not."""
+        """Return an access token that is not about to expire; never `unlike`, which was refused."""
         tokens = self.tokens
         if tokens.access == unlike or tokens.renew_at <= self._clock():
             tokens = await self.renew(tokens.access)
         return tokens.access
 
     async def replacement(self, token: str) -> str:
-        """Wait until `token` is to be replaced, and return what replaces it."""
+        """Wait until `token` is to be replaced, and return its successor."""
         while True:
             tokens = self.tokens
             if tokens.access != token:
                 return tokens.access
-            rest = tokens.renew_at - self._clock()
-            if rest > 0:
-                await asyncio.sleep(min(rest, _LONGEST_SLEEP_SECONDS))
+            remaining = tokens.renew_at - self._clock()
+            if remaining > 0:
+                await asyncio.sleep(min(remaining, _MAX_SLEEP_SECONDS))
             else:
                 await self.renew(token)
 
     async def renew(self, stale: str) -> Tokens:
-        """Return the pair that follows the one with the access token `stale`.
+        """Return the tokens that replace those with the access token `stale`.
 
-        All who ask at the same time get the same answer. Raise LoggedOut if the server gives no
-        more, NotReachable or Refused if it cannot now.
+        Concurrent calls share one request. Raise LoggedOut if the login has ended, NotReachable or
+        Refused if the renewal failed.
         """
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew(stale))
             self._renewal.add_done_callback(self._renewed)
-        # Whoever gives up waiting must not take the new pair from the others, nor from the store.
+        # A cancelled caller must not cancel the renewal: its tokens must be stored.
         return await asyncio.shield(self._renewal)
 
     async def settle(self) -> None:
-        """Return when no renewal is under way."""
+        """Wait for a running renewal."""
         if self._renewal is not None:
             await asyncio.gather(self._renewal, return_exceptions=True)
 
     def _renewed(self, renewal: asyncio.Task[Tokens]) -> None:
         self._renewal = None
         if not renewal.cancelled():
-            renewal.exception()  # seen: those who waited may all have left
+            renewal.exception()  # retrieved: all callers may have been cancelled
 
     async def _renew(self, stale: str) -> Tokens:
         async with self._store.exclusive():
             tokens = self.tokens
             if tokens.access != stale:
-                return tokens  # another process was faster
+                return tokens  # another process has renewed them
             body = {"refresh_token": tokens.refresh}
             try:
                 answer = await self._rest.call("POST", f"{AUTH}/refresh", json=body)

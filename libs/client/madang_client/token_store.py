@@ -1,4 +1,4 @@
-"""Where a login's tokens are kept."""
+"""Storage of a login's tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,23 +9,23 @@ from madang_client.tokens import Tokens
 
 
 class TokenStore(Protocol):
-    """Keeps one pair of tokens, maybe for several processes."""
+    """Stores one pair of tokens, which several processes may share."""
 
     def load(self) -> Tokens | None:
         """Return the tokens, or None after a logout."""
         ...
 
     def save(self, tokens: Tokens | None) -> None:
-        """Put `tokens` in the place of what is there; None forgets them."""
+        """Replace the stored tokens; None deletes them."""
         ...
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
-        """Keep everyone else from renewing meanwhile: a refresh token can be used only once."""
+        """Exclude other renewals meanwhile: a refresh token can be used only once."""
         ...
 
 
 class MemoryStore:
-    """Keeps them as long as the process lives."""
+    """Stores tokens in memory."""
 
     def __init__(self, tokens: Tokens | None = None) -> None:
         self._tokens = tokens

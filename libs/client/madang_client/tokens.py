@@ -10,28 +10,30 @@ import orjson
 
 from madang_client.errors import ProtocolError
 
-_AHEAD_SECONDS = 60.0
-_AHEAD_PART = 0.25
+_RENEW_BEFORE_SECONDS = 60.0
+_RENEW_BEFORE_PART = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The access token that opens doors, and the refresh token that gets the next pair, once."""
+    """An access token, and the refresh token that gets the next pair, once."""
 
     access: str
     refresh: str
     expires_at: float
-    """When `access` expires, in seconds since the epoch by this machine's clock."""
+    """Expiry of `access`, in seconds since the epoch by this machine's clock."""
     lifetime_seconds: float
 
     @property
     def renew_at(self) -> float:
-        """Return when to get the next pair: a minute before the end, or a quarter if short."""
-        return self.expires_at - min(_AHEAD_SECONDS, self.lifetime_seconds * _AHEAD_PART)
+        """Return the time of renewal: a minute, or a quarter of the lifetime, before expiry."""
+        return self.expires_at - min(
+            _RENEW_BEFORE_SECONDS, self.lifetime_seconds * _RENEW_BEFORE_PART
+        )
 
     @property
     def claims(self) -> Mapping[str, Any]:
-        """Return what the access token says of its user, unverified: the server's to check."""
+        """Return the claims of the access token, not verified."""
         try:
             payload = self.access.split(".")[1]
             found = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -40,12 +42,12 @@ class Tokens:
         return found if isinstance(found, dict) else {}
 
     def document(self) -> dict[str, Any]:
-        """Return the tokens for a file."""
+        """Return the tokens as a JSON document."""
         return asdict(self)
 
 
 def granted(document: Any, now: float) -> Tokens:
-    """Return the tokens in the server's answer of a moment ago."""
+    """Return the tokens in a response of the server at `now`."""
     try:
         lifetime = float(document["expires_in"])
         return Tokens(
@@ -55,11 +57,11 @@ def granted(document: Any, now: float) -> Tokens:
             lifetime_seconds=lifetime,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError("the server's answer holds no tokens") from error
+        raise ProtocolError("the server's response contains no tokens") from error
 
 
 def stored(document: Any) -> Tokens:
-    """Return the tokens that `Tokens.document` gave; raise ValueError if it did not."""
+    """Return the tokens in a `Tokens.document`; raise ValueError if it is malformed."""
     try:
         return Tokens(
             access=str(document["access"]),

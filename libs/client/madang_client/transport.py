@@ -9,16 +9,13 @@ from typing_extensions import override
 from madang_client.errors import NotReachable
 
 _KEEPALIVE_SECONDS = 30
-"""Keep-alive, well below the 75 s of servers and proxies: a request sent on a connection that is
-just being closed may or may not have been served."""
+"""Well below the 75 s of servers and proxies: a request on a connection that the server is closing
+may or may not have been processed."""
 _READS = frozenset({"GET", "HEAD"})
 
 
 class RetryingTransport(httpx.AsyncBaseTransport):
-    """Sends a request once more after a connection error, if that is safe.
-
-    Safe are reads, and any request that was never sent.
-    """
+    """Retries a request once after a connection error, if it is a read or was never sent."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -42,7 +39,7 @@ class RetryingTransport(httpx.AsyncBaseTransport):
 def open_transport(server: str) -> httpx.AsyncBaseTransport:
     """Return the transport to `server`; raise NotReachable if its proxy cannot be used.
 
-    httpx by itself would prepare every proxy that the environment names, used or not.
+    httpx itself would open a transport for every proxy in the environment.
     """
     proxy = proxy_of(server)
     limits = httpx.Limits(keepalive_expiry=_KEEPALIVE_SECONDS)
@@ -51,7 +48,7 @@ def open_transport(server: str) -> httpx.AsyncBaseTransport:
     except ImportError as error:
         raise NotReachable(
             f"the proxy {_shown(proxy)} needs the package socksio: pip install httpx[socks],"
-            " or take it out of ALL_PROXY"
+            " or remove it from ALL_PROXY"
         ) from error
     except ValueError as error:
         raise NotReachable(f"the proxy {_shown(proxy)} cannot be used: {error}") from error
@@ -69,6 +66,6 @@ def proxy_of(server: str) -> str | None:
 
 
 def _shown(proxy: str | None) -> str:
-    """Return a proxy's address without the password in it."""
+    """Return a proxy's address without its password."""
     parts = urlsplit(proxy or "")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

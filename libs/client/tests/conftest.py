@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from libs.client.tests.double.chats import SETTINGS, MakeChat
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import SETTINGS, MakeChat
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import Account, Chat, ChatSettings, Login
 
 
@@ -25,7 +25,7 @@ def rest(stomp: StompServer) -> RestServer:
 
 @pytest.fixture
 async def account(rest: RestServer) -> AsyncIterator[Account]:
-    async with Account("http://double", transport=rest.transport()) as account:
+    async with Account("http://fake", transport=rest.transport()) as account:
         yield account
 
 

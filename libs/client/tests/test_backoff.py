@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from madang_client.backoff import Backoff
 
 
-def test_the_bound_doubles_up_to_the_cap_and_begins_anew_after_a_reset() -> None:
+def test_the_bound_doubles_up_to_the_cap_and_a_reset_restores_it() -> None:
     backoff = Backoff(1, 10, lambda: 0.5)
 
     grown = [backoff.next_seconds() for _ in range(6)]
@@ -18,9 +18,7 @@ def test_the_bound_doubles_up_to_the_cap_and_begins_anew_after_a_reset() -> None
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0, 100))
-def test_delays_are_spread_from_what_the_server_asks_up_to_the_bound(
-    seed: int, asked: float
-) -> None:
+def test_delays_are_between_retry_after_and_the_bound_above_it(seed: int, asked: float) -> None:
     backoff = Backoff(1, 8, random.Random(seed).random)
 
     delays = [backoff.next_seconds(asked) for _ in range(10)]

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from libs.client.tests.double.rest_server import RestServer, problem
+from libs.client.tests.fakes.rest_server import RestServer, problem
 from madang_client import (
     Account,
     Conflict,
@@ -20,7 +20,7 @@ from madang_client import (
 from madang_client.rest import Rest, segment
 
 
-async def test_whoever_registered_can_log_in(account: Account) -> None:
+async def test_a_registered_user_can_log_in(account: Account) -> None:
     user = await account.register("ada", "correct horse", display_name="Ada 🌿")
 
     login = await account.login("ada", "correct horse")
@@ -39,7 +39,7 @@ async def test_a_wrong_password_is_refused(account: Account, login: Login) -> No
         await account.login("ada", "wrong")
 
 
-async def test_a_login_goes_on_from_what_was_stored(
+async def test_a_login_resumes_from_stored_tokens(
     account: Account, login: Login, rest: RestServer
 ) -> None:
     store = MemoryStore(login.tokens)
@@ -51,7 +51,7 @@ async def test_a_login_goes_on_from_what_was_stored(
         account.resume(MemoryStore())
 
 
-async def test_rooms_are_made_listed_over_pages_and_entered(
+async def test_rooms_are_created_listed_over_pages_and_joined(
     account: Account, login: Login, rest: RestServer
 ) -> None:
     rest.page_size = 2
@@ -75,7 +75,7 @@ async def test_rooms_are_made_listed_over_pages_and_entered(
     ]
 
 
-async def test_who_is_in_a_room_is_listed_over_pages(login: Login, rest: RestServer) -> None:
+async def test_present_people_are_listed_over_pages(login: Login, rest: RestServer) -> None:
     rest.page_size = 2
     room = rest.add_room("yard", "ada", "bob")
     rest.present[room] = ["ada", "bob", "cy"]
@@ -100,7 +100,7 @@ async def test_history_pages_back_to_the_beginning(login: Login, rest: RestServe
     assert oldest.before is None
 
 
-async def test_refusals_are_raised_as_what_they_are(
+async def test_refusals_are_raised_as_their_own_class(
     account: Account, login: Login, rest: RestServer
 ) -> None:
     others = rest.add_room("others", "bob")
@@ -113,7 +113,7 @@ async def test_refusals_are_raised_as_what_they_are(
         await login.room("nowhere")
 
 
-async def test_a_rejected_token_is_renewed_once_and_the_call_made_again(
+async def test_a_rejected_token_is_renewed_once_and_the_call_retried(
     login: Login, rest: RestServer
 ) -> None:
     rest.faults = [lambda _: httpx.Response(401, json=problem("unauthenticated", 401))]
@@ -122,7 +122,7 @@ async def test_a_rejected_token_is_renewed_once_and_the_call_made_again(
     assert rest.refreshes == 1
 
 
-async def test_after_a_logout_nothing_goes(login: Login, rest: RestServer) -> None:
+async def test_after_a_logout_every_call_fails(login: Login, rest: RestServer) -> None:
     await login.logout()
 
     assert not rest.refresh_tokens
@@ -149,7 +149,7 @@ async def test_a_refresh_gives_a_new_pair(login: Login) -> None:
         (httpx.Response(422, json=problem("invalid-body", 422)), Invalid),
     ],
 )
-async def test_answers_that_make_no_sense_are_told(
+async def test_malformed_responses_are_protocol_errors(
     login: Login, rest: RestServer, answer: httpx.Response, kind: type[Exception]
 ) -> None:
     rest.faults = [lambda _: answer]
@@ -158,7 +158,7 @@ async def test_answers_that_make_no_sense_are_told(
         _ = [room async for room in login.rooms()]
 
 
-async def test_a_server_that_is_away_is_not_reachable() -> None:
+async def test_a_server_that_does_not_answer_is_not_reachable() -> None:
     async with Account("http://127.0.0.1:9") as account:
         with pytest.raises(NotReachable):
             await account.login("ada", "correct horse")
@@ -171,13 +171,13 @@ async def test_a_server_that_is_away_is_not_reachable() -> None:
         ("https://chat.example.org/yard", "wss://chat.example.org/yard/ws"),
     ],
 )
-async def test_the_websocket_stands_beside_the_rest_interface(server: str, chat: str) -> None:
+async def test_the_websocket_url_is_derived_from_the_server(server: str, chat: str) -> None:
     async with Rest(server) as rest:
         assert rest.chat_url == chat
 
 
 @pytest.mark.parametrize("server", ["", "chat.example.org", "ftp://x", "http://", "http://x?y"])
-def test_what_is_no_server_is_refused(server: str) -> None:
+def test_a_malformed_server_is_refused(server: str) -> None:
     with pytest.raises(ValueError, match="not a server's URL"):
         Rest(server)
 

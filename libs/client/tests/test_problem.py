@@ -15,20 +15,20 @@ from madang_client.problem import refusal
         ({"type": "about:blank", "status": 418}, Refused),
     ],
 )
-def test_a_problem_is_told_by_its_type_or_else_by_its_status(
+def test_a_problem_is_mapped_by_type_or_else_by_status(
     document: dict[str, object], kind: type[Refused]
 ) -> None:
     assert type(refusal(orjson.dumps(document))) is kind
 
 
-def test_an_answer_that_is_no_problem_is_told_by_its_status() -> None:
+def test_a_response_without_a_problem_is_mapped_by_status() -> None:
     found = refusal(b"<html>", status=502, reason="502 Bad Gateway")
 
     assert isinstance(found, Unavailable)
     assert str(found) == "502 Bad Gateway"
 
 
-def test_the_sentence_names_the_fields_that_are_wrong() -> None:
+def test_the_message_names_the_invalid_fields() -> None:
     errors = [
         {"field": "body.display_name", "message": "at least 1 characters"},
         {"field": "body.password", "message": "required"},
@@ -40,7 +40,7 @@ def test_the_sentence_names_the_fields_that_are_wrong() -> None:
     )
 
 
-def test_the_sentence_is_the_detail_alone_or_the_title() -> None:
+def test_the_message_is_the_detail_or_the_title() -> None:
     document = {"title": "The current state does not allow this", "status": 409}
 
     assert str(refusal(orjson.dumps(document))) == "The current state does not allow this"
@@ -51,5 +51,5 @@ def test_the_sentence_is_the_detail_alone_or_the_title() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("7", 7), ("0", 0), ("-1", None), ("inf", None), ("Fri, 1 Jan", None)]
 )
-def test_retry_after_is_read_as_seconds(text: str, seconds: float | None) -> None:
+def test_retry_after_is_parsed_as_seconds(text: str, seconds: float | None) -> None:
     assert refusal(b"", status=429, retry_after=text).retry_after_seconds == seconds

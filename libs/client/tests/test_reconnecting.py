@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.rest_server import RestServer, problem
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.rest_server import RestServer, problem
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import (
     Change,
     Connected,
@@ -39,7 +39,7 @@ async def test_the_connection_is_opened_as_stomp_1_2_with_the_access_token(
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012, 4008, 4503, 4508])
-async def test_codes_that_ask_to_come_back_are_followed(
+async def test_the_chat_reconnects_after_codes_that_allow_it(
     stomp: StompServer, make_chat: MakeChat, code: int
 ) -> None:
     async with make_chat() as chat:
@@ -54,7 +54,7 @@ async def test_codes_that_ask_to_come_back_are_followed(
 
 
 @pytest.mark.parametrize("code", [1008, 4400, 4403, 4429])
-async def test_codes_that_ask_to_stay_away_end_the_chat_for_everyone(
+async def test_final_codes_end_the_chat_for_all_readers_and_senders(
     stomp: StompServer, make_chat: MakeChat, code: int
 ) -> None:
     async with make_chat() as chat:
@@ -84,7 +84,7 @@ async def test_a_login_that_was_ended_ends_the_chat(
             await anext(events)
 
 
-async def test_a_refused_upgrade_is_tried_again_after_what_the_server_asks(
+async def test_a_temporarily_refused_upgrade_is_retried_after_retry_after(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     changes: list[Change] = []
@@ -99,16 +99,14 @@ async def test_a_refused_upgrade_is_tried_again_after_what_the_server_asks(
     assert [change.again_in_seconds for change in lost] == pytest.approx([0.01, 1.02, 0.04])
 
 
-async def test_nobody_waits_longer_than_the_cap_however_long_the_server_asks(
-    stomp: StompServer, make_chat: MakeChat
-) -> None:
+async def test_retry_after_is_capped(stomp: StompServer, make_chat: MakeChat) -> None:
     async with make_chat(retry_after_cap_seconds=0.1):
         stomp.script.upgrades = [(503, {"Retry-After": "86400"})]
         stomp.drop_all()
         await eventually(lambda: len(stomp.connects) == 2)
 
 
-async def test_an_upgrade_that_is_refused_for_good_is_not_tried_again(
+async def test_a_finally_refused_upgrade_is_not_retried(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     stomp.script.upgrades = [(403, {})]
@@ -120,7 +118,9 @@ async def test_an_upgrade_that_is_refused_for_good_is_not_tried_again(
     assert stomp.upgrades == 1
 
 
-async def test_a_refused_connect_tells_the_problem(stomp: StompServer, make_chat: MakeChat) -> None:
+async def test_a_refused_connect_raises_the_problem(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
     stomp.script.connects = [(problem("forbidden", 403, "Not today"), 4403)]
 
     with pytest.raises(Refused, match="Not today"):
@@ -130,7 +130,7 @@ async def test_a_refused_connect_tells_the_problem(stomp: StompServer, make_chat
     assert len(stomp.connects) == 1
 
 
-async def test_the_delays_grow_and_are_told(stomp: StompServer, make_chat: MakeChat) -> None:
+async def test_the_delays_grow_and_are_reported(stomp: StompServer, make_chat: MakeChat) -> None:
     changes: list[Change] = []
     async with make_chat(on_change=changes.append, jitter=lambda: 0.5):
         await stomp.stop()
@@ -144,7 +144,7 @@ async def test_the_delays_grow_and_are_told(stomp: StompServer, make_chat: MakeC
     assert changes[-1] == Connected(again=True)
 
 
-async def test_the_delays_begin_anew_after_a_connection_that_lasted(
+async def test_a_stable_connection_resets_the_delays(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     changes: list[Change] = []
@@ -158,7 +158,9 @@ async def test_the_delays_begin_anew_after_a_connection_that_lasted(
     assert lost == pytest.approx([0.01, 0.01, 0.01])
 
 
-async def test_a_silent_server_is_taken_for_dead(stomp: StompServer, make_chat: MakeChat) -> None:
+async def test_missing_heartbeats_end_the_connection(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
     stomp.script.heartbeat = "50,50"
     async with make_chat(heartbeat_seconds=0.05):
         await asyncio.sleep(0.4)
@@ -168,15 +170,13 @@ async def test_a_silent_server_is_taken_for_dead(stomp: StompServer, make_chat: 
         await eventually(lambda: len(stomp.connects) == 2)
 
 
-async def test_heartbeats_are_sent_when_there_is_nothing_to_say(
-    stomp: StompServer, make_chat: MakeChat
-) -> None:
+async def test_heartbeats_are_sent_while_idle(stomp: StompServer, make_chat: MakeChat) -> None:
     stomp.script.heartbeat = "0,40"
     async with make_chat(heartbeat_seconds=0.04):
         await eventually(lambda: stomp.peers and stomp.peers[0].heartbeats >= 3)
 
 
-async def test_leaving_a_chat_while_it_reconnects_is_quick(
+async def test_closing_a_chat_while_it_reconnects_is_quick(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat(backoff_base_seconds=60, backoff_cap_seconds=60, jitter=lambda: 1) as chat:
@@ -189,7 +189,7 @@ async def test_leaving_a_chat_while_it_reconnects_is_quick(
     assert [event async for event in events] == []
 
 
-async def test_a_flood_of_words_that_are_no_stomp_ends_the_chat_with_an_error(
+async def test_bytes_that_are_not_stomp_end_the_chat_with_an_error(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -201,7 +201,7 @@ async def test_a_flood_of_words_that_are_no_stomp_ends_the_chat_with_an_error(
             await anext(events)
 
 
-async def test_a_rejected_token_is_renewed_once_and_the_chat_comes_back(
+async def test_a_rejected_token_is_renewed_once_and_the_chat_reconnects(
     stomp: StompServer, make_chat: MakeChat, rest: RestServer
 ) -> None:
     stomp.script.connects = [(problem("unauthenticated", 401, "Log in first"), 4401)]
@@ -213,7 +213,7 @@ async def test_a_rejected_token_is_renewed_once_and_the_chat_comes_back(
     assert len({headers["Authorization"] for headers in stomp.connects}) == 2
 
 
-async def test_a_login_whose_fresh_token_is_rejected_too_is_over(
+async def test_a_login_whose_new_token_is_rejected_has_ended(
     stomp: StompServer, make_chat: MakeChat, rest: RestServer
 ) -> None:
     stomp.script.connects = [(problem("unauthenticated", 401, "Log in first"), 4401)] * 9
@@ -225,7 +225,7 @@ async def test_a_login_whose_fresh_token_is_rejected_too_is_over(
     assert (rest.refreshes, len(stomp.connects)) == (1, 2)
 
 
-async def test_a_connection_that_ended_with_its_token_comes_back_with_another(
+async def test_a_connection_closed_for_its_token_reconnects_with_another(
     stomp: StompServer, make_chat: MakeChat, rest: RestServer
 ) -> None:
     async with make_chat():

@@ -3,13 +3,13 @@ import random
 
 import pytest
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.rest_server import problem
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.rest_server import problem
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import Chat, Closed, Event, Gap, NotAMember, OutOfOrder
 
 
-async def test_a_reader_gets_what_is_said_after_subscribing(
+async def test_a_reader_gets_events_after_subscribing(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     await stomp.say("yard", "before")
@@ -21,7 +21,7 @@ async def test_a_reader_gets_what_is_said_after_subscribing(
         assert await take(events, 1) == ["after"]
 
 
-async def test_a_reader_gets_all_since_the_last_event_it_knows(
+async def test_a_reader_gets_all_events_since_a_position(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     known = await stomp.say("yard", "known")
@@ -38,7 +38,7 @@ async def test_a_reader_gets_all_since_the_last_event_it_knows(
         assert events.position == live.id
 
 
-async def test_what_was_said_during_an_outage_comes_once_and_in_order(
+async def test_events_during_an_outage_arrive_once_and_in_order(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     await stomp.say("yard", "before")
@@ -59,7 +59,7 @@ async def test_what_was_said_during_an_outage_comes_once_and_in_order(
         assert await take(porch, 6) == ["p0.0", "p0.1", "p1.0", "p1.1", "p2.0", "p2.1"]
 
 
-async def test_a_reader_that_has_seen_nothing_yet_resumes_from_where_it_subscribed(
+async def test_a_reader_without_events_resumes_from_its_subscription(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     covered = await stomp.say("yard", "before")
@@ -73,9 +73,7 @@ async def test_a_reader_that_has_seen_nothing_yet_resumes_from_where_it_subscrib
         assert stomp.subscribes[-1]["since"] == covered
 
 
-async def test_events_that_come_twice_are_shown_once(
-    stomp: StompServer, make_chat: MakeChat
-) -> None:
+async def test_duplicate_events_are_dropped(stomp: StompServer, make_chat: MakeChat) -> None:
     stomp.script.copies = 2
     stomp.script.replay_from_start = True
     async with make_chat() as chat:
@@ -92,7 +90,7 @@ async def test_events_that_come_twice_are_shown_once(
         assert await take(events, 1) == ["three"]
 
 
-async def test_the_second_event_with_the_same_sender_and_key_does_not_count(
+async def test_a_second_event_with_the_same_sender_and_key_is_dropped(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -105,7 +103,7 @@ async def test_the_second_event_with_the_same_sender_and_key_does_not_count(
         assert await take(events, 2) == ["bob's", "eve's"]
 
 
-async def test_whatever_breaks_every_reader_sees_each_message_once_in_the_same_order(
+async def test_after_any_failures_every_reader_gets_each_message_once_in_order(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     chance = random.Random(20260102)
@@ -142,7 +140,7 @@ async def test_whatever_breaks_every_reader_sees_each_message_once_in_the_same_o
     assert [[event.id for event in events] for events in seen] == [stored, stored]  # type: ignore[union-attr]
 
 
-async def test_a_gap_is_shown_where_the_server_cannot_reach_back(
+async def test_a_gap_is_reported_if_the_server_cannot_replay(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -161,7 +159,7 @@ async def test_a_gap_is_shown_where_the_server_cannot_reach_back(
         assert kept.text == "kept"
 
 
-async def test_a_gap_is_shown_if_there_was_no_position_to_resume_from(
+async def test_a_gap_is_reported_without_a_position_to_resume_from(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     stomp.script.tells_position = False
@@ -188,7 +186,7 @@ async def test_a_room_that_was_empty_is_resumed_from_its_start(
         assert stomp.subscribes[-1]["since"] == "start"
 
 
-async def test_a_server_that_begins_anew_is_followed_after_a_gap(
+async def test_a_server_with_a_new_log_is_followed_after_a_gap(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -206,7 +204,7 @@ async def test_a_server_that_begins_anew_is_followed_after_a_gap(
         assert await take(events, 2) == ["GAP", "new"]
 
 
-async def test_without_a_position_the_clocks_tell_what_was_missed(
+async def test_without_a_position_missed_events_are_recognised_by_time(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     known = await stomp.say("yard", "known")
@@ -249,7 +247,7 @@ async def test_an_event_out_of_order_ends_the_subscription_with_an_error(
         await eventually(lambda: stomp.unsubscribes)
 
 
-async def test_a_refused_subscription_raises_and_the_others_go_on(
+async def test_a_refused_subscription_raises_and_others_continue(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -263,7 +261,7 @@ async def test_a_refused_subscription_raises_and_the_others_go_on(
         assert await take(events, 1) == ["still here"]
 
 
-async def test_a_reader_whose_room_is_refused_after_a_reconnect_is_told(
+async def test_a_reader_whose_room_is_refused_after_a_reconnect_gets_the_error(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -278,7 +276,7 @@ async def test_a_reader_whose_room_is_refused_after_a_reconnect_is_told(
             await anext(events)
 
 
-async def test_a_subscription_is_asked_for_again_while_the_server_is_not_ready(
+async def test_a_subscription_is_retried_while_the_server_is_unavailable(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     stomp.script.subscribes = [problem("unavailable", 503, retry_after_seconds=0)] * 2
@@ -290,7 +288,7 @@ async def test_a_subscription_is_asked_for_again_while_the_server_is_not_ready(
         assert await take(events, 1) == ["hello"]
 
 
-async def test_a_subscription_that_the_server_gives_up_is_asked_for_again_from_its_last_event(
+async def test_a_subscription_that_failed_on_the_server_resumes_from_its_last_event(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -304,7 +302,7 @@ async def test_a_subscription_that_the_server_gives_up_is_asked_for_again_from_i
         assert await take(events, 1) == ["two"]
 
 
-async def test_a_subscription_that_the_server_ends_for_good_tells_its_reader_why(
+async def test_a_subscription_that_the_server_ends_raises_the_reason(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -316,7 +314,7 @@ async def test_a_subscription_that_the_server_ends_for_good_tells_its_reader_why
             await anext(events)
 
 
-async def test_a_subscription_that_waits_for_its_next_try_survives_a_lost_connection(
+async def test_a_subscription_that_waits_for_a_retry_survives_a_lost_connection(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     stomp.script.subscribes = [problem("unavailable", 503, retry_after_seconds=60)]
@@ -348,7 +346,7 @@ async def test_closing_a_subscription_stops_its_reader_and_unsubscribes(
             await anext(events)
 
 
-async def test_leaving_the_chat_stops_its_readers(stomp: StompServer, make_chat: MakeChat) -> None:
+async def test_closing_the_chat_stops_its_readers(stomp: StompServer, make_chat: MakeChat) -> None:
     chat = make_chat()
     async with chat:
         events = await chat.subscribe("yard")
@@ -358,7 +356,7 @@ async def test_leaving_the_chat_stops_its_readers(stomp: StompServer, make_chat:
         await chat.subscribe("yard")
 
 
-async def test_what_concerns_the_user_comes_by_itself(
+async def test_events_of_the_user_arrive_without_a_subscription(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     invite = {"key": "i", "kind": "invite.received", "user": "id-ada", "sender": "bob"}
@@ -373,7 +371,7 @@ async def test_what_concerns_the_user_comes_by_itself(
         assert (event.kind, event.user) == ("invite.received", "id-ada")
 
 
-async def test_an_unread_personal_queue_keeps_the_latest_and_holds_nobody_up(
+async def test_an_unread_personal_queue_keeps_the_latest_and_blocks_nothing(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat(queue_events=3) as chat:
@@ -387,7 +385,7 @@ async def test_an_unread_personal_queue_keeps_the_latest_and_holds_nobody_up(
         assert chat.personal.dropped == 7
 
 
-async def test_notices_of_a_room_come_by_themselves_also_after_a_break(
+async def test_notices_of_a_room_arrive_also_after_a_reconnect(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
@@ -408,7 +406,7 @@ async def test_notices_of_a_room_come_by_themselves_also_after_a_break(
         ]
 
 
-async def test_unread_notices_keep_the_latest_and_hold_nobody_up(
+async def test_unread_notices_keep_the_latest_and_block_nothing(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat(queue_events=3) as chat:

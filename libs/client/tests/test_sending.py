@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.rest_server import problem
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.rest_server import problem
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import (
     Closed,
     KeyConflict,
@@ -36,16 +36,14 @@ async def test_each_message_has_a_key_of_its_own(stomp: StompServer, make_chat: 
     assert all("retry" not in frame.headers for frame in stomp.sends)
 
 
-async def test_messages_given_together_go_out_in_their_order(
-    stomp: StompServer, make_chat: MakeChat
-) -> None:
+async def test_concurrent_sends_keep_their_order(stomp: StompServer, make_chat: MakeChat) -> None:
     async with make_chat() as chat:
         await asyncio.gather(*(chat.send("yard", f"m{n}") for n in range(50)))
 
     assert [event["data"]["text"] for event in stomp.events["yard"]] == [f"m{n}" for n in range(50)]
 
 
-async def test_a_send_whose_connection_breaks_is_sent_again_with_its_key_and_stored_once(
+async def test_a_send_whose_connection_is_lost_is_retried_with_its_key_and_stored_once(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     await stomp.say("yard", "before")
@@ -94,7 +92,7 @@ async def test_a_lost_receipt_costs_the_connection_and_not_the_message(
         (problem("key-conflict", 409), KeyConflict),
     ],
 )
-async def test_a_refused_send_raises_what_the_problem_says_and_the_chat_goes_on(
+async def test_a_refused_send_raises_the_problem_and_the_chat_continues(
     stomp: StompServer, make_chat: MakeChat, document: dict[str, object], kind: type[Exception]
 ) -> None:
     stomp.script.sends = [document]
@@ -115,7 +113,7 @@ NOT_NOW = [
 
 
 @pytest.mark.parametrize(("document", "_"), NOT_NOW)
-async def test_a_send_is_tried_again_while_the_server_says_not_now(
+async def test_a_send_is_retried_while_the_server_is_unavailable(
     stomp: StompServer, make_chat: MakeChat, document: dict[str, object], _: object
 ) -> None:
     stomp.script.sends = [document] * 2
@@ -126,7 +124,7 @@ async def test_a_send_is_tried_again_while_the_server_says_not_now(
 
 
 @pytest.mark.parametrize(("document", "kind"), NOT_NOW)
-async def test_a_server_that_goes_on_saying_so_is_told_to_the_sender(
+async def test_a_send_fails_after_the_last_attempt(
     stomp: StompServer, make_chat: MakeChat, document: dict[str, object], kind: type[Exception]
 ) -> None:
     stomp.script.sends = [document] * 3
@@ -135,7 +133,7 @@ async def test_a_server_that_goes_on_saying_so_is_told_to_the_sender(
             await chat.send("yard", "hello")
 
 
-async def test_a_message_that_was_given_up_can_be_sent_again_as_a_retry(
+async def test_a_cancelled_send_can_be_repeated_as_a_retry(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     stomp.script.lost_receipts = 1
@@ -150,7 +148,7 @@ async def test_a_message_that_was_given_up_can_be_sent_again_as_a_retry(
     assert stomp.sends[1].headers["retry"] == "true"
 
 
-async def test_no_more_than_the_limit_is_under_way(stomp: StompServer, make_chat: MakeChat) -> None:
+async def test_unconfirmed_sends_are_limited(stomp: StompServer, make_chat: MakeChat) -> None:
     stomp.script.lost_receipts = 3
     async with make_chat(unconfirmed_sends=3) as chat:
         sends = [asyncio.create_task(chat.send("yard", f"m{n}")) for n in range(4)]
@@ -174,7 +172,7 @@ async def test_a_receipt_without_the_message_id_is_no_confirmation(
             await chat.send("yard", "hello")
 
 
-async def test_closing_the_chat_fails_what_was_not_confirmed(
+async def test_closing_the_chat_fails_unconfirmed_sends(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     stomp.script.lost_receipts = 1
@@ -190,9 +188,9 @@ async def test_closing_the_chat_fails_what_was_not_confirmed(
 
 
 @pytest.mark.parametrize("room", ["", "a b", "../x", "x" * 65])
-async def test_what_cannot_be_a_room_is_not_asked_for(make_chat: MakeChat, room: str) -> None:
+async def test_a_malformed_room_id_is_refused(make_chat: MakeChat, room: str) -> None:
     async with make_chat() as chat:
-        with pytest.raises(ValueError, match="not a room's id"):
+        with pytest.raises(ValueError, match="not a room id"):
             await chat.send(room, "hello")
-        with pytest.raises(ValueError, match="not a room's id"):
+        with pytest.raises(ValueError, match="not a room id"):
             await chat.subscribe(room)

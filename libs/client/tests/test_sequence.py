@@ -23,7 +23,7 @@ def event(number: int, *, key: str = "", sender: str = "bob") -> Event:
 def test_replays_from_anywhere_admit_each_event_once_and_in_order(
     replays: list[tuple[int, int]],
 ) -> None:
-    sequence = Sequence(None, remembered=50)
+    sequence = Sequence(None, capacity=50)
     admitted: list[str] = []
     newest = 0
 
@@ -36,14 +36,14 @@ def test_replays_from_anywhere_admit_each_event_once_and_in_order(
     assert admitted == [event(number).id for number in range(1, newest + 1)]
 
 
-def test_what_the_reader_had_before_counts_as_seen() -> None:
-    sequence = Sequence(event(5).id, remembered=10)
+def test_events_up_to_since_count_as_seen() -> None:
+    sequence = Sequence(event(5).id, capacity=10)
 
     assert [sequence.admit(event(number)) for number in (4, 5, 6)] == [False, False, True]
 
 
-def test_a_late_event_that_was_never_seen_breaks_the_order() -> None:
-    sequence = Sequence(None, remembered=10)
+def test_a_new_event_before_the_last_is_out_of_order() -> None:
+    sequence = Sequence(None, capacity=10)
     sequence.admit(event(3))
     sequence.admit(event(7))
 
@@ -51,8 +51,8 @@ def test_a_late_event_that_was_never_seen_breaks_the_order() -> None:
         sequence.admit(event(5))
 
 
-def test_what_was_forgotten_counts_as_seen() -> None:
-    sequence = Sequence(None, remembered=3)
+def test_evicted_events_count_as_seen() -> None:
+    sequence = Sequence(None, capacity=3)
     for number in range(10, 20):
         sequence.admit(event(number))
 
@@ -60,8 +60,8 @@ def test_what_was_forgotten_counts_as_seen() -> None:
     assert not sequence.admit(event(5))
 
 
-def test_no_more_is_remembered_than_allowed() -> None:
-    sequence = Sequence(None, remembered=3)
+def test_the_memory_is_bounded() -> None:
+    sequence = Sequence(None, capacity=3)
 
     for number in range(1, 100):
         sequence.admit(event(number))
@@ -69,8 +69,8 @@ def test_no_more_is_remembered_than_allowed() -> None:
     assert (len(sequence._seen), len(sequence._keys)) == (3, 3)
 
 
-def test_the_second_with_a_key_is_no_news_however_often_it_comes() -> None:
-    sequence = Sequence(None, remembered=10)
+def test_a_duplicate_key_is_never_new() -> None:
+    sequence = Sequence(None, capacity=10)
     sequence.admit(event(1, key="k"))
 
     assert not sequence.admit(event(2, key="k"))
@@ -79,8 +79,8 @@ def test_the_second_with_a_key_is_no_news_however_often_it_comes() -> None:
     assert sequence.position == event(3).id
 
 
-def test_an_event_without_an_id_is_always_news() -> None:
-    sequence = Sequence(None, remembered=10)
+def test_an_event_without_an_id_is_always_new() -> None:
+    sequence = Sequence(None, capacity=10)
     live = Event("", "k", "login.ended", "ada", "ada", "", {})
 
     assert sequence.admit(live)
@@ -88,16 +88,16 @@ def test_an_event_without_an_id_is_always_news() -> None:
     assert sequence.position is None
 
 
-def test_a_position_before_the_first_event_is_resumed_from_and_hides_nothing() -> None:
-    sequence = Sequence("start", remembered=10)
+def test_a_position_before_the_first_event_is_a_valid_start() -> None:
+    sequence = Sequence("start", capacity=10)
 
     assert sequence.position == "start"
     assert sequence.admit(event(0))
     assert sequence.position == event(0).id
 
 
-def test_a_log_that_ends_before_what_was_seen_is_another_one() -> None:
-    sequence = Sequence(event(500).id, remembered=10)
+def test_an_end_before_the_last_event_restarts_the_sequence() -> None:
+    sequence = Sequence(event(500).id, capacity=10)
 
     sequence.rewind(None)
     sequence.rewind(event(600).id)
@@ -109,7 +109,7 @@ def test_a_log_that_ends_before_what_was_seen_is_another_one() -> None:
 
 
 def test_after_a_restart_only_the_new_position_counts() -> None:
-    sequence = Sequence(None, remembered=10)
+    sequence = Sequence(None, capacity=10)
     sequence.admit(event(500, key="k"))
 
     sequence.restart(event(5).id)

@@ -1,11 +1,11 @@
 import asyncio
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import Event
 
 
-async def test_a_slow_reader_stops_the_reading_and_loses_nothing(
+async def test_a_slow_reader_stops_the_connection_and_loses_nothing(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat(queue_events=5) as chat:
@@ -25,7 +25,7 @@ async def test_a_slow_reader_stops_the_reading_and_loses_nothing(
     assert len(stomp.connects) == 1
 
 
-async def test_a_reader_that_answers_everything_does_not_wait_for_itself(
+async def test_a_reader_that_sends_for_every_event_does_not_deadlock(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     known = await stomp.say("yard", "known")
@@ -47,7 +47,9 @@ async def test_a_reader_that_answers_everything_does_not_wait_for_itself(
     assert len(stomp.connects) == 1
 
 
-async def test_a_paused_reader_is_no_dead_peer(stomp: StompServer, make_chat: MakeChat) -> None:
+async def test_a_paused_reader_does_not_look_like_a_lost_connection(
+    stomp: StompServer, make_chat: MakeChat
+) -> None:
     stomp.script.heartbeat = "50,50"
     async with make_chat(queue_events=1, heartbeat_seconds=0.05) as chat:
         events = await chat.subscribe("yard")
@@ -60,7 +62,7 @@ async def test_a_paused_reader_is_no_dead_peer(stomp: StompServer, make_chat: Ma
     assert stomp.peers == [] or stomp.peers[0].heartbeats > 2
 
 
-async def test_closing_a_full_subscription_lets_the_others_go_on(
+async def test_closing_a_full_subscription_unblocks_the_others(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat(queue_events=1) as chat:

@@ -3,9 +3,9 @@ import asyncio
 import httpx
 import pytest
 
-from libs.client.tests.double.chats import MakeChat, eventually, take
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.chats import MakeChat, eventually, take
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
 from madang_client import Account, LoggedOut
 
 
@@ -16,7 +16,7 @@ def rest(stomp: StompServer) -> RestServer:
     return rest
 
 
-async def test_a_fresh_token_is_handed_over_before_the_old_one_expires(
+async def test_a_new_token_is_sent_before_the_old_one_expires(
     stomp: StompServer, make_chat: MakeChat, rest: RestServer
 ) -> None:
     async with make_chat() as chat:
@@ -56,7 +56,7 @@ async def test_a_refused_refresh_ends_the_chat_as_logged_out(
             await chat.send("yard", "hello?")
 
 
-async def test_a_server_that_cannot_refresh_now_is_asked_again(
+async def test_a_temporary_failure_of_a_refresh_is_retried(
     stomp: StompServer, make_chat: MakeChat, rest: RestServer
 ) -> None:
     def away(request: httpx.Request) -> httpx.Response:
@@ -71,7 +71,7 @@ async def test_a_server_that_cannot_refresh_now_is_asked_again(
     assert len(stomp.connects) == 1
 
 
-async def test_a_chat_that_comes_back_after_its_token_expired_gets_a_new_one_first(
+async def test_a_reconnect_after_expiry_renews_the_token_first(
     stomp: StompServer, make_chat: MakeChat, account: Account
 ) -> None:
     async with make_chat(

@@ -40,13 +40,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "failure", [httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError]
 )
-async def test_a_read_is_sent_again_when_its_connection_fails(
+async def test_a_read_is_retried_after_a_connection_error(
     failure: type[httpx.TransportError],
 ) -> None:
     assert await sent("GET", failure) == 2
 
 
-async def test_a_change_is_sent_again_only_if_nothing_was_sent() -> None:
+async def test_a_write_is_retried_only_if_it_was_never_sent() -> None:
     assert await sent("POST", httpx.ConnectError) == 2
     for failure in (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
         with pytest.raises(failure):
@@ -80,7 +80,7 @@ def test_the_proxy_is_the_one_for_this_server(
 
 
 @pytest.mark.parametrize("proxy", ["socks5://me:s3cret@127.0.0.1:9", "gopher://me:s3cret@x:1"])
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+def test_an_unusable_proxy_is_reported_without_its_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)

@@ -1,1 +1,1 @@
-"""What every Madang service shares."""
+"""Code that all Madang services share."""

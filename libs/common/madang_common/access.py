@@ -1,4 +1,4 @@
-"""The answer to "may this user read or write this room", as asked of rooms in batches."""
+"""Room access: what users may do in rooms, asked of the rooms service in batches."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from madang_common.events.kinds import Role
 from madang_common.http.client import call
 from madang_common.problems import Forbidden, NotAMember, NotFound
 
-MOST_QUESTIONS = 500
+MAX_QUERIES = 500
 
 
-class Question(BaseModel):
-    """What may `user` do in `room`."""
+class AccessQuery(BaseModel):
+    """Asks what `user` may do in `room`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,33 +34,33 @@ class Access(BaseModel):
     archived: bool
 
     def check_read(self) -> None:
-        """Raise the problem to tell if the user may not read the room."""
+        """Raise NotFound or NotAMember unless the user may read the room."""
         if not self.exists:
             raise NotFound("There is no such room.")
         if self.role is None:
             raise NotAMember("You are not a member of this room.")
 
     def check_write(self) -> None:
-        """Raise the problem to tell if the user may not write to the room."""
+        """Raise NotFound, NotAMember or Forbidden unless the user may write to the room."""
         self.check_read()
         if self.archived:
             raise Forbidden("This room is archived.")
 
 
-class Questions(BaseModel):
+class AccessRequest(BaseModel):
     """Body of `POST /internal/access`."""
 
-    questions: list[Question] = Field(max_length=MOST_QUESTIONS)
+    questions: list[AccessQuery] = Field(max_length=MAX_QUERIES)
 
 
-class Answers(BaseModel):
-    """Answer of `POST /internal/access`, in the questions' order."""
+class AccessResponse(BaseModel):
+    """Response of `POST /internal/access`, in the order of the queries."""
 
     answers: list[Access]
 
 
-async def ask(client: httpx.AsyncClient, questions: Sequence[Question]) -> list[Access]:
-    """Ask rooms; raise Unavailable if it does not answer."""
-    body = Questions(questions=list(questions)).model_dump()
-    answer = await call(client, "POST", "/internal/access", json=body)
-    return Answers.model_validate_json(answer.content).answers
+async def fetch_access(client: httpx.AsyncClient, queries: Sequence[AccessQuery]) -> list[Access]:
+    """Return the access of each query; raise Unavailable if rooms does not answer."""
+    body = AccessRequest(questions=list(queries)).model_dump()
+    response = await call(client, "POST", "/internal/access", json=body)
+    return AccessResponse.model_validate_json(response.content).answers

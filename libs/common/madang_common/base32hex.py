@@ -17,7 +17,7 @@ def encode(number: int, width: int) -> str:
 
 
 def decode(text: str) -> int:
-    """Return the number behind `text`; raise ValueError on anything but base32hex digits."""
+    """Return the number that `text` encodes; raise ValueError for other characters."""
     if not text or text.strip(DIGITS):
         raise ValueError(f"not base32hex: {text[:32]!r}")
     return int(text, 32)

@@ -19,17 +19,17 @@ For durations, deadlines and ages within one process; never written down.
 
 def rfc3339(seconds: float) -> str:
     """Return `seconds` since the epoch as RFC 3339 UTC with milliseconds."""
-    return _to_the_millisecond(int(seconds * 1000 + 0.5))
+    return _format_milliseconds(int(seconds * 1000 + 0.5))
 
 
 @lru_cache(maxsize=1)
-def _to_the_millisecond(milliseconds: int) -> str:
+def _format_milliseconds(milliseconds: int) -> str:
     """Return the time as text; cached because many events have the same time under load."""
     whole, rest = divmod(milliseconds, 1000)
-    return f"{_to_the_second(whole)}.{rest:03d}Z"
+    return f"{_format_seconds(whole)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=1)
-def _to_the_second(seconds: int) -> str:
+def _format_seconds(seconds: int) -> str:
     """Return the time without its milliseconds; cached for all times of one second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Health: alive (the process runs) and ready (it can do its work now)."""
+"""Health: live (the process runs) and ready (its dependencies answer)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,15 +11,15 @@ Ping = Callable[[], Awaitable[None]]
 
 
 class Health:
-    """Pings each dependency, at once and within a time limit."""
+    """Pings all dependencies concurrently, within a time limit."""
 
     def __init__(self, pings: Mapping[str, Ping], *, timeout_seconds: float = 2.0) -> None:
-        """Check `pings`, named for what they reach."""
+        """Check `pings`, by name of the dependency."""
         self.pings = pings
         self._timeout = timeout_seconds
 
     async def check(self) -> dict[str, str]:
-        """Return `ok`, or what is wrong, for each dependency."""
+        """Return `ok`, or the failure, for each dependency."""
         states = await asyncio.gather(*(self._state(ping) for ping in self.pings.values()))
         return dict(zip(self.pings, states, strict=True))
 
@@ -29,7 +29,7 @@ class Health:
                 await ping()
         except TimeoutError:
             return "no answer in time"
-        except Exception as error:  # noqa: BLE001 - whatever it is, it means not ready
+        except Exception as error:  # noqa: BLE001 - any failure means not ready
             return type(error).__name__
         return "ok"
 
@@ -45,10 +45,10 @@ def health_router(health: Health) -> APIRouter:
     @router.get("/ready")
     async def ready() -> JSONResponse:
         states = await health.check()
-        well = all(state == "ok" for state in states.values())
+        is_ready = all(state == "ok" for state in states.values())
         return JSONResponse(
-            {"status": "ok" if well else "unavailable", "dependencies": states},
-            status_code=200 if well else 503,
+            {"status": "ok" if is_ready else "unavailable", "dependencies": states},
+            status_code=200 if is_ready else 503,
         )
 
     return router

@@ -1,4 +1,4 @@
-"""Opaque identifiers for users, rooms, logins and keys."""
+"""Identifiers of users, rooms, logins and events."""
 
 import itertools
 import secrets
@@ -6,14 +6,16 @@ import time
 
 from madang_common import base32hex
 
+ROOM_ID = r"[A-Za-z0-9_-]{1,64}"
+"""Pattern of room ids in paths and destinations."""
 _RANDOM_BITS = 72
 
 
 def new_id() -> str:
     """Return 24 base32hex digits: 48 bits of milliseconds, then 72 random bits.
 
-    The time in front keeps new rows of a clustered index together; the random part makes an id
-    that nobody can guess.
+    The leading time keeps new rows of a clustered index together; the random part makes the id
+    unguessable.
     """
     stamp = time.time_ns() // 1_000_000
     return base32hex.encode(stamp << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS), 24)
@@ -24,5 +26,5 @@ _numbers = itertools.count()
 
 
 def next_id() -> str:
-    """Return an id that is unique, but no secret, and cheap."""
+    """Return a unique id that is cheap to make, but guessable."""
     return f"{_PROCESS}{next(_numbers):x}"

@@ -1,4 +1,4 @@
-"""Logs: one event a line, JSON for machines or console for people, with ids bound once."""
+"""Structured logs: one event per line, as JSON or for a console, with ids bound once."""
 
 import asyncio
 import atexit
@@ -23,15 +23,15 @@ _QUIET = (
     "alembic",
 )
 _SILENT = ("aiormq", "aio_pika")
-_UNREADABLE = "Invalid HTTP request received."
-"""What uvicorn warns of once for each request that is none, as often as somebody sends one."""
+_MALFORMED_REQUEST = "Invalid HTTP request received."
+"""uvicorn's warning for every malformed request; a client could fill the log with it."""
 
 
 def configure(settings: CommonSettings) -> None:
-    """Send structlog and the standard library's loggers to standard error, in one format.
+    """Make structlog and the standard library's loggers write to standard error in one format.
 
-    structlog writes its lines itself: the way through the standard library costs several times as
-    much, and a gateway logs each connection twice.
+    structlog writes its lines itself: the standard library's handlers cost several times as much,
+    and a gateway logs each connection twice.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -46,7 +46,7 @@ def configure(settings: CommonSettings) -> None:
             )
         ]
     else:
-        # Without the frames' variables, which hold passwords and tokens.
+        # Without local variables, which contain passwords and tokens.
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         render = [
             structlog.processors.ExceptionRenderer(tracebacks),
@@ -70,16 +70,16 @@ def configure(settings: CommonSettings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     for name in _QUIET:
-        # The servers' and clients' own chatter; create_app logs each request once.
+        # create_app logs each request once.
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_is_no_bad_request)
+    logging.getLogger("uvicorn.error").addFilter(_is_not_malformed_request)
     for name in _SILENT:
-        # What they lose is told once by who uses them, without a traceback for each.
+        # Their users log lost connections once, without a traceback each.
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _is_no_bad_request(record: logging.LogRecord) -> bool:
-    return record.msg != _UNREADABLE
+def _is_not_malformed_request(record: logging.LogRecord) -> bool:
+    return record.msg != _MALFORMED_REQUEST
 
 
 def _add_timestamp(
@@ -90,44 +90,44 @@ def _add_timestamp(
 
 
 class _Lines:
-    """Writes what one turn of the event loop logs at once, in its end.
+    """Buffers lines and writes them together at the end of a turn of the event loop.
 
-    A write for each line costs more than all else about it. What is said outside of event loops is
-    written at once.
+    A write per line costs more than everything else about it. Lines from outside an event loop are
+    written immediately.
     """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._waiting: list[str] = []
+        self._buffer: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        """The loop that will write what waits."""
+        """The loop in which the next flush is scheduled."""
         atexit.register(self.flush)
 
     def add(self, line: str) -> None:
-        """Write `line`, soon."""
+        """Write `line` at the end of this turn of the event loop."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            # In one call, so that the lines of two threads do not mix.
+            # In one call, so that lines of two threads are not interleaved.
             self._file.write(f"{line}\n")
             return
         if self._loop is not loop:
             self.flush()
             self._loop = loop
             loop.call_soon(self.flush)
-        self._waiting.append(line)
+        self._buffer.append(line)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the buffered lines."""
         self._loop = None
-        if self._waiting:
-            self._waiting.append("")
-            waiting, self._waiting = self._waiting, []
-            self._file.write("\n".join(waiting))
+        if self._buffer:
+            self._buffer.append("")
+            lines, self._buffer = self._buffer, []
+            self._file.write("\n".join(lines))
 
 
 class _Writer:
-    """Writes lines, whatever their level; `name` is the module's that logs."""
+    """The logger of one module; `name` is the module's."""
 
     def __init__(self, lines: _Lines, name: str) -> None:
         self.name = name
@@ -135,7 +135,7 @@ class _Writer:
 
 
 class _Writers:
-    """Makes a writer for each module that logs."""
+    """structlog's logger factory: one writer per module."""
 
     def __init__(self, file: TextIO) -> None:
         self._lines = _Lines(file)

@@ -1,4 +1,4 @@
-"""A bounded memory that forgets what has not been used for long."""
+"""Bounded cache with approximate LRU eviction."""
 
 from typing import Generic, TypeVar
 
@@ -7,45 +7,45 @@ V = TypeVar("V")
 
 
 class Lru(Generic[K, V]):
-    """A mapping of at most `count` entries, in two generations.
+    """A mapping of at most `capacity` entries, in two dictionaries.
 
-    When the younger is full it becomes the elder, and the elder is forgotten. What is used moves
-    into the younger. So a look-up is one of a dictionary, and nothing is ever searched for what to
-    forget; at least the last `count / 2` entries used are remembered.
+    An entry that is used moves to the recent one. When that is full it becomes the older one, and
+    the previous older one is dropped. So a look-up costs one or two of a dictionary, eviction needs
+    no search, and at least the last `capacity / 2` entries used are kept.
     """
 
-    __slots__ = ("_half", "_old", "_young")
+    __slots__ = ("_half", "_older", "_recent")
 
-    def __init__(self, count: int) -> None:
-        self._half = max(1, count // 2)
-        self._young: dict[K, V] = {}
-        self._old: dict[K, V] = {}
+    def __init__(self, capacity: int) -> None:
+        self._half = max(1, capacity // 2)
+        self._recent: dict[K, V] = {}
+        self._older: dict[K, V] = {}
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._recent) + len(self._older)
 
     def get(self, key: K) -> V | None:
-        """Return what is remembered under `key`."""
-        value = self._young.get(key)
-        if value is None and self._old:
-            value = self._old.pop(key, None)
+        """Return the value of `key` and count that as a use."""
+        value = self._recent.get(key)
+        if value is None and self._older:
+            value = self._older.pop(key, None)
             if value is not None:
                 self.put(key, value)
         return value
 
     def put(self, key: K, value: V) -> None:
-        """Remember `value` under `key`."""
-        if len(self._young) >= self._half and key not in self._young:
-            self._young, self._old = {}, self._young
-        self._old.pop(key, None)
-        self._young[key] = value
+        """Set the value of `key`."""
+        if len(self._recent) >= self._half and key not in self._recent:
+            self._recent, self._older = {}, self._recent
+        self._older.pop(key, None)
+        self._recent[key] = value
 
-    def forget(self, key: K) -> None:
-        """Forget what is remembered under `key`, if anything is."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+    def discard(self, key: K) -> None:
+        """Remove `key` if it is there."""
+        self._recent.pop(key, None)
+        self._older.pop(key, None)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._young.clear()
-        self._old.clear()
+        """Remove all entries."""
+        self._recent.clear()
+        self._older.clear()

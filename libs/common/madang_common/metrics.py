@@ -1,4 +1,4 @@
-"""Prometheus metrics: what every service counts, and how several registries become one page."""
+"""Prometheus metrics that all services share, and merged registries."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class HttpMetrics:
-    """REST requests of one service; a method that is served nowhere is `other`."""
+    """REST requests of one service; unknown methods are labelled `other`."""
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self._service = service
@@ -30,7 +30,7 @@ class HttpMetrics:
             ["service"],
             registry=registry,
         ).labels(service)
-        self._dropped = Counter(
+        self._failed = Counter(
             "madang_http_requests_failed_total",
             "Requests that ended in an exception nobody expected.",
             ["service"],
@@ -38,33 +38,33 @@ class HttpMetrics:
         ).labels(service)
 
     def started(self) -> None:
-        """Count a request in."""
+        """Count the start of a request."""
         self._running.inc()
 
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count it out; `route` is the path's template, so that labels stay few."""
+        """Count the end of a request; `route` is the path's template, which bounds the labels."""
         self._running.dec()
         method = method if method in _METHODS else "other"
         self._seconds.labels(self._service, method, route, status).observe(seconds)
 
     def failed(self) -> None:
-        """Count an exception that became a 500."""
-        self._dropped.inc()
+        """Count an unexpected exception, answered with a 500."""
+        self._failed.inc()
 
 
 class RevocationMetrics:
-    """What one service hears of ended logins."""
+    """Ended logins that one service learned from auth."""
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self._revoked = Counter(
             "madang_revocations_total",
-            "Ended logins that auth told of.",
+            "Ended logins received from auth.",
             ["service"],
             registry=registry,
         ).labels(service)
         self._heard = Gauge(
             "madang_revocations_heard_timestamp_seconds",
-            "When auth last told which logins have ended, 0 if it never did.",
+            "Time of the last response of auth with ended logins, 0 if there was none.",
             ["service"],
             registry=registry,
         ).labels(service)
@@ -74,12 +74,12 @@ class RevocationMetrics:
         self._revoked.inc()
 
     def heard(self, now: float) -> None:
-        """Note that auth has answered at `now`, seconds since the epoch."""
+        """Set the time of auth's last response, in seconds since the epoch."""
         self._heard.set(now)
 
 
 class QuickHistogram(Collector):
-    """A histogram without labels for one thread's hot path: one search and two additions."""
+    """A histogram without labels for hot paths; not thread-safe."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class QuickHistogram(Collector):
         registry: CollectorRegistry,
         buckets: Sequence[float],
     ) -> None:
-        """Count into `buckets`, upper bounds in rising order, and one for all that is larger."""
+        """Use `buckets`, ascending upper bounds; a last bucket has no bound."""
         self._name = name
         self._documentation = documentation
         self._bounds = tuple(map(float, buckets))
@@ -110,7 +110,7 @@ class QuickHistogram(Collector):
 
 
 class Merged(Collector):
-    """Several services' registries as one, families of the same name joined."""
+    """Several registries as one; families of the same name are joined."""
 
     def __init__(self, registries: Sequence[CollectorRegistry]) -> None:
         self._registries = registries

@@ -1,4 +1,4 @@
-"""Settings shared by every service: read once from `MADANG_…` variables into a frozen object."""
+"""Settings of all services: read once from `MADANG_…` variables into a frozen object."""
 
 import json
 import socket
@@ -17,8 +17,8 @@ from madang_common.log.port import Retention
 DEVELOPMENT_SECRET = "madang-development-only"  # noqa: S105 - refused outside development, below
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as the state it tells
-    """Something that a person has to put right first; the text tells what."""
+class CannotStart(Exception):  # noqa: N818 - names a state
+    """The process cannot start; the message says what to change."""
 
 
 class Environment(StrEnum):
@@ -32,7 +32,7 @@ class LogFormat(StrEnum):
 
 
 class CommonSettings(BaseSettings):
-    """What every service reads. A service's own settings class adds to these."""
+    """Settings of every service; each service has a subclass with its own."""
 
     model_config = SettingsConfigDict(
         env_prefix="MADANG_",
@@ -40,75 +40,74 @@ class CommonSettings(BaseSettings):
         extra="ignore",
         use_attribute_docstrings=True,
         allow_inf_nan=False,
-        # Lists and tables are read below, so that a mistake in them is reported like any other.
+        # `read_list_or_table` parses lists and tables, so that errors are reported like others.
         enable_decoding=False,
     )
 
     environment: Environment = Environment.PRODUCTION
-    """`development` allows the known default secrets; anything else refuses to start with them."""
+    """`development` allows the default secrets; `production` refuses to start with them."""
     log_format: LogFormat = LogFormat.JSON
-    """`json` for machines, `console` for people."""
+    """`json`, or `console` for reading in a terminal."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """Least severe level that is logged."""
+    """Lowest level that is logged."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
-    """Port to listen on; 0 for any free one."""
+    """Port to listen on; 0 for any free port."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names by which clients reach this deployment: `chat.example`, `*.example` for all below one,
-    `*` for any. Requests for other hosts are refused. `localhost`, IP addresses, `MADANG_HOST`,
-    this machine's name and those of the services are always allowed; in development, any if this
-    is empty."""
+    """Host names of this deployment: `chat.example`, `*.example` for subdomains, `*` for any.
+    Requests for other hosts get 421. `localhost`, IP addresses, `MADANG_HOST`, this machine's name
+    and the services' names are always allowed; in development, an empty list allows any host."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may use REST and WebSocket: `https://app.example`, `*` for any; a page of
-    the same host always may."""
+    """Origins of pages that may use REST and WebSocket: `https://app.example`, `*` for any. Those
+    of the same host are always allowed."""
     log_shards: Annotated[int, Field(ge=1, le=1024)] = 2
-    """Number of shards of the chat log, and most replicas of history that share its work; fixed for
-    the life of a deployment. Each more costs every gateway more batches of fewer events."""
+    """Number of shards of the chat log; cannot be changed once the log exists. At most this many
+    replicas of history share the work; each further shard means more and smaller batches for every
+    gateway."""
     log_retention_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
-    """How long the chat log keeps an event; history must never be further behind than this."""
+    """How long the chat log keeps an event; history must never lag further behind."""
     log_retention_bytes: Annotated[int, Field(ge=1_048_576)] = 4_294_967_296
-    """Bytes that one shard of the chat log keeps."""
+    """Most bytes that one shard of the chat log keeps."""
     amqp_url: SecretStr | None = None
-    """RabbitMQ, `amqp(s)://user:password@host:port/vhost`, or more nodes of it after commas."""
+    """URL of RabbitMQ, `amqp(s)://user:password@host:port/vhost`; more nodes after commas."""
     request_head_bytes: Annotated[int, Field(ge=512)] = 65_536
-    """Largest head of a request: its first line and its headers."""
+    """Largest head of a request in bytes: request line and headers."""
     request_body_bytes: Annotated[int, Field(ge=1)] = 65_536
-    """Largest body of a REST request."""
+    """Largest body of a REST request in bytes."""
     request_seconds: Annotated[float, Field(gt=0)] = 30
-    """Longest time in which a request comes whole, from its first byte or the connection on; and in
-    which a client takes at least 64 KiB of an answer."""
+    """Timeout for receiving a complete request, from its first byte or the connection on; also for
+    a client to read the next 64 KiB of a response."""
     requests_per_second_per_user: Annotated[float, Field(gt=0)] = 100
-    """REST requests of one user per second, in the long run, to each process."""
+    """REST requests per second of one user to each process, on average."""
     requests_burst_per_user: Annotated[int, Field(ge=1)] = 300
-    """REST requests of one user at once."""
+    """Burst of REST requests of one user."""
     requests_per_second_per_address: Annotated[float, Field(gt=0)] = 1000
-    """REST requests from one address (IPv6: from one /64) per second, to each process; there may be
-    an office behind it. Every 4 KiB of a body cost as much as another."""
+    """REST requests per second from one address (IPv6: one /64) to each process, on average; many
+    users may share an address. Every 4 KiB of a body count as another request."""
     requests_burst_per_address: Annotated[int, Field(ge=1)] = 3000
-    """REST requests from one address at once."""
+    """Burst of REST requests from one address."""
     requests_running_per_address: Annotated[int, Field(ge=1)] = 256
-    """REST requests from one address that may be under way at the same time."""
+    """Concurrent REST requests from one address."""
     proxy_addresses: tuple[str, ...] = ()
-    """Addresses or networks of the proxy, whose `X-Forwarded-For` is believed; nobody else's is."""
+    """Addresses or networks of trusted proxies; `X-Forwarded-For` of others is ignored."""
     issuer: str = "madang"
     """`iss` of every token."""
     auth_url: str = "http://auth"
-    """Where auth is reached from inside."""
+    """Internal URL of auth."""
     rooms_url: str = "http://rooms"
-    """Where rooms is reached from inside."""
+    """Internal URL of rooms."""
     history_url: str = "http://history"
-    """Where history is reached from inside."""
+    """Internal URL of history."""
     service_client_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    """Secret with which this service asks auth for service tokens."""
-
+    """Client secret with which this service gets service tokens from auth."""
     revocations_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
-    """Pause between a service's questions to auth, which logins have ended."""
+    """Pause between two polls of auth for ended logins."""
 
     @field_validator("*", mode="before")
     @classmethod
     def read_list_or_table(cls, value: Any, info: ValidationInfo) -> Any:
-        """Read a list with commas or as JSON, and a table as JSON."""
+        """Parse a list with commas or as JSON, and a table as JSON."""
         if not isinstance(value, str) or info.field_name is None:
             return value
         kind = get_origin(cls.model_fields[info.field_name].annotation)
@@ -118,32 +117,32 @@ class CommonSettings(BaseSettings):
             try:
                 return json.loads(value)
             except ValueError:
-                # Refused as text, in words that do not repeat it: it may hold secrets.
+                # Pydantic then refuses the string, without its value, which may contain secrets.
                 return value
         return value
 
     @field_validator("log_level", mode="before")
     @classmethod
     def ignore_case(cls, value: Any) -> Any:
-        """Take a level in lower case too."""
+        """Accept levels in lower case too."""
         return value.upper() if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
     @classmethod
     def normalise_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """Write origins as browsers do; refuse what can never match."""
+        """Normalise origins to the form that browsers send; refuse those that cannot match."""
         return tuple(map(normal_origin, origins))
 
     @field_validator("allowed_hosts")
     @classmethod
     def normalise_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        """Write names as they are compared; refuse what is not a name."""
+        """Normalise host names; refuse malformed ones."""
         return tuple(map(normal_host, hosts))
 
     @field_validator("proxy_addresses")
     @classmethod
     def check_proxies(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what is neither an address nor a network."""
+        """Refuse values that are neither an address nor a network."""
         Proxies(addresses)
         return addresses
 
@@ -163,7 +162,7 @@ class CommonSettings(BaseSettings):
 
     @property
     def hosts(self) -> AllowedHosts:
-        """The hosts that requests may be for: those that were named, and what every service has."""
+        """The allowed hosts: the configured ones, and those that are always allowed."""
         if self.environment is Environment.DEVELOPMENT and not self.allowed_hosts:
             return AllowedHosts(["*"])
         urls = (self.auth_url, self.rooms_url, self.history_url)
@@ -171,7 +170,7 @@ class CommonSettings(BaseSettings):
         return AllowedHosts([*self.allowed_hosts, self.host, socket.gethostname(), *named])
 
     def required(self, name: str) -> str:
-        """Return the secret setting `name`; raise CannotStart if it was not given."""
+        """Return the secret setting `name`; raise CannotStart if it is not set."""
         secret: SecretStr | None = getattr(self, name)
         if secret is None:
             raise CannotStart(f"MADANG_{name.upper()} must be set")
@@ -179,7 +178,7 @@ class CommonSettings(BaseSettings):
 
     @model_validator(mode="after")
     def refuse_default_secrets(self) -> Self:
-        """Refuse a secret that everybody knows, outside development."""
+        """Refuse the default secrets outside development."""
         if self.environment is Environment.DEVELOPMENT:
             return self
         for name in type(self).model_fields:

@@ -1,21 +1,27 @@
-"""Work that goes on beside the requests, for as long as its service runs."""
+"""Background tasks that run as long as their service."""
 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 
 
-def begin(
+def start(
     stack: AsyncExitStack, name: str, work: Coroutine[None, None, None]
 ) -> asyncio.Task[None]:
-    """Let `work` go on until `stack` is left."""
+    """Run `work` as a task that is stopped when `stack` closes."""
     task = asyncio.create_task(work, name=name)
-    stack.push_async_callback(end, task)
+    stack.push_async_callback(stop, task)
     return task
 
 
-async def end(task: asyncio.Task[None]) -> None:
-    """Cancel `task` and return when it is over; raise what it broke on, if it did before."""
+async def stop(task: asyncio.Task[None]) -> None:
+    """Cancel `task` and wait for its end; raise its error if it failed before."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def ping(task: asyncio.Task[None]) -> None:
+    """Raise RuntimeError if `task` has ended."""
+    if task.done():
+        raise RuntimeError(f"{task.get_name()} has ended")

@@ -1,7 +1,7 @@
 """Text that people choose: names of visible characters, in one normalized form.
 
-Invisible characters are judged by Unicode's Default_Ignorable_Code_Point, not by their general
-category: U+3164 HANGUL FILLER is a letter, and draws nothing.
+Invisible characters are recognised by Unicode's Default_Ignorable_Code_Point, not by their general
+category: U+3164 HANGUL FILLER is a letter and invisible.
 """
 
 import re
@@ -15,21 +15,21 @@ _IGNORABLE = (
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# Drawn as nothing without being ignorable: BRAILLE PATTERN BLANK, the annotation characters, OBJECT
+# Invisible without being ignorable: BRAILLE PATTERN BLANK, the annotation characters, OBJECT
 # REPLACEMENT, the blanks of Egyptian hieroglyphs, KHITAN FILLER and MUSICAL SYMBOL NULL NOTEHEAD.
 _BLANK = "\u2800\ufff9-\ufffc\U00013441-\U00013442\U00016fe4\U0001d159"
 _INVISIBLE = re.compile(f"[{_IGNORABLE}{_BLANK}]")
 
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DEPENDENT = frozenset({"Cf", "Me", "Mn", "Zs"})
-"""Categories of characters that show nothing by themselves."""
-_LONGEST_COMPOSED = 4
-"""Characters that NFC makes one of, at most (UAX 15)."""
+"""Categories of characters that are invisible on their own."""
+_MAX_COMPOSED = 4
+"""Most characters that NFC composes into one (UAX 15)."""
 _JOINERS = frozenset("\u200c\u200d")
 
 # The blocks that emoji come from, and a few symbols that are emoji beside them.
 _EMOJI = "\u203c\u2049\u2122-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-_FITTING = re.compile(
+_ALLOWED_INVISIBLE = re.compile(
     f"(?<=[{_EMOJI}])\ufe0f?\u200d(?=[{_EMOJI}])"  # one emoji made of several
     f"|(?<=[{_EMOJI}])[\ufe0e\ufe0f]"  # as text, as emoji
     "|(?<=[0-9#*])\ufe0f(?=\u20e3)"  # a keycap
@@ -42,47 +42,52 @@ _FITTING = re.compile(
 
 
 def composed(text: str) -> str:
-    """Return `text` in the form in which names are stored and compared: NFC, no blanks around."""
+    """Return `text` as names are stored and compared: NFC, stripped."""
     return unicodedata.normalize("NFC", text).strip()
 
 
 def visible_name(text: str, *, longest: int, what: str) -> str:
-    """Return `text` as a name of 1 to `longest` characters, in its composed form.
+    """Return `text` as a name of 1 to `longest` characters, composed and stripped.
 
     Raise ValueError, with a sentence that follows a field's name and a colon, if it is too long,
-    holds control characters or invisible ones, or shows nothing. Joiners and variation selectors
-    are allowed where a script or an emoji needs them. `what` names it, such as "display name".
+    contains control or invisible characters, or has no visible one. Joiners and variation selectors
+    are allowed where a script or an emoji needs them. `what` is the noun, such as "display name".
     """
-    # NFC makes one character of at most four: a longer text cannot fit.
-    name = composed(text[: _LONGEST_COMPOSED * longest + 1])
-    if len(text) > _LONGEST_COMPOSED * longest or not 1 <= len(name) <= longest:
+    # NFC composes at most four characters into one: a longer text cannot fit.
+    name = composed(text[: _MAX_COMPOSED * longest + 1])
+    if len(text) > _MAX_COMPOSED * longest or not 1 <= len(name) <= longest:
         raise ValueError(f"1 to {longest} characters.")
     kinds = {unicodedata.category(character) for character in name}
     if kinds & _CONTROLS:
         raise ValueError(f"No control characters or line breaks in a {what}.")
-    hidden = _hidden(name)
-    if hidden is not None:
-        raise ValueError(f"No invisible characters (U+{ord(hidden):04X}) in a {what}.")
+    invisible = _invisible(name)
+    if invisible is not None:
+        raise ValueError(f"No invisible characters (U+{ord(invisible):04X}) in a {what}.")
     if kinds <= _DEPENDENT:
         raise ValueError(f"At least one visible character in a {what}.")
     return name
 
 
-def _hidden(name: str) -> str | None:
-    """Return the first invisible character of `name` that nothing beside it needs."""
-    fitting = {place for found in _FITTING.finditer(name) for place in range(*found.span())}
+def _invisible(name: str) -> str | None:
+    """Return the first invisible character of `name` that its neighbours do not need."""
+    allowed = {
+        place for found in _ALLOWED_INVISIBLE.finditer(name) for place in range(*found.span())
+    }
     for found in _INVISIBLE.finditer(name):
         place = found.start()
-        if place not in fitting and not _joins(name, place):
+        if place not in allowed and not _joins(name, place):
             return found.group()
     return None
 
 
 def _joins(name: str, place: int) -> bool:
-    """Return whether a joiner stands where it changes how letters are written (RFC 5892, A.1)."""
+    """Return whether a joiner is where it changes how letters are written (RFC 5892, A.1)."""
     if name[place] not in _JOINERS:
         return False
     try:
         return idna.valid_contextj(name, place)
-    except (ValueError, idna.IDNAError):  # beside a character that this Python does not know
+    except (
+        ValueError,
+        idna.IDNAError,
+    ):  # its neighbour is unknown to this Python version
         return False

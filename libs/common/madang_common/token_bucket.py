@@ -1,4 +1,4 @@
-"""How often something may happen: a token bucket without a clock of its own."""
+"""Token buckets for rate limits; the caller passes the time."""
 
 from dataclasses import dataclass
 
@@ -6,38 +6,38 @@ from madang_common.lru import Lru
 
 
 class Bucket:
-    """Allowance that fills at a steady rate up to a burst."""
+    """Tokens that refill at a steady rate up to a burst."""
 
-    __slots__ = ("_at", "_left", "_rate")
+    __slots__ = ("_limit", "_tokens", "_updated_at")
 
-    def __init__(self, rate: "Rate") -> None:
-        self._rate = rate
-        self._left = float(rate.burst)
-        self._at = 0.0
+    def __init__(self, limit: "Rate") -> None:
+        self._limit = limit
+        self._tokens = float(limit.burst)
+        self._updated_at = 0.0
 
     def take(self, now: float) -> float:
-        """Take one at `now` and return 0, or return the seconds until one can be taken."""
-        left = self.left(now)
-        if left >= 1:
-            self._left = left - 1
+        """Take one token at `now` and return 0, or return the seconds until one is available."""
+        tokens = self.available(now)
+        if tokens >= 1:
+            self._tokens = tokens - 1
             return 0.0
-        return (1 - left) / self._rate.per_second
+        return (1 - tokens) / self._limit.per_second
 
-    def left(self, now: float) -> float:
-        """Return how much can be taken at `now`; less than 0 while a debt is paid back."""
-        left = self._left + (now - self._at) * self._rate.per_second
-        self._left = left = min(left, self._rate.burst)
-        self._at = now
-        return left
+    def available(self, now: float) -> float:
+        """Return the tokens available at `now`; less than 0 while a debt is refilled."""
+        tokens = self._tokens + (now - self._updated_at) * self._limit.per_second
+        self._tokens = tokens = min(tokens, self._limit.burst)
+        self._updated_at = now
+        return tokens
 
     def spend(self, amount: float) -> None:
-        """Take `amount`, which may be more than there is: the rest is a debt."""
-        self._left -= amount
+        """Take `amount` tokens; if there are fewer, the difference is a debt."""
+        self._tokens -= amount
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many per second in the long run, and so many at once."""
+    """A rate limit: refill per second, and capacity."""
 
     per_second: float
     burst: float
@@ -48,12 +48,12 @@ class Rate:
 
 
 class Buckets:
-    """A bucket for each subject, full again for one that was not seen for long."""
+    """A bucket for each subject; the buckets used least recently are dropped."""
 
-    def __init__(self, rate: Rate, *, remembered: int) -> None:
-        """Remember at least the last half of `remembered` subjects."""
+    def __init__(self, rate: Rate, *, capacity: int) -> None:
+        """Keep at least the last `capacity / 2` subjects; others get a full bucket again."""
         self._rate = rate
-        self._buckets: Lru[str, Bucket] = Lru(remembered)
+        self._buckets: Lru[str, Bucket] = Lru(capacity)
 
     def of(self, subject: str) -> Bucket:
         """Return the bucket of `subject`."""

@@ -23,7 +23,7 @@ from madang_common.settings import CannotStart
 
 @pytest.fixture
 def nobody() -> int:
-    """Give a port where nobody listens."""
+    """Return a port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
@@ -32,7 +32,7 @@ def nobody() -> int:
 
 @pytest.fixture
 async def mute() -> AsyncIterator[int]:
-    """Give a port where somebody listens who never says a word."""
+    """Return a port with a listener that never answers."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -57,7 +57,7 @@ async def mute() -> AsyncIterator[int]:
         ),
     ],
 )
-def test_an_address_names_one_node_or_many(url: str, nodes: list[str]) -> None:
+def test_a_url_names_one_node_or_several(url: str, nodes: list[str]) -> None:
     found = node_urls(url)
 
     assert [str(node.without_query_params("heartbeat")) for node in found] == nodes
@@ -75,8 +75,8 @@ def test_an_address_names_one_node_or_many(url: str, nodes: list[str]) -> None:
         "amqp://u:secret/@one/",
     ],
 )
-def test_what_names_no_node_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(CannotStart, match="MADANG_AMQP_URL cannot be understood") as refusal:
+def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(CannotStart, match="MADANG_AMQP_URL is invalid") as refusal:
         node_urls(url)
     assert "secret" not in str(refusal.value)
 
@@ -93,7 +93,7 @@ def test_what_names_no_node_is_refused_without_its_password(url: str) -> None:
         (PublishError.__new__(PublishError), AmqpUnavailable, "not taken"),
     ],
 )
-async def test_what_the_library_raises_is_told_in_one_class(
+async def test_errors_of_the_library_become_one_class(
     raised: BaseException, told: type[AmqpUnavailable], text: str
 ) -> None:
     with pytest.raises(AmqpUnavailable, match=text) as caught, unavailable():
@@ -102,7 +102,7 @@ async def test_what_the_library_raises_is_told_in_one_class(
     assert caught.type is told
 
 
-async def test_mistakes_of_our_own_stay_what_they_are() -> None:
+async def test_programming_errors_are_not_converted() -> None:
     with pytest.raises(KeyError), unavailable():
         raise KeyError("mine")
 
@@ -120,59 +120,59 @@ async def test_a_task_that_is_cancelled_stays_cancelled() -> None:
         await task
 
 
-async def test_nobody_answering_is_told_to_all_who_ask(nobody: int) -> None:
-    link = AmqpConnection(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
+async def test_without_a_node_all_callers_get_the_error(nobody: int) -> None:
+    amqp = AmqpConnection(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
 
-    told = await asyncio.gather(*(link.connection() for _ in range(5)), return_exceptions=True)
+    told = await asyncio.gather(*(amqp.connection() for _ in range(5)), return_exceptions=True)
 
     assert all(isinstance(error, AmqpUnavailable) for error in told)
     assert not any("secret" in str(error) for error in told)
-    await link.close()
+    await amqp.close()
 
 
-async def test_a_node_that_is_mute_costs_a_bounded_time(mute: int) -> None:
-    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+async def test_a_silent_node_times_out(mute: int) -> None:
+    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
     began = time.monotonic()
 
     with pytest.raises(AmqpUnavailable, match="no answer in time"):
-        await link.connection()
+        await amqp.connection()
 
     assert time.monotonic() - began < 6
-    await link.close()
+    await amqp.close()
 
 
-async def test_waiting_for_a_node_ends(nobody: int) -> None:
-    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
+async def test_waiting_for_a_node_times_out(nobody: int) -> None:
+    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
 
     with pytest.raises(AmqpUnavailable):
-        await link.wait_for(0.5)
+        await amqp.wait_for(0.5)
 
-    await link.close()
+    await amqp.close()
 
 
-async def test_closing_ends_an_attempt(mute: int) -> None:
-    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
-    asking = asyncio.create_task(link.connection())
+async def test_closing_cancels_an_attempt(mute: int) -> None:
+    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    asking = asyncio.create_task(amqp.connection())
     await asyncio.sleep(0.05)
 
-    await link.close()
+    await amqp.close()
 
     with pytest.raises(AmqpUnavailable):
         await asking
     with pytest.raises(AmqpUnavailable, match="closed"):
-        await link.connection()
+        await amqp.connection()
 
 
-async def test_one_who_stops_waiting_takes_nothing_from_the_others(rabbitmq_url: str) -> None:
-    link = AmqpConnection(rabbitmq_url, "test")
-    leaving, staying = (asyncio.create_task(link.connection()) for _ in range(2))
+async def test_a_cancelled_caller_does_not_affect_the_others(rabbitmq_url: str) -> None:
+    amqp = AmqpConnection(rabbitmq_url, "test")
+    leaving, staying = (asyncio.create_task(amqp.connection()) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
 
     connection = await staying
 
-    assert await link.connection() is connection
-    await link.close()
+    assert await amqp.connection() is connection
+    await amqp.close()
 
 
 async def test_the_next_node_is_tried_when_one_does_not_answer(
@@ -180,48 +180,48 @@ async def test_the_next_node_is_tried_when_one_does_not_answer(
 ) -> None:
     before, at, after = rabbitmq_url.rpartition("@")
     for _ in range(4):
-        link = AmqpConnection(f"{before}{at}127.0.0.1:{nobody},{after}", "test")
+        amqp = AmqpConnection(f"{before}{at}127.0.0.1:{nobody},{after}", "test")
         for _ in range(3):
-            connection = await link.connection()
+            connection = await amqp.connection()
             await connection.close()
-        await link.close()
+        await amqp.close()
 
 
 async def test_a_wrong_password_is_a_refusal(rabbitmq_url: str) -> None:
     host = rabbitmq_url.rpartition("@")[2]
-    link = AmqpConnection(f"amqp://madang:wrong@{host}", "test")
+    amqp = AmqpConnection(f"amqp://madang:wrong@{host}", "test")
     began = time.monotonic()
 
     with pytest.raises(AmqpRefused):
-        await link.wait_for(60)
+        await amqp.wait_for(60)
 
     assert time.monotonic() - began < 30
-    await link.close()
+    await amqp.close()
 
 
 async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
-    link = AmqpConnection(rabbitmq_url, "test")
-    first, second, third = [await link.channel() for _ in range(3)]
+    amqp = AmqpConnection(rabbitmq_url, "test")
+    first, second, third = [await amqp.channel() for _ in range(3)]
     await second.close()
 
-    again = await link.channel()
+    again = await amqp.channel()
 
     assert [channel.number for channel in (first, again, third)] == [1, 2, 3]
-    await link.close()
+    await amqp.close()
 
 
 @pytest.mark.filterwarnings("error")
-async def test_a_connection_that_failed_leaves_nothing_to_the_collector(
+async def test_a_failed_connection_leaves_no_garbage(
     nobody: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    link = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
-    # What is logged would keep the error, as pytest.raises would.
+    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
+    # A log entry would keep a reference to the error, as pytest.raises does.
     caplog.set_level(logging.CRITICAL, "aiormq")
     gc.disable()
     try:
         with contextlib.suppress(AmqpUnavailable):
-            await link.connection()
-        await link.close()
+            await amqp.connection()
+        await amqp.close()
 
         # The library's finalizer cannot close a connection from a thread that has no loop.
         await asyncio.to_thread(gc.collect)

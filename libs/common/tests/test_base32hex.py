@@ -13,6 +13,6 @@ def test_encoded_numbers_sort_as_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "w", "A", "0 1", "-1"])
-def test_anything_else_is_refused(text: str) -> None:
+def test_other_characters_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not base32hex"):
         base32hex.decode(text)

@@ -1,5 +1,3 @@
-"""Times as they are written."""
-
 from datetime import UTC, datetime
 
 import pytest
@@ -17,12 +15,12 @@ from madang_common.clock import rfc3339
         (1_700_000_000.9999, "2023-11-14T22:13:21.000Z"),
     ],
 )
-def test_times_are_written_to_the_millisecond(seconds: float, written: str) -> None:
+def test_times_are_formatted_with_milliseconds(seconds: float, written: str) -> None:
     assert rfc3339(seconds) == written
 
 
 @given(st.integers(0, 4_000_000_000_000))
-def test_a_written_time_is_read_as_the_same(milliseconds: int) -> None:
+def test_a_formatted_time_parses_to_the_same(milliseconds: int) -> None:
     read = datetime.fromisoformat(rfc3339(milliseconds / 1000)).astimezone(UTC)
 
     assert round(read.timestamp() * 1000) == milliseconds

@@ -27,14 +27,14 @@ async def ready(health: Health) -> httpx.Response:
         return await client.get("/health/ready")
 
 
-async def test_with_all_dependencies_well_a_service_is_ready() -> None:
+async def test_a_service_is_ready_if_all_dependencies_answer() -> None:
     answer = await ready(Health({"log": well, "store": well}))
 
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "dependencies": {"log": "ok", "store": "ok"}}
 
 
-async def test_a_broken_dependency_is_named_and_not_described() -> None:
+async def test_a_failed_dependency_is_named_without_details() -> None:
     answer = await ready(Health({"log": well, "store": broken}))
 
     assert answer.status_code == 503
@@ -42,7 +42,7 @@ async def test_a_broken_dependency_is_named_and_not_described() -> None:
     assert "secret" not in answer.text
 
 
-async def test_silent_dependencies_are_not_waited_for_one_after_another() -> None:
+async def test_dependencies_are_checked_concurrently() -> None:
     pings = {f"dependency-{n}": silent for n in range(20)}
 
     async with asyncio.timeout(5):

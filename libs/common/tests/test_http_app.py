@@ -103,7 +103,7 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-async def test_a_problem_is_told_as_one(client: httpx.AsyncClient) -> None:
+async def test_a_problem_becomes_a_problem_response(client: httpx.AsyncClient) -> None:
     answer = await client.get("/conflict/yard")
 
     assert answer.status_code == 409
@@ -117,7 +117,7 @@ async def test_a_problem_is_told_as_one(client: httpx.AsyncClient) -> None:
     }
 
 
-async def test_a_problem_brings_its_headers(client: httpx.AsyncClient) -> None:
+async def test_a_problem_response_has_its_headers(client: httpx.AsyncClient) -> None:
     answer = await client.get("/slow-down")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
@@ -134,14 +134,14 @@ async def test_a_wrong_field_is_named_and_its_value_is_not_repeated(
     assert "hunter2" not in answer.text
 
 
-async def test_the_answer_does_not_grow_with_what_was_sent(client: httpx.AsyncClient) -> None:
+async def test_the_number_of_field_errors_is_limited(client: httpx.AsyncClient) -> None:
     answer = await client.post("/login", json={str(number): 0 for number in range(100)})
 
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == MOST_ERRORS
 
 
-async def test_a_slash_too_many_is_not_found(client: httpx.AsyncClient) -> None:
+async def test_a_trailing_slash_is_not_found(client: httpx.AsyncClient) -> None:
     answer = await client.post("/login/", json={"password": "12345678"})
 
     assert answer.status_code == 404
@@ -149,9 +149,7 @@ async def test_a_slash_too_many_is_not_found(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 900])
-async def test_what_is_no_json_is_told_as_a_problem(
-    client: httpx.AsyncClient, content: bytes
-) -> None:
+async def test_malformed_json_gets_a_problem(client: httpx.AsyncClient, content: bytes) -> None:
     headers = {"Content-Type": "application/json"}
 
     answer = await client.post("/login", content=content, headers=headers)
@@ -163,7 +161,7 @@ async def test_what_is_no_json_is_told_as_a_problem(
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/no", 404), ("PATCH", "/raw", 405)]
 )
-async def test_what_no_route_answers_is_told_as_a_problem(
+async def test_an_unknown_route_gets_a_problem(
     client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
     answer = await client.request(method, path)
@@ -172,7 +170,7 @@ async def test_what_no_route_answers_is_told_as_a_problem(
     assert answer.json()["status"] == status
 
 
-async def test_an_unexpected_exception_tells_nothing(
+async def test_an_unexpected_exception_is_not_exposed(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:
     answer = await client.get("/broken", headers={HEADER: "my-request-id"})
@@ -184,7 +182,7 @@ async def test_an_unexpected_exception_tells_nothing(
     assert app.state.registry.get_sample_value(*failed) == 1
 
 
-async def test_a_body_of_the_largest_size_is_read(client: httpx.AsyncClient) -> None:
+async def test_a_body_at_the_limit_is_accepted(client: httpx.AsyncClient) -> None:
     announced = await client.post("/raw", content=b"x" * LIMIT)
     streamed = await client.post("/raw", content=pieces(b"x" * 600, b"x" * 400))
 
@@ -192,7 +190,7 @@ async def test_a_body_of_the_largest_size_is_read(client: httpx.AsyncClient) -> 
 
 
 @pytest.mark.parametrize("path", ["/raw", "/login"])
-async def test_a_larger_body_is_refused_announced_or_not(
+async def test_a_larger_body_is_refused_with_or_without_its_length(
     client: httpx.AsyncClient, path: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
@@ -208,7 +206,7 @@ async def test_a_larger_body_is_refused_announced_or_not(
         assert HEADER in answer.headers
 
 
-async def test_a_sane_request_id_is_kept(client: httpx.AsyncClient) -> None:
+async def test_a_well_formed_request_id_is_kept(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/live", headers={HEADER: "my-request-id"})
 
     assert answer.headers[HEADER] == "my-request-id"
@@ -240,7 +238,7 @@ async def test_requests_are_counted_by_route_not_by_path(client: httpx.AsyncClie
     assert "/no/such/path" not in text
 
 
-async def test_methods_that_are_served_nowhere_share_one_label(client: httpx.AsyncClient) -> None:
+async def test_unknown_methods_share_one_label(client: httpx.AsyncClient) -> None:
     for method in ("PROPFIND", "MKCOL", "TRACE", "INVENTED"):
         await client.request(method, "/raw")
 
@@ -292,7 +290,7 @@ async def test_allow_has_every_method_of_the_path(
     ],
 )
 @pytest.mark.parametrize("origins", [("https://app.example",), ("*",)])
-async def test_every_answer_is_secured_and_shared_with_allowed_origins(
+async def test_every_response_has_security_and_cors_headers(
     method: str, path: str, status: int, origins: tuple[str, ...]
 ) -> None:
     app = app_with(allowed_origins=origins)
@@ -334,7 +332,7 @@ async def test_a_request_for_another_host_is_refused() -> None:
     assert (refused.status_code, answered.status_code) == (421, 200)
 
 
-async def test_the_first_mistake_is_told_in_words(client: httpx.AsyncClient) -> None:
+async def test_the_detail_describes_the_first_field_error(client: httpx.AsyncClient) -> None:
     short = (await client.post("/login", json={"password": "hunter2"})).json()
     json = {"Content-Type": "application/json"}
     unread = (await client.post("/login", content=b"{", headers=json)).json()

@@ -17,7 +17,7 @@ from madang_common.problems import (
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Fails as often as told, then answers; counts what was sent."""
+    """Fails a number of times, then answers; counts requests."""
 
     def __init__(self, *failures: type[httpx.TransportError], answer: httpx.Response) -> None:
         self.failures = list(failures)
@@ -47,7 +47,7 @@ well = answering(200)
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.ReadError])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-async def test_reading_is_tried_again(method: str, failure: type[httpx.TransportError]) -> None:
+async def test_reads_are_retried(method: str, failure: type[httpx.TransportError]) -> None:
     wire = well(failure, failure)
 
     assert (await call(wire.client(), method, "/x")).is_success
@@ -55,7 +55,7 @@ async def test_reading_is_tried_again(method: str, failure: type[httpx.Transport
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_changing_is_tried_again_only_if_it_never_left(method: str) -> None:
+async def test_writes_are_retried_only_if_they_were_never_sent(method: str) -> None:
     never_left = well(httpx.ConnectError, httpx.ConnectError)
 
     assert (await call(never_left.client(), method, "/x")).is_success
@@ -68,7 +68,7 @@ async def test_changing_is_tried_again_only_if_it_never_left(method: str) -> Non
         assert len(may_have_left.sent) == 1
 
 
-async def test_trying_ends() -> None:
+async def test_retries_are_limited() -> None:
     wire = well(*[httpx.ConnectError] * 10)
 
     with pytest.raises(Unavailable):
@@ -77,7 +77,7 @@ async def test_trying_ends() -> None:
     assert len(wire.sent) == 3
 
 
-async def test_a_body_is_sent_again_whole() -> None:
+async def test_a_retry_sends_the_whole_body() -> None:
     wire = well(httpx.ConnectError)
 
     await call(wire.client(), "POST", "/x", json={"a": 1})
@@ -86,7 +86,7 @@ async def test_a_body_is_sent_again_whole() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_an_answer_is_not_tried_again_and_trouble_is_unavailable(status: int) -> None:
+async def test_a_response_is_not_retried_and_a_5xx_is_unavailable(status: int) -> None:
     wire = answering(status, detail="secret")()
 
     with pytest.raises(Unavailable) as told:
@@ -96,7 +96,7 @@ async def test_an_answer_is_not_tried_again_and_trouble_is_unavailable(status: i
     assert "secret" not in str(told.value)
 
 
-async def test_the_other_sides_problem_is_raised_here() -> None:
+async def test_the_problem_of_the_other_service_is_raised() -> None:
     document = Conflict("the name is taken", field="name").document()
     wire = Wire(answer=httpx.Response(409, json=document))
 
@@ -107,7 +107,7 @@ async def test_the_other_sides_problem_is_raised_here() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'"text"', b"\xff"])
-async def test_an_error_without_a_problem_is_told_by_its_status(content: bytes) -> None:
+async def test_an_error_without_a_problem_is_mapped_by_status(content: bytes) -> None:
     for status, kind in ((404, NotFound), (429, TooManyRequests), (418, Problem)):
         wire = Wire(answer=httpx.Response(status, content=content))
         with pytest.raises(Problem) as told:
@@ -115,7 +115,7 @@ async def test_an_error_without_a_problem_is_told_by_its_status(content: bytes) 
         assert type(told.value) is kind
 
 
-async def test_the_request_id_is_passed_on() -> None:
+async def test_the_request_id_is_forwarded() -> None:
     wire = well()
     request_id.begin("my-request-id")
 

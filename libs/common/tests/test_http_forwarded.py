@@ -18,7 +18,7 @@ from madang_common.http.forwarded import Proxies
         (["*"], "9.9.9.9", ["1.1.1.1, 2.2.2.2"], "1.1.1.1"),
     ],
 )
-def test_only_a_proxy_of_ours_is_believed(
+def test_only_trusted_proxies_are_used(
     proxies: Sequence[str], peer: str, forwarded_for: Sequence[str], client: str
 ) -> None:
     assert Proxies(proxies).client(peer, forwarded_for) == client
@@ -40,12 +40,12 @@ def test_only_a_proxy_of_ours_is_believed(
         (["6.6.6.6, unknown"], "unknown"),
     ],
 )
-def test_the_client_is_the_last_one_that_is_no_proxy_of_ours(
+def test_the_client_is_the_last_address_that_is_not_a_trusted_proxy(
     forwarded_for: Sequence[str], client: str
 ) -> None:
     assert Proxies(["10.0.0.0/8"]).client("10.0.0.1", forwarded_for) == client
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_a_malformed_proxy_address_is_refused() -> None:
     with pytest.raises(ValueError, match=r"proxy\.example"):
         Proxies(["proxy.example"])

@@ -19,7 +19,7 @@ def production(**given: object) -> CommonSettings:
         "madang.lan",
     ],
 )
-def test_own_names_and_addresses_are_answered(host: str) -> None:
+def test_own_names_and_addresses_are_allowed(host: str) -> None:
     settings = production(
         allowed_hosts=("chat.example", "*.yard.example"),
         rooms_url="http://rooms.internal:9000",
@@ -44,7 +44,7 @@ def test_other_hosts_are_refused(host: str) -> None:
         settings.hosts.check([host])
 
 
-def test_a_request_is_for_one_host() -> None:
+def test_several_host_headers_are_refused() -> None:
     hosts = AllowedHosts(["chat.example"])
 
     hosts.check([])
@@ -52,7 +52,7 @@ def test_a_request_is_for_one_host() -> None:
         hosts.check(["chat.example", "rebind.evil"])
 
 
-def test_any_host_may_be_allowed_and_is_in_development() -> None:
+def test_any_host_can_be_allowed_and_is_in_development() -> None:
     production(allowed_hosts=("*",)).hosts.check(["rebind.evil"])
     CommonSettings(environment=Environment.DEVELOPMENT).hosts.check(["rebind.evil"])
     named = CommonSettings(environment=Environment.DEVELOPMENT, allowed_hosts=("chat.example",))
@@ -70,11 +70,11 @@ def test_any_host_may_be_allowed_and_is_in_development() -> None:
         ("*", "*"),
     ],
 )
-def test_a_name_is_written_as_it_is_compared(given: str, expected: str) -> None:
+def test_a_host_name_is_normalised(given: str, expected: str) -> None:
     assert normal_host(given) == expected
 
 
 @pytest.mark.parametrize("given", ["https://chat.example", "chat.example/x", "a b", "chat.*", ""])
-def test_what_is_no_name_is_refused(given: str) -> None:
+def test_a_malformed_host_name_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="name of a host"):
         normal_host(given)

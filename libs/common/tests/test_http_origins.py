@@ -19,7 +19,7 @@ from madang_common.http.origins import is_same_host, normal_origin
         ("null", "null"),
     ],
 )
-def test_an_origin_is_written_as_browsers_do(given: str, expected: str) -> None:
+def test_an_origin_is_normalised_as_browsers_send_it(given: str, expected: str) -> None:
     assert normal_origin(given) == expected
 
 
@@ -39,8 +39,8 @@ def test_an_origin_is_written_as_browsers_do(given: str, expected: str) -> None:
         "",
     ],
 )
-def test_what_can_never_match_is_refused(given: str) -> None:
-    with pytest.raises(ValueError, match=r"origin is|has no port"):
+def test_an_origin_that_cannot_match_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"origin is|invalid host or port"):
         normal_origin(given)
 
 
@@ -59,5 +59,7 @@ def test_what_can_never_match_is_refused(given: str) -> None:
         ("https://[::1", ["[::1"], False),
     ],
 )
-def test_a_page_of_the_same_host(origin: str, hosts: list[str], *, same: bool) -> None:
+def test_a_page_of_the_same_host_is_recognised(
+    origin: str, hosts: list[str], *, same: bool
+) -> None:
     assert is_same_host(origin, hosts) is same

@@ -1,4 +1,4 @@
-"""Requests that do not end, in bytes or in time."""
+"""Limits and timeouts of requests and responses."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -12,19 +12,20 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from madang_common.http.protocol import Upgraded, http_protocol
+from madang_common.http.protocol import http_protocol
+from madang_common.http.upgrade import Upgraded
 from tests.support.server_beside import ServerBeside, listening
 
 HEAD_BYTES = 2000
 SECONDS = 0.5
 PATIENCE_SECONDS = 10
 LARGE = 20_000_000
-"""Bytes of an answer that no buffer of the kernel's takes whole."""
+"""Bytes of a response larger than any socket buffer."""
 HTTP = http_protocol(within_head_bytes=HEAD_BYTES, within_seconds=SECONDS)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the size of the body, on `/slow` after longer than a request may take."""
+    """Answer with the size of the body; on `/slow` later than the request timeout."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -40,7 +41,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Echo(Upgraded):
-    """A stand-in for the WebSocket: says what it was asked for, then whatever it gets."""
+    """Fake of the upgraded protocol: sends the request line, then echoes."""
 
     @override
     def __init__(self, server_state: ServerState) -> None:
@@ -62,7 +63,7 @@ class Echo(Upgraded):
 
 
 class Client:
-    """A connection that says what it likes."""
+    """A raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -78,16 +79,16 @@ class Client:
             await self._reader.readuntil(wanted)
 
     async def some(self, limit: int) -> int:
-        """Read up to `limit` bytes, and return how many came."""
+        """Read up to `limit` bytes; return their number."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return len(await self._reader.read(limit))
 
     def vanish(self) -> None:
-        """Be gone, and let the server notice by a reset."""
+        """Close the connection with a reset."""
         self._writer.transport.abort()
 
     async def rest(self) -> bytes:
-        """Return what comes until the server lets go."""
+        """Return everything up to the end of the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self._reader.read(-1)
@@ -99,7 +100,7 @@ class Client:
 async def connected(
     protocol: type[asyncio.Protocol] = HTTP,
 ) -> AsyncGenerator[Client]:
-    """Yield a connection to a server with those bounds."""
+    """Yield a connection to a server with `protocol`."""
     config = uvicorn.Config(app, http=protocol, ws=Echo, lifespan="off", log_config=None)
     server = ServerBeside(config)
     listener = listening()
@@ -132,7 +133,7 @@ async def test_a_head_that_does_not_end_is_refused(endless: bytes) -> None:
         assert b"urn:madang:problem:invalid-request" in answer
 
 
-async def test_headers_are_counted() -> None:
+async def test_too_many_headers_are_refused() -> None:
     async with connected() as client:
         head = b"".join(b"x%d:\r\n" % number for number in range(100))
         await client.say(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
@@ -142,10 +143,10 @@ async def test_headers_are_counted() -> None:
 
         answer = await client.rest()
         assert answer.startswith(b"HTTP/1.1 400 ")
-        assert b"A request may have 100 headers." in answer
+        assert b"A request may have at most 100 headers." in answer
 
 
-async def test_a_body_in_countless_pieces_is_refused() -> None:
+async def test_a_body_in_too_many_parts_is_refused() -> None:
     begin = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with connected() as client:
         await client.say(begin + b"1\r\nx\r\n" * 4000 + b"0\r\n\r\n")
@@ -153,21 +154,21 @@ async def test_a_body_in_countless_pieces_is_refused() -> None:
 
         await client.say(begin + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
 
-        assert b"pieces" in await client.rest()
+        assert b"parts" in await client.rest()
 
 
 @pytest.mark.parametrize(
     "begun",
     [b"", b"\r\n", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", post(b"hello")[:-1]],
 )
-async def test_a_request_that_does_not_come_whole_in_time_is_not_waited_for(begun: bytes) -> None:
+async def test_an_incomplete_request_times_out(begun: bytes) -> None:
     async with connected() as client:
         await client.say(begun)
 
         assert await client.rest() == b""
 
 
-async def test_who_sends_byte_by_byte_gets_no_more_time_for_it() -> None:
+async def test_sending_byte_by_byte_does_not_extend_the_timeout() -> None:
     async with connected() as client:
         dribbling = asyncio.create_task(_dribble(client))
 
@@ -189,7 +190,7 @@ async def test_a_request_may_have_a_body_larger_than_a_head() -> None:
         await client.hear(f"<{10 * HEAD_BYTES}>".encode())
 
 
-async def test_many_requests_on_one_connection_are_many() -> None:
+async def test_the_timeout_restarts_for_each_request() -> None:
     async with connected() as client:
         for _ in range(HEAD_BYTES // 10):
             await client.say(post(b"hello"))
@@ -200,7 +201,7 @@ async def test_many_requests_on_one_connection_are_many() -> None:
             await client.hear(b"<5>")
 
 
-async def test_few_requests_wait_behind_one_that_takes_long() -> None:
+async def test_pipelined_requests_are_limited() -> None:
     async with connected() as client:
         await client.say(post(b"hello", "/slow") + post(b"hello") * 1000)
 
@@ -210,7 +211,7 @@ async def test_few_requests_wait_behind_one_that_takes_long() -> None:
         assert answers.count(b"connection: close") == 1
 
 
-async def test_requests_that_never_end_are_not_read_while_others_wait() -> None:
+async def test_reading_stops_while_pipelined_requests_wait() -> None:
     async with connected() as client:
         sending = asyncio.create_task(_say_for_ever(client, post(b"hello") * 100))
 
@@ -225,7 +226,7 @@ async def _say_for_ever(client: Client, data: bytes) -> None:
         await asyncio.sleep(0)
 
 
-async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
+async def test_a_lost_connection_drops_its_pipelined_requests() -> None:
     known: list[HttpToolsProtocol] = []
 
     class Watched(HTTP):  # type: ignore[misc, valid-type]
@@ -247,14 +248,14 @@ async def test_nothing_is_kept_of_requests_whose_client_is_gone() -> None:
     assert not known[0].pipeline
 
 
-async def test_an_answer_may_take_longer_than_a_request() -> None:
+async def test_a_response_may_take_longer_than_the_request_timeout() -> None:
     async with connected() as client:
         await client.say(post(b"hello", "/slow"))
 
         await client.hear(b"<5>")
 
 
-async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+async def test_a_client_that_does_not_read_is_aborted() -> None:
     async with connected() as client:
         await client.say(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(6 * SECONDS)
@@ -262,7 +263,7 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
         assert len(await client.rest()) < LARGE
 
 
-async def test_a_slow_reader_gets_all_of_an_answer() -> None:
+async def test_a_slow_client_gets_the_whole_response() -> None:
     async with connected() as client:
         await client.say(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         taken = 0
@@ -275,7 +276,7 @@ async def test_a_slow_reader_gets_all_of_an_answer() -> None:
         assert taken + len(await client.rest()) > LARGE
 
 
-async def test_a_websocket_is_not_cut_off() -> None:
+async def test_an_upgraded_connection_has_no_request_timeout() -> None:
     async with connected() as client:
         await client.say(b"GET /a?b HTTP/1.1\r\nConnection: Upgrade\r\nUPGRADE:websocket\r\n\r\n")
         headers = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
@@ -287,7 +288,7 @@ async def test_a_websocket_is_not_cut_off() -> None:
         await client.hear(b"still here")
 
 
-async def test_a_connection_knows_of_itself_what_uvicorn_would_have_it_know() -> None:
+async def test_a_connection_has_all_attributes_that_uvicorn_sets() -> None:
     known: list[dict[str, type]] = []
     for kind in (HTTP, HttpToolsProtocol):
 
@@ -295,7 +296,7 @@ async def test_a_connection_knows_of_itself_what_uvicorn_would_have_it_know() ->
             @override
             def connection_made(self, transport: asyncio.Transport) -> None:
                 super().connection_made(transport)
-                own = {"_deadline"}
+                own = {"_request_timeout", "_slow_reader_timeout"}
                 known.append({name: type(at) for name, at in vars(self).items() if name not in own})
                 assert self.client == transport.get_extra_info("peername")
                 assert self.server == transport.get_extra_info("sockname")

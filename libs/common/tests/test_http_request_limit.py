@@ -40,7 +40,7 @@ def test_a_request_may_count_as_several() -> None:
     ("headers", "then"),
     [({}, 200), ({"content-length": "60000"}, 429), ({"transfer-encoding": "chunked"}, 429)],
 )
-async def test_a_body_is_charged_as_it_is_announced(headers: dict[str, str], then: int) -> None:
+async def test_a_body_is_charged_by_its_content_length(headers: dict[str, str], then: int) -> None:
     limits = settings(requests_burst_per_address=10, requests_per_second_per_address=1)
     app = LimitRequests(PlainTextResponse("done"), limits)
     transport = httpx.ASGITransport(app)
@@ -68,7 +68,7 @@ def test_an_address_has_a_burst_and_then_a_rate() -> None:
         pass
 
 
-def test_a_whole_ipv6_site_is_one_address() -> None:
+def test_an_ipv6_prefix_counts_as_one_address() -> None:
     limited = allowance(Clock(), requests_burst_per_address=1)
     with limited.request("2001:db8::1"):
         pass
@@ -79,11 +79,11 @@ def test_a_whole_ipv6_site_is_one_address() -> None:
         pass
 
 
-def test_an_address_has_so_many_requests_under_way() -> None:
+def test_running_requests_of_an_address_are_limited() -> None:
     limited = allowance(Clock(), requests_running_per_address=1)
 
     with limited.request("192.0.2.1"):
-        with pytest.raises(TooManyRequests, match="under way"), limited.request("192.0.2.1"):
+        with pytest.raises(TooManyRequests, match="are running"), limited.request("192.0.2.1"):
             pass
         with limited.request("192.0.2.2"):
             pass
@@ -93,7 +93,7 @@ def test_an_address_has_so_many_requests_under_way() -> None:
     assert not limited._running
 
 
-def test_a_user_has_a_burst_whatever_the_address() -> None:
+def test_a_user_has_a_burst_from_any_address() -> None:
     limited = allowance(Clock(), requests_burst_per_user=1)
 
     limited.charge_user("minji")
@@ -133,7 +133,7 @@ async def test_a_refusal_says_when_to_retry(limited: LimitRequests) -> None:
     assert refused.json()["type"] == "urn:madang:problem:too-many-requests"
 
 
-async def test_metrics_that_anybody_may_ask_for_count_as_many_requests() -> None:
+async def test_public_metrics_count_as_many_requests() -> None:
     app = LimitRequests(
         _hello, settings(requests_burst_per_address=20, requests_per_second_per_address=1e-6)
     )
@@ -146,7 +146,7 @@ async def test_metrics_that_anybody_may_ask_for_count_as_many_requests() -> None
         assert (await client.get("/")).status_code == 429
 
 
-async def test_a_refusal_is_held_before_it_is_answered(
+async def test_a_refusal_is_delayed(
     limited: LimitRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[float] = []

@@ -4,7 +4,7 @@ from contextlib import aclosing
 from madang_common.live.inprocess import InProcessLive
 
 
-async def test_a_listener_too_far_behind_loses_the_oldest() -> None:
+async def test_a_slow_listener_loses_the_oldest_notices() -> None:
     live = InProcessLive(backlog=3)
     async with aclosing(live.listen()) as notices:
         waiting = asyncio.create_task(anext(notices))
@@ -16,7 +16,7 @@ async def test_a_listener_too_far_behind_loses_the_oldest() -> None:
         assert await waiting == (b"2", b"3", b"4")
 
 
-async def test_notices_that_come_together_are_heard_together() -> None:
+async def test_queued_notices_are_yielded_together() -> None:
     live = InProcessLive()
     async with aclosing(live.listen()) as notices:
         waiting = asyncio.create_task(anext(notices))
@@ -28,7 +28,7 @@ async def test_notices_that_come_together_are_heard_together() -> None:
         assert await waiting == (b"a", b"b")
 
 
-async def test_a_listener_that_left_is_forgotten() -> None:
+async def test_a_closed_listener_is_removed() -> None:
     live = InProcessLive()
     async with aclosing(live.listen()) as notices:
         waiting = asyncio.create_task(anext(notices))
@@ -40,7 +40,7 @@ async def test_a_listener_that_left_is_forgotten() -> None:
     assert not live._listeners
 
 
-async def test_what_came_before_closing_is_still_heard() -> None:
+async def test_notices_queued_before_closing_are_yielded() -> None:
     live = InProcessLive()
     heard: list[bytes] = []
 

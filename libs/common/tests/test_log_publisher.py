@@ -12,6 +12,7 @@ from madang_common.log.port import LogBusy, LogError, LogTooLarge, LogUnavailabl
 from madang_common.log.position import shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
+from tests.support.publishing import publish
 
 SHARDS = 2
 ROOM = "rooms.madang"
@@ -23,7 +24,7 @@ Append = Callable[[int, tuple[bytes, ...]], Awaitable[None]]
 
 
 class WatchedLog(SqliteLog):
-    """The embedded log; `before` and `after` each append something may go wrong."""
+    """The embedded log; awaits `before` and `after` around each append."""
 
     appends: list[tuple[int, tuple[bytes, ...]]]
     unconfirmed: dict[int, int]
@@ -51,7 +52,7 @@ class WatchedLog(SqliteLog):
 
 
 def failing(times: int, error: Exception | None = None) -> Append:
-    """Return what raises LogUnavailable, or `error`, that often."""
+    """Return a function that raises LogUnavailable, or `error`, `times` times."""
 
     async def fail(_: int, __: tuple[bytes, ...]) -> None:
         nonlocal times
@@ -63,7 +64,7 @@ def failing(times: int, error: Exception | None = None) -> Append:
 
 
 class Gate:
-    """Holds appends until it is opened."""
+    """Blocks appends until it is opened."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -93,23 +94,23 @@ async def stored(log: SqliteLog, shard: int = SHARD) -> list[tuple[bytes, ...]]:
     return found
 
 
-async def test_what_is_published_is_in_the_log_afterwards(log: WatchedLog) -> None:
+async def test_a_published_event_is_in_the_log(log: WatchedLog) -> None:
     publisher = Publisher(log)
 
-    await publisher.publish(ROOM, b"one")
-    await publisher.publish(ELSEWHERE, b"two")
+    await publish(publisher, ROOM, b"one")
+    await publish(publisher, ELSEWHERE, b"two")
 
     assert await stored(log) == [(b"one",)]
     assert await stored(log, 1 - SHARD) == [(b"two",)]
 
 
-async def test_an_idle_shard_sends_at_once_and_a_busy_one_gathers(log: WatchedLog) -> None:
+async def test_an_idle_shard_sends_at_once_and_a_busy_one_batches(log: WatchedLog) -> None:
     log.before = gate = Gate()
     publisher = Publisher(log)
-    first = asyncio.create_task(publisher.publish(ROOM, b"first"))
+    first = asyncio.create_task(publish(publisher, ROOM, b"first"))
     await gate.reached.wait()
 
-    others = [asyncio.create_task(publisher.publish(ROOM, b"%d" % n)) for n in range(5)]
+    others = [asyncio.create_task(publish(publisher, ROOM, b"%d" % n)) for n in range(5)]
     await asyncio.sleep(0)
     gate.open.set()
     await asyncio.gather(first, *others)
@@ -117,7 +118,7 @@ async def test_an_idle_shard_sends_at_once_and_a_busy_one_gathers(log: WatchedLo
     assert await stored(log) == [(b"first",), (b"0", b"1", b"2", b"3", b"4")]
 
 
-async def test_after_a_batch_of_many_a_shard_gathers_as_long_as_that_took(log: WatchedLog) -> None:
+async def test_after_a_large_batch_a_shard_lingers_as_long_as_that_took(log: WatchedLog) -> None:
     loop = asyncio.get_running_loop()
     times: list[float] = []
 
@@ -130,16 +131,16 @@ async def test_after_a_batch_of_many_a_shard_gathers_as_long_as_that_took(log: W
 
     log.before, log.after = note, take_time
     publisher = Publisher(log)
-    await asyncio.gather(*(publisher.publish(ROOM, b"%d" % n) for n in range(8)))
+    await asyncio.gather(*(publish(publisher, ROOM, b"%d" % n) for n in range(8)))
 
-    await asyncio.gather(publisher.publish(ROOM, b"one"), publisher.publish(ROOM, b"two"))
+    await asyncio.gather(publish(publisher, ROOM, b"one"), publish(publisher, ROOM, b"two"))
 
     (began, ended, next_began, _) = times
     assert next_began - ended >= min(ended - began, 0.01)
     assert [len(lines) for _, lines in log.appends] == [8, 2]
 
 
-async def test_a_busy_shard_does_not_hold_another_one(log: WatchedLog) -> None:
+async def test_a_busy_shard_does_not_block_another(log: WatchedLog) -> None:
     gate = Gate()
 
     async def hold_one_shard(shard: int, lines: tuple[bytes, ...]) -> None:
@@ -148,32 +149,32 @@ async def test_a_busy_shard_does_not_hold_another_one(log: WatchedLog) -> None:
 
     log.before = hold_one_shard
     publisher = Publisher(log)
-    held = asyncio.create_task(publisher.publish(ROOM, b"held"))
+    held = asyncio.create_task(publish(publisher, ROOM, b"held"))
 
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await publisher.publish(ELSEWHERE, b"free")
+        await publish(publisher, ELSEWHERE, b"free")
 
     assert not held.done()
     gate.open.set()
     await held
 
 
-async def test_many_senders_never_have_two_batches_of_a_shard_under_way(log: WatchedLog) -> None:
+async def test_a_shard_has_at_most_one_batch_in_flight(log: WatchedLog) -> None:
     publisher = Publisher(log, limits=BatchLimits(lines=7))
     lines = [b"%d" % n for n in range(500)]
 
-    await asyncio.gather(*(publisher.publish(ROOM, line) for line in lines))
+    await asyncio.gather(*(publish(publisher, ROOM, line) for line in lines))
 
     assert [line for batch in await stored(log) for line in batch] == lines
     assert all(len(batch) <= 7 for batch in await stored(log))
 
 
-async def test_a_refused_batch_is_appended_again_as_it_was(log: WatchedLog) -> None:
+async def test_a_refused_batch_is_retried_unchanged(log: WatchedLog) -> None:
     log.before = failing(3)
     publisher = Publisher(log)
 
-    await asyncio.gather(*(publisher.publish(ROOM, line) for line in (b"a", b"b", b"c")))
-    await publisher.publish(ROOM, b"d")
+    await asyncio.gather(*(publish(publisher, ROOM, line) for line in (b"a", b"b", b"c")))
+    await publish(publisher, ROOM, b"d")
 
     assert [lines for _, lines in log.appends] == [(b"a", b"b", b"c")] * 4 + [(b"d",)]
     assert await stored(log) == [(b"a", b"b", b"c"), (b"d",)]
@@ -183,37 +184,37 @@ async def test_a_lost_confirm_leaves_the_batch_twice_and_in_order(log: WatchedLo
     log.after = failing(1)
     publisher = Publisher(log)
 
-    await publisher.publish(ROOM, b"a")
-    await publisher.publish(ROOM, b"b")
+    await publish(publisher, ROOM, b"a")
+    await publish(publisher, ROOM, b"b")
 
     assert await stored(log) == [(b"a",), (b"a",), (b"b",)]
 
 
-async def test_a_batch_that_is_never_confirmed_is_given_up(log: WatchedLog) -> None:
+async def test_a_batch_without_confirm_times_out(log: WatchedLog) -> None:
     log.before = failing(1_000_000)
     publisher = Publisher(log, timeout_seconds=0.2)
 
     with pytest.raises(LogUnavailable, match="away"):
-        await publisher.publish(ROOM, b"a")
+        await publish(publisher, ROOM, b"a")
 
     log.before = failing(0)
-    await Publisher(log).publish(ROOM, b"b")
+    await publish(Publisher(log), ROOM, b"b")
     assert await stored(log) == [(b"b",)]
 
 
-async def test_a_log_that_does_not_answer_is_not_waited_for_forever(log: WatchedLog) -> None:
+async def test_a_log_that_does_not_answer_times_out(log: WatchedLog) -> None:
     log.after = gate = Gate()
     publisher = Publisher(log, timeout_seconds=0.1)
 
     with pytest.raises(LogUnavailable, match=r"not confirmed within 0\.1 s"):
-        await publisher.publish(ROOM, b"a")
+        await publish(publisher, ROOM, b"a")
 
     gate.open.set()
-    await Publisher(log).publish(ROOM, b"b")
+    await publish(Publisher(log), ROOM, b"b")
     assert await stored(log) == [(b"a",), (b"b",)]
 
 
-async def test_what_waits_behind_others_is_given_up_in_its_own_time(log: WatchedLog) -> None:
+async def test_a_queued_event_times_out_at_its_own_deadline(log: WatchedLog) -> None:
     time = 0.0
     gates = {line: Gate() for line in (b"first", b"old", b"young")}
 
@@ -243,7 +244,7 @@ async def test_what_waits_behind_others_is_given_up_in_its_own_time(log: Watched
     assert await stored(log) == [(b"first",), (b"young",)]
 
 
-async def test_closing_takes_no_longer_than_one_event_may_wait(log: WatchedLog) -> None:
+async def test_closing_takes_at_most_one_timeout(log: WatchedLog) -> None:
     log.before = Gate()
     publisher = Publisher(log, limits=BatchLimits(lines=1), timeout_seconds=0.5)
     told: list[LogError | None] = []
@@ -258,7 +259,7 @@ async def test_closing_takes_no_longer_than_one_event_may_wait(log: WatchedLog) 
     assert len(log.appends) < 20
 
 
-async def test_what_comes_in_one_turn_is_not_parted_though_the_clock_jumps(
+async def test_events_of_one_turn_stay_together_if_the_clock_jumps(
     log: WatchedLog,
 ) -> None:
     clock = itertools.count(0, 5)
@@ -271,7 +272,7 @@ async def test_what_comes_in_one_turn_is_not_parted_though_the_clock_jumps(
     assert await stored(log) == [(b"0", b"1", b"2")]
 
 
-async def test_each_batch_tells_how_long_its_oldest_event_took(log: WatchedLog) -> None:
+async def test_each_batch_observes_the_duration_of_its_oldest_event(log: WatchedLog) -> None:
     time = 100.0
     log.before = gate = Gate()
     seconds: list[float] = []
@@ -288,7 +289,7 @@ async def test_each_batch_tells_how_long_its_oldest_event_took(log: WatchedLog) 
     assert seconds == [1.0, 0.75]
 
 
-async def test_what_is_not_confirmed_is_not_told_as_time(log: WatchedLog) -> None:
+async def test_an_unconfirmed_batch_is_not_observed(log: WatchedLog) -> None:
     log.before = failing(1, ValueError("broken"))
     seconds: list[float] = []
     publisher = Publisher(log, observe=seconds.append)
@@ -299,18 +300,18 @@ async def test_what_is_not_confirmed_is_not_told_as_time(log: WatchedLog) -> Non
     assert seconds == []
 
 
-async def test_an_unexpected_failure_is_told_and_costs_only_its_batch(log: WatchedLog) -> None:
+async def test_an_unexpected_error_fails_only_its_batch(log: WatchedLog) -> None:
     log.before = failing(1, RuntimeError("a bug"))
     publisher = Publisher(log)
 
     with pytest.raises(LogUnavailable, match="a bug"):
-        await publisher.publish(ROOM, b"a")
+        await publish(publisher, ROOM, b"a")
 
-    await publisher.publish(ROOM, b"b")
+    await publish(publisher, ROOM, b"b")
     assert await stored(log) == [(b"b",)]
 
 
-async def test_one_senders_mistake_costs_the_others_nothing(log: WatchedLog) -> None:
+async def test_an_error_in_a_callback_does_not_affect_the_others(log: WatchedLog) -> None:
     publisher = Publisher(log)
     told: list[LogError | None] = []
 
@@ -319,15 +320,15 @@ async def test_one_senders_mistake_costs_the_others_nothing(log: WatchedLog) -> 
 
     publisher.append(ROOM, b"a", broken)
     publisher.append(ROOM, b"b", told.append)
-    await publisher.publish(ROOM, b"c")
+    await publish(publisher, ROOM, b"c")
 
     assert told == [None]
 
 
-async def test_a_sender_that_went_away_costs_the_others_nothing(log: WatchedLog) -> None:
+async def test_a_cancelled_sender_does_not_affect_the_others(log: WatchedLog) -> None:
     log.before = gate = Gate()
     publisher = Publisher(log)
-    sends = [asyncio.create_task(publisher.publish(ROOM, b"%d" % n)) for n in range(3)]
+    sends = [asyncio.create_task(publish(publisher, ROOM, b"%d" % n)) for n in range(3)]
     await gate.reached.wait()
 
     sends[1].cancel()
@@ -338,36 +339,36 @@ async def test_a_sender_that_went_away_costs_the_others_nothing(log: WatchedLog)
     assert await stored(log) == [(b"0", b"1", b"2")]
 
 
-async def test_too_much_that_waits_is_refused(log: WatchedLog) -> None:
+async def test_a_full_queue_refuses_events(log: WatchedLog) -> None:
     log.before = gate = Gate()
     publisher = Publisher(log, waiting_bytes=10)
-    under_way = asyncio.create_task(publisher.publish(ROOM, b"first"))
+    under_way = asyncio.create_task(publish(publisher, ROOM, b"first"))
     await gate.reached.wait()
-    waiting = asyncio.create_task(publisher.publish(ROOM, b"x" * 10))
+    waiting = asyncio.create_task(publish(publisher, ROOM, b"x" * 10))
     await asyncio.sleep(0)
 
     with pytest.raises(LogBusy):
-        await publisher.publish(ROOM, b"y")
+        await publish(publisher, ROOM, b"y")
 
     assert publisher.waiting_bytes == 10
-    elsewhere = asyncio.create_task(publisher.publish(ELSEWHERE, b"z"))
+    elsewhere = asyncio.create_task(publish(publisher, ELSEWHERE, b"z"))
     gate.open.set()
     await asyncio.gather(under_way, waiting, elsewhere)
     assert publisher.waiting_bytes == 0
-    await publisher.publish(ROOM, b"y")
+    await publish(publisher, ROOM, b"y")
 
 
-async def test_an_event_that_fits_no_batch_is_refused(log: WatchedLog) -> None:
+async def test_an_event_larger_than_a_batch_is_refused(log: WatchedLog) -> None:
     publisher = Publisher(log, limits=BatchLimits(bytes=100))
 
     with pytest.raises(LogTooLarge):
-        await publisher.publish(ROOM, b"x" * 100)
+        await publish(publisher, ROOM, b"x" * 100)
 
-    await publisher.publish(ROOM, b"x" * 99)
+    await publish(publisher, ROOM, b"x" * 99)
     assert await stored(log) == [(b"x" * 99,)]
 
 
-async def test_closing_waits_for_what_waits(log: WatchedLog) -> None:
+async def test_closing_waits_for_queued_events(log: WatchedLog) -> None:
     log.before = failing(2)
     publisher = Publisher(log, limits=BatchLimits(lines=2))
     told: list[LogError | None] = []
@@ -380,15 +381,15 @@ async def test_closing_waits_for_what_waits(log: WatchedLog) -> None:
     assert [line for batch in await stored(log) for line in batch] == [b"0", b"1", b"2", b"3", b"4"]
 
 
-async def test_a_closed_publisher_takes_nothing(log: WatchedLog) -> None:
+async def test_a_closed_publisher_refuses_events(log: WatchedLog) -> None:
     publisher = Publisher(log)
     await publisher.close()
 
     with pytest.raises(LogUnavailable, match="closed"):
-        await publisher.publish(ROOM, b"late")
+        await publish(publisher, ROOM, b"late")
 
 
-async def test_what_goes_together_is_next_to_each_other_in_one_batch(log: WatchedLog) -> None:
+async def test_events_appended_together_are_adjacent_in_one_batch(log: WatchedLog) -> None:
     publisher = Publisher(log, limits=BatchLimits(lines=3))
     told: list[LogError | None] = []
     gate = log.before = Gate()
@@ -407,7 +408,7 @@ async def test_what_goes_together_is_next_to_each_other_in_one_batch(log: Watche
     assert told == [None]
 
 
-async def test_what_goes_together_fails_together(log: WatchedLog) -> None:
+async def test_events_appended_together_fail_together(log: WatchedLog) -> None:
     publisher = Publisher(log)
     told: list[LogError | None] = []
     log.before = failing(1, ValueError("broken"))
@@ -420,7 +421,7 @@ async def test_what_goes_together_fails_together(log: WatchedLog) -> None:
 
 
 @pytest.mark.parametrize("lines", [(b"x",) * 4, (b"12345678", b"12345678")])
-async def test_what_one_batch_cannot_hold_does_not_go_together(
+async def test_more_than_one_batch_cannot_be_appended_together(
     log: WatchedLog, lines: tuple[bytes, ...]
 ) -> None:
     publisher = Publisher(log, limits=BatchLimits(lines=3, bytes=16))
@@ -432,11 +433,11 @@ async def test_what_one_batch_cannot_hold_does_not_go_together(
     assert publisher.waiting_bytes == 0
 
 
-async def test_too_much_together_does_not_wait(log: WatchedLog) -> None:
+async def test_events_together_over_the_queue_limit_are_refused(log: WatchedLog) -> None:
     publisher = Publisher(log, waiting_bytes=10)
 
     with pytest.raises(LogBusy):
-        publisher.append_together(ROOM, (b"12345", b"12345"), lambda _: None)
+        publisher.append_together(ROOM, (b"123456", b"12345"), lambda _: None)
 
     await publisher.close()
     with pytest.raises(LogUnavailable, match="closed"):

@@ -15,7 +15,7 @@ SHARD = 0
 
 
 class HeldClock:
-    """A clock that stands until it is moved."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -55,7 +55,7 @@ async def read(log: SqliteLog, start: Start, count: int) -> list[Batch]:
 
 
 def kept(path: Path, shard: int = SHARD) -> list[int]:
-    """Return the offsets that stand in the file."""
+    """Return the offsets in the file."""
     db = sqlite3.connect(path)
     rows = db.execute("SELECT offset FROM batches WHERE shard = ? ORDER BY offset", (shard,))
     offsets = [offset for (offset,) in rows]
@@ -68,7 +68,7 @@ async def append(log: SqliteLog, count: int, size: int = 10) -> None:
         await log.append(SHARD, (b"x" * size,))
 
 
-async def test_old_batches_go_when_their_time_is_over(path: Path, clock: HeldClock) -> None:
+async def test_expired_batches_are_deleted(path: Path, clock: HeldClock) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(seconds=60), clock=clock)
     for _ in range(6):
         await append(log, 1)
@@ -80,7 +80,7 @@ async def test_old_batches_go_when_their_time_is_over(path: Path, clock: HeldClo
     await log.close()
 
 
-async def test_the_oldest_batches_go_when_there_are_too_many_bytes(
+async def test_the_oldest_batches_are_deleted_over_the_size_limit(
     path: Path, clock: HeldClock
 ) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(bytes=100), clock=clock)
@@ -107,9 +107,7 @@ async def test_retention_keeps_pace_with_any_number_of_batches(
     await log.close()
 
 
-async def test_a_shard_keeps_its_newest_batch_whatever_its_age(
-    path: Path, clock: HeldClock
-) -> None:
+async def test_a_shard_keeps_its_newest_batch_at_any_age(path: Path, clock: HeldClock) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(seconds=1), clock=clock)
     await append(log, 3)
     clock.now += 1000
@@ -123,7 +121,7 @@ async def test_a_shard_keeps_its_newest_batch_whatever_its_age(
     await log.close()
 
 
-async def test_a_follower_from_before_retention_begins_at_the_oldest_kept(
+async def test_a_reader_from_before_retention_starts_at_the_oldest_batch(
     path: Path, clock: HeldClock
 ) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(bytes=50), clock=clock)
@@ -139,11 +137,11 @@ async def test_a_follower_from_before_retention_begins_at_the_oldest_kept(
     await log.close()
 
 
-async def test_a_follower_that_retention_overtakes_goes_on_with_what_is_kept(
+async def test_a_reader_overtaken_by_retention_continues_with_the_oldest_batch(
     path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("madang_common.log.sqlite._RECENT_BYTES", 1)
-    monkeypatch.setattr("madang_common.log.sqlite._READ_BATCHES", 2)
+    monkeypatch.setattr("madang_common.log.sqlite_file._READ_BATCHES", 2)
     log = await SqliteLog.open(path, 2, retention=Retention(bytes=50), clock=clock)
     await append(log, 10)
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(log.follow(SHARD, 0)) as batches:
@@ -158,7 +156,7 @@ async def test_a_follower_that_retention_overtakes_goes_on_with_what_is_kept(
     await log.close()
 
 
-async def test_a_clock_that_goes_back_does_not_stop_retention(path: Path, clock: HeldClock) -> None:
+async def test_a_clock_set_back_does_not_stop_retention(path: Path, clock: HeldClock) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(bytes=50), clock=clock)
     await append(log, 20)
     clock.now -= 1_000
@@ -169,7 +167,7 @@ async def test_a_clock_that_goes_back_does_not_stop_retention(path: Path, clock:
     await log.close()
 
 
-async def test_a_follower_by_time_begins_with_the_first_batch_since(
+async def test_a_reader_from_a_time_starts_at_the_first_batch_since(
     log: SqliteLog, clock: HeldClock
 ) -> None:
     for _ in range(5):
@@ -181,7 +179,7 @@ async def test_a_follower_by_time_begins_with_the_first_batch_since(
     assert (await read(log, clock.at(-100), 1))[0].offset == 0
 
 
-async def test_a_follower_by_a_time_after_all_begins_with_the_newest_batch(
+async def test_a_reader_from_a_later_time_starts_at_the_newest_batch(
     log: SqliteLog, clock: HeldClock
 ) -> None:
     await append(log, 2)
@@ -189,7 +187,7 @@ async def test_a_follower_by_a_time_after_all_begins_with_the_newest_batch(
     assert [batch.offset for batch in await read(log, clock.at(1), 1)] == [1]
 
 
-async def test_a_follower_by_time_of_an_empty_log_gets_what_comes(
+async def test_a_reader_from_a_time_of_an_empty_log_gets_new_batches(
     log: SqliteLog, clock: HeldClock
 ) -> None:
     reading = asyncio.create_task(read(log, clock.at(1), 2))
@@ -199,43 +197,43 @@ async def test_a_follower_by_time_of_an_empty_log_gets_what_comes(
     assert [batch.offset for batch in await reading] == [0, 1]
 
 
-async def test_a_follower_reads_a_long_log_in_pieces(
+async def test_a_long_log_is_read_in_several_queries(
     log: SqliteLog, path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang_common.log.sqlite._READ_BYTES", 1_000)
+    monkeypatch.setattr("madang_common.log.sqlite_file._READ_BYTES", 1_000)
     await append(log, 100, size=300)
     await log.close()
 
     log = await SqliteLog.open(path, 2, clock=clock)
 
-    assert [batch.offset for batch in await log._read(SHARD, 10)] == [10, 11, 12, 13]
+    assert [batch.offset for batch in log._file.read(SHARD, 10)] == [10, 11, 12, 13]
     assert [batch.offset for batch in await read(log, 0, 100)] == list(range(100))
     await log.close()
 
 
-async def test_a_full_disk_is_told_and_the_log_goes_on_when_there_is_room(
+async def test_a_full_disk_fails_appends_until_there_is_space(
     log: SqliteLog, clock: HeldClock
 ) -> None:
     await append(log, 1)
-    (pages,) = log._db.execute("PRAGMA page_count").fetchone()
-    log._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    (pages,) = log._file._writer.execute("PRAGMA page_count").fetchone()
+    log._file._writer.execute(f"PRAGMA max_page_count = {pages + 1}")
 
     with pytest.raises(LogUnavailable, match="full"):
         await append(log, 1, size=100_000)
     assert await log.end(SHARD) == 1
     await append(log, 1)
-    log._db.execute("PRAGMA max_page_count = 100000")
+    log._file._writer.execute("PRAGMA max_page_count = 100000")
     await append(log, 1, size=100_000)
 
     found = await read(log, 0, 3)
     assert [(b.offset, len(b.lines[0])) for b in found] == [(0, 10), (1, 10), (2, 100_000)]
 
 
-async def test_a_full_disk_gets_the_room_that_retention_frees(path: Path, clock: HeldClock) -> None:
+async def test_retention_frees_space_on_a_full_disk(path: Path, clock: HeldClock) -> None:
     log = await SqliteLog.open(path, 2, retention=Retention(seconds=60), clock=clock)
     await append(log, 20, size=10_000)
-    (pages,) = log._db.execute("PRAGMA page_count").fetchone()
-    log._db.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = log._file._writer.execute("PRAGMA page_count").fetchone()
+    log._file._writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LogUnavailable, match="full"):
         await append(log, 5, size=10_000)
     clock.now += 61
@@ -246,9 +244,7 @@ async def test_a_full_disk_gets_the_room_that_retention_frees(path: Path, clock:
     await log.close()
 
 
-async def test_whatever_goes_wrong_in_the_writer_is_told_and_it_goes_on(
-    path: Path, clock: HeldClock
-) -> None:
+async def test_the_writer_reports_any_error_and_continues(path: Path, clock: HeldClock) -> None:
     def broken() -> float:
         raise OSError("no time")
 
@@ -264,20 +260,20 @@ async def test_whatever_goes_wrong_in_the_writer_is_told_and_it_goes_on(
     await log.close()
 
 
-async def test_a_file_that_cannot_be_read_ends_following_with_an_error(log: SqliteLog) -> None:
+async def test_an_unreadable_file_ends_reading_with_an_error(log: SqliteLog) -> None:
     await append(log, 1)
     log._shards[SHARD].recent.clear()
-    log._read_db.close()
+    log._file._reader.close()
 
     with pytest.raises(LogUnavailable):
         await read(log, 0, 1)
 
 
-async def test_what_waits_for_several_shards_costs_one_transaction(
+async def test_queued_appends_of_several_shards_share_a_transaction(
     log: SqliteLog, path: Path
 ) -> None:
     transactions: list[str] = []
-    log._db.set_trace_callback(transactions.append)
+    log._file._writer.set_trace_callback(transactions.append)
 
     await asyncio.gather(*(log.append(n % 2, (b"%d" % n,)) for n in range(50)))
 
@@ -286,7 +282,7 @@ async def test_what_waits_for_several_shards_costs_one_transaction(
     assert kept(path, 0) == kept(path, 1) == list(range(25))
 
 
-def test_a_file_of_something_else_is_not_opened(path: Path) -> None:
+def test_a_file_with_other_contents_is_not_opened(path: Path) -> None:
     letter = b"this is no database, it is a letter to a friend" * 100
     path.write_bytes(letter)
 

@@ -22,7 +22,7 @@ def test_the_definitions_file_is_what_the_code_declares() -> None:
     )
 
 
-def test_the_definitions_hold_nobody() -> None:
+def test_the_definitions_contain_no_users() -> None:
     loaded = orjson.loads((DEPLOY / "definitions.json").read_bytes())
 
     assert set(loaded) == {"vhosts", "exchanges", "queues", "bindings"}
@@ -36,7 +36,7 @@ def test_the_permissions_that_operators_read_are_those_of_the_code() -> None:
         assert f"set_permissions -p {topology.VHOST} {service} {patterns}\n" in readme
 
 
-def test_segments_are_a_small_part_of_what_is_kept() -> None:
+def test_segments_are_a_small_part_of_the_retention() -> None:
     small = topology.stream(0, Retention(60, 16_000_000)).arguments
     large = topology.stream(3, Retention(86_400, 10**12)).arguments
 

@@ -19,7 +19,7 @@ Start = Callable[..., io.StringIO]
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Generator[Start]:
-    """Yield what starts to log, and returns what is written; all is as before afterwards."""
+    """Yield a function that configures logging and returns the output; restore it afterwards."""
     root = logging.getLogger()
     handlers, before = root.handlers, root.level
 
@@ -55,7 +55,7 @@ def test_both_ways_to_log_write_the_same_kind_of_line(started: Start) -> None:
     assert theirs == both | {"event": "door opened", "logger": "of.a.library"}
 
 
-def test_what_is_less_severe_is_not_written(started: Start) -> None:
+def test_lower_levels_are_not_logged(started: Start) -> None:
     stream = started(LogFormat.JSON, level="warning")
 
     log.info("door_opened")
@@ -65,7 +65,7 @@ def test_what_is_less_severe_is_not_written(started: Start) -> None:
 
 
 @pytest.mark.parametrize("log_format", list(LogFormat))
-def test_an_error_is_written_with_its_cause(started: Start, log_format: LogFormat) -> None:
+def test_an_error_is_logged_with_its_cause(started: Start, log_format: LogFormat) -> None:
     stream = started(log_format)
 
     try:
@@ -79,7 +79,7 @@ def test_an_error_is_written_with_its_cause(started: Start, log_format: LogForma
     assert "NO_SUCH_DOOR" in written
 
 
-async def test_what_one_turn_of_the_event_loop_logs_is_written_at_once(
+async def test_lines_of_one_turn_of_the_event_loop_share_a_write(
     started: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = started(LogFormat.JSON)
@@ -97,7 +97,7 @@ async def test_what_one_turn_of_the_event_loop_logs_is_written_at_once(
     assert [json.loads(line)["key"] for line in writes[0].splitlines()] == [0, 1, 2]
 
 
-def test_what_the_last_turn_logs_is_written_too(started: Start) -> None:
+def test_lines_of_the_last_turn_are_written(started: Start) -> None:
     stream = started(LogFormat.JSON)
     loop = asyncio.new_event_loop()
     try:

@@ -25,7 +25,7 @@ def test_families_of_the_same_name_are_joined() -> None:
         assert f'_count{{method="GET",route="/x",service="{service}",status="200"}} 1.0' in text
 
 
-def test_what_only_one_has_is_kept() -> None:
+def test_families_of_one_registry_are_kept() -> None:
     one, other = CollectorRegistry(), CollectorRegistry()
     Counter("madang_one_total", "One.", registry=one).inc(3)
     Gauge("madang_other", "Other.", registry=other).set(4)
@@ -36,7 +36,7 @@ def test_what_only_one_has_is_kept() -> None:
     assert "madang_other 4.0" in text
 
 
-def test_reading_twice_changes_nothing() -> None:
+def test_collecting_twice_returns_the_same() -> None:
     registries = [CollectorRegistry() for _ in range(2)]
     for n, registry in enumerate(registries):
         HttpMetrics(registry, f"service-{n}").started()
@@ -45,7 +45,7 @@ def test_reading_twice_changes_nothing() -> None:
     assert "service-1" not in generate_latest(registries[0]).decode()
 
 
-def test_a_request_is_counted_in_and_out() -> None:
+def test_a_request_is_counted_at_start_and_end() -> None:
     registry = CollectorRegistry()
     metrics = HttpMetrics(registry, "rooms")
     running = ("madang_http_requests_running", {"service": "rooms"})
@@ -60,7 +60,7 @@ def test_a_request_is_counted_in_and_out() -> None:
     assert registry.get_sample_value("madang_http_requests_failed_total", running[1]) == 1
 
 
-def test_a_quick_histogram_says_what_an_ordinary_one_says() -> None:
+def test_a_quick_histogram_equals_an_ordinary_one() -> None:
     pages = []
     for kind in (Histogram, QuickHistogram):
         registry = CollectorRegistry()

@@ -17,7 +17,7 @@ from madang_common.problems import (
 KINDS = list(problems.kinds().values())
 
 
-def test_a_document_says_what_happened() -> None:
+def test_a_document_describes_the_problem() -> None:
     problem = NotFound("There is no such room.", room="r1")
 
     assert problem.document(instance="/x") == {
@@ -31,16 +31,16 @@ def test_a_document_says_what_happened() -> None:
     assert str(problem) == "There is no such room."
 
 
-def test_no_detail_is_no_member() -> None:
+def test_a_missing_detail_is_left_out() -> None:
     assert "detail" not in NotAMember().document()
 
 
-def test_every_kind_has_a_type_of_its_own() -> None:
+def test_every_problem_has_its_own_type() -> None:
     assert len({kind("").type for kind in KINDS}) == len(KINDS)
     assert all(400 <= kind.status <= 503 for kind in KINDS)
 
 
-def test_a_services_own_subclass_does_not_stand_for_its_base() -> None:
+def test_a_subclass_without_a_slug_does_not_replace_its_base() -> None:
     class StoreAway(Unavailable):
         pass
 
@@ -50,7 +50,7 @@ def test_a_services_own_subclass_does_not_stand_for_its_base() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.slug))
-def test_another_services_problem_is_the_same_here(kind: type[Problem]) -> None:
+def test_a_problem_round_trips_between_services(kind: type[Problem]) -> None:
     told = kind("what happened", field="name")
 
     understood = from_document(told.document(), told.status)
@@ -72,13 +72,13 @@ def test_another_services_problem_is_the_same_here(kind: type[Problem]) -> None:
         ({}, 418, Problem),
     ],
 )
-def test_an_unknown_type_is_told_by_its_status(
+def test_an_unknown_type_is_mapped_by_status(
     document: dict[str, object], status: int, kind: type[Problem]
 ) -> None:
     assert type(from_document(document, status)) is kind
 
 
-def test_headers_say_how_to_go_on() -> None:
+def test_headers_have_challenge_and_retry_after() -> None:
     assert TooManyRequests(retry_after_seconds=0.2).headers() == {"Retry-After": "1"}
     assert TooManyRequests(retry_after_seconds=0.2).document()["retry_after_seconds"] == 1
     assert Unauthenticated().headers() == {"WWW-Authenticate": "Bearer"}

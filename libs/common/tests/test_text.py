@@ -46,7 +46,7 @@ def test_there_are_as_many_ignorable_characters_as_unicode_has() -> None:
         "\u182d\u180b",  # Mongolian
     ],
 )
-def test_what_people_are_called_is_a_name(given: str) -> None:
+def test_common_names_are_accepted(given: str) -> None:
     assert name(given) == unicodedata.normalize("NFC", given)
 
 
@@ -59,7 +59,7 @@ def test_what_people_are_called_is_a_name(given: str) -> None:
         "\U000e0067",
     ],
 )  # fmt: skip
-def test_what_cannot_be_seen_is_in_no_name(character: str) -> None:
+def test_invisible_characters_are_refused(character: str) -> None:
     for given in (character, character * 3, f"minji{character}", f"min{character}ji"):
         with pytest.raises(ValueError, match=rf"No invisible characters \(U\+{ord(character):04X}"):
             name(given)
@@ -90,15 +90,15 @@ def test_controls_and_line_breaks_are_refused(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "   ", "\u3000", "x" * 65, "가" * 65, " " * 256 + "x"])
-def test_a_name_has_so_many_characters(given: str) -> None:
+def test_the_length_of_a_name_is_limited(given: str) -> None:
     with pytest.raises(ValueError, match=r"^1 to 64 characters\.$"):
         name(given)
 
 
-def test_marks_alone_are_no_name() -> None:
+def test_a_name_needs_a_visible_character() -> None:
     with pytest.raises(ValueError, match="At least one visible character"):
         name("\u0301\u20dd")
 
 
-def test_a_name_is_composed_and_trimmed() -> None:
+def test_a_name_is_composed_and_stripped() -> None:
     assert name(" \u1112\u1161\u11ab ") == composed("\u1112\u1161\u11ab") == "\ud55c"

@@ -11,7 +11,7 @@ def test_a_full_bucket_allows_a_burst_and_no_more() -> None:
     assert taken == [0, 0, 0, 0.5]
 
 
-def test_it_fills_at_its_rate() -> None:
+def test_a_bucket_refills_at_its_rate() -> None:
     bucket = Rate(per_second=2, burst=3).bucket()
     for _ in range(3):
         bucket.take(100)
@@ -21,7 +21,7 @@ def test_it_fills_at_its_rate() -> None:
     assert bucket.take(100.5) == pytest.approx(0.5)
 
 
-def test_it_never_holds_more_than_the_burst() -> None:
+def test_a_bucket_never_exceeds_its_burst() -> None:
     bucket = Rate(per_second=2, burst=3).bucket()
     bucket.take(100)
 
@@ -30,7 +30,7 @@ def test_it_never_holds_more_than_the_burst() -> None:
     assert taken == [0, 0, 0, 0.5]
 
 
-def test_asking_too_early_costs_nothing() -> None:
+def test_a_refused_take_costs_nothing() -> None:
     bucket = Rate(per_second=1, burst=1).bucket()
     bucket.take(100)
 
@@ -40,16 +40,16 @@ def test_asking_too_early_costs_nothing() -> None:
     assert bucket.take(101) == 0
 
 
-def test_each_subject_has_a_bucket_of_its_own() -> None:
-    buckets = Buckets(Rate(per_second=1, burst=1), remembered=10)
+def test_each_subject_has_its_own_bucket() -> None:
+    buckets = Buckets(Rate(per_second=1, burst=1), capacity=10)
 
     taken = [buckets.of(subject).take(100) for subject in ("mina", "jun", "mina")]
 
     assert taken == [0, 0, 1]
 
 
-def test_who_was_not_seen_for_long_has_a_full_bucket_again() -> None:
-    buckets = Buckets(Rate(per_second=1, burst=1), remembered=4)
+def test_an_evicted_subject_gets_a_full_bucket() -> None:
+    buckets = Buckets(Rate(per_second=1, burst=1), capacity=4)
     buckets.of("mina").take(100)
     for number in range(10):
         buckets.of(f"another {number}").take(100)

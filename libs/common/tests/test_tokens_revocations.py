@@ -1,12 +1,14 @@
 import asyncio
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from madang_common.http.backends import open_backends
 from madang_common.problems import Unauthenticated
 from madang_common.settings import CommonSettings, Environment
 from madang_common.tokens.revocations import PAGE, Revocation, Revocations, follow_revocations
@@ -69,25 +71,31 @@ def verifier(auth: Auth) -> TokenVerifier:
     return auth.issuer.verifiers().users
 
 
-def following(
+@asynccontextmanager
+async def following(
     auth: Auth,
     verifier: TokenVerifier,
     *,
     registry: CollectorRegistry | None = None,
     told: list[str] | None = None,
     poll_seconds: float = 0.005,
-) -> AbstractAsyncContextManager[None]:
+) -> AsyncIterator[None]:
     settings = CommonSettings(
         environment=Environment.DEVELOPMENT, revocations_poll_seconds=poll_seconds
     )
-    return follow_revocations(
-        "rooms",
-        settings,
-        verifier,
-        registry=registry or CollectorRegistry(),
-        transport=httpx.MockTransport(auth.answer),
-        on_ended=(told if told is not None else []).append,
-    )
+    transport = httpx.MockTransport(auth.answer)
+    async with (
+        open_backends(settings, service="rooms", transport=transport) as backends,
+        follow_revocations(
+            "rooms",
+            settings,
+            verifier,
+            auth=backends.auth,
+            registry=registry or CollectorRegistry(),
+            on_ended=(told if told is not None else []).append,
+        ),
+    ):
+        yield
 
 
 async def refuses(verifier: TokenVerifier, token: str) -> bool:

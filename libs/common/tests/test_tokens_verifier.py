@@ -183,7 +183,7 @@ _ISSUER = Issuer()
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(_CLAIMS), _JSON, max_size=3), st.booleans())
-def test_whatever_is_signed_is_read_or_refused(changes: dict[str, object], known: bool) -> None:  # noqa: FBT001
+def test_whatever_is_signed_is_read_or_refused(changes: dict[str, object], known: bool) -> None:  # noqa: FBT001 - drawn
     now = int(time.time())
     claims = PAYLOAD | {"iat": now, "exp": now + 60, "jti": "j", "username": "ana", "name": "Ana"}
 

@@ -252,6 +252,6 @@ def _background(
     expire = delete_expired_forever(stores, pause_seconds=settings.sweep_seconds, clock=clock)
     follow = keyring.follow(settings.signing_keys_poll_seconds)
     return [
-        tasks.begin(stack, "auth-expiry", expire),
-        tasks.begin(stack, "auth-keys", follow),
+        tasks.start(stack, "auth-expiry", expire),
+        tasks.start(stack, "auth-keys", follow),
     ]

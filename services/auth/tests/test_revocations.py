@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from madang_common.http.backends import open_backends
 from madang_common.http.client import create_client
 from madang_common.problems import Unauthenticated
 from madang_common.settings import CommonSettings
@@ -47,8 +48,11 @@ async def another_service(harness: Harness) -> AsyncGenerator[TokenVerifier]:
     settings = CommonSettings(
         service_client_secret=SecretStr(SECRET), revocations_poll_seconds=0.01
     )
-    async with follow_revocations(
-        "history", settings, verifier, registry=CollectorRegistry(), transport=harness.network
+    async with (
+        open_backends(settings, service="history", transport=harness.network) as backends,
+        follow_revocations(
+            "history", settings, verifier, auth=backends.auth, registry=CollectorRegistry()
+        ),
     ):
         yield verifier
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import httpx
@@ -14,17 +13,15 @@ from prometheus_client import CollectorRegistry
 from madang_common import access, tasks
 from madang_common.health import Health
 from madang_common.http.app import create_app
-from madang_common.http.client import create_client
+from madang_common.http.backends import Backends, open_backends
 from madang_common.http.security import secure
 from madang_common.live.amqp import AmqpLive
 from madang_common.live.port import Live
-from madang_common.log.amqp import AmqpLog
+from madang_common.log.opening import open_log
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
 from madang_common.server import Served
 from madang_common.tokens.revocations import follow_revocations
-from madang_common.tokens.service import ClientCredentials, ServiceAuth
-from madang_common.tokens.verifier import Verifiers
 from madang_gateway.api.messages import router as messages_router
 from madang_gateway.api.presence import router as presence_router
 from madang_gateway.api.sockjs import router as sockjs_router
@@ -60,15 +57,6 @@ from madang_gateway.websocket.connection import connection_class
 _clock = time.monotonic
 
 
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    """Clients of the other services."""
-
-    verifiers: Verifiers
-    rooms: httpx.AsyncClient
-    history: History
-
-
 @asynccontextmanager
 async def build(
     settings: GatewaySettings,
@@ -86,16 +74,18 @@ async def build(
     metrics = Metrics(registry := CollectorRegistry())
     refusals = Refusals(registry)
     async with AsyncExitStack() as stack:
-        clients = await _clients(settings, transport, stack)
+        backends = await stack.enter_async_context(
+            open_backends(settings, service="gateway", transport=transport)
+        )
         state = NodeState.create(
             settings,
             shards=log.shards,
-            ask=partial(access.ask, clients.rooms),
+            ask=partial(access.fetch_access, backends.rooms),
             metrics=metrics,
             clock=_clock,
         )
-        sender = _sender(settings, clients, state, _publisher(settings, log, metrics, stack), live)
-        node = _node(settings, clients, state, sender, refusals, metrics)
+        sender = _sender(settings, backends, state, _publisher(settings, log, metrics, stack), live)
+        node = _node(settings, backends, state, sender, refusals, metrics)
         broadcaster = Broadcaster(state.hub, metrics)
         consumer = _log_consumer(settings, log, node, broadcaster)
         stack.push_async_callback(consumer.stop)
@@ -114,13 +104,13 @@ async def build(
         stack.push_async_callback(presence_sync.stop)
         lag = Lag(log, state.recent_events, metrics.log_behind)
         background_tasks = [
-            tasks.begin(stack, "gateway-live", deliver_live_events(live, broadcaster, node)),
-            tasks.begin(stack, "gateway-time", node.tick_forever()),
-            tasks.begin(stack, "gateway-presence", presence_sync.run()),
-            tasks.begin(stack, "gateway-lag", lag.watch(settings.lag_poll_seconds)),
+            tasks.start(stack, "gateway-live", deliver_live_events(live, broadcaster, node)),
+            tasks.start(stack, "gateway-time", node.tick_forever()),
+            tasks.start(stack, "gateway-presence", presence_sync.run()),
+            tasks.start(stack, "gateway-lag", lag.watch(settings.lag_poll_seconds)),
         ]
-        follow = partial(follow_revocations, registry=registry, transport=transport)
-        users = clients.verifiers.users
+        follow = partial(follow_revocations, auth=backends.auth, registry=registry)
+        users = backends.verifiers.users
         await stack.enter_async_context(
             follow("gateway", settings, users, on_ended=node.check_logins)
         )
@@ -144,7 +134,7 @@ async def build(
             registry=registry,
             refusals=refusals,
         )
-        secure(app, clients.verifiers)
+        secure(app, backends.verifiers)
         app.state.websocket = connection_class(node)
         app.state.drain = Drain(node, settings.drain_seconds).run
         app.state.works = [*consumer.tasks, *background_tasks]
@@ -157,27 +147,11 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
     url = settings.required("amqp_url")
     settings.required("redis_url")
     async with AsyncExitStack() as stack:
-        log = await AmqpLog.open(
-            url, settings.log_shards, retention=settings.retention, name="gateway"
-        )
-        stack.push_async_callback(log.close)
+        log = await stack.enter_async_context(open_log(settings, service="gateway"))
         live = await AmqpLive.open(url, name="gateway")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, log=log, live=live))
         yield Served(app, app.state.websocket, app.state.drain, app.state.works)
-
-
-async def _clients(
-    settings: GatewaySettings, transport: httpx.AsyncBaseTransport | None, stack: AsyncExitStack
-) -> _Clients:
-    auth = create_client(settings.auth_url, transport=transport)
-    secret = settings.service_client_secret.get_secret_value()
-    service = ServiceAuth(ClientCredentials(auth, name="gateway", secret=secret))
-    rooms = create_client(settings.rooms_url, auth=service, transport=transport)
-    history = create_client(settings.history_url, auth=service, transport=transport)
-    for client in (auth, rooms, history):
-        await stack.enter_async_context(client)
-    return _Clients(Verifiers.from_jwks(auth, issuer=settings.issuer), rooms, History(history))
 
 
 def _publisher(
@@ -196,9 +170,13 @@ def _publisher(
 
 
 def _sender(
-    settings: GatewaySettings, clients: _Clients, state: NodeState, publisher: Publisher, live: Live
+    settings: GatewaySettings,
+    backends: Backends,
+    state: NodeState,
+    publisher: Publisher,
+    live: Live,
 ) -> Sender:
-    users = clients.verifiers.users
+    users = backends.verifiers.users
     membership = interceptors.Membership(state.memberships)
     return Sender(
         interceptors=(
@@ -211,18 +189,18 @@ def _sender(
         idempotency_keys=state.idempotency_keys,
         sent_lines=state.sent_lines,
         pending_receipts=state.pending_receipts,
-        history=clients.history,
+        history=History(backends.history),
         publisher=publisher,
         live=live,
     )
 
 
 def _subscriber(
-    settings: GatewaySettings, clients: _Clients, state: NodeState, metrics: Metrics
+    settings: GatewaySettings, backends: Backends, state: NodeState, metrics: Metrics
 ) -> Subscriber:
     recovery = Recovery(
         state.recent_events,
-        clients.history,
+        History(backends.history),
         shards=len(state.recent_events.end),
         page=settings.resume_page,
         chunk_bytes=settings.slow_consumer_bytes // 16,
@@ -235,7 +213,7 @@ def _subscriber(
         memberships=state.memberships,
         presence=state.local_presence,
         recovery=recovery,
-        verifier=clients.verifiers.users,
+        verifier=backends.verifiers.users,
         tutorial_body=settings.tutorial_body,
         max_per_room=settings.subscriptions_per_room,
         max_per_user=settings.subscriptions_per_room_per_user,
@@ -246,13 +224,13 @@ def _subscriber(
 
 def _node(
     settings: GatewaySettings,
-    clients: _Clients,
+    backends: Backends,
     state: NodeState,
     sender: Sender,
     refusals: Refusals,
     metrics: Metrics,
 ) -> Node:
-    verifier = clients.verifiers.users
+    verifier = backends.verifiers.users
     shared = SessionContext(
         settings=settings,
         limits=settings.stomp_limits,
@@ -263,7 +241,7 @@ def _node(
             message_bytes=settings.message_bytes,
             with_aliases=settings.destination_aliases,
         ),
-        subscriber=_subscriber(settings, clients, state, metrics),
+        subscriber=_subscriber(settings, backends, state, metrics),
         registry=state.sessions,
         refusals=refusals,
         metrics=metrics,

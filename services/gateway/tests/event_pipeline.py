@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 from prometheus_client import CollectorRegistry
 
-from madang_common.access import Access, Question
+from madang_common.access import Access, AccessQuery
 from madang_common.events.envelope import Event, read_line, room_audience
 from madang_common.events.kinds import Role
 from madang_common.http.client import create_client
@@ -113,7 +113,7 @@ class FakeHistory:
         return History(create_client("http://history", transport=httpx.MockTransport(self.answer)))
 
 
-async def _all_are_members(questions: Sequence[Question]) -> list[Access]:
+async def _all_are_members(questions: Sequence[AccessQuery]) -> list[Access]:
     return [
         Access(user=q.user, room=q.room, exists=True, role=Role.MEMBER, archived=False)
         for q in questions

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from madang_common.access import Access, Answers, Questions
+from madang_common.access import Access, AccessRequest, AccessResponse
 from madang_common.events.envelope import Event, read_line
 from madang_common.events.kinds import Role
 from madang_common.health import Health
@@ -87,11 +87,11 @@ class FakeRooms:
         router = APIRouter(prefix="/internal")
 
         @router.post("/access")
-        async def access(body: Questions, _: Gateway) -> Answers:
+        async def access(body: AccessRequest, _: Gateway) -> AccessResponse:
             self.asked += 1
             if self.away:
                 raise Unavailable("rooms is away")
-            return Answers(answers=[self._answer(q.user, q.room) for q in body.questions])
+            return AccessResponse(answers=[self._answer(q.user, q.room) for q in body.questions])
 
         return router
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Sequence
 
 import pytest
 
-from madang_common.access import Access, Question
+from madang_common.access import Access, AccessQuery
 from madang_common.events.kinds import Role
 from madang_common.http.client import create_client
 from madang_common.problems import (
@@ -209,7 +209,7 @@ async def test_a_token_with_a_cached_key_is_verified_without_an_await() -> None:
 async def test_only_members_write_and_none_to_an_archived_room(
     access: Access, problem: type[Problem] | None
 ) -> None:
-    async def ask(questions: Sequence[Question]) -> list[Access]:
+    async def ask(questions: Sequence[AccessQuery]) -> list[Access]:
         return [access]
 
     check = Membership(Memberships(ask, rooms=10))

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import pytest
 
-from madang_common.access import MOST_QUESTIONS, Access, Question
+from madang_common.access import MAX_QUERIES, Access, AccessQuery
 from madang_common.events.kinds import Role
 from madang_common.problems import Unavailable
 from madang_gateway.backends.memberships import Memberships
@@ -17,13 +17,13 @@ class Rooms:
     """Rooms' end of the questions: answers by itself, or as the test says."""
 
     def __init__(self) -> None:
-        self.asked: list[list[Question]] = []
+        self.asked: list[list[AccessQuery]] = []
         self.roles: dict[tuple[str, str], Role] = {}
         self.away = False
         self.meanwhile: Callable[[], object] = lambda: None
         self.wait_for: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0)
 
-    async def ask(self, questions: Sequence[Question]) -> list[Access]:
+    async def ask(self, questions: Sequence[AccessQuery]) -> list[Access]:
         self.asked.append(list(questions))
         answers = [self._answer(question) for question in questions]
         await self.wait_for()
@@ -32,7 +32,7 @@ class Rooms:
             raise Unavailable("rooms is away")
         return answers
 
-    def _answer(self, question: Question) -> Access:
+    def _answer(self, question: AccessQuery) -> Access:
         role = self.roles.get((question.user, question.room))
         return Access(
             user=question.user, room=question.room, exists=True, role=role, archived=False
@@ -66,16 +66,16 @@ async def test_the_same_question_is_asked_once(rooms: Rooms) -> None:
     found = await asyncio.gather(*(memberships.get("mina", "abc") for _ in range(5)))
 
     assert {access.role for access in found} == {Role.MEMBER}
-    assert rooms.asked == [[Question(user="mina", room="abc")]]
+    assert rooms.asked == [[AccessQuery(user="mina", room="abc")]]
 
 
 async def test_too_many_questions_are_sent_in_several_requests(rooms: Rooms) -> None:
     memberships = Memberships(rooms.ask, rooms=2000)
-    count = MOST_QUESTIONS + 1
+    count = MAX_QUERIES + 1
 
     await asyncio.gather(*(memberships.get("mina", f"r{n}") for n in range(count)))
 
-    assert [len(questions) for questions in rooms.asked] == [MOST_QUESTIONS, 1]
+    assert [len(questions) for questions in rooms.asked] == [MAX_QUERIES, 1]
 
 
 async def test_questions_during_a_request_are_sent_in_the_next_one(rooms: Rooms) -> None:
@@ -246,7 +246,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_others(rooms: Rooms) -> No
 async def test_an_invalid_response_is_unavailable(
     answers: list[Access], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def ask(questions: Sequence[Question]) -> list[Access]:
+    async def ask(questions: Sequence[AccessQuery]) -> list[Access]:
         await asyncio.sleep(0)
         return answers
 

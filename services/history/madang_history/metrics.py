@@ -1,66 +1,48 @@
-"""What history counts."""
+"""Metrics of history."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class HistoryMetrics:
-    """How the log gets into the store."""
+    """Metrics of the ingest from the log into the store."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.stored = Counter(
-            "madang_history_events_stored_total", "Events stored.", registry=registry
+        self._registry = registry
+        self.stored = self._counter("events_stored", "Events stored.")
+        self.duplicates = self._counter(
+            "events_repeated", "Events that were in the store already, or twice in the log."
         )
-        self.repeated = Counter(
-            "madang_history_events_repeated_total",
-            "Events that stood in the store already, or in the log twice.",
-            registry=registry,
+        self.barred = self._counter(
+            "events_barred", "Messages dropped because their sender's membership had ended."
         )
-        self.barred = Counter(
-            "madang_history_events_barred_total",
-            "Messages after the end of their sender's membership, left out.",
-            registry=registry,
+        self.dead_letters = self._counter(
+            "events_dead", "Lines of the log that could not be stored and became dead letters."
         )
-        self.dead = Counter(
-            "madang_history_events_dead_total",
-            "Lines of the log that were no events and were set aside.",
-            registry=registry,
+        self.failures = self._counter(
+            "ingest_failures", "Failures of the log or the store that ingest retried."
         )
-        self.failures = Counter(
-            "madang_history_ingest_failures_total",
-            "Failures of the log or the store after which ingest tried again.",
-            registry=registry,
+        self.lost = self._counter(
+            "lost_batches", "Batches that the log dropped before they were stored."
         )
-        self.lost = Counter(
-            "madang_history_lost_batches_total",
-            "Batches that the log dropped before they were stored.",
-            registry=registry,
+        self.held = self._gauge(
+            "shard_held", "1 for a shard of the log that this replica stores, 0 for any other."
         )
-        self.held = Gauge(
-            "madang_history_shard_held",
-            "1 for a shard of the log that this replica brings into the store, 0 for any other.",
-            ["shard"],
-            registry=registry,
+        self.stored_offset = self._gauge(
+            "stored_offset", "Offset up to which a shard of the log is stored."
         )
-        self.stored_offset = Gauge(
-            "madang_history_stored_offset",
-            "Offset up to which a shard of the log is stored.",
-            ["shard"],
-            registry=registry,
-        )
-        self.end_offset = Gauge(
-            "madang_history_end_offset",
-            "Offset at which a shard of the log ends.",
-            ["shard"],
-            registry=registry,
-        )
-        self.behind = Gauge(
-            "madang_history_behind_seconds",
+        self.end_offset = self._gauge("end_offset", "Offset at which a shard of the log ends.")
+        self.lag = self._gauge(
+            "behind_seconds",
             "Age of the oldest event that was read from a shard of the log and is not stored yet.",
-            ["shard"],
-            registry=registry,
         )
 
-    def forget(self, shard: int) -> None:
-        """Tell nothing more of a shard that another replica has now."""
-        for gauge in (self.stored_offset, self.end_offset, self.behind):
+    def remove_shard(self, shard: int) -> None:
+        """Remove the series of a shard that this replica no longer holds."""
+        for gauge in (self.stored_offset, self.end_offset, self.lag):
             gauge.remove(shard)
+
+    def _counter(self, name: str, documentation: str) -> Counter:
+        return Counter(f"madang_history_{name}_total", documentation, registry=self._registry)
+
+    def _gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(f"madang_history_{name}", documentation, ["shard"], registry=self._registry)

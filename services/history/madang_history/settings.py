@@ -9,27 +9,27 @@ from madang_common.settings import CommonSettings
 
 
 class HistorySettings(CommonSettings):
-    """What history reads from `MADANG_…` variables."""
+    """Settings of history, on top of the common ones."""
 
     data_dir: Path = Path("data")
-    """Folder of the embedded store: its file is `history/messages.db` in it."""
+    """Folder of the embedded store; its file is `history/messages.db`."""
     mongo_url: SecretStr | None = None
-    """MongoDB that stores messages, with its replica set; without it a file of `data_dir` does."""
+    """URL of MongoDB with its replica set; if not set, messages are stored in `data_dir`."""
     mongo_database: str = "madang"
-    """Database that holds history's collections."""
+    """Name of history's database."""
     mongo_timeout_seconds: Annotated[float, Field(ge=0.5)] = 5.0
-    """Longest wait for MongoDB: to find its primary, to connect, and for each answer."""
+    """Timeout of MongoDB, each for server selection, connecting and a command."""
     mongo_connections: Annotated[int, Field(ge=2)] = 20
-    """Most connections of one process to a MongoDB server."""
+    """Most connections of one process to one MongoDB server."""
     history_lease_seconds: Annotated[float, Field(ge=1)] = 10.0
-    """Time after which the shards of a replica that died are taken over by the others."""
+    """Lifetime of a lease: other replicas take over the shards of a dead one after it."""
     history_write_events: Annotated[int, Field(ge=1, le=100_000)] = 500
-    """Events after which no further batch of the log joins a bulk write."""
+    """Events of one bulk write; the last batch of the log may exceed it."""
     history_backlog_bytes: Annotated[int, Field(ge=1)] = 8_388_608
-    """Bytes per shard that are read from the log ahead of the store."""
+    """Most bytes per shard that are read from the log ahead of the store."""
     history_retry_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Longest pause before the store or the log is tried again."""
+    """Longest backoff before the store or the log is retried."""
     history_lag_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
-    """Time between two measurements of how far the store is behind the log."""
+    """Interval between two measurements of the store's lag."""
     history_unread_limit: Annotated[int, Field(ge=1, le=100_000)] = 999
-    """Largest count of unread messages that is told; beyond it the answer is `more`."""
+    """Largest count of unread messages; above it the response has `more`."""

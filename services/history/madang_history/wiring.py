@@ -1,32 +1,31 @@
-"""History's parts, put together: the one place that chooses adapters."""
+"""Builds history; the only place that chooses adapters."""
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from madang_common import tasks
-from madang_common.health import Health
+from madang_common.health import Health, Ping
 from madang_common.http.app import create_app
-from madang_common.http.client import create_client
+from madang_common.http.backends import open_backends
+from madang_common.http.client import ping_service
 from madang_common.http.security import secure
-from madang_common.log.amqp import AmqpLog
+from madang_common.log.opening import open_log
 from madang_common.log.port import Log
 from madang_common.server import Served
 from madang_common.settings import CannotStart
 from madang_common.tokens.revocations import follow_revocations
-from madang_common.tokens.service import ClientCredentials, ServiceAuth
-from madang_common.tokens.verifier import Verifiers
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
-from madang_history.dead_letters.amqp import AmqpDeadLines
-from madang_history.dead_letters.port import DeadLines
-from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.dead_letters.amqp import AmqpDeadLetters
+from madang_history.dead_letters.port import DeadLetters
+from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.ingest import Ingest, check_log
 from madang_history.leases.mongo import MongoLeases
 from madang_history.leases.port import Leases
@@ -35,61 +34,54 @@ from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import connected
-from madang_history.store.port import MessageStore, StoreError, StoreUnavailable
+from madang_history.store.port import MessageStore, StoreError
 from madang_history.store.sqlite import SqliteMessageStore
-
-_START_SECONDS = 60
-"""How long a process waits for MongoDB when both start together."""
 
 
 @asynccontextmanager
 async def build(
     settings: HistorySettings, *, log: Log, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[FastAPI]:
-    """Yield history's app, with the log flowing into the store as long as it is open.
+    """Run history on `log` and yield its app.
 
-    `transport` replaces the network towards auth and rooms; `app.state.works` is what must not end.
+    `transport` replaces the network to auth and rooms; `app.state.works` are the background tasks.
     """
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
-        auth = create_client(settings.auth_url, transport=transport)
-        await stack.enter_async_context(auth)
-        secret = settings.service_client_secret.get_secret_value()
-        credentials = ClientCredentials(auth, name="history", secret=secret)
-        rooms = await stack.enter_async_context(
-            create_client(settings.rooms_url, auth=ServiceAuth(credentials), transport=transport)
+        backends = await stack.enter_async_context(
+            open_backends(settings, service="history", transport=transport)
         )
         store, leases = await _open_store(settings, log.shards, stack)
         await check_log(log, store)
-        dead = await stack.enter_async_context(dead_lines(settings))
+        dead_letters = await stack.enter_async_context(open_dead_letters(settings))
         metrics = HistoryMetrics(registry)
-        ingest = Ingest(log, store, dead, leases, metrics, settings, clock=time.time)
-        ingesting = tasks.begin(stack, "history-ingest", ingest.run())
-
-        async def ping_ingest() -> None:
-            if ingesting.done():
-                raise RuntimeError("ingest has ended")
-
-        async def ping_rooms() -> None:
-            (await rooms.get("/health/live", auth=None)).raise_for_status()
-
-        pings = {"store": store.ping, "log": log.ping, "ingest": ping_ingest, "rooms": ping_rooms}
+        ingest = Ingest(log, store, dead_letters, leases, metrics, settings, clock=time.time)
+        ingesting = tasks.start(stack, "history-ingest", ingest.run())
+        pings: dict[str, Ping] = {
+            "store": store.ping,
+            "log": log.ping,
+            "ingest": partial(tasks.ping, ingesting),
+            "rooms": partial(ping_service, backends.rooms),
+        }
         app = create_app(
             "history",
             settings,
             routers=[
-                messages_router(store, rooms, unread_limit=settings.history_unread_limit),
+                messages_router(store, backends.rooms, unread_limit=settings.history_unread_limit),
                 internal_router(store, log),
             ],
             health=Health(pings),
             registry=registry,
         )
-        verifiers = Verifiers.from_jwks(auth, issuer=settings.issuer)
         following = follow_revocations(
-            "history", settings, verifiers.users, registry=registry, transport=transport
+            "history",
+            settings,
+            backends.verifiers.users,
+            auth=backends.auth,
+            registry=registry,
         )
         await stack.enter_async_context(following)
-        secure(app, verifiers)
+        secure(app, backends.verifiers)
         app.state.works = [ingesting]
         yield app
 
@@ -99,7 +91,7 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
     """Run history on RabbitMQ and MongoDB, for a process of its own."""
     settings.required("mongo_url")
     async with AsyncExitStack() as stack:
-        log = await stack.enter_async_context(production_log(settings))
+        log = await stack.enter_async_context(open_log(settings, service="history"))
         try:
             app = await stack.enter_async_context(build(settings, log=log))
         except StoreError as error:
@@ -109,35 +101,23 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
 
 
 @asynccontextmanager
-async def production_log(settings: HistorySettings) -> AsyncIterator[AmqpLog]:
-    """Yield the log on RabbitMQ; raise LogError, or CannotStart if no setting says where it is."""
-    url = settings.required("amqp_url")
-    retention = settings.retention
-    log = await AmqpLog.open(url, settings.log_shards, retention=retention, name="history")
-    try:
-        yield log
-    finally:
-        await log.close()
-
-
-@asynccontextmanager
-async def dead_lines(settings: HistorySettings) -> AsyncIterator[DeadLines]:
-    """Yield the place for dead lines, which goes with the log."""
-    kept: DeadLines
+async def open_dead_letters(settings: HistorySettings) -> AsyncIterator[DeadLetters]:
+    """Yield the storage of dead letters; RabbitMQ if the log is there."""
+    adapter: DeadLetters
     if settings.amqp_url is None:
-        kept = SqliteDeadLines(_embedded_file(settings))
+        adapter = SqliteDeadLetters(_embedded_file(settings))
     else:
-        kept = AmqpDeadLines.at(settings.amqp_url.get_secret_value())
+        adapter = AmqpDeadLetters.at(settings.amqp_url.get_secret_value())
     try:
-        yield kept
+        yield adapter
     finally:
-        await kept.close()
+        await adapter.close()
 
 
 async def _open_store(
     settings: HistorySettings, shards: int, stack: AsyncExitStack
 ) -> tuple[MessageStore, Leases]:
-    """Return the store, and who may write to it."""
+    """Return the store and its leases."""
     store: MessageStore
     if settings.mongo_url is None:
         store = await SqliteMessageStore.open(_embedded_file(settings), shards)
@@ -151,14 +131,7 @@ async def _open_store(
             connections=settings.mongo_connections,
         )
     )
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(StoreUnavailable),
-        stop=stop_after_delay(_START_SECONDS),
-        wait=wait_fixed(1),
-        reraise=True,
-    ):
-        with attempt:
-            store = await MongoMessageStore.open(database, shards)
+    store = await MongoMessageStore.open_when_available(database, shards)
     stack.push_async_callback(store.close)
     return store, await MongoLeases.open(database, shards, seconds=settings.history_lease_seconds)
 

@@ -1,4 +1,4 @@
-"""The log and the store on real files, and the neighbours that history asks."""
+"""Fixtures: embedded log and store, and fakes of auth and rooms."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import httpx
 import pytest
 from typing_extensions import override
 
-from madang_common.access import Access, Answers, Questions
+from madang_common.access import Access, AccessRequest, AccessResponse
 from madang_common.events.envelope import Event
 from madang_common.events.kinds import Role
 from madang_common.log.sqlite import SqliteLog
@@ -20,7 +20,7 @@ SHARDS = 2
 
 
 def an_event(key: str, *, room: str | None = "yard", **changes: object) -> Event:
-    """Return a message of ana's in the yard, unless `changes` say otherwise."""
+    """Return a message of ana in the yard, with `changes`."""
     fields: dict[str, object] = {
         "key": key,
         "kind": "message.created",
@@ -58,8 +58,8 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteMessageStore]:
     await store.close()
 
 
-class Neighbours(httpx.AsyncBaseTransport):
-    """Auth and rooms, as far as history asks them."""
+class Backends(httpx.AsyncBaseTransport):
+    """Fakes of auth and rooms."""
 
     def __init__(self) -> None:
         self.issuer = Issuer()
@@ -67,7 +67,7 @@ class Neighbours(httpx.AsyncBaseTransport):
         self.archived: set[str] = set()
         self.away = False
         self.after_access: Callable[[], Awaitable[None]] | None = None
-        """What happens while an answer of rooms is on its way."""
+        """Called before rooms responds to an access request."""
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -90,7 +90,7 @@ class Neighbours(httpx.AsyncBaseTransport):
 
     def _access(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"].startswith("Bearer ")
-        asked = Questions.model_validate_json(request.content)
+        asked = AccessRequest.model_validate_json(request.content)
         answers = [
             Access(
                 user=question.user,
@@ -101,9 +101,9 @@ class Neighbours(httpx.AsyncBaseTransport):
             )
             for question in asked.questions
         ]
-        return httpx.Response(200, content=Answers(answers=answers).model_dump_json())
+        return httpx.Response(200, content=AccessResponse(answers=answers).model_dump_json())
 
 
 @pytest.fixture
-def neighbours() -> Neighbours:
-    return Neighbours()
+def backends() -> Backends:
+    return Backends()

@@ -14,8 +14,8 @@ from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer
 
-from .conftest import SHARDS, Neighbours, an_event
-from .following import stored
+from .conftest import SHARDS, Backends, an_event
+from .waiting import stored
 
 ROOM = "rooms.yard"
 SHARD = shard_of(ROOM, SHARDS)
@@ -23,9 +23,9 @@ SHARD = shard_of(ROOM, SHARDS)
 
 @pytest.fixture
 async def app(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> AsyncIterator[FastAPI]:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         yield app
 
 
@@ -35,13 +35,13 @@ def asking(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def gateway(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
-    async with asking(app, bearer(neighbours.issuer.service_token("gateway"))) as gateway:
+async def gateway(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with asking(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
         yield gateway
 
 
 async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
-    """Let each of `events` be stored as a batch; return their ids."""
+    """Store each of `events` as a batch; return their ids."""
     offset = await log.end(SHARD)
     for event in events:
         await log.append(SHARD, (event.line(),))
@@ -63,7 +63,7 @@ def keys(found: dict[str, object]) -> list[str]:
     return [item["key"] for item in items]
 
 
-async def test_the_gateway_gets_all_after_a_position(
+async def test_the_gateway_gets_all_events_after_a_position(
     app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
 ) -> None:
     ids = await send(app, log, *(an_event(str(n)) for n in range(4)))
@@ -89,7 +89,7 @@ async def test_a_page_is_bounded_in_bytes_and_has_one_event_at_least(
     assert (keys(last), last["complete"]) == (["3"], True)
 
 
-async def test_an_event_comes_as_the_log_has_it_with_its_id(
+async def test_an_event_is_returned_as_in_the_log_with_its_id(
     app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
 ) -> None:
     (event_id,) = await send(app, log, an_event("k", headers={"priority": "high"}))
@@ -112,7 +112,7 @@ async def test_an_event_comes_as_the_log_has_it_with_its_id(
     ]
 
 
-async def test_many_events_come_in_pieces(
+async def test_many_events_are_returned_in_several_pages(
     app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
 ) -> None:
     ids = await send(app, log, *(an_event(str(n)) for n in range(5)))
@@ -126,7 +126,7 @@ async def test_many_events_come_in_pieces(
     assert (keys(exact), exact["complete"]) == (["3", "4"], True)
 
 
-async def test_a_users_own_events_are_asked_for_the_same_way(
+async def test_events_of_a_user_are_returned_the_same_way(
     app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
 ) -> None:
     shard = shard_of("users.ana", SHARDS)
@@ -138,7 +138,7 @@ async def test_a_users_own_events_are_asked_for_the_same_way(
     assert keys(answer.json()) == ["k"]
 
 
-async def test_of_a_new_log_nothing_is_stored_and_nothing_missing(
+async def test_a_new_log_is_empty_and_complete(
     gateway: httpx.AsyncClient,
 ) -> None:
     assert await events(gateway) == {
@@ -149,7 +149,7 @@ async def test_of_a_new_log_nothing_is_stored_and_nothing_missing(
     }
 
 
-async def test_a_position_that_this_log_never_had_is_told(
+async def test_a_position_beyond_the_log_is_reported_as_incomplete(
     app: FastAPI, log: SqliteLog, gateway: httpx.AsyncClient
 ) -> None:
     ids = await send(app, log, *(an_event(str(n)) for n in range(3)))
@@ -161,16 +161,16 @@ async def test_a_position_that_this_log_never_had_is_told(
         assert (found["items"], found["reaches"]) == ([], False)
 
 
-async def test_a_position_that_is_not_stored_yet_is_not_missing(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours, tmp_path: Path
+async def test_a_position_that_is_not_stored_yet_is_complete(
+    settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         await send(app, log, an_event("stored"))
         (ingest,) = [task for task in asyncio.all_tasks() if task.get_name() == "history-ingest"]
         ingest.cancel()
         await asyncio.wait([ingest])
         await log.append(SHARD, (an_event("late").line(),))
-        headers = bearer(neighbours.issuer.service_token("gateway"))
+        headers = bearer(backends.issuer.service_token("gateway"))
 
         async with asking(app, headers) as gateway:
             found = await events(gateway, after=to_id(position(1, 0)))
@@ -179,8 +179,8 @@ async def test_a_position_that_is_not_stored_yet_is_not_missing(
     assert found["stored_to"] == to_id(position(1, 0) - 1)
 
 
-async def test_what_the_log_lost_before_it_was_stored_is_told(
-    settings: HistorySettings, neighbours: Neighbours, tmp_path: Path
+async def test_events_that_the_log_dropped_unstored_are_reported_as_incomplete(
+    settings: HistorySettings, backends: Backends, tmp_path: Path
 ) -> None:
     now = 1_000_000.0
     log = await SqliteLog.open(
@@ -193,9 +193,9 @@ async def test_what_the_log_lost_before_it_was_stored_is_told(
     await log.close()
     log = await SqliteLog.open(tmp_path / "short.db", SHARDS)
 
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         await stored(app, SHARD, 6)
-        async with asking(app, bearer(neighbours.issuer.service_token("gateway"))) as gateway:
+        async with asking(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
             from_before = await events(gateway, after=to_id(position(2, 0)))
             from_the_start = await events(gateway)
             from_after = await events(gateway, after=to_id(position(4, 0)))
@@ -224,8 +224,8 @@ async def test_an_event_is_found_by_its_key(
 
 
 @pytest.mark.parametrize("path", ["/internal/events", "/internal/keys"])
-async def test_only_the_gateway_may_ask(app: FastAPI, neighbours: Neighbours, path: str) -> None:
-    issuer = neighbours.issuer
+async def test_only_the_gateway_is_allowed(app: FastAPI, backends: Backends, path: str) -> None:
+    issuer = backends.issuer
     params = {"audience": ROOM, "sender": "ana", "key": "k"}
 
     async def status(headers: dict[str, str]) -> int:
@@ -248,7 +248,7 @@ async def test_only_the_gateway_may_ask(app: FastAPI, neighbours: Neighbours, pa
         {"limit": "1001"},
     ],
 )
-async def test_what_cannot_be_asked_is_told(
+async def test_invalid_parameters_are_refused(
     gateway: httpx.AsyncClient, params: dict[str, str]
 ) -> None:
     answer = await gateway.get("/internal/events", params={"audience": ROOM} | params)

@@ -13,8 +13,8 @@ from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer
 
-from .conftest import SHARDS, Neighbours, an_event
-from .following import stored
+from .conftest import SHARDS, Backends, an_event
+from .waiting import stored
 
 SHARD = shard_of("rooms.yard", SHARDS)
 MESSAGES = "/api/history/v1/rooms/yard/messages"
@@ -22,22 +22,22 @@ MESSAGES = "/api/history/v1/rooms/yard/messages"
 
 @pytest.fixture
 async def app(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> AsyncIterator[FastAPI]:
-    neighbours.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
-    async with build(settings, log=log, transport=neighbours) as app:
+    backends.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
+    async with build(settings, log=log, transport=backends) as app:
         yield app
 
 
 @pytest.fixture
-async def ana(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(neighbours.issuer.token("ana"))) as ana:
+async def ana(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app, bearer(backends.issuer.token("ana"))) as ana:
         yield ana
 
 
 @pytest.fixture
-async def bo(app: FastAPI, neighbours: Neighbours) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(neighbours.issuer.token("bo"))) as bo:
+async def bo(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app, bearer(backends.issuer.token("bo"))) as bo:
         yield bo
 
 
@@ -51,7 +51,7 @@ async def client(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.A
 
 
 async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
-    """Let `events` be stored; return their ids."""
+    """Store `events`; return their ids."""
     offset = await log.end(SHARD)
     await log.append(SHARD, tuple(event.line() for event in events))
     await stored(app, SHARD, offset + 1)
@@ -102,7 +102,7 @@ async def test_pages_go_both_ways_and_around(
     assert await page(before=ids[0]) == []
 
 
-async def test_at_the_live_end_a_client_goes_on_from_where_it_is(
+async def test_at_the_newest_event_the_cursor_stays(
     app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
 ) -> None:
     (first,) = await send(app, log, an_event("1"))
@@ -120,7 +120,7 @@ async def test_an_empty_room_has_an_empty_page(ana: httpx.AsyncClient) -> None:
     assert answer.json() == {"items": [], "before": None, "after": None}
 
 
-async def test_all_kinds_are_shown_unless_some_are_asked_for(
+async def test_all_kinds_are_returned_unless_some_are_requested(
     app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient
 ) -> None:
     kinds = ("room.created", "member.joined", "message.created")
@@ -164,7 +164,7 @@ async def test_unread_messages_are_counted_up_to_a_limit(
     assert await unread(bo) == (5, True)
 
 
-async def test_ones_own_messages_are_not_unread(
+async def test_own_messages_are_not_unread(
     app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, bo: httpx.AsyncClient
 ) -> None:
     before, *_ = await send(
@@ -180,7 +180,7 @@ async def test_ones_own_messages_are_not_unread(
     assert await unread(ana, after=before) == (2, False)
 
 
-async def test_many_of_ones_own_messages_end_a_count(
+async def test_many_own_messages_limit_a_count(
     app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, bo: httpx.AsyncClient
 ) -> None:
     ids = await send(app, log, *(an_event(str(n)) for n in range(30)))
@@ -210,7 +210,7 @@ async def test_many_of_ones_own_messages_end_a_count(
         ("/nonsense", {}),
     ],
 )
-async def test_what_cannot_be_asked_is_told_as_a_problem(
+async def test_invalid_parameters_are_refused_with_a_problem(
     ana: httpx.AsyncClient, path: str, params: dict[str, str]
 ) -> None:
     answer = await ana.get(MESSAGES + path, params=params)
@@ -250,7 +250,7 @@ _ODD_IDS = [
 
 
 @pytest.mark.parametrize("path", ["?before=", "?after=", "?around=", "/count?after=", "/"])
-async def test_an_id_that_is_none_is_told_as_a_problem(ana: httpx.AsyncClient, path: str) -> None:
+async def test_a_malformed_id_is_refused_with_a_problem(ana: httpx.AsyncClient, path: str) -> None:
     for odd in _ODD_IDS:
         answer = await ana.get(MESSAGES + path + odd)
         allowed = {400, 422} if path != "/" else {404, 405, 422, 307}
@@ -259,7 +259,7 @@ async def test_an_id_that_is_none_is_told_as_a_problem(ana: httpx.AsyncClient, p
 
 @pytest.mark.parametrize("edge", ["000000000000", "vvvvvvvvvvvv"])
 @pytest.mark.parametrize("name", ["before", "after", "around"])
-async def test_the_smallest_and_the_largest_id_can_be_asked(
+async def test_the_smallest_and_the_largest_id_are_accepted(
     app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, name: str, edge: str
 ) -> None:
     await send(app, log, an_event("k"))
@@ -269,7 +269,7 @@ async def test_the_smallest_and_the_largest_id_can_be_asked(
 
 @pytest.mark.parametrize("path", ["", "/count", "/000000000000"])
 async def test_only_members_may_read(
-    app: FastAPI, log: SqliteLog, neighbours: Neighbours, path: str
+    app: FastAPI, log: SqliteLog, backends: Backends, path: str
 ) -> None:
     await send(app, log, an_event("k"))
 
@@ -280,7 +280,7 @@ async def test_only_members_may_read(
             assert "this is k" not in answer.text
             return answer.status_code
 
-    issuer = neighbours.issuer
+    issuer = backends.issuer
     assert await status({}) == 401
     assert await status(bearer("nonsense")) == 401
     assert await status(bearer(issuer.token("ana", seconds=-1))) == 401
@@ -290,24 +290,24 @@ async def test_only_members_may_read(
     assert await status(bearer(issuer.token("ana")), room="x" * 65) == 422
 
 
-async def test_a_removed_member_reads_nothing_any_more(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+async def test_a_removed_member_cannot_read(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     await send(app, log, an_event("k"))
     assert keys(await ana.get(MESSAGES)) == ["k"]
 
-    neighbours.members["yard"].remove("ana")
+    backends.members["yard"].remove("ana")
 
     assert (await ana.get(MESSAGES)).json()["type"] == "urn:madang:problem:not-a-member"
 
 
 @pytest.mark.parametrize("path", ["", "?limit=2", "?kinds=message.created", "?{query}={id}"])
 @pytest.mark.parametrize("query", ["before", "after", "around"])
-async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
+async def test_a_member_removed_during_a_request_gets_no_later_messages(
     app: FastAPI,
     log: SqliteLog,
     ana: httpx.AsyncClient,
-    neighbours: Neighbours,
+    backends: Backends,
     path: str,
     query: str,
 ) -> None:
@@ -318,7 +318,7 @@ async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
         # The answer that she is a member is on its way when this happens.
         await send(app, log, an_event("secret", sender="bo"))
 
-    neighbours.after_access = remove
+    backends.after_access = remove
     page = await ana.get(MESSAGES + path.format(query=query, id=asked))
 
     assert "secret" not in page.text
@@ -326,39 +326,41 @@ async def test_who_is_removed_while_asking_sees_nothing_from_after_the_removal(
     assert page.json()["after"] == ids[1]
 
 
-async def test_who_is_removed_while_asking_is_told_of_no_later_message(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+async def test_a_member_removed_during_a_request_gets_no_later_count(
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     (first,) = await send(app, log, an_event("1", sender="bo"))
     secret = to_id(position(await log.end(SHARD), 0))
 
     async def remove() -> None:
-        neighbours.after_access = None
+        backends.after_access = None
         assert await send(app, log, an_event("secret", sender="bo")) == [secret]
 
-    neighbours.after_access = remove
+    backends.after_access = remove
     one = await ana.get(f"{MESSAGES}/{secret}")
     assert (one.status_code, "secret" in one.text) == (404, False)
     assert (await ana.get(f"{MESSAGES}/{secret}")).json()["key"] == "secret"
 
     secret = to_id(position(await log.end(SHARD), 0))
-    neighbours.after_access = remove
+    backends.after_access = remove
     counted = await ana.get(f"{MESSAGES}/count", params={"after": first})
     assert counted.json() == {"count": 1, "more": False}
 
 
 async def test_an_archived_room_can_be_read(
-    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, neighbours: Neighbours
+    app: FastAPI, log: SqliteLog, ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     await send(app, log, an_event("k"))
-    neighbours.archived.add("yard")
+    backends.archived.add("yard")
 
     assert keys(await ana.get(MESSAGES)) == ["k"]
 
 
-async def test_with_rooms_away_nobody_reads(ana: httpx.AsyncClient, neighbours: Neighbours) -> None:
+async def test_without_rooms_reading_is_unavailable(
+    ana: httpx.AsyncClient, backends: Backends
+) -> None:
     await ana.get(MESSAGES)
-    neighbours.away = True
+    backends.away = True
 
     answer = await ana.get(MESSAGES)
 

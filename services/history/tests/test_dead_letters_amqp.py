@@ -6,11 +6,11 @@ from aio_pika import connect
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import to_id
 from madang_common.log.topology import DEAD
-from madang_history.dead_letters.amqp import AmqpDeadLines
-from madang_history.dead_letters.port import DeadLine, DeadLinesUnavailable
+from madang_history.dead_letters.amqp import AmqpDeadLetters
+from madang_history.dead_letters.port import DeadLetter, DeadLettersUnavailable
 from stack.servers import RabbitMQ
 
-DEAD_LINE = DeadLine(2, 4097, b"\xff poison", "unexpected character")
+DEAD_LINE = DeadLetter(2, 4097, b"\xff poison", "unexpected character")
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ async def url(rabbitmq_vhost_url: str) -> str:
     return rabbitmq_vhost_url
 
 
-async def test_it_can_be_read_with_rabbitmqs_own_tools(url: str) -> None:
-    dead_lines = AmqpDeadLines.at(url)
-    await dead_lines.put(DEAD_LINE)
-    await dead_lines.close()
+async def test_rabbitmqs_own_tools_show_a_dead_letter(url: str) -> None:
+    dead_letters = AmqpDeadLetters.at(url)
+    await dead_letters.add(DEAD_LINE)
+    await dead_letters.close()
 
     async with await connect(url) as connection:
         queue = await (await connection.channel()).get_queue(DEAD)
@@ -33,41 +33,41 @@ async def test_it_can_be_read_with_rabbitmqs_own_tools(url: str) -> None:
     assert expected.items() <= dict(message.headers).items()
 
 
-async def test_without_the_queue_nothing_is_taken_for_kept(rabbitmq_vhost_url: str) -> None:
-    dead_lines = AmqpDeadLines.at(rabbitmq_vhost_url)
+async def test_without_the_queue_adding_fails(rabbitmq_vhost_url: str) -> None:
+    dead_letters = AmqpDeadLetters.at(rabbitmq_vhost_url)
 
-    async def look(dead: DeadLine) -> bool:
+    async def look(dead: DeadLetter) -> bool:
         return True
 
-    with pytest.raises(DeadLinesUnavailable):
-        await dead_lines.put(DEAD_LINE)
-    with pytest.raises(DeadLinesUnavailable):
-        await dead_lines.visit(look, most=1)
-    await dead_lines.close()
+    with pytest.raises(DeadLettersUnavailable):
+        await dead_letters.add(DEAD_LINE)
+    with pytest.raises(DeadLettersUnavailable):
+        await dead_letters.visit(look, most=1)
+    await dead_letters.close()
 
 
-async def test_what_was_kept_survives_the_death_of_the_broker(private_rabbitmq: RabbitMQ) -> None:
+async def test_dead_letters_survive_a_crash_of_the_broker(private_rabbitmq: RabbitMQ) -> None:
     await (await AmqpLog.open(private_rabbitmq.url, 1)).close()
-    dead_lines = AmqpDeadLines.at(private_rabbitmq.url)
-    found: list[DeadLine] = []
+    dead_letters = AmqpDeadLetters.at(private_rabbitmq.url)
+    found: list[DeadLetter] = []
 
-    async def take(dead: DeadLine) -> bool:
+    async def take(dead: DeadLetter) -> bool:
         found.append(dead)
         return True
 
     # RabbitMQ 3.10 loses sight of a queue that was made in the seconds before it was killed.
     await asyncio.to_thread(private_rabbitmq.restart)
-    await dead_lines.put(DEAD_LINE)
+    await dead_letters.add(DEAD_LINE)
     await asyncio.to_thread(private_rabbitmq.kill)
-    with pytest.raises(DeadLinesUnavailable):
-        await dead_lines.put(DEAD_LINE)
+    with pytest.raises(DeadLettersUnavailable):
+        await dead_letters.add(DEAD_LINE)
     await asyncio.to_thread(private_rabbitmq.start)
     async with asyncio.timeout(60):
         while not found:
             try:
-                await dead_lines.visit(take, most=10)
-            except DeadLinesUnavailable:
+                await dead_letters.visit(take, most=10)
+            except DeadLettersUnavailable:
                 continue
 
     assert found == [DEAD_LINE]
-    await dead_lines.close()
+    await dead_letters.close()

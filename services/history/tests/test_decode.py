@@ -12,14 +12,14 @@ from madang_common.log.position import position, shard_of
 from madang_history.api.bodies import client_bodies, full_event, json_response
 from madang_history.ingest.decode import decode_lines, note_departures
 from madang_history.ingest.ingest import age_seconds
-from madang_history.store.port import Stored
+from madang_history.store.port import StoredEvent
 
 from .conftest import SHARDS, an_event
 
 SHARD = shard_of("rooms.yard", SHARDS)
 
 
-def test_an_event_is_found_by_its_position_audience_sender_and_key() -> None:
+def test_an_entry_has_position_audience_sender_and_key() -> None:
     event = an_event("k1")
 
     found = decode_lines([Batch(3, (b"", event.line()))], SHARD, SHARDS, Departures(10))
@@ -50,7 +50,7 @@ def test_an_event_for_one_user_belongs_to_that_user() -> None:
     assert [entry.audience for entry in found.entries] == ["users.bo"]
 
 
-def test_lines_that_are_no_events_are_told_apart() -> None:
+def test_lines_that_are_not_events_become_dead_letters() -> None:
     document = orjson.loads(an_event("k").line())
     lines = (
         b"\xff",
@@ -64,18 +64,18 @@ def test_lines_that_are_no_events_are_told_apart() -> None:
     found = decode_lines([Batch(7, lines)], SHARD, SHARDS, Departures(10))
 
     assert [entry.key for entry in found.entries] == ["good"]
-    assert [dead.position for dead in found.dead] == [position(7, n) for n in range(5)]
-    assert [dead.line for dead in found.dead] == list(lines[:5])
-    assert all(dead.reason for dead in found.dead)
+    assert [dead.position for dead in found.dead_letters] == [position(7, n) for n in range(5)]
+    assert [dead.line for dead in found.dead_letters] == list(lines[:5])
+    assert all(dead.reason for dead in found.dead_letters)
 
 
 def nested(levels: int) -> bytes:
-    """Return the line of an event with lists in lists in its data."""
+    """Return the line of an event with nested lists in its data."""
     inner = b"[" * levels + b"]" * levels
     return an_event("k", data={"x": 0}).line().replace(b'"x":0', b'"x":' + inner)
 
 
-def test_a_line_that_could_not_be_written_again_is_dead() -> None:
+def test_a_line_that_cannot_be_serialized_becomes_a_dead_letter() -> None:
     # Reading takes deeper nesting than writing does.
     line = nested(500)
     read_line(line)
@@ -83,21 +83,21 @@ def test_a_line_that_could_not_be_written_again_is_dead() -> None:
     found = decode_lines([Batch(0, (line, an_event("good").line()))], SHARD, SHARDS, Departures(10))
 
     assert [entry.key for entry in found.entries] == ["good"]
-    assert "nested too deeply" in found.dead[0].reason
+    assert "nested too deeply" in found.dead_letters[0].reason
 
 
 @pytest.mark.parametrize("levels", [98, 200, *range(245, 256)])
-def test_a_line_that_is_stored_can_be_answered_with(levels: int) -> None:
+def test_a_stored_line_can_be_returned(levels: int) -> None:
     found = decode_lines([Batch(0, (nested(levels),))], SHARD, SHARDS, Departures(10))
 
     for entry in found.entries:
-        stored = Stored(entry.position, entry.line)
+        stored = StoredEvent(entry.position, entry.line)
         assert json_response({"items": client_bodies([stored])}).body
         assert json_response({"items": [full_event(stored)]}).body
-    assert len(found.entries) + len(found.dead) == 1
+    assert len(found.entries) + len(found.dead_letters) == 1
 
 
-def test_text_with_many_brackets_is_text() -> None:
+def test_brackets_in_text_are_not_nesting() -> None:
     event = an_event("k", data={"text": "[{" * 5000})
 
     assert (
@@ -105,13 +105,13 @@ def test_text_with_many_brackets_is_text() -> None:
     )
 
 
-def test_a_line_that_no_store_takes_is_dead() -> None:
+def test_a_line_that_is_too_large_becomes_a_dead_letter() -> None:
     event = an_event("k", data={"text": "x" * (8 << 20)})
 
     found = decode_lines([Batch(0, (event.line(),))], SHARD, SHARDS, Departures(10))
 
     assert not found.entries
-    assert "more than 8388608 bytes" in found.dead[0].reason
+    assert "more than 8388608 bytes" in found.dead_letters[0].reason
 
 
 @given(
@@ -121,30 +121,30 @@ def test_a_line_that_no_store_takes_is_dead() -> None:
     ),
     st.sampled_from(["v", "key", "kind", "room", "user", "sender", "sender_name", "at", "data"]),
 )
-def test_whatever_a_line_holds_it_is_an_event_or_dead(value: object, name: str) -> None:
+def test_any_line_is_an_event_or_a_dead_letter(value: object, name: str) -> None:
     document = orjson.loads(an_event("k").line()) | {name: value}
     lines = (json.dumps(document).encode(), json.dumps(value).encode(), b'"\\ud800"')
 
     found = decode_lines([Batch(0, lines)], SHARD, SHARDS, Departures(10))
 
-    assert len(found.entries) + len(found.dead) == len(lines)
+    assert len(found.entries) + len(found.dead_letters) == len(lines)
     for entry in found.entries:
-        assert client_bodies([Stored(entry.position, entry.line)])
+        assert client_bodies([StoredEvent(entry.position, entry.line)])
         age_seconds(Batch(0, (entry.line,)), 0.0)
 
 
-def test_an_event_on_the_wrong_shard_is_none() -> None:
+def test_an_event_on_the_wrong_shard_becomes_a_dead_letter() -> None:
     found = decode_lines([Batch(0, (an_event("k").line(),))], 1 - SHARD, SHARDS, Departures(10))
 
     assert not found.entries
-    assert "does not belong to shard" in found.dead[0].reason
+    assert "does not belong to shard" in found.dead_letters[0].reason
 
 
 def removal(user: str = "ana") -> bytes:
     return an_event("gone", kind="member.removed", sender="owner", data={"user": user}).line()
 
 
-def test_what_a_former_member_said_behind_their_removal_does_not_count() -> None:
+def test_messages_after_the_removal_of_their_sender_are_dropped() -> None:
     departures = Departures(10)
     lines = (an_event("before").line(), removal(), an_event("behind").line())
 
@@ -155,7 +155,7 @@ def test_what_a_former_member_said_behind_their_removal_does_not_count() -> None
     assert (found.barred, later.barred, later.entries) == (1, 1, [])
 
 
-def test_departures_are_noted_in_what_is_stored_already() -> None:
+def test_departures_in_stored_batches_are_seen() -> None:
     departures = Departures(10)
 
     note_departures(Batch(0, (b"no event", removal())), departures)

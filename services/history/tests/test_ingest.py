@@ -15,14 +15,14 @@ from madang_common.log import port as log_port
 from madang_common.log.port import Batch, Log, LogUnavailable, Retention
 from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead_letters.port import DeadLine, DeadLines
-from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.dead_letters.port import DeadLetter, DeadLetters
+from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.ingest import Ingest, age_seconds, check_log
 from madang_history.leases.port import Leases
 from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
-from madang_history.store.port import Entry, Hole, MessageStore, StoreMismatch, StoreUnavailable
+from madang_history.store.port import Entry, Gap, MessageStore, StoreMismatch, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
 
 from .conftest import SHARDS, an_event
@@ -33,14 +33,14 @@ PATIENCE_SECONDS = 20
 
 
 class TroubledStore(SqliteMessageStore):
-    """The embedded store; `trouble` happens before each write."""
+    """The embedded store; awaits `trouble` before each write."""
 
     writes: list[int]
-    """How many events each write had."""
+    """Number of events of each write."""
 
     @staticmethod
     async def trouble() -> None:
-        """Nothing, unless a test says otherwise."""
+        """Do nothing; tests replace it."""
 
     @override
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
@@ -59,7 +59,7 @@ async def store(tmp_path: Path) -> AsyncIterator[TroubledStore]:
 
 
 class Running:
-    """An ingest at work, and what it counts."""
+    """A running ingest and its metrics."""
 
     def __init__(self, ingest: Ingest, registry: CollectorRegistry) -> None:
         self.task = asyncio.create_task(ingest.run())
@@ -81,30 +81,30 @@ class Running:
 def _ingest(
     log: Log,
     store: MessageStore,
-    dead_lines: DeadLines,
+    dead_letters: DeadLetters,
     registry: CollectorRegistry,
     settings: HistorySettings,
     leases: Leases | None = None,
 ) -> Ingest:
     leases = leases or SingleReplicaLeases(SHARDS)
     metrics = HistoryMetrics(registry)
-    return Ingest(log, store, dead_lines, leases, metrics, settings, clock=time.time)
+    return Ingest(log, store, dead_letters, leases, metrics, settings, clock=time.time)
 
 
 Start = Callable[[Log, SqliteMessageStore], AbstractAsyncContextManager[Running]]
 
 
 @pytest.fixture
-def dead_lines(tmp_path: Path) -> SqliteDeadLines:
-    return SqliteDeadLines(tmp_path / "dead.db")
+def dead_letters(tmp_path: Path) -> SqliteDeadLetters:
+    return SqliteDeadLetters(tmp_path / "dead.db")
 
 
 @pytest.fixture
-def running(settings: HistorySettings, dead_lines: SqliteDeadLines) -> Start:
+def running(settings: HistorySettings, dead_letters: SqliteDeadLetters) -> Start:
     @asynccontextmanager
     async def running(log: Log, store: SqliteMessageStore) -> AsyncIterator[Running]:
         registry = CollectorRegistry()
-        ingest = _ingest(log, store, dead_lines, registry, settings)
+        ingest = _ingest(log, store, dead_letters, registry, settings)
         running = Running(ingest, registry)
         yield running
         running.task.cancel()
@@ -114,7 +114,7 @@ def running(settings: HistorySettings, dead_lines: SqliteDeadLines) -> Start:
 
 
 async def append(log: Log, *events: Event | bytes) -> None:
-    """Append each event as a batch of its own."""
+    """Append each event as its own batch."""
     for event in events:
         await log.append(SHARD, (event if isinstance(event, bytes) else event.line(),))
 
@@ -126,18 +126,18 @@ async def keys(store: SqliteMessageStore) -> list[str]:
     ]
 
 
-async def kept(dead_lines: SqliteDeadLines) -> list[DeadLine]:
-    found: list[DeadLine] = []
+async def kept(dead_letters: SqliteDeadLetters) -> list[DeadLetter]:
+    found: list[DeadLetter] = []
 
-    async def look(dead: DeadLine) -> bool:
+    async def look(dead: DeadLetter) -> bool:
         found.append(dead)
         return False
 
-    await dead_lines.visit(look, most=100)
+    await dead_letters.visit(look, most=100)
     return found
 
 
-async def test_what_was_sent_before_and_while_it_runs_is_stored(
+async def test_events_before_and_after_the_start_are_stored(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     await append(log, an_event("before"))
@@ -152,7 +152,7 @@ async def test_what_was_sent_before_and_while_it_runs_is_stored(
     assert at_work.counted("events_stored_total") == 2
 
 
-async def test_it_goes_on_from_where_it_was(
+async def test_ingest_resumes_from_its_progress(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     async with running(log, store) as at_work:
@@ -168,7 +168,7 @@ async def test_it_goes_on_from_where_it_was(
     assert at_work.counted("events_repeated_total") == 0
 
 
-async def test_an_event_that_was_sent_twice_is_stored_once(
+async def test_a_duplicate_event_is_stored_once(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     twice = an_event("again")
@@ -184,16 +184,16 @@ async def test_an_event_that_was_sent_twice_is_stored_once(
     assert at_work.counted("events_repeated_total") == 2
 
 
-async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
+async def test_queued_batches_share_a_write_up_to_a_limit(
     log: SqliteLog,
     store: TroubledStore,
-    dead_lines: SqliteDeadLines,
+    dead_letters: SqliteDeadLetters,
     settings: HistorySettings,
 ) -> None:
     await append(log, *(an_event(str(n)) for n in range(250)))
     bounded = settings.model_copy(update={"history_write_events": 100})
     registry = CollectorRegistry()
-    ingest = _ingest(log, store, dead_lines, registry, bounded)
+    ingest = _ingest(log, store, dead_letters, registry, bounded)
 
     at_work = Running(ingest, registry)
     await at_work.stored(250)
@@ -205,8 +205,8 @@ async def test_batches_that_are_ready_go_into_one_write_up_to_a_bound(
     assert len(store.writes) < 20
 
 
-async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
-    log: SqliteLog, store: TroubledStore, dead_lines: SqliteDeadLines, running: Start
+async def test_an_invalid_line_becomes_a_dead_letter_and_ingest_continues(
+    log: SqliteLog, store: TroubledStore, dead_letters: SqliteDeadLetters, running: Start
 ) -> None:
     await append(log, an_event("1"), b"\xff poison", an_event("2"))
 
@@ -216,14 +216,14 @@ async def test_a_poisonous_line_is_set_aside_and_the_rest_goes_on(
 
     assert await keys(store) == ["1", "2"]
     assert at_work.counted("events_dead_total") == 1
-    (dead,) = await kept(dead_lines)
+    (dead,) = await kept(dead_letters)
     assert (dead.shard, dead.position, dead.line) == (SHARD, position(1, 0), b"\xff poison")
     assert dead.reason
     (told,) = [line for line in logged if line["event"] == "line_set_aside"]
     assert told["log_level"] == "error"
 
 
-async def test_a_batch_of_nothing_but_poison_does_not_stop_it(
+async def test_a_batch_of_invalid_lines_does_not_stop_ingest(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     async with running(log, store) as at_work:
@@ -234,7 +234,7 @@ async def test_a_batch_of_nothing_but_poison_does_not_stop_it(
     assert await store.progress(SHARD) == 3
 
 
-async def test_with_the_store_away_nothing_is_skipped(
+async def test_an_unavailable_store_is_retried_without_skipping(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     away = True
@@ -256,7 +256,7 @@ async def test_with_the_store_away_nothing_is_skipped(
     assert await keys(store) == ["0", "1", "2", "3", "4"]
 
 
-async def test_a_bug_in_the_store_skips_nothing_either(
+async def test_an_unexpected_error_is_retried_without_skipping(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     failures = [RuntimeError("a bug"), KeyError("another")]
@@ -274,7 +274,7 @@ async def test_a_bug_in_the_store_skips_nothing_either(
 
 
 class FlakyLog(SqliteLog):
-    """The embedded log, whose followers fail after each batch."""
+    """The embedded log, whose readers fail after each batch."""
 
     starts: list[log_port.Start]
 
@@ -287,7 +287,7 @@ class FlakyLog(SqliteLog):
             raise LogUnavailable("the connection was lost")
 
 
-async def test_a_log_that_goes_away_is_followed_again_from_the_next_offset(
+async def test_after_a_failure_of_the_log_reading_resumes_at_the_next_offset(
     tmp_path: Path, store: TroubledStore, running: Start
 ) -> None:
     log = await FlakyLog.open(tmp_path / "flaky.db", SHARDS)
@@ -302,7 +302,7 @@ async def test_a_log_that_goes_away_is_followed_again_from_the_next_offset(
     await log.close()
 
 
-async def test_what_the_log_dropped_before_is_noted_as_a_hole(
+async def test_batches_that_the_log_dropped_are_recorded_as_a_gap(
     tmp_path: Path, store: TroubledStore, running: Start
 ) -> None:
     now = 1_000_000.0
@@ -323,13 +323,13 @@ async def test_what_the_log_dropped_before_is_noted_as_a_hole(
             await at_work.stored(6)
 
     assert await keys(store) == ["1", "2", "kept", "new"]
-    assert await store.holes(SHARD) == [Hole(2, 4)]
+    assert await store.gaps(SHARD) == [Gap(2, 4)]
     assert at_work.counted("lost_batches_total") == 2
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["log_hole"]
     await log.close()
 
 
-async def test_it_stops_in_the_middle_of_a_write_and_goes_on_later(
+async def test_ingest_stops_during_a_write_and_resumes_later(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     reached = asyncio.Event()
@@ -351,9 +351,7 @@ async def test_it_stops_in_the_middle_of_a_write_and_goes_on_later(
     assert await keys(store) == ["1"]
 
 
-async def test_how_far_it_is_behind_is_measured(
-    log: SqliteLog, store: TroubledStore, running: Start
-) -> None:
+async def test_the_lag_is_measured(log: SqliteLog, store: TroubledStore, running: Start) -> None:
     go_on = asyncio.Event()
     store.trouble = go_on.wait  # type: ignore[method-assign, assignment]
     shard = str(SHARD)
@@ -370,7 +368,7 @@ async def test_how_far_it_is_behind_is_measured(
         await at_work.until(lambda: at_work.counted("behind_seconds", shard=shard) == 0)
 
 
-def test_the_age_of_a_batch_is_that_of_its_first_event() -> None:
+def test_the_age_of_a_batch_is_the_age_of_its_first_event() -> None:
     lines = (b"poison", an_event("k", at="whenever").line(), an_event("k", at=rfc3339(90)).line())
 
     assert age_seconds(Batch(0, lines), 100) == 10
@@ -379,9 +377,7 @@ def test_the_age_of_a_batch_is_that_of_its_first_event() -> None:
     assert age_seconds(None, 100) == 0
 
 
-async def test_a_store_that_is_ahead_of_the_log_belongs_to_another_one(
-    log: SqliteLog, store: TroubledStore
-) -> None:
+async def test_a_store_ahead_of_the_log_is_refused(log: SqliteLog, store: TroubledStore) -> None:
     await append(log, an_event("1"))
     await store.store(SHARD, [], 1)
     await check_log(log, store)
@@ -392,7 +388,7 @@ async def test_a_store_that_is_ahead_of_the_log_belongs_to_another_one(
         await check_log(log, store)
 
 
-async def test_what_crossed_a_removal_is_ignored_also_after_a_restart(
+async def test_messages_in_flight_during_a_removal_are_dropped_also_after_a_restart(
     log: SqliteLog, store: TroubledStore, running: Start
 ) -> None:
     removal = an_event("gone", kind="member.removed", sender="owner", data={"user": "ana"})

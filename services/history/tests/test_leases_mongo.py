@@ -20,12 +20,12 @@ from tests.support.waiting import until
 SHARDS = 4
 SECONDS = 3.0
 BUSY_SECONDS = 3.0
-"""What a busy machine may add to anything."""
+"""Tolerance for a busy machine."""
 PATIENCE_SECONDS = 60
 
 
 class Replica:
-    """One replica's leases, and what it would work on."""
+    """The leases of one replica, and its held shards."""
 
     def __init__(self, leases: MongoLeases) -> None:
         self.leases = leases
@@ -35,7 +35,7 @@ class Replica:
 
     @property
     def sure(self) -> set[int]:
-        """The shards that it would write to now."""
+        """The shards that it may write to now."""
         return {shard for shard in range(SHARDS) if self.leases.holds(shard)}
 
     async def _follow(self) -> None:
@@ -45,7 +45,7 @@ class Replica:
                 self.told.append(held)
 
     async def die(self) -> None:
-        """Renew nothing any more and release nothing."""
+        """Stop renewing, without a release."""
         self.task.cancel()
         await asyncio.wait([self.task])
 
@@ -80,7 +80,7 @@ async def join(database: Database) -> AsyncIterator[Join]:
 
 
 def shared(*replicas: Replica) -> Callable[[], bool]:
-    """Return what tells whether every shard is held, evenly, and by one alone."""
+    """Return a condition: every shard is held by one replica, evenly."""
 
     def shared() -> bool:
         sizes = [len(replica.sure) for replica in replicas]
@@ -90,7 +90,7 @@ def shared(*replicas: Replica) -> Callable[[], bool]:
     return shared
 
 
-async def test_two_share_the_shards_evenly(join: Join) -> None:
+async def test_two_replicas_share_the_shards_evenly(join: Join) -> None:
     first, second = await join(), await join()
 
     await until(shared(first, second))
@@ -98,7 +98,7 @@ async def test_two_share_the_shards_evenly(join: Join) -> None:
     assert len(first.sure) == len(second.sure) == 2
 
 
-async def test_nobody_ever_writes_to_a_shard_that_another_holds(join: Join) -> None:
+async def test_no_two_replicas_hold_a_shard_at_the_same_time(join: Join) -> None:
     chance = random.Random(1)
     replicas: list[Replica] = [await join()]
     held_twice = False
@@ -125,7 +125,7 @@ async def test_nobody_ever_writes_to_a_shard_that_another_holds(join: Join) -> N
     assert not held_twice
 
 
-async def test_who_joins_takes_no_more_than_it_should_have(join: Join) -> None:
+async def test_a_new_replica_takes_its_share_only(join: Join) -> None:
     first = await join()
     await until(shared(first))
     second = await join()
@@ -140,7 +140,7 @@ async def test_who_joins_takes_no_more_than_it_should_have(join: Join) -> None:
     assert moved == third.held
 
 
-async def test_a_shard_is_given_up_only_when_work_on_it_has_stopped(
+async def test_a_shard_is_released_after_its_work_has_stopped(
     database: Database, join: Join
 ) -> None:
     first = await MongoLeases.open(database, SHARDS, seconds=SECONDS)
@@ -160,7 +160,7 @@ async def test_a_shard_is_given_up_only_when_work_on_it_has_stopped(
     await first.release()
 
 
-async def test_what_one_released_is_taken_without_waiting_for_its_end(
+async def test_a_released_shard_is_taken_before_its_lease_expires(
     database: Database, join: Join
 ) -> None:
     first, second = await join(), await join()
@@ -173,7 +173,7 @@ async def test_what_one_released_is_taken_without_waiting_for_its_end(
     await until(shared(second))
 
 
-async def test_one_that_died_is_replaced_within_the_lease_time(join: Join) -> None:
+async def test_a_dead_replica_is_replaced_within_the_lease_time(join: Join) -> None:
     first, second = await join(), await join()
     await until(shared(first, second))
 
@@ -185,7 +185,7 @@ async def test_one_that_died_is_replaced_within_the_lease_time(join: Join) -> No
     assert first.sure == set()
 
 
-async def test_leases_that_cannot_be_renewed_are_not_held_for_longer_than_they_last(
+async def test_leases_that_cannot_be_renewed_are_lost_when_they_expire(
     private_mongodb: MongoDB,
 ) -> None:
     url = SecretStr(private_mongodb.url)
@@ -205,8 +205,8 @@ async def test_leases_that_cannot_be_renewed_are_not_held_for_longer_than_they_l
         await replica.stop()
 
 
-async def test_clocks_of_replicas_do_not_matter(database: Database, join: Join) -> None:
-    """A replica whose own clock stands somewhere else altogether shares as all others do."""
+async def test_the_clocks_of_replicas_do_not_matter(database: Database, join: Join) -> None:
+    """A replica whose own clock is wrong shares like all others."""
     first = await join()
     await until(shared(first))
     second = await join()
@@ -247,7 +247,7 @@ async def other_process(
     finally:
         if process.returncode is None:
             process.kill()
-        # Whoever waits for a pipe that nobody reads waits for ever.
+        # Waiting for a process with a full pipe would block forever.
         await process.communicate()
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from madang_common.log.position import position, shard_of
-from madang_history.store.pages import Page, Pages, Readable, readable_now, stored_to
+from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot, stored_to
 from madang_history.store.port import LAST, Entry
 from madang_history.store.sqlite import SqliteMessageStore
 
@@ -10,8 +10,8 @@ from .conftest import SHARDS
 ROOM = "rooms.yard"
 SHARD = shard_of(ROOM, SHARDS)
 END = position(7, 0) - 1
-YARD = Readable(ROOM, END)
-OTHER = Readable("rooms.other", END)
+YARD = Snapshot(ROOM, END)
+OTHER = Snapshot("rooms.other", END)
 
 
 async def fill(store: SqliteMessageStore, *positions: int, kind: str = "message.created") -> None:
@@ -28,21 +28,23 @@ def shape(page: Page) -> tuple[list[int], int | None, int | None]:
     return [stored.position for stored in page.items], page.before, page.after
 
 
-async def test_the_newest_page_leads_back_and_on(pages: Pages, store: SqliteMessageStore) -> None:
+async def test_the_newest_page_has_cursors_both_ways(
+    pages: Pages, store: SqliteMessageStore
+) -> None:
     await fill(store, *range(10, 20))
 
     assert shape(await pages.newest(YARD, 3)) == ([17, 18, 19], 17, 19)
     assert shape(await pages.newest(YARD, 10)) == (list(range(10, 20)), None, 19)
 
 
-async def test_an_empty_room_leads_on_from_what_is_stored(
+async def test_an_empty_room_has_a_cursor_at_what_is_stored(
     pages: Pages, store: SqliteMessageStore
 ) -> None:
-    assert shape(await pages.newest(await readable_now(store, ROOM), 3)) == ([], None, None)
+    assert shape(await pages.newest(await current_snapshot(store, ROOM), 3)) == ([], None, None)
 
     await store.store(SHARD, [], 7)
 
-    assert shape(await pages.newest(await readable_now(store, ROOM), 3)) == ([], None, END)
+    assert shape(await pages.newest(await current_snapshot(store, ROOM), 3)) == ([], None, END)
 
 
 async def test_a_page_before_a_position(pages: Pages, store: SqliteMessageStore) -> None:
@@ -61,7 +63,9 @@ async def test_a_page_after_a_position(pages: Pages, store: SqliteMessageStore) 
     assert shape(await pages.after(YARD, 5, 3)) == ([10, 11, 12], None, 12)
 
 
-async def test_at_the_live_end_the_cursor_stays(pages: Pages, store: SqliteMessageStore) -> None:
+async def test_after_the_newest_event_the_cursor_stays(
+    pages: Pages, store: SqliteMessageStore
+) -> None:
     await fill(store, *range(10, 20))
 
     assert shape(await pages.after(YARD, 19, 3)) == ([], 20, 19)
@@ -105,7 +109,7 @@ async def test_pages_of_one_kind_leave_the_others_out(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
-async def test_paging_both_ways_meets_every_event_once(
+async def test_paging_both_ways_returns_every_event_once(
     pages: Pages, store: SqliteMessageStore, limit: int
 ) -> None:
     everything = list(range(1, 60, 3))
@@ -127,11 +131,11 @@ async def test_paging_both_ways_meets_every_event_once(
     assert forth == everything
 
 
-async def test_a_page_has_nothing_that_is_newer_than_may_be_read(
+async def test_a_page_has_no_events_after_the_snapshot(
     pages: Pages, store: SqliteMessageStore
 ) -> None:
     await fill(store, *range(10, 20))
-    early = Readable(ROOM, 14)
+    early = Snapshot(ROOM, 14)
 
     assert shape(await pages.newest(early, 3)) == ([12, 13, 14], 12, 14)
     assert shape(await pages.before(early, 18, 3)) == ([12, 13, 14], 12, 14)
@@ -141,28 +145,28 @@ async def test_a_page_has_nothing_that_is_newer_than_may_be_read(
     assert shape(await pages.after(early, 17, 5)) == ([], 18, 17)
     assert shape(await pages.around(early, 14, 4)) == ([11, 12, 13, 14], 11, 14)
     assert shape(await pages.around(early, 18, 4)) == ([11, 12, 13, 14], 11, 14)
-    assert await pages.one(early, 15) is None
-    one = await pages.one(early, 14)
+    assert await pages.get(early, 15) is None
+    one = await pages.get(early, 14)
     assert one is not None
     assert one.position == 14
 
 
-async def test_what_comes_later_is_not_skipped_by_going_on(
+async def test_later_events_are_not_skipped_by_paging(
     pages: Pages, store: SqliteMessageStore
 ) -> None:
     await fill(store, 10, 11)
-    early = Readable("rooms.other", 9)
+    early = Snapshot("rooms.other", 9)
 
     for page in (await pages.before(early, 50, 3), await pages.around(early, 50, 3)):
         assert shape(page) == ([], None, 9)
-    for page in (await pages.before(Readable(ROOM, -1), 5, 3), await pages.newest(OTHER, 3)):
+    for page in (await pages.before(Snapshot(ROOM, -1), 5, 3), await pages.newest(OTHER, 3)):
         assert page.items == ()
 
 
-async def test_of_an_empty_store_there_is_nothing_to_read(store: SqliteMessageStore) -> None:
-    assert await readable_now(store, ROOM) == Readable(ROOM, -1)
+async def test_the_snapshot_of_an_empty_store_is_empty(store: SqliteMessageStore) -> None:
+    assert await current_snapshot(store, ROOM) == Snapshot(ROOM, -1)
 
 
-def test_nothing_is_stored_up_to_anywhere_at_first() -> None:
+def test_without_progress_nothing_is_stored() -> None:
     assert stored_to(0) is None
     assert stored_to(1) == 4095

@@ -1,4 +1,4 @@
-"""History as it runs in production: processes of their own on RabbitMQ and MongoDB."""
+"""History as in production: several processes on RabbitMQ and MongoDB."""
 
 import asyncio
 import os
@@ -24,14 +24,14 @@ PATIENCE_SECONDS = 90
 
 
 class Process:
-    """A running history process and its pages."""
+    """A running history process and a client of it."""
 
     def __init__(self, process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> None:
         self.process = process
         self._client = client
 
     async def held(self) -> set[int]:
-        """Return the shards that it says it holds; none if it says nothing."""
+        """Return the held shards by its metrics; none if it does not answer."""
         try:
             page = (await self._client.get("/metrics")).text
         except httpx.HTTPError:
@@ -68,11 +68,11 @@ async def started(**settings: str) -> AsyncIterator[Process]:
 
 async def until_held(processes: list[Process], holds: Callable[[list[set[int]]], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds([await process.held() for process in processes]):  # noqa: ASYNC110
+        while not holds([await process.held() for process in processes]):  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.05)
 
 
-async def test_two_processes_share_the_log_and_one_outlives_the_other(
+async def test_two_processes_share_the_log_and_one_takes_over(
     rabbitmq_vhost_url: str, mongo_url: str, mongo_database: str
 ) -> None:
     settings = {

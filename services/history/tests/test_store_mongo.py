@@ -20,7 +20,7 @@ from madang_common.settings import CannotStart
 from madang_history.store import documents, mongo_client
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import Database
-from madang_history.store.port import LAST, Counted, Entry, Hole, StoreUnavailable
+from madang_history.store.port import LAST, Entry, EventCount, Gap, StoreUnavailable
 from stack.servers import MongoDB
 
 SHARDS = 4
@@ -29,7 +29,7 @@ SPOKEN = ("message.created",)
 
 
 class Heard(CommandListener):
-    """What the client sends, as the server gets it."""
+    """Records the commands that the client sends."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def stages(plan: dict[str, Any]) -> set[str]:
 
 
 async def explained(database: Database, command: dict[str, Any]) -> dict[str, Any]:
-    """Return how the server executed `command`, which the store sent."""
+    """Return the server's execution statistics of `command`."""
     left_out = {"lsid", "$clusterTime", "$db", "readConcern", "txnNumber"}
     asked = {name: value for name, value in command.items() if name not in left_out}
     plan = await database.command("explain", asked, verbosity="executionStats")
@@ -116,7 +116,7 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
         documents.BY_KIND,
     ),
     "from the first": (lambda store: store.after(ROOM, -1, 50), 50, documents.BY_ID),
-    "one": (lambda store: store.one(ROOM, 500), 1, documents.BY_ID),
+    "one": (lambda store: store.get(ROOM, 500), 1, documents.BY_ID),
     "by key": (lambda store: store.by_key(ROOM, "ana", "500"), 1, documents.BY_KEY),
     "newest of a kind": (lambda store: store.before(ROOM, None, 50, SPOKEN), 50, documents.BY_KIND),
     "newest of a rare kind": (
@@ -129,23 +129,23 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
         50,
         documents.BY_KIND,
     ),
-    "holes": (lambda store: store.holes(1), 2, documents.BY_FIRST),
+    "holes": (lambda store: store.gaps(1), 2, documents.BY_FIRST),
     "progress": (lambda store: store.progress(1), 1, documents.BY_ID),
 }
 
 
 async def fill(store: MongoMessageStore) -> None:
-    """Put 1,000 events of the yard among those of its neighbours."""
+    """Store 1,000 events of the yard among those of other rooms."""
     for audience in ("rooms.yard", "rooms.yar", "rooms.yarda", "users.ana"):
         await store.store(1, entries(0, 1000, audience=audience), 7)
     await store.store(1, entries(2000, 2, kind="room.updated"), 8)
-    for hole in (Hole(1, 2), Hole(5, 6)):
-        await store.add_hole(1, hole)
-        await store.add_hole(2, hole)
+    for gap in (Gap(1, 2), Gap(5, 6)):
+        await store.add_gap(1, gap)
+        await store.add_gap(2, gap)
 
 
 @pytest.mark.parametrize("name", QUERIES)
-async def test_a_query_looks_at_what_it_returns_and_sorts_nothing(
+async def test_a_query_examines_only_what_it_returns_and_does_not_sort(
     name: str, store: MongoMessageStore, database: Database, heard: Heard
 ) -> None:
     query, returned, index = QUERIES[name]
@@ -167,7 +167,7 @@ async def test_a_query_looks_at_what_it_returns_and_sorts_nothing(
 
 @pytest.mark.parametrize(("after", "most", "counted"), [(-1, 100, 100), (989, 100, 10)])
 @pytest.mark.parametrize("reader", ["bo", "ana"])
-async def test_counting_looks_at_the_index_alone_and_no_further_than_asked(
+async def test_a_count_uses_the_index_only_and_stops_at_its_limit(
     store: MongoMessageStore,
     database: Database,
     heard: Heard,
@@ -179,7 +179,7 @@ async def test_counting_looks_at_the_index_alone_and_no_further_than_asked(
     await fill(store)
     heard.commands.clear()
     found = await store.count_after(ROOM, after, SPOKEN, upto=LAST, reader=reader, most=most)
-    assert found == Counted(0 if reader == "ana" else counted, counted)
+    assert found == EventCount(0 if reader == "ana" else counted, counted)
     (command,) = heard.named("aggregate")
 
     done = await explained(database, command)
@@ -194,11 +194,11 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
 ) -> None:
     heard.commands.clear()
     await store.store(1, entries(0, 3), 1)
-    await store.add_hole(1, Hole(1, 2))
+    await store.add_gap(1, Gap(1, 2))
     await store.after(ROOM, -1, 10)
     await store.by_key(ROOM, "ana", "1")
     await store.progress(1)
-    await store.holes(1)
+    await store.gaps(1)
     await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
 
     written = heard.named("insert", "update")
@@ -212,9 +212,7 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
     assert {command["readConcern"]["level"] for command in read} == {"majority"}
 
 
-async def test_a_read_sees_at_least_what_the_one_before_it_saw(
-    store: MongoMessageStore, heard: Heard
-) -> None:
+async def test_reads_are_causally_consistent(store: MongoMessageStore, heard: Heard) -> None:
     heard.commands.clear()
     await store.store(1, entries(0, 3), 1)
     await store.progress(1)
@@ -262,7 +260,7 @@ async def test_every_query_for_events_names_the_shard_key(
         pytest.param({"key": 5}, id="a key that is a number"),
     ],
 )
-async def test_the_database_refuses_what_is_no_event(
+async def test_the_database_refuses_an_invalid_event(
     store: MongoMessageStore, database: Database, change: dict[str, Any]
 ) -> None:
     (entry,) = entries(0, 1)
@@ -274,14 +272,14 @@ async def test_the_database_refuses_what_is_no_event(
     await database["events"].insert_one(good)
 
 
-async def test_the_database_refuses_a_progress_that_is_none(
+async def test_the_database_refuses_an_invalid_progress(
     store: MongoMessageStore, database: Database
 ) -> None:
     with pytest.raises(WriteError, match="failed validation"):
         await database["progress"].insert_one({"_id": 1, "next": Int64(-1)})
 
 
-async def test_a_refused_write_leaves_the_progress_where_it_was(
+async def test_a_refused_write_does_not_change_the_progress(
     store: MongoMessageStore, database: Database
 ) -> None:
     await store.store(1, entries(0, 2), 1)
@@ -298,16 +296,14 @@ async def test_a_refused_write_leaves_the_progress_where_it_was(
     assert await store.progress(1) == 2
 
 
-async def test_replicas_that_start_together_make_one_store(database: Database) -> None:
+async def test_replicas_that_start_together_create_one_store(database: Database) -> None:
     opened = await asyncio.gather(*(MongoMessageStore.open(database, SHARDS) for _ in range(5)))
 
     await opened[0].store(1, entries(0, 1), 1)
     assert [await store.progress(1) for store in opened] == [1] * 5
 
 
-async def test_an_index_that_is_named_must_be_there(
-    store: MongoMessageStore, database: Database
-) -> None:
+async def test_a_hinted_index_must_exist(store: MongoMessageStore, database: Database) -> None:
     await database["events"].drop_index(documents.BY_KIND)
 
     with pytest.raises(StoreUnavailable) as told:
@@ -316,7 +312,7 @@ async def test_an_index_that_is_named_must_be_there(
     assert isinstance(told.value.__cause__, OperationFailure)
 
 
-async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> None:
+async def test_errors_for_clients_contain_no_addresses(mongo_database: str) -> None:
     nowhere = SecretStr("mongodb://madang:hunter2@127.0.0.1:9/?replicaSet=none")
     async with mongo_client.connected(
         nowhere, mongo_database, timeout_seconds=0.5, connections=2
@@ -332,8 +328,8 @@ async def test_what_is_told_to_clients_has_no_addresses(mongo_database: str) -> 
 @pytest.mark.parametrize(
     "url", ["", "mongodbx://u:secret@one", "mongodb://u:secret/@one", "mongodb://u:secret@one:x"]
 )
-async def test_what_is_no_address_of_mongodb_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(CannotStart, match="MADANG_MONGO_URL cannot be understood") as refusal:
+async def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(CannotStart, match="MADANG_MONGO_URL is invalid") as refusal:
         async with mongo_client.connected(
             SecretStr(url), "madang", timeout_seconds=1, connections=1
         ):
@@ -342,7 +338,7 @@ async def test_what_is_no_address_of_mongodb_is_refused_without_its_password(url
     assert "secret" not in str(refusal.value)
 
 
-async def test_a_server_that_was_killed_is_found_again_with_everything_in_it(
+async def test_after_a_crash_of_the_server_all_events_are_there(
     private_mongodb: MongoDB,
 ) -> None:
     url = SecretStr(private_mongodb.url)
@@ -362,7 +358,7 @@ async def test_a_server_that_was_killed_is_found_again_with_everything_in_it(
         assert len(await store.after(ROOM, -1, 2000)) == 1000
 
 
-async def test_a_server_that_does_not_answer_is_given_up_in_time(private_mongodb: MongoDB) -> None:
+async def test_a_server_that_does_not_answer_times_out(private_mongodb: MongoDB) -> None:
     url = SecretStr(private_mongodb.url)
     async with mongo_client.connected(url, "madang", timeout_seconds=1, connections=4) as database:
         store = await MongoMessageStore.open(database, SHARDS)
@@ -386,7 +382,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time(private_mongodb
         assert len(await store.after(ROOM, -1, 10)) == 1
 
 
-async def test_a_write_that_nobody_waits_for_any_more_does_no_harm(
+async def test_a_cancelled_write_does_no_harm(
     store: MongoMessageStore,
 ) -> None:
     for at in range(0, 2000, 100):

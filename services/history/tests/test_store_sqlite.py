@@ -38,7 +38,7 @@ async def test_reading_does_not_wait_for_a_write(store: SqliteMessageStore) -> N
     await write
 
 
-async def test_writing_does_not_wait_for_a_reader(store: SqliteMessageStore) -> None:
+async def test_writing_does_not_wait_for_a_read(store: SqliteMessageStore) -> None:
     reading, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -56,7 +56,7 @@ async def test_writing_does_not_wait_for_a_reader(store: SqliteMessageStore) -> 
     await read
 
 
-async def test_a_full_disk_is_told_and_leaves_nothing_half_done(store: SqliteMessageStore) -> None:
+async def test_a_full_disk_raises_and_leaves_no_partial_write(store: SqliteMessageStore) -> None:
     await store.store(0, entries(0, 1), 1)
     (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
     store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -72,7 +72,7 @@ async def test_a_full_disk_is_told_and_leaves_nothing_half_done(store: SqliteMes
     assert await store.progress(0) == 2
 
 
-async def test_a_write_that_nobody_waits_for_any_more_is_finished_or_not_begun(
+async def test_a_cancelled_write_is_complete_or_not_started(
     tmp_path: Path,
 ) -> None:
     store = await SqliteMessageStore.open(tmp_path / "messages.db", 1)
@@ -89,7 +89,7 @@ async def test_a_write_that_nobody_waits_for_any_more_is_finished_or_not_begun(
     await store.close()
 
 
-async def test_a_range_of_a_rare_kind_walks_over_nothing_else(store: SqliteMessageStore) -> None:
+async def test_a_query_for_a_rare_kind_examines_no_other_events(store: SqliteMessageStore) -> None:
     await store.store(0, entries(0, 10), 1)
     plans: list[str] = []
     store._reader.set_trace_callback(plans.append)
@@ -106,7 +106,7 @@ async def test_a_range_of_a_rare_kind_walks_over_nothing_else(store: SqliteMessa
     assert not any("SCAN events" in step for step in steps)
 
 
-async def test_counting_looks_at_the_index_alone(store: SqliteMessageStore) -> None:
+async def test_a_count_uses_the_index_only(store: SqliteMessageStore) -> None:
     await store.store(0, entries(0, 10), 1)
     plans: list[str] = []
     store._reader.set_trace_callback(plans.append)
@@ -120,7 +120,7 @@ async def test_counting_looks_at_the_index_alone(store: SqliteMessageStore) -> N
     assert "position>? AND position<?" in search
 
 
-async def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
+async def test_a_file_with_other_contents_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "messages.db"
     await asyncio.to_thread(path.write_bytes, b"this is a letter to a friend" * 100)
 

@@ -1,4 +1,4 @@
-"""Several replicas on one log and one MongoDB, and what happens to them."""
+"""Several replicas on one log and one MongoDB: takeover after failures."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from typing_extensions import override
 from madang_common.log.port import Log
 from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
-from madang_history.dead_letters.sqlite import SqliteDeadLines
+from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.ingest import Ingest
 from madang_history.leases.mongo import MongoLeases
 from madang_history.metrics import HistoryMetrics
@@ -29,13 +29,13 @@ from .conftest import SHARDS, an_event
 
 SECONDS = 3.0
 BUSY_SECONDS = 3.0
-"""What a busy machine may add to anything."""
+"""Tolerance for a busy machine."""
 PATIENCE_SECONDS = 60
 ROOMS = [f"room{n}" for n in range(6)]
 
 
 class PausedStore(MongoMessageStore):
-    """A store whose process can be stopped with a write on its way, as SIGSTOP does it."""
+    """A store that can pause during a write, as after SIGSTOP."""
 
     running: asyncio.Event
     reached: asyncio.Event
@@ -43,7 +43,7 @@ class PausedStore(MongoMessageStore):
 
     @staticmethod
     def written() -> None:
-        """Nothing, unless a test says otherwise; called after each write."""
+        """Do nothing after each write; tests replace it."""
 
     @override
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
@@ -56,7 +56,7 @@ class PausedStore(MongoMessageStore):
 
 
 class Replica:
-    """One ingest at work, and what it counts."""
+    """A running ingest and its metrics."""
 
     def __init__(self, log: Log, store: PausedStore, leases: MongoLeases, folder: Path) -> None:
         self.store = store
@@ -71,7 +71,7 @@ class Replica:
         ingest = Ingest(
             log,
             store,
-            SqliteDeadLines(folder / "dead.db"),
+            SqliteDeadLetters(folder / "dead.db"),
             leases,
             HistoryMetrics(self._registry),
             settings,
@@ -91,7 +91,7 @@ class Replica:
         await asyncio.wait([self.task])
 
     async def die(self) -> None:
-        """End as SIGKILL ends it: without releasing anything."""
+        """Stop as after SIGKILL, without releasing leases."""
 
         async def nothing() -> None:
             pass
@@ -101,7 +101,7 @@ class Replica:
 
 
 class Harness:
-    """A log that somebody writes to, and the replicas that store it."""
+    """A log with a writer, and the replicas that store it."""
 
     def __init__(self, log: SqliteLog, folder: Path, stack: AsyncExitStack) -> None:
         self.log = log
@@ -112,7 +112,7 @@ class Harness:
         self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """Send to all rooms in turn, each third event twice."""
+        """Append events to all rooms in turn, every third one twice."""
         number = 0
         while not self._enough:
             room, key = ROOMS[number % len(ROOMS)], str(number)
@@ -140,7 +140,7 @@ class Harness:
         await self._writing
 
     async def check(self, replica: Replica) -> None:
-        """Stop writing, wait until all is stored, and find everything there once and in order."""
+        """Stop the writer, wait for the store, and check that each event is there once."""
         await self.stop_writing()
         for shard in range(SHARDS):
             end = await self.log.end(shard)
@@ -165,7 +165,7 @@ async def harness(log: SqliteLog, tmp_path: Path) -> AsyncIterator[Harness]:
         yield harness
 
 
-async def test_replicas_that_come_and_go_store_everything_once(
+async def test_changing_replicas_store_every_event_once(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -182,7 +182,7 @@ async def test_replicas_that_come_and_go_store_everything_once(
     assert (first.held, second.held & third.held) == (set(), set())
 
 
-async def test_shards_of_one_that_died_are_taken_over_within_the_lease_time(
+async def test_shards_of_a_dead_replica_are_taken_over_within_the_lease_time(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -198,7 +198,7 @@ async def test_shards_of_one_that_died_are_taken_over_within_the_lease_time(
     await harness.check(second)
 
 
-async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_it_wakes(
+async def test_a_replica_that_pauses_during_a_write_does_no_harm_afterwards(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -233,7 +233,7 @@ async def test_one_that_was_stopped_in_the_middle_of_a_write_does_no_harm_when_i
     await harness.check(second)
 
 
-async def test_a_replica_tells_of_the_shards_that_it_holds_alone(
+async def test_a_replica_has_metrics_of_its_own_shards_only(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -249,7 +249,7 @@ async def test_a_replica_tells_of_the_shards_that_it_holds_alone(
         assert first.counted(name, shard=str(1 - lost)) is not None
 
 
-async def test_every_replica_reads_the_same(
+async def test_every_replica_returns_the_same(
     harness: Harness, mongo_url: str, mongo_database: str
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
@@ -268,7 +268,7 @@ async def test_every_replica_reads_the_same(
         )
 
 
-async def test_a_mongodb_that_is_killed_under_way_loses_nothing_and_has_nothing_twice(
+async def test_a_crash_of_mongodb_loses_and_duplicates_nothing(
     harness: Harness, private_mongodb: MongoDB
 ) -> None:
     first = await harness.join(private_mongodb.url, "madang")

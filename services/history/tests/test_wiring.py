@@ -11,8 +11,8 @@ from madang_history.settings import HistorySettings
 from madang_history.store.port import StoreMismatch
 from madang_history.wiring import build
 
-from .conftest import SHARDS, Neighbours, an_event
-from .following import stored
+from .conftest import SHARDS, Backends, an_event
+from .waiting import stored
 
 SHARD = shard_of("rooms.yard", SHARDS)
 
@@ -23,20 +23,20 @@ async def ready(app: FastAPI) -> httpx.Response:
 
 
 async def test_a_built_history_is_ready(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         answer = await ready(app)
 
     assert answer.status_code == 200
     assert answer.json()["dependencies"].keys() == {"store", "log", "ingest", "rooms"}
 
 
-async def test_with_rooms_away_it_is_not_ready_and_still_stores(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+async def test_without_rooms_it_is_not_ready_but_stores(
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
-    neighbours.away = True
-    async with build(settings, log=log, transport=neighbours) as app:
+    backends.away = True
+    async with build(settings, log=log, transport=backends) as app:
         await log.append(SHARD, (an_event("k").line(),))
         await stored(app, SHARD, 1)
 
@@ -48,9 +48,9 @@ async def test_with_rooms_away_it_is_not_ready_and_still_stores(
 
 
 async def test_it_is_not_ready_when_ingest_has_ended(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         (ingest,) = [task for task in asyncio.all_tasks() if task.get_name() == "history-ingest"]
         ingest.cancel()
         await asyncio.wait([ingest])
@@ -60,10 +60,10 @@ async def test_it_is_not_ready_when_ingest_has_ended(
     assert answer.json()["dependencies"]["ingest"] != "ok"
 
 
-async def test_everything_it_counts_is_on_its_page(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+async def test_all_metrics_are_exposed(
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         await log.append(SHARD, (an_event("k").line(), b"poison"))
         await stored(app, SHARD, 1)
         transport = httpx.ASGITransport(app)
@@ -75,11 +75,11 @@ async def test_everything_it_counts_is_on_its_page(
     assert f'madang_history_stored_offset{{shard="{SHARD}"}} 1.0' in text
 
 
-async def test_it_stops_and_starts_on_the_same_data(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours
+async def test_it_restarts_on_the_same_data(
+    settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
     for n in range(3):
-        async with build(settings, log=log, transport=neighbours) as app:
+        async with build(settings, log=log, transport=backends) as app:
             await log.append(SHARD, (an_event(str(n)).line(),))
             await stored(app, SHARD, n + 1)
 
@@ -87,30 +87,30 @@ async def test_it_stops_and_starts_on_the_same_data(
     assert not left
 
 
-async def test_a_log_of_other_shards_is_refused(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours, tmp_path: Path
+async def test_a_log_with_other_shards_is_refused(
+    settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
-    async with build(settings, log=log, transport=neighbours):
+    async with build(settings, log=log, transport=backends):
         pass
     other = await SqliteLog.open(tmp_path / "other.db", SHARDS + 1)
 
     with pytest.raises(StoreMismatch, match="2 shards, not 3"):
-        async with build(settings, log=other, transport=neighbours):
+        async with build(settings, log=other, transport=backends):
             pass
 
     await other.close()
 
 
-async def test_a_log_that_is_not_the_one_that_was_stored_is_refused(
-    settings: HistorySettings, log: SqliteLog, neighbours: Neighbours, tmp_path: Path
+async def test_another_log_than_the_stored_one_is_refused(
+    settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
-    async with build(settings, log=log, transport=neighbours) as app:
+    async with build(settings, log=log, transport=backends) as app:
         await log.append(SHARD, (an_event("k").line(),))
         await stored(app, SHARD, 1)
     other = await SqliteLog.open(tmp_path / "other.db", SHARDS)
 
     with pytest.raises(StoreMismatch, match="another log"):
-        async with build(settings, log=other, transport=neighbours):
+        async with build(settings, log=other, transport=backends):
             pass
 
     await other.close()

@@ -6,7 +6,7 @@ import sys
 
 from pydantic import ValidationError
 
-from madang_common import logging, server
+from madang_common import logging, server, settings_errors
 from madang_common.settings import CannotStart
 from madang_rooms import wiring
 from madang_rooms.settings import RoomsSettings
@@ -40,7 +40,7 @@ def _migrate(revision: str) -> None:
         logging.configure(settings)
         asyncio.run(wiring.migrate(settings, revision))
     except ValidationError as error:
-        sys.exit(f"{NAME} migrate: settings: {server.told(error)}")
+        sys.exit(f"{NAME} migrate: settings: {settings_errors.describe(error)}")
     except CannotStart as error:
         sys.exit(f"{NAME} migrate: {error}")
 

@@ -13,15 +13,14 @@ from prometheus_client import CollectorRegistry
 from madang_common.clock import Clock
 from madang_common.health import Health
 from madang_common.http.app import create_app
-from madang_common.http.client import create_client
+from madang_common.http.backends import open_backends
 from madang_common.http.security import secure
-from madang_common.log.amqp import AmqpLog
+from madang_common.log.opening import open_log
 from madang_common.log.port import Log
 from madang_common.log.publisher import Publisher
 from madang_common.server import Served
 from madang_common.token_bucket import Rate
 from madang_common.tokens.revocations import follow_revocations
-from madang_common.tokens.verifier import Verifiers
 from madang_rooms.api import ROUTERS
 from madang_rooms.api.accounts import router as accounts_router
 from madang_rooms.api.dependencies import Services, provide_services
@@ -68,11 +67,12 @@ async def build(
         hook = CommitHook(relay, metrics, wait_seconds=settings.outbox_answer_seconds)
         units = _units(settings, database, hook, clock)
         ownership = OwnershipReconciler(units)
-        auth = create_client(settings.auth_url, transport=transport)
-        await stack.enter_async_context(auth)
-        verifiers = Verifiers.from_jwks(auth, issuer=settings.issuer)
+        backends = await stack.enter_async_context(
+            open_backends(settings, service="rooms", transport=transport)
+        )
+        verifiers = backends.verifiers
         following = follow_revocations(
-            "rooms", settings, verifiers.users, registry=registry, transport=transport
+            "rooms", settings, verifiers.users, auth=backends.auth, registry=registry
         )
         await stack.enter_async_context(following)
         app = create_app(
@@ -103,8 +103,9 @@ async def build_accounts(
     async with AsyncExitStack() as stack:
         database = await _open_database(settings, stack)
         units = _units(settings, database, leave_to_the_other_process, time.time)
-        auth = create_client(settings.auth_url, transport=transport)
-        await stack.enter_async_context(auth)
+        backends = await stack.enter_async_context(
+            open_backends(settings, service="rooms", transport=transport)
+        )
         app = create_app(
             "rooms",
             settings,
@@ -112,7 +113,7 @@ async def build_accounts(
             health=Health({"database": database.ping}),
             registry=registry,
         )
-        secure(app, Verifiers.from_jwks(auth, issuer=settings.issuer))
+        secure(app, backends.verifiers)
         provide_services(app, _services(settings, units, OwnershipReconciler(units), metrics))
         yield app
 
@@ -120,13 +121,10 @@ async def build_accounts(
 @asynccontextmanager
 async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
     """Start the service on RabbitMQ and MySQL, for a process of its own."""
-    url = settings.required("amqp_url")
+    settings.required("amqp_url")
     settings.required("database_url")
     async with AsyncExitStack() as stack:
-        log = await AmqpLog.open(
-            url, settings.log_shards, retention=settings.retention, name="rooms"
-        )
-        stack.push_async_callback(log.close)
+        log = await stack.enter_async_context(open_log(settings, service="rooms"))
         app = await stack.enter_async_context(build(settings, log=log))
         yield Served(app, works=app.state.works)
 

@@ -83,7 +83,7 @@ async def test_a_failed_start_is_reported_in_one_line_without_secrets(
         (
             [],
             {"amqp_url": f"x:{PASSWORD}@y", "database_url": mariadb_database_url},
-            "MADANG_AMQP_URL cannot be understood",
+            "MADANG_AMQP_URL is invalid",
         ),
         (["migrate"], {"database_url": wrong}, "Access denied"),
         (["migrate"], {"database_url": f"postgresql://x:{PASSWORD}@y/z"}, "MADANG_DATABASE_URL: "),

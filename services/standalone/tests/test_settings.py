@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from madang_auth.settings import AuthSettings
-from madang_common.bad_settings import bounds
 from madang_common.settings import CommonSettings
+from madang_common.settings_errors import bounds
 from madang_gateway.settings import GatewaySettings
 from madang_history.settings import HistorySettings
 from madang_rooms.settings import RoomsSettings

@@ -1,4 +1,4 @@
-"""Lines that somebody types, or that come through a pipe."""
+"""Input lines, from a terminal or a pipe."""
 
 import asyncio
 import codecs
@@ -11,19 +11,19 @@ _READ_BYTES = 65_536
 
 
 def typed_lines() -> AsyncIterator[str]:
-    """Return the lines from stdin: with a prompt if a person is there, as they are if not."""
+    """Return the lines of stdin, with a prompt at a terminal."""
     if sys.stdin.isatty() and sys.stdout.isatty():
         return _prompted()
     return _piped()
 
 
 async def _prompted() -> AsyncIterator[str]:
-    # A third of a second to load, which the other commands need not spend.
-    from prompt_toolkit import PromptSession  # noqa: PLC0415
-    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415
+    # Takes a third of a second to import; the other commands do without it.
+    from prompt_toolkit import PromptSession  # noqa: PLC0415 - see above
+    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415 - see above
 
     session: PromptSession[str] = PromptSession("> ", erase_when_done=True)
-    # Raw, for the colours of what is printed above the prompt.
+    # Raw, to keep the colours of lines printed above the prompt.
     with patch_stdout(raw=True):
         while True:
             try:
@@ -40,7 +40,7 @@ async def _piped() -> AsyncIterator[str]:
         asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
 
     def read() -> None:
-        # os.read, because a daemon thread inside sys.stdin would hold its lock at the exit.
+        # os.read, because a daemon thread in sys.stdin would hold its lock at exit.
         decoder = codecs.getincrementaldecoder(sys.stdin.encoding or "utf-8")(errors="replace")
         rest = ""
         while data := os.read(0, _READ_BYTES):

@@ -1,4 +1,4 @@
-"""How an event reads in a terminal."""
+"""Events as lines for a terminal."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +21,7 @@ _HAPPENED: dict[str, Callable[[Event], str]] = {
 
 
 def event_line(event: Event, today: datetime) -> str:
-    """Return the line, or lines, that tell of `event`; `today` has the zone to tell times in."""
+    """Return the line or lines for `event`; `today` has the time zone for its time."""
     when = f"[{_clock(event.at, today)}]"
     missed = " (missed)" if event.missed else ""
     if event.kind == "message.created":
@@ -33,12 +33,12 @@ def event_line(event: Event, today: datetime) -> str:
 
 
 def _who(event: Event) -> str:
-    """Return who did it."""
+    """Return the name of the sender."""
     return quoted(event.sender_name)
 
 
 def _whom(event: Event) -> str:
-    """Return the name of the user whom an event is about, else their id, else the sender."""
+    """Return the name or id of the user that an event is about, else the sender."""
     user = event.data.get("user")
     known = event.data.get("name") or (event.sender_name if user == event.sender else user)
     return quoted(str(known or event.sender_name))

@@ -1,4 +1,4 @@
-"""A login's tokens in a file of their own, for one user's eyes and several processes."""
+"""A login's tokens in a file, readable by one user and shared by several processes."""
 
 import asyncio
 import fcntl
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 0.05
 
 
 def state_folder(environment: str | None) -> Path:
-    """Return where logins are kept: as `MADANG_STATE_DIR` says, or where the system wants it."""
+    """Return the folder of logins: `MADANG_STATE_DIR`, or the platform's default."""
     return Path(environment) if environment else Path(platformdirs.user_state_dir("madang"))
 
 
@@ -31,19 +31,19 @@ class LoginFile:
         self._path = folder / "logins" / f"{quote(server, safe='')}.json"
 
     def load(self) -> Tokens | None:
-        """Return the tokens; None if there are none, or none that can be read."""
+        """Return the tokens; None if the file is missing or malformed."""
         try:
             return stored(orjson.loads(self._path.read_bytes()))
         except (FileNotFoundError, ValueError):
             return None
 
     def save(self, tokens: Tokens | None) -> None:
-        """Replace the file in one step, so that nobody reads half of it."""
+        """Replace the file atomically."""
         if tokens is None:
             self._path.unlink(missing_ok=True)
             return
         self._make_folder()
-        # mkstemp's files are for their owner only.
+        # mkstemp creates files that only their owner can read.
         handle, temporary = tempfile.mkstemp(dir=self._path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(orjson.dumps(tokens.document()))

@@ -1,4 +1,4 @@
-"""Names of people and rooms in a line of text, set apart from the words around them.
+"""Names of users and rooms in a line of text, delimited from the text around them.
 
 A display name may be `Minji left. Madang Admin`; in quotes it stays one name. Quotes inside it
 become apostrophes, so that it cannot close them.
@@ -15,7 +15,7 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 def quoted(name: str) -> str:
-    """Return `name` in quotes; one written from right to left does not turn what is around it."""
+    """Return `name` in quotes, isolated so that its direction does not affect other text."""
     shown = plain(name).translate(_QUOTES)
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
         shown = f"\N{FIRST STRONG ISOLATE}{shown}\N{POP DIRECTIONAL ISOLATE}"
@@ -23,5 +23,5 @@ def quoted(name: str) -> str:
 
 
 def listed(name: str) -> str:
-    """Return `name` as it stands before a colon or in a list: in quotes if it has either itself."""
+    """Return `name` for use before a colon or in a list; quoted if it contains either."""
     return quoted(name) if _SEPARATORS & set(name) else plain(name)

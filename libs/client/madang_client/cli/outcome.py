@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and errors on one line."""
+"""Results of commands: exit codes, and errors in one line."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a command's work; exit with a line that says what went wrong if it fails."""
+    """Run `work`; on an error, print it in one line and exit."""
     try:
         asyncio.run(work)
     except NotReachable as error:
@@ -31,6 +31,6 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def fail(sentence: str, code: int = REFUSED) -> None:
-    """Say what went wrong and exit."""
+    """Print an error and exit."""
     sys.stderr.write(f"madang: {plain(' '.join(sentence.split()))}\n")
     raise typer.Exit(code)

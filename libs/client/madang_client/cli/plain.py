@@ -1,4 +1,4 @@
-"""Words of other people, made harmless for a terminal."""
+"""Text of other users, made safe for a terminal."""
 
 import unicodedata
 
@@ -7,12 +7,12 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def plain(text: str) -> str:
-    """Return `text` without what could move a cursor, hide words or end the line."""
+    """Return `text` without control characters, direction overrides and line breaks."""
     return "".join(_shown(character) for character in text)
 
 
 def plain_lines(text: str) -> str:
-    """Return `text` with its line ends, and nothing else that could do harm."""
+    """As `plain`, but with line breaks."""
     return "\n".join(plain(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 

@@ -1,7 +1,6 @@
-"""Finds a room by its id, a unique name or, if it is direct, the other one's username.
+"""Finds a room by its id, its unique name or, if it is direct, the other member's username.
 
-A name is compared as it is stored: composed (NFC), without blanks around it. Where no room has it
-to the letter, case does not matter.
+Names are compared composed (NFC) and stripped; without an exact match, case is ignored.
 """
 
 import unicodedata
@@ -12,7 +11,7 @@ from madang_client.login import Login
 from madang_client.room import Room, User
 
 
-class Ambiguous(MadangError):  # noqa: N818 - reads as the state it tells
+class Ambiguous(MadangError):  # noqa: N818 - names a state
     """Several rooms have the name."""
 
     def __init__(self, name: str) -> None:
@@ -20,11 +19,11 @@ class Ambiguous(MadangError):  # noqa: N818 - reads as the state it tells
 
 
 async def find_mine(login: Login, text: str) -> Room:
-    """Return the room of the user's own that `text` names; raise NotFound if there is none."""
+    """Return the user's room with the name or id `text`; raise NotFound if there is none."""
     found = await _named(login.rooms(hidden=True), text)
     if found is not None:
         return found
-    # Maybe an id of a room that the user is not in: then the server says what is the matter.
+    # Perhaps the id of a room that the user is not a member of: the server returns the reason.
     try:
         return await login.room(_composed(text))
     except (NotFound, Invalid) as error:
@@ -33,7 +32,7 @@ async def find_mine(login: Login, text: str) -> Room:
 
 
 async def enter(login: Login, text: str) -> Room:
-    """Enter the room that `text` is an invite's code for, or the public room it names."""
+    """Join the public room named `text`, or the room of the invite with that code."""
     name = _composed(text)
     public = await _named(login.public_rooms(name), name)
     if public is not None:

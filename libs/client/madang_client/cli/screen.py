@@ -1,4 +1,4 @@
-"""Where a command writes: answers to stdout, remarks to stderr."""
+"""Output of commands: results to stdout, remarks to stderr."""
 
 import io
 import sys
@@ -12,35 +12,35 @@ from madang_client.cli.plain import plain
 
 
 def replace_unencodable() -> None:
-    """Write `?` for characters that the output's encoding does not have, instead of failing."""
+    """Write `?` for characters that the encoding of the output does not have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 class Screen:
-    """Plain lines for a pipe, some colour for a person."""
+    """Writes plain lines to a pipe, coloured ones to a terminal."""
 
     def __init__(self) -> None:
-        # Without a file of its own it finds sys.stdout anew each time, which a prompt replaces.
+        # Without a file argument it uses the current sys.stdout, which a prompt replaces.
         self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     @property
-    def is_for_a_person(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether stdout is a terminal."""
         return self._console.is_terminal
 
     def say(self, line: str, style: str = "") -> None:
-        """Write a line that is the command's answer."""
-        if self.is_for_a_person:
+        """Write a line of the result."""
+        if self.is_terminal:
             self._console.print(Text(line, style=style))
         else:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write rows: aligned for a person, separated by tabs for a program."""
-        if not self.is_for_a_person:
+        """Write rows: aligned on a terminal, separated by tabs in a pipe."""
+        if not self.is_terminal:
             for row in rows:
                 self.say("\t".join(plain(cell) for cell in row))
             return
@@ -51,6 +51,6 @@ class Screen:
 
     @staticmethod
     def remark(line: str) -> None:
-        """Write a line about the answer."""
+        """Write a remark to stderr."""
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

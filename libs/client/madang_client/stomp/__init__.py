@@ -1,1 +1,1 @@
-"""STOMP 1.2 as a client speaks it: frames to bytes and back, without any I/O."""
+"""STOMP 1.2 for clients: a codec without I/O."""

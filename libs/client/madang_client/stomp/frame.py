@@ -1,18 +1,18 @@
-"""A STOMP 1.2 frame, and how it is written."""
+"""STOMP 1.2 frames and their encoding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HEARTBEAT = b"\n"
-"""What a side sends when it has nothing to say."""
+"""A heart-beat."""
 UNESCAPED = frozenset({"CONNECT", "CONNECTED"})
-"""Frames written before the version is agreed, and therefore without escapes."""
+"""Commands whose headers are not escaped."""
 _ESCAPES = str.maketrans({"\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c"})
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame; where a header was repeated, the first one stands here."""
+    """A frame; of a repeated header it has the first one."""
 
     command: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -20,11 +20,11 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """Return `frame` as it goes over the wire; raise ValueError if it cannot be written."""
+    """Return the bytes of `frame`; raise ValueError if it cannot be encoded."""
     lines = [frame.command]
     for name, value in frame.headers.items():
         if "\0" in name or "\0" in value:
-            raise ValueError(f"a header cannot hold a NUL: {name!r}")
+            raise ValueError(f"a header cannot contain NUL: {name!r}")
         if frame.command in UNESCAPED:
             if ":" in name or "\n" in name + value or "\r" in name + value:
                 raise ValueError(f"{frame.command} cannot carry this header: {name!r}")

@@ -1,4 +1,4 @@
-"""What two sides agree on about heart-beats."""
+"""Negotiation of heart-beats."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from madang_client.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Longest silences that were agreed; 0 for none."""
+    """The agreed intervals; 0 for none."""
 
     send_seconds: float
-    """At least this often, this side sends something."""
+    """Interval in which this side must send."""
     receive_seconds: float
-    """At least this often, the server does."""
+    """Interval in which the server must send."""
 
 
 def header(seconds: float) -> str:
@@ -21,9 +21,9 @@ def header(seconds: float) -> str:
 
 
 def agree(seconds: float, answer: str | None) -> Heartbeat:
-    """Return what holds once a client that asked for `seconds` got the header `answer`."""
+    """Return the agreement between a client's `seconds` and the server's header `answer`."""
     parts = (answer or "0,0").split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):  # noqa: PLR2004
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):  # noqa: PLR2004 - a pair
         raise ProtocolError(f"not a heart-beat: {answer!r:.80}")
     sends, wants = (int(part) / 1000 for part in parts)
     return Heartbeat(

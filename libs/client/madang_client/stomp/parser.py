@@ -1,4 +1,4 @@
-"""Bytes in, frames out: a STOMP 1.2 parser that does not care where the bytes are split."""
+"""Incremental parser for STOMP 1.2: bytes in, frames out."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ _BLANK_LINES = (b"\n\n", b"\n\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most bytes of one frame that are kept before giving up."""
+    """Size limits of one frame."""
 
     head_bytes: int = 65_536
     body_bytes: int = 1_048_576
 
 
 class Parser:
-    """Collects bytes and cuts frames out of them; of no use any more after a ProtocolError."""
+    """Buffers bytes and returns complete frames; unusable after a ProtocolError."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -29,7 +29,7 @@ class Parser:
         self._head: Frame | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Return the frames that `data` completes; raise ProtocolError on what is no frame."""
+        """Return the frames that `data` completes; raise ProtocolError on malformed input."""
         self._buffer += data
         frames = []
         while (frame := self._next()) is not None:
@@ -101,7 +101,7 @@ class Parser:
 
 
 def read_head(head: bytes) -> Frame:
-    """Return the command and headers that stand in `head`, without their blank line."""
+    """Return the command and headers in `head`."""
     if b"\0" in head:
         raise ProtocolError("a frame ends within its headers")
     try:

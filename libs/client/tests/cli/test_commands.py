@@ -6,46 +6,46 @@ from pathlib import Path
 
 import pytest
 
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
-from libs.client.tests.double.terminal import Terminal
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
+from libs.client.tests.fakes.terminal import Terminal
 
 
 @pytest.fixture
-async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Front]:
-    front = Front(stomp, rest)
-    await front.start()
-    yield front
-    await front.stop()
+async def proxy(stomp: StompServer, rest: RestServer) -> AsyncIterator[Proxy]:
+    proxy = Proxy(stomp, rest)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
 
 
 @pytest.fixture
-async def ada(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
-    terminal = Terminal(front.url, tmp_path / "ada")
+async def ada(proxy: Proxy, rest: RestServer, tmp_path: Path) -> Terminal:
+    terminal = Terminal(proxy.url, tmp_path / "ada")
     terminal.has_login(rest.add_user("ada"))
     return terminal
 
 
 @pytest.fixture
-async def bob(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
-    terminal = Terminal(front.url, tmp_path / "bob")
+async def bob(proxy: Proxy, rest: RestServer, tmp_path: Path) -> Terminal:
+    terminal = Terminal(proxy.url, tmp_path / "bob")
     terminal.has_login(rest.add_user("bob"))
     return terminal
 
 
-async def test_whoever_registers_can_log_in(front: Front, tmp_path: Path) -> None:
-    eve = Terminal(front.url, tmp_path / "eve")
+async def test_a_registered_user_can_log_in(proxy: Proxy, tmp_path: Path) -> None:
+    eve = Terminal(proxy.url, tmp_path / "eve")
 
     registered = await eve.run("register", "eve", "--display-name", "이브")
     logged_in = await eve.run("login", "eve")
 
     assert registered.out == "registered eve\n"
-    assert logged_in.out == f"logged in as eve at {front.url}\n"
+    assert logged_in.out == f"logged in as eve at {proxy.url}\n"
     assert (await eve.run("rooms")).code == 0
 
 
-async def test_a_login_is_kept_in_a_file_for_its_owner_only(ada: Terminal) -> None:
+async def test_a_login_file_is_readable_by_its_owner_only(ada: Terminal) -> None:
     files = list(ada.folder.rglob("*.json"))
 
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600]
@@ -94,7 +94,7 @@ async def test_history_goes_back_over_pages_up_to_the_limit(
     assert words == [f"m{number}" for number in range(20, 230)]
 
 
-async def test_words_of_others_cannot_play_with_the_terminal(
+async def test_text_of_others_cannot_control_the_terminal(
     ada: Terminal, rest: RestServer, stomp: StompServer
 ) -> None:
     room = rest.add_room("yard", "ada")
@@ -136,7 +136,7 @@ async def test_a_room_name_that_is_not_unique_is_refused(ada: Terminal, rest: Re
     assert "several rooms are called 'yard'" in by_name.err
 
 
-async def test_a_room_is_found_by_its_name_however_it_is_written(
+async def test_a_room_is_found_by_its_name_in_any_spelling(
     ada: Terminal, bob: Terminal, rest: RestServer
 ) -> None:
     yard = rest.add_room("마당", "ada")
@@ -169,7 +169,7 @@ async def test_invites_are_listed_accepted_and_declined(
     assert (await ada.id_from("invite", "yard", "Bob")) == f"code-{yard}"
 
 
-async def test_somebody_is_blocked_and_unblocked_by_their_username(
+async def test_a_user_is_blocked_and_unblocked_by_username(
     ada: Terminal, bob: Terminal, rest: RestServer
 ) -> None:
     blocked = await ada.run("block", "BOB")
@@ -198,7 +198,7 @@ async def test_a_direct_room_is_hidden_and_shown_again(
     assert bob.folder.exists()
 
 
-async def test_a_room_of_others_is_closed(bob: Terminal, rest: RestServer) -> None:
+async def test_a_room_of_others_is_refused(bob: Terminal, rest: RestServer) -> None:
     room = rest.add_room("yard", "ada")
 
     done = await bob.run("history", room)
@@ -214,13 +214,15 @@ async def test_a_server_that_does_not_answer_is_exit_code_3(ada: Terminal) -> No
     assert done.err.count("\n") == 1
 
 
-async def test_without_a_login_every_command_asks_for_one(front: Front, tmp_path: Path) -> None:
-    done = await Terminal(front.url, tmp_path / "eve").run("rooms")
+async def test_without_a_login_every_command_fails_with_exit_code_4(
+    proxy: Proxy, tmp_path: Path
+) -> None:
+    done = await Terminal(proxy.url, tmp_path / "eve").run("rooms")
 
     assert (done.code, done.err) == (4, "madang: not logged in (madang login)\n")
 
 
-async def test_after_a_logout_the_login_is_gone_here_and_there(
+async def test_a_logout_ends_the_login_locally_and_on_the_server(
     ada: Terminal, rest: RestServer
 ) -> None:
     assert rest.refresh_tokens
@@ -241,7 +243,7 @@ async def test_a_wrong_password_is_refused_and_the_old_login_kept(ada: Terminal)
     assert (await ada.run("rooms")).code == 0
 
 
-async def test_without_a_terminal_the_password_is_not_asked_for(ada: Terminal) -> None:
+async def test_without_a_terminal_the_password_is_not_prompted(ada: Terminal) -> None:
     del ada.environment["MADANG_PASSWORD"]
 
     done = await ada.run("login", "ada")
@@ -251,7 +253,7 @@ async def test_without_a_terminal_the_password_is_not_asked_for(ada: Terminal) -
 
 
 @pytest.mark.parametrize("server", ["ftp://x", "127.0.0.1:8000", ""])
-async def test_what_is_no_server_is_a_usage_error(ada: Terminal, server: str) -> None:
+async def test_a_malformed_server_is_a_usage_error(ada: Terminal, server: str) -> None:
     done = await ada.run("rooms", "--server", server)
 
     assert done.code == 2

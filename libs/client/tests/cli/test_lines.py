@@ -41,11 +41,11 @@ def event(kind: str, data: dict[str, Any], **fields: Any) -> Event:
         ("of.tomorrow", {}, "* “Ada”: of.tomorrow"),
     ],
 )
-def test_each_kind_has_its_words(kind: str, data: dict[str, Any], words: str) -> None:
+def test_each_kind_has_its_text(kind: str, data: dict[str, Any], words: str) -> None:
     assert event_line(event(kind, data), TODAY) == f"[03:04:05] {words}"
 
 
-def test_another_day_is_told_with_its_date() -> None:
+def test_another_day_is_shown_with_its_date() -> None:
     tomorrow = TODAY.replace(day=3)
 
     line = event_line(event("message.created", {"text": "hello"}), tomorrow)
@@ -53,19 +53,19 @@ def test_another_day_is_told_with_its_date() -> None:
     assert line == "[2026-01-02 03:04] Ada: hello"
 
 
-def test_what_was_missed_is_marked() -> None:
+def test_missed_events_are_marked() -> None:
     line = event_line(event("message.created", {"text": "hello"}, missed=True), TODAY)
 
     assert line == "[03:04:05] (missed) Ada: hello"
 
 
-def test_a_time_that_is_none_is_shown_as_it_is() -> None:
+def test_a_malformed_time_is_shown_unchanged() -> None:
     line = event_line(event("message.created", {"text": "hello"}, at="noon\x07"), TODAY)
 
     assert line == "[noon\ufffd] Ada: hello"
 
 
-def test_only_harmless_characters_are_left() -> None:
+def test_control_characters_are_replaced() -> None:
     assert plain("a\x1b[0m\tb\n\x9b\u2028\u202ec") == "a\ufffd[0m    b\ufffd\ufffd\ufffd\ufffdc"
     assert plain_lines("a\r\nb\rc") == "a\nb\ufffdc"
     assert plain("마당 👩‍🌾 é") == "마당 👩‍🌾 é"

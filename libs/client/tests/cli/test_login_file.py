@@ -15,7 +15,7 @@ def file(tmp_path: Path) -> LoginFile:
     return LoginFile(tmp_path / "state", "http://127.0.0.1:8000")
 
 
-def test_tokens_come_back_as_they_were(file: LoginFile) -> None:
+def test_tokens_round_trip_through_the_file(file: LoginFile) -> None:
     assert file.load() is None
 
     file.save(TOKENS)
@@ -23,7 +23,7 @@ def test_tokens_come_back_as_they_were(file: LoginFile) -> None:
     assert file.load() == TOKENS
 
 
-def test_only_the_owner_may_read_them(file: LoginFile, tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_file(file: LoginFile, tmp_path: Path) -> None:
     file.save(TOKENS)
     file.save(TOKENS)
 
@@ -31,7 +31,7 @@ def test_only_the_owner_may_read_them(file: LoginFile, tmp_path: Path) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600]
 
 
-def test_forgetting_leaves_no_tokens_behind(file: LoginFile) -> None:
+def test_deleting_leaves_no_tokens_behind(file: LoginFile) -> None:
     file.save(TOKENS)
 
     file.save(None)
@@ -40,21 +40,21 @@ def test_forgetting_leaves_no_tokens_behind(file: LoginFile) -> None:
     assert file.load() is None
 
 
-def test_each_server_has_a_login_of_its_own(file: LoginFile, tmp_path: Path) -> None:
+def test_each_server_has_its_own_login(file: LoginFile, tmp_path: Path) -> None:
     file.save(TOKENS)
 
     assert LoginFile(tmp_path / "state", "http://127.0.0.1:8001").load() is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff"])
-def test_a_broken_file_is_no_login(file: LoginFile, content: bytes) -> None:
+def test_a_malformed_file_is_not_a_login(file: LoginFile, content: bytes) -> None:
     file.save(TOKENS)
     file._path.write_bytes(content)
 
     assert file.load() is None
 
 
-async def test_one_at_a_time_holds_the_lock(file: LoginFile, tmp_path: Path) -> None:
+async def test_the_lock_is_exclusive(file: LoginFile, tmp_path: Path) -> None:
     other = LoginFile(tmp_path / "state", "http://127.0.0.1:8000")
     inside = 0
 
@@ -69,6 +69,6 @@ async def test_one_at_a_time_holds_the_lock(file: LoginFile, tmp_path: Path) -> 
     await asyncio.gather(*(enter(one) for one in [file, other] * 3))
 
 
-def test_the_folder_is_the_systems_unless_told_otherwise() -> None:
+def test_the_folder_is_the_platforms_default_unless_set() -> None:
     assert state_folder("/somewhere") == Path("/somewhere")
     assert state_folder(None).name == "madang"

@@ -9,11 +9,11 @@ def test_headers_are_escaped() -> None:
     assert encode(frame) == b"SEND\na\\cb:c\\\\d\\ne\\r\n\n\0"
 
 
-def test_a_body_tells_its_length_in_bytes() -> None:
+def test_a_body_has_its_length_in_bytes() -> None:
     assert encode(Frame("SEND", {}, "마당".encode())).startswith(b"SEND\ncontent-length:6\n\n")
 
 
-def test_connect_is_written_without_escapes() -> None:
+def test_connect_is_not_escaped() -> None:
     assert encode(Frame("CONNECT", {"host": "a:1"})) == b"CONNECT\nhost:a:1\n\n\0"
 
 
@@ -25,6 +25,6 @@ def test_connect_is_written_without_escapes() -> None:
         Frame("SEND", {"key": "a\0b"}),
     ],
 )
-def test_what_cannot_be_written_is_refused(frame: Frame) -> None:
+def test_unencodable_headers_are_refused(frame: Frame) -> None:
     with pytest.raises(ValueError, match="cannot"):
         encode(frame)

@@ -4,7 +4,7 @@ from madang_client import ProtocolError
 from madang_client.stomp.heartbeat import Heartbeat, agree, header
 
 
-def test_each_side_beats_as_the_slower_wish_of_both() -> None:
+def test_each_side_uses_the_longer_interval() -> None:
     assert agree(10, "20000,5000") == Heartbeat(send_seconds=10, receive_seconds=20)
 
 
@@ -19,6 +19,6 @@ def test_a_client_without_heartbeats_gets_and_sends_none() -> None:
 
 
 @pytest.mark.parametrize("answer", ["1", "1,2,3", "a,b", "-1,0"])
-def test_what_is_no_heartbeat_is_refused(answer: str) -> None:
+def test_a_malformed_heartbeat_is_refused(answer: str) -> None:
     with pytest.raises(ProtocolError):
         agree(10, answer)

@@ -27,9 +27,7 @@ def without_length(frame: Frame) -> Frame:
 
 @settings(deadline=None)
 @given(st.lists(FRAMES, max_size=4), st.integers(0, 3))
-def test_frames_come_back_as_they_were_however_the_bytes_are_split(
-    frames: list[Frame], beats: int
-) -> None:
+def test_frames_round_trip_for_any_split_of_the_bytes(frames: list[Frame], beats: int) -> None:
     data = b"".join(HEARTBEAT * beats + encode(frame) for frame in frames)
 
     for split in range(len(data) + 1):
@@ -40,7 +38,7 @@ def test_frames_come_back_as_they_were_however_the_bytes_are_split(
 
 @settings(deadline=None)
 @given(st.lists(FRAMES, max_size=3))
-def test_frames_come_back_byte_by_byte(frames: list[Frame]) -> None:
+def test_frames_round_trip_byte_by_byte(frames: list[Frame]) -> None:
     parser = Parser(Limits())
 
     found: list[Frame] = []
@@ -72,7 +70,7 @@ def test_the_first_of_repeated_headers_counts() -> None:
     assert parse(b"MESSAGE\na:1\na:2\n\n\0") == [Frame("MESSAGE", {"a": "1"})]
 
 
-def test_connected_is_read_without_escapes() -> None:
+def test_connected_is_not_unescaped() -> None:
     found = parse(b"CONNECTED\nserver:a\\b:c\n\n\0")
 
     assert found == [Frame("CONNECTED", {"server": "a\\b:c"})]
@@ -92,7 +90,7 @@ def test_connected_is_read_without_escapes() -> None:
         b"MESSAGE\ncontent-length:1\n\nab\0",
     ],
 )
-def test_what_is_no_frame_is_refused(data: bytes) -> None:
+def test_malformed_frames_are_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         parse(data)
 
@@ -107,6 +105,6 @@ def test_what_is_no_frame_is_refused(data: bytes) -> None:
         b"MESSAGE\ncontent-length:11\n\n",
     ],
 )
-def test_no_more_is_kept_than_the_limits_allow(data: bytes) -> None:
+def test_buffers_are_limited(data: bytes) -> None:
     with pytest.raises(ProtocolError, match="larger"):
         parse(data, Limits(head_bytes=100, body_bytes=10))

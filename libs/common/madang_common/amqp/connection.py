@@ -1,8 +1,8 @@
-"""One connection to whichever node of RabbitMQ answers, made anew when it was lost.
+"""A connection to one of RabbitMQ's nodes, reopened on demand after it was lost.
 
-The library's own "robust" connection is not used: it replays consumers from where they once began
-and waits without a bound. Here a lost connection is told to everyone who used it, and the next one
-who asks gets a new one, from the next node.
+aio-pika's "robust" connection is not used: it restarts consumers where they first began, and waits
+without a limit. Here every user of a lost connection gets an error, and the next call opens a new
+connection, to the next node.
 """
 
 import asyncio
@@ -18,29 +18,30 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, answer_within, unavailable
+from madang_common.jitter import jitter
 from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
 
 _HEARTBEAT_SECONDS = 4
-"""The library gives a silent broker up after three of these and a little: some 15 seconds."""
+"""aiormq closes a connection after about three missed heartbeats: some 15 seconds."""
 _CONNECT_SECONDS = 3.0
 _CLOSE_SECONDS = 3.0
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 2.0
+_MIN_BACKOFF_SECONDS = 0.1
+_MAX_BACKOFF_SECONDS = 2.0
 
 
 def node_urls(url: str) -> list[URL]:
-    """Return the address of each node in `url`: hosts, or whole addresses, with commas between.
+    """Return the URL of each node in `url`, a list of hosts or of whole URLs with commas.
 
-    Raise CannotStart if it names none.
+    Raise CannotStart if it is invalid.
     """
     try:
         return _node_urls(url)
     except ValueError:
-        # Without its text, which may hold a part of the password.
+        # Without the error's text, which may contain a part of the password.
         raise CannotStart(
-            "MADANG_AMQP_URL cannot be understood: it is like amqp://user:password@host:5672/vhost"
+            "MADANG_AMQP_URL is invalid; expected amqp://user:password@host:5672/vhost"
         ) from None
 
 
@@ -52,36 +53,36 @@ def _node_urls(url: str) -> list[URL]:
         for host in hosts.split(","):
             node = URL(urlunsplit(parts._replace(netloc=f"{user}{at}{host}")))
             if node.scheme not in {"amqp", "amqps"} or not node.host:
-                raise ValueError("not the address of a RabbitMQ node")
+                raise ValueError("not the URL of a RabbitMQ node")
             found.append(node.update_query(heartbeat=_HEARTBEAT_SECONDS))
     return found
 
 
 class AmqpConnection:
-    """A connection that is there when it is asked for, as long as any node answers."""
+    """Opens a connection on demand, to the first node that answers."""
 
     def __init__(self, url: str, name: str) -> None:
-        """Connect to the nodes in `url`, one after the other, showing `name` to operators."""
+        """Use the nodes in `url`; operators see `name` in RabbitMQ's list of connections."""
         self._nodes = node_urls(url)
         self._name = name
-        # Not every process begins with the same node.
+        # A random first node spreads the connections of all processes.
         self._next = random.randrange(len(self._nodes))  # noqa: S311 - spreads load
         self._connection: AioPikaConnection | None = None
         self._opening: asyncio.Task[AbstractConnection] | None = None
         self._failures = 0
         self._closed = False
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection now; one that was lost is made anew when it is needed."""
+        """Whether a connection is open now."""
         return self._connection is not None and _inner(self._connection) is not None
 
     async def connection(self) -> AbstractConnection:
-        """Return the connection, after opening it if there is none.
+        """Return the open connection, or open one.
 
-        Everyone who asks meanwhile waits for the same attempt: each node once, after a pause that
-        grows with the failures. Raise AmqpUnavailable if none of them answers.
+        Concurrent callers share one attempt, which tries each node once, after a backoff if the
+        last attempt failed. Raise AmqpUnavailable if no node answers.
         """
         if self._closed:
             raise AmqpUnavailable("the connection is closed")
@@ -97,9 +98,9 @@ class AmqpConnection:
             return await asyncio.shield(self._opening)
 
     async def wait_for(self, seconds: float) -> None:
-        """Return when there is a connection; raise AmqpUnavailable if there is none so long.
+        """Retry for `seconds` until a connection is open; then raise AmqpUnavailable.
 
-        A refusal of the user is final and raised at once.
+        AmqpRefused is not retried.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -117,18 +118,18 @@ class AmqpConnection:
     async def channel(self, *, confirms: bool = False) -> AbstractChannel:
         """Return a new channel; raise AmqpUnavailable."""
         connection = await self.connection()
-        # The library counts on where others are in use, past what the broker allows.
+        # aiormq counts up without reusing numbers, beyond the limit of the broker.
         number = next(n for n in itertools.count(1) if n not in connection.channels)
         with unavailable():
             return await connection.channel(number, publisher_confirms=confirms)
 
-    def leave(self, channel: AbstractChannel) -> None:
-        """Close `channel` without waiting for the broker to agree."""
+    def release(self, channel: AbstractChannel) -> None:
+        """Close `channel` in the background."""
         if not channel.is_closed:
-            self._leave(channel)
+            self._close_later(channel)
 
     async def close(self) -> None:
-        """Close the connection, which ends everything on it."""
+        """Close the connection and all of its channels."""
         self._closed = True
         if self._opening is not None:
             self._opening.cancel()
@@ -136,31 +137,31 @@ class AmqpConnection:
         connection, self._connection = self._connection, None
         if connection is not None:
             await _close(connection)
-        if self._leaving:
-            await asyncio.wait(self._leaving)
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def _opened(self, opening: asyncio.Task[AbstractConnection]) -> None:
         self._opening = None
         if not opening.cancelled():
-            # Read here, since whoever waited for it may have gone.
+            # Marks the exception as retrieved; all callers may have been cancelled.
             opening.exception()
 
-    def _leave(self, closable: AioPikaConnection | AbstractChannel) -> None:
-        task = asyncio.create_task(_close(closable), name=f"amqp-{self._name}-leave")
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+    def _close_later(self, closable: AioPikaConnection | AbstractChannel) -> None:
+        task = asyncio.create_task(_close(closable), name=f"amqp-{self._name}-close")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _lost(self, connection: AioPikaConnection) -> None:
         log.warning("amqp_connection_lost", name=self._name)
-        self._leave(connection)
+        self._close_later(connection)
         self._connection = None
         self._failures = max(self._failures, 1)
         self._next += 1
 
     async def _open(self) -> AbstractConnection:
         if self._failures:
-            pause = min(_FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), _LONGEST_PAUSE_SECONDS)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            backoff = min(_MIN_BACKOFF_SECONDS * 2 ** (self._failures - 1), _MAX_BACKOFF_SECONDS)
+            await asyncio.sleep(jitter(backoff, least=0.5))
         reasons: list[str] = []
         refusals = 0
         for _ in self._nodes:
@@ -189,7 +190,7 @@ class AmqpConnection:
             async with answer_within(_CONNECT_SECONDS):
                 await connection.connect()
         except BaseException:
-            # It closes itself when it is collected, at a time when no loop may be running.
+            # Its finalizer would close it, perhaps without a running event loop.
             await connection.close()
             raise
         self._connection = connection
@@ -200,7 +201,7 @@ class AmqpConnection:
 
 
 def _inner(connection: AioPikaConnection) -> AbstractConnection | None:
-    """Return the open connection of the library below, whose calls cost less, or None."""
+    """Return the open aiormq connection below aio-pika's, whose calls cost less, or None."""
     if connection.transport is None:
         return None
     inner = connection.transport.connection

@@ -1,7 +1,7 @@
-"""What can go wrong with RabbitMQ, told in two classes whatever the client library raised.
+"""Errors of RabbitMQ, in two classes for everything that the client library raises.
 
-AmqpUnavailable   RabbitMQ cannot be reached; whether it did what was asked is not known
-└── AmqpRefused   it answers, and does not let this user in or do this
+AmqpUnavailable   RabbitMQ does not answer; the operation may or may not have happened
+└── AmqpRefused   RabbitMQ refuses the user or the operation
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from aiormq.exceptions import (
 )
 
 
-class AmqpUnavailable(ConnectionError):  # noqa: N818 - reads as the state it tells
-    """RabbitMQ cannot be reached; whether it did what was asked is not known."""
+class AmqpUnavailable(ConnectionError):  # noqa: N818 - names a state
+    """RabbitMQ does not answer; the operation may or may not have happened."""
 
 
 class AmqpRefused(AmqpUnavailable):
-    """RabbitMQ answers, and does not let this user in or do this."""
+    """RabbitMQ refuses the user or the operation."""
 
 
 _REFUSALS = (
@@ -37,10 +37,10 @@ _REFUSALS = (
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Raise AmqpUnavailable for whatever the client library raises inside.
+    """Convert the client library's exceptions to AmqpUnavailable or AmqpRefused.
 
-    A connection that ends cancels what waits on it. Only a cancellation that was meant for the task
-    itself stays one.
+    When a connection closes, the library cancels its waiting callers. Such a CancelledError is
+    converted too; one that was requested for the task itself is raised as it is.
     """
     try:
         yield
@@ -52,26 +52,26 @@ def unavailable() -> Iterator[None]:
     except AmqpUnavailable:
         raise
     except _REFUSALS as error:
-        raise AmqpRefused(_told(error)) from error
+        raise AmqpRefused(_reason(error)) from error
     except (AMQPError, ChannelInvalidStateError, OSError, EOFError, RuntimeError) as error:
-        raise AmqpUnavailable(_told(error)) from error
+        raise AmqpUnavailable(_reason(error)) from error
     except Exception as error:
         if type(error) is not Exception:
             raise
-        # What waits on a channel that is closed without a reason gets this and nothing else.
+        # Raised to callers that wait on a channel which is closed without a reason.
         raise AmqpUnavailable("the channel was closed") from error
 
 
 @asynccontextmanager
 async def answer_within(seconds: float) -> AsyncIterator[None]:
-    """Raise AmqpUnavailable for whatever goes wrong inside, or takes longer than `seconds`."""
+    """As `unavailable`, and raise AmqpUnavailable after `seconds`."""
     with unavailable():
         async with asyncio.timeout(seconds):
             yield
 
 
-def _told(error: BaseException) -> str:
-    """Return the broker's own text where there is one."""
+def _reason(error: BaseException) -> str:
+    """Return the text of the broker, or what is known without one."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, DeliveryError):

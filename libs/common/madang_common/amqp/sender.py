@@ -1,4 +1,4 @@
-"""Messages that are either confirmed by RabbitMQ or not known to be there."""
+"""Publishes messages with publisher confirms."""
 
 import asyncio
 import time
@@ -16,10 +16,10 @@ _PERSISTENT = 2
 
 
 class Sender:
-    """Publishes persistent messages that must reach a queue, each confirmed on its own."""
+    """Publishes persistent, mandatory messages; waits for the confirm of each."""
 
-    def __init__(self, link: AmqpConnection) -> None:
-        self._link = link
+    def __init__(self, connection: AmqpConnection) -> None:
+        self._connection = connection
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
 
@@ -32,11 +32,12 @@ class Sender:
         content_type: str,
         headers: Mapping[str, FieldValue] | None = None,
     ) -> None:
-        """Return when the message is in its queues for good; raise AmqpUnavailable otherwise.
+        """Return when the message is confirmed; raise AmqpUnavailable if it is not.
 
-        Messages go out in the order of the calls. One that was cancelled or failed may be there.
+        Messages are sent in the order of the calls. A message whose call failed or was cancelled
+        may have been stored.
         """
-        channel = await self._ready()
+        channel = await self._open_channel()
         now = datetime.fromtimestamp(time.time(), UTC)
         properties = Basic.Properties(
             content_type=content_type,
@@ -51,10 +52,10 @@ class Sender:
         if not isinstance(confirm, Basic.Ack):
             raise AmqpUnavailable("not confirmed")
 
-    async def _ready(self) -> AbstractChannel:
-        """Return the channel, or a new one if there is none any more."""
+    async def _open_channel(self) -> AbstractChannel:
+        """Return the open channel, or open one."""
         if self._channel is None or self._channel.is_closed:
             async with self._opening:
                 if self._channel is None or self._channel.is_closed:
-                    self._channel = await self._link.channel(confirms=True)
+                    self._channel = await self._connection.channel(confirms=True)
         return self._channel

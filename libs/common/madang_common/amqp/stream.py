@@ -1,4 +1,4 @@
-"""One stream of RabbitMQ, read from a place on: the messages, and where they end."""
+"""Reads one RabbitMQ stream from an offset on, and finds its last offset."""
 
 import asyncio
 from collections import deque
@@ -12,29 +12,29 @@ from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
 
 _ACK_EVERY = 16
-"""Fewer than a reader has sent ahead, so that it never waits for them."""
-_PEEK = 1000
+"""Fewer than any prefetch, so that delivery never waits for an acknowledgement."""
+_PEEK_PREFETCH = 1000
 
-Place = int | datetime | Literal["first", "last", "next"]
-"""`x-stream-offset`: exactly there, the chunk stored at or after a time, or one of the ends."""
+StreamOffset = int | datetime | Literal["first", "last", "next"]
+"""`x-stream-offset`: an offset, the first chunk stored at or after a time, or one of the ends."""
 
 
 class Message(NamedTuple):
-    """A message and where it stands in its stream."""
+    """A message and its offset."""
 
     offset: int
     body: bytes
 
 
 class StreamReader:
-    """Messages of one stream in order, those that the broker sent ahead waiting here."""
+    """A consumer of one stream, with the messages that the broker has sent ahead."""
 
-    def __init__(self, link: AmqpConnection, channel: AbstractChannel, stream: str) -> None:
-        self._link = link
+    def __init__(self, connection: AmqpConnection, channel: AbstractChannel, stream: str) -> None:
+        self._connection = connection
         self._channel = channel
         self._stream = stream
-        self._waiting: deque[DeliveredMessage] = deque()
-        self._came = asyncio.Event()
+        self._queue: deque[DeliveredMessage] = deque()
+        self._arrival = asyncio.Event()
         self._ended: str | None = None
         self._taken_tag = 0
         self._acked_tag = 0
@@ -42,23 +42,25 @@ class StreamReader:
 
     @property
     def reached(self) -> int | None:
-        """The last offset that was taken, or the one before the place; None while more waits."""
-        return None if self._waiting else self._reached
+        """Offset of the last message taken, or before the start; None while others are queued."""
+        return None if self._queue else self._reached
 
     @classmethod
-    async def open(cls, link: AmqpConnection, stream: str, place: Place, *, prefetch: int) -> Self:
-        """Read `stream` from `place` on, with about `prefetch` messages sent ahead."""
-        channel = await link.channel()
-        reader = cls(link, channel, stream)
-        if isinstance(place, int):
-            reader._reached = place - 1
+    async def open(
+        cls, connection: AmqpConnection, stream: str, start: StreamOffset, *, prefetch: int
+    ) -> Self:
+        """Consume `stream` from `start` on with a prefetch of `prefetch` messages."""
+        channel = await connection.channel()
+        reader = cls(connection, channel, stream)
+        if isinstance(start, int):
+            reader._reached = start - 1
         channel.on_consumer_cancel_callbacks.add(reader._cancelled)
         channel.closing.add_done_callback(reader._closed)
         try:
             with unavailable():
                 await channel.basic_qos(prefetch_count=prefetch)
                 await channel.basic_consume(
-                    stream, reader._arrived, arguments={"x-stream-offset": place}
+                    stream, reader._arrived, arguments={"x-stream-offset": start}
                 )
         except BaseException:
             reader.close()
@@ -66,69 +68,70 @@ class StreamReader:
         return reader
 
     async def next(self) -> Message:
-        """Return the next message, waiting for it; raise AmqpUnavailable when none can come.
+        """Wait for the next message and return it; raise AmqpUnavailable when the reader has ended.
 
-        Whoever asks has done with the messages before: those are acknowledged, many at a time.
+        Acknowledges the messages before it, several at a time.
         """
-        while not self._waiting:
+        while not self._queue:
             if self._ended is not None:
                 raise AmqpUnavailable(self._ended)
-            self._came.clear()
-            await self._came.wait()
+            self._arrival.clear()
+            await self._arrival.wait()
         if self._taken_tag - self._acked_tag >= _ACK_EVERY:
             await self._acknowledge()
         return self._take()
 
     async def newest(self, *, surely_some: bool) -> int | None:
-        """Return the offset of the last message that was there when asked, or None if none was.
+        """Return the offset of the last message at the time of the call, None if there is none.
 
-        For a reader from "last" or a time on, asked once. With `surely_some` it waits for one.
+        For a reader that starts at "last" or at a time; call it once. With `surely_some` it waits
+        for a message.
         """
         newest: int | None = None
         while True:
             counted = await self._fence()
-            arrived = len(self._waiting)
-            while self._waiting:
+            arrived = len(self._queue)
+            while self._queue:
                 newest = self._take().offset
             if newest is None and not counted and not surely_some:
                 return None
-            if newest is not None and arrived < _PEEK:
+            if newest is not None and arrived < _PEEK_PREFETCH:
                 return newest
             if newest is None:
-                self._waiting.appendleft(await self._first())
+                self._queue.appendleft(await self._first())
             else:
                 await self._acknowledge()
 
     async def first(self) -> int | None:
-        """Return the offset of the first message if one is there, else None; asked once."""
+        """Return the offset of the first message, None if there is none; call it once."""
         await self._fence()
-        return self._take().offset if self._waiting else None
+        return self._take().offset if self._queue else None
 
     def end(self, reason: str) -> None:
-        """Let `next` raise AmqpUnavailable with `reason`."""
+        """Make `next` raise AmqpUnavailable with `reason`."""
         self._ended = self._ended or reason
-        self._came.set()
+        self._arrival.set()
 
     def close(self) -> None:
         """Stop reading."""
-        self._waiting.clear()
+        self._queue.clear()
         self.end("closed")
-        self._link.leave(self._channel)
+        self._connection.release(self._channel)
 
     async def _first(self) -> DeliveredMessage:
-        while not self._waiting:
+        while not self._queue:
             if self._ended is not None:
                 raise AmqpUnavailable(self._ended)
-            self._came.clear()
-            await self._came.wait()
-        return self._waiting.popleft()
+            self._arrival.clear()
+            await self._arrival.wait()
+        return self._queue.popleft()
 
     async def _fence(self) -> int:
-        """Return after what the stream held before this call has arrived here, with its count.
+        """Wait until all messages stored before this call have arrived; return the stream's count.
 
-        A channel does one thing after the other. A second consumer asks the stream something, which
-        is answered after the first one was told that there is something to read; and what is asked
-        then is answered after that has been sent. The count is that of some seconds ago.
+        A channel processes requests in order. The reply to a second consumer comes after the first
+        one was notified of the messages, and the reply to the next request after they were sent.
+        The count may be some seconds old.
         """
         with unavailable():
             await self._channel.basic_consume(
@@ -144,7 +147,7 @@ class StreamReader:
                 await self._channel.basic_ack(self._taken_tag, multiple=True, wait=False)
 
     def _take(self) -> Message:
-        message = self._waiting.popleft()
+        message = self._queue.popleft()
         delivery = cast("Basic.Deliver", message.delivery)
         self._taken_tag = delivery.delivery_tag or 0
         headers = message.header.properties.headers or {}
@@ -153,8 +156,8 @@ class StreamReader:
 
     async def _arrived(self, message: DeliveredMessage) -> None:
         if self._ended is None:
-            self._waiting.append(message)
-            self._came.set()
+            self._queue.append(message)
+            self._arrival.set()
 
     def _cancelled(self, _: Basic.Cancel) -> None:
         self.end("the broker ended the consumer")
@@ -165,24 +168,27 @@ class StreamReader:
 
 
 async def _ignore(_: DeliveredMessage) -> None:
-    """Drop a message that came after what was asked for."""
+    """Drop a message of the second consumer in `_fence`."""
 
 
-async def newest_offset(link: AmqpConnection, stream: str, *, surely_some: bool) -> int | None:
+async def newest_offset(
+    connection: AmqpConnection, stream: str, *, surely_some: bool
+) -> int | None:
     """Return the offset of the last message in `stream`, or None if it is empty."""
-    reader = await StreamReader.open(link, stream, "last", prefetch=_PEEK)
+    reader = await StreamReader.open(connection, stream, "last", prefetch=_PEEK_PREFETCH)
     try:
         return await reader.newest(surely_some=surely_some)
     finally:
         reader.close()
 
 
-async def first_offset_since(link: AmqpConnection, stream: str, time: datetime) -> int | None:
-    """Return an offset from which all follows that came at or after `time`; None if nothing did.
+async def first_offset_since(connection: AmqpConnection, stream: str, time: datetime) -> int | None:
+    """Return an offset at or before the first message stored at or after `time`; None if none is.
 
-    RabbitMQ looks in whole seconds and for whole chunks, so some older messages may follow as well.
+    RabbitMQ compares whole seconds and returns whole chunks, so the message at that offset may be
+    older.
     """
-    reader = await StreamReader.open(link, stream, time, prefetch=1)
+    reader = await StreamReader.open(connection, stream, time, prefetch=1)
     try:
         return await reader.first()
     finally:

@@ -1,1 +1,1 @@
-"""REST between people, services and the outside: the same app and client for every service."""
+"""REST: the app and the client that all services share."""

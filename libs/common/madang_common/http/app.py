@@ -12,18 +12,18 @@ from starlette.exceptions import HTTPException
 
 from madang_common import problems
 from madang_common.health import Health, health_router
-from madang_common.http.answers import (
-    AnswerFailures,
-    SecureAnswers,
-    note_refusal,
-    problem_response,
-)
 from madang_common.http.cors import Cors
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.http.methods import HeadAsGet, allow
 from madang_common.http.middleware import CheckHost, LimitBody, Observe
 from madang_common.http.openapi import problem_types
 from madang_common.http.request_limit import LimitRequests
+from madang_common.http.responses import (
+    SecurityHeaders,
+    ServerErrors,
+    note_refusal,
+    problem_response,
+)
 from madang_common.metrics import HttpMetrics, Merged
 from madang_common.problems import InvalidBody, InvalidRequest, Problem, TooLarge
 from madang_common.refusals import Refusals
@@ -66,11 +66,11 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(LimitBody, limit=settings.request_body_bytes)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(AnswerFailures, metrics=http_metrics)
+    app.add_middleware(ServerErrors, metrics=http_metrics)
     app.add_middleware(CheckHost, hosts=settings.hosts)
     app.add_middleware(LimitRequests, settings=settings)
     app.add_middleware(Cors, origins=settings.allowed_origins)
-    app.add_middleware(SecureAnswers)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(Observe, metrics=http_metrics)
     return app
 

@@ -1,23 +1,23 @@
-"""Bodies of requests, before their fields are looked at one by one."""
+"""Base class of request bodies."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-_MOST_FIELDS = 64
+_MAX_FIELDS = 64
 
 
 class Body(BaseModel):
-    """A request body: nothing in it that is not named.
+    """A request body without unknown fields.
 
-    Each field that is not known is a mistake to be described, so there may only be so many.
+    The number of fields is limited, because each unknown one adds an error to the response.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _few_fields(cls, given: Any) -> Any:
-        if isinstance(given, dict) and len(given) > _MOST_FIELDS:
-            raise ValueError(f"at most {_MOST_FIELDS} fields")
+    def _limit_fields(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > _MAX_FIELDS:
+            raise ValueError(f"at most {_MAX_FIELDS} fields")
         return given

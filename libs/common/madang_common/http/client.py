@@ -1,4 +1,4 @@
-"""`create_client`: how one service calls another."""
+"""HTTP clients for calls between services."""
 
 from functools import cache
 
@@ -19,18 +19,18 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ATTEMPTS = 3
 
 
-class Retrying(httpx.AsyncBaseTransport):
-    """Tries again what is safe to try again: any request that never left, and reads."""
+class RetryTransport(httpx.AsyncBaseTransport):
+    """Retries requests that are safe to retry: reads, and all that were never sent."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        read = request.method in _SAFE_METHODS
-        passing = httpx.TransportError if read else httpx.ConnectError
+        is_safe = request.method in _SAFE_METHODS
+        retried = httpx.TransportError if is_safe else httpx.ConnectError
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(passing),
+            retry=retry_if_exception_type(retried),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.05, max=0.5),
             reraise=True,
@@ -45,7 +45,7 @@ class Retrying(httpx.AsyncBaseTransport):
 
 
 _certificates = cache(httpx.create_ssl_context)
-"""Who is trusted over TLS; to read them takes 20 ms, and each reading half a megabyte."""
+"""The trusted certificates; loading them takes 20 ms and half a megabyte each time."""
 
 
 def create_client(
@@ -57,8 +57,8 @@ def create_client(
 ) -> httpx.AsyncClient:
     """Return a client for the service at `base_url`.
 
-    It gives up after `timeout_seconds`, retries where that is safe, passes the request id on and
-    follows no redirects. `transport` replaces the network, for services in the same process.
+    It retries where that is safe, forwards the request id and follows no redirects. `transport`
+    replaces the network, for services in the same process.
     """
 
     async def pass_request_id(request: httpx.Request) -> None:
@@ -72,7 +72,7 @@ def create_client(
     return httpx.AsyncClient(
         base_url=base_url,
         auth=auth,
-        transport=Retrying(
+        transport=RetryTransport(
             transport or httpx.AsyncHTTPTransport(verify=_certificates(), limits=limits)
         ),
         timeout=timeout_seconds,
@@ -83,23 +83,28 @@ def create_client(
 async def call(
     client: httpx.AsyncClient, method: str, path: str, **options: object
 ) -> httpx.Response:
-    """Send a request; raise the Problem that the other side answered, or Unavailable.
+    """Send a request and return the response; raise its Problem if it is a 4xx.
 
-    A 5xx of the other service is Unavailable here: whose fault it is does not help the caller.
+    Raise Unavailable for a 5xx or if there is no response.
     """
     try:
-        answer = await client.request(method, path, **options)  # type: ignore[arg-type]
+        response = await client.request(method, path, **options)  # type: ignore[arg-type]
     except httpx.HTTPError as error:
         raise Unavailable("A service behind this one does not answer; try again.") from error
-    if answer.is_success:
-        return answer
-    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+    if response.is_success:
+        return response
+    if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise Unavailable("A service behind this one failed; try again.")
     try:
-        document = answer.json()
+        document = response.json()
     except ValueError:
         document = {}
     problem: Problem = from_document(
-        document if isinstance(document, dict) else {}, answer.status_code
+        document if isinstance(document, dict) else {}, response.status_code
     )
     raise problem
+
+
+async def ping_service(client: httpx.AsyncClient) -> None:
+    """Raise httpx.HTTPError unless the service is live; sends no token."""
+    (await client.get("/health/live", auth=None)).raise_for_status()

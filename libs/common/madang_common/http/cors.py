@@ -15,11 +15,11 @@ _PREFLIGHT_SECONDS = "600"
 
 
 class Cors:
-    """Lets pages of the allowed origins read every answer, errors too.
+    """Adds CORS headers to all responses, including errors, for the allowed origins.
 
-    A preflight is answered as any OPTIONS request is, with the methods of its path in `Allow`; here
-    it gets the headers that a browser looks for. Answers with CORS headers of their own keep them.
-    Credentials are not allowed: tokens are in headers, and there are no cookies.
+    The app answers a preflight like any OPTIONS request, with the methods of the path in `Allow`.
+    CORS headers that a response has already are kept. Credentials are not allowed: tokens are in
+    headers, and there are no cookies.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
@@ -30,22 +30,22 @@ class Cors:
         if scope["type"] != "http" or not self._origins:
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope)
-        preflight = scope["method"] == "OPTIONS" and "Access-Control-Request-Method" in asked
-        origins = asked.getlist("Origin")
+        request = Headers(scope=scope)
+        preflight = scope["method"] == "OPTIONS" and "Access-Control-Request-Method" in request
+        origins = request.getlist("Origin")
 
-        async def send_shared(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if _ALLOW_ORIGIN not in headers:
                     self._share(headers, origins, preflight=preflight)
             await send(message)
 
-        await self._app(scope, receive, send_shared)
+        await self._app(scope, receive, send_with_headers)
 
     def _share(self, headers: MutableHeaders, origins: Sequence[str], *, preflight: bool) -> None:
         if ANY not in self._origins:
-            # Without it a cache could give one page's answer to another, or none to both.
+            # Without it a cache could return the response for one origin to another.
             headers.add_vary_header("Origin")
         if not is_allowed(origins, self._origins):
             return

@@ -1,4 +1,4 @@
-"""Whose request it is: the peer's, or whoever the proxies in front say."""
+"""The client's address of a request: the peer's, or the one that trusted proxies report."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -7,28 +7,28 @@ from typing import TypeAlias
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 _Network: TypeAlias = IPv4Network | IPv6Network
-_LONGEST_ADDRESS = 64
-"""Characters of what is looked at and remembered: an IPv6 address has 45, and a zone perhaps."""
-_SITE_BITS = 64
-"""Bits of an IPv6 address that a provider gives to one customer."""
+_MAX_ADDRESS_LENGTH = 64
+"""Longest text that is parsed and cached: an IPv6 address has 45 characters, and perhaps a zone."""
+_SITE_PREFIX_BITS = 64
+"""Prefix of an IPv6 address that a provider assigns to one customer."""
 
 
 @lru_cache(maxsize=16_384)
 def site(address: str) -> str:
-    """Return what one customer has of `address`: an IPv4 address, or a whole IPv6 /64."""
-    found = _address(address.partition("%")[0]) if len(address) <= _LONGEST_ADDRESS else None
+    """Return the unit of rate limits for `address`: an IPv4 address, or its IPv6 /64."""
+    found = _address(address.partition("%")[0]) if len(address) <= _MAX_ADDRESS_LENGTH else None
     if isinstance(found, IPv6Address):
-        return str(ip_network((found, _SITE_BITS), strict=False))
+        return str(ip_network((found, _SITE_PREFIX_BITS), strict=False))
     return address if found is None else str(found)
 
 
 class Proxies:
-    """The proxies whose `X-Forwarded-For` is believed; nobody else's is."""
+    """The trusted proxies: `X-Forwarded-For` is used only if they send it."""
 
     __slots__ = ("_all", "_networks")
 
     def __init__(self, addresses: Iterable[str]) -> None:
-        """Believe those addresses and networks, `*` for everyone; raise ValueError for others."""
+        """Trust addresses and networks, or everyone with `*`; raise ValueError if malformed."""
         named = tuple(addresses)
         self._all = "*" in named
         self._networks: tuple[_Network, ...] = tuple(
@@ -36,32 +36,32 @@ class Proxies:
         )
 
     def client(self, peer: str, forwarded_for: Iterable[str]) -> str:
-        """Return the client's address, from the values of the request's `X-Forwarded-For`.
+        """Return the client's address, given the request's values of `X-Forwarded-For`.
 
-        Each proxy adds at the end whom it heard, so that is the last one which is no proxy of ours.
+        Each proxy appends its peer, so the client is the last address that is not a trusted proxy.
         """
         address = peer
-        if not self._believes(peer):
+        if not self._trusts(peer):
             return peer
         for entry in reversed(",".join(forwarded_for).split(",")):
             named = without_port(entry.strip())
             if not named:
                 continue
             address = named
-            if not self._believes(named):
+            if not self._trusts(named):
                 break
         return address
 
-    def _believes(self, address: str) -> bool:
+    def _trusts(self, address: str) -> bool:
         if self._all:
             return True
-        found = _address(address) if len(address) <= _LONGEST_ADDRESS else None
+        found = _address(address) if len(address) <= _MAX_ADDRESS_LENGTH else None
         return found is not None and any(found in network for network in self._networks)
 
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> _Address | None:
-    """Return the address in `text`; an IPv4 address within IPv6 is that IPv4 address."""
+    """Return the address in `text`; an IPv4-mapped IPv6 address is returned as IPv4."""
     try:
         found = ip_address(text)
     except ValueError:

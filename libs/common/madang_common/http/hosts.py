@@ -14,7 +14,7 @@ from madang_common.problems import Problem
 _ANY = "*"
 _LOCAL = {"localhost", "*.localhost"}
 _SERVICES = re.compile(r"(?:auth|rooms|history|gateway)(?:-[0-9]+)?")
-"""Names by which services and Prometheus call each other, replicas included."""
+"""Names that services and Prometheus use for each other, including replicas."""
 
 
 class UnknownHost(Problem):
@@ -29,24 +29,24 @@ class AllowedHosts:
     __slots__ = ("_any", "_domains", "_names")
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Allow those names and this machine's, `*.name` for all below one, and `*` for any."""
+        """Allow `names` and localhost; `*.name` allows all subdomains, `*` any host."""
         known = {name.lower() for name in names} | _LOCAL
         self._any = _ANY in known
         self._domains = tuple(name[1:] for name in known if name.startswith("*."))
         self._names = frozenset(known)
 
     def check(self, hosts: Sequence[str]) -> None:
-        """Raise UnknownHost unless the values of `Host` are one that is allowed, or none."""
+        """Raise UnknownHost unless there is no `Host` header, or one that is allowed."""
         if len(hosts) > 1 or (hosts and not self.allows(hosts[0])):
             raise UnknownHost(
-                "Requests for this host are not answered. If it is a name of this server, whoever"
-                " runs it adds it to MADANG_ALLOWED_HOSTS."
+                "This server does not serve that host. If the name is right, the operator must add"
+                " it to MADANG_ALLOWED_HOSTS."
             )
 
     def allows(self, host: str) -> bool:
-        """Return whether a request for `host`, with or without a port, is answered.
+        """Return whether requests for `host`, with or without a port, are allowed.
 
-        An IP address always is: it resolves to nothing else.
+        An IP address always is: DNS rebinding needs a name.
         """
         if self._any:
             return True
@@ -60,7 +60,7 @@ class AllowedHosts:
 
 
 def normal_host(text: str) -> str:
-    """Return the name in `text` in the form of `AllowedHosts`; raise ValueError if it is none."""
+    """Return a host name in the form of `AllowedHosts`; raise ValueError if it is malformed."""
     text = text.strip()
     if text == _ANY:
         return text

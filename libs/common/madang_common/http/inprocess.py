@@ -1,4 +1,4 @@
-"""Services that call each other within one process: the same clients, no network."""
+"""Calls between services in one process, with the same clients and no network."""
 
 import asyncio
 
@@ -11,13 +11,13 @@ from madang_common.http.request_limit import charged_to
 
 
 class InProcessNetwork(httpx.AsyncBaseTransport):
-    """Hands a request for `http://{name}` to the app that was added as `name`."""
+    """Routes a request for `http://{name}` to the app that was added as `name`."""
 
     def __init__(self) -> None:
         self._apps: dict[str, httpx.ASGITransport] = {}
 
     def add(self, name: str, app: ASGIApp) -> None:
-        """Let `http://{name}` reach `app` from now on."""
+        """Route `http://{name}` to `app`."""
         inside = in_process(charged_to(app, None))
         self._apps[name] = httpx.ASGITransport(inside, raise_app_exceptions=False)
 
@@ -26,5 +26,5 @@ class InProcessNetwork(httpx.AsyncBaseTransport):
         app = self._apps.get(request.url.host)
         if app is None:
             raise httpx.ConnectError(f"no service {request.url.host}", request=request)
-        # A task of its own, so that the other service binds its ids for the log in its own context.
+        # In a new task, so that the called service binds its log ids in its own context.
         return await asyncio.create_task(app.handle_async_request(request))

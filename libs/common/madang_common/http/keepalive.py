@@ -1,8 +1,8 @@
-"""How long a connection without a request is kept.
+"""Keep-alive timeouts of idle HTTP connections.
 
-A client that sends on a connection which the server is just closing loses its request, and cannot
-know whether it was served. So the client closes first, by far: a client after 30 s, the proxy in
-front of the services after 60 s (`deploy/nginx`), a server after 75 s.
+A request that is sent while the server closes the connection is lost, and the client cannot know
+whether it was processed. So clients close first: services' clients after 30 s, the proxy in front
+of the services after 60 s (`deploy/nginx`), servers after 75 s.
 """
 
 CLIENT_KEEPALIVE_SECONDS = 30

@@ -1,11 +1,11 @@
-"""Methods of HTTP: HEAD wherever there is GET, OPTIONS everywhere, and `Allow` with all of them."""
+"""HTTP methods: HEAD for every GET, OPTIONS for every path, and `Allow`."""
 
 from collections.abc import Iterable
 
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class HeadAsGet:
@@ -24,25 +24,25 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        got = {**scope, "method": "GET"}
+        as_get = {**scope, "method": "GET"}
         try:
-            await self._app(got, receive, send_head)
+            await self._app(as_get, receive, send_head)
         finally:
-            # Who logs and counts the request looks at the scope that it passed on.
-            scope.update(got, method="HEAD")
+            # The outer middleware reads the route and the method from its own scope.
+            scope.update(as_get, method="HEAD")
 
 
 def allow(routes: Iterable[BaseRoute], scope: Scope) -> str:
-    """Return `Allow` for the path of `scope`: all methods that any of `routes` has for it."""
+    """Return the `Allow` header for the path of `scope`."""
     routes = tuple(routes)
-    found = [method for method in ("GET", *_CHANGING) if _has(routes, scope, method)]
+    found = [method for method in ("GET", *_WRITES) if _has(routes, scope, method)]
     if "GET" in found:
         found.insert(1, "HEAD")
     return ", ".join([*found, "OPTIONS"])
 
 
 def _has(routes: Iterable[BaseRoute], scope: Scope, method: str) -> bool:
-    asked = {**scope, "method": method, "path_params": {}}
-    # What is mounted are files, which match whatever the method is.
-    fitting = (route for route in routes if not (isinstance(route, Mount) and method in _CHANGING))
-    return any(route.matches(asked)[0] is Match.FULL for route in fitting)
+    probe = {**scope, "method": method, "path_params": {}}
+    # Mounts serve files and match any method.
+    candidates = (route for route in routes if not (isinstance(route, Mount) and method in _WRITES))
+    return any(route.matches(probe)[0] is Match.FULL for route in candidates)

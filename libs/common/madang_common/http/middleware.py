@@ -1,4 +1,4 @@
-"""What happens around each request: its id, log line, metrics, host and size limit."""
+"""Middleware of every request: request id, log line, metrics, host check, body limit."""
 
 import time
 
@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common.http import request_id
-from madang_common.http.answers import refuse
 from madang_common.http.hosts import AllowedHosts, UnknownHost
 from madang_common.http.internal import is_routine
+from madang_common.http.responses import refuse
 from madang_common.metrics import HttpMetrics
 from madang_common.problems import TooLarge
 
@@ -20,7 +20,7 @@ _UNKNOWN_ROUTE = "unknown"
 
 
 class Observe:
-    """Binds the request id, logs the request once, counts it."""
+    """Binds the request id, and logs and counts each request once."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
@@ -32,7 +32,7 @@ class Observe:
             return
         given = Headers(scope=scope).get(request_id.HEADER)
         chosen = request_id.begin(given)
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         status = 500
 
         async def send_with_id(message: Message) -> None:
@@ -46,11 +46,11 @@ class Observe:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - started_at
             route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
             self._metrics.ended(scope["method"], route, status, seconds)
-            say = log.debug if is_routine(scope, status) else log.info
-            say(
+            log_request = log.debug if is_routine(scope, status) else log.info
+            log_request(
                 "request",
                 method=scope["method"],
                 route=route,
@@ -60,7 +60,7 @@ class Observe:
 
 
 class CheckHost:
-    """Refuses requests for hosts that this deployment does not serve."""
+    """Refuses requests for hosts that are not allowed."""
 
     def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
         self._app = app
@@ -77,7 +77,7 @@ class CheckHost:
 
 
 class LimitBody:
-    """Refuses a request body of more than `limit` bytes, announced or not."""
+    """Refuses a request body of more than `limit` bytes, with or without Content-Length."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -88,17 +88,17 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        announced = int(length) if length.isdecimal() else 0
-        seen = 0
+        content_length = int(length) if length.isdecimal() else 0
+        received = 0
 
         async def receive_counted() -> Message:
-            nonlocal seen
-            if announced <= self._limit:
+            nonlocal received
+            if content_length <= self._limit:
                 message = await receive()
-                seen += len(message.get("body", b""))
-                if seen <= self._limit:
+                received += len(message.get("body", b""))
+                if received <= self._limit:
                     return message
-            # FastAPI answers any other exception that comes while it reads a body with a 400.
-            raise HTTPException(TooLarge.status, f"A body may have {self._limit} bytes.")
+            # FastAPI converts any other exception during the read of a body to a 400.
+            raise HTTPException(TooLarge.status, f"A body may have at most {self._limit} bytes.")
 
         await self._app(scope, receive_counted, send)

@@ -10,7 +10,7 @@ _EXAMPLE = "an origin is https://app.example"
 
 
 def normal_origin(text: str) -> str:
-    """Return the origin in `text` as browsers send it; raise ValueError if it can never match."""
+    """Return an origin as browsers send it; raise ValueError if it cannot match any."""
     text = text.strip()
     if text in {ANY, _OPAQUE}:
         return text
@@ -23,7 +23,7 @@ def normal_origin(text: str) -> str:
 
 
 def is_same_host(origin: str, hosts: Sequence[str]) -> bool:
-    """Return whether a page of `origin` came from the one host that `hosts` names."""
+    """Return whether `origin` and the request's only `Host` name the same host and port."""
     try:
         parts = _split(origin)
         own = _authority(parts, origin)
@@ -34,7 +34,7 @@ def is_same_host(origin: str, hosts: Sequence[str]) -> bool:
 
 
 def is_allowed(origins: Sequence[str], allowed: Collection[str]) -> bool:
-    """Return whether pages of the one origin that a request names are in `allowed`."""
+    """Return whether the request's only `Origin` is in `allowed`."""
     return len(origins) == 1 and (ANY in allowed or origins[0] in allowed)
 
 
@@ -46,13 +46,13 @@ def _split(text: str) -> SplitResult:
 
 
 def _authority(parts: SplitResult, text: str) -> str:
-    """Return host and port, in lower case and ASCII, without the port that the scheme implies."""
+    """Return host and port in lower-case ASCII, without the default port of the scheme."""
     host = parts.hostname
     try:
         port = parts.port
         ascii_host = host if not host or host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, UnicodeError):
-        raise ValueError(f"{text!r} has no port or host that can be reached") from None
+        raise ValueError(f"{text!r} has an invalid host or port") from None
     if not ascii_host or not set(ascii_host).isdisjoint("*, "):
         raise ValueError(f"{text!r} does not name one host; {_EXAMPLE}")
     if ":" in ascii_host:

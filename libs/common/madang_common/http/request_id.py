@@ -1,4 +1,4 @@
-"""Request ids: taken from the caller or made, logged, and passed on to the next service."""
+"""Request ids: from the caller or new, in every log line, forwarded to other services."""
 
 import re
 
@@ -11,7 +11,7 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 
 def begin(given: str | None) -> str:
-    """Bind the caller's request id if it is a sane one, else a new one, and return it."""
+    """Bind the caller's request id if it is well-formed, else a new one, and return it."""
     request_id = given if given and _ACCEPTED.match(given) else new_id()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -19,5 +19,5 @@ def begin(given: str | None) -> str:
 
 
 def current() -> str | None:
-    """Return the request id of what is being done now."""
+    """Return the request id of the current request, if any."""
     return structlog.contextvars.get_contextvars().get("request_id")

@@ -1,7 +1,7 @@
 """Rate limits of REST requests to one process, by user and by address.
 
-Each request is charged to its address here, and to its user by `security` once the token is
-verified. Both allowances are token buckets in memory, bounded in number.
+The middleware here charges each request to its address, and `security` charges it to its user once
+the token is verified. The token buckets are in memory, and their number is bounded.
 """
 
 import asyncio
@@ -14,53 +14,53 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang_common.clock import MonotonicClock
-from madang_common.http.answers import refuse
 from madang_common.http.forwarded import site
+from madang_common.http.responses import refuse
 from madang_common.problems import TooManyRequests
 from madang_common.settings import CommonSettings
 from madang_common.token_bucket import Buckets, Rate
 
-_REMEMBERED = 50_000
+_MAX_BUCKETS = 50_000
 _SCOPE_KEY = "madang.requests"
-"""Where a scope has the allowance that its request is charged to."""
+"""Key of a scope for the allowance that its request is charged to."""
 _INSIDE = ("/internal/", "/health/", "/metrics")
-"""Paths that cannot be reached from outside where a service is a process of its own: the proxy does
-not pass them on. Other services and probes use them from few addresses."""
+"""Paths that the proxy does not forward when services are separate processes; other services and
+probes use them, from few addresses."""
 _BUSY_SECONDS = 1.0
 _HOLD_SECONDS = 0.25
 _METRICS = "/metrics"
 _METRICS_COST = 20.0
-"""Requests that a look at `/metrics` is charged as, where it can be reached from outside."""
+"""Requests that one of `/metrics` counts as where it is public."""
 _BODY_BYTES = 4096
-"""Bytes of a body that cost as much as another request."""
+"""Bytes of a body that count as another request."""
 
 
 class RequestAllowance:
-    """Token buckets of users and addresses, and the number of requests under way by address."""
+    """Token buckets of users and addresses, and the number of running requests by address."""
 
     def __init__(self, settings: CommonSettings, *, clock: MonotonicClock = time.monotonic) -> None:
         per_user = Rate(settings.requests_per_second_per_user, settings.requests_burst_per_user)
         per_address = Rate(
             settings.requests_per_second_per_address, settings.requests_burst_per_address
         )
-        self._users = Buckets(per_user, remembered=_REMEMBERED)
-        self._addresses = Buckets(per_address, remembered=_REMEMBERED)
-        self._most_running = settings.requests_running_per_address
+        self._users = Buckets(per_user, capacity=_MAX_BUCKETS)
+        self._addresses = Buckets(per_address, capacity=_MAX_BUCKETS)
+        self._max_running = settings.requests_running_per_address
         self._running: Counter[str] = Counter()
         self._clock = clock
 
     @contextmanager
     def request(self, address: str, more: float = 0) -> Iterator[None]:
-        """Charge a request to `address` while it runs; raise TooManyRequests if it has too many.
+        """Charge `1 + more` requests to `address`, and count one as running meanwhile.
 
-        It counts as so many `more`.
+        Raise TooManyRequests if the address exceeds a limit.
         """
         subject = site(address)
         self._take(self._addresses, subject, "your address")
         self._addresses.of(subject).spend(more)
-        if self._running[subject] >= self._most_running:
+        if self._running[subject] >= self._max_running:
             raise TooManyRequests(
-                "Too many requests from your address are under way; wait for their answers.",
+                "Too many requests from your address are running; wait for their responses.",
                 retry_after_seconds=_BUSY_SECONDS,
             )
         self._running[subject] += 1
@@ -72,7 +72,7 @@ class RequestAllowance:
                 del self._running[subject]
 
     def charge_user(self, user: str) -> None:
-        """Charge a request to `user`; raise TooManyRequests if that is too many."""
+        """Charge a request to `user`; raise TooManyRequests if that exceeds the limit."""
         self._take(self._users, user, "you")
 
     def _take(self, buckets: Buckets, subject: str, whose: str) -> None:
@@ -86,13 +86,13 @@ class RequestAllowance:
 class LimitRequests:
     """Charges each request from outside to its address.
 
-    To the allowance that `charged_to` put into its scope, or else to this app's own.
+    The allowance is the one that `charged_to` put into the scope, or else this app's own.
     """
 
     def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
         self._app = app
         self._own = RequestAllowance(settings)
-        self._most_bytes = settings.request_body_bytes
+        self._max_body_bytes = settings.request_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -109,35 +109,35 @@ class LimitRequests:
         with ExitStack() as running:
             try:
                 address = client[0] if client else ""
-                running.enter_context(allowance.request(address, self._more(scope)))
+                running.enter_context(allowance.request(address, self._surcharge(scope)))
             except TooManyRequests as problem:
                 await hold()
                 await refuse(problem, scope, receive, send)
                 return
             await self._app(scope, receive, send)
 
-    def _more(self, scope: Scope) -> float:
-        """Return how many requests more one counts as, for what it asks for and its body.
+    def _surcharge(self, scope: Scope) -> float:
+        """Return the surcharge for the path and the body.
 
-        A body counts as it is announced; without that, as the largest.
+        A body counts by its Content-Length; without one, as the largest allowed.
         """
         if scope["path"] == _METRICS:
             return _METRICS_COST
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
-        announced = int(length) if length.isdecimal() else 0
+        content_length = int(length) if length.isdecimal() else 0
         if "transfer-encoding" in headers:
-            announced = self._most_bytes
-        return min(announced, self._most_bytes) / _BODY_BYTES
+            content_length = self._max_body_bytes
+        return min(content_length, self._max_body_bytes) / _BODY_BYTES
 
 
 async def hold() -> None:
-    """Wait before a refusal: a client that asks again at once would fill the process with them."""
+    """Delay a refusal, which slows down clients that retry at once."""
     await asyncio.sleep(_HOLD_SECONDS)
 
 
 def charged_to(app: ASGIApp, allowance: RequestAllowance | None) -> ASGIApp:
-    """Return `app` with its requests charged to `allowance`, or not charged."""
+    """Return `app` with its requests charged to `allowance`, or to none."""
 
     async def charged(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, _SCOPE_KEY: allowance}, receive, send)
@@ -146,7 +146,7 @@ def charged_to(app: ASGIApp, allowance: RequestAllowance | None) -> ASGIApp:
 
 
 async def charge_user(scope: Scope, user: str) -> None:
-    """Charge the request of `scope` to `user`; raise TooManyRequests if that is too many."""
+    """Charge the request of `scope` to `user`; raise TooManyRequests if that exceeds the limit."""
     allowance: RequestAllowance | None = scope.get(_SCOPE_KEY)
     if allowance is None:
         return

@@ -1,7 +1,6 @@
-"""Who is asking: the `Authorization` header as verified claims.
+"""Authentication of requests: FastAPI dependencies that verify the `Authorization` header.
 
-A service puts its verifiers on its app (`secure(app, ...)`); an endpoint asks for `User` or
-`Service`, which are FastAPI dependencies.
+A service sets its verifiers once (`secure(app, …)`); an endpoint takes `User` or `Service`.
 """
 
 from collections.abc import Callable
@@ -10,33 +9,32 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from madang_common.http.bearer import bearer_token
 from madang_common.http.request_limit import charge_user
 from madang_common.problems import Forbidden, Unauthenticated
 from madang_common.tokens.claims import Claims
 from madang_common.tokens.verifier import TokenVerifier, Verifiers
 
-_SCHEME = "bearer"
-
 
 def secure(app: FastAPI, verifiers: Verifiers) -> None:
-    """Let `app` verify the tokens of users and services."""
+    """Make `app` verify tokens with `verifiers`."""
     app.state.users = verifiers.users
     app.state.services = verifiers.services
 
 
 async def _verified(request: Request, verifier: TokenVerifier) -> Claims:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != _SCHEME or not token.strip():
+    token = bearer_token(request.headers.get("Authorization"))
+    if not token:
         raise Unauthenticated("Send Authorization: Bearer <access token>.")
-    claims = await verifier.verify(token.strip())
+    claims = await verifier.verify(token)
     structlog.contextvars.bind_contextvars(user_id=claims.subject)
     return claims
 
 
 async def asking_user(request: Request) -> Claims:
-    """Return the claims of the logged-in user who sent `request`, and charge it to that user.
+    """Return the claims of the user's token, and charge the request to the user.
 
-    Raise Unauthenticated if there is none, TooManyRequests if the user has sent too many.
+    Raise Unauthenticated without a valid token, TooManyRequests over the user's rate limit.
     """
     claims = await _verified(request, request.app.state.users)
     await charge_user(request.scope, claims.subject)
@@ -48,17 +46,17 @@ async def _service(request: Request) -> Claims:
 
 
 User = Annotated[Claims, Depends(asking_user)]
-"""The logged-in user who asks; 401 otherwise."""
+"""Claims of the user who sends the request; 401 without a valid token."""
 Service = Annotated[Claims, Depends(_service)]
-"""The service that asks, by its service token; 401 otherwise."""
+"""Claims of the service that sends the request; 401 without a valid service token."""
 
 
 def only(name: str) -> Callable[[Claims], Claims]:
-    """Return a dependency that lets only the service `name` in: `Depends(only("auth"))`."""
+    """Return a dependency that allows only the service `name`: `Depends(only("auth"))`."""
 
     def check(claims: Service) -> Claims:
         if claims.subject != f"service:{name}":
-            raise Forbidden(f"Only the service {name} may ask this.")
+            raise Forbidden(f"Only the service {name} may do this.")
         return claims
 
     return check

@@ -1,1 +1,1 @@
-"""Live notices: what need not last (typing, read notices, ended logins)."""
+"""Live notices, which are not stored: typing, read markers, ended logins."""

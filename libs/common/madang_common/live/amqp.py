@@ -11,17 +11,17 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 from typing_extensions import override
 
+from madang_common import tasks
 from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, answer_within, unavailable
 from madang_common.live.listeners import Listeners
 from madang_common.live.port import Live
 from madang_common.log import topology
 from madang_common.log.declare import declare_exchange
-from madang_common.tasks import end
 
 log = structlog.get_logger()
 
-_WAITING_BYTES = 1_048_576
+_MAX_QUEUED_BYTES = 1_048_576
 _MESSAGE_BYTES = 262_144
 _ANSWER_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
@@ -31,53 +31,53 @@ _QUEUE: dict[str, Any] = {
     "x-overflow": "drop-head",
     "x-message-ttl": 10_000,
 }
-"""What a process that does not read leaves in the broker, at most: the newest of a few seconds."""
+"""Limits of a process's queue in the broker: the newest notices of a few seconds."""
 
 
 class AmqpLive(Live):
-    """Carries notices to every process that listens. Make one with `await AmqpLive.open(url)`.
+    """Broadcasts notices to every process that listens. Make one with `await AmqpLive.open(url)`.
 
-    Notices of one turn of the event loop go out together, unconfirmed. They are dropped, oldest
-    first, when too much waits, and all of them when no node of RabbitMQ answers.
+    Notices of one turn of the event loop are sent together, without confirms. When too many are
+    queued the oldest are dropped; when no node of RabbitMQ answers, all of them are.
     """
 
-    def __init__(self, link: AmqpConnection) -> None:
-        self._link = link
+    def __init__(self, connection: AmqpConnection) -> None:
+        self._connection = connection
         self._listeners = Listeners()
-        self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._some = asyncio.Event()
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._queued = asyncio.Event()
         self._closed = False
-        self._sending = asyncio.create_task(self._send(), name="live-send")
-        self._receiving: asyncio.Task[None] | None = None
-        self._receives = asyncio.Event()
+        self._sender = asyncio.create_task(self._send(), name="live-send")
+        self._receiver: asyncio.Task[None] | None = None
+        self._subscribed = asyncio.Event()
 
     @classmethod
     async def open(cls, url: str, *, name: str = "madang", patience_seconds: float = 60.0) -> Self:
-        """Connect; raise AmqpUnavailable if no node lets this user in within `patience_seconds`."""
-        link = AmqpConnection(url, f"{name} live")
+        """Connect; raise AmqpUnavailable if no node accepts this user in `patience_seconds`."""
+        connection = AmqpConnection(url, f"{name} live")
         try:
-            await link.wait_for(patience_seconds)
-            await declare_exchange(link, topology.LIVE_EXCHANGE)
+            await connection.wait_for(patience_seconds)
+            await declare_exchange(connection, topology.LIVE_EXCHANGE)
         except BaseException:
-            await link.close()
+            await connection.close()
             raise
-        return cls(link)
+        return cls(connection)
 
     @override
     def publish(self, line: bytes) -> None:
         if self._closed:
             return
-        self._waiting.append(line)
-        self._waiting_bytes += len(line)
-        while self._waiting_bytes > _WAITING_BYTES:
-            self._waiting_bytes -= len(self._waiting.popleft())
-        self._some.set()
+        self._queue.append(line)
+        self._queued_bytes += len(line)
+        while self._queued_bytes > _MAX_QUEUED_BYTES:
+            self._queued_bytes -= len(self._queue.popleft())
+        self._queued.set()
 
     @override
     def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
-        if self._receiving is None and not self._closed:
-            self._receiving = asyncio.create_task(self._receive(), name="live-receive")
+        if self._receiver is None and not self._closed:
+            self._receiver = asyncio.create_task(self._receive(), name="live-receive")
         return self._listeners.listen()
 
     @override
@@ -85,8 +85,8 @@ class AmqpLive(Live):
         if self._closed:
             raise ConnectionError("live notices are closed")
         async with answer_within(_ANSWER_SECONDS):
-            self._link.leave(await self._link.channel())
-        if self._receiving is not None and not self._receives.is_set():
+            self._connection.release(await self._connection.channel())
+        if self._receiver is not None and not self._subscribed.is_set():
             raise ConnectionError("live notices are not received")
 
     @override
@@ -94,23 +94,23 @@ class AmqpLive(Live):
         if self._closed:
             return
         self._closed = True
-        self._some.set()
-        # What was published last leaves too, if RabbitMQ takes it.
-        await asyncio.wait([self._sending], timeout=_CLOSE_SECONDS)
-        await end(self._sending)
-        if self._receiving is not None:
-            await end(self._receiving)
+        self._queued.set()
+        # Send what is still queued, if RabbitMQ answers in time.
+        await asyncio.wait([self._sender], timeout=_CLOSE_SECONDS)
+        await tasks.stop(self._sender)
+        if self._receiver is not None:
+            await tasks.stop(self._receiver)
         self._listeners.close()
-        await self._link.close()
+        await self._connection.close()
 
     async def _send(self) -> None:
-        """Publish what waits, all of it together, for as long as this lives."""
+        """Publish queued notices, several per message, until closed."""
         channel: AbstractChannel | None = None
-        while self._waiting or not self._closed:
-            await self._some.wait()
-            self._some.clear()
+        while self._queue or not self._closed:
+            await self._queued.wait()
+            self._queued.clear()
             try:
-                while self._waiting:
+                while self._queue:
                     if channel is None or channel.is_closed:
                         channel = await self._channel()
                     with unavailable():
@@ -118,42 +118,42 @@ class AmqpLive(Live):
                             self._take(), exchange=topology.LIVE, properties=Basic.Properties()
                         )
             except AmqpUnavailable as error:
-                log.warning("live_dropped", notices=len(self._waiting), error=str(error))
+                log.warning("live_dropped", notices=len(self._queue), error=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
-                self._waiting.clear()
-                self._waiting_bytes = 0
+                self._queue.clear()
+                self._queued_bytes = 0
 
     async def _channel(self) -> AbstractChannel:
-        """Return a new channel; the exchange is made anew if the broker lost it."""
-        await declare_exchange(self._link, topology.LIVE_EXCHANGE)
-        return await self._link.channel()
+        """Return a new channel; redeclare the exchange if the broker lost it."""
+        await declare_exchange(self._connection, topology.LIVE_EXCHANGE)
+        return await self._connection.channel()
 
     def _take(self) -> bytes:
         lines: list[bytes] = []
         size = 0
-        while self._waiting and size < _MESSAGE_BYTES:
-            line = self._waiting.popleft()
+        while self._queue and size < _MESSAGE_BYTES:
+            line = self._queue.popleft()
             lines.append(line)
             size += len(line)
-        self._waiting_bytes -= size
+        self._queued_bytes -= size
         return b"\n".join(lines)
 
     async def _receive(self) -> None:
-        """Have a queue of this process's own, a new one whenever it was lost."""
+        """Consume from a queue of this process, and from a new one whenever it is lost."""
         while True:
             try:
                 channel = await self._channel()
                 try:
                     await self._consume(channel)
                 finally:
-                    self._receives.clear()
-                    self._link.leave(channel)
+                    self._subscribed.clear()
+                    self._connection.release(channel)
             except AmqpUnavailable as error:
                 log.warning("live_receive_failed", error=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _consume(self, channel: AbstractChannel) -> None:
-        """Receive until the channel or the queue is gone."""
+        """Consume until the channel or the queue is closed; then raise AmqpUnavailable."""
         gone = asyncio.Event()
         channel.on_consumer_cancel_callbacks.add(lambda _: gone.set())
         channel.closing.add_done_callback(lambda _: gone.set())
@@ -162,10 +162,10 @@ class AmqpLive(Live):
             await channel.queue_declare(queue, exclusive=True, auto_delete=True, arguments=_QUEUE)
             await channel.queue_bind(queue, topology.LIVE)
             await channel.basic_consume(queue, self._arrived, no_ack=True)
-        self._receives.set()
+        self._subscribed.set()
         await gone.wait()
         raise AmqpUnavailable("the queue of this process is gone")
 
     async def _arrived(self, message: DeliveredMessage) -> None:
         for line in message.body.split(b"\n"):
-            self._listeners.hand(line)
+            self._listeners.broadcast(line)

@@ -9,7 +9,7 @@ from madang_common.live.port import Live
 
 
 class InProcessLive(Live):
-    """Hands each notice to every listener of this process.
+    """Broadcasts each notice to the listeners of this process.
 
     A listener that falls more than `backlog` notices behind loses the oldest.
     """
@@ -19,7 +19,7 @@ class InProcessLive(Live):
 
     @override
     def publish(self, line: bytes) -> None:
-        self._listeners.hand(line)
+        self._listeners.broadcast(line)
 
     @override
     def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:

@@ -1,4 +1,4 @@
-"""Who listens within this process, and what each of them has not taken yet."""
+"""The listeners of this process, each with a queue of notices."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 
 class _Listener:
-    """Notices that one listener has not taken yet; the oldest go first when too many wait."""
+    """The queue of one listener, which drops the oldest notices when it is full."""
 
     def __init__(self, backlog: int) -> None:
         self.lines: deque[bytes] = deque(maxlen=backlog)
@@ -14,7 +14,7 @@ class _Listener:
 
 
 class Listeners:
-    """Hands each notice to everyone who listens at that moment.
+    """Broadcasts notices to all current listeners.
 
     A listener that falls more than `backlog` notices behind loses the oldest.
     """
@@ -27,14 +27,14 @@ class Listeners:
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def hand(self, line: bytes) -> None:
-        """Give `line` to all of them."""
+    def broadcast(self, line: bytes) -> None:
+        """Queue `line` for every listener."""
         for listener in self._listeners:
             listener.lines.append(line)
             listener.ready.set()
 
     async def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
-        """Yield the notices from now on, those that came together in one tuple, until `close`."""
+        """Yield new notices, all that are queued in one tuple, until `close`."""
         listener = _Listener(self._backlog)
         self._listeners.add(listener)
         try:
@@ -49,7 +49,7 @@ class Listeners:
             self._listeners.discard(listener)
 
     def close(self) -> None:
-        """End all of them."""
+        """End all listeners."""
         self.closed = True
         for listener in self._listeners:
             listener.ready.set()

@@ -1,24 +1,24 @@
-"""The live-events port: every notice to every process that listens now, or to nobody."""
+"""The port of live notices: broadcast at most once to all processes that listen."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
 
 class Live(Protocol):
-    """Carries notices, one JSON event a line, to all listeners; may drop them under pressure."""
+    """Broadcasts notices, one JSON event per line; may drop them under load."""
 
     def publish(self, line: bytes) -> None:
-        """Send `line` to everyone who listens; never wait, never fail."""
+        """Broadcast `line`; never blocks, never raises."""
         ...
 
     def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
-        """Yield the notices from now on, those that came together in one tuple."""
+        """Yield new notices, all that are queued in one tuple."""
         ...
 
     async def ping(self) -> None:
-        """Return if notices can flow; raise ConnectionError if not."""
+        """Raise ConnectionError unless notices can be sent and received."""
         ...
 
     async def close(self) -> None:
-        """End the listeners."""
+        """End all listeners."""
         ...

@@ -12,7 +12,7 @@ from madang_common.amqp.errors import AmqpUnavailable, answer_within
 from madang_common.amqp.sender import Sender
 from madang_common.amqp.stream import (
     Message,
-    Place,
+    StreamOffset,
     StreamReader,
     first_offset_since,
     newest_offset,
@@ -28,14 +28,14 @@ _PREFETCH = 64
 """Batches of a shard that the broker sends ahead of a slow reader."""
 _ANSWER_SECONDS = 5.0
 _STUCK_SECONDS = 10.0
-"""How long a reader is sent nothing though there is something, until it is given up."""
+"""How long a reader may receive nothing while batches are there, until it is ended."""
 
 
 class AmqpLog(Log):
     """The production log. Make one with `await AmqpLog.open(url, shards)`.
 
-    It writes over one connection and reads over another: a broker that slows a publisher down
-    stops listening to its whole connection.
+    It writes over one connection and reads over another, because a broker that throttles a
+    publisher stops reading from its whole connection.
     """
 
     def __init__(self, shards: int, writing: AmqpConnection, reading: AmqpConnection) -> None:
@@ -43,7 +43,7 @@ class AmqpLog(Log):
         self._reading = reading
         self._sender = Sender(writing)
         self._readers: set[StreamReader] = set()
-        # The end that each shard is known to have reached at least.
+        # A lower bound of the end of each shard.
         self._reached = [0] * shards
         self._closed = False
 
@@ -57,9 +57,9 @@ class AmqpLog(Log):
         name: str = "madang",
         patience_seconds: float = 60.0,
     ) -> Self:
-        """Connect, and make the log if it is not there.
+        """Connect, and declare the log if it does not exist.
 
-        Raise LogMismatch if its shard count differs, LogUnavailable if no node lets this user in
+        Raise LogMismatch if its shard count differs, LogUnavailable if no node accepts this user
         within `patience_seconds`.
         """
         chat_log = cls(
@@ -97,7 +97,7 @@ class AmqpLog(Log):
             raise ValueError(f"a batch holds 1 to {MAX_LINES} lines, not {len(lines)}")
         body = b"\n".join(lines)
         if body.count(b"\n") >= len(lines):
-            raise ValueError("a line has no line break in it")
+            raise ValueError("a line contains no line break")
         try:
             await self._sender.send(topology.LOG, str(shard), body, content_type=_CONTENT_TYPE)
         except AmqpUnavailable as error:
@@ -116,8 +116,8 @@ class AmqpLog(Log):
             newest = await self._peek(shard)
             if isinstance(expected, datetime):
                 expected = await self._offset_at(shard, expected, newest)
-            place = _place_before(expected or 0, newest)
-            reader = await StreamReader.open(self._reading, stream, place, prefetch=_PREFETCH)
+            first = _existing_offset(expected or 0, newest)
+            reader = await StreamReader.open(self._reading, stream, first, prefetch=_PREFETCH)
             self._readers.add(reader)
             watch = asyncio.create_task(self._end_when_stuck(reader, shard), name="log-watch")
             while not self._closed:
@@ -151,8 +151,8 @@ class AmqpLog(Log):
             raise LogUnavailable("the log is closed")
         try:
             async with answer_within(_ANSWER_SECONDS):
-                for link in (self._writing, self._reading):
-                    link.leave(await link.channel())
+                for connection in (self._writing, self._reading):
+                    connection.release(await connection.channel())
         except AmqpUnavailable as error:
             raise LogUnavailable(str(error)) from error
 
@@ -164,9 +164,9 @@ class AmqpLog(Log):
         await asyncio.gather(self._writing.close(), self._reading.close())
 
     async def _end_when_stuck(self, reader: StreamReader, shard: int) -> None:
-        """End `reader` when the broker has forgotten it.
+        """End `reader` when the broker no longer sends to it.
 
-        RabbitMQ 3.10 sends nothing more, ever, to some of those that retention has overtaken.
+        RabbitMQ 3.10 never sends again to some consumers that retention has overtaken.
         """
         while True:
             before = reader.reached
@@ -176,10 +176,10 @@ class AmqpLog(Log):
             try:
                 newest = await self._newest(shard)
             except LogUnavailable:
-                continue  # which the reader hears of, too
+                continue  # the reader fails with the connection
             await asyncio.sleep(_ANSWER_SECONDS)
             if newest is not None and newest > before == reader.reached:
-                reader.end("the broker sends nothing more, though there is more")
+                reader.end("the broker stopped sending although there are more batches")
                 return
 
     async def _newest(self, shard: int) -> int | None:
@@ -196,27 +196,27 @@ class AmqpLog(Log):
         )
 
     async def _offset_at(self, shard: int, time: datetime, newest: int | None) -> int:
-        """Return an offset from which all follows that came at or after `time`, and `newest`."""
+        """Return an offset at or before `newest` and the first batch stored at or after `time`."""
         if newest is None:
             return 0
         since = await first_offset_since(self._reading, stream_name(shard), time)
         return newest if since is None else min(since, newest)
 
 
-def _place_before(offset: int, newest: int | None) -> Place:
-    """Return a place that is surely there, from which all follows that `offset` begins.
+def _existing_offset(offset: int, newest: int | None) -> StreamOffset:
+    """Return an offset that exists, at or before `offset`.
 
-    RabbitMQ 3.10 takes an offset that is not there yet for the end, and looks for the end anew:
-    what was appended in between would be left out.
+    RabbitMQ 3.10 replaces an offset that does not exist yet by the end at the time of the request,
+    which would skip batches that were appended meanwhile.
     """
     return "first" if newest is None else min(offset, newest)
 
 
 def _batches(message: Message, expected: int | None) -> Iterator[Batch]:
-    """Yield what `message` is to a reader that has seen everything before `expected`."""
+    """Yield the batches in `message` for a reader that has seen everything before `expected`."""
     if expected is not None and message.offset < expected:
-        return  # the rest of a chunk that began earlier
+        return  # part of a chunk that starts earlier
     if expected is not None and message.offset == expected + 1:
-        # RabbitMQ takes one number for itself where a segment of the stream begins.
+        # RabbitMQ uses one offset itself where a segment of the stream starts.
         yield Batch(expected, ())
     yield Batch(message.offset, tuple(message.body.split(b"\n")))

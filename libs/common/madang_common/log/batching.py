@@ -1,4 +1,4 @@
-"""Which waiting lines go into the next batch."""
+"""Lines that wait for the log, and which of them go into the next batch."""
 
 import math
 from collections import deque
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Most lines and bytes that one batch may hold."""
+    """Most lines and bytes of one batch."""
 
     lines: int = MAX_LINES
     bytes: int = 1_048_576
@@ -24,13 +24,14 @@ class BatchLimits:
             raise ValueError(f"a batch holds 1 to {MAX_LINES} lines and at least one byte")
 
 
-class Waiting(Generic[T]):
-    """Lines waiting for one shard, oldest first, each with what its sender hangs on it."""
+class BatchQueue(Generic[T]):
+    """Lines that wait for one shard, oldest first; each entry has a tag of its sender."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._entries: deque[tuple[tuple[bytes, ...], T, float]] = deque()
-        self._count = 0
+        """Lines, tag, and when they were added. Plain tuples: one is made for every event."""
+        self._lines = 0
         """Lines in all entries."""
         self.bytes = 0
 
@@ -39,40 +40,34 @@ class Waiting(Generic[T]):
 
     @property
     def oldest_at(self) -> float:
-        """When the line was added that is the first to go; only if any waits."""
+        """When the oldest entry was added; only if there is one."""
         return self._entries[0][2]
 
-    def add(self, line: bytes, tag: T, at: float = 0.0) -> None:
-        """Put `line`, which came at `at`, at the end."""
-        self._entries.append(((line,), tag, at))
-        self._count += 1
-        self.bytes += len(line)
-
-    def add_together(self, lines: tuple[bytes, ...], tag: T, at: float = 0.0) -> None:
-        """Put `lines`, which one batch can hold, at the end; they stay together, under one tag."""
+    def add(self, lines: tuple[bytes, ...], size: int, tag: T, at: float = 0.0) -> None:
+        """Append lines of `size` bytes that go into the same batch under one tag."""
         self._entries.append((lines, tag, at))
-        self._count += len(lines)
-        self.bytes += sum(map(len, lines))
+        self._lines += len(lines)
+        self.bytes += size
 
     def take(self, within_seconds: float = math.inf) -> tuple[tuple[bytes, ...], list[T]]:
-        """Remove and return as many of the oldest lines as one batch may hold, and their tags.
+        """Remove the oldest entries that fit into one batch; return their lines and tags.
 
-        None of them came more than `within_seconds` after the oldest.
+        None of them was added more than `within_seconds` after the oldest.
         """
         entries, latest = self._entries, math.inf
         if entries:
             latest = entries[0][2] + within_seconds
-        if self._fits(self._count, self.bytes) and (not entries or entries[-1][2] <= latest):
+        if self._fits(self._lines, self.bytes) and (not entries or entries[-1][2] <= latest):
             taken, self._entries = list(entries), deque()
         else:
-            taken = self._first_of(latest)
+            taken = self._take_first(latest)
         lines = tuple(chain.from_iterable([entry[0] for entry in taken]))
-        self._count -= len(lines)
+        self._lines -= len(lines)
         self.bytes -= sum(map(len, lines))
         return lines, [entry[1] for entry in taken]
 
-    def _first_of(self, latest: float) -> list[tuple[tuple[bytes, ...], T, float]]:
-        """Remove and return what fits of what came up to `latest`, and the first in any case."""
+    def _take_first(self, latest: float) -> list[tuple[tuple[bytes, ...], T, float]]:
+        """Remove the first entry, and those after it that fit and were added up to `latest`."""
         taken: list[tuple[tuple[bytes, ...], T, float]] = []
         count = size = 0
         while self._entries and self._entries[0][2] <= latest:
@@ -85,5 +80,5 @@ class Waiting(Generic[T]):
         return taken
 
     def _fits(self, lines: int, size: int) -> bool:
-        """Tell whether a batch can hold so many lines and their bytes, line ends included."""
+        """Return whether a batch can hold so many lines and bytes, line breaks included."""
         return lines <= self._limits.lines and size + lines <= self._limits.bytes

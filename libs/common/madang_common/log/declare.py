@@ -1,16 +1,16 @@
-"""Makes what the log needs in RabbitMQ, if it is not there, and checks the number of shards.
+"""Declares the log's topology in RabbitMQ if it does not exist, and checks the shard count.
 
-Everything is asked for first, which needs no permission. A process whose user may not configure
-anything works where somebody else, or `deploy/rabbitmq/definitions.json`, made the topology.
+Passive declarations come first, which need no permission. So a process whose user may not configure
+anything works if the topology exists, for example from `deploy/rabbitmq/definitions.json`.
 """
 
-import asyncio
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
 from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
@@ -20,29 +20,29 @@ from madang_common.log.topology import Exchange, Queue, stream_name
 
 log = structlog.get_logger()
 
-_TURN = "madang.setup"
-"""Exclusive queue: whoever has it may declare, until its connection ends."""
-_TURN_SECONDS = 30.0
+_SETUP_LOCK = "madang.setup"
+"""Exclusive queue: the connection that has it may declare."""
+_SETUP_LOCK_SECONDS = 30.0
 
 
-async def declare_log(link: AmqpConnection, shards: int, retention: Retention) -> None:
-    """Make the streams and all around them; raise LogMismatch if they are not `shards` many."""
-    if await _complete(link, shards):
+async def declare_log(connection: AmqpConnection, shards: int, retention: Retention) -> None:
+    """Declare streams, exchanges and queues; raise LogMismatch if there are other shards."""
+    if await _exists_completely(connection, shards):
         return
-    async with _turn(link):
-        # Another process may have made everything while this one waited for its turn.
-        if await _complete(link, shards):
+    async with _setup_lock(connection):
+        # Another process may have declared everything while this one waited for the lock.
+        if await _exists_completely(connection, shards):
             return
         for exchange in topology.EXCHANGES:
-            await declare_exchange(link, exchange)
+            await declare_exchange(connection, exchange)
         for queue in topology.queues(shards, retention):
-            await _declare_queue(link, queue)
+            await _declare_queue(connection, queue)
     log.info("log_declared", shards=shards)
 
 
-async def declare_exchange(link: AmqpConnection, exchange: Exchange) -> None:
-    """Make `exchange` if it is not there."""
-    channel = await link.channel()
+async def declare_exchange(connection: AmqpConnection, exchange: Exchange) -> None:
+    """Declare `exchange` if it does not exist."""
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.exchange_declare(exchange.name, passive=True)
@@ -51,32 +51,32 @@ async def declare_exchange(link: AmqpConnection, exchange: Exchange) -> None:
         if not isinstance(error.__cause__, ChannelNotFoundEntity):
             raise
     finally:
-        link.leave(channel)
-    channel = await link.channel()
+        connection.release(channel)
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
     finally:
-        link.leave(channel)
+        connection.release(channel)
 
 
-async def _complete(link: AmqpConnection, shards: int) -> bool:
-    """Tell whether everything is there; raise LogMismatch if it was made for other shards.
+async def _exists_completely(connection: AmqpConnection, shards: int) -> bool:
+    """Return whether everything exists; raise LogMismatch if it has other shards.
 
-    Streams are declared from the last shard down to the first, and the queue after them. So the
-    first shard being there means that all are, and the queue that they are bound too.
+    Streams are declared from the last shard to the first, and the queue after them. So if the first
+    shard exists all do, and if the queue exists they are bound too.
     """
-    if await _exists(link, stream_name(shards)):
+    if await _exists(connection, stream_name(shards)):
         raise LogMismatch(f"RabbitMQ's log was made with more than {shards} shards")
-    if not await _exists(link, stream_name(0)):
+    if not await _exists(connection, stream_name(0)):
         return False
-    if not await _exists(link, stream_name(shards - 1)):
+    if not await _exists(connection, stream_name(shards - 1)):
         raise LogMismatch(f"RabbitMQ's log was made with fewer than {shards} shards")
-    return await _exists(link, topology.DEAD)
+    return await _exists(connection, topology.DEAD)
 
 
-async def _exists(link: AmqpConnection, queue: str) -> bool:
-    channel = await link.channel()
+async def _exists(connection: AmqpConnection, queue: str) -> bool:
+    channel = await connection.channel()
     try:
         with unavailable():
             await channel.queue_declare(queue, passive=True)
@@ -85,14 +85,14 @@ async def _exists(link: AmqpConnection, queue: str) -> bool:
             return False
         raise
     finally:
-        link.leave(channel)
+        connection.release(channel)
     return True
 
 
-async def _declare_queue(link: AmqpConnection, queue: Queue) -> None:
-    # A stream that is there keeps the retention it was made with: policies change it.
-    exists = await _exists(link, queue.name)
-    channel = await link.channel()
+async def _declare_queue(connection: AmqpConnection, queue: Queue) -> None:
+    # An existing stream keeps its retention; only policies change it.
+    exists = await _exists(connection, queue.name)
+    channel = await connection.channel()
     try:
         with unavailable():
             if not exists:
@@ -102,30 +102,41 @@ async def _declare_queue(link: AmqpConnection, queue: Queue) -> None:
             for key in queue.keys:
                 await channel.queue_bind(queue.name, topology.LOG, key)
     finally:
-        link.leave(channel)
+        connection.release(channel)
 
 
 @asynccontextmanager
-async def _turn(link: AmqpConnection) -> AsyncIterator[None]:
-    """Be the only process that declares."""
-    deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
-    while True:
-        channel = await link.channel()
-        try:
-            with unavailable():
-                await channel.queue_declare(_TURN, exclusive=True)
-            break
-        except AmqpUnavailable as error:
-            link.leave(channel)
-            locked = isinstance(error.__cause__, ChannelLockedResource)
-            if not locked or asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(random.uniform(0.05, 0.15))  # noqa: S311 - jitter
+async def _setup_lock(connection: AmqpConnection) -> AsyncIterator[None]:
+    """Hold the setup lock: only one process declares at a time."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(_is_locked),
+        stop=stop_after_delay(_SETUP_LOCK_SECONDS),
+        wait=wait_random(0.05, 0.15),
+        reraise=True,
+    ):
+        with attempt:
+            channel = await _lock(connection)
     try:
         yield
     finally:
         try:
             with unavailable():
-                await channel.queue_delete(_TURN)
+                await channel.queue_delete(_SETUP_LOCK)
         finally:
-            link.leave(channel)
+            connection.release(channel)
+
+
+async def _lock(connection: AmqpConnection) -> AbstractChannel:
+    """Return a channel that holds the setup queue; raise AmqpUnavailable if another has it."""
+    channel = await connection.channel()
+    try:
+        with unavailable():
+            await channel.queue_declare(_SETUP_LOCK, exclusive=True)
+    except AmqpUnavailable:
+        connection.release(channel)
+        raise
+    return channel
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error.__cause__, ChannelLockedResource)

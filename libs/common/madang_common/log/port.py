@@ -1,10 +1,10 @@
-"""The log port: what an adapter must do to be the chat log.
+"""The log port: the contract of an adapter of the chat log.
 
 LogError
-├── LogUnavailable   the log is away; the batch may or may not have been stored
-├── LogBusy          too much is waiting already; nothing was stored
-├── LogTooLarge      one event is larger than a batch may be; nothing was stored
-└── LogMismatch      this log was made with another number of shards
+├── LogUnavailable   the log does not answer; the batch may or may not have been stored
+├── LogBusy          too many bytes are queued; nothing was stored
+├── LogTooLarge      an event does not fit into a batch; nothing was stored
+└── LogMismatch      the log has another number of shards
 """
 
 from collections.abc import AsyncGenerator
@@ -14,29 +14,29 @@ from typing import Literal, NamedTuple, Protocol
 
 
 class LogError(Exception):
-    """Something is wrong with the log."""
+    """An error of the log."""
 
 
-class LogUnavailable(LogError):  # noqa: N818 - reads as the state it tells
-    """The log cannot be reached; whether the batch was stored is not known."""
+class LogUnavailable(LogError):  # noqa: N818 - names a state
+    """The log does not answer; the batch may or may not have been stored."""
 
 
-class LogBusy(LogError):  # noqa: N818 - reads as the state it tells
-    """More is waiting for the log than may wait."""
+class LogBusy(LogError):  # noqa: N818 - names a state
+    """Too many bytes are queued for the log."""
 
 
-class LogTooLarge(LogError):  # noqa: N818 - reads as the state it tells
+class LogTooLarge(LogError):  # noqa: N818 - names a state
     """An event does not fit into a batch."""
 
 
-class LogMismatch(LogError):  # noqa: N818 - reads as the state it tells
-    """The log was made with another number of shards than this process was told."""
+class LogMismatch(LogError):  # noqa: N818 - names a state
+    """The log has another number of shards than this process is configured for."""
 
 
 class Batch(NamedTuple):
-    """What one append stored: `lines[i]` has position `offset << 12 | i`.
+    """The lines of one append; `lines[i]` has position `offset << 12 | i`.
 
-    Without lines it stands for a number that the log took for itself, so that none is missing.
+    A batch without lines stands for an offset that the log uses itself.
     """
 
     offset: int
@@ -45,15 +45,15 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long a batch is kept: both limits hold, per shard."""
+    """How long a batch is kept; both limits apply, per shard."""
 
     seconds: float = 30 * 86_400
     bytes: int = 4_294_967_296
 
 
 Start = int | datetime | Literal["first"]
-"""Where to begin: at this offset, with the oldest batch kept, or not after the first one stored at
-or after this time; in the last case the newest batch comes anyway."""
+"""Where to start: at an offset, at the oldest batch kept, or at or before the first batch stored at
+or after a time; with a time, at the newest batch at the latest."""
 
 
 class Log(Protocol):
@@ -66,25 +66,24 @@ class Log(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether it can be read now, as far as that is known without asking."""
+        """Whether the log can be read now, without a request."""
         ...
 
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
-        """Store `lines` as the next batch of `shard`; return when that is durable.
+        """Store `lines` as the next batch of `shard`; return when it is durable.
 
-        A line is one JSON event without a line break. 1 to 4,096 lines make a batch; anything else
-        is a ValueError. After LogUnavailable the batch may stand in the log all the same: append it
-        again, and let the events' keys tell the second one from the first.
+        A line is one JSON event without a line break. A batch has 1 to 4,096 lines; otherwise raise
+        ValueError. After LogUnavailable the batch may be stored nevertheless: append it again, and
+        deduplicate by the events' idempotency keys.
         """
         ...
 
     def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
-        """Yield every batch of `shard` from `start` on, in order, waiting for new ones.
+        """Yield every batch of `shard` from `start` on, in order, and wait for new ones.
 
-        What retention has dropped is left out, at the start or where a slow reader was overtaken;
-        the reader sees that from the offsets. From an offset beyond the end it waits until the log
-        is there. It ends when the log is closed, and raises LogUnavailable when it cannot go on:
-        follow again from the next offset then.
+        Batches dropped by retention are missing, at the start or when a slow reader is overtaken;
+        the gap shows in the offsets. From an offset beyond the end it waits until the log reaches
+        it. It ends when the log is closed. After LogUnavailable, follow again from the next offset.
         """
         ...
 
@@ -93,9 +92,9 @@ class Log(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return if the log answers; raise LogUnavailable if not."""
+        """Raise LogUnavailable unless the log answers."""
         ...
 
     async def close(self) -> None:
-        """End the followers and let go of everything."""
+        """End all readers and release all resources."""
         ...

@@ -7,9 +7,10 @@ from madang_common import base32hex
 
 LINE_BITS = 12
 MAX_LINES = 1 << LINE_BITS
-"""Most events that one batch, and so one offset, can hold."""
+"""Most events of one batch, and so of one offset."""
 WIDTH = 12
-_LINE_MASK = MAX_LINES - 1
+ID_PATTERN = r"[0-9a-v]{12}"
+"""Pattern of an event id."""
 
 
 def position(offset: int, line: int) -> int:
@@ -22,24 +23,19 @@ def offset_of(position: int) -> int:
     return position >> LINE_BITS
 
 
-def line_of(position: int) -> int:
-    """Return the index of `position` within its batch."""
-    return position & _LINE_MASK
-
-
 def to_id(position: int) -> str:
     """Return `position` as the event id that clients see."""
-    return _beginning(position >> 10) + base32hex.PAIRS[position & 1023]
+    return _prefix(position >> 10) + base32hex.PAIRS[position & 1023]
 
 
 @lru_cache(maxsize=16)
-def _beginning(high: int) -> str:
-    """Return all but the last two digits of an id, which neighbours have in common."""
+def _prefix(high: int) -> str:
+    """Return all but the last two digits of an id; consecutive ids share them."""
     return base32hex.encode(high, WIDTH - 2)
 
 
 def from_id(text: str) -> int:
-    """Return the position behind an event id; raise ValueError if it is none."""
+    """Return the position that an event id stands for; raise ValueError if it is malformed."""
     if len(text) != WIDTH:
         raise ValueError(f"not an event id: {text[:32]!r}")
     return base32hex.decode(text)

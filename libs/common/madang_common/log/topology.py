@@ -1,4 +1,4 @@
-"""What Madang has in RabbitMQ: exchanges, streams, queues and bindings, by name and shape.
+"""Madang's topology in RabbitMQ: exchanges, streams, queues, bindings and permissions.
 
 `python -m madang_common.log.topology` prints it as definitions that RabbitMQ loads.
 """
@@ -15,12 +15,12 @@ from madang_common.settings import CommonSettings
 LOG = "madang.log"
 """Direct exchange in front of the streams; the routing key is the shard's number."""
 LIVE = "madang.live"
-"""Fanout exchange of the notices that need not last."""
+"""Fanout exchange of live notices, which are not stored."""
 DEAD = "madang.dead"
-"""Quorum queue of the lines that nobody could store, each with the reason."""
+"""Quorum queue of dead letters: lines that could not be stored, each with its reason."""
 VHOST = "madang"
 
-_MOST_SEGMENT_BYTES = 500_000_000
+_MAX_SEGMENT_BYTES = 500_000_000
 _SEGMENTS = 16
 
 Arguments = dict[str, str | int]
@@ -45,7 +45,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a service's own RabbitMQ user needs: patterns of names, as RabbitMQ takes them."""
+    """Permissions of a service's own RabbitMQ user: regular expressions for names."""
 
     configure: str
     write: str
@@ -65,11 +65,11 @@ PERMISSIONS = {
         configure=NOTHING, write=r"^amq\.default$", read=r"^madang\.(log\.\d+|dead)$"
     ),
 }
-"""By service, where the topology was made beforehand; else somebody configures `^madang\\.`."""
+"""By service, if the topology exists; to declare it, a user must configure `^madang\\.`."""
 
 LIVE_EXCHANGE = Exchange(LIVE, "fanout")
 EXCHANGES = (LIVE_EXCHANGE, Exchange(LOG, "direct"))
-# RabbitMQ 4 would drop a line that was looked at twenty times and put back.
+# RabbitMQ 4 would drop a line after twenty redeliveries by default.
 DEAD_QUEUE = Queue(DEAD, {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000})
 
 
@@ -79,24 +79,24 @@ def stream_name(shard: int) -> str:
 
 
 def stream(shard: int, retention: Retention) -> Queue:
-    """Return the stream of `shard`. RabbitMQ drops whole segments, so they are a small part."""
+    """Return the stream of `shard`. RabbitMQ drops whole segments, so they are kept small."""
     arguments: Arguments = {
         "x-queue-type": "stream",
         "x-queue-leader-locator": "balanced",
         "x-max-age": f"{round(retention.seconds)}s",
         "x-max-length-bytes": retention.bytes,
-        "x-stream-max-segment-size-bytes": min(_MOST_SEGMENT_BYTES, retention.bytes // _SEGMENTS),
+        "x-stream-max-segment-size-bytes": min(_MAX_SEGMENT_BYTES, retention.bytes // _SEGMENTS),
     }
     return Queue(stream_name(shard), arguments, keys=(str(shard),))
 
 
 def queues(shards: int, retention: Retention) -> list[Queue]:
-    """Return what to declare, in this order: the last one being there means that all are."""
+    """Return all queues in the order of declaration: if the last one exists, all do."""
     return [stream(shard, retention) for shard in reversed(range(shards))] + [DEAD_QUEUE]
 
 
 def definitions(shards: int, retention: Retention) -> dict[str, list[dict[str, Any]]]:
-    """Return the same for RabbitMQ to load, without users: those are the operator's."""
+    """Return the topology as RabbitMQ's definitions, without users and permissions."""
     declared = sorted(queues(shards, retention), key=lambda queue: queue.name)
     return {
         "vhosts": [{"name": VHOST}],
@@ -138,7 +138,7 @@ def definitions(shards: int, retention: Retention) -> dict[str, list[dict[str, A
 
 
 def text(shards: int, retention: Retention) -> str:
-    """Return `definitions` as JSON for people."""
+    """Return `definitions` as indented JSON."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(definitions(shards, retention), option=options).decode()
 

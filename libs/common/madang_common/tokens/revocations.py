@@ -6,7 +6,6 @@ earlier, but may be lost; polling guarantees the revocation.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,10 +16,10 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict
 
 from madang_common import tasks
-from madang_common.http.client import call, create_client
+from madang_common.http.client import call
+from madang_common.jitter import jitter
 from madang_common.metrics import RevocationMetrics
 from madang_common.settings import CommonSettings
-from madang_common.tokens.service import ClientCredentials, ServiceAuth
 from madang_common.tokens.verifier import TokenVerifier
 
 log = structlog.get_logger()
@@ -30,7 +29,6 @@ PAGE = 1000
 """Most revocations in one response."""
 _RESPONSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
-_JITTER = 0.2
 
 
 class Revocation(BaseModel):
@@ -89,7 +87,7 @@ class RevocationPoller:
             longest = max(poll_seconds, _LONGEST_PAUSE_SECONDS)
             pause = min(poll_seconds * 2**self._failures, longest)
             # Jitter, so that the replicas of all services do not poll at the same moment.
-            await asyncio.sleep(pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+            await asyncio.sleep(jitter(pause, least=0.8, most=1.2))
             await self.poll()
 
     async def poll(self) -> None:
@@ -132,31 +130,20 @@ async def follow_revocations(
     settings: CommonSettings,
     verifier: TokenVerifier,
     *,
+    auth: httpx.AsyncClient,
     registry: CollectorRegistry,
-    transport: httpx.AsyncBaseTransport | None = None,
     on_ended: Callable[[str], None] = _ignore,
 ) -> AsyncIterator[None]:
     """Keep `verifier` informed of revoked sessions; poll as the service named `service`.
 
-    Polls once before it yields, so that a service that starts knows earlier revocations. While auth
-    is unavailable, known revocations stay in force.
+    `auth` adds a service token. Polls once before it yields, so that a service that starts knows
+    earlier revocations. While auth is unavailable, known revocations stay in force.
     """
     metrics = RevocationMetrics(registry, service)
-    secret = settings.service_client_secret.get_secret_value()
-    async with (
-        create_client(settings.auth_url, transport=transport) as tokens,
-        create_client(
-            settings.auth_url,
-            auth=ServiceAuth(ClientCredentials(tokens, name=service, secret=secret)),
-            transport=transport,
-        ) as auth,
-    ):
-        poller = RevocationPoller(auth, verifier, metrics, on_ended=on_ended)
-        await poller.poll()
-        polling = asyncio.create_task(
-            poller.run(settings.revocations_poll_seconds), name="revocations"
-        )
-        try:
-            yield
-        finally:
-            await tasks.end(polling)
+    poller = RevocationPoller(auth, verifier, metrics, on_ended=on_ended)
+    await poller.poll()
+    polling = asyncio.create_task(poller.run(settings.revocations_poll_seconds), name="revocations")
+    try:
+        yield
+    finally:
+        await tasks.stop(polling)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from madang_auth.accounts.user_admin import UserAdmin
-from madang_common import logging, server
+from madang_common import logging, settings_errors
 from madang_common.problems import Problem
 from madang_common.settings import CannotStart, CommonSettings
 
@@ -45,7 +45,7 @@ def run(
         logging.configure(settings.model_copy(update={"log_level": "WARNING"}))
         result = asyncio.run(_run(open_user_admin(settings), arguments))
     except ValidationError as error:
-        sys.exit(f"{name}: settings: {server.told(error)}")
+        sys.exit(f"{name}: settings: {settings_errors.describe(error)}")
     except (CannotStart, Problem, OSError) as error:
         sys.exit(f"{name} users {arguments.action}: {error}")
     print(result)  # noqa: T201 - the command's output

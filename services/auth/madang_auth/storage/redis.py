@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 from tenacity import (
@@ -30,7 +28,7 @@ from tenacity import (
 )
 
 from madang_common.problems import Unavailable
-from madang_common.settings import CannotStart
+from madang_common.redis import redis_client
 
 log = structlog.get_logger()
 
@@ -108,28 +106,12 @@ class RedisStore:
 
     @classmethod
     def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
-        """Return the store at `url` (`redis://`, `rediss://` or `unix://`); it connects when asked.
+        """Return the store on the Redis at `url`; it connects on the first command.
 
-        Each of these may take `timeout_seconds`: to connect, to answer, to wait for a connection
-        when all of `connections` are in use. Raise CannotStart if `url` is none of Redis.
+        Raise CannotStart if `url` is not an address of Redis.
         """
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=connections,
-                timeout=timeout_seconds,
-                socket_timeout=timeout_seconds,
-                socket_connect_timeout=timeout_seconds,
-                protocol=2,
-                # A step that was perhaps taken is not taken again unseen: the port's users decide.
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError:
-            # Without its text, which may hold a part of the password.
-            raise CannotStart(
-                "MADANG_REDIS_URL cannot be understood: it is like redis://user:password@host:6379/0"
-            ) from None
-        return cls(Redis.from_pool(pool))
+        # No retries: a command may have run before its connection failed; the caller decides.
+        return cls(redis_client(url, connections=connections, timeout_seconds=timeout_seconds))
 
     async def read(self, *keys: str) -> list[bytes | None]:
         """Return the values of `keys`, read atomically."""

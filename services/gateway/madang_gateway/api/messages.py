@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from madang_common.events.kinds import MessageCreated, document
@@ -14,11 +14,10 @@ from madang_common.ids import next_id
 from madang_common.log.position import to_id
 from madang_common.problems import Forbidden, KeyConflict, NotAMember, NotFound, Problem
 from madang_common.tokens.claims import Claims
+from madang_gateway.api.parameters import RoomId
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import KEY_LENGTH, SendCommand, check_key
 from madang_gateway.publish.sender import Sender
-
-RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Message(Body):

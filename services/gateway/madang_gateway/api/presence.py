@@ -2,19 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from madang_common.clock import rfc3339
 from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User
 from madang_common.problems import NotAMember, NotFound, Unavailable
+from madang_gateway.api.parameters import RoomId
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.presence.port import PresenceStore, PresenceStoreError
 
 MOST_PEOPLE = 200
 
-RoomId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Limit = Annotated[int, Query(ge=1, le=MOST_PEOPLE, description="Page size")]
 Cursor = Annotated[
     str | None,

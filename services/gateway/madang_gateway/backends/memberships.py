@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from madang_common.access import MOST_QUESTIONS, Access, Question
+from madang_common.access import MAX_QUERIES, Access, AccessQuery
 from madang_common.lru import Lru
 from madang_common.problems import Problem, Unavailable
 
 log = structlog.get_logger()
 
-Ask = Callable[[Sequence[Question]], Awaitable[list[Access]]]
+Ask = Callable[[Sequence[AccessQuery]], Awaitable[list[Access]]]
 
 _ATTEMPTS = 5
 _BATCH_SECONDS = 0.1
@@ -33,8 +33,8 @@ class Memberships:
         """Cache the members of up to `rooms` rooms."""
         self._ask = ask
         self._cache: Lru[str, dict[str, Access]] = Lru(rooms)
-        self._pending: dict[Question, asyncio.Future[Access]] = {}
-        self._batch: list[Question] = []
+        self._pending: dict[AccessQuery, asyncio.Future[Access]] = {}
+        self._batch: list[AccessQuery] = []
         self._changed_rooms: list[set[str]] = []
         """For each request in flight, the rooms that changed since it was sent."""
         self._requests: set[asyncio.Task[None]] = set()
@@ -51,7 +51,7 @@ class Memberships:
         known = self.known(user, room)
         if known is not None:
             return known
-        question = Question(user=user, room=room)
+        question = AccessQuery(user=user, room=room)
         answer = self._pending.get(question)
         if answer is None:
             loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ class Memberships:
 
     def changed(self, room: str) -> None:
         """Drop the cached access to `room`."""
-        self._cache.forget(room)
+        self._cache.discard(room)
         for changed in self._changed_rooms:
             changed.add(room)
 
@@ -90,8 +90,8 @@ class Memberships:
         if self._scheduled is not None:
             self._scheduled.cancel()
         questions, self._batch = self._batch, []
-        for start in range(0, len(questions), MOST_QUESTIONS):
-            task = asyncio.create_task(self._resolve(questions[start : start + MOST_QUESTIONS]))
+        for start in range(0, len(questions), MAX_QUERIES):
+            task = asyncio.create_task(self._resolve(questions[start : start + MAX_QUERIES]))
             self._requests.add(task)
             task.add_done_callback(self._sent)
 
@@ -100,7 +100,7 @@ class Memberships:
         if self._batch and not self._requests:
             self._send()
 
-    async def _resolve(self, questions: list[Question]) -> None:
+    async def _resolve(self, questions: list[AccessQuery]) -> None:
         changed: set[str] = set()
         self._changed_rooms.append(changed)
         try:
@@ -130,11 +130,11 @@ class Memberships:
                 members = {}
                 self._cache.put(access.room, members)
             members[access.user] = access
-        answer = self._pending.pop(Question(user=access.user, room=access.room), None)
+        answer = self._pending.pop(AccessQuery(user=access.user, room=access.room), None)
         if answer is not None:
             answer.set_result(access)
 
-    def _refuse(self, questions: list[Question], problem: Problem) -> None:
+    def _refuse(self, questions: list[AccessQuery], problem: Problem) -> None:
         """Fail the questions that are still pending."""
         for question in questions:
             answer = self._pending.pop(question, None)

@@ -116,7 +116,7 @@ class Budget:
         If it cannot pay, charge nothing and return the seconds after which to retry.
         """
         bucket = self._addresses.of(address).bucket
-        left = bucket.left(self.clock())
+        left = bucket.available(self.clock())
         if left < cost:
             return (cost - left) / self.allowances.address.per_second
         bucket.spend(cost)
@@ -162,9 +162,9 @@ class Account:
         now = self._budget.clock()
         wanted = _DRAWN - self.left
         own, address, user = self._own, self._address.bucket, self._user
-        drawn = min(wanted, own.left(now), address.left(now))
+        drawn = min(wanted, own.available(now), address.available(now))
         if user is not None:
-            drawn = min(drawn, user.bucket.left(now))
+            drawn = min(drawn, user.bucket.available(now))
         if drawn > 0:
             own.spend(drawn)
             address.spend(drawn)
@@ -180,16 +180,16 @@ class Account:
         """
         now = self._budget.clock()
         for pool in self._pools:
-            pool.bucket.left(now)
+            pool.bucket.available(now)
             pool.bucket.spend(cost)
 
     @property
     def debt_seconds(self) -> float:
         """Seconds until the user and the address have no debt; 0 if they have none now."""
         now, allowances = self._budget.clock(), self._budget.allowances
-        seconds = -self._address.bucket.left(now) / allowances.address.per_second
+        seconds = -self._address.bucket.available(now) / allowances.address.per_second
         if self._user is not None:
-            owed = -self._user.bucket.left(now)
+            owed = -self._user.bucket.available(now)
             seconds = max(seconds, owed / allowances.user.per_second)
         return max(0.0, seconds)
 

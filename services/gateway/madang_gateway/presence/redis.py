@@ -16,14 +16,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from typing_extensions import override
 
 from madang_common.ids import new_id
-from madang_common.settings import CannotStart
+from madang_common.redis import redis_client
 from madang_gateway.presence import redis_scripts
 from madang_gateway.presence.port import (
     ClearResult,
@@ -58,29 +56,19 @@ class RedisPresence(PresenceStore):
 
     @classmethod
     def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
-        """Return the store at `redis://…`, which connects at the first call.
+        """Return a store on the Redis at `url`; it connects on the first command.
 
-        Raises CannotStart if `url` is not a URL of Redis.
+        Raise CannotStart if `url` is not an address of Redis.
         """
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=connections,
-                timeout=timeout_seconds,
-                socket_timeout=timeout_seconds,
-                socket_connect_timeout=timeout_seconds,
-                decode_responses=True,
-                encoding_errors="replace",
-                protocol=2,
-                # One immediate retry: a connection from before a restart of Redis fails when used.
-                retry=Retry(NoBackoff(), 1),
-            )
-        except ValueError:
-            # Without the exception's text, which may contain a part of the password.
-            raise CannotStart(
-                "MADANG_REDIS_URL cannot be understood: it is like redis://user:password@host:6379/0"
-            ) from None
-        return cls(Redis.from_pool(pool))
+        client = redis_client(
+            url,
+            connections=connections,
+            timeout_seconds=timeout_seconds,
+            # A connection from before a restart of Redis fails on its first use.
+            retries=1,
+            decode=True,
+        )
+        return cls(client)
 
     @override
     async def enroll(self, gateway: str, lease_seconds: float) -> str:

@@ -21,8 +21,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from madang_common.events.envelope import room_audience, user_audience
+from madang_common.ids import ROOM_ID
 
-_ROOM = r"(?P<room>[A-Za-z0-9_-]{1,64})"
+_ROOM = rf"(?P<room>{ROOM_ID})"
 _TOPIC = re.compile(rf"/topic/rooms\.{_ROOM}(?P<live>\.live)?")
 
 _LONGEST = 100

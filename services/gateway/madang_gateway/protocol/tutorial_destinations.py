@@ -27,11 +27,12 @@ from madang_common.events.kinds import (
     PresenceEntered,
     PresenceQuit,
 )
+from madang_common.ids import ROOM_ID
 from madang_gateway.protocol.destinations import Action, SendTarget
 from madang_gateway.protocol.display_names import set_apart
 
-_ROOM = r"([A-Za-z0-9_-]{1,64})"
-_IS_ROOM = re.compile(_ROOM)
+_ROOM = f"({ROOM_ID})"
+_IS_ROOM = re.compile(ROOM_ID)
 _SEND = "/pub/chat"
 _SEPARATOR = re.compile(r"[./]")
 _TOPICS = (

@@ -17,6 +17,7 @@ from madang_common.events.kinds import (
     RoomTyping,
     document,
 )
+from madang_common.http.bearer import bearer_token
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.ids import next_id
 from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
@@ -107,8 +108,8 @@ def bearer(authorization: str | None) -> str | None:
     """Return the token of an Authorization header, with or without its scheme."""
     if not authorization:
         return None
-    scheme, _, token = authorization.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else authorization.strip()
+    token = bearer_token(authorization)
+    return authorization.strip() if token is None else token
 
 
 def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, bytes]:

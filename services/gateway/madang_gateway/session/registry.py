@@ -42,7 +42,7 @@ class SessionRegistry:
 
     def __init__(self, rate: Rate) -> None:
         self._sessions: dict[str, set[RegisteredSession]] = {}
-        self._buckets = Buckets(rate, remembered=_BUCKETS)
+        self._buckets = Buckets(rate, capacity=_BUCKETS)
 
     def add(self, session: RegisteredSession) -> None:
         """Add `session`."""

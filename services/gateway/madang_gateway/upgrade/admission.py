@@ -24,7 +24,7 @@ from madang_gateway.limits import budget
 from madang_gateway.limits.budget import Budget
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade.connection_rate import ConnectionRate
-from madang_gateway.upgrade.policy import Framing, bearer_token, check_host, check_origin, framing
+from madang_gateway.upgrade.policy import Framing, check_host, check_origin, framing, upgrade_token
 
 _RETRY_SECONDS = 5
 _DRAINING_RETRY_SECONDS = 3
@@ -117,7 +117,7 @@ class Admission:
         `peer` is the transport's `peername`.
         """
         address = self._address(request, peer)
-        token = bearer_token(request.headers)
+        token = upgrade_token(request.headers)
         self._charge(address, token)
         path_framing = framing(request.path)
         check_host(request.headers, self._hosts)

@@ -11,9 +11,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from madang_common import problems
-from madang_common.http.answers import SECURE_HEADERS
+from madang_common.http.bearer import bearer_token
 from madang_common.http.hosts import AllowedHosts
 from madang_common.http.origins import ANY, is_allowed, is_same_host
+from madang_common.http.responses import SECURE_HEADERS
 from madang_common.problems import (
     Forbidden,
     InvalidRequest,
@@ -73,11 +74,10 @@ def origin_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequen
     return is_allowed(origins, allowed) or (len(origins) == 1 and is_same_host(origins[0], hosts))
 
 
-def bearer_token(headers: Headers) -> str | None:
+def upgrade_token(headers: Headers) -> str | None:
     """Return the access token of an upgrade request; browsers cannot send one there."""
     values = headers.get_all("Authorization")
-    scheme, _, token = values[0].strip().partition(" ") if len(values) == 1 else ("", "", "")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    return (bearer_token(values[0]) or None) if len(values) == 1 else None
 
 
 def refusal(problem: Problem) -> Response:

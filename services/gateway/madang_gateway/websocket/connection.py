@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.protocol import Protocol
 
-from madang_common.http.protocol import Upgraded
+from madang_common.http.upgrade import Upgraded
 from madang_common.problems import Problem, Unavailable
 from madang_gateway.fanout.encoding import DEFLATE_BITS, websocket_frame
 from madang_gateway.limits import budget

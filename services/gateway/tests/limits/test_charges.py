@@ -41,7 +41,7 @@ class Peer:
         account = self.connection._account
         user = account._user
         left: float = account.left
-        return left + (0 if user is None else user.bucket.left(self.now()))
+        return left + (0 if user is None else user.bucket.available(self.now()))
 
     @staticmethod
     def now() -> float:
@@ -251,11 +251,11 @@ async def test_every_byte_is_charged_in_chunks_of_any_size(still: Harness) -> No
 
 async def test_a_connect_is_charged_before_it_is_accepted(still: Harness) -> None:
     async with opened(still) as peer:
-        before = peer.connection._account._own.left(0) + peer.left
+        before = peer.connection._account._own.available(0) + peer.left
         await peer.say("CONNECT", accept_version="1.2", passcode="nonsense")
         await peer.socket.closed()
 
-        spent = before - peer.connection._account._own.left(0) - peer.left
+        spent = before - peer.connection._account._own.available(0) - peer.left
         assert spent >= budget.FRAME + budget.TOKEN
 
 

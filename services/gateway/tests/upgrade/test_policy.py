@@ -9,12 +9,12 @@ from madang_common.http.hosts import AllowedHosts, UnknownHost
 from madang_common.problems import Forbidden, NotFound, Problem
 from madang_gateway.upgrade.policy import (
     Framing,
-    bearer_token,
     check_host,
     check_origin,
     framing,
     refusal,
     rejection,
+    upgrade_token,
 )
 
 
@@ -147,7 +147,7 @@ def test_several_origins_or_hosts_are_refused() -> None:
 def test_bearer_token_reads_the_authorization_header(
     authorization: list[str], token: str | None
 ) -> None:
-    assert bearer_token(Headers([("Authorization", value) for value in authorization])) == token
+    assert upgrade_token(Headers([("Authorization", value) for value in authorization])) == token
 
 
 def test_a_refusal_is_a_problem_document() -> None:

@@ -1,4 +1,4 @@
-"""What history answers: their shape for the contract, and their bytes."""
+"""Response bodies of history: schemas, and their serialization."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from madang_common.events.envelope import read_line
 from madang_common.http.openapi import example
 from madang_common.log.position import to_id
-from madang_history.store.port import Stored
+from madang_history.store.port import StoredEvent
 
 
 class EventBody(BaseModel):
@@ -63,22 +63,22 @@ class Count(BaseModel):
 
     count: int
     more: bool
-    """Whether there may be more than were counted."""
+    """Whether there may be more than `count`."""
 
 
 class StoredEvents(BaseModel):
-    """Events for the gateway."""
+    """Stored events of an audience, for the gateway."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     items: list[dict[str, Any]]
-    """Each as it stands in the log, with its `id`."""
+    """Each as in the log, with its `id`."""
     complete: bool
-    """False if more events than these were stored."""
+    """False if there are more stored events."""
     stored_to: str | None
-    """Id up to which the audience's shard is stored: no event up to it is missing."""
+    """Id up to which the audience's shard is stored completely."""
     reaches: bool
-    """False if events after the position asked for may be missing, or it is none of this log's."""
+    """False if events after the requested position may be lost, or it is not of this log."""
 
 
 def json_response(document: object) -> Response:
@@ -86,18 +86,18 @@ def json_response(document: object) -> Response:
     return Response(orjson.dumps(document), media_type="application/json")
 
 
-def client_body(stored: Stored) -> orjson.Fragment:
+def client_body(stored: StoredEvent) -> orjson.Fragment:
     """Return the bytes that clients receive over STOMP."""
     return orjson.Fragment(read_line(stored.line).body(stored.position))
 
 
-def full_event(stored: Stored) -> dict[str, Any]:
-    """Return the event as it stands in the log, headers and all, with its id."""
+def full_event(stored: StoredEvent) -> dict[str, Any]:
+    """Return the event as in the log, with headers and id."""
     document: dict[str, Any] = orjson.loads(stored.line)
     return document | {"id": to_id(stored.position)}
 
 
-def client_bodies(items: Iterable[Stored]) -> list[orjson.Fragment]:
+def client_bodies(items: Iterable[StoredEvent]) -> list[orjson.Fragment]:
     """Return the bodies of several events."""
     return [client_body(stored) for stored in items]
 

@@ -1,4 +1,4 @@
-"""`/internal`: what the gateway asks, to resume subscriptions and to tell repeated sends."""
+"""`/internal`: events for the gateway's recovery of subscriptions, and look-up by key."""
 
 from itertools import accumulate
 from typing import Any
@@ -19,9 +19,9 @@ from madang_history.api.parameters import (
     Sender,
     position_of,
 )
-from madang_history.store.completeness import beyond, lost_after
+from madang_history.store.completeness import has_gap_after, is_beyond_end
 from madang_history.store.pages import stored_to
-from madang_history.store.port import MessageStore, Stored
+from madang_history.store.port import MessageStore, StoredEvent
 
 
 def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
@@ -37,24 +37,24 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         limit: EventLimit = 500,
         limit_bytes: ByteLimit = 524_288,
     ) -> Response:
-        """Return the audience's events after a position, and how far that can be relied on.
+        """Return the audience's events after a position, and whether they are complete.
 
         At least one if any is stored; more only within both limits.
         """
         given = position_of(after)
-        than = -1 if given is None else given
+        start = -1 if given is None else given
         shard = shard_of(audience, store.shards)
-        # In this order: what is stored meanwhile may come twice to the gateway, but never not at
-        # all, and a hole that is found meanwhile is told.
+        # In this order: events stored meanwhile may reach the gateway twice, but are never missing,
+        # and a gap recorded meanwhile is reported.
         stored = stored_to(await store.progress(shard))
-        found = await store.after(audience, than, limit + 1)
-        fitting = _fitting(found[:limit], limit_bytes)
+        found = await store.after(audience, start, limit + 1)
+        items = _within(found[:limit], limit_bytes)
         return json_response(
             {
-                "items": [full_event(event) for event in fitting],
-                "complete": len(fitting) == len(found),
+                "items": [full_event(event) for event in items],
+                "complete": len(items) == len(found),
                 "stored_to": optional_id(stored),
-                "reaches": await _reaches(store, chat_log, shard, than, stored),
+                "reaches": await _is_complete_after(store, chat_log, shard, start, stored),
             }
         )
 
@@ -69,22 +69,22 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
     return router
 
 
-async def _reaches(
+async def _is_complete_after(
     store: MessageStore, chat_log: Log, shard: int, after: int, stored: int | None
 ) -> bool:
-    """Tell whether no event after position `after` is lost, in the store or in the log."""
-    if lost_after(after, await store.holes(shard)):
+    """Return whether no event after position `after` is lost, in the store or in the log."""
+    if has_gap_after(after, await store.gaps(shard)):
         return False
     if stored is not None and after <= stored:
         return True
     try:
-        return not beyond(after, await chat_log.end(shard))
+        return not is_beyond_end(after, await chat_log.end(shard))
     except LogError as error:
         raise Unavailable("The chat log does not answer; try again in a moment.") from error
 
 
-def _fitting(events: list[Stored], limit_bytes: int) -> list[Stored]:
-    """Return the first of `events`, and as many after it as fit into `limit_bytes` with it."""
+def _within(events: list[StoredEvent], limit_bytes: int) -> list[StoredEvent]:
+    """Return the first of `events`, and the following ones within `limit_bytes`."""
     sizes = accumulate(len(event.line) for event in events)
     return [
         event

@@ -1,4 +1,4 @@
-"""`/api/history/v1/rooms/{room}/messages`: reading back, for members of the room."""
+"""`/api/history/v1/rooms/{room}/messages`: the messages of a room, for its members."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import httpx
 from fastapi import APIRouter, Depends, Response
 
 from madang_common import access
-from madang_common.access import Question
+from madang_common.access import AccessQuery
 from madang_common.events.envelope import room_audience
 from madang_common.events.kinds import UNREAD
 from madang_common.http.openapi import refuses
@@ -31,30 +31,24 @@ from madang_history.api.parameters import (
     Room,
     position_of,
 )
-from madang_history.store.pages import Page, Pages, Readable, readable_now
+from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot
 from madang_history.store.port import Kinds, MessageStore
 
-_LOOKED_AT = 4
-"""Messages that a count looks at for each that it may return; the reader's own are left out."""
+_EXAMINED_PER_COUNTED = 4
+"""Messages that a count examines for each that it may return, because it skips the reader's."""
 
 
 def messages_router(
     store: MessageStore, rooms: httpx.AsyncClient, *, unread_limit: int
 ) -> APIRouter:
-    """Return the routes that read `store` for whom `rooms` knows as a member."""
+    """Return the routes that read `store`; `rooms` is asked for access."""
     router = APIRouter(prefix="/api/history/v1/rooms/{room}/messages", tags=["messages"])
     pages = Pages(store)
 
-    async def readable(room: Room, user: User) -> Readable:
-        """Return what the user may read of a room."""
-        # In this order: the answer of `rooms` holds for all events stored before the question.
-        # Later ones may have been sent after the user was removed.
-        events = await readable_now(store, room_audience(room))
-        (answer,) = await access.ask(rooms, [Question(user=user.subject, room=room)])
-        answer.check_read()
-        return events
+    async def readable(room: Room, user: User) -> Snapshot:
+        return await _readable(store, rooms, room, user.subject)
 
-    Events = Annotated[Readable, Depends(readable)]  # noqa: N806 - a type, made for `rooms`
+    Events = Annotated[Snapshot, Depends(readable)]  # noqa: N806 - a type, made for `rooms`
 
     @router.get(
         "",
@@ -70,27 +64,16 @@ def messages_router(
         after: After = None,
         around: Around = None,
     ) -> Response:
-        """Return a page of events, oldest first: the newest, or those beside a given one."""
-        beside = (position_of(before), position_of(after), position_of(around))
-        page = await _beside(pages, events, limit, kinds, *beside)
+        """Return a page of the room's events, oldest first: the newest, or beside a given one."""
+        cursors = (position_of(before), position_of(after), position_of(around))
+        page = await _page(pages, events, limit, kinds, *cursors)
         return json_response(_document(page))
 
     # Before `/{message}`, which would take "count" for an id.
     @router.get("/count", operation_id="countMessages", responses=refuses(NotAMember, NotFound))
     async def count(events: Events, user: User, after: After = None) -> Count:
         """Return how many messages of other users came after an event, up to a limit."""
-        than = position_of(after)
-        most = unread_limit * _LOOKED_AT + 1
-        found = await store.count_after(
-            events.audience,
-            -1 if than is None else than,
-            UNREAD,
-            upto=events.upto,
-            reader=user.subject,
-            most=most,
-        )
-        more = found.by_others > unread_limit or found.looked_at == most
-        return Count(count=min(found.by_others, unread_limit), more=more)
+        return await _count(store, events, position_of(after), user.subject, unread_limit)
 
     @router.get(
         "/{message}",
@@ -100,8 +83,8 @@ def messages_router(
     )
     async def message(events: Events, message: MessageId) -> Response:
         """Return one event of the room."""
-        than = position_of(message)
-        stored = None if than is None else await pages.one(events, than)
+        position = position_of(message)
+        stored = None if position is None else await pages.get(events, position)
         if stored is None:
             raise NotFound("There is no such message in this room.")
         return json_response(client_body(stored))
@@ -109,18 +92,47 @@ def messages_router(
     return router
 
 
-async def _beside(
+async def _readable(
+    store: MessageStore, rooms: httpx.AsyncClient, room: str, user: str
+) -> Snapshot:
+    """Return the events of `room` that `user` may read; raise NotFound or NotAMember."""
+    # In this order: the access covers all events stored before the request to `rooms`. Later ones
+    # may have been sent after the user was removed.
+    events = await current_snapshot(store, room_audience(room))
+    (result,) = await access.fetch_access(rooms, [AccessQuery(user=user, room=room)])
+    result.check_read()
+    return events
+
+
+async def _count(
+    store: MessageStore, events: Snapshot, after: int | None, reader: str, limit: int
+) -> Count:
+    """Count the messages of others after a position, up to `limit`."""
+    most = limit * _EXAMINED_PER_COUNTED + 1
+    found = await store.count_after(
+        events.audience,
+        -1 if after is None else after,
+        UNREAD,
+        upto=events.upto,
+        reader=reader,
+        most=most,
+    )
+    more = found.by_others > limit or found.examined == most
+    return Count(count=min(found.by_others, limit), more=more)
+
+
+async def _page(
     pages: Pages,
-    events: Readable,
+    events: Snapshot,
     limit: int,
     kinds: Kinds,
     before: int | None,
     after: int | None,
     around: int | None,
 ) -> Page:
-    """Return the page beside the one position that is given, or the newest."""
+    """Return the page at the given cursor, or the newest; raise InvalidRequest for several."""
     if sum(given is not None for given in (before, after, around)) > 1:
-        raise InvalidRequest("Give one of before, after and around.")
+        raise InvalidRequest("Give only one of before, after and around.")
     if before is not None:
         return await pages.before(events, before, limit, kinds)
     if after is not None:

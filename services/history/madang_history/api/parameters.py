@@ -1,13 +1,13 @@
-"""What a request may carry, bounded."""
+"""Request parameters and their limits."""
 
 from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import Field
 
-from madang_common.log.position import from_id
+from madang_common.log.position import ID_PATTERN, from_id
 
-_Id = Annotated[str, Field(pattern=r"^[0-9a-v]{12}$")]
+_Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
 _Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64)]
 
 Room = Annotated[str, Path(min_length=1, max_length=64)]
@@ -30,5 +30,5 @@ Key = Annotated[str, Query(min_length=1, max_length=512)]
 
 
 def position_of(event_id: str | None) -> int | None:
-    """Return the position behind an id that was given."""
+    """Return the position of `event_id`, None for None."""
     return None if event_id is None else from_id(event_id)

@@ -1,1 +1,1 @@
-"""Lines of the log that could not be stored, kept for somebody to look at."""
+"""Dead letters: lines of the log that could not be stored, kept for an operator."""

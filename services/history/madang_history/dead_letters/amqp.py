@@ -1,7 +1,7 @@
-"""Dead lines in RabbitMQ's quorum queue `madang.dead`.
+"""Dead letters in RabbitMQ's quorum queue `madang.dead`.
 
-A message there is the line itself, with headers that say where it stood and why it died. So it can
-be looked at with RabbitMQ's own tools, too.
+The body of a message is the line; headers have its shard, position and reason, so that RabbitMQ's
+own tools can show them.
 """
 
 import asyncio
@@ -19,48 +19,48 @@ from madang_common.amqp.errors import AmqpUnavailable, unavailable
 from madang_common.amqp.sender import Sender
 from madang_common.log.position import from_id, to_id
 from madang_common.log.topology import DEAD
-from madang_history.dead_letters.port import DeadLine, DeadLines, DeadLinesUnavailable
+from madang_history.dead_letters.port import DeadLetter, DeadLetters, DeadLettersUnavailable
 
 _CONTENT_TYPE = "application/octet-stream"
-_MOST_REASON = 500
-"""Characters of a reason that are kept: a broker bounds a message's headers."""
+_MAX_REASON_LENGTH = 500
+"""Characters of a reason that are stored: brokers limit the size of headers."""
 _ANSWER_SECONDS = 10.0
 
 
-class AmqpDeadLines(DeadLines):
-    """The production place for dead lines. The log makes the queue, so open that one first."""
+class AmqpDeadLetters(DeadLetters):
+    """The production adapter. The log declares the queue, so open the log first."""
 
-    def __init__(self, link: AmqpConnection) -> None:
-        self._link = link
-        self._sender = Sender(link)
+    def __init__(self, connection: AmqpConnection) -> None:
+        self._connection = connection
+        self._sender = Sender(connection)
 
     @classmethod
     def at(cls, url: str) -> Self:
-        """Return what connects to `url` when the first line dies."""
-        return cls(AmqpConnection(url, "madang dead lines"))
+        """Return an adapter for RabbitMQ at `url`, which connects on the first call."""
+        return cls(AmqpConnection(url, "madang dead letters"))
 
     @override
-    async def put(self, dead: DeadLine) -> None:
+    async def add(self, letter: DeadLetter) -> None:
         headers: dict[str, FieldValue] = {
-            "shard": dead.shard,
-            "position": to_id(dead.position),
-            "reason": dead.reason[:_MOST_REASON],
+            "shard": letter.shard,
+            "position": to_id(letter.position),
+            "reason": letter.reason[:_MAX_REASON_LENGTH],
         }
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                # Through the default exchange, which has every queue under its name.
+                # The default exchange routes by queue name.
                 await self._sender.send(
-                    "", DEAD, dead.line, content_type=_CONTENT_TYPE, headers=headers
+                    "", DEAD, letter.line, content_type=_CONTENT_TYPE, headers=headers
                 )
         except (AmqpUnavailable, TimeoutError) as error:
-            raise DeadLinesUnavailable(str(error) or "no answer in time") from error
+            raise DeadLettersUnavailable(str(error) or "no answer in time") from error
 
     @override
-    async def visit(self, settle: Callable[[DeadLine], Awaitable[bool]], *, most: int) -> None:
+    async def visit(self, settle: Callable[[DeadLetter], Awaitable[bool]], *, most: int) -> None:
         try:
-            channel = await self._link.channel()
+            channel = await self._connection.channel()
         except AmqpUnavailable as error:
-            raise DeadLinesUnavailable(str(error)) from error
+            raise DeadLettersUnavailable(str(error)) from error
         unsettled: list[int] = []
         try:
             for _ in range(most):
@@ -69,35 +69,35 @@ class AmqpDeadLines(DeadLines):
                     return
                 unsettled.append(_tag(message))
                 if await settle(_read(message)):
-                    await _settled(channel, unsettled.pop())
+                    await _acknowledge(channel, unsettled.pop())
         finally:
-            await _leave(channel, unsettled)
+            await _requeue(channel, unsettled)
 
     @override
     async def close(self) -> None:
-        await self._link.close()
+        await self._connection.close()
 
 
 async def _next(channel: AbstractChannel) -> DeliveredMessage | None:
-    """Return the oldest message that this channel was not given yet."""
+    """Return the oldest message that was not delivered to this channel yet."""
     try:
         with unavailable():
             message = await channel.basic_get(DEAD, timeout=_ANSWER_SECONDS)
     except (AmqpUnavailable, TimeoutError) as error:
-        raise DeadLinesUnavailable(str(error) or "no answer in time") from error
+        raise DeadLettersUnavailable(str(error) or "no answer in time") from error
     return None if isinstance(message.delivery, Basic.GetEmpty) else message
 
 
-async def _settled(channel: AbstractChannel, tag: int) -> None:
+async def _acknowledge(channel: AbstractChannel, tag: int) -> None:
     try:
         with unavailable():
             await channel.basic_ack(tag)
     except AmqpUnavailable as error:
-        raise DeadLinesUnavailable(str(error)) from error
+        raise DeadLettersUnavailable(str(error)) from error
 
 
-async def _leave(channel: AbstractChannel, unsettled: list[int]) -> None:
-    """Put `unsettled` back where they were; the broker does that itself if it cannot be told."""
+async def _requeue(channel: AbstractChannel, unsettled: list[int]) -> None:
+    """Requeue `unsettled`; without a connection the broker does that itself."""
     with suppress(AmqpUnavailable, TimeoutError), unavailable():
         async with asyncio.timeout(_ANSWER_SECONDS):
             for tag in unsettled:
@@ -111,9 +111,9 @@ def _tag(message: DeliveredMessage) -> int:
     return tag
 
 
-def _read(message: DeliveredMessage) -> DeadLine:
+def _read(message: DeliveredMessage) -> DeadLetter:
     headers: Mapping[str, Any] = message.header.properties.headers or {}
-    return DeadLine(
+    return DeadLetter(
         shard=headers["shard"],
         position=from_id(headers["position"]),
         line=message.body,

@@ -1,36 +1,36 @@
-"""`madang-history dead`: look at the lines that could not be stored, and send them again."""
+"""`madang-history dead`: list dead letters, and resend them."""
 
 from collections.abc import Collection, Iterator
 
 from madang_common.log.port import Log
-from madang_history.dead_letters.port import DeadLine, DeadLines
+from madang_history.dead_letters.port import DeadLetter, DeadLetters
 from madang_history.dead_letters.resend import Resend, name_of
 
-_SHOWN = 300
-"""Characters of a line that are shown, if not the whole of it."""
+_SHOWN_CHARACTERS = 300
+"""Characters of a line that are shown without `--whole`."""
 
 
-async def show(dead_lines: DeadLines, *, most: int, whole: bool) -> list[str]:
-    """Return a paragraph for each of the oldest `most` dead lines."""
+async def show(dead_letters: DeadLetters, *, most: int, whole: bool) -> list[str]:
+    """Return a paragraph for each of the oldest `most` dead letters."""
     shown: list[str] = []
 
-    async def look(dead: DeadLine) -> bool:
-        line = _printable(dead.line.decode(errors="backslashreplace"))
-        if len(line) > _SHOWN and not whole:
-            line = f"{line[:_SHOWN]}… ({len(dead.line)} bytes)"
-        shown.append(f"{name_of(dead)}  {_printable(dead.reason)}\n    {line}")
+    async def add_paragraph(letter: DeadLetter) -> bool:
+        line = _printable(letter.line.decode(errors="backslashreplace"))
+        if len(line) > _SHOWN_CHARACTERS and not whole:
+            line = f"{line[:_SHOWN_CHARACTERS]}… ({len(letter.line)} bytes)"
+        shown.append(f"{name_of(letter)}  {_printable(letter.reason)}\n    {line}")
         return False
 
-    await dead_lines.visit(look, most=most)
+    await dead_letters.visit(add_paragraph, most=most)
     return shown
 
 
 async def resend(
-    dead_lines: DeadLines, chat_log: Log, names: Collection[str] | None, *, most: int
+    dead_letters: DeadLetters, chat_log: Log, names: Collection[str] | None, *, most: int
 ) -> tuple[list[str], list[str]]:
-    """Send the dead lines with `names`, or all, and return what was done and what could not be."""
+    """Resend the dead letters with `names`, or all; return the successes and the failures."""
     work = Resend(chat_log, names)
-    await work.run(dead_lines, most=most)
+    await work.run(dead_letters, most=most)
     done = [f"{name}  sent again" for name in work.sent]
     return done, list(_failures(work))
 
@@ -43,7 +43,7 @@ def _failures(work: Resend) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """Return `text` with whatever a terminal might obey written out."""
+    """Return `text` with control characters escaped, which a terminal might interpret."""
     return "".join(
         character
         if character.isprintable()

@@ -1,6 +1,6 @@
-"""The dead port: what an adapter must do to keep lines of the log that are no events.
+"""The port of dead letters: lines of the log that cannot be stored as events.
 
-DeadLinesUnavailable   whether the line was kept is not known; try again
+DeadLettersUnavailable   the dead letter may or may not have been stored; retry
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class DeadLinesUnavailable(Exception):  # noqa: N818 - reads as the state it tells
-    """The place where dead lines are kept does not answer."""
+class DeadLettersUnavailable(Exception):  # noqa: N818 - names a state
+    """The storage of dead letters does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLine:
-    """A line that cannot be stored as an event, where it stood, and why."""
+class DeadLetter:
+    """A line that cannot be stored as an event, its position, and the reason."""
 
     shard: int
     position: int
@@ -22,21 +22,21 @@ class DeadLine:
     reason: str
 
 
-class DeadLines(Protocol):
-    """Dead lines, oldest first. Each method raises DeadLinesUnavailable."""
+class DeadLetters(Protocol):
+    """Dead letters, oldest first. Each method may raise DeadLettersUnavailable."""
 
-    async def put(self, dead: DeadLine) -> None:
-        """Keep `dead`; return when that is durable. It may be kept twice if it is put twice."""
+    async def add(self, letter: DeadLetter) -> None:
+        """Store `letter`; return when it is durable. A repeated call may store it twice."""
         ...
 
-    async def visit(self, settle: Callable[[DeadLine], Awaitable[bool]], *, most: int) -> None:
-        """Call `settle` with up to `most` of the oldest lines; let go of one if that returns True.
+    async def visit(self, settle: Callable[[DeadLetter], Awaitable[bool]], *, most: int) -> None:
+        """Call `settle` with up to `most` of the oldest; delete a letter if it returns True.
 
-        All others stay, and so does one that `settle` raises on; those that it was called with may
-        then come after those that it was not.
+        All others stay, including one for which `settle` raises; those that were visited may then
+        come after those that were not.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
         ...

@@ -1,4 +1,4 @@
-"""Dead lines in the file of the embedded store."""
+"""Dead letters in the file of the embedded store."""
 
 import asyncio
 import sqlite3
@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from madang_common.clock import Clock
-from madang_history.dead_letters.port import DeadLine, DeadLines, DeadLinesUnavailable
+from madang_history.dead_letters.port import DeadLetter, DeadLetters, DeadLettersUnavailable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS dead (
@@ -23,34 +23,34 @@ CREATE TABLE IF NOT EXISTS dead (
     PRIMARY KEY (shard, position)
 )
 """
-_PUT = "INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?)"
+_ADD = "INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?)"
 _OLDEST = "SELECT shard, position, line, reason FROM dead ORDER BY at, shard, position LIMIT ?"
-_REMOVE = "DELETE FROM dead WHERE shard = ? AND position = ?"
+_DELETE = "DELETE FROM dead WHERE shard = ? AND position = ?"
 
 
-class SqliteDeadLines(DeadLines):
-    """The embedded place for dead lines, opened anew each time: they are rare."""
+class SqliteDeadLetters(DeadLetters):
+    """The embedded adapter; it opens the file for each call, because dead letters are rare."""
 
     def __init__(self, path: Path, *, clock: Clock = time.time) -> None:
-        """Keep them in the file at `path`."""
+        """Store dead letters in the file at `path`."""
         self._path = path
         self._clock = clock
 
     @override
-    async def put(self, dead: DeadLine) -> None:
-        row = (dead.shard, dead.position, dead.line, dead.reason, self._clock())
-        await self._execute(_PUT, row)
+    async def add(self, letter: DeadLetter) -> None:
+        row = (letter.shard, letter.position, letter.line, letter.reason, self._clock())
+        await self._execute(_ADD, row)
 
     @override
-    async def visit(self, settle: Callable[[DeadLine], Awaitable[bool]], *, most: int) -> None:
+    async def visit(self, settle: Callable[[DeadLetter], Awaitable[bool]], *, most: int) -> None:
         for row in await self._execute(_OLDEST, (most,)):
-            dead = DeadLine(*row)
-            if await settle(dead):
-                await self._execute(_REMOVE, (dead.shard, dead.position))
+            letter = DeadLetter(*row)
+            if await settle(letter):
+                await self._execute(_DELETE, (letter.shard, letter.position))
 
     @override
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no file is open."""
 
     async def _execute(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         def execute() -> list[tuple[Any, ...]]:
@@ -64,4 +64,4 @@ class SqliteDeadLines(DeadLines):
         try:
             return await asyncio.to_thread(execute)
         except (sqlite3.Error, OSError) as error:
-            raise DeadLinesUnavailable(f"{self._path}: {error}") from error
+            raise DeadLettersUnavailable(f"{self._path}: {error}") from error

@@ -1,1 +1,1 @@
-"""The log into the store."""
+"""Ingest: stores the events of the log."""

@@ -1,4 +1,4 @@
-"""Batches read from the log and not yet taken to the store, bounded in bytes."""
+"""Batches that were read from the log and wait to be stored, bounded in bytes."""
 
 import asyncio
 from collections import deque
@@ -7,23 +7,23 @@ from madang_common.log.port import Batch
 
 
 class IngestQueue:
-    """Between the one that follows a shard and the one that stores it."""
+    """Queue between the reader of a shard and its writer."""
 
-    def __init__(self, *, most_bytes: int, take_events: int) -> None:
-        """Hold about `most_bytes`; give out batches until they have `take_events` events."""
-        self._most_bytes = most_bytes
-        self._take_events = take_events
+    def __init__(self, *, max_bytes: int, batch_events: int) -> None:
+        """Hold about `max_bytes`; `take` returns batches until they have `batch_events` events."""
+        self._most_bytes = max_bytes
+        self._take_events = batch_events
         self._batches: deque[Batch] = deque()
         self._bytes = 0
         self._changed = asyncio.Condition()
 
     @property
     def oldest(self) -> Batch | None:
-        """The batch that will be taken next."""
+        """The batch that is taken next."""
         return self._batches[0] if self._batches else None
 
     async def put(self, batch: Batch) -> None:
-        """Add `batch`, once there is room; one batch always fits into an empty backlog."""
+        """Wait for space and add `batch`; an empty queue accepts a batch of any size."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._bytes < self._most_bytes)
             self._batches.append(batch)
@@ -31,7 +31,7 @@ class IngestQueue:
             self._changed.notify_all()
 
     async def take(self) -> list[Batch]:
-        """Wait for a batch, and return it with those after it that may go into the same write."""
+        """Wait for a batch; return it with the following ones that fit into the same write."""
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._batches))
             taken: list[Batch] = []

@@ -1,1 +1,1 @@
-"""Which replica brings which shards of the log into the store."""
+"""Leases: which replica stores which shards of the log."""

@@ -1,6 +1,6 @@
-"""The lease port: what an adapter must do to give each shard of the log one replica at a time.
+"""The lease port: the contract of an adapter that assigns each shard to one replica at a time.
 
-LeaseLost   the shard may be another replica's by now; nothing was written
+LeaseLost   another replica may hold the shard; nothing was written
 """
 
 from collections.abc import AsyncGenerator
@@ -8,29 +8,29 @@ from typing import Protocol
 
 
 class LeaseLost(Exception):  # noqa: N818 - reads as what happened
-    """A shard was to be written to whose lease has run out."""
+    """The lease of the shard to write has expired."""
 
 
 class Leases(Protocol):
-    """The shards that this replica is to bring into the store, and no other at the same time.
+    """The shards that this replica stores.
 
-    Leases save work; what is stored does not depend on them. A replica that was stopped in the
-    middle of a write finishes it when it wakes, whoever has the shard by then, and does no harm:
-    every write of the store may be repeated and overlap, and progress never goes back.
+    Leases avoid duplicate work; correctness does not depend on them. A replica that was stopped in
+    the middle of a write finishes it later, although another one may hold the shard: writes of the
+    store are idempotent and may overlap, and progress never decreases.
     """
 
     def changes(self) -> AsyncGenerator[frozenset[int]]:
-        """Yield the shards that are held, and again whenever that has changed.
+        """Yield the held shards, and again whenever they change.
 
-        Stop working on a shard that is not among them any more before asking for what comes next:
-        then it is given to another replica, if this one had too many.
+        Stop work on shards that were lost before the next iteration, which releases surplus shards
+        to other replicas.
         """
         ...
 
     def holds(self, shard: int) -> bool:
-        """Return whether `shard` is surely held now; to be asked before each write."""
+        """Return whether the lease of `shard` is valid; check it before each write."""
         ...
 
     async def release(self) -> None:
-        """Give all shards up, so that others need not wait; never fails. Stop working first."""
+        """Release all shards, so that others need not wait for expiry; never fails."""
         ...

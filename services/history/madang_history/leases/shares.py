@@ -1,39 +1,39 @@
-"""How replicas share shards evenly, each deciding for itself by what all of them see."""
+"""Even distribution of shards over replicas; each replica decides from the same snapshot."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 
-class Seen(NamedTuple):
-    """The leases as they stood a moment ago, without those that had run out."""
+class LeaseSnapshot(NamedTuple):
+    """The valid leases at one time."""
 
     replicas: Sequence[str]
-    """Those that are there, the one that came first in front."""
+    """Registered replicas, oldest first."""
     owners: Mapping[int, str]
-    """Who holds a shard; shards that nobody holds are not in it."""
+    """The holder of each shard; shards without one are missing."""
 
 
 class Share(NamedTuple):
-    """What a replica should do about its shards."""
+    """What one replica should release and take."""
 
     surplus: Sequence[int]
-    """Shards to give up."""
+    """Shards to release."""
     missing: int
-    """How many shards it should have on top."""
+    """Number of shards to take."""
     free: Sequence[int]
-    """Shards that it may take for that."""
+    """Shards that it may take."""
 
 
-def share(me: str, seen: Seen, shards: int) -> Share:
-    """Return what `me` should do, for `shards` to be spread evenly over the replicas.
+def fair_share(name: str, snapshot: LeaseSnapshot, shards: int) -> Share:
+    """Return what the replica `name` should do for an even distribution of `shards`.
 
-    Who came first has one more if it does not come out even: so a replica that joins is given
-    shards by others, but they need not exchange any between them.
+    The oldest replicas get the remainder, so that a new replica takes shards from others without
+    any exchange between those.
     """
-    each, over = divmod(shards, len(seen.replicas))
-    fair = each + (seen.replicas.index(me) < over)
-    mine = sorted(shard for shard, owner in seen.owners.items() if owner == me)
-    free = _without(range(shards), seen.owners)
+    each, over = divmod(shards, len(snapshot.replicas))
+    fair = each + (snapshot.replicas.index(name) < over)
+    mine = sorted(shard for shard, owner in snapshot.owners.items() if owner == name)
+    free = _without(range(shards), snapshot.owners)
     return Share(surplus=mine[fair:], missing=max(0, fair - len(mine)), free=free)
 
 

@@ -1,4 +1,4 @@
-"""One replica that holds every shard: the embedded form."""
+"""Leases of the embedded form: one replica holds every shard."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from madang_history.leases.port import Leases
 
 
 class SingleReplicaLeases(Leases):
-    """The leases of a replica that has no others beside it."""
+    """The leases of the only replica."""
 
     def __init__(self, shards: int) -> None:
         self._shards = frozenset(range(shards))
@@ -25,4 +25,4 @@ class SingleReplicaLeases(Leases):
 
     @override
     async def release(self) -> None:
-        """Nobody waits for them."""
+        """Do nothing: there is no other replica."""

@@ -1,1 +1,1 @@
-"""Where durable events are kept for reading."""
+"""The store of durable events, and pages of it."""

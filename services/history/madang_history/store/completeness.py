@@ -1,16 +1,16 @@
-"""Whether what was stored after a position is everything that was sent after it."""
+"""Whether the stored events after a position are complete."""
 
 from collections.abc import Iterable
 
 from madang_common.log.position import position
-from madang_history.store.port import Hole
+from madang_history.store.port import Gap
 
 
-def lost_after(after: int, holes: Iterable[Hole]) -> bool:
-    """Return whether an event after position `after` may have been lost before it was stored."""
-    return any(after < position(hole.after, 0) - 1 for hole in holes)
+def has_gap_after(after: int, gaps: Iterable[Gap]) -> bool:
+    """Return whether a gap may contain events after position `after`."""
+    return any(after < position(gap.after, 0) - 1 for gap in gaps)
 
 
-def beyond(after: int, end: int) -> bool:
-    """Return whether a log that ends at offset `end` has never had position `after`."""
+def is_beyond_end(after: int, end: int) -> bool:
+    """Return whether position `after` is beyond a log that ends at offset `end`."""
     return after >= position(end, 0)

@@ -1,4 +1,4 @@
-"""The store's documents in MongoDB: their shapes, their indexes, and how they are asked for."""
+"""The store's documents in MongoDB: schemas, indexes and queries."""
 
 from typing import Any, NamedTuple
 
@@ -9,20 +9,20 @@ from madang_common.log.position import shard_of, to_id
 from madang_history.store.port import LAST, Entry, Kinds
 
 SHARD_KEY = ("shard", "audience")
-"""How `events` spreads over a sharded cluster: the log's shards evenly, and each audience whole.
+"""Shard key of `events` in a sharded cluster: spreads the log's shards, keeps audiences together.
 
-Every unique index begins with it, so that one server can tell a repetition. Nothing is unique by
-`_id` over a whole cluster, but equal ones are of the same audience, and so meet on one server too.
+Every unique index starts with it, so that one server can detect duplicates. `_id` is not unique
+across a cluster by itself; but equal ids have the same audience, and so are on the same server.
 """
 
 BY_ID = "_id_"
-"""Events of an audience by position; each is there once."""
+"""Events of an audience by position; unique."""
 BY_KEY = "by_key"
-"""The event that has a key; there is no second."""
+"""Events by idempotency key; unique."""
 BY_KIND = "by_kind_with_sender"
-"""Events of an audience and a kind by position; with the senders, whose own are not counted."""
+"""Events of an audience and a kind by position; includes the sender, for unread counts."""
 BY_FIRST = "by_first"
-"""Holes of a shard by where they begin."""
+"""Gaps of a shard by their first offset; unique."""
 
 
 def _index(name: str, *fields: str, unique: bool = False) -> IndexModel:
@@ -33,19 +33,19 @@ EVENT_INDEXES = (
     _index(BY_KEY, *SHARD_KEY, "sender", "key", unique=True),
     _index(BY_KIND, *SHARD_KEY, "kind", "position", "sender"),
 )
-HOLE_INDEXES = (_index(BY_FIRST, "shard", "first", unique=True),)
+GAP_INDEXES = (_index(BY_FIRST, "shard", "first", unique=True),)
 
 _TEXT = {"bsonType": "string"}
 _LARGE = {"bsonType": "long", "minimum": 0}
 _SHARD = {"bsonType": "int", "minimum": 0}
 
 
-def _shape(**properties: Any) -> dict[str, Any]:
-    """Return the schema of documents with all of `properties`; a later release may add some."""
+def _schema(**properties: Any) -> dict[str, Any]:
+    """Return a schema that requires all of `properties`; later releases may add others."""
     return {"bsonType": "object", "required": list(properties), "properties": properties}
 
 
-EVENT = _shape(
+EVENT = _schema(
     _id=_TEXT,
     shard=_SHARD,
     audience=_TEXT,
@@ -55,14 +55,14 @@ EVENT = _shape(
     key=_TEXT,
     line={"bsonType": "binData"},
 )
-PROGRESS = _shape(_id=_SHARD, next=_LARGE)
-HOLE = _shape(shard=_SHARD, first=_LARGE, after=_LARGE)
-STORE = _shape(_id={"enum": ["log"]}, shards={"bsonType": "int", "minimum": 1})
+PROGRESS = _schema(_id=_SHARD, next=_LARGE)
+GAP = _schema(shard=_SHARD, first=_LARGE, after=_LARGE)
+STORE = _schema(_id={"enum": ["log"]}, shards={"bsonType": "int", "minimum": 1})
 
 
 def event(entry: Entry, shards: int) -> dict[str, Any]:
     """Return the document of `entry`."""
-    return place(entry.audience, shards) | {
+    return shard_key(entry.audience, shards) | {
         "_id": event_id(entry.audience, entry.position),
         "position": Int64(entry.position),
         "kind": entry.kind,
@@ -72,36 +72,36 @@ def event(entry: Entry, shards: int) -> dict[str, Any]:
     }
 
 
-def place(audience: str, shards: int) -> dict[str, Any]:
-    """Return what the documents of `audience` have as shard key."""
+def shard_key(audience: str, shards: int) -> dict[str, Any]:
+    """Return the shard key of the documents of `audience`."""
     return {"shard": shard_of(audience, shards), "audience": audience}
 
 
 def event_id(audience: str, position: int) -> str:
-    """Return the `_id` of an event; within an audience they sort by position."""
+    """Return the `_id` of an event; ids of one audience sort by position."""
     return f"{audience}/{to_id(position)}"
 
 
 class Range(NamedTuple):
-    """Events between two positions."""
+    """A query for events between two positions."""
 
     query: dict[str, Any]
     order: str
     """The field to sort by."""
-    through: str
-    """The index that has them in this order: it is named, for the planner might sort instead."""
+    index_name: str
+    """The index with this order, as a hint: the planner might sort instead."""
 
 
 def range_of(
     audience: str, shards: int, kinds: Kinds, *, above: int = -1, below: int | None = None
 ) -> Range:
-    """Return the range of the audience's events of `kinds` between two positions, both left out."""
-    here = place(audience, shards)
+    """Return the query for events of `kinds` between two positions, both exclusive."""
+    key = shard_key(audience, shards)
     if kinds:
         ends = {"$gt": Int64(above)} | ({} if below is None else {"$lt": Int64(below)})
-        query = here | {"kind": {"$in": list(kinds)}, "position": ends}
+        query = key | {"kind": {"$in": list(kinds)}, "position": ends}
         return Range(query, "position", BY_KIND)
-    # "/" comes before every digit, and "~" after.
+    # "/" sorts before every digit, and "~" after.
     least = event_id(audience, above) if above >= 0 else f"{audience}/"
     most = f"{audience}/~" if below is None or below > LAST else event_id(audience, below)
-    return Range(here | {"_id": {"$gt": least, "$lt": most}}, "_id", BY_ID)
+    return Range(key | {"_id": {"$gt": least, "$lt": most}}, "_id", BY_ID)

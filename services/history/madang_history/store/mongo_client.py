@@ -1,7 +1,7 @@
-"""MongoDB through motor: the one place that knows the client library.
+"""MongoDB through motor, for the store and the leases in its database.
 
-Everything behind it uses only calls that pymongo's own `AsyncMongoClient` has too; that one's
-`close` is awaited and its `start_session` is not, which is all that would change, here.
+Only this module imports motor. All callers use the API that pymongo's `AsyncMongoClient` shares;
+to switch, only `close` (awaited there) and `start_session` (not awaited) change, both here.
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -42,11 +42,10 @@ async def connected(
     connections: int,
     listeners: Sequence[CommandListener] = (),
 ) -> AsyncIterator[Database]:
-    """Yield `database`, read as a majority has it and written to the journals of a majority.
+    """Yield `database` with majority read concern and journaled majority write concern.
 
-    Nothing is connected yet. Finding a server, connecting, and each command take at most
-    `timeout_seconds` each; at most `connections` are open to a server. Raise CannotStart if the
-    URL is none of MongoDB.
+    It connects on the first command. `timeout_seconds` bounds each of: server selection, connecting
+    and a command; at most `connections` are open per server. Raise CannotStart if `url` is invalid.
     """
     milliseconds = int(timeout_seconds * 1000)
     try:
@@ -61,9 +60,9 @@ async def connected(
             event_listeners=list(listeners),
         )
     except (ConfigurationError, ValueError):
-        # Without its text, which may hold a part of the password.
+        # Without the error's text, which may contain a part of the password.
         raise CannotStart(
-            "MADANG_MONGO_URL cannot be understood: it is like mongodb://user:password@host:27017"
+            "MADANG_MONGO_URL is invalid; expected mongodb://user:password@host:27017"
         ) from None
     try:
         yield client.get_database(
@@ -78,9 +77,9 @@ async def connected(
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Raise StoreUnavailable for whatever MongoDB or the way to it breaks on.
+    """Convert all errors of pymongo to StoreUnavailable.
 
-    Its cause has the addresses and the reason, which are for the log and not for clients.
+    The cause has addresses and the reason, which are for the log and not for clients.
     """
     try:
         yield
@@ -90,10 +89,10 @@ def unavailable() -> Iterator[None]:
         ) from error
 
 
-async def define(
+async def define_collection(
     database: Database, name: str, schema: Document, indexes: Sequence[IndexModel] = ()
 ) -> Collection:
-    """Return the collection `name` with its `indexes`, which refuses documents unlike `schema`."""
+    """Create or update the collection `name` with a validator for `schema` and `indexes`."""
     validator = {"$jsonSchema": schema}
     try:
         await database.create_collection(name, check_exists=False, validator=validator)
@@ -107,11 +106,11 @@ async def define(
     return collection
 
 
-class Causal:
-    """Reads that never see less than those before them, even when another server takes over.
+class CausalSessions:
+    """Causally consistent sessions: each sees at least what all earlier ones saw.
 
-    A new primary may be slow to learn what a majority has: without this, progress that was read
-    from the old one could be ahead of the events that are read from the new one.
+    A new primary may not know the latest majority commits yet. Without this, progress read from the
+    old primary could be ahead of events read from the new one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -121,16 +120,16 @@ class Causal:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Yield a session for one operation after all that were finished before."""
+        """Yield a session for one operation."""
         async with await self._client.start_session() as session:
             if self._operation_time is not None and self._cluster_time is not None:
                 session.advance_cluster_time(self._cluster_time)
                 session.advance_operation_time(self._operation_time)
             yield session
-            self._remember(session)
+            self._advance(session)
 
-    # Any, for motor's types take these properties for methods.
-    def _remember(self, session: Any) -> None:
-        seen: Timestamp | None = session.operation_time
-        if seen is not None and (self._operation_time is None or seen > self._operation_time):
-            self._operation_time, self._cluster_time = seen, session.cluster_time
+    # Any, because motor's types declare these properties as methods.
+    def _advance(self, session: Any) -> None:
+        time: Timestamp | None = session.operation_time
+        if time is not None and (self._operation_time is None or time > self._operation_time):
+            self._operation_time, self._cluster_time = time, session.cluster_time

@@ -1,15 +1,15 @@
-"""Pages of an audience's events, and the cursors to the pages beside them."""
+"""Pages of an audience's events, with cursors to the older and newer page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from madang_common.log.position import position, shard_of
-from madang_history.store.port import LAST, Kinds, MessageStore, Stored
+from madang_history.store.port import LAST, Kinds, MessageStore, StoredEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
-    """The events of an audience that a reader may see: those up to a position."""
+class Snapshot:
+    """The events of an audience up to a position: a consistent snapshot for one reader."""
 
     audience: str
     upto: int
@@ -18,24 +18,24 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events oldest first, and where the pages beside them begin."""
+    """Events, oldest first, and cursors."""
 
-    items: Sequence[Stored]
+    items: Sequence[StoredEvent]
     before: int | None
-    """Older events come before this position; None if there are none."""
+    """Cursor of the older page; None if there is none."""
     after: int | None
-    """Newer events, stored already or not yet sent, come after this position."""
+    """Cursor of the newer page, also if there are no newer events yet."""
 
 
 def stored_to(progress: int) -> int | None:
-    """Return the last position of a shard that is stored up to offset `progress`."""
+    """Return the last stored position, given the progress of a shard; None if there is none."""
     return position(progress, 0) - 1 if progress else None
 
 
-async def readable_now(store: MessageStore, audience: str) -> Readable:
-    """Return the events of `audience` that are stored now without a gap."""
+async def current_snapshot(store: MessageStore, audience: str) -> Snapshot:
+    """Return a snapshot of all events of `audience` that are stored now."""
     stored = stored_to(await store.progress(shard_of(audience, store.shards)))
-    return Readable(audience, -1 if stored is None else stored)
+    return Snapshot(audience, -1 if stored is None else stored)
 
 
 class Pages:
@@ -44,42 +44,42 @@ class Pages:
     def __init__(self, store: MessageStore) -> None:
         self._store = store
 
-    async def newest(self, of: Readable, limit: int, kinds: Kinds = ()) -> Page:
-        """Return the last page."""
-        return await self.before(of, LAST + 1, limit, kinds)
+    async def newest(self, events: Snapshot, limit: int, kinds: Kinds = ()) -> Page:
+        """Return the newest page."""
+        return await self.before(events, LAST + 1, limit, kinds)
 
-    async def before(self, of: Readable, than: int, limit: int, kinds: Kinds = ()) -> Page:
+    async def before(self, events: Snapshot, than: int, limit: int, kinds: Kinds = ()) -> Page:
         """Return the page that ends before position `than`."""
-        than = min(than, of.upto + 1)
-        found = await self._store.before(of.audience, than, limit + 1, kinds)
+        than = min(than, events.upto + 1)
+        found = await self._store.before(events.audience, than, limit + 1, kinds)
         return _page(found[-limit:], older=len(found) > limit, after=than - 1)
 
-    async def after(self, of: Readable, than: int, limit: int, kinds: Kinds = ()) -> Page:
+    async def after(self, events: Snapshot, than: int, limit: int, kinds: Kinds = ()) -> Page:
         """Return the page that begins after position `than`."""
-        items = await self._store.after(of.audience, than, limit, kinds, upto=of.upto)
+        items = await self._store.after(events.audience, than, limit, kinds, upto=events.upto)
         begin = items[0].position if items else min(than + 1, LAST)
-        older = await self._store.before(of.audience, min(begin, of.upto + 1), 1, kinds)
+        older = await self._store.before(events.audience, min(begin, events.upto + 1), 1, kinds)
         end = items[-1].position if items else than
         return Page(items, begin if older else None, end)
 
-    async def around(self, of: Readable, centre: int, limit: int, kinds: Kinds = ()) -> Page:
-        """Return a page with `centre` in its middle, as far as there is enough on both sides."""
-        centre = min(centre, of.upto + 1)
-        older = await self._store.before(of.audience, centre, limit + 1, kinds)
-        newer = await self._store.after(of.audience, centre - 1, limit, kinds, upto=of.upto)
+    async def around(self, events: Snapshot, centre: int, limit: int, kinds: Kinds = ()) -> Page:
+        """Return a page with `centre` in the middle, if both sides have enough events."""
+        centre = min(centre, events.upto + 1)
+        older = await self._store.before(events.audience, centre, limit + 1, kinds)
+        newer = await self._store.after(events.audience, centre - 1, limit, kinds, upto=events.upto)
         wanted_newer = max(limit - limit // 2, limit - len(older))
         newer = newer[:wanted_newer]
         room = limit - len(newer)
         items = older[max(0, len(older) - room) :] + newer
         return _page(items, older=len(older) > room, after=centre - 1)
 
-    async def one(self, of: Readable, position: int) -> Stored | None:
+    async def get(self, events: Snapshot, position: int) -> StoredEvent | None:
         """Return the event at `position`."""
-        return await self._store.one(of.audience, position) if position <= of.upto else None
+        return await self._store.get(events.audience, position) if position <= events.upto else None
 
 
-def _page(items: Sequence[Stored], *, older: bool, after: int) -> Page:
-    """Return the page of `items`, or one without any from which `after` leads on."""
+def _page(items: Sequence[StoredEvent], *, older: bool, after: int) -> Page:
+    """Return the page of `items`; an empty page has only the cursor `after`."""
     if not items:
         return Page((), None, None if after < 0 else after)
     return Page(items, items[0].position if older else None, items[-1].position)

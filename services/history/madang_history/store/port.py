@@ -1,8 +1,8 @@
-"""The store port: what an adapter must do to keep every durable event for reading.
+"""The store port: the contract of an adapter that stores all durable events.
 
 StoreError
-├── StoreUnavailable   the store is away, or refused to write; try again (503 to a client)
-└── StoreMismatch      what is stored belongs to a log with other shards, or to another log
+├── StoreUnavailable   the store does not answer or cannot write; retry (503 to a client)
+└── StoreMismatch      the store belongs to a log with other shards, or to another log
 """
 
 from collections.abc import Collection, Sequence
@@ -12,24 +12,24 @@ from typing import Protocol
 from madang_common.problems import Unavailable
 
 LAST = (1 << 60) - 1
-"""The largest position that can be written."""
+"""The largest position that an event id can express."""
 
 
 class StoreError(Exception):
-    """Something is wrong with the store."""
+    """An error of the store."""
 
 
-class StoreUnavailable(StoreError, Unavailable):  # noqa: N818 - reads as the state it tells
-    """The store cannot be reached or cannot write now."""
+class StoreUnavailable(StoreError, Unavailable):  # noqa: N818 - names a state
+    """The store does not answer or cannot write now."""
 
 
-class StoreMismatch(StoreError):  # noqa: N818 - reads as the state it tells
+class StoreMismatch(StoreError):  # noqa: N818 - names a state
     """The store does not belong to this log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event on its way into the store: its line of the log, and what it is found by."""
+    """An event to store: its line of the log, and the fields that index it."""
 
     position: int
     audience: str
@@ -40,102 +40,98 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An event in the store, as the log had it."""
+class StoredEvent:
+    """A stored event, with its line of the log."""
 
     position: int
     line: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """Offsets from `first` up to, without, `after` that the log dropped before they were stored."""
+class Gap:
+    """Offsets from `first` (inclusive) to `after` (exclusive) that the log dropped unstored."""
 
     first: int
     after: int
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """How many events there are, as far as they were looked at."""
+class EventCount:
+    """Result of a bounded count."""
 
     by_others: int
-    looked_at: int
+    examined: int
 
 
 Kinds = Collection[str]
-"""Kinds of events to look at; empty for all."""
+"""Kinds of events to include; empty for all."""
 
 
 class MessageStore(Protocol):
-    """Events by audience and position, and how far each shard of the log has been stored.
+    """Events by audience and position, and the progress of each shard of the log.
 
-    Every write may be repeated, by this process after a failure or by another one that takes over,
-    and leaves the same behind.
+    Writes are idempotent: this process repeats them after a failure, another one after a takeover.
     """
 
     @property
     def shards(self) -> int:
-        """Number of shards of the log that this store was made for."""
+        """Number of shards of the log that this store belongs to."""
         ...
 
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
-        """Store `entries`, in the log's order, then that `shard` is stored up to offset `progress`.
+        """Store `entries`, in the log's order, then the progress of `shard`.
 
-        An event that stands there already, by position or by (audience, sender, key), is left as it
-        is. The progress is durable only if all entries are, and never goes back. Return how many
-        entries were new.
+        An event that is stored already, by position or by (audience, sender, key), is not changed.
+        Progress is durable only after all entries, and never decreases. Return the number of new
+        entries.
         """
         ...
 
     async def progress(self, shard: int) -> int:
-        """Return the offset that `shard` is to be followed from: everything before it is stored."""
+        """Return the next offset to store of `shard`: everything before it is stored."""
         ...
 
-    async def add_hole(self, shard: int, hole: Hole) -> None:
-        """Note that the log lost `hole` before it could be stored."""
+    async def add_gap(self, shard: int, gap: Gap) -> None:
+        """Record that the log dropped the batches of `gap` before they were stored."""
         ...
 
-    async def holes(self, shard: int) -> list[Hole]:
-        """Return what `shard` lost, oldest first."""
+    async def gaps(self, shard: int) -> list[Gap]:
+        """Return the gaps of `shard`, oldest first."""
         ...
 
     async def before(
         self, audience: str, position: int | None, limit: int, kinds: Kinds = ()
-    ) -> list[Stored]:
-        """Return the newest `limit` events before `position`, or of all, oldest first."""
+    ) -> list[StoredEvent]:
+        """Return the last `limit` events before `position` (None: the newest), oldest first."""
         ...
 
     async def after(
         self, audience: str, position: int, limit: int, kinds: Kinds = (), *, upto: int = LAST
-    ) -> list[Stored]:
-        """Return the oldest `limit` events after `position` (-1: from the first), oldest first.
-
-        None of them is newer than `upto`.
-        """
+    ) -> list[StoredEvent]:
+        """Return the first `limit` events after `position` (-1: all) up to `upto`, oldest first."""
         ...
 
-    async def one(self, audience: str, position: int) -> Stored | None:
+    async def get(self, audience: str, position: int) -> StoredEvent | None:
         """Return the event of `audience` at `position`."""
         ...
 
-    async def by_key(self, audience: str, sender: str, key: str) -> Stored | None:
-        """Return the event of `audience` that `sender` gave `key`."""
+    async def by_key(self, audience: str, sender: str, key: str) -> StoredEvent | None:
+        """Return the event of `audience` with the `key` of `sender`."""
         ...
 
     async def count_after(
         self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
-    ) -> Counted:
-        """Count the events of `kinds` after `position` and up to `upto` that `reader` did not send.
+    ) -> EventCount:
+        """Count the events of `kinds` after `position` up to `upto` that `reader` did not send.
 
-        Only the oldest `most` of them are looked at, the reader's own included.
+        Examines at most the first `most` events, including the reader's own.
         """
         ...
 
     async def ping(self) -> None:
-        """Return if the store answers; raise StoreUnavailable if not."""
+        """Raise StoreUnavailable unless the store answers."""
         ...
 
     async def close(self) -> None:
-        """Finish what is being written and let go of everything."""
+        """Finish running writes and release all resources."""
         ...

@@ -1,4 +1,4 @@
-"""The SQL of the store's file."""
+"""The SQL of the embedded store."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,7 +9,7 @@ PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    # The indexes grow all over: room in memory and rarer checkpoints make writing twice as fast.
+    # Index pages are written all over the file: a larger cache and rarer checkpoints double speed.
     "PRAGMA cache_size = -32768",
     "PRAGMA wal_autocheckpoint = 8000",
 )
@@ -39,8 +39,8 @@ CREATE TABLE IF NOT EXISTS holes (
 ADD_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)"
 SET_PROGRESS = "UPDATE progress SET next = max(next, ?) WHERE shard = ?"
 PROGRESS = "SELECT next FROM progress WHERE shard = ?"
-ADD_HOLE = "INSERT OR REPLACE INTO holes VALUES (?, ?, ?)"
-HOLES = "SELECT first, after FROM holes WHERE shard = ? ORDER BY first"
+ADD_GAP = "INSERT OR REPLACE INTO holes VALUES (?, ?, ?)"
+GAPS = "SELECT first, after FROM holes WHERE shard = ? ORDER BY first"
 ONE = "SELECT position, line FROM events WHERE audience = ? AND position = ?"
 BY_KEY = "SELECT position, line FROM events WHERE audience = ? AND sender = ? AND key = ?"
 
@@ -55,16 +55,16 @@ def range_of(
     order: Literal["ASC", "DESC"] = "ASC",
     columns: Literal["position, line", "position, sender"] = "position, line",
 ) -> tuple[str, Sequence[object]]:
-    """Return the query and values for `limit` events between two positions, both left out.
+    """Return the query and values for `limit` events between two positions, both exclusive.
 
-    Each kind is looked up by itself, so that a rare kind costs no walk over all the others.
+    Each kind has its own subquery, so that a rare kind needs no scan over the others.
     """
     tail = f"position > ? AND position < ? ORDER BY position {order} LIMIT ?"
     if not kinds:
         query = f"SELECT {columns} FROM events WHERE audience = ? AND {tail}"  # noqa: S608 - ours
         return query, (audience, above, below, limit)
     each = list(dict.fromkeys(kinds))
-    of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608
+    of_kind = f"SELECT {columns} FROM events WHERE audience = ? AND kind = ? AND {tail}"  # noqa: S608 - ours
     of_each = " UNION ALL ".join([f"SELECT * FROM ({of_kind})"] * len(each))  # noqa: S608 - ours
     query = f"SELECT * FROM ({of_each}) ORDER BY position {order} LIMIT ?"  # noqa: S608 - ours
     values = [value for kind in each for value in (audience, kind, above, below, limit)]
@@ -72,5 +72,5 @@ def range_of(
 
 
 def count_of(query: str) -> str:
-    """Return the query for how many events `query` finds, and how many of them another sent."""
-    return f"SELECT count(*), count(CASE WHEN sender <> ? THEN 1 END) FROM ({query})"  # noqa: S608
+    """Return the query that counts the events of `query`, and those of other senders."""
+    return f"SELECT count(*), count(CASE WHEN sender <> ? THEN 1 END) FROM ({query})"  # noqa: S608 - ours

@@ -1,4 +1,4 @@
-"""The store in one SQLite file: one thread writes and one reads, without waiting for each other."""
+"""The store in one SQLite file, with one thread for writes and one for reads."""
 
 import asyncio
 import sqlite3
@@ -12,12 +12,12 @@ from typing_extensions import override
 from madang_history.store import queries
 from madang_history.store.port import (
     LAST,
-    Counted,
     Entry,
-    Hole,
+    EventCount,
+    Gap,
     Kinds,
     MessageStore,
-    Stored,
+    StoredEvent,
     StoreMismatch,
     StoreUnavailable,
 )
@@ -33,7 +33,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(path: Path, shards: int) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Open or make the file; return a connection to write and one to read."""
+    """Open or create the file; return a connection for writes and one for reads."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = _connect(path)
     writer.executescript(queries.SCHEMA)
@@ -63,7 +63,7 @@ class SqliteMessageStore(MessageStore):
 
     @classmethod
     async def open(cls, path: Path, shards: int) -> Self:
-        """Open or make the store at `path`; raise StoreMismatch if its shard count differs."""
+        """Open or create the store at `path`; raise StoreMismatch if its shard count differs."""
         try:
             writer, reader = await asyncio.to_thread(_prepare, path, shards)
         except sqlite3.Error as error:
@@ -94,48 +94,48 @@ class SqliteMessageStore(MessageStore):
         return int(row[0]) if row else 0
 
     @override
-    async def add_hole(self, shard: int, hole: Hole) -> None:
-        row = (shard, hole.first, hole.after)
-        await self._write(lambda: self._writer.execute(queries.ADD_HOLE, row))
+    async def add_gap(self, shard: int, gap: Gap) -> None:
+        row = (shard, gap.first, gap.after)
+        await self._write(lambda: self._writer.execute(queries.ADD_GAP, row))
 
     @override
-    async def holes(self, shard: int) -> list[Hole]:
-        return [Hole(*row) for row in await self._rows(queries.HOLES, (shard,))]
+    async def gaps(self, shard: int) -> list[Gap]:
+        return [Gap(*row) for row in await self._rows(queries.GAPS, (shard,))]
 
     @override
     async def before(
         self, audience: str, position: int | None, limit: int, kinds: Kinds = ()
-    ) -> list[Stored]:
+    ) -> list[StoredEvent]:
         than = LAST + 1 if position is None else position
         query, values = queries.range_of(audience, kinds, limit, below=than, order="DESC")
-        return [Stored(*row) for row in reversed(await self._rows(query, values))]
+        return [StoredEvent(*row) for row in reversed(await self._rows(query, values))]
 
     @override
     async def after(
         self, audience: str, position: int, limit: int, kinds: Kinds = (), *, upto: int = LAST
-    ) -> list[Stored]:
+    ) -> list[StoredEvent]:
         query, values = queries.range_of(audience, kinds, limit, above=position, below=upto + 1)
-        return [Stored(*row) for row in await self._rows(query, values)]
+        return [StoredEvent(*row) for row in await self._rows(query, values)]
 
     @override
-    async def one(self, audience: str, position: int) -> Stored | None:
+    async def get(self, audience: str, position: int) -> StoredEvent | None:
         row = await self._one_row(queries.ONE, (audience, position))
-        return Stored(*row) if row else None
+        return StoredEvent(*row) if row else None
 
     @override
-    async def by_key(self, audience: str, sender: str, key: str) -> Stored | None:
+    async def by_key(self, audience: str, sender: str, key: str) -> StoredEvent | None:
         row = await self._one_row(queries.BY_KEY, (audience, sender, key))
-        return Stored(*row) if row else None
+        return StoredEvent(*row) if row else None
 
     @override
     async def count_after(
         self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
-    ) -> Counted:
+    ) -> EventCount:
         query, values = queries.range_of(
             audience, kinds, most, above=position, below=upto + 1, columns="position, sender"
         )
-        ((looked_at, by_others),) = await self._rows(queries.count_of(query), (reader, *values))
-        return Counted(by_others, looked_at)
+        ((examined, by_others),) = await self._rows(queries.count_of(query), (reader, *values))
+        return EventCount(by_others, examined)
 
     @override
     async def ping(self) -> None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from madang_common.access import Answers, Questions
+from madang_common.access import AccessRequest, AccessResponse
 from madang_common.http.security import Service
 from madang_rooms.api.dependencies import InjectedServices
 
@@ -10,6 +10,6 @@ router = APIRouter(prefix="/internal", tags=["internal"])
 
 
 @router.post("/access")
-async def access(services: InjectedServices, _: Service, body: Questions) -> Answers:
+async def access(services: InjectedServices, _: Service, body: AccessRequest) -> AccessResponse:
     """Return whether users may read and write rooms."""
-    return Answers(answers=await services.access.check(body.questions))
+    return AccessResponse(answers=await services.access.check(body.questions))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from madang_common.log.batching import BatchLimits, Waiting
+from madang_common.log.batching import BatchLimits, BatchQueue
 from madang_common.log.port import LogError
 from madang_common.log.publisher import Done, Publisher
 from madang_common.problems import Unavailable
@@ -139,11 +139,11 @@ class Relay:
         return not failed
 
     def _chunk(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        """Return the first of `rows`, as many as fit into one batch."""
-        waiting: Waiting[OutboxRow] = Waiting(self._limits)
+        """Return as many of the oldest rows as fit into one batch."""
+        queue: BatchQueue[OutboxRow] = BatchQueue(self._limits)
         for row in rows:
-            waiting.add(row.line, row)
-        return waiting.take()[1]
+            queue.add((row.line,), len(row.line), row)
+        return queue.take()[1]
 
     async def _append(self, rows: Sequence[OutboxRow]) -> list[LogError | None]:
         """Give all `rows` to the publisher at once; return the error of each, or None."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from madang_common.access import Access, Question
+from madang_common.access import Access, AccessQuery
 from madang_rooms.storage.unit_of_work import UnitOfWork, UnitOfWorkRunner, read_transaction
 
 
@@ -13,7 +13,7 @@ class AccessChecker:
         self.units = units
 
     @read_transaction
-    async def check(self, unit: UnitOfWork, questions: Sequence[Question]) -> list[Access]:
+    async def check(self, unit: UnitOfWork, questions: Sequence[AccessQuery]) -> list[Access]:
         """Return one answer per question, in order, from one SQL statement."""
         if not questions:
             return []

@@ -18,7 +18,7 @@ class ChangeLimit:
     def __init__(
         self, rate: Rate, metrics: RoomsMetrics, *, clock: MonotonicClock = time.monotonic
     ) -> None:
-        self._buckets = Buckets(rate, remembered=_USERS)
+        self._buckets = Buckets(rate, capacity=_USERS)
         self._metrics = metrics
         self._clock = clock
 

@@ -6,10 +6,9 @@ common head takes the fast path past all of them.
 
 from madang_gateway.protocol.stomp.errors import Malformed, TooLarge
 from madang_gateway.protocol.stomp.frame import Frame
-from madang_gateway.protocol.stomp.headers import unescape
+from madang_gateway.protocol.stomp.headers import UNESCAPED_COMMANDS, unescape
 from madang_gateway.protocol.stomp.limits import Limits
 
-_NEVER_ESCAPED = {"CONNECT", "STOMP", "CONNECTED"}
 _LENGTH_DIGITS = 15
 """Most digits of a content-length."""
 
@@ -29,7 +28,7 @@ def read_head(head: bytes, version: str | None, limits: Limits) -> Frame:
         text = _without_carriage_returns(text)
     command, *lines = text.split("\n")
     headers = _first_of_each(lines, limits)
-    if "\\" in text and command not in _NEVER_ESCAPED:
+    if "\\" in text and command not in UNESCAPED_COMMANDS:
         headers = _unescaped(headers, version)
     if version == "1.0":
         headers = trimmed(headers)

@@ -7,6 +7,10 @@ CONNECT and CONNECTED are never escaped, because no version is negotiated yet.
 import re
 
 from madang_gateway.protocol.stomp.errors import Malformed
+from madang_gateway.protocol.stomp.frame import Command
+
+UNESCAPED_COMMANDS = frozenset({Command.CONNECT, Command.STOMP, Command.CONNECTED})
+"""Commands whose headers no version escapes."""
 
 _UNDEFINED = re.compile(r"\\.?", re.DOTALL)
 _MEANINGS = {

@@ -9,10 +9,7 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from madang_gateway.protocol.stomp.frame import Command
-from madang_gateway.protocol.stomp.headers import header_line, header_value
-
-_NEVER_ESCAPED = {Command.CONNECT, Command.STOMP, Command.CONNECTED}
+from madang_gateway.protocol.stomp.headers import UNESCAPED_COMMANDS, header_line, header_value
 
 _OF_STOMP = (
     "accept-version ack content-length content-type destination heart-beat host id login message"
@@ -49,7 +46,7 @@ def serialize(
 
     A frame with a body gets a content-length, which must not be among `headers`.
     """
-    escaping = None if command in _NEVER_ESCAPED else version
+    escaping = None if command in UNESCAPED_COMMANDS else version
     parts = [command.encode(), b"\n"]
     parts += [header_line(name, value, escaping) for name, value in headers]
     if body:

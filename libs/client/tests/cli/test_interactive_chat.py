@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from libs.client.tests.double.chats import eventually
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer, problem
-from libs.client.tests.double.stomp_server import StompServer
-from libs.client.tests.double.terminal import Terminal, read_until, type_line
+from libs.client.tests.fakes.chats import eventually
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer, problem
+from libs.client.tests.fakes.stomp_server import StompServer
+from libs.client.tests.fakes.terminal import Terminal, read_until, type_line
 
 
 @pytest.fixture
-async def front(stomp: StompServer, rest: RestServer) -> AsyncIterator[Front]:
-    front = Front(stomp, rest)
-    await front.start()
-    yield front
-    await front.stop()
+async def proxy(stomp: StompServer, rest: RestServer) -> AsyncIterator[Proxy]:
+    proxy = Proxy(stomp, rest)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
 
 
 @pytest.fixture
-async def ada(front: Front, rest: RestServer, tmp_path: Path) -> Terminal:
-    terminal = Terminal(front.url, tmp_path)
+async def ada(proxy: Proxy, rest: RestServer, tmp_path: Path) -> Terminal:
+    terminal = Terminal(proxy.url, tmp_path)
     terminal.has_login(rest.add_user("ada"))
     return terminal
 
@@ -31,7 +31,7 @@ def room(rest: RestServer) -> str:
     return rest.add_room("yard", "ada")
 
 
-async def test_a_chat_scrolls_back_and_shows_what_is_said(
+async def test_a_chat_shows_history_and_new_messages(
     ada: Terminal, room: str, stomp: StompServer
 ) -> None:
     for number in range(25):
@@ -73,7 +73,7 @@ async def test_more_shows_older_messages_until_there_are_none(
     assert words == [f"m{number}" for number in [*range(5, 15), *range(5)]]
 
 
-async def test_who_shows_who_is_here(ada: Terminal, room: str, rest: RestServer) -> None:
+async def test_who_lists_present_people(ada: Terminal, room: str, rest: RestServer) -> None:
     rest.present[room] = ["ada", "bob"]
     process = await ada.start("chat", "yard")
 
@@ -88,7 +88,7 @@ async def test_who_shows_who_is_here(ada: Terminal, room: str, rest: RestServer)
     assert many[-1].count(",") == 50
 
 
-async def test_a_chat_reconnects_says_so_and_marks_what_was_missed(
+async def test_a_chat_reports_a_reconnect_and_marks_missed_messages(
     ada: Terminal, room: str, stomp: StompServer
 ) -> None:
     await stomp.say(room, "before")
@@ -124,7 +124,7 @@ async def test_all_lines_of_a_pipe_are_sent_before_the_end(
     assert words == ["one", "two", "/three", "four"]
 
 
-async def test_a_limited_sender_waits_and_a_refused_message_is_told(
+async def test_a_rate_limited_sender_waits_and_a_refused_message_is_reported(
     ada: Terminal, room: str, stomp: StompServer
 ) -> None:
     slow_down = problem("too-many-requests", 429, retry_after_seconds=0.01)
@@ -137,9 +137,7 @@ async def test_a_limited_sender_waits_and_a_refused_message_is_told(
     assert [event["data"]["text"] for event in stomp.events[room]] == ["two"]
 
 
-async def test_what_the_server_no_longer_has_is_told(
-    ada: Terminal, room: str, stomp: StompServer
-) -> None:
+async def test_a_gap_is_reported(ada: Terminal, room: str, stomp: StompServer) -> None:
     await stomp.say(room, "before")
     process = await ada.start("chat", "yard")
     await read_until(process, "before")
@@ -156,7 +154,7 @@ async def test_what_the_server_no_longer_has_is_told(
 
 
 @pytest.mark.parametrize("kind", ["member.removed", "member.banned"])
-async def test_a_removed_member_is_told_and_the_chat_ends(
+async def test_a_removal_ends_the_chat(
     ada: Terminal, room: str, stomp: StompServer, kind: str
 ) -> None:
     await stomp.say(room, "before")
@@ -186,7 +184,7 @@ async def test_a_chat_ends_when_its_login_does(
     assert (process.returncode, err) == (4, b"madang: this login has ended (madang login)\n")
 
 
-async def test_at_a_terminal_one_types_below_what_is_said(
+async def test_at_a_terminal_the_prompt_is_below_the_messages(
     ada: Terminal, room: str, stomp: StompServer
 ) -> None:
     await stomp.say(room, "before")
@@ -203,7 +201,7 @@ async def test_at_a_terminal_one_types_below_what_is_said(
     assert [event["data"]["text"] for event in stomp.events[room]][1] == "hello there"
 
 
-async def test_at_a_terminal_the_password_is_asked_for_and_not_shown(
+async def test_at_a_terminal_the_password_is_prompted_without_echo(
     ada: Terminal, rest: RestServer
 ) -> None:
     del ada.environment["MADANG_PASSWORD"]

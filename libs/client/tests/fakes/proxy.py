@@ -1,16 +1,16 @@
-"""One port for both: REST to the one double, `/ws` to the other, for the command to talk to."""
+"""One port for both fakes: `/ws` goes to the STOMP server, the rest to the REST server."""
 
 import asyncio
 from contextlib import suppress
 
 import httpx
 
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
 
 
-class Front:
-    """A proxy with no idea of its own."""
+class Proxy:
+    """Forwards connections to the fakes."""
 
     def __init__(self, stomp: StompServer, rest: RestServer) -> None:
         self._stomp = stomp
@@ -55,7 +55,7 @@ class Front:
         method, target, _ = first.split(" ")
         headers = [(line.partition(":")[0], line.partition(":")[2].strip()) for line in lines]
         body = await reader.readexactly(int(dict(headers).get("Content-Length", "0")))
-        request = httpx.Request(method, f"http://double{target}", headers=headers, content=body)
+        request = httpx.Request(method, f"http://fake{target}", headers=headers, content=body)
         answer = self._rest.handle(request)
         answer.headers["Connection"] = "close"
         answer.headers["Content-Length"] = str(len(answer.content))

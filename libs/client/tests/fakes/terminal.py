@@ -1,4 +1,4 @@
-"""The `madang` command in a process of its own, talked to through pipes."""
+"""Runs the `madang` command in a process, through pipes or a terminal."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-c", "from madang_client.cli import app; app()")
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -25,7 +25,7 @@ class Done:
 
 
 class Terminal:
-    """Somebody at a machine, with a login of their own."""
+    """A user's environment: server, state folder and password."""
 
     def __init__(self, server: str, folder: Path) -> None:
         self.server = server
@@ -39,13 +39,13 @@ class Terminal:
         }
 
     async def start(self, *arguments: str) -> Process:
-        """Start a command and leave it running."""
+        """Start a command."""
         return await asyncio.create_subprocess_exec(
             *COMMAND, *arguments, env=self.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
 
     async def start_at_a_screen(self, *arguments: str) -> "Typist":
-        """Start a command at a terminal of its own."""
+        """Start a command at a pseudo-terminal."""
         ours, theirs = os.openpty()
         process = await asyncio.create_subprocess_exec(
             *COMMAND, *arguments, env=self.environment, stdin=theirs, stdout=theirs, stderr=theirs
@@ -54,7 +54,7 @@ class Terminal:
         return Typist(process, ours)
 
     async def run(self, *arguments: str, given: str = "") -> Done:
-        """Run a command to its end."""
+        """Run a command and return its result."""
         process = await self.start(*arguments)
         async with asyncio.timeout(30):
             out, err = await process.communicate(given.encode())
@@ -62,7 +62,7 @@ class Terminal:
         return Done(process.returncode, out.decode(), err.decode())
 
     def has_login(self, tokens: dict[str, Any]) -> None:
-        """Put a login where `madang login` would."""
+        """Store a login as `madang login` does."""
         LoginFile(self.folder, self.server).save(granted(tokens, time.time()))
 
     async def id_from(self, *arguments: str) -> str:
@@ -73,7 +73,7 @@ class Terminal:
 
 
 class Typist:
-    """A person before a screen, as far as a process can tell."""
+    """A process at a pseudo-terminal: types keys, reads the screen."""
 
     def __init__(self, process: Process, terminal: int) -> None:
         self.process = process
@@ -100,7 +100,7 @@ class Typist:
 
 
 async def read_until(process: Process, text: str) -> list[str]:
-    """Return the lines that a command prints up to the one that holds `text`."""
+    """Return the lines that a command prints, up to one that contains `text`."""
     assert process.stdout is not None
     lines: list[str] = []
     async with asyncio.timeout(30):
@@ -112,7 +112,7 @@ async def read_until(process: Process, text: str) -> list[str]:
 
 
 async def type_line(process: Process, line: str) -> None:
-    """Give a command a line on its stdin."""
+    """Write a line to the stdin of a command."""
     assert process.stdin is not None
     process.stdin.write(f"{line}\n".encode())
     await process.stdin.drain()

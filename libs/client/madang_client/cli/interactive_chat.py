@@ -1,4 +1,4 @@
-"""`madang chat`: what was said, what is being said, and what one says oneself."""
+"""`madang chat`: shows a room's messages live, and sends typed lines."""
 
 import asyncio
 from collections import deque
@@ -18,11 +18,11 @@ from madang_client.login import Login
 from madang_client.page import Page
 from madang_client.room import Room
 from madang_client.subscription import Subscription
-from madang_client.task_group import race
+from madang_client.task_group import run_together
 
-_FAREWELL_SECONDS = 10.0
-_UNSENT = 100
-_GONE = frozenset({"member.left", "member.removed", "member.banned"})
+_FLUSH_SECONDS = 10.0
+_MAX_UNSENT = 100
+_REMOVALS = frozenset({"member.left", "member.removed", "member.banned"})
 _HELP = (
     "/more shows older messages, /who who is here, /quit leaves; // begins a message with a slash"
 )
@@ -30,14 +30,14 @@ _SHOWN_PEOPLE = 50
 
 
 class NotSent(MadangError):  # noqa: N818 - reads as what happened
-    """Some messages were not stored before the end."""
+    """Some messages were not stored before the exit."""
 
 
 class Removed(MadangError):  # noqa: N818 - reads as what happened
     """The user is no longer a member."""
 
 
-class Talk:
+class InteractiveChat:
     """One room in a terminal."""
 
     def __init__(
@@ -53,44 +53,44 @@ class Talk:
         self._last_shown = ""
         self._last_sent = ""
         self._unsent: deque[str] = deque()
-        self._moved = asyncio.Condition()
-        self._leaving = False
-        self._came_back = False
+        self._state_changed = asyncio.Condition()
+        self._quitting = False
+        self._reconnected = False
         self._is_lost = False
 
     async def run(self) -> None:
-        """Talk until the typist leaves; raise what ends it otherwise."""
+        """Run until the user quits; raise any other reason for the end."""
         page = await self._newest()
         self._remark(f"{listed(self._room.name)} - {_HELP}")
         async with self._login.chat(on_change=self._changed) as chat:
             since = page.items[-1].id if page.items else None
             events = await chat.subscribe(self._room.id, since)
             if since is None:
-                page = await self._newest()  # what was said while subscribing
+                page = await self._newest()  # messages sent meanwhile
             self._older = page.before
             for event in page.items:
                 self._show(event)
-            await self._until_left(chat, events)
+            await self._run_until_quit(chat, events)
 
-    async def _until_left(self, chat: Chat, events: Subscription) -> None:
-        with suppress(_Left):
-            await race(self._read(events), self._send(chat), self._listen())
+    async def _run_until_quit(self, chat: Chat, events: Subscription) -> None:
+        with suppress(_Quit):
+            await run_together(self._read(events), self._send(chat), self._read_input())
 
-    async def _listen(self) -> None:
-        await self._take_lines()
-        self._leaving = True
+    async def _read_input(self) -> None:
+        await self._handle_lines()
+        self._quitting = True
         try:
-            async with asyncio.timeout(_FAREWELL_SECONDS), self._moved:
-                await self._moved.wait_for(self._all_is_said)
+            async with asyncio.timeout(_FLUSH_SECONDS), self._state_changed:
+                await self._state_changed.wait_for(self._is_flushed)
         except TimeoutError:
             if self._unsent:
                 raise NotSent(f"{len(self._unsent)} messages were not sent") from None
-        raise _Left
+        raise _Quit
 
-    def _all_is_said(self) -> bool:
+    def _is_flushed(self) -> bool:
         return not self._unsent and self._last_shown >= self._last_sent
 
-    async def _take_lines(self) -> None:
+    async def _handle_lines(self) -> None:
         async for typed in self._lines:
             line = typed.rstrip("\r\n")
             if line == "/quit":
@@ -105,21 +105,21 @@ class Talk:
                 await self._queue(line.removeprefix("/") if line.startswith("//") else line)
 
     async def _queue(self, text: str) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: len(self._unsent) < _UNSENT)
+        async with self._state_changed:
+            await self._state_changed.wait_for(lambda: len(self._unsent) < _MAX_UNSENT)
             self._unsent.append(text)
-            self._moved.notify_all()
+            self._state_changed.notify_all()
 
     async def _send(self, chat: Chat) -> None:
         while True:
-            async with self._moved:
-                await self._moved.wait_for(lambda: self._unsent)
+            async with self._state_changed:
+                await self._state_changed.wait_for(lambda: self._unsent)
             text = self._unsent[0]
             sent = await self._send_one(chat, text)
-            async with self._moved:
+            async with self._state_changed:
                 self._unsent.popleft()
                 self._last_sent = max(sent, self._last_sent)
-                self._moved.notify_all()
+                self._state_changed.notify_all()
 
     async def _send_one(self, chat: Chat, text: str) -> str:
         while True:
@@ -136,15 +136,15 @@ class Talk:
             if isinstance(item, Gap):
                 self._remark("some messages are missing here: the server no longer has them")
             elif item.id > self._last_shown:
-                async with self._moved:
-                    # At the start, what came after the page of history was not missed.
-                    self._show(replace(item, missed=item.missed and self._came_back))
-                    self._moved.notify_all()
+                async with self._state_changed:
+                    # At the start, events after the page of history do not count as missed.
+                    self._show(replace(item, missed=item.missed and self._reconnected))
+                    self._state_changed.notify_all()
                 self._check_membership(item)
 
     def _check_membership(self, event: Event) -> None:
-        gone = event.kind in _GONE and not event.missed
-        if gone and event.data.get("user") == self._login.user:
+        is_removal = event.kind in _REMOVALS and not event.missed
+        if is_removal and event.data.get("user") == self._login.user:
             raise Removed("you are no longer in this room")
 
     async def _more(self) -> None:
@@ -188,9 +188,9 @@ class Talk:
     def _changed(self, change: Change) -> None:
         match change:
             case Connected(again=True):
-                self._came_back, self._is_lost = True, False
+                self._reconnected, self._is_lost = True, False
                 self._remark("connected again")
-            case Lost(reason) if not self._is_lost and not self._leaving:
+            case Lost(reason) if not self._is_lost and not self._quitting:
                 self._is_lost = True
                 self._remark(f"connection lost ({plain(reason)}): trying again until it is back")
 
@@ -198,8 +198,8 @@ class Talk:
         self._screen.say(f"-- {sentence}", "cyan")
 
 
-class _Left(Exception):  # noqa: N818 - not an error: the end of a race
-    """The typist has left."""
+class _Quit(Exception):  # noqa: N818 - not an error: ends the other tasks
+    """The user quit."""
 
 
 def _style(event: Event, *, own: bool) -> str:

@@ -1,4 +1,4 @@
-"""Waiting until history has stored what a test put into the log."""
+"""Waits until history has stored the events of a test."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a command finds around it: encodings that lack characters, proxies that cannot be used."""
+"""The environment of a command: limited encodings, unusable proxies."""
 
 import asyncio
 from asyncio.subprocess import PIPE
@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from libs.client.tests.double.front import Front
-from libs.client.tests.double.rest_server import RestServer
-from libs.client.tests.double.stomp_server import StompServer
-from libs.client.tests.double.terminal import COMMAND, Terminal
+from libs.client.tests.fakes.proxy import Proxy
+from libs.client.tests.fakes.rest_server import RestServer
+from libs.client.tests.fakes.stomp_server import StompServer
+from libs.client.tests.fakes.terminal import COMMAND, Terminal
 
 
 @pytest.fixture
 async def ada(stomp: StompServer, rest: RestServer, tmp_path: Path) -> AsyncIterator[Terminal]:
-    front = Front(stomp, rest)
-    await front.start()
-    terminal = Terminal(front.url, tmp_path / "ada")
+    proxy = Proxy(stomp, rest)
+    await proxy.start()
+    terminal = Terminal(proxy.url, tmp_path / "ada")
     terminal.has_login(rest.add_user("ada"))
     yield terminal
-    await front.stop()
+    await proxy.stop()
 
 
 async def said(terminal: Terminal, *arguments: str, given: bytes = b"") -> tuple[int, bytes, bytes]:
@@ -34,7 +34,7 @@ async def said(terminal: Terminal, *arguments: str, given: bytes = b"") -> tuple
     return process.returncode, out, err
 
 
-async def test_what_an_encoding_lacks_is_replaced(ada: Terminal) -> None:
+async def test_unencodable_characters_are_replaced(ada: Terminal) -> None:
     room = await ada.id_from("create", "마당 👋")
     await ada.id_from("send", room, "hello 👋")
     ada.environment["PYTHONIOENCODING"] = "cp949"
@@ -63,7 +63,7 @@ async def test_what_an_encoding_lacks_is_replaced(ada: Terminal) -> None:
     assert "안녕" in history.out
 
 
-async def test_a_proxy_of_others_is_not_needed(ada: Terminal) -> None:
+async def test_a_proxy_for_other_servers_is_ignored(ada: Terminal) -> None:
     ada.environment |= {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
     room = await ada.id_from("create", "yard")
 
@@ -71,7 +71,7 @@ async def test_a_proxy_of_others_is_not_needed(ada: Terminal) -> None:
     assert room in (await ada.run("rooms")).out
 
 
-async def test_a_proxy_that_cannot_be_used_is_told_in_a_line(ada: Terminal) -> None:
+async def test_an_unusable_proxy_is_reported_in_one_line(ada: Terminal) -> None:
     ada.environment |= {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": ""}
 
     done = await ada.run("rooms")
@@ -80,7 +80,7 @@ async def test_a_proxy_that_cannot_be_used_is_told_in_a_line(ada: Terminal) -> N
     assert "the proxy socks5://127.0.0.1:9" in done.err
 
 
-async def test_bytes_that_are_no_text_are_refused_in_a_line(ada: Terminal) -> None:
+async def test_undecodable_bytes_are_refused_in_one_line(ada: Terminal) -> None:
     await ada.id_from("create", "yard")
 
     for arguments in (("send", "yard", "\udcff"), ("create", "\udcff"), ("join", "\udcff")):

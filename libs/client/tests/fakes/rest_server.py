@@ -1,4 +1,4 @@
-"""The REST interface as far as the client uses it, with a memory and a few faults on demand."""
+"""Fake of the REST interface that the client uses, with faults on demand."""
 
 import base64
 import itertools
@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from libs.client.tests.double.stomp_server import StompServer
+from libs.client.tests.fakes.stomp_server import StompServer
 
 Answer = tuple[int, Any]
 
@@ -23,7 +23,7 @@ def problem(slug: str, status: int, title: str = "No", **members: Any) -> dict[s
 
 
 class RestServer:
-    """Answers requests; rooms' events are those of the STOMP server beside it."""
+    """Answers requests; shares the rooms' events with the fake STOMP server."""
 
     def __init__(self, stomp: StompServer | None = None) -> None:
         self.stomp = stomp or StompServer()
@@ -55,12 +55,12 @@ class RestServer:
         return httpx.Response(status, content=json.dumps(document), headers={"Content-Type": kind})
 
     def add_user(self, username: str) -> dict[str, Any]:
-        """Register somebody and return the tokens of their login."""
+        """Register a user and return the tokens of a login."""
         self.passwords[username] = "correct horse"
         return self.tokens(username)
 
     def add_room(self, name: str, *members: str, visibility: str = "private") -> str:
-        """Make a room, owned by the first of its members, and return its id."""
+        """Create a room, owned by the first of `members`, and return its id."""
         room = f"room{next(self._numbers)}"
         self.rooms[room] = {"id": room, "name": name, "visibility": visibility}
         self.members[room] = list(members)
@@ -113,7 +113,7 @@ class RestServer:
     def _person(  # noqa: PLR0911 - one for each call
         self, request: httpx.Request, noun: str, rest: list[str], user: str
     ) -> Answer:
-        """Answer about other users: who they are, the invites of one, whom one blocks."""
+        """Answer requests about users, direct rooms, invites and blocks."""
         invited, blocked = self.invited.setdefault(user, []), self.blocked.setdefault(user, [])
         match (request.method, noun, *rest):
             case ("GET", "users"):

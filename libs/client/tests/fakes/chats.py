@@ -1,4 +1,4 @@
-"""What tests of a chat have in common."""
+"""Settings and helpers for tests of chats."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,18 +14,18 @@ SETTINGS = ChatSettings(
 )
 
 MakeChat = Callable[..., Chat]
-"""Makes a chat with the double; any field of ChatSettings may be given."""
+"""Makes a chat with the fake server; accepts any field of ChatSettings."""
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Return when `condition` holds; fail if it does not in time."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is asked for lies on both sides of a socket
+        while not condition():  # noqa: ASYNC110 - conditions on both sides of a socket
             await asyncio.sleep(0.002)
 
 
 async def take(events: Subscription, count: int) -> list[str]:
-    """Return what the next items say: the text of an event, "GAP" for a gap."""
+    """Return the texts of the next items, "GAP" for a gap."""
     async with asyncio.timeout(5):
         items = [await anext(events) for _ in range(count)]
     return [item.text if isinstance(item, Event) else "GAP" for item in items]

@@ -1,4 +1,4 @@
-"""A STOMP server that does what the test tells it, wrong things included."""
+"""Fake STOMP server with scripted faults."""
 
 import asyncio
 import http
@@ -21,7 +21,7 @@ Problem = dict[str, Any]
 
 @dataclass
 class Script:
-    """What goes wrong next; a list is used up from its front, one entry for each occasion."""
+    """The next faults; lists are consumed from the front, one entry per occurrence."""
 
     upgrades: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """Status and headers to refuse upgrades with."""
@@ -32,22 +32,22 @@ class Script:
     subscribes: list[Problem] = field(default_factory=list)
     """Problems to refuse SUBSCRIBEs with."""
     drops_after_store: int = 0
-    """So many SENDs are stored, and then the connection breaks instead of the RECEIPT."""
+    """Number of SENDs that are stored, and whose connection is then lost before the RECEIPT."""
     lost_receipts: int = 0
-    """So many SENDs are stored and get no RECEIPT, on a connection that stays."""
+    """Number of SENDs that are stored but get no RECEIPT, on an open connection."""
     heartbeat: str = "0,0"
     beats: bool = True
-    """Whether the agreed heart-beats are really sent."""
+    """Whether the agreed heart-beats are sent."""
     kept_from: str = ""
-    """Whoever resumes from before this id is told that it cannot be done."""
+    """Events before this id cannot be replayed."""
     tells_end: bool = True
-    """Whether a resumption is told up to where it reaches back."""
+    """Whether the RECEIPT of a resumption has a position."""
     tells_position: bool = True
-    """Whether a subscription is told any position at all."""
+    """Whether RECEIPTs of subscriptions have a position."""
     copies: int = 1
-    """How often each event is delivered."""
+    """Number of deliveries of each event."""
     replay_from_start: bool = False
-    """Whether a resumption brings what the client has seen already as well."""
+    """Whether a resumption replays all events, including known ones."""
 
 
 def event_id(number: int) -> str:
@@ -72,7 +72,7 @@ class Peer:
 
 
 class StompServer:
-    """Rooms of events, the clients that follow them, and what they all said."""
+    """Stores events by room, serves clients, and records their frames."""
 
     def __init__(self) -> None:
         self.script = Script()
@@ -112,12 +112,12 @@ class StompServer:
         await self._server.wait_closed()
 
     def forget_all(self) -> None:
-        """Lose every event, and count from the beginning again."""
+        """Delete all events and restart the ids."""
         self.events.clear()
         self._count = 0
 
     def drop_all(self) -> None:
-        """Break every connection without a word."""
+        """Abort every connection."""
         for peer in list(self.peers):
             peer.drop()
 
@@ -127,7 +127,7 @@ class StompServer:
             await peer.socket.close(code, reason)
 
     async def say(self, room: str, text: str, *, sender: str = "bob", key: str = "") -> str:
-        """Let `sender` say something; return the event's id."""
+        """Store and deliver a message of `sender`; return the event's id."""
         async with self._order:
             found = self.store(room, text, sender=sender, key=key)
             await self.deliver(room, found)
@@ -136,7 +136,7 @@ class StompServer:
     def store(
         self, room: str, text: str, *, sender: str = "bob", key: str = "", kind: str = ""
     ) -> dict[str, Any]:
-        """Store a message without telling anybody."""
+        """Store a message without delivery."""
         self._count += 1
         event = {
             "id": event_id(self._count),
@@ -153,14 +153,14 @@ class StompServer:
         return event
 
     async def deliver(self, room: str, event: Mapping[str, Any]) -> None:
-        """Send a stored event to everyone who follows the room."""
+        """Deliver a stored event to all subscribers of the room."""
         for peer in list(self.peers):
             for name, destination in list(peer.subscriptions.items()):
                 if destination == f"/topic/rooms.{room}":
                     await self._message(peer, name, destination, event)
 
     async def end_subscriptions(self, room: str, problem: Problem) -> None:
-        """Refuse subscriptions that were granted already."""
+        """Refuse subscriptions that were accepted already."""
         for peer in list(self.peers):
             for name, destination in list(peer.subscriptions.items()):
                 if destination == f"/topic/rooms.{room}":
@@ -170,14 +170,14 @@ class StompServer:
                     await peer.write(Frame("MESSAGE", headers, body))
 
     async def tell(self, user_event: Mapping[str, Any]) -> None:
-        """Send an event to the personal queue of everyone."""
+        """Deliver an event to all personal queues."""
         for peer in list(self.peers):
             for name, destination in list(peer.subscriptions.items()):
                 if destination == "/user/queue/events":
                     await self._message(peer, name, destination, user_event)
 
     async def notice(self, room: str, kind: str, **data: str) -> None:
-        """Tell a notice, which is not kept, to everyone who follows those of the room."""
+        """Deliver a live notice to all subscribers of the room's notices."""
         self._count += 1
         told = {"v": 1, "key": f"k{self._count}", "kind": kind, "room": room, "sender": "bob"}
         told |= {"sender_name": "Bob", "at": "2026-01-02T03:04:05.678Z"}
@@ -206,7 +206,7 @@ class StompServer:
                     peer.heartbeats += 1
                 for frame in parser.feed(raw):
                     if frame.command == "CONNECT":
-                        beating = asyncio.create_task(self._beat(peer))
+                        beating = asyncio.create_task(self._send_heartbeats(peer))
                     await self._take(peer, frame)
         except ConnectionClosed:
             pass
@@ -216,7 +216,7 @@ class StompServer:
             if beating is not None:
                 beating.cancel()
 
-    async def _beat(self, peer: Peer) -> None:
+    async def _send_heartbeats(self, peer: Peer) -> None:
         every = int(self.script.heartbeat.split(",")[0]) / 1000
         while every:
             await asyncio.sleep(every / 2)
@@ -261,7 +261,7 @@ class StompServer:
             peer.subscriptions[name] = destination
 
     async def _replay(self, peer: Peer, frame: Frame) -> None:
-        """Tell the RECEIPT what is known, and then what came after `since`."""
+        """Send the RECEIPT with the position, then replay the events after `since`."""
         name, destination = frame.headers["id"], frame.headers["destination"]
         since = frame.headers.get("since")
         told = {"subscription": name}

@@ -1,4 +1,4 @@
-"""Problem responses (RFC 9457), and the security headers of every response."""
+"""Problem responses (RFC 9457) and security headers."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ SECURE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Headers of OWASP's REST security cheat sheet; HSTS is added where TLS ends."""
+"""From OWASP's REST security cheat sheet; the proxy that terminates TLS adds HSTS."""
 
 
 def note_refusal(scope: Scope, problem: Problem) -> None:
@@ -59,27 +59,27 @@ def problem_response(problem: Problem) -> JSONResponse:
     )
 
 
-class SecureAnswers:
-    """Adds the security headers that an answer does not set itself."""
+class SecurityHeaders:
+    """Adds security headers that a response does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_secured(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURE_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_secured)
+        await self._app(scope, receive, send_with_headers)
 
 
-class AnswerFailures:
-    """Answers an unexpected exception with a 500 that does not reveal it.
+class ServerErrors:
+    """Answers an unexpected exception with a 500 that does not expose it.
 
-    Within the other middleware, so that this answer has their headers too.
+    Inside the other middleware, so that the response has their headers too.
     """
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
@@ -87,18 +87,18 @@ class AnswerFailures:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        started = False
 
-        async def send_noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_observed(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, send_observed)
         except Exception:
             self._metrics.failed()
             log.exception("request_failed")
-            if begun:
+            if started:
                 raise
             await problem_response(Problem())(scope, receive, send)
