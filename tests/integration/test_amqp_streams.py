@@ -159,7 +159,7 @@ async def test_a_reader_that_the_broker_forgot_ends(
         await asyncio.sleep(2)
         assert not waiting.done()  # There is nothing to come, which is not the broker's fault.
         await log.append(0, (b"third",))
-        with pytest.raises(LogUnavailable, match="sends nothing more"):
+        with pytest.raises(LogUnavailable, match="stopped sending"):
             await waiting
 
 
@@ -182,7 +182,7 @@ async def test_the_end_of_a_large_chunk_is_found(
     large_log: AmqpLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Fewer than a chunk holds, so that one look is not enough.
-    monkeypatch.setattr("madang_common.amqp.stream._PEEK", 3)
+    monkeypatch.setattr("madang_common.amqp.stream._PEEK_PREFETCH", 3)
 
     for n in range(1, 20):
         await asyncio.gather(*(large_log.append(0, (b"%d" % i,)) for i in range(100)))
