@@ -55,8 +55,8 @@ class TokenRefresher:
     async def renew(self, stale: str) -> Tokens:
         """Return the tokens that replace those with the access token `stale`.
 
-        Concurrent calls share one request. Raise LoggedOut if the session has ended, NotReachable or
-        Refused if the renewal failed.
+        Concurrent calls share one request. Raise LoggedOut if the session has ended, NotReachable
+        or Refused if the renewal failed.
         """
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew(stale))
