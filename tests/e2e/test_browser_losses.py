@@ -121,7 +121,7 @@ def _unavailable(send: str) -> str:
     """Return the gateway's answer to a SEND while it cannot check memberships."""
     receipt = re.search("^receipt:(.+)$", send, re.MULTILINE)
     assert receipt is not None
-    problem = {"title": "Try again in a moment", "status": 503, "receipt-id": receipt[1]}
+    problem = {"title": "Temporarily unavailable", "status": 503, "receipt-id": receipt[1]}
     headers = "subscription:errors\nmessage-id:1\ncontent-type:application/problem+json"
     return f"MESSAGE\n{headers}\n\n{json.dumps(problem)}\0"
 

@@ -302,7 +302,7 @@ def _final_error(error: MadangError) -> MadangError:
     if not isinstance(error, ConnectionLost):
         return error
     if error.code == _LOGIN_ENDED:
-        return LoggedOut("this login has ended")
+        return LoggedOut("this session has ended; log in again")
     return error.refusal or errors.Disconnected(error.code, error.reason)
 
 

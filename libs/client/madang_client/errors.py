@@ -5,7 +5,7 @@ MadangError
 ├── ConnectionLost       a connection ended; a `Chat` reconnects by itself
 ├── Disconnected         the server closed the chat for good, with a code and a reason
 ├── Closed               the chat was closed locally
-├── LoggedOut            the login has ended; log in again
+├── LoggedOut            the session has ended; log in again
 ├── ProtocolError        the server violated the protocol
 │   └── OutOfOrder       an event came after a later one of the same room
 └── Refused              the server refused a request, with an RFC 9457 problem
@@ -55,7 +55,7 @@ class Closed(MadangError):  # noqa: N818 - names a state
 
 
 class LoggedOut(MadangError):  # noqa: N818 - names a state
-    """The login has ended: by logout, elsewhere, or by expiry."""
+    """The session has ended: by logout, revocation or expiry."""
 
 
 class ProtocolError(MadangError):

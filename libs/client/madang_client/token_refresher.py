@@ -55,8 +55,8 @@ class TokenRefresher:
     async def renew(self, stale: str) -> Tokens:
         """Return the tokens that replace those with the access token `stale`.
 
-        Concurrent calls share one request. Raise LoggedOut if the login has ended, NotReachable or
-        Refused if the renewal failed.
+        Concurrent calls share one request. Raise LoggedOut if the session has ended, NotReachable
+        or Refused if the renewal failed.
         """
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew(stale))
@@ -84,7 +84,7 @@ class TokenRefresher:
                 answer = await self._rest.call("POST", f"{AUTH}/refresh", json=body)
             except _REFUSALS as error:
                 self._store.save(None)
-                raise LoggedOut("the login has ended: log in again") from error
+                raise LoggedOut("this session has ended; log in again") from error
             renewed = granted(answer, self._clock())
             self._store.save(renewed)
             return renewed

@@ -37,7 +37,7 @@ def register(
 
 @commands.command()
 def login(username: Username = None, server: Server = DEFAULT_SERVER) -> None:
-    """Log in; stays valid on this machine until `logout`."""
+    """Log in; the session is stored on this machine until `logout`."""
     name = _username(username)
     password = _password()
 
@@ -51,7 +51,7 @@ def login(username: Username = None, server: Server = DEFAULT_SERVER) -> None:
 
 @commands.command()
 def logout(server: Server = DEFAULT_SERVER) -> None:
-    """End the login on this machine."""
+    """End the session that is stored on this machine."""
     run_with_login(server, lambda login: login.logout())
 
 

@@ -181,7 +181,10 @@ async def test_a_chat_ends_when_its_login_does(
     await stomp.close_all(4410, "login ended")
     _, err = await asyncio.wait_for(process.communicate(), 10)
 
-    assert (process.returncode, err) == (4, b"madang: this login has ended (madang login)\n")
+    assert (process.returncode, err) == (
+        4,
+        b"madang: this session has ended; log in again (madang login)\n",
+    )
 
 
 async def test_at_a_terminal_the_prompt_is_below_the_messages(

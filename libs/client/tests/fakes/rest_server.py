@@ -108,7 +108,7 @@ class RestServer:
                 return self._presence(request, room, user)
             case (_, "rooms", "v1", "rooms", room, *action) if room in self.rooms:
                 return self._room(request, room, action, user)
-        return 404, problem("not-found", 404, "There is no such thing")
+        return 404, problem("not-found", 404, "Not found")
 
     def _person(  # noqa: PLR0911 - one for each call
         self, request: httpx.Request, noun: str, rest: list[str], user: str
@@ -217,7 +217,7 @@ class RestServer:
 
     def _enter(self, room: str, user: str, *, invited: bool) -> Answer:
         if room not in self.rooms:
-            return 404, problem("not-found", 404, "There is no such thing")
+            return 404, problem("not-found", 404, "Not found")
         if not invited:
             return 403, problem("forbidden", 403, "Not allowed")
         if user not in self.members[room]:
