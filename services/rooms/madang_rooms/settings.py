@@ -1,4 +1,4 @@
-"""Settings of the rooms service."""
+"""Settings of rooms."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from madang_common.settings import CommonSettings
 
 
 class RoomsSettings(CommonSettings):
-    """Settings of rooms, besides the common ones."""
+    """Settings of rooms, in addition to the common ones."""
 
     data_dir: Path = Path("data")
     """Folder of the embedded database."""

@@ -124,7 +124,7 @@ class BanView(View):
     user: UserView
     reason: str | None
     expires_at: str | None
-    """null for a ban without an end."""
+    """null for a ban without expiry."""
     banned_by: str
     created_at: str
 
