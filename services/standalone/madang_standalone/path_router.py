@@ -1,4 +1,4 @@
-"""The one port: which service answers which path, the same paths as behind the proxy."""
+"""Routes each request of the one port to an app by its path, as the proxy does for processes."""
 
 from collections.abc import Mapping
 
@@ -7,18 +7,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from madang_common.http.request_limit import RequestAllowance, charged_to
 
 
-class FrontDoor:
-    """Hands each request to the app whose path it begins with, else to `otherwise`.
+class PathRouter:
+    """Calls the app whose prefix the path begins with, or else `default`.
 
-    `/internal` is nobody's path here, so it cannot be reached from outside.
+    No prefix is `/internal`, so clients cannot reach those endpoints.
     """
 
     def __init__(
-        self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp, allowance: RequestAllowance
+        self, apps: Mapping[str, ASGIApp], default: ASGIApp, allowance: RequestAllowance
     ) -> None:
-        """Take `apps` by the beginning of their paths; all requests are charged to `allowance`."""
-        self._apps = tuple((path, charged_to(app, allowance)) for path, app in apps.items())
-        self._otherwise = charged_to(otherwise, allowance)
+        """Route to `apps`, by prefix; charge every request to `allowance`."""
+        self._apps = tuple((prefix, charged_to(app, allowance)) for prefix, app in apps.items())
+        self._default = charged_to(default, allowance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -26,4 +26,4 @@ class FrontDoor:
             if path.startswith(prefix):
                 await app(scope, receive, send)
                 return
-        await self._otherwise(scope, receive, send)
+        await self._default(scope, receive, send)
