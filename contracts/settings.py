@@ -27,8 +27,8 @@ _NAMES = "MADANG_{}\n"
 _HEAD = """\
 # Settings
 
-Every setting is an environment variable, read once at the start. Lists are written with commas or
-as JSON, tables as JSON. This page is generated from the settings classes by `make contracts`.
+Every setting is an environment variable, read once at the start. Lists are separated by commas or
+written as JSON; maps are JSON. `make contracts` generates this page from the settings classes.
 """
 _COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
 
@@ -57,7 +57,7 @@ def _rows(settings: type[CommonSettings]) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Return `text` without what would end a cell of a Markdown table: line breaks and pipes."""
+    """Return `text` for a cell of a Markdown table: without line breaks, and with pipes escaped."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
