@@ -43,8 +43,8 @@ class Connection:
     async def open(cls, url: str, token: str, settings: ChatSettings) -> Self:
         """Connect to `url` and authenticate with `token`.
 
-        Raise NotReachable if the server does not answer or not properly, Refused if it refuses the
-        WebSocket for good, and ConnectionLost if it refuses CONNECT.
+        Raise NotReachable if the server gives no valid answer, Refused if it refuses the WebSocket
+        for good, and ConnectionLost if it refuses CONNECT.
         """
         try:
             async with asyncio.timeout(settings.connect_seconds):
