@@ -30,7 +30,7 @@ def an_event(key: str, *, room: str | None = "yard", **changes: object) -> Event
         "data": {"text": f"this is {key}"},
         "room": room,
     }
-    return Event(**(fields | changes))  # type: ignore[arg-type]
+    return Event(**(fields | changes))  # type: ignore[arg-type]  # of `changes`
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ class Backends(httpx.AsyncBaseTransport):
 
     def _access(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"].startswith("Bearer ")
-        asked = AccessRequest.model_validate_json(request.content)
+        request_body = AccessRequest.model_validate_json(request.content)
         answers = [
             Access(
                 user=question.user,
@@ -99,7 +99,7 @@ class Backends(httpx.AsyncBaseTransport):
                 role=Role.MEMBER if question.user in self.members.get(question.room, ()) else None,
                 archived=question.room in self.archived,
             )
-            for question in asked.questions
+            for question in request_body.questions
         ]
         return httpx.Response(200, content=AccessResponse(answers=answers).model_dump_json())
 

@@ -186,7 +186,7 @@ async def test_many_own_messages_limit_a_count(
     ids = await send(app, log, *(an_event(str(n)) for n in range(30)))
     await send(app, log, an_event("last", sender="bo"))
 
-    # It looks at no more than four messages for each that it may tell.
+    # A count examines at most four messages for each one that it may return.
     assert await unread(ana) == (0, True)
     assert await unread(ana, after=ids[15]) == (1, False)
     assert await unread(bo, after=ids[27]) == (2, False)
@@ -312,14 +312,14 @@ async def test_a_member_removed_during_a_request_gets_no_later_messages(
     query: str,
 ) -> None:
     ids = await send(app, log, an_event("1"), an_event("2"))
-    asked = {"before": "vvvvvvvvvvvv", "after": ids[0], "around": ids[1]}[query]
+    cursor = {"before": "vvvvvvvvvvvv", "after": ids[0], "around": ids[1]}[query]
 
     async def remove() -> None:
-        # The answer that she is a member is on its way when this happens.
+        # Runs before the access check responds.
         await send(app, log, an_event("secret", sender="bo"))
 
     backends.after_access = remove
-    page = await ana.get(MESSAGES + path.format(query=query, id=asked))
+    page = await ana.get(MESSAGES + path.format(query=query, id=cursor))
 
     assert "secret" not in page.text
     assert keys(page)[-1] == "2"

@@ -198,7 +198,7 @@ def waiting_rows(folder: Path) -> int:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until `holds` returns True."""
-    while not await holds():  # noqa: ASYNC110 - what is asked has no event to wait for
+    while not await holds():  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.01)
 
 

@@ -101,7 +101,7 @@ async def test_disabling_both_members_of_many_rooms_concurrently(harness: Harnes
 
     await asyncio.gather(disable(harness, nari), disable(harness, dae))
 
-    # What takes longer than a moment goes on behind the answer.
+    # After a second, the rest is left to the background task.
     async with asyncio.timeout(30):
         while True:
             found = await harness.access(*((eun.id, room) for room in rooms[:55]))

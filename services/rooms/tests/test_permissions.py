@@ -1,4 +1,4 @@
-"""The whole matrix through the REST interface: who asks, and what they ask."""
+"""The permission matrix through the REST interface: every request by every role."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ OTHERS = ("other owner", "other moderator", "other member", "invitable", "banned
 
 @pytest.fixture
 def harness(embedded_harness: Harness) -> Harness:
-    """Give the service on one database: what a role may do hangs on none."""
+    """Give the service on one database; permissions do not depend on it."""
     return embedded_harness
 
 
@@ -47,12 +47,16 @@ REQUESTS = {
     "remove a member": Request("DELETE", ROLE + "{other member}", None, (204, 204, 403, 403)),
     "remove a moderator": Request("DELETE", ROLE + "{other moderator}", None, (204, 403, 403, 403)),
     "remove an owner": Request("DELETE", ROLE + "{other owner}", None, (403, 403, 403, 403)),
-    "remove nobody": Request("DELETE", ROLE + "{invitable}", None, (404, 404, 404, 403)),
+    "remove a user who is not a member": Request(
+        "DELETE", ROLE + "{invitable}", None, (404, 404, 404, 403)
+    ),
     "ban a member": Request("PUT", BAN + "{other member}", None, (201, 201, 403, 403)),
     "ban a moderator": Request("PUT", BAN + "{other moderator}", None, (201, 403, 403, 403)),
     "ban an owner": Request("PUT", BAN + "{other owner}", None, (403, 403, 403, 403)),
-    "ban somebody else": Request("PUT", BAN + "{invitable}", None, (201, 201, 403, 403)),
-    "ban nobody": Request("PUT", BAN + "nobody", None, (404, 404, 403, 403)),
+    "ban a user who is not a member": Request(
+        "PUT", BAN + "{invitable}", None, (201, 201, 403, 403)
+    ),
+    "ban an unknown user": Request("PUT", BAN + "nobody", None, (404, 404, 403, 403)),
     "ban oneself": Request("PUT", BAN + "{me}", None, (409, 409, 403, 403)),
     "list bans": Request("GET", "/rooms/{room}/bans", None, (200, 200, 403, 403)),
     "see a ban": Request("GET", BAN + "{banned}", None, (200, 200, 403, 403)),
@@ -70,7 +74,7 @@ REQUESTS = {
         }.items()
         for role in ("member", "moderator", "owner")
     },
-    "make nobody a member": Request(
+    "change the role of a user who is not a member": Request(
         "PATCH", ROLE + "{invitable}", {"role": "member"}, (404, 404, 404, 403)
     ),
     "become an owner": Request("PATCH", ROLE + "{me}", {"role": "owner"}, (200, 403, 403, 403)),
@@ -82,7 +86,7 @@ REQUESTS = {
 
 
 class House:
-    """A private room with two of each role, somebody to invite, and a stranger."""
+    """A private room with two members of each role, a user to invite, and a stranger."""
 
     def __init__(self, room: str, code: str, people: dict[str, Person]) -> None:
         self.room = room

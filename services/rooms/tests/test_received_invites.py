@@ -60,7 +60,7 @@ async def test_invites_from_one_user_to_another_are_limited_per_day(harness: Har
 
     assert sorted(answer.status_code for answer in answers) == [201] * 5 + [409] * 7
     assert len(await codes_of(dae)) == 5
-    # Neither taking one back, nor letting it run out, nor declining makes place for another.
+    # Revoked and declined invites still count against the limit.
     await nari.invite(untried, user=eun.id)
     room = rooms[next(n for n, answer in enumerate(answers) if answer.status_code == 201)]
     read(await nari.ask("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 204)
@@ -68,7 +68,7 @@ async def test_invites_from_one_user_to_another_are_limited_per_day(harness: Har
     read(await dae.accept(made[0]["code"]), 404)
     read(await dae.ask("POST", f"/invites/{made[1]['code']}/decline"), 204)
     read(await nari.ask("POST", f"/rooms/{untried}/invites", {"user": dae.id}), 409)
-    # What was accepted does.
+    # Accepted ones do not.
     read(await dae.accept(made[2]["code"]), 200)
     code = await nari.invite(untried, user=dae.id)
     assert (await codes_of(dae))[0] == code
