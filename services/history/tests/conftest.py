@@ -65,14 +65,14 @@ class Backends(httpx.AsyncBaseTransport):
         self.issuer = Issuer()
         self.members: dict[str, set[str]] = {}
         self.archived: set[str] = set()
-        self.away = False
+        self.unavailable = False
         self.after_access: Callable[[], Awaitable[None]] | None = None
         """Called before rooms responds to an access request."""
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self.away:
-            raise httpx.ConnectError("away", request=request)
+        if self.unavailable:
+            raise httpx.ConnectError("unavailable", request=request)
         match request.url.host, request.url.path:
             case "auth", "/.well-known/jwks.json":
                 return httpx.Response(200, json=self.issuer.jwks())

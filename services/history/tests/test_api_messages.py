@@ -31,23 +31,23 @@ async def app(
 
 @pytest.fixture
 async def ana(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(backends.issuer.token("ana"))) as ana:
+    async with client_of(app, bearer(backends.issuer.token("ana"))) as ana:
         yield ana
 
 
 @pytest.fixture
 async def bo(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(backends.issuer.token("bo"))) as bo:
+    async with client_of(app, bearer(backends.issuer.token("bo"))) as bo:
         yield bo
 
 
 @asynccontextmanager
-async def client(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://history", headers=headers
-    ) as asking:
-        yield asking
+    ) as client:
+        yield client
 
 
 async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
@@ -274,8 +274,8 @@ async def test_only_members_may_read(
     await send(app, log, an_event("k"))
 
     async def status(headers: dict[str, str], room: str = "yard") -> int:
-        async with client(app, headers) as asking:
-            answer = await asking.get(f"/api/history/v1/rooms/{room}/messages{path}")
+        async with client_of(app, headers) as client:
+            answer = await client.get(f"/api/history/v1/rooms/{room}/messages{path}")
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert "this is k" not in answer.text
             return answer.status_code
@@ -360,7 +360,7 @@ async def test_without_rooms_reading_is_unavailable(
     ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     await ana.get(MESSAGES)
-    backends.away = True
+    backends.unavailable = True
 
     answer = await ana.get(MESSAGES)
 

@@ -235,11 +235,11 @@ async def test_a_batch_of_invalid_lines_does_not_stop_ingest(
 async def test_an_unavailable_store_is_retried_without_skipping(
     log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
-    away = True
+    unavailable = True
 
     async def fail() -> None:
-        if away:
-            raise StoreUnavailable("away")
+        if unavailable:
+            raise StoreUnavailable("unavailable")
 
     store.before_write = fail
     async with running(log, store) as at_work:
@@ -248,7 +248,7 @@ async def test_an_unavailable_store_is_retried_without_skipping(
         await at_work.until(lambda: at_work.counted("behind_seconds", shard=str(SHARD)) > 0)
         assert await store.progress(SHARD) == 0
 
-        away = False
+        unavailable = False
         await at_work.stored(5)
 
     assert await keys(store) == ["0", "1", "2", "3", "4"]

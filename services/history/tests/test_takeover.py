@@ -139,7 +139,7 @@ class Harness:
         await self._writing
 
     async def check(self, replica: Replica) -> None:
-        """Stop the writer, wait for the store, and check that each event is there once."""
+        """Stop the writer, wait for the store, and check that each event is stored once."""
         await self.stop_writing()
         for shard in range(SHARDS):
             end = await self.log.end(shard)

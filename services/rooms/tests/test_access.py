@@ -12,7 +12,7 @@ async def test_questions_are_answered_in_order(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room, old = await nari.make_room(), await nari.make_room()
     await nari.bring(room, dae, "moderator")
-    read(await nari.ask("POST", f"/rooms/{old}/archive"), 200)
+    read(await nari.request("POST", f"/rooms/{old}/archive"), 200)
 
     answers = await harness.access(
         (dae.id, room),

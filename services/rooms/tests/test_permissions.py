@@ -100,16 +100,16 @@ class House:
         room = await owner.make_room("private")
         for name in ("moderator", "member", "other owner", "other moderator", "other member"):
             await owner.bring(room, people[name], name.rpartition(" ")[2])
-        read(await owner.ask("PUT", f"/rooms/{room}/bans/{people['banned'].id}"), 201)
+        read(await owner.request("PUT", f"/rooms/{room}/bans/{people['banned'].id}"), 201)
         return cls(room, await owner.invite(room), people)
 
-    async def ask(self, who: str, request: Request) -> httpx.Response:
+    async def send(self, who: str, request: Request) -> httpx.Response:
         ids = {name: person.id for name, person in self.people.items()}
         names = {**ids, "room": self.room, "code": self._code, "me": ids[who]}
         body = request.body
         if isinstance(body, dict):
             body = {field: value.format_map(names) for field, value in body.items()}
-        return await self.people[who].ask(request.method, request.path.format_map(names), body)
+        return await self.people[who].request(request.method, request.path.format_map(names), body)
 
     async def state(self) -> object:
         owner = self.people["other owner"]
@@ -132,7 +132,7 @@ async def test_a_role_permits_its_actions(harness: Harness, what: str, who: str)
     house = await House.build(harness)
     request = REQUESTS[what]
 
-    answer = await house.ask(who, request)
+    answer = await house.send(who, request)
 
     read(answer, request.expected[WHO.index(who)])
 
@@ -146,7 +146,7 @@ async def test_a_forbidden_action_changes_nothing(harness: Harness, who: str) ->
 
     for what in refused:
         expected = REQUESTS[what].expected[WHO.index(who)]
-        problem = read(await house.ask(who, REQUESTS[what]), expected)
+        problem = read(await house.send(who, REQUESTS[what]), expected)
 
         assert await house.state() == before, what
         slug = {403: "forbidden", 404: "not-found", 409: "conflict"}[expected]
@@ -159,7 +159,7 @@ async def test_every_action_in_an_unknown_room_is_not_found(harness: Harness) ->
     house = House("none", "none", dict.fromkeys((*WHO, *OTHERS, "nari"), nari))
 
     for request in REQUESTS.values():
-        problem = read(await house.ask("nari", request), 404)
+        problem = read(await house.send("nari", request), 404)
         assert problem["type"] == "urn:madang:problem:not-found"
 
 

@@ -19,7 +19,7 @@ from madang_common.problems import Unavailable
 log = structlog.get_logger()
 
 Bind = AsyncEngine | AsyncConnection
-"""What a session runs on: the connections of a pool, or one connection."""
+"""The connections of a session: those of a pool, or one connection."""
 ErrorPredicate = Callable[[DBAPIError], bool]
 
 

@@ -12,7 +12,7 @@ class InviteStore:
     """Reads, adds and deletes invites."""
 
     def __init__(self, session: AsyncSession, now_ms: int) -> None:
-        """Treat as open what can be accepted at `now_ms`."""
+        """Treat an invite as open if it can be accepted at `now_ms`."""
         self._session = session
         self._open = and_(Invite.uses_left > 0, Invite.expires_at_ms > now_ms)
 
