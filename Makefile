@@ -18,7 +18,7 @@ TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests stack bench cont
 
 .PHONY: help
 help: ## List every target.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/uv: constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,11 +41,11 @@ $(NODE_MODULES) $(WEB_CHECKS): %/node_modules/.installed: %/package.json %/packa
 	@touch $@
 
 .PHONY: chromium
-chromium:
-	@stack/install.sh "the browser that end-to-end tests drive" chromium=chromium
+chromium: ## Install the browser that the end-to-end tests drive.
+	@stack/install.sh "the browser that the end-to-end tests drive" chromium=chromium
 
 .PHONY: servers
-servers: $(VENV)/.dev ## Install the servers that tests and the stack run privately, where missing.
+servers: $(VENV)/.dev ## Install the servers that the tests and the stack start privately.
 	@stack/install.sh "servers that the tests and the stack run" \
 	  rabbitmq-server=rabbitmq-server mariadbd=mariadb-server redis-server=redis-server \
 	  nginx=nginx prometheus=prometheus openssl=openssl mmdebstrap=mmdebstrap
@@ -60,11 +60,11 @@ mysql: servers
 install: $(VENV)/.dev ## Install everything for development into .venv.
 
 .PHONY: run
-run: $(VENV)/.run ## Start the whole product in one process (MADANG_PORT, MADANG_DATA_DIR).
+run: $(VENV)/.run ## Start the embedded form: all services in one process (MADANG_PORT, MADANG_DATA_DIR).
 	@exec $(BIN)/madang-standalone
 
 .PHONY: up
-up: certificate ## Build and start the whole product with Docker Compose (.env is made once).
+up: certificate ## Build and start the product with Docker Compose; create .env if it is missing.
 	@deploy/compose/env.sh .env.example .env
 	@docker compose build
 	@docker compose up --detach --wait
@@ -76,11 +76,11 @@ down: ## Stop what `make up` started; its data stays in the volumes.
 
 .PHONY: certificate
 certificate: FOLDER ?= .certificate
-certificate: ## Make a CA and a certificate for localhost in .certificate/ (FOLDER, NAMES).
+certificate: ## Create a CA and a certificate for localhost in .certificate/ (FOLDER, NAMES).
 	@deploy/nginx/certificate.sh $(FOLDER) $(NAMES)
 
 .PHONY: stack
-stack: servers ## Start the full product on real servers: https://localhost:8443 (MADANG_STACK_PORT).
+stack: servers ## Start the product on real servers: https://localhost:8443 (MADANG_STACK_PORT).
 	@$(BIN)/python -m stack up
 
 .PHONY: stack-down
@@ -88,7 +88,7 @@ stack-down: $(VENV)/.dev ## Stop the stack; its data stays in .stack.
 	@$(BIN)/python -m stack down
 
 .PHONY: check
-check: $(VENV)/.dev $(WEB_CHECKS) ## Lint, format check, types, import contracts, generated contracts and graphs.
+check: $(VENV)/.dev $(WEB_CHECKS) ## Check lint, format, types, import contracts, generated files and the browser client.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(PACKAGES)
@@ -103,7 +103,7 @@ test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contr
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: attacks
-attacks: $(VENV)/.dev ## Attack the product beside victims (ATTACK_SECONDS); print what they waited.
+attacks: $(VENV)/.dev ## Attack the product; print how long unrelated users wait (ATTACK_SECONDS).
 	ATTACK_SECONDS=$${ATTACK_SECONDS:-10} $(BIN)/pytest -q -rP tests/attacks $(ARGS)
 
 .PHONY: fuzz
@@ -117,15 +117,15 @@ chaos-rolling: $(VENV)/.dev ## Restart the gateways one by one under 1,000 resum
 	ROLLING_LISTENERS=1000 $(BIN)/pytest -q -rP tests/chaos/test_rolling.py $(ARGS)
 
 .PHONY: chaos-storm
-chaos-storm: $(VENV)/.dev ## Drop 10,000 clients of one gateway at once; print how long they were away.
+chaos-storm: $(VENV)/.dev ## Drop 10,000 clients of one gateway at once; print how long their reconnects take.
 	STORM_LISTENERS=10000 $(BIN)/pytest -q -rP tests/chaos/test_storm.py $(ARGS)
 
 .PHONY: soak-memory
-soak-memory: $(VENV)/.dev ## Send a million messages through one gateway; print what it takes of memory.
+soak-memory: $(VENV)/.dev ## Send a million messages through one gateway; print its memory.
 	SOAK_MESSAGES=1000000 $(BIN)/pytest -q -rP tests/chaos/test_soak.py $(ARGS)
 
 .PHONY: test-compose
-test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run docker-compose.yml on a private engine (root, Debian), end-to-end tests on it.
+test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run the end-to-end tests on docker-compose.yml, on a private engine (root, Debian).
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --requirement tests/compose/requirements.txt
 	@$(BIN)/hadolint services/*/Dockerfile
 	@$(BIN)/python -m tests.compose test $(ARGS)
@@ -135,15 +135,15 @@ cover: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run the tests with branch 
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 .PHONY: bench
-bench: servers bench/node_modules/.installed ## Measure Madang beside other chats, a figure after the other, and print the ratios.
+bench: servers bench/node_modules/.installed ## Measure Madang and other chat servers side by side; print the ratios.
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-page
-bench-page: servers bench/node_modules/.installed ## Measure everything and write it into docs/performance.md.
+bench-page: servers bench/node_modules/.installed ## Measure all figures and write them into docs/performance.md.
 	$(BIN)/python -m bench --into docs/performance.md $(ARGS)
 
 .PHONY: bench-short
-bench-short: servers bench/node_modules/.installed ## The same in seconds each: shows that all of it works, the figures mean little.
+bench-short: servers bench/node_modules/.installed ## Run every figure for seconds, to check that the bench works.
 	$(BIN)/python -m bench --short $(ARGS)
 
 .PHONY: contracts
@@ -157,24 +157,24 @@ graphs: $(VENV)/.dev ## Generate the import graphs in docs/architecture.md from 
 # Its npm package as it is, without the scripts that an installation would run.
 .PHONY: swagger-ui
 swagger-ui: VERSION := 5.35.0
-swagger-ui: ## Fetch Swagger UI, the page at /docs, into web/public/docs/swagger-ui.
+swagger-ui: ## Update Swagger UI, the page at /docs, in web/public/docs/swagger-ui.
 	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT \
 	  && npm pack --silent --pack-destination "$$folder" swagger-ui-dist@$(VERSION) >/dev/null \
 	  && tar -xzf "$$folder"/*.tgz --strip-components=1 -C web/public/docs/swagger-ui \
 	    package/LICENSE package/NOTICE package/swagger-ui.css package/swagger-ui-bundle.js
 
 .PHONY: constraints
-constraints: $(BIN)/uv ## Pin every dependency anew in constraints.txt.
+constraints: $(BIN)/uv ## Upgrade and pin every dependency in constraints.txt.
 	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) \
 	  | $(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-annotate --no-header \
 	    $(addprefix --no-emit-package madang-,$(notdir $(DISTRIBUTIONS))) \
 	    - dev-requirements.txt -o constraints.txt
 
 .PHONY: fmt
-fmt: $(VENV)/.dev ## Format the code and fix what can be fixed.
+fmt: $(VENV)/.dev ## Format the code and apply automatic fixes.
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
 .PHONY: clean
-clean: ## Remove what was installed and cached; data stays.
+clean: ## Remove installed packages and caches; keep the data.
 	rm -rf $(VENV) web/node_modules tests/e2e/node_modules bench/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

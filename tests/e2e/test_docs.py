@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.e2e.browsing import Visit
 from tests.e2e.product import Product
 
-_COMMITTED = Path(__file__).parents[2] / "web" / "openapi.json"
+_COMMITTED = Path(__file__).parents[2] / "web" / "public" / "openapi.json"
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])

@@ -52,8 +52,8 @@ def test_madang_is_measured_on_a_real_stream() -> None:
     (sends,) = measured("sends", server="madang")
 
     assert sends["values"]["madang"] > 0
-    (turn,) = sends["turns"]["madang"]
-    assert turn["parts_busy"].keys() == {"gateway", "broker"}
+    (run,) = sends["runs"]["madang"]
+    assert run["parts_busy"].keys() == {"gateway", "broker"}
 
 
 def test_an_event_of_nobody_here_and_the_cost_of_more_rooms_are_measured() -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import stat
+import struct
 import subprocess
 import warnings
 from collections import Counter
@@ -396,6 +397,46 @@ def test_large_bodies_and_heads_are_refused_as_the_services_would(harness: Harne
     assert (line.status, line.document["status"]) == (414, 414)
     assert len(harness.rest["rooms"].arrived) == before
     assert harness.proxy.ask("/api/rooms/v1/rooms", method="POST", body=b"x" * 65_536).status == 200
+
+
+def body_over_http_2(proxy: Proxy, path: str, *, length: int) -> bytes:
+    """Return the body of the response to the headers of a POST with `length` bytes."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+        )
+
+    def literal(name: bytes, value: str) -> bytes:
+        return name + bytes([len(value)]) + value.encode()
+
+    # HPACK without Huffman coding; POST, https and the names are indexes of its static table.
+    headers = b"\x83\x87" + literal(b"\x01", "localhost") + literal(b"\x04", path)
+    headers += literal(b"\x0f\x0d", str(length))
+    context = ssl.create_default_context(cafile=proxy.certificate / "ca.pem")
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection((LOOPBACK, proxy.port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+        secure.makefile("rb") as received,
+    ):
+        secure.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+        secure.sendall(frame(1, 4, 1, headers))
+        body, ended = b"", False
+        while not ended:
+            head = received.read(9)
+            payload = received.read(int.from_bytes(head[:3]))
+            kind, flags = head[3], head[4]
+            if kind == 0:
+                body += payload
+            ended = kind in {0, 1} and bool(flags & 1)
+        return body
+
+
+def test_a_large_body_is_a_problem_over_http_2_too(harness: Harness) -> None:
+    body = body_over_http_2(harness.proxy, "/api/rooms/v1/rooms", length=65_537)
+
+    assert json.loads(body)["type"] == "urn:madang:problem:too-large"
 
 
 def test_the_log_holds_neither_queries_nor_codes_of_invites(harness: Harness) -> None:

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from madang_common import problems
 
 ROOT = Path(__file__).parents[2]
-MERGED = ROOT / "web" / "openapi.json"
+MERGED = ROOT / "web" / "public" / "openapi.json"
 SERVICES = sorted((ROOT / "contracts" / "openapi").glob("*.json"))
 
 USER = {401, 429, 503}

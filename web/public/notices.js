@@ -28,7 +28,10 @@ export function notice(event) {
     case "member.unbanned":
       return sentence`${actor} unbanned ${event.data.name}.`;
     case "member.role_changed":
-      return [...sentence`${actor} changed the role of a member to `, `${event.data.role}.`];
+      return [
+        ...sentence`${actor} changed the role of ${event.data.name ?? "a member"} to `,
+        `${event.data.role}.`,
+      ];
     default:
       return [];
   }

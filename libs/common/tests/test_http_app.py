@@ -158,6 +158,15 @@ async def test_malformed_json_gets_a_problem(client: httpx.AsyncClient, content:
     assert answer.headers["Content-Type"] == MEDIA_TYPE
 
 
+async def test_a_body_that_is_not_declared_as_json_is_told_so(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/login", content=b'{"password": "long enough"}')
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "Body: must be JSON, sent with Content-Type: application/json."
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/no", 404), ("PATCH", "/raw", 405)]
 )

@@ -1,7 +1,17 @@
+from enum import StrEnum
+from typing import Literal
+
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from madang_common.http.field_errors import field_errors, in_words, sentence
+
+
+class Color(StrEnum):
+    """Values of an enumeration."""
+
+    RED = "red"
+    BLUE = "blue"
 
 
 class Account(BaseModel):
@@ -10,6 +20,7 @@ class Account(BaseModel):
     display_name: str = Field(default="x", max_length=4)
     age: int = Field(default=1, ge=0, le=150)
     tags: list[str] = Field(default=[], max_length=1)
+    color: Literal[Color.RED, Color.BLUE] = Color.RED
 
     @field_validator("display_name")
     @classmethod
@@ -32,6 +43,7 @@ class Account(BaseModel):
         ({"age": "old"}, "Age: must be a whole number."),
         ({"tags": ["a", "b"]}, "Tags: at most 1 item."),
         ({"tags": [1]}, "Tags: must be text."),
+        ({"color": "pink"}, "Color: must be 'red' or 'blue'."),
     ],
 )
 def test_a_mistake_is_a_sentence_without_the_value(given: dict[str, object], told: str) -> None:

@@ -1,5 +1,6 @@
 """What is refused is counted and logged alike, over STOMP and REST."""
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
@@ -32,14 +33,37 @@ async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(harness: Harn
     assert harness.metric("refusals_total", type="not-found") == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "headers", "body"),
+    [
+        ("SUBSCRIBE", {"destination": "/topic/rooms.other", "id": "s"}, b""),
+        ("SUBSCRIBE", {"destination": "/topic/rooms.other", "id": "s", "since": "?"}, b""),
+        ("SEND", {"destination": "/app/rooms.other.send"}, b""),
+        ("SEND", {"destination": "/app/rooms.other.send"}, b"x" * 20_000),
+    ],
+)
+async def test_the_line_names_the_room_of_every_refused_frame(
+    harness: Harness, command: str, headers: dict[str, str], body: bytes
+) -> None:
+    with capture_logs() as entries:
+        async with harness.connected("mina") as mina:
+            await mina.subscribe(ERRORS, "errors")
+            await mina.say(command, {**headers, "receipt": "7"}, body)
+            await mina.refusal()
+
+    (entry,) = _refused(entries)
+    assert (entry["room"], entry["receipt_id"]) == ("other", "7")
+
+
 async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None:
     with capture_logs() as entries:
         async with harness.connected("mina") as mina:
-            await mina.raw(b"NONSENSE\n\n\0")
+            await mina.raw(b"SEND\nreceipt:7\n\nhi\0")
             assert await mina.closed() == 4400
 
     (entry,) = _refused(entries)
     assert (entry["type"], entry["user_id"]) == ("protocol-error", "mina")
+    assert entry["receipt_id"] == "7"
 
 
 async def test_the_close_that_follows_a_refusal_tells_its_title(harness: Harness) -> None:

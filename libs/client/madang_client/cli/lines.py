@@ -14,7 +14,7 @@ _SENTENCES: dict[str, Callable[[Event], str]] = {
     "member.banned": lambda event: f"{_whom(event)} was banned by {_who(event)}",
     "member.unbanned": lambda event: f"{_who(event)} lets {_whom(event)} in again",
     "member.role_changed": lambda event: f"{_who(event)} made {_whom(event)} {_role(event)}",
-    "room.created": lambda event: f"{_who(event)} made the room",
+    "room.created": lambda event: f"{_who(event)} created the room",
     "room.updated": lambda event: f"the room is now called {quoted(str(event.data.get('name')))}",
     "room.archived": lambda event: f"{_who(event)} archived the room",
 }

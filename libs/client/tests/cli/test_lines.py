@@ -35,7 +35,7 @@ def event(kind: str, data: dict[str, Any], **fields: Any) -> Event:
             {"user": "id-bob", "role": "member"},
             "* “Ada” made “id-bob” a member",
         ),
-        ("room.created", {"name": "yard"}, "* “Ada” made the room"),
+        ("room.created", {"name": "yard"}, "* “Ada” created the room"),
         ("room.updated", {"name": "yard"}, "* the room is now called “yard”"),
         ("room.archived", {}, "* “Ada” archived the room"),
         ("of.tomorrow", {}, "* “Ada”: of.tomorrow"),

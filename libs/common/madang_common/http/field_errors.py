@@ -35,6 +35,9 @@ _WORDS: Mapping[str, str] = {
     "json_type": "not valid JSON",
 }
 """Messages by pydantic's error types, in place of pydantic's own, which speak to programmers."""
+_JSON_NEEDED = "must be JSON, sent with Content-Type: application/json"
+_MEMBER = re.compile(r"<[\w.]+: ('[^']*')>")
+"""A member of an enumeration in pydantic's words for a literal, such as `<Role.OWNER: 'owner'>`."""
 _ONE = re.compile(r"\b1 (character|item)s\b")
 _PLACES = frozenset({"body", "query", "path", "header"})
 
@@ -68,7 +71,11 @@ def _field(error: Any) -> str:
 
 
 def _message(error: Any) -> str:
+    if error["type"] == "model_attributes_type" and isinstance(error.get("input"), bytes):
+        # FastAPI parses a body only if its Content-Type says that it is JSON.
+        return _JSON_NEEDED
     words = _WORDS.get(error["type"])
     if words is not None:
-        return _ONE.sub(r"1 \1", words.format_map(error.get("ctx", {})))
+        message = _ONE.sub(r"1 \1", words.format_map(error.get("ctx", {})))
+        return _MEMBER.sub(r"\1", message)
     return str(error["msg"]).removeprefix("Value error, ")

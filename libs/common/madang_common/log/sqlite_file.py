@@ -64,7 +64,10 @@ class SqliteLogFile:
         (made_with,) = writer.execute("SELECT shards FROM log").fetchone()
         if made_with != shards:
             writer.close()
-            raise LogMismatch(f"{path} was made with {made_with} shards, not {shards}")
+            raise LogMismatch(
+                f"{path} was made with {made_with} shards, not {shards}; "
+                f"give MADANG_LOG_SHARDS={made_with}"
+            )
         numbers = [(shard,) for shard in range(shards)]
         writer.executemany("INSERT OR IGNORE INTO shards VALUES (?, 0, 0)", numbers)
         return cls(writer, _connect(path), retention)

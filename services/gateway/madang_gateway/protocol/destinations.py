@@ -81,6 +81,12 @@ def send_target(destination: str) -> SendTarget | None:
     return _send_target(destination) if len(destination) <= _LONGEST else None
 
 
+def room_of_send(destination: str) -> str:
+    """Return the room of a SEND's destination, or "" if it names none."""
+    target = send_target(destination)
+    return "" if target is None else target.room
+
+
 @lru_cache(maxsize=8192)
 def _send_target(destination: str) -> SendTarget | None:
     if destination == TOKEN:

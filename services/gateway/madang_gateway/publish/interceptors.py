@@ -35,7 +35,7 @@ class Interceptor(Protocol):
 
 def too_large(limit_bytes: int) -> TooLarge:
     """Return the refusal of a message of more than `limit_bytes`."""
-    return TooLarge(f"A message may have {limit_bytes} bytes, as sent and as JSON.")
+    return TooLarge(f"A message may have at most {limit_bytes} bytes, both as sent and as JSON.")
 
 
 @dataclass(frozen=True, slots=True)

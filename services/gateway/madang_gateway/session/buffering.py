@@ -21,6 +21,7 @@ class Oversized:
     """A SEND that will be refused for its size; its body was dropped."""
 
     receipt: str | None
+    destination: str
 
 
 Received = stomp.Event | ProtocolError | Oversized
@@ -66,7 +67,7 @@ def queue_entry(received: Received, message_bytes: int) -> tuple[Received, int]:
     The body of a SEND over `message_bytes` is dropped: it will be refused.
     """
     if isinstance(received, stomp.Send) and len(received.body) > message_bytes:
-        received = Oversized(received.receipt)
+        received = Oversized(received.receipt, received.destination)
     if isinstance(received, ProtocolError | Oversized | HeartBeat):
         return received, _FRAME_BYTES
     body = len(received.body) if isinstance(received, stomp.Send) else 0

@@ -8,6 +8,7 @@ from madang_common.problems import Problem
 from madang_common.tokens.claims import Claims
 from madang_gateway.limits import budget
 from madang_gateway.limits.budget import Account
+from madang_gateway.protocol.destinations import room_of_send
 from madang_gateway.protocol.stomp.events import Send
 from madang_gateway.publish.command import read_send
 from madang_gateway.publish.interceptors import too_large
@@ -35,7 +36,7 @@ class Commands:
                 raise too_large(self.message_bytes)
             command = read_send(frame, with_aliases=self._with_aliases)
         except Problem as problem:
-            completed(frame.receipt, "", problem)
+            completed(frame.receipt, room_of_send(frame.destination), problem)
             return None
         if command is None:
             completed(frame.receipt, "", None)

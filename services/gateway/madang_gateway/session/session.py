@@ -20,7 +20,7 @@ from madang_common.problems import Problem, TooManyRequests, Unauthenticated
 from madang_common.tokens.claims import Claims
 from madang_gateway.limits import budget
 from madang_gateway.limits.budget import Account
-from madang_gateway.protocol.destinations import TOKEN
+from madang_gateway.protocol.destinations import TOKEN, room_of_send
 from madang_gateway.protocol.stomp import events as stomp
 from madang_gateway.protocol.stomp.errors import ProtocolError
 from madang_gateway.publish.interceptors import too_large
@@ -165,7 +165,11 @@ class Session(FrameReceiver):
             return None
         if isinstance(frame, ProtocolError):
             self._context.refusals.note_mistake(
-                "protocol-error", frame.detail, self.user, session=self.id
+                "protocol-error",
+                frame.detail,
+                self.user,
+                session=self.id,
+                receipt=frame.receipt_id,
             )
             self.disconnect(disconnects.PROTOCOL_ERROR, frame)
             return None
@@ -242,7 +246,8 @@ class Session(FrameReceiver):
         self.disconnect_if_done()
 
     def _refuse_oversized(self, frame: Oversized) -> None:
-        self._refuse(too_large(self._context.settings.message_bytes), frame.receipt)
+        problem = too_large(self._context.settings.message_bytes)
+        self._refuse(problem, frame.receipt, room=room_of_send(frame.destination))
 
     async def _commit(self, frame: stomp.Commit) -> None:
         try:
@@ -311,12 +316,12 @@ class Session(FrameReceiver):
             self.disconnect(disconnects.because_of(problem))
 
     def refuse_subscription(
-        self, subscription_id: str, problem: Problem, receipt_id: str | None
+        self, subscription_id: str, problem: Problem, receipt_id: str | None, room: str
     ) -> None:
         """Remove the subscription and send the refusal."""
         self.stomp.end_subscription(subscription_id)
         self._end_subscription(subscription_id)
-        self._refuse(problem, receipt_id, subscription=subscription_id)
+        self._refuse(problem, receipt_id, room=room, subscription=subscription_id)
 
     def buffer_unacknowledged(self, size: int) -> bool:
         """Count `size` more bytes (fewer if negative) buffered for ACKs; False if over quota."""

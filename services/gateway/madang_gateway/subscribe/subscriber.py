@@ -76,7 +76,9 @@ class Subscriber:
                 if access is not None or not room:
                     return self._begin(session, subscription, since, frame.receipt)
         except Problem as problem:
-            session.refuse_subscription(frame.id, problem, frame.receipt)
+            found = topic(frame.destination, session.claims.subject)
+            room = "" if found is None else found.room
+            session.refuse_subscription(frame.id, problem, frame.receipt, room)
             return None
         return self._open_later(session, subscription, since, token, frame.receipt)
 
@@ -168,7 +170,9 @@ class Subscriber:
             if room:
                 await self._memberships.check_read(user, room)
         except Problem as problem:
-            session.refuse_subscription(subscription.id, problem, receipt_id)
+            session.refuse_subscription(
+                subscription.id, problem, receipt_id, subscription.topic.room
+            )
         else:
             pending = self._begin(session, subscription, since, receipt_id)
             if pending is not None:
@@ -217,9 +221,13 @@ class Subscriber:
         try:
             await self._recovery.replay(audience, since, replay)
         except Problem as problem:
-            session.refuse_subscription(subscription.id, problem, receipt_id)
+            session.refuse_subscription(
+                subscription.id, problem, receipt_id, subscription.topic.room
+            )
         except Exception:
             log.exception("resume_failed", audience=audience)
-            session.refuse_subscription(subscription.id, Problem(), receipt_id)
+            session.refuse_subscription(
+                subscription.id, Problem(), receipt_id, subscription.topic.room
+            )
         finally:
             subscription.replay_task = None

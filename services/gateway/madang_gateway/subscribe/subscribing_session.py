@@ -56,7 +56,7 @@ class SubscribingSession(Protocol):
         ...
 
     def refuse_subscription(
-        self, subscription_id: str, problem: Problem, receipt_id: str | None
+        self, subscription_id: str, problem: Problem, receipt_id: str | None, room: str
     ) -> None:
         """Remove the subscription and send the refusal."""
         ...

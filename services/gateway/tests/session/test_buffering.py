@@ -24,7 +24,7 @@ def test_the_size_of_a_queued_frame_includes_headers_and_body() -> None:
 def test_the_body_of_an_oversized_send_is_not_queued() -> None:
     queued, size = queue_entry(send(b"x" * 1001), 1000)
 
-    assert queued == Oversized("r")
+    assert queued == Oversized("r", "/app/rooms.yard.send")
     assert size < 1001
 
 
