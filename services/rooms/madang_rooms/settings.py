@@ -32,7 +32,7 @@ class RoomsSettings(CommonSettings):
     user_most_invites_to_one: Annotated[int, Field(ge=1)] = 5
     """Most invites from one user to another that are open or a day old; accepted ones excluded."""
     user_most_received_invites: Annotated[int, Field(ge=1)] = 100
-    """Most invites listed to a user; another one drops the oldest of the most frequent maker."""
+    """Most invites listed to a user; another one drops the oldest of the most frequent inviter."""
     user_most_blocks: Annotated[int, Field(ge=1)] = 1_000
     """Most users that a user may block."""
     room_most_bans: Annotated[int, Field(ge=1)] = 10_000

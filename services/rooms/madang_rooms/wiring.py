@@ -71,6 +71,7 @@ async def build(
         units = _units(settings, database, hook, clock)
         ownership = OwnershipReconciler(units)
         stack.push_async_callback(ownership.stop)
+        services = _services(settings, units, ownership, metrics)
         relaying = relay.start()
         ownership.start(settings.ownership_sweep_seconds)
         await stack.enter_async_context(
@@ -86,7 +87,7 @@ async def build(
             registry=registry,
         )
         secure(app, backends.verifiers)
-        provide_services(app, _services(settings, units, ownership, metrics))
+        provide_services(app, services)
         app.state.background_tasks = [relaying]
         yield app
 
@@ -97,7 +98,7 @@ async def build_accounts(
 ) -> AsyncIterator[FastAPI]:
     """Run only the endpoints for auth, and yield their app.
 
-    Events stay in the outbox, for the process that serves or the next one that does.
+    The events of changes stay in the outbox until a process that serves publishes them.
     """
     registry = CollectorRegistry()
     metrics = RoomsMetrics(registry, time.time)
@@ -107,6 +108,7 @@ async def build_accounts(
         )
         database = await _open_database(settings, stack)
         units = _units(settings, database, _leave_in_outbox, time.time)
+        services = _services(settings, units, OwnershipReconciler(units), metrics)
         app = create_app(
             "rooms",
             settings,
@@ -115,7 +117,7 @@ async def build_accounts(
             registry=registry,
         )
         secure(app, backends.verifiers)
-        provide_services(app, _services(settings, units, OwnershipReconciler(units), metrics))
+        provide_services(app, services)
         yield app
 
 

@@ -8,7 +8,7 @@ async def codes_of(person: Person) -> list[str]:
     return [invite["code"] for invite in (await person.get("/invites"))["items"]]
 
 
-async def test_a_declined_invite_is_not_listed_and_its_maker_is_not_notified(
+async def test_a_declined_invite_is_not_listed_and_its_inviter_is_not_notified(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -74,7 +74,7 @@ async def test_invites_from_one_user_to_another_are_limited_per_day(harness: Har
     assert (await codes_of(dae))[0] == code
 
 
-async def test_the_open_invites_of_a_maker_are_limited(tmp_path: Path) -> None:
+async def test_the_open_invites_of_an_inviter_are_limited(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path, log, user_most_invites=3) as harness,
@@ -94,7 +94,7 @@ async def test_the_open_invites_of_a_maker_are_limited(tmp_path: Path) -> None:
         read(await nari.request("POST", f"/rooms/{rooms[0]}/invites", {}), 201)
 
 
-async def test_a_full_list_drops_the_oldest_invite_of_the_most_frequent_maker(
+async def test_a_full_list_drops_the_oldest_invite_of_the_most_frequent_inviter(
     tmp_path: Path,
 ) -> None:
     changes = {"user_most_received_invites": 4, "user_most_invites_to_one": 10}

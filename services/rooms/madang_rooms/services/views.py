@@ -235,7 +235,7 @@ def block_view(block: Block, user: User) -> BlockView:
 
 
 def received_invite_view(invite: Invite, room: Room, by: User) -> ReceivedInviteView:
-    """Return the view of `invite` to `room` by its maker `by`."""
+    """Return the view of `invite` to `room` by its inviter `by`."""
     return ReceivedInviteView(
         code=invite.code,
         room=InvitedRoomView(id=room.id, name=room.name, visibility=room.visibility),
