@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -68,7 +68,7 @@ async def build(
     live: Live,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
-) -> AsyncGenerator[FastAPI]:
+) -> AsyncIterator[FastAPI]:
     """Run auth and yield its app.
 
     `transport` replaces the network to rooms; `app.state.background_tasks` run until the end.
@@ -112,7 +112,7 @@ async def build(
 
 
 @asynccontextmanager
-async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
+async def serve(settings: AuthSettings) -> AsyncIterator[Served]:
     """Run auth on RabbitMQ and Redis, in a process of its own."""
     url = settings.required("amqp_url")
     settings.required("redis_url")
@@ -124,7 +124,7 @@ async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
 
 
 @asynccontextmanager
-async def open_user_admin(settings: AuthSettings) -> AsyncGenerator[UserAdmin]:
+async def open_user_admin(settings: AuthSettings) -> AsyncIterator[UserAdmin]:
     """Yield the operations of the `users` command, on the Redis of the serving processes."""
     settings.required("redis_url")
     async with AsyncExitStack() as stack:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_common import tasks
-from madang_common.health import Health, Ping
+from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.backends import open_backends
 from madang_common.http.client import ping_service
@@ -44,8 +44,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run history on `log` and yield its app.
 
-    `transport` replaces the network to auth and rooms; `app.state.background_tasks` run until the
-    end.
+    `transport` replaces the network; `app.state.background_tasks` run until the end.
     """
     registry = CollectorRegistry()
     metrics = HistoryMetrics(registry)
@@ -63,12 +62,6 @@ async def build(
                 "history", settings, backends.verifiers.users, auth=backends.auth, registry=registry
             )
         )
-        pings: dict[str, Ping] = {
-            "store": store.ping,
-            "log": log.ping,
-            "ingest": partial(tasks.ping, ingesting),
-            "rooms": partial(ping_service, backends.rooms),
-        }
         app = create_app(
             "history",
             settings,
@@ -76,7 +69,14 @@ async def build(
                 messages_router(store, backends.rooms, unread_limit=settings.history_unread_limit),
                 internal_router(store, log),
             ],
-            health=Health(pings),
+            health=Health(
+                {
+                    "store": store.ping,
+                    "log": log.ping,
+                    "ingest": partial(tasks.ping, ingesting),
+                    "rooms": partial(ping_service, backends.rooms),
+                }
+            ),
             registry=registry,
         )
         secure(app, backends.verifiers)
