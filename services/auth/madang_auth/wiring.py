@@ -71,7 +71,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run auth and yield its app.
 
-    `transport` replaces the network to rooms; `app.state.background_tasks` run until the end.
+    `transport` replaces the network to rooms; `app.state.tasks` are the background tasks.
     """
     registry = CollectorRegistry()
     metrics = AuthMetrics(registry)
@@ -89,7 +89,7 @@ async def build(
         )
         accounts = Accounts(directory, passwords, sessions, limiter, metrics)
         clients = ServiceClients(settings.service_secrets, issuer=issuer, limiter=limiter)
-        background_tasks = _start_background_tasks(settings, store, throttle, keyring, clock, stack)
+        background_tasks = _start_tasks(settings, store, throttle, keyring, clock, stack)
         app = create_app(
             "auth",
             settings,
@@ -107,7 +107,7 @@ async def build(
         await _verify_own_tokens(app, settings, clock, stack)
         app.state.sessions = sessions
         app.state.user_admin = UserAdmin(directory, store, notices, clock)
-        app.state.background_tasks = background_tasks
+        app.state.tasks = background_tasks
         yield app
 
 
@@ -120,7 +120,7 @@ async def serve(settings: AuthSettings) -> AsyncIterator[Served]:
         live = await AmqpLive.open(url, name="auth")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
-        yield Served(app, background_tasks=app.state.background_tasks)
+        yield Served(app, tasks=app.state.tasks)
 
 
 @asynccontextmanager
@@ -239,7 +239,7 @@ async def _verify_own_tokens(
     secure(app, Verifiers.from_jwks(own_keys, issuer=settings.issuer, clock=clock))
 
 
-def _start_background_tasks(
+def _start_tasks(
     settings: AuthSettings,
     store: SessionStore,
     throttle: Throttle,

@@ -44,7 +44,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run history on `log` and yield its app.
 
-    `transport` replaces the network; `app.state.background_tasks` run until the end.
+    `transport` replaces the network to auth and rooms; `app.state.tasks` are the background tasks.
     """
     registry = CollectorRegistry()
     metrics = HistoryMetrics(registry)
@@ -80,7 +80,7 @@ async def build(
             registry=registry,
         )
         secure(app, backends.verifiers)
-        app.state.background_tasks = [ingesting]
+        app.state.tasks = [ingesting]
         yield app
 
 
@@ -95,7 +95,7 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
         except StoreError as error:
             reason = f": {error.__cause__}" if error.__cause__ else ""
             raise CannotStart(f"{error}{reason}") from error
-        yield Served(app, background_tasks=app.state.background_tasks)
+        yield Served(app, tasks=app.state.tasks)
 
 
 @asynccontextmanager

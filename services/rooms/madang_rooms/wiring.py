@@ -57,7 +57,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run rooms on `log` and yield its app.
 
-    `transport` replaces the network to auth; `app.state.background_tasks` run until the end.
+    `transport` replaces the network to auth; `app.state.tasks` are the background tasks.
     """
     registry = CollectorRegistry()
     metrics = RoomsMetrics(registry, clock)
@@ -88,7 +88,7 @@ async def build(
         )
         secure(app, backends.verifiers)
         provide_services(app, services)
-        app.state.background_tasks = [relaying]
+        app.state.tasks = [relaying]
         yield app
 
 
@@ -129,7 +129,7 @@ async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings, service="rooms"))
         app = await stack.enter_async_context(build(settings, log=log))
-        yield Served(app, background_tasks=app.state.background_tasks)
+        yield Served(app, tasks=app.state.tasks)
 
 
 async def migrate(settings: RoomsSettings, revision: str) -> None:

@@ -39,7 +39,7 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
             PathRouter(apps_by_prefix(apps), site, RequestAllowance(settings)),
             gateway.websocket,
             gateway.drain,
-            [task for app in apps.values() for task in app.state.background_tasks],
+            [task for app in apps.values() for task in app.state.tasks],
             _facts(settings),
         )
 

@@ -8,7 +8,7 @@ async def test_the_background_tasks_of_all_services_are_served(tmp_path: Path) -
     settings = StandaloneSettings(environment="development", data_dir=tmp_path, log_shards=2)
 
     async with build(settings) as served:
-        running = {task.get_name() for task in served.background_tasks if not task.done()}
+        running = {task.get_name() for task in served.tasks if not task.done()}
 
     assert running == {
         *("auth-keys", "auth-expiry"),
@@ -17,4 +17,4 @@ async def test_the_background_tasks_of_all_services_are_served(tmp_path: Path) -
         *("follow-0", "follow-1"),
         *("gateway-lag", "gateway-live", "gateway-presence", "gateway-time"),
     }
-    assert all(task.done() for task in served.background_tasks)
+    assert all(task.done() for task in served.tasks)
