@@ -1,1 +1,1 @@
-"""The generators of the published contracts, of docs/settings.md and of the import graphs."""
+"""Generators of the published contracts, of docs/settings.md and of the import graphs."""

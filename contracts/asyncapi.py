@@ -13,7 +13,7 @@ from madang_gateway.upgrade.policy import PATH
 
 _ROOM = {"room": {"description": "Id of the room."}}
 _ROOM_TOPIC = (
-    "The room's durable events; optional `since`, and with `ack` `prefetch-count`, `read-marker`."
+    "The room's durable events. Headers: `since`; with `ack`, also `prefetch-count`, `read-marker`."
 )
 
 
@@ -34,7 +34,7 @@ _TOPICS = {
     ),
     "events": (
         "/user/queue/events",
-        "The user's durable events; optional `since`.",
+        "The user's durable events. Header: `since`.",
         _kinds(Audience.USER, durable=True),
     ),
     "errors": ("/user/queue/errors", "Problems with this connection's frames.", ("problem",)),
@@ -52,7 +52,7 @@ def asyncapi() -> dict[str, Any]:
     for name, action in ROOM_ACTIONS.items():
         data = ACTION_DATA[action]
         payload = {"payload": data.model_json_schema(), "contentType": "application/json"}
-        summary = f"Sends `{data.kind}`{'; headers `key`, `retry`' if data.durable else ''}."
+        summary = f"Sends `{data.kind}`{'; headers: `key`, `retry`' if data.durable else ''}."
         channels[name] = _channel(f"/app/rooms.{{room}}.{name}", summary, {name: payload})
         operations[f"send{name.title()}"] = _operation("send", name)
     token = {"payload": {"type": "string"}, "contentType": "text/plain"}

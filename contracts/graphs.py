@@ -18,7 +18,7 @@ _PAGE = "docs/architecture.md"
 _BLOCK = re.compile(r"(<!-- graph:(\w+) -->\n).*?(<!-- /graph -->\n)", re.DOTALL)
 """A graph on the page, between its markers; the first names the distribution."""
 _LEFT_OUT = {"__main__", "wiring"}
-"""Modules that import nearly all others, and that no other imports."""
+"""Modules that import nearly all others and that none imports."""
 
 
 def main() -> int:

@@ -10,28 +10,27 @@ from madang_common.http import openapi
 Document = dict[str, Any]
 
 _DESCRIPTIONS = {
-    "auth": "Accounts, logins and tokens.",
+    "auth": "Accounts, sessions and tokens.",
     "rooms": "Users, rooms, members, bans, invites and blocks.",
-    "history": "Reading back what was said.",
-    "gateway": "Sending without a WebSocket, and who is present.",
+    "history": "Stored messages of rooms.",
+    "gateway": "Sending without a WebSocket, and presence.",
 }
 _TAGS = {
-    "accounts": "Registering, and one's own account.",
-    "logins": "Logging in and out, refreshing tokens, and the open logins of a user.",
-    "keys": "The public keys that tokens are signed with.",
-    "users": "Other users.",
-    "rooms": "Rooms, public, private and direct.",
+    "accounts": "Registration and your own account.",
+    "logins": "Login, logout, refresh of tokens, and the list of your sessions.",
+    "keys": "The public keys that verify access tokens.",
+    "users": "Public views of users.",
+    "rooms": "Public, private and direct rooms.",
     "members": "The members of a room and their roles.",
-    "bans": "Users who may not enter a room.",
+    "bans": "Users who may not join a room.",
     "invites": "Invites to a room, by link or for one user.",
-    "blocks": "Users whose invites are not shown.",
-    "messages": "Sending messages, and reading them back.",
-    "presence": "Who is in a room now.",
+    "blocks": "Users whose invites and direct room are not shown to you.",
+    "messages": "Sending messages, and reading stored ones.",
+    "presence": "Users who are in a room now.",
 }
 _ERRORS = (
-    "Every error is a problem (RFC 9457) in `application/problem+json`. Beside those listed, any"
-    " request may be answered 421 if its host is not served here, and 500 after a failure of the"
-    " server."
+    "Every error is a problem (RFC 9457) in `application/problem+json`. Any request may also be"
+    " answered with 421 if its host is not served here, and with 500 after an internal error."
 )
 _ALL = (
     "The REST interface of Madang. Log in with `POST /api/auth/v1/login` and send the access token"
@@ -46,7 +45,7 @@ def service_document(name: str, app: FastAPI) -> Document:
 
 
 def merged_document(documents: Mapping[str, Document]) -> Document:
-    """Return all of `documents`, by service, as one; raise ValueError where two contradict."""
+    """Return all of `documents`, by service, as one; raise ValueError if two contradict."""
     merged: Document = {
         **next(iter(documents.values())),
         "info": {"title": "Madang", "description": f"{_ALL} {_ERRORS}", "version": openapi.VERSION},

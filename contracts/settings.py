@@ -15,7 +15,7 @@ from madang_rooms.settings import RoomsSettings
 from madang_standalone.settings import StandaloneSettings
 
 _ROOT = Path(__file__).resolve().parents[1]
-_CLASSES: Mapping[str, type[CommonSettings]] = {
+SETTINGS: Mapping[str, type[CommonSettings]] = {
     "Every service": CommonSettings,
     "gateway": GatewaySettings,
     "auth": AuthSettings,
@@ -23,12 +23,13 @@ _CLASSES: Mapping[str, type[CommonSettings]] = {
     "history": HistorySettings,
     "All in one process (`make run`)": StandaloneSettings,
 }
+"""Each settings class, by its heading in the page."""
 _NAMES = "MADANG_{}\n"
 _HEAD = """\
 # Settings
 
-Every setting is an environment variable, read once at the start. Lists are written with commas or
-as JSON, tables as JSON. This page is generated from the settings classes by `make contracts`.
+Every setting is an environment variable, read once at the start. Lists are separated by commas or
+written as JSON; maps are JSON. `make contracts` generates this page from the settings classes.
 """
 _COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
 
@@ -37,13 +38,13 @@ def settings_page() -> str:
     """Return the page as Markdown: a table of common settings, then one for each service."""
     return _HEAD + "".join(
         f"\n## {title}\n\n{_COLUMNS}{''.join(_rows(settings))}"
-        for title, settings in _CLASSES.items()
+        for title, settings in SETTINGS.items()
     )
 
 
 def setting_names() -> str:
     """Return the name of every setting, one in a line."""
-    names = {name.upper() for settings in _CLASSES.values() for name in settings.model_fields}
+    names = {name.upper() for settings in SETTINGS.values() for name in settings.model_fields}
     return "".join(_NAMES.format(name) for name in sorted(names))
 
 
@@ -57,7 +58,7 @@ def _rows(settings: type[CommonSettings]) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Return `text` without what would end a cell of a Markdown table: line breaks and pipes."""
+    """Return `text` for a cell of a Markdown table: without line breaks, and with pipes escaped."""
     return " ".join(text.split()).replace("|", r"\|")
 
 

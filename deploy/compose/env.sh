@@ -1,6 +1,6 @@
 #!/bin/sh
-# Write an .env file from .env.example, with a random secret for every name without a value. A file
-# that is there already gets the names that it lacks, and is otherwise left as it is.
+# Write an .env file from .env.example, with a random secret for every name without a value. Missing
+# names are added to an existing file, which is otherwise not changed.
 #
 #   env.sh EXAMPLE FILE
 set -eu
@@ -22,7 +22,7 @@ filled() {
 
 if [ -e "$file" ]; then
     cat "$file" >"$new"
-    # A last line without its end.
+    # The last line may lack a line break.
     if [ -n "$(tail -c 1 "$new")" ]; then echo >>"$new"; fi
     while IFS= read -r line; do
         case $line in
@@ -39,4 +39,4 @@ else
     done <"$example" >"$new"
 fi
 mv "$new" "$file"
-echo "$file has the settings and secrets of this deployment: keep it with the data."
+echo "$file has the settings and secrets of this deployment; back it up with the data."

@@ -1,6 +1,6 @@
-"""Make a fresh MongoDB the replica set that it was started for, and history's user in it.
+"""Initializes a new MongoDB as a replica set, and creates the user of history.
 
-Run again, it changes nothing but the user's password. It reads ROOT_PASSWORD and USER_PASSWORD.
+Reads ROOT_PASSWORD and USER_PASSWORD. A repeated run only sets the user's password.
 """
 
 import os
@@ -22,7 +22,7 @@ _USER_EXISTS = 51003
 
 
 def main() -> None:
-    """Return once history can use the replica set; exit with a sentence if it takes too long."""
+    """Return when history can use the replica set; exit with an error if that takes too long."""
     client: MongoClient[dict[str, object]] = MongoClient(
         _HOST,
         username="root",
@@ -32,25 +32,26 @@ def main() -> None:
     )
     with client:
         deadline = time.monotonic() + _SECONDS
-        _repeat(lambda: _is_replica_set(client), deadline)
-        _repeat(lambda: bool(client.admin.command("hello")["isWritablePrimary"]), deadline)
+        _retry(lambda: _initialize_replica_set(client), deadline)
+        _retry(lambda: bool(client.admin.command("hello")["isWritablePrimary"]), deadline)
         _make_user(client, os.environ["USER_PASSWORD"])
 
 
-def _repeat(ask: Callable[[], bool], deadline: float) -> None:
+def _retry(condition: Callable[[], bool], deadline: float) -> None:
     while True:
         try:
-            if ask():
+            if condition():
                 return
-            found = "it is not ready"
+            reason = "it is not ready"
         except PyMongoError as error:
-            found = str(error)
+            reason = str(error)
         if time.monotonic() > deadline:
-            sys.exit(f"MongoDB did not become a replica set in {_SECONDS} s: {found}")
+            sys.exit(f"MongoDB did not become a replica set in {_SECONDS} s: {reason}")
         time.sleep(_PAUSE_SECONDS)
 
 
-def _is_replica_set(client: MongoClient[dict[str, object]]) -> bool:
+def _initialize_replica_set(client: MongoClient[dict[str, object]]) -> bool:
+    """Initialize the replica set if necessary; return True."""
     try:
         client.admin.command("replSetGetStatus")
     except OperationFailure as error:
@@ -62,7 +63,7 @@ def _is_replica_set(client: MongoClient[dict[str, object]]) -> bool:
 
 
 def _make_user(client: MongoClient[dict[str, object]], password: str) -> None:
-    # dbAdmin, because history keeps the schemas of its collections up to date.
+    # dbAdmin, because history updates the schemas of its collections.
     roles = [{"role": role, "db": _DATABASE} for role in ("readWrite", "dbAdmin")]
     try:
         client.admin.command("createUser", _USER, pwd=password, roles=roles)

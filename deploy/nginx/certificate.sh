@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make a certificate for development in a folder: a CA of its own (ca.pem, for clients to trust) and
-# one for localhost (localhost.pem, localhost.key), unless what is there still holds for 30 days.
+# Make certificates for development in a folder: a CA (ca.pem, which clients must trust) and a server
+# certificate for localhost (localhost.pem, localhost.key), unless both are valid for 30 more days.
 #
 #   certificate.sh FOLDER [NAME...]     each NAME in the form DNS:chat.example or IP:192.0.2.1
 set -eu
@@ -25,7 +25,7 @@ fi
 
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
-# Whatever is unfinished never takes the place of what works.
+# Unfinished files never replace valid ones.
 work=$(mktemp -d "$folder/.new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 

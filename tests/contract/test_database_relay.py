@@ -254,7 +254,7 @@ async def test_a_replica_that_does_not_reach_the_log_leaves_the_outbox_to_others
     databases: tuple[Database, Database], log: SqliteLog
 ) -> None:
     cut_off = FlakyLog(log)
-    cut_off.away = set(range(SHARDS))
+    cut_off.unavailable = set(range(SHARDS))
     hasty = SETTINGS.model_copy(update={"outbox_append_seconds": 0.1})
     async with (
         replica_on(databases[0], cut_off, hasty) as one,

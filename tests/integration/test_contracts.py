@@ -25,7 +25,7 @@ def test_the_client_knows_the_kinds_that_end_a_membership() -> None:
 
 
 def test_the_client_prints_no_kind_that_does_not_exist() -> None:
-    assert lines._HAPPENED.keys() <= DURABLE.keys()
+    assert lines._SENTENCES.keys() <= DURABLE.keys()
 
 
 def test_an_outdated_contract_is_reported_with_the_command(

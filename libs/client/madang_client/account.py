@@ -58,8 +58,8 @@ class Account:
     ) -> Login:
         """Log in and store the tokens in `store`; raise Unauthenticated on a wrong password."""
         body = {"username": username, "password": password}
-        answer = await self._rest.call("POST", f"{AUTH}/login", json=body)
-        tokens = granted(answer, self._clock())
+        response = await self._rest.call("POST", f"{AUTH}/login", json=body)
+        tokens = granted(response, self._clock())
         store = store or MemoryStore()
         async with store.exclusive():
             store.save(tokens)

@@ -1,4 +1,4 @@
-"""What a client does after its connection ended, by WebSocket close code and HTTP status.
+"""The action of a client after its connection ended, by WebSocket close code and HTTP status.
 
 The server uses 4400 to 4499 for "do not reconnect" and 4500 to 4599 for "reconnect". All other
 codes are those of RFC 6455; a client that caused a protocol error does not reconnect.
@@ -20,7 +20,7 @@ _TEMPORARY = frozenset(
 
 
 class CloseAction(Enum):
-    """What to do after a connection ended."""
+    """The action after a connection ended."""
 
     RECONNECT = "reconnect"
     RENEW_TOKEN = "renew the token, then reconnect"  # noqa: S105 - an action
@@ -28,7 +28,7 @@ class CloseAction(Enum):
 
 
 def close_action(code: int | None, status: int | None) -> CloseAction:
-    """Return what to do after close code `code` and an ERROR with a problem of status `status`.
+    """Return the action after close code `code` and an ERROR with a problem of status `status`.
 
     A code of the application's range takes precedence over the problem.
     """

@@ -43,8 +43,8 @@ class Connection:
     async def open(cls, url: str, token: str, settings: ChatSettings) -> Self:
         """Connect to `url` and authenticate with `token`.
 
-        Raise NotReachable if the server does not answer or not properly, Refused if it refuses the
-        WebSocket for good, and ConnectionLost if it refuses CONNECT.
+        Raise NotReachable if the server gives no valid answer, Refused if it refuses the WebSocket
+        for good, and ConnectionLost if it refuses CONNECT.
         """
         try:
             async with asyncio.timeout(settings.connect_seconds):
@@ -172,12 +172,12 @@ async def _open_socket(url: str, settings: ChatSettings) -> ClientConnection:
             max_size=settings.frame_bytes + Limits().head_bytes,
         )
     except InvalidStatus as error:
-        answer = error.response
-        if is_final(answer.status_code) or answer.status_code < HTTPStatus.BAD_REQUEST:
-            raise _refused(bytes(answer.body or b""), answer.status_code) from error
+        response = error.response
+        if is_final(response.status_code) or response.status_code < HTTPStatus.BAD_REQUEST:
+            raise _refused(bytes(response.body or b""), response.status_code) from error
         raise NotReachable(
-            f"the server refuses connections for now (status {answer.status_code})",
-            retry_after_seconds=retry_after_seconds(answer.headers.get("Retry-After")),
+            f"the server refuses connections for now (status {response.status_code})",
+            retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")),
         ) from error
     except ImportError as error:
         # websockets needs another package for the protocol of this proxy.

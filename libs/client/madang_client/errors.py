@@ -1,7 +1,7 @@
 """Errors of this package.
 
 MadangError
-├── NotReachable         no answer, or not a proper one; retry later
+├── NotReachable         no answer, or not a valid one; retry later
 ├── ConnectionLost       a connection ended; a `Chat` reconnects by itself
 ├── Disconnected         the server closed the chat for good, with a code and a reason
 ├── Closed               the chat was closed locally
@@ -34,7 +34,7 @@ class MadangError(Exception):
 
 
 class NotReachable(MadangError):  # noqa: N818 - names a state
-    """No proper answer; `retry_after_seconds` is from the server, if given."""
+    """No valid answer; `retry_after_seconds` is from the server, if given."""
 
     def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)

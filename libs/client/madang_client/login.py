@@ -130,7 +130,7 @@ class Login:
             yield read_received_invite(item)
 
     async def decline(self, code: str) -> None:
-        """Decline an invite; its sender is not notified."""
+        """Decline an invite; the inviter is not notified."""
         await self._call("POST", f"{ROOMS}/invites/{segment(code)}/decline")
 
     async def block(self, user: str) -> Block:

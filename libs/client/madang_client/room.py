@@ -167,5 +167,5 @@ def read_block(document: Any) -> Block:
 
 def _mapping(document: Any, *names: str) -> Mapping[str, Any]:
     if not isinstance(document, dict) or not all(name in document for name in names):
-        raise ProtocolError(f"the server's answer lacks one of {', '.join(names)}")
+        raise ProtocolError(f"the server's response lacks one of {', '.join(names)}")
     return document

@@ -81,10 +81,10 @@ class TokenRefresher:
                 return tokens  # another process has renewed them
             body = {"refresh_token": tokens.refresh}
             try:
-                answer = await self._rest.call("POST", f"{AUTH}/refresh", json=body)
+                response = await self._rest.call("POST", f"{AUTH}/refresh", json=body)
             except _REFUSALS as error:
                 self._store.save(None)
                 raise LoggedOut("this session has ended; log in again") from error
-            renewed = granted(answer, self._clock())
+            renewed = granted(response, self._clock())
             self._store.save(renewed)
             return renewed

@@ -18,10 +18,14 @@ def test_the_bound_doubles_up_to_the_cap_and_a_reset_restores_it() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0, 100))
-def test_delays_are_between_retry_after_and_the_bound_above_it(seed: int, asked: float) -> None:
+def test_delays_are_between_retry_after_and_the_bound_above_it(
+    seed: int, retry_after: float
+) -> None:
     backoff = Backoff(1, 8, random.Random(seed).random)
 
-    delays = [backoff.next_seconds(asked) for _ in range(10)]
+    delays = [backoff.next_seconds(retry_after) for _ in range(10)]
 
     bounds = [1, 2, 4, 8, 8, 8, 8, 8, 8, 8]
-    assert all(asked <= d <= asked + bound for d, bound in zip(delays, bounds, strict=True))
+    assert all(
+        retry_after <= d <= retry_after + bound for d, bound in zip(delays, bounds, strict=True)
+    )

@@ -54,8 +54,8 @@ async def test_events_during_an_outage_arrive_once_and_in_order(
             await stomp.start()
             await eventually(lambda: stomp.peers)
 
-        told = await take(yard, 7)
-        assert told == ["y1", "y0.0", "y0.1", "y1.0", "y1.1", "y2.0", "y2.1"]
+        texts = await take(yard, 7)
+        assert texts == ["y1", "y0.0", "y0.1", "y1.0", "y1.1", "y2.0", "y2.1"]
         assert await take(porch, 6) == ["p0.0", "p0.1", "p1.0", "p1.1", "p2.0", "p2.1"]
 
 
@@ -137,7 +137,7 @@ async def test_after_any_failures_every_reader_gets_each_message_once_in_order(
 
     assert sorted(ids) == stored
     assert len(stomp.connects) > 4
-    assert [[event.id for event in events] for events in seen] == [stored, stored]  # type: ignore[union-attr]
+    assert [[event.id for event in events] for events in seen] == [stored, stored]  # type: ignore[union-attr]  # no Gap here
 
 
 async def test_a_gap_is_reported_if_the_server_cannot_replay(
@@ -162,12 +162,12 @@ async def test_a_gap_is_reported_if_the_server_cannot_replay(
 async def test_a_gap_is_reported_without_a_position_to_resume_from(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
-    stomp.script.tells_position = False
+    stomp.script.sends_position = False
     async with make_chat() as chat:
         events = await chat.subscribe("yard")
         await stomp.stop()
-        stomp.script.tells_position = True
-        stomp.store("yard", "nobody knows")
+        stomp.script.sends_position = True
+        stomp.store("yard", "unknown")
         await stomp.start()
 
         assert await take(events, 1) == ["GAP"]
@@ -195,7 +195,7 @@ async def test_a_server_with_a_new_log_is_followed_after_a_gap(
             await stomp.say("yard", "old")
         assert await take(events, 5) == ["old"] * 5
         await stomp.stop()
-        stomp.forget_all()
+        stomp.delete_all()
         await stomp.start()
         await eventually(lambda: stomp.peers and len(stomp.peers[0].subscriptions) == 3)
 
@@ -208,7 +208,7 @@ async def test_without_a_position_missed_events_are_recognised_by_time(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     known = await stomp.say("yard", "known")
-    stomp.script.tells_end = False
+    stomp.script.sends_end = False
     stomp.store("yard", "missed")
     async with make_chat() as chat:
         events = await chat.subscribe("yard", since=known)
@@ -216,7 +216,7 @@ async def test_without_a_position_missed_events_are_recognised_by_time(
         later = stomp.store("yard", "live") | {"at": "2999-01-02T03:04:05.678Z"}
         await stomp.deliver("yard", later)
 
-        assert [(await anext(events)).missed for _ in range(2)] == [True, False]  # type: ignore[union-attr]
+        assert [(await anext(events)).missed for _ in range(2)] == [True, False]  # type: ignore[union-attr]  # no Gap here
 
 
 async def test_an_empty_room_has_no_gap(stomp: StompServer, make_chat: MakeChat) -> None:
@@ -397,10 +397,10 @@ async def test_notices_of_a_room_arrive_also_after_a_reconnect(
         await eventually(lambda: "/topic/rooms.yard.live" in str(stomp.peers[-1].subscriptions))
         await stomp.notice("yard", "presence.left", user="bob", name="Bob")
 
-        heard = [await anext(notices) for _ in range(2)]
+        received = [await anext(notices) for _ in range(2)]
 
-        assert all(isinstance(event, Event) for event in heard)
-        assert [event.kind for event in heard if isinstance(event, Event)] == [
+        assert all(isinstance(event, Event) for event in received)
+        assert [event.kind for event in received if isinstance(event, Event)] == [
             "presence.joined",
             "presence.left",
         ]

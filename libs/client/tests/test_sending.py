@@ -24,7 +24,7 @@ async def test_a_send_returns_the_id_under_which_readers_see_it(
         event_id = await chat.send("yard", "마당에 오세요 🌿")
 
         event = await anext(events)
-        assert (event.id, event.text) == (event_id, "마당에 오세요 🌿")  # type: ignore[union-attr]
+        assert (event.id, event.text) == (event_id, "마당에 오세요 🌿")  # type: ignore[union-attr]  # no Gap here
 
 
 async def test_each_message_has_a_key_of_its_own(stomp: StompServer, make_chat: MakeChat) -> None:
@@ -166,7 +166,7 @@ async def test_a_receipt_without_the_message_id_is_no_confirmation(
     stomp: StompServer, make_chat: MakeChat
 ) -> None:
     async with make_chat() as chat:
-        stomp.forget_message_ids = True
+        stomp.omit_message_ids = True
 
         with pytest.raises(ProtocolError):
             await chat.send("yard", "hello")

@@ -13,14 +13,14 @@ async def test_a_slow_reader_stops_the_connection_and_loses_nothing(
         await stomp.say("yard", "0")
         for number in range(1, 500):
             stomp.store("yard", f"{number}" + "." * 2_000)
-        told = asyncio.create_task(_deliver_from(stomp, 1))
+        delivering = asyncio.create_task(_deliver_from(stomp, 1))
         await asyncio.sleep(0.1)
 
         assert len(events._queue) == 5
 
         texts = await take(events, 500)
         assert [int(text.rstrip(".")) for text in texts] == list(range(500))
-        await told
+        await delivering
     assert not stomp.unsubscribes
     assert len(stomp.connects) == 1
 

@@ -9,7 +9,7 @@ SERVER = "http://127.0.0.1:8000"
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Fails as often as told, then answers; counts what was sent."""
+    """Raises the given failures, then responds; counts the requests."""
 
     def __init__(self, *failures: type[httpx.TransportError]) -> None:
         self.failures = list(failures)
@@ -85,13 +85,13 @@ def test_an_unusable_proxy_is_reported_without_its_password(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
 
-    with pytest.raises(NotReachable, match="the proxy") as told:
+    with pytest.raises(NotReachable, match="the proxy") as raised:
         open_transport(SERVER)
 
-    assert "s3cret" not in str(told.value)
+    assert "s3cret" not in str(raised.value)
 
 
 def test_idle_connections_are_closed_long_before_the_server_closes_them() -> None:
     transport = open_transport(SERVER)
 
-    assert transport._transport._pool._keepalive_expiry == 30  # type: ignore[attr-defined]
+    assert transport._transport._pool._keepalive_expiry == 30  # type: ignore[attr-defined]  # of RetryingTransport

@@ -56,7 +56,7 @@ class Served:
     """Protocol class for WebSocket upgrades; without one they are answered as plain HTTP."""
     drain: Drain | None = None
     """Runs when the process is asked to stop, while it still serves; then the server closes."""
-    works: Sequence[asyncio.Task[None]] = ()
+    tasks: Sequence[asyncio.Task[None]] = ()
     """Background tasks that run as long as the process; when one ends, the process does too."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Lines of the start-up message, by name; `{url}` stands for the server's address."""
@@ -162,8 +162,8 @@ async def _run(name: str, settings: S, build: Build[S], bound: socket.socket) ->
         async with build(settings) as served:
             _tune_garbage_collection()
             server = _Server(name, served, settings)
-            for work in served.works:
-                server.depend_on(work)
+            for background_task in served.tasks:
+                server.depend_on(background_task)
             starting = False
             await server.serve(sockets=listener.duplicates(bound))
             ended_work = server.ended_work

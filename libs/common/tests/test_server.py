@@ -60,7 +60,7 @@ async def build(settings):
 
     works = [asyncio.create_task(work(), name="the work")]
     facts = {"docs": "{url}/docs"}
-    yield server.Served(app, drain=drain if DRAINS else None, works=works, facts=facts)
+    yield server.Served(app, drain=drain if DRAINS else None, tasks=works, facts=facts)
     print("closed", flush=True)
 
 

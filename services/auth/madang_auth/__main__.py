@@ -1,4 +1,4 @@
-"""Runs auth on the real servers, makes a signing key, or disables and enables users."""
+"""Runs auth on the real servers, makes signing keys, or disables and enables users."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ NAME = "madang-auth"
 
 
 def main() -> None:
-    """Serve until a signal; or run the command `keys` or `users` and exit."""
+    """Serve until a signal; with the command `keys` or `users`, run it and exit."""
     arguments = _parser().parse_args()
     if arguments.command == "keys":
         _make_key(arguments.folder, arguments.which)

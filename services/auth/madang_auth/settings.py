@@ -15,7 +15,7 @@ def _development_secrets() -> dict[str, SecretStr]:
 
 
 class AuthSettings(CommonSettings):
-    """Settings of auth, besides the common ones."""
+    """Settings of auth, in addition to the common ones."""
 
     data_dir: Path = Path("data")
     """Folder of the embedded form's files; auth's are in `auth/`."""

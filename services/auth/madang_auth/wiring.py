@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -15,6 +15,7 @@ from madang_auth.accounts.service_clients import ServiceClients
 from madang_auth.accounts.user_admin import UserAdmin
 from madang_auth.api.accounts import accounts_router
 from madang_auth.api.keys import keys_router
+from madang_auth.api.login import login_router
 from madang_auth.api.revocations import revocations_router
 from madang_auth.api.service_tokens import service_tokens_router
 from madang_auth.api.sessions import sessions_router
@@ -55,6 +56,7 @@ from madang_common.tokens.verifier import Verifiers
 log = structlog.get_logger()
 
 _LIVE_SECONDS = 2.0
+"""Longest wait of a `users` command for RabbitMQ."""
 _CLOCK_SKEW_SECONDS = 60.0
 """Largest difference between the clocks of two machines."""
 
@@ -66,40 +68,35 @@ async def build(
     live: Live,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
-) -> AsyncGenerator[FastAPI]:
-    """Start the service; `transport` replaces the network to rooms.
+) -> AsyncIterator[FastAPI]:
+    """Run auth and yield its app.
 
-    `app.state.works` are the tasks that must not end.
+    `transport` replaces the network to rooms; `app.state.tasks` are the background tasks.
     """
-    metrics = AuthMetrics(registry := CollectorRegistry())
+    registry = CollectorRegistry()
+    metrics = AuthMetrics(registry)
     async with AsyncExitStack() as stack:
-        store, throttle = await _stores(settings, stack)
-        passwords = await _passwords(settings, metrics, stack)
+        store, throttle = await _open_stores(settings, stack)
+        passwords = await _start_passwords(settings, metrics, stack)
         keyring = await asyncio.to_thread(_keyring, settings, clock)
         issuer = _issuer(settings, keyring, metrics, clock)
-        directory = await _directory(settings, issuer, transport, clock, stack)
+        directory = await _open_directory(settings, issuer, transport, clock, stack)
         limiter = Limiter(throttle, limits_of(settings), metrics=metrics, clock=clock)
         notices = SessionNotices(live, metrics=metrics, clock=clock)
         refreshes = Refreshes(store, directory, limiter, issuer, notices, metrics, clock)
         sessions = Sessions(
-            store,
-            directory,
-            passwords,
-            limiter,
-            issuer,
-            notices,
-            metrics,
-            clock,
-            most_per_user=settings.logins_per_user,
+            store, directory, passwords, limiter, issuer, notices, metrics, settings, clock
         )
         accounts = Accounts(directory, passwords, sessions, limiter, metrics)
         clients = ServiceClients(settings.service_secrets, issuer=issuer, limiter=limiter)
+        background_tasks = _start_tasks(settings, store, throttle, keyring, clock, stack)
         app = create_app(
             "auth",
             settings,
             routers=[
                 accounts_router(accounts),
-                sessions_router(sessions, refreshes),
+                login_router(sessions, refreshes),
+                sessions_router(sessions),
                 keys_router(keyring, max_age_seconds=settings.jwks_max_age_seconds),
                 service_tokens_router(clients, seconds=settings.service_token_seconds),
                 revocations_router(sessions),
@@ -107,28 +104,28 @@ async def build(
             health=Health({"sessions": store.ping, "rooms": directory.ping}),
             registry=registry,
         )
+        await _verify_own_tokens(app, settings, clock, stack)
         app.state.sessions = sessions
         app.state.user_admin = UserAdmin(directory, store, notices, clock)
-        await _verify_own_tokens(app, settings, clock, stack)
-        app.state.works = _background(settings, store, throttle, keyring, clock, stack)
+        app.state.tasks = background_tasks
         yield app
 
 
 @asynccontextmanager
-async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
-    """Start the service on RabbitMQ and Redis, for a process of its own."""
+async def serve(settings: AuthSettings) -> AsyncIterator[Served]:
+    """Run auth on RabbitMQ and Redis, in a process of its own."""
     url = settings.required("amqp_url")
     settings.required("redis_url")
     async with AsyncExitStack() as stack:
         live = await AmqpLive.open(url, name="auth")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
-        yield Served(app, works=app.state.works)
+        yield Served(app, tasks=app.state.tasks)
 
 
 @asynccontextmanager
-async def open_user_admin(settings: AuthSettings) -> AsyncGenerator[UserAdmin]:
-    """Open what a `users` command needs, on the Redis of the serving processes."""
+async def open_user_admin(settings: AuthSettings) -> AsyncIterator[UserAdmin]:
+    """Yield the operations of the `users` command, on the Redis of the serving processes."""
     settings.required("redis_url")
     async with AsyncExitStack() as stack:
         live = await _live_if_available(settings.required("amqp_url"))
@@ -139,9 +136,9 @@ async def open_user_admin(settings: AuthSettings) -> AsyncGenerator[UserAdmin]:
 
 
 async def _live_if_available(url: str) -> Live:
-    """Return live notices over RabbitMQ; with RabbitMQ away, ones that reach no other process.
+    """Return live notices over RabbitMQ; if it is unavailable, notices within this process only.
 
-    The other services read the ended sessions within a second without a notice.
+    Without a notice, the other services read the ended sessions within a second.
     """
     try:
         return await AmqpLive.open(url, name="auth", patience_seconds=_LIVE_SECONDS)
@@ -150,7 +147,9 @@ async def _live_if_available(url: str) -> Live:
         return InProcessLive()
 
 
-async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[SessionStore, Throttle]:
+async def _open_stores(
+    settings: AuthSettings, stack: AsyncExitStack
+) -> tuple[SessionStore, Throttle]:
     lifetimes = Lifetimes(
         idle=settings.refresh_idle_seconds,
         absolute=settings.refresh_absolute_seconds,
@@ -175,7 +174,7 @@ async def _stores(settings: AuthSettings, stack: AsyncExitStack) -> tuple[Sessio
     return store, throttle
 
 
-async def _passwords(
+async def _start_passwords(
     settings: AuthSettings, metrics: AuthMetrics, stack: AsyncExitStack
 ) -> Passwords:
     cost = HashCost(
@@ -215,7 +214,7 @@ def _issuer(
     )
 
 
-async def _directory(
+async def _open_directory(
     settings: AuthSettings,
     issuer: TokenIssuer,
     transport: httpx.AsyncBaseTransport | None,
@@ -240,7 +239,7 @@ async def _verify_own_tokens(
     secure(app, Verifiers.from_jwks(own_keys, issuer=settings.issuer, clock=clock))
 
 
-def _background(
+def _start_tasks(
     settings: AuthSettings,
     store: SessionStore,
     throttle: Throttle,

@@ -1,4 +1,4 @@
-"""The harness of auth's tests: the whole service, with a stand-in for rooms' user directory."""
+"""The harness of auth's tests: the whole service, with a fake of rooms."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -69,7 +69,7 @@ Auth = Annotated[Claims, Depends(only("auth"))]
 
 
 class Rooms:
-    """What rooms has for auth, in memory: the same paths, shapes and guards."""
+    """A fake of rooms' endpoints for auth, in memory: same paths, bodies and authorization."""
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
@@ -125,7 +125,7 @@ class Rooms:
         async def password(user_id: str, body: NewPassword, _: Auth) -> Response:
             self.before_setting_a_password(self._known(user_id))
             if self._known(user_id)["password_hash"] != body.instead_of:
-                raise Conflict("the password was changed meanwhile")
+                raise Conflict("the password was changed")
             self._known(user_id)["password_hash"] = body.password_hash
             return Response(status_code=204)
 
@@ -147,12 +147,12 @@ class Network(InProcessNetwork):
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.cut:
-            raise httpx.ConnectTimeout("the cable is out", request=request)
+            raise httpx.ConnectTimeout("no connection", request=request)
         return await super().handle_async_request(request)
 
 
 class RecordingLive(InProcessLive):
-    """Live notices that remember what was published."""
+    """Live notices that record the published events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class RecordingLive(InProcessLive):
 
 @dataclass
 class Harness:
-    """auth, running."""
+    """A running auth."""
 
     app: FastAPI
     client: httpx.AsyncClient
@@ -218,14 +218,14 @@ class Harness:
         return Pair(tokens["access_token"], tokens["refresh_token"], claims)
 
     async def metric(self, name: str, **labels: str) -> float:
-        """Return a sample of /metrics, 0 if it is not there."""
+        """Return a sample of /metrics, 0 if there is none."""
         registry: CollectorRegistry = self.app.state.registry
         return registry.get_sample_value(name, labels) or 0.0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What a login or a refresh gave."""
+    """The tokens of a login or a refresh."""
 
     access: str
     refresh: str

@@ -125,7 +125,7 @@ async def test_a_taken_username_counts_as_a_registration(tmp_path: Path) -> None
         assert [answer.status_code for answer in answers] == [409, 429]
 
 
-async def test_registering_with_rooms_away_is_503(harness: Harness) -> None:
+async def test_registering_with_rooms_unavailable_is_503(harness: Harness) -> None:
     harness.network.cut = True
 
     answer = await harness.client.post(REGISTER, json={"username": "mina", "password": PASSWORD})

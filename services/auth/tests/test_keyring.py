@@ -1,4 +1,4 @@
-"""Keys that change while auth runs, and the command that makes them."""
+"""Keys that change while auth runs, and the command that makes keys."""
 
 import asyncio
 import stat
@@ -123,7 +123,7 @@ async def signed_with(kid: str, harness: Harness) -> str:
 
 
 async def until(harness: Harness, fits: Callable[[dict[str, list[dict[str, str]]]], bool]) -> None:
-    """Return when the page of public keys is as it should be."""
+    """Return when the published keys are as expected."""
     async with asyncio.timeout(10):
         while True:
             if fits((await harness.client.get("/.well-known/jwks.json")).json()):
@@ -132,7 +132,7 @@ async def until(harness: Harness, fits: Callable[[dict[str, list[dict[str, str]]
 
 
 async def command(*arguments: str | Path) -> tuple[int | None, str]:
-    """Run `madang-auth` and return its exit code and what it said."""
+    """Run `madang-auth` and return its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -141,18 +141,18 @@ async def command(*arguments: str | Path) -> tuple[int | None, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
 
 
 async def test_the_command_makes_a_key_private_to_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
 
-    code, said = await command("keys", "new", folder)
+    code, output = await command("keys", "new", folder)
 
     (path,) = folder.iterdir()
     assert code == 0
-    assert path.name in said
+    assert path.name in output
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_keys(folder).kid
 
@@ -177,8 +177,8 @@ async def test_the_command_makes_a_key_that_does_not_sign_yet(tmp_path: Path) ->
 async def test_the_command_reports_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    code, said = await command("keys", "new", tmp_path / "file")
+    code, output = await command("keys", "new", tmp_path / "file")
 
     assert code == 1
-    assert said.startswith("madang-auth keys new: ")
-    assert said.count("\n") == 1
+    assert output.startswith("madang-auth keys new: ")
+    assert output.count("\n") == 1

@@ -75,11 +75,11 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(harness:
     await harness.register("mina")
 
     wrong = await harness.try_login("mina", "not this one")
-    nobody = await harness.try_login("nobody")
+    unknown = await harness.try_login("nobody")
     impossible = await harness.try_login("no such name!")
 
-    assert wrong.status_code == nobody.status_code == impossible.status_code == 401
-    assert wrong.json() == nobody.json() == impossible.json()
+    assert wrong.status_code == unknown.status_code == impossible.status_code == 401
+    assert wrong.json() == unknown.json() == impossible.json()
 
 
 async def verifications(harness: Harness) -> float:

@@ -208,18 +208,18 @@ async def test_a_flood_of_logins_above_the_queue_bound_is_refused(tmp_path: Path
         assert (await harness.try_login("user-0")).status_code == 401
 
 
-async def test_a_login_with_rooms_away_is_503_and_counts_no_failure(
+async def test_a_login_with_rooms_unavailable_is_503_and_counts_no_failure(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, login_failures_per_username=1) as harness:
         await harness.register("mina")
         harness.network.cut = True
-        away = [(await harness.try_login("mina")).status_code for _ in range(2)]
+        refused = [(await harness.try_login("mina")).status_code for _ in range(2)]
         harness.network.cut = False
 
         back = await harness.try_login("mina")
 
-        assert away == [503, 503]
+        assert refused == [503, 503]
         assert back.status_code == 200
 
 

@@ -19,7 +19,7 @@ MISTYPED = "a password typed as username"
 def written(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[io.StringIO]:
-    """Return what the service logs, down to the last detail, in one of the formats."""
+    """Return all that the service logs at DEBUG, in one of the formats."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     root = logging.getLogger()
@@ -33,7 +33,7 @@ def written(
 
 
 async def whole_flow(harness: Harness) -> list[str]:
-    """Do all that auth can do, good and bad; return what must stay secret."""
+    """Send every kind of request, valid and invalid; return the secrets in them."""
     client = harness.client
     await harness.register()
     first = await harness.login()
@@ -52,7 +52,7 @@ async def whole_flow(harness: Harness) -> list[str]:
     harness.time.advance(60)
     await harness.try_refresh(first.refresh)
     await client.post("/api/auth/v1/logout", json={"refresh_token": second.refresh})
-    # An exception nobody expected, with the password among its frames' variables.
+    # An unexpected exception, with the password in a variable of its frames.
     harness.rooms.named("mina")["password_hash"] = None
     await harness.try_login(password=NEW_PASSWORD)
     del harness.app.state.sessions

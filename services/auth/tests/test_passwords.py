@@ -64,7 +64,7 @@ async def test_a_hash_with_other_parameters_is_outdated(passwords: Passwords) ->
 
 
 class Held(PasswordHasher):
-    """Hashes nothing until it is let go."""
+    """Blocks each hash until a test releases it."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=64, parallelism=1)

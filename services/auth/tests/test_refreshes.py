@@ -176,7 +176,7 @@ async def test_a_new_display_name_is_in_the_next_token(harness: Harness) -> None
     assert pair.claims.name == "미나"
 
 
-async def test_a_session_can_be_refreshed_while_rooms_is_away(harness: Harness) -> None:
+async def test_a_session_can_be_refreshed_while_rooms_is_unavailable(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
     harness.network.cut = True

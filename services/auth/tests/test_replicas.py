@@ -33,7 +33,7 @@ async def on_redis(
         yield harness
 
 
-async def test_auth_answers_503_while_redis_is_away_and_recovers(
+async def test_auth_answers_503_while_redis_is_unavailable_and_recovers(
     private_redis: Redis, tmp_path: Path
 ) -> None:
     async with on_redis(private_redis.url, tmp_path) as harness:
@@ -41,7 +41,7 @@ async def test_auth_answers_503_while_redis_is_away_and_recovers(
         pair = await harness.login()
 
         private_redis.kill()
-        away = [
+        refused = [
             await harness.try_login(),
             await harness.try_refresh(pair.refresh),
             await harness.client.get("/api/auth/v1/me", headers=pair.headers),
@@ -49,8 +49,8 @@ async def test_auth_answers_503_while_redis_is_away_and_recovers(
         ]
         await asyncio.to_thread(private_redis.start)
 
-        assert [answer.status_code for answer in away] == [503] * 4
-        assert away[0].json()["type"] == "urn:madang:problem:unavailable"
+        assert [answer.status_code for answer in refused] == [503] * 4
+        assert refused[0].json()["type"] == "urn:madang:problem:unavailable"
         again = await harness.refresh(pair.refresh)
         assert again.claims.login == pair.claims.login
         assert (await harness.client.get("/health/ready")).status_code == 200

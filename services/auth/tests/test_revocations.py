@@ -1,4 +1,4 @@
-"""What auth tells other services of ended logins, and what they make of it."""
+"""The list of ended sessions, and how other services use it."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -42,7 +42,7 @@ async def log_out(harness: Harness, refresh_token: str) -> None:
 
 @asynccontextmanager
 async def another_service(harness: Harness) -> AsyncGenerator[TokenVerifier]:
-    """Yield the verifier of a service that hears no live notices."""
+    """Yield the verifier of a service that receives no live notices."""
     auth = create_client("http://auth", transport=harness.network)
     verifier = Verifiers.from_jwks(auth, issuer="madang", clock=harness.time).users
     settings = CommonSettings(
@@ -58,7 +58,7 @@ async def another_service(harness: Harness) -> AsyncGenerator[TokenVerifier]:
 
 
 async def refused_in_time(verifier: TokenVerifier, token: str) -> None:
-    """Return when `token` is refused for its login's end."""
+    """Return when `token` is refused because its session has ended."""
 
     async def try_on() -> None:
         while True:
@@ -73,10 +73,10 @@ async def test_only_services_may_ask(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
 
-    nobody = await harness.client.get("/internal/revocations")
+    anonymous = await harness.client.get("/internal/revocations")
     user = await harness.client.get("/internal/revocations", headers=pair.headers)
 
-    assert (nobody.status_code, user.status_code) == (401, 401)
+    assert (anonymous.status_code, user.status_code) == (401, 401)
 
 
 async def test_an_ended_session_is_listed_once_after_a_cursor(harness: Harness) -> None:
@@ -110,7 +110,7 @@ async def test_a_change_of_password_revokes_all_other_sessions(
 
     one = {"user": user["id"], "login": other.claims.login, "keep": None, "at": harness.time()}
     everyone = one | {"login": None, "keep": mine.claims.login}
-    # Before the password is changed, and again after it.
+    # Once before the password is changed, and once after.
     assert revoked == [everyone, one, everyone]
 
 

@@ -94,7 +94,7 @@ def test_a_session_never_outlives_its_absolute_lifetime() -> None:
 def test_at_most_one_token_rotates_whatever_is_presented(
     shown: list[tuple[int, float]],
 ) -> None:
-    """Whoever presents older tokens: there is one chain, and reuse ends the session."""
+    """Any sequence of presented tokens forms one chain, and reuse ends the session."""
     store = Store()
     chain = [store.token]
     now = 0.0

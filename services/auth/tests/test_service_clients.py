@@ -12,12 +12,14 @@ TOKEN = "/internal/token"
 FORM = {"grant_type": "client_credentials"}
 
 
-async def ask(harness: Harness, name: str = "history", secret: str = SECRET) -> httpx.Response:
+async def request_token(
+    harness: Harness, name: str = "history", secret: str = SECRET
+) -> httpx.Response:
     return await harness.client.post(TOKEN, data=FORM, auth=httpx.BasicAuth(name, secret))
 
 
 async def test_a_service_gets_a_token_for_its_secret(harness: Harness) -> None:
-    answer = await ask(harness)
+    answer = await request_token(harness)
 
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
@@ -53,7 +55,7 @@ async def test_a_user_token_is_not_a_service_token(harness: Harness) -> None:
     [("history", "wrong"), ("nobody", SECRET), ("auth", SECRET), ("history", ""), ("", SECRET)],
 )
 async def test_a_wrong_name_or_secret_is_refused(harness: Harness, name: str, secret: str) -> None:
-    answer = await ask(harness, name, secret)
+    answer = await request_token(harness, name, secret)
 
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Basic"
@@ -85,26 +87,26 @@ async def test_another_grant_type_is_refused(harness: Harness) -> None:
 
 async def test_failures_are_limited_per_name_and_address(harness: Harness) -> None:
     for _ in range(10):
-        await ask(harness, secret="wrong")
+        await request_token(harness, secret="wrong")
 
-    refused = await ask(harness)
+    refused = await request_token(harness)
     elsewhere = await harness.at("198.51.100.7").post(
         TOKEN, data=FORM, auth=httpx.BasicAuth("history", SECRET)
     )
 
     assert refused.status_code == 429
-    assert (await ask(harness, "gateway")).status_code == 200
+    assert (await request_token(harness, "gateway")).status_code == 200
     assert elsewhere.status_code == 200
 
 
 async def test_unknown_names_share_one_limit(harness: Harness) -> None:
-    statuses = [(await ask(harness, f"nobody-{n}")).status_code for n in range(12)]
+    statuses = [(await request_token(harness, f"nobody-{n}")).status_code for n in range(12)]
 
     assert statuses == [401] * 10 + [429] * 2
-    assert (await ask(harness)).status_code == 200
+    assert (await request_token(harness)).status_code == 200
 
 
 async def test_successful_requests_are_not_limited(harness: Harness) -> None:
-    statuses = {(await ask(harness)).status_code for _ in range(30)}
+    statuses = {(await request_token(harness)).status_code for _ in range(30)}
 
     assert statuses == {200}

@@ -29,10 +29,6 @@ def test_secrets_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert "'h'" not in repr(read)
 
 
-def test_every_setting_has_a_description() -> None:
-    assert all(field.description for field in AuthSettings.model_fields.values())
-
-
 def test_replicas_need_a_shared_folder_of_keys_outside_development(tmp_path: Path) -> None:
     url = SecretStr("redis://redis")
 

@@ -90,7 +90,7 @@ async def test_an_unknown_user_is_not_found(harness: Harness, name: str) -> None
         await user_admin(harness).enable(name)
 
 
-async def test_with_rooms_away_no_session_ends(harness: Harness) -> None:
+async def test_with_rooms_unavailable_no_session_ends(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
     harness.network.cut = True

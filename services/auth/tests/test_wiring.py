@@ -48,7 +48,7 @@ async def test_expired_sessions_are_deleted_in_the_background(tmp_path: Path) ->
 
 
 def stored(data_dir: Path, login: str) -> bool:
-    """Return whether the file's table still holds the login."""
+    """Return whether the table still has the session."""
     db = sqlite3.connect(data_dir / "auth" / "sessions.db")
     try:
         return bool(db.execute("SELECT 1 FROM logins WHERE id = ?", (login,)).fetchall())

@@ -68,7 +68,7 @@ async def build(
     """Run a gateway on `log` and `live`; yield its app once it has read the recent events.
 
     `app.state.websocket` is the protocol class for uvicorn's `ws=`, `app.state.drain` runs before
-    the stop, `app.state.works` are the background tasks. `transport` replaces the network to the
+    the stop, `app.state.tasks` are the background tasks. `transport` replaces the network to the
     other services.
     """
     metrics = Metrics(registry := CollectorRegistry())
@@ -137,7 +137,7 @@ async def build(
         secure(app, backends.verifiers)
         app.state.websocket = connection_class(node)
         app.state.drain = Drain(node, settings.drain_seconds).run
-        app.state.works = [*consumer.tasks, *background_tasks]
+        app.state.tasks = [*consumer.tasks, *background_tasks]
         yield app
 
 
@@ -151,7 +151,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
         live = await AmqpLive.open(url, name="gateway")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, log=log, live=live))
-        yield Served(app, app.state.websocket, app.state.drain, app.state.works)
+        yield Served(app, app.state.websocket, app.state.drain, app.state.tasks)
 
 
 def _publisher(

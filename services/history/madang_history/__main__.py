@@ -1,4 +1,4 @@
-"""Run one history process on the real servers, or list and resend dead letters."""
+"""Runs history on the real servers, or lists and resends dead letters."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ NAME = "madang-history"
 
 
 def main() -> None:
-    """Serve until a signal; or run `dead list` or `dead resend`."""
+    """Serve until a signal; with the command `dead`, list or resend dead letters and exit."""
     arguments = _parser().parse_args()
     if arguments.command == "dead":
         _run_dead_command(arguments)

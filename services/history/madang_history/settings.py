@@ -9,7 +9,7 @@ from madang_common.settings import CommonSettings
 
 
 class HistorySettings(CommonSettings):
-    """Settings of history, on top of the common ones."""
+    """Settings of history, in addition to the common ones."""
 
     data_dir: Path = Path("data")
     """Folder of the embedded store; its file is `history/messages.db`."""

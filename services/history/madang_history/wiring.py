@@ -1,4 +1,4 @@
-"""Builds history; the only place that chooses adapters."""
+"""Builds history: the only place that chooses adapters."""
 
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_common import tasks
-from madang_common.health import Health, Ping
+from madang_common.health import Health
 from madang_common.http.app import create_app
 from madang_common.http.backends import open_backends
 from madang_common.http.client import ping_service
@@ -44,25 +44,24 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run history on `log` and yield its app.
 
-    `transport` replaces the network to auth and rooms; `app.state.works` are the background tasks.
+    `transport` replaces the network to auth and rooms; `app.state.tasks` are the background tasks.
     """
     registry = CollectorRegistry()
+    metrics = HistoryMetrics(registry)
     async with AsyncExitStack() as stack:
         backends = await stack.enter_async_context(
             open_backends(settings, service="history", transport=transport)
         )
-        store, leases = await _open_store(settings, log.shards, stack)
-        await check_log(log, store)
+        store, leases = await _open_stores(settings, log.shards, stack)
         dead_letters = await stack.enter_async_context(open_dead_letters(settings))
-        metrics = HistoryMetrics(registry)
+        await check_log(log, store)
         ingest = Ingest(log, store, dead_letters, leases, metrics, settings, clock=time.time)
         ingesting = tasks.start(stack, "history-ingest", ingest.run())
-        pings: dict[str, Ping] = {
-            "store": store.ping,
-            "log": log.ping,
-            "ingest": partial(tasks.ping, ingesting),
-            "rooms": partial(ping_service, backends.rooms),
-        }
+        await stack.enter_async_context(
+            follow_revocations(
+                "history", settings, backends.verifiers.users, auth=backends.auth, registry=registry
+            )
+        )
         app = create_app(
             "history",
             settings,
@@ -70,25 +69,24 @@ async def build(
                 messages_router(store, backends.rooms, unread_limit=settings.history_unread_limit),
                 internal_router(store, log),
             ],
-            health=Health(pings),
+            health=Health(
+                {
+                    "store": store.ping,
+                    "log": log.ping,
+                    "ingest": partial(tasks.ping, ingesting),
+                    "rooms": partial(ping_service, backends.rooms),
+                }
+            ),
             registry=registry,
         )
-        following = follow_revocations(
-            "history",
-            settings,
-            backends.verifiers.users,
-            auth=backends.auth,
-            registry=registry,
-        )
-        await stack.enter_async_context(following)
         secure(app, backends.verifiers)
-        app.state.works = [ingesting]
+        app.state.tasks = [ingesting]
         yield app
 
 
 @asynccontextmanager
 async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
-    """Run history on RabbitMQ and MongoDB, for a process of its own."""
+    """Run history on RabbitMQ and MongoDB, in a process of its own."""
     settings.required("mongo_url")
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings, service="history"))
@@ -97,12 +95,12 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
         except StoreError as error:
             reason = f": {error.__cause__}" if error.__cause__ else ""
             raise CannotStart(f"{error}{reason}") from error
-        yield Served(app, works=app.state.works)
+        yield Served(app, tasks=app.state.tasks)
 
 
 @asynccontextmanager
 async def open_dead_letters(settings: HistorySettings) -> AsyncIterator[DeadLetters]:
-    """Yield the storage of dead letters; RabbitMQ if the log is there."""
+    """Yield the storage of dead letters: RabbitMQ if the log is in it, else the embedded file."""
     adapter: DeadLetters
     if settings.amqp_url is None:
         adapter = SqliteDeadLetters(_embedded_file(settings))
@@ -114,10 +112,10 @@ async def open_dead_letters(settings: HistorySettings) -> AsyncIterator[DeadLett
         await adapter.close()
 
 
-async def _open_store(
+async def _open_stores(
     settings: HistorySettings, shards: int, stack: AsyncExitStack
 ) -> tuple[MessageStore, Leases]:
-    """Return the store and its leases."""
+    """Return the message store, and the leases on the shards."""
     store: MessageStore
     if settings.mongo_url is None:
         store = await SqliteMessageStore.open(_embedded_file(settings), shards)

@@ -30,7 +30,7 @@ def an_event(key: str, *, room: str | None = "yard", **changes: object) -> Event
         "data": {"text": f"this is {key}"},
         "room": room,
     }
-    return Event(**(fields | changes))  # type: ignore[arg-type]
+    return Event(**(fields | changes))  # type: ignore[arg-type]  # of `changes`
 
 
 @pytest.fixture
@@ -65,14 +65,14 @@ class Backends(httpx.AsyncBaseTransport):
         self.issuer = Issuer()
         self.members: dict[str, set[str]] = {}
         self.archived: set[str] = set()
-        self.away = False
+        self.unavailable = False
         self.after_access: Callable[[], Awaitable[None]] | None = None
         """Called before rooms responds to an access request."""
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self.away:
-            raise httpx.ConnectError("away", request=request)
+        if self.unavailable:
+            raise httpx.ConnectError("unavailable", request=request)
         match request.url.host, request.url.path:
             case "auth", "/.well-known/jwks.json":
                 return httpx.Response(200, json=self.issuer.jwks())
@@ -90,7 +90,7 @@ class Backends(httpx.AsyncBaseTransport):
 
     def _access(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"].startswith("Bearer ")
-        asked = AccessRequest.model_validate_json(request.content)
+        request_body = AccessRequest.model_validate_json(request.content)
         answers = [
             Access(
                 user=question.user,
@@ -99,7 +99,7 @@ class Backends(httpx.AsyncBaseTransport):
                 role=Role.MEMBER if question.user in self.members.get(question.room, ()) else None,
                 archived=question.room in self.archived,
             )
-            for question in asked.questions
+            for question in request_body.questions
         ]
         return httpx.Response(200, content=AccessResponse(answers=answers).model_dump_json())
 

@@ -29,14 +29,14 @@ async def app(
         yield app
 
 
-def asking(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
+def client_of(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app)
     return httpx.AsyncClient(transport=transport, base_url="http://history", headers=headers)
 
 
 @pytest.fixture
 async def gateway(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
-    async with asking(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
+    async with client_of(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
         yield gateway
 
 
@@ -50,8 +50,8 @@ async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
 
 
 async def events(gateway: httpx.AsyncClient, **params: object) -> dict[str, object]:
-    asked = {"audience": ROOM} | {name: str(value) for name, value in params.items()}
-    answer = await gateway.get("/internal/events", params=asked)
+    given = {"audience": ROOM} | {name: str(value) for name, value in params.items()}
+    answer = await gateway.get("/internal/events", params=given)
     assert answer.status_code == 200, answer.text
     found: dict[str, object] = answer.json()
     return found
@@ -172,7 +172,7 @@ async def test_a_position_that_is_not_stored_yet_is_complete(
         await log.append(SHARD, (an_event("late").line(),))
         headers = bearer(backends.issuer.service_token("gateway"))
 
-        async with asking(app, headers) as gateway:
+        async with client_of(app, headers) as gateway:
             found = await events(gateway, after=to_id(position(1, 0)))
 
     assert found["reaches"]
@@ -195,7 +195,7 @@ async def test_events_that_the_log_dropped_unstored_are_reported_as_incomplete(
 
     async with build(settings, log=log, transport=backends) as app:
         await stored(app, SHARD, 6)
-        async with asking(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
+        async with client_of(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
             from_before = await events(gateway, after=to_id(position(2, 0)))
             from_the_start = await events(gateway)
             from_after = await events(gateway, after=to_id(position(4, 0)))
@@ -217,8 +217,8 @@ async def test_an_event_is_found_by_its_key(
 
     assert (await found("ana", "k")).json()["id"] == ids[0]
     assert (await found("bo", "k")).json()["id"] == ids[1]
-    for nobody in (("cy", "k"), ("ana", "other")):
-        answer = await found(*nobody)
+    for unknown in (("cy", "k"), ("ana", "other")):
+        answer = await found(*unknown)
         assert answer.status_code == 404
         assert answer.json()["type"] == "urn:madang:problem:not-found"
 
@@ -229,7 +229,7 @@ async def test_only_the_gateway_is_allowed(app: FastAPI, backends: Backends, pat
     params = {"audience": ROOM, "sender": "ana", "key": "k"}
 
     async def status(headers: dict[str, str]) -> int:
-        async with asking(app, headers) as client:
+        async with client_of(app, headers) as client:
             return (await client.get(path, params=params)).status_code
 
     assert await status({}) == 401
@@ -241,7 +241,7 @@ async def test_only_the_gateway_is_allowed(app: FastAPI, backends: Backends, pat
 @pytest.mark.parametrize(
     "params",
     [
-        {"audience": "everybody"},
+        {"audience": "anything"},
         {"audience": "rooms." + "x" * 100},
         {"after": "nonsense"},
         {"limit": "0"},

@@ -31,23 +31,23 @@ async def app(
 
 @pytest.fixture
 async def ana(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(backends.issuer.token("ana"))) as ana:
+    async with client_of(app, bearer(backends.issuer.token("ana"))) as ana:
         yield ana
 
 
 @pytest.fixture
 async def bo(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, bearer(backends.issuer.token("bo"))) as bo:
+    async with client_of(app, bearer(backends.issuer.token("bo"))) as bo:
         yield bo
 
 
 @asynccontextmanager
-async def client(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(app: FastAPI, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://history", headers=headers
-    ) as asking:
-        yield asking
+    ) as client:
+        yield client
 
 
 async def send(app: FastAPI, log: SqliteLog, *events: Event) -> list[str]:
@@ -186,7 +186,7 @@ async def test_many_own_messages_limit_a_count(
     ids = await send(app, log, *(an_event(str(n)) for n in range(30)))
     await send(app, log, an_event("last", sender="bo"))
 
-    # It looks at no more than four messages for each that it may tell.
+    # A count examines at most four messages for each one that it may return.
     assert await unread(ana) == (0, True)
     assert await unread(ana, after=ids[15]) == (1, False)
     assert await unread(bo, after=ids[27]) == (2, False)
@@ -274,8 +274,8 @@ async def test_only_members_may_read(
     await send(app, log, an_event("k"))
 
     async def status(headers: dict[str, str], room: str = "yard") -> int:
-        async with client(app, headers) as asking:
-            answer = await asking.get(f"/api/history/v1/rooms/{room}/messages{path}")
+        async with client_of(app, headers) as client:
+            answer = await client.get(f"/api/history/v1/rooms/{room}/messages{path}")
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert "this is k" not in answer.text
             return answer.status_code
@@ -312,14 +312,14 @@ async def test_a_member_removed_during_a_request_gets_no_later_messages(
     query: str,
 ) -> None:
     ids = await send(app, log, an_event("1"), an_event("2"))
-    asked = {"before": "vvvvvvvvvvvv", "after": ids[0], "around": ids[1]}[query]
+    cursor = {"before": "vvvvvvvvvvvv", "after": ids[0], "around": ids[1]}[query]
 
     async def remove() -> None:
-        # The answer that she is a member is on its way when this happens.
+        # Runs before the access check responds.
         await send(app, log, an_event("secret", sender="bo"))
 
     backends.after_access = remove
-    page = await ana.get(MESSAGES + path.format(query=query, id=asked))
+    page = await ana.get(MESSAGES + path.format(query=query, id=cursor))
 
     assert "secret" not in page.text
     assert keys(page)[-1] == "2"
@@ -360,7 +360,7 @@ async def test_without_rooms_reading_is_unavailable(
     ana: httpx.AsyncClient, backends: Backends
 ) -> None:
     await ana.get(MESSAGES)
-    backends.away = True
+    backends.unavailable = True
 
     answer = await ana.get(MESSAGES)
 

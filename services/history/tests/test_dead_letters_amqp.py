@@ -55,7 +55,7 @@ async def test_dead_letters_survive_a_crash_of_the_broker(private_rabbitmq: Rabb
         found.append(dead)
         return True
 
-    # RabbitMQ 3.10 loses sight of a queue that was made in the seconds before it was killed.
+    # RabbitMQ 3.10 may lose a queue that was declared seconds before a kill.
     await asyncio.to_thread(private_rabbitmq.restart)
     await dead_letters.add(DEAD_LINE)
     await asyncio.to_thread(private_rabbitmq.kill)

@@ -76,7 +76,7 @@ def nested(levels: int) -> bytes:
 
 
 def test_a_line_that_cannot_be_serialized_becomes_a_dead_letter() -> None:
-    # Reading takes deeper nesting than writing does.
+    # orjson reads deeper nesting than it writes.
     line = nested(500)
     read_line(line)
 

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -32,27 +32,25 @@ SHARD = shard_of(ROOM, SHARDS)
 PATIENCE_SECONDS = 20
 
 
-class TroubledStore(SqliteMessageStore):
-    """The embedded store; awaits `trouble` before each write."""
+class FlakyStore(SqliteMessageStore):
+    """The embedded store; awaits `before_write` before each write, which tests may set."""
 
     writes: list[int]
     """Number of events of each write."""
-
-    @staticmethod
-    async def trouble() -> None:
-        """Do nothing; tests replace it."""
+    before_write: Callable[[], Awaitable[object]] | None = None
 
     @override
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
-        await self.trouble()
+        if self.before_write is not None:
+            await self.before_write()
         if shard == SHARD:
             self.writes.append(len(entries))
         return await super().store(shard, entries, progress)
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[TroubledStore]:
-    store = await TroubledStore.open(tmp_path / "store.db", SHARDS)
+async def store(tmp_path: Path) -> AsyncIterator[FlakyStore]:
+    store = await FlakyStore.open(tmp_path / "store.db", SHARDS)
     store.writes = []
     yield store
     await store.close()
@@ -138,7 +136,7 @@ async def kept(dead_letters: SqliteDeadLetters) -> list[DeadLetter]:
 
 
 async def test_events_before_and_after_the_start_are_stored(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     await append(log, an_event("before"))
 
@@ -153,7 +151,7 @@ async def test_events_before_and_after_the_start_are_stored(
 
 
 async def test_ingest_resumes_from_its_progress(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     async with running(log, store) as at_work:
         await append(log, an_event("1"), an_event("2"))
@@ -169,7 +167,7 @@ async def test_ingest_resumes_from_its_progress(
 
 
 async def test_a_duplicate_event_is_stored_once(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     twice = an_event("again")
     other = an_event("again", data={"text": "another body"})
@@ -186,7 +184,7 @@ async def test_a_duplicate_event_is_stored_once(
 
 async def test_queued_batches_share_a_write_up_to_a_limit(
     log: SqliteLog,
-    store: TroubledStore,
+    store: FlakyStore,
     dead_letters: SqliteDeadLetters,
     settings: HistorySettings,
 ) -> None:
@@ -206,7 +204,7 @@ async def test_queued_batches_share_a_write_up_to_a_limit(
 
 
 async def test_an_invalid_line_becomes_a_dead_letter_and_ingest_continues(
-    log: SqliteLog, store: TroubledStore, dead_letters: SqliteDeadLetters, running: Start
+    log: SqliteLog, store: FlakyStore, dead_letters: SqliteDeadLetters, running: Start
 ) -> None:
     await append(log, an_event("1"), b"\xff poison", an_event("2"))
 
@@ -219,12 +217,12 @@ async def test_an_invalid_line_becomes_a_dead_letter_and_ingest_continues(
     (dead,) = await kept(dead_letters)
     assert (dead.shard, dead.position, dead.line) == (SHARD, position(1, 0), b"\xff poison")
     assert dead.reason
-    (told,) = [line for line in logged if line["event"] == "line_set_aside"]
-    assert told["log_level"] == "error"
+    (logged_error,) = [line for line in logged if line["event"] == "line_set_aside"]
+    assert logged_error["log_level"] == "error"
 
 
 async def test_a_batch_of_invalid_lines_does_not_stop_ingest(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     async with running(log, store) as at_work:
         await append(log, b"", b"{}", b"[]")
@@ -235,37 +233,37 @@ async def test_a_batch_of_invalid_lines_does_not_stop_ingest(
 
 
 async def test_an_unavailable_store_is_retried_without_skipping(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
-    away = True
+    unavailable = True
 
-    async def trouble() -> None:
-        if away:
-            raise StoreUnavailable("away")
+    async def fail() -> None:
+        if unavailable:
+            raise StoreUnavailable("unavailable")
 
-    store.trouble = trouble  # type: ignore[method-assign]
+    store.before_write = fail
     async with running(log, store) as at_work:
         await append(log, *(an_event(str(n)) for n in range(5)))
         await at_work.until(lambda: at_work.counted("ingest_failures_total") >= 3)
         await at_work.until(lambda: at_work.counted("behind_seconds", shard=str(SHARD)) > 0)
         assert await store.progress(SHARD) == 0
 
-        away = False
+        unavailable = False
         await at_work.stored(5)
 
     assert await keys(store) == ["0", "1", "2", "3", "4"]
 
 
 async def test_an_unexpected_error_is_retried_without_skipping(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     failures = [RuntimeError("a bug"), KeyError("another")]
 
-    async def trouble() -> None:
+    async def fail() -> None:
         if failures:
             raise failures.pop()
 
-    store.trouble = trouble  # type: ignore[method-assign]
+    store.before_write = fail
     async with running(log, store) as at_work:
         await append(log, an_event("1"), an_event("2"))
         await at_work.stored(2)
@@ -288,7 +286,7 @@ class FlakyLog(SqliteLog):
 
 
 async def test_after_a_failure_of_the_log_reading_resumes_at_the_next_offset(
-    tmp_path: Path, store: TroubledStore, running: Start
+    tmp_path: Path, store: FlakyStore, running: Start
 ) -> None:
     log = await FlakyLog.open(tmp_path / "flaky.db", SHARDS)
     log.starts = []
@@ -303,7 +301,7 @@ async def test_after_a_failure_of_the_log_reading_resumes_at_the_next_offset(
 
 
 async def test_batches_that_the_log_dropped_are_recorded_as_a_gap(
-    tmp_path: Path, store: TroubledStore, running: Start
+    tmp_path: Path, store: FlakyStore, running: Start
 ) -> None:
     now = 1_000_000.0
     log = await SqliteLog.open(
@@ -330,30 +328,30 @@ async def test_batches_that_the_log_dropped_are_recorded_as_a_gap(
 
 
 async def test_ingest_stops_during_a_write_and_resumes_later(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     reached = asyncio.Event()
 
-    async def trouble() -> None:
+    async def fail() -> None:
         reached.set()
         await asyncio.Event().wait()
 
-    store.trouble = trouble  # type: ignore[method-assign]
+    store.before_write = fail
     async with running(log, store) as at_work:
         await append(log, an_event("1"))
         await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
     assert at_work.task.cancelled()
 
-    del store.trouble
+    store.before_write = None
     async with running(log, store) as at_work:
         await at_work.stored(1)
 
     assert await keys(store) == ["1"]
 
 
-async def test_the_lag_is_measured(log: SqliteLog, store: TroubledStore, running: Start) -> None:
+async def test_the_lag_is_measured(log: SqliteLog, store: FlakyStore, running: Start) -> None:
     go_on = asyncio.Event()
-    store.trouble = go_on.wait  # type: ignore[method-assign, assignment]
+    store.before_write = go_on.wait
     shard = str(SHARD)
     async with running(log, store) as at_work:
         await append(log, an_event("1", at=rfc3339(time.time() - 100)), an_event("2"))
@@ -377,7 +375,7 @@ def test_the_age_of_a_batch_is_the_age_of_its_first_event() -> None:
     assert age_seconds(None, 100) == 0
 
 
-async def test_a_store_ahead_of_the_log_is_refused(log: SqliteLog, store: TroubledStore) -> None:
+async def test_a_store_ahead_of_the_log_is_refused(log: SqliteLog, store: FlakyStore) -> None:
     await append(log, an_event("1"))
     await store.store(SHARD, [], 1)
     await check_log(log, store)
@@ -389,7 +387,7 @@ async def test_a_store_ahead_of_the_log_is_refused(log: SqliteLog, store: Troubl
 
 
 async def test_messages_in_flight_during_a_removal_are_dropped_also_after_a_restart(
-    log: SqliteLog, store: TroubledStore, running: Start
+    log: SqliteLog, store: FlakyStore, running: Start
 ) -> None:
     removal = an_event("gone", kind="member.removed", sender="owner", data={"user": "ana"})
     async with running(log, store) as at_work:

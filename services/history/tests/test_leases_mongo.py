@@ -30,7 +30,7 @@ class Replica:
     def __init__(self, leases: MongoLeases) -> None:
         self.leases = leases
         self.held: frozenset[int] = frozenset()
-        self.told: list[frozenset[int]] = []
+        self.changes: list[frozenset[int]] = []
         self.task = asyncio.create_task(self._follow())
 
     @property
@@ -42,7 +42,7 @@ class Replica:
         async with aclosing(self.leases.changes()) as changes:
             async for held in changes:
                 self.held = held
-                self.told.append(held)
+                self.changes.append(held)
 
     async def die(self) -> None:
         """Stop renewing, without a release."""
@@ -149,7 +149,7 @@ async def test_a_shard_is_released_after_its_work_has_stopped(
         second = await join()
         assert await anext(changes) == {0, 1}
 
-        # Long enough for the second to look several times, and too short for a lease to run out.
+        # Long enough for several rounds of the second, too short for a lease to expire.
         await asyncio.sleep(SECONDS / 4)
         assert second.held == set()
 
@@ -206,7 +206,7 @@ async def test_leases_that_cannot_be_renewed_are_lost_when_they_expire(
 
 
 async def test_the_clocks_of_replicas_do_not_matter(database: Database, join: Join) -> None:
-    """A replica whose own clock is wrong shares like all others."""
+    """A replica whose clock is wrong gets its share like the others."""
     first = await join()
     await until(shared(first))
     second = await join()
@@ -251,7 +251,7 @@ async def other_process(
         await process.communicate()
 
 
-async def told(process: asyncio.subprocess.Process) -> set[int]:
+async def next_held(process: asyncio.subprocess.Process) -> set[int]:
     assert process.stdout is not None
     while True:
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
@@ -264,9 +264,9 @@ async def test_a_process_that_is_killed_or_stopped_is_replaced_within_the_lease_
     mongo_url: str, mongo_database: str, tmp_path: Path, join: Join, how: signal.Signals
 ) -> None:
     async with other_process(mongo_url, mongo_database, tmp_path) as process:
-        assert await told(process) == {0, 1, 2, 3}
+        assert await next_held(process) == {0, 1, 2, 3}
         here = await join()
-        assert await told(process) == {0, 1}
+        assert await next_held(process) == {0, 1}
         await until(lambda: here.sure == {2, 3})
 
         os.kill(process.pid, how)
@@ -276,6 +276,6 @@ async def test_a_process_that_is_killed_or_stopped_is_replaced_within_the_lease_
         assert time.monotonic() - ended < SECONDS + BUSY_SECONDS
         if how == signal.SIGSTOP:
             os.kill(process.pid, signal.SIGCONT)
-            # It finds that all is lost, and is given its share again.
-            assert await told(process) == set()
-            assert len(await told(process)) == 2
+            # It finds that its leases have expired, and takes its share again.
+            assert await next_held(process) == set()
+            assert len(await next_held(process)) == 2

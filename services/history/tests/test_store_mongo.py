@@ -28,7 +28,7 @@ ROOM = "rooms.yard"
 SPOKEN = ("message.created",)
 
 
-class Heard(CommandListener):
+class RecordedCommands(CommandListener):
     """Records the commands that the client sends."""
 
     def __init__(self) -> None:
@@ -54,18 +54,20 @@ Connect = Callable[[str], AbstractAsyncContextManager[Database]]
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def recorded() -> RecordedCommands:
+    return RecordedCommands()
 
 
 @pytest.fixture
-async def database(mongo_url: str, mongo_database: str, heard: Heard) -> AsyncIterator[Database]:
+async def database(
+    mongo_url: str, mongo_database: str, recorded: RecordedCommands
+) -> AsyncIterator[Database]:
     async with mongo_client.connected(
         SecretStr(mongo_url),
         mongo_database,
         timeout_seconds=10,
         connections=4,
-        listeners=[heard],
+        listeners=[recorded],
     ) as database:
         yield database
 
@@ -93,8 +95,8 @@ def stages(plan: dict[str, Any]) -> set[str]:
 async def explained(database: Database, command: dict[str, Any]) -> dict[str, Any]:
     """Return the server's execution statistics of `command`."""
     left_out = {"lsid", "$clusterTime", "$db", "readConcern", "txnNumber"}
-    asked = {name: value for name, value in command.items() if name not in left_out}
-    plan = await database.command("explain", asked, verbosity="executionStats")
+    query = {name: value for name, value in command.items() if name not in left_out}
+    plan = await database.command("explain", query, verbosity="executionStats")
     if "stages" in plan:
         plan = plan["stages"][0]["$cursor"]
     executed: dict[str, Any] = plan["executionStats"]
@@ -146,13 +148,13 @@ async def fill(store: MongoMessageStore) -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 async def test_a_query_examines_only_what_it_returns_and_does_not_sort(
-    name: str, store: MongoMessageStore, database: Database, heard: Heard
+    name: str, store: MongoMessageStore, database: Database, recorded: RecordedCommands
 ) -> None:
     query, returned, index = QUERIES[name]
     await fill(store)
-    heard.commands.clear()
+    recorded.commands.clear()
     await query(store)
-    (command,) = heard.named("find", "getMore")
+    (command,) = recorded.named("find", "getMore")
 
     done = await explained(database, command)
 
@@ -170,17 +172,17 @@ async def test_a_query_examines_only_what_it_returns_and_does_not_sort(
 async def test_a_count_uses_the_index_only_and_stops_at_its_limit(
     store: MongoMessageStore,
     database: Database,
-    heard: Heard,
+    recorded: RecordedCommands,
     reader: str,
     after: int,
     most: int,
     counted: int,
 ) -> None:
     await fill(store)
-    heard.commands.clear()
+    recorded.commands.clear()
     found = await store.count_after(ROOM, after, SPOKEN, upto=LAST, reader=reader, most=most)
     assert found == EventCount(0 if reader == "ana" else counted, counted)
-    (command,) = heard.named("aggregate")
+    (command,) = recorded.named("aggregate")
 
     done = await explained(database, command)
 
@@ -190,9 +192,9 @@ async def test_a_count_uses_the_index_only_and_stops_at_its_limit(
 
 
 async def test_everything_is_written_to_a_majority_and_read_from_it(
-    store: MongoMessageStore, heard: Heard
+    store: MongoMessageStore, recorded: RecordedCommands
 ) -> None:
-    heard.commands.clear()
+    recorded.commands.clear()
     await store.store(1, entries(0, 3), 1)
     await store.add_gap(1, Gap(1, 2))
     await store.after(ROOM, -1, 10)
@@ -201,8 +203,8 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
     await store.gaps(1)
     await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
 
-    written = heard.named("insert", "update")
-    read = heard.named("find", "aggregate")
+    written = recorded.named("insert", "update")
+    read = recorded.named("find", "aggregate")
     assert len(written) == 3
     assert all(
         command["writeConcern"] == {"w": "majority", "j": True, "wtimeout": 10_000}
@@ -212,13 +214,15 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
     assert {command["readConcern"]["level"] for command in read} == {"majority"}
 
 
-async def test_reads_are_causally_consistent(store: MongoMessageStore, heard: Heard) -> None:
-    heard.commands.clear()
+async def test_reads_are_causally_consistent(
+    store: MongoMessageStore, recorded: RecordedCommands
+) -> None:
+    recorded.commands.clear()
     await store.store(1, entries(0, 3), 1)
     await store.progress(1)
     await store.after(ROOM, -1, 10)
 
-    waited_for = [command["readConcern"]["afterClusterTime"] for command in heard.named("find")]
+    waited_for = [command["readConcern"]["afterClusterTime"] for command in recorded.named("find")]
     assert len(waited_for) == 2
     assert waited_for == sorted(waited_for)
 
@@ -235,19 +239,21 @@ async def test_every_unique_index_begins_with_the_shard_key(
 
 
 async def test_every_query_for_events_names_the_shard_key(
-    store: MongoMessageStore, heard: Heard
+    store: MongoMessageStore, recorded: RecordedCommands
 ) -> None:
     await store.store(1, entries(0, 3), 1)
-    heard.commands.clear()
+    recorded.commands.clear()
     for query, _, _ in QUERIES.values():
         await query(store)
     await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
 
-    asked = [command["filter"] for command in heard.named("find") if command["find"] == "events"]
-    asked += [command["pipeline"][0]["$match"] for command in heard.named("aggregate")]
-    assert len(asked) == 12
+    queries = [
+        command["filter"] for command in recorded.named("find") if command["find"] == "events"
+    ]
+    queries += [command["pipeline"][0]["$match"] for command in recorded.named("aggregate")]
+    assert len(queries) == 12
     place = {"shard": shard_of(ROOM, SHARDS), "audience": ROOM}
-    assert all(place.items() <= query.items() for query in asked)
+    assert all(place.items() <= query.items() for query in queries)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +262,7 @@ async def test_every_query_for_events_names_the_shard_key(
         pytest.param({"position": 1}, id="a position of 32 bits"),
         pytest.param({"position": "1"}, id="a position that is text"),
         pytest.param({"line": "text"}, id="a line that is no bytes"),
-        pytest.param({"audience": None}, id="nobody's"),
+        pytest.param({"audience": None}, id="no audience"),
         pytest.param({"key": 5}, id="a key that is a number"),
     ],
 )
@@ -306,10 +312,10 @@ async def test_replicas_that_start_together_create_one_store(database: Database)
 async def test_a_hinted_index_must_exist(store: MongoMessageStore, database: Database) -> None:
     await database["events"].drop_index(documents.BY_KIND)
 
-    with pytest.raises(StoreUnavailable) as told:
+    with pytest.raises(StoreUnavailable) as raised:
         await store.before(ROOM, None, 1, SPOKEN)
 
-    assert isinstance(told.value.__cause__, OperationFailure)
+    assert isinstance(raised.value.__cause__, OperationFailure)
 
 
 async def test_errors_for_clients_contain_no_addresses(mongo_database: str) -> None:
@@ -317,12 +323,12 @@ async def test_errors_for_clients_contain_no_addresses(mongo_database: str) -> N
     async with mongo_client.connected(
         nowhere, mongo_database, timeout_seconds=0.5, connections=2
     ) as database:
-        with pytest.raises(StoreUnavailable) as told:
+        with pytest.raises(StoreUnavailable) as raised:
             await MongoMessageStore.open(database, SHARDS)
 
-    assert "127.0.0.1" not in told.value.detail
-    assert "127.0.0.1" in str(told.value.__cause__)
-    assert "hunter2" not in str(told.value.__cause__)
+    assert "127.0.0.1" not in raised.value.detail
+    assert "127.0.0.1" in str(raised.value.__cause__)
+    assert "hunter2" not in str(raised.value.__cause__)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -41,9 +41,7 @@ class PausedStore(MongoMessageStore):
     reached: asyncio.Event
     writes: int
 
-    @staticmethod
-    def written() -> None:
-        """Do nothing after each write; tests replace it."""
+    after_write: Callable[[], None] | None = None
 
     @override
     async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
@@ -51,7 +49,8 @@ class PausedStore(MongoMessageStore):
         await self.running.wait()
         new = await super().store(shard, entries, progress)
         self.writes += 1
-        self.written()
+        if self.after_write is not None:
+            self.after_write()
         return new
 
 
@@ -96,7 +95,7 @@ class Replica:
         async def nothing() -> None:
             pass
 
-        self.leases.release = nothing  # type: ignore[method-assign]
+        self.leases.release = nothing  # type: ignore[method-assign]  # skip the release
         await self.stop()
 
 
@@ -140,7 +139,7 @@ class Harness:
         await self._writing
 
     async def check(self, replica: Replica) -> None:
-        """Stop the writer, wait for the store, and check that each event is there once."""
+        """Stop the writer, wait for the store, and check that each event is stored once."""
         await self.stop_writing()
         for shard in range(SHARDS):
             end = await self.log.end(shard)
@@ -203,29 +202,29 @@ async def test_a_replica_that_pauses_during_a_write_does_no_harm_afterwards(
 ) -> None:
     first = await harness.join(mongo_url, mongo_database)
     await until(lambda: first.held == {0, 1} and first.store.writes > 5)
-    # Stopped: what is on its way to the store stays there, and nothing is renewed.
+    # As after SIGSTOP: the write in progress pauses, and leases are not renewed.
     first.store.running.clear()
     first.store.reached.clear()
     await asyncio.wait_for(first.store.reached.wait(), PATIENCE_SECONDS)
     lost = first.leases._until
     first.leases._clock = lambda: lost - 0.001
     renewing = first.leases._renew
-    first.leases._renew = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+    first.leases._renew = asyncio.Event().wait  # type: ignore[method-assign, assignment]  # hang
 
     second = await harness.join(mongo_url, mongo_database)
     await until(lambda: second.held == {0, 1} and second.store.writes > 5)
     before = [await second.store.progress(shard) for shard in range(SHARDS)]
 
-    def find_out_the_time() -> None:
+    def advance_clock() -> None:
         first.leases._clock = time.monotonic
 
-    # It wakes: the write goes out, and the next one is not made.
+    # As after SIGCONT: the write completes, and no other write follows.
     writes = first.store.writes
-    first.store.written = find_out_the_time  # type: ignore[method-assign]
+    first.store.after_write = advance_clock
     first.store.running.set()
     await until(lambda: not first.held)
-    assert first.store.writes - writes in {1, 2}, "one for each shard that it held"
-    first.leases._renew = renewing  # type: ignore[method-assign]
+    assert first.store.writes - writes in {1, 2}, "one for each held shard"
+    first.leases._renew = renewing  # type: ignore[method-assign]  # the original
     await until(lambda: len(first.held) == len(second.held) == 1)
 
     after = [await second.store.progress(shard) for shard in range(SHARDS)]

@@ -18,8 +18,8 @@ SHARD = shard_of("rooms.yard", SHARDS)
 
 
 async def ready(app: FastAPI) -> httpx.Response:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://h") as asking:
-        return await asking.get("/health/ready")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://h") as client:
+        return await client.get("/health/ready")
 
 
 async def test_a_built_history_is_ready(
@@ -35,7 +35,7 @@ async def test_a_built_history_is_ready(
 async def test_without_rooms_it_is_not_ready_but_stores(
     settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> None:
-    backends.away = True
+    backends.unavailable = True
     async with build(settings, log=log, transport=backends) as app:
         await log.append(SHARD, (an_event("k").line(),))
         await stored(app, SHARD, 1)
@@ -67,8 +67,8 @@ async def test_all_metrics_are_exposed(
         await log.append(SHARD, (an_event("k").line(), b"poison"))
         await stored(app, SHARD, 1)
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://h") as asking:
-            text = (await asking.get("/metrics")).text
+        async with httpx.AsyncClient(transport=transport, base_url="http://h") as client:
+            text = (await client.get("/metrics")).text
 
     assert "madang_history_events_stored_total 1.0" in text
     assert "madang_history_events_dead_total 1.0" in text

@@ -1,4 +1,4 @@
-"""Runs the rooms service on the real servers, or migrates its database."""
+"""Runs rooms on the real servers, or migrates its database."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Metrics of the rooms service."""
+"""Metrics of rooms."""
 
 from collections.abc import Iterable
 
@@ -9,31 +9,31 @@ from madang_common.events.kinds import DURABLE
 
 
 class RoomsMetrics:
-    """Changes by kind, the outbox's backlog, and throttled changes."""
+    """Changes by kind, the size and age of the outbox, and throttled changes."""
 
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
         self._clock = clock
         self._oldest: float | None = None
         self._changes = Counter(
             "madang_rooms_changes_total",
-            "AfterCommit changes of rooms and members, by the kind of their event.",
+            "Committed changes of rooms and members, by the kind of their event.",
             ["kind"],
             registry=registry,
         )
         self._waiting = Gauge(
             "madang_rooms_outbox_waiting_rows",
-            "Outbox rows that are not confirmed by the log yet.",
+            "Outbox rows that the log has not confirmed yet.",
             registry=registry,
         )
         age = Gauge(
             "madang_rooms_outbox_oldest_seconds",
-            "Age of the oldest outbox row; 0 when none waits.",
+            "Age of the oldest outbox row; 0 if there is none.",
             registry=registry,
         )
         age.set_function(self._age)
         self._appends = Counter(
             "madang_rooms_relay_appends_total",
-            "Outbox rows given to the log, by how that went.",
+            "Outbox rows appended to the log, by result.",
             ["result"],
             registry=registry,
         )

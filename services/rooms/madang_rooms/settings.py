@@ -1,4 +1,4 @@
-"""Settings of the rooms service."""
+"""Settings of rooms."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from madang_common.settings import CommonSettings
 
 
 class RoomsSettings(CommonSettings):
-    """Settings of rooms, besides the common ones."""
+    """Settings of rooms, in addition to the common ones."""
 
     data_dir: Path = Path("data")
     """Folder of the embedded database."""
@@ -32,7 +32,7 @@ class RoomsSettings(CommonSettings):
     user_most_invites_to_one: Annotated[int, Field(ge=1)] = 5
     """Most invites from one user to another that are open or a day old; accepted ones excluded."""
     user_most_received_invites: Annotated[int, Field(ge=1)] = 100
-    """Most invites listed to a user; another one drops the oldest of the most frequent maker."""
+    """Most invites listed to a user; another one drops the oldest of the most frequent inviter."""
     user_most_blocks: Annotated[int, Field(ge=1)] = 1_000
     """Most users that a user may block."""
     room_most_bans: Annotated[int, Field(ge=1)] = 10_000

@@ -1,4 +1,4 @@
-"""Builds the rooms service: the only place that chooses adapters."""
+"""Builds rooms: the only place that chooses adapters."""
 
 import asyncio
 import time
@@ -55,26 +55,30 @@ async def build(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
 ) -> AsyncIterator[FastAPI]:
-    """Start the service on `log`, which the caller closes.
+    """Run rooms on `log` and yield its app.
 
-    `app.state.works` are the tasks that must not end.
+    `transport` replaces the network to auth; `app.state.tasks` are the background tasks.
     """
-    metrics = RoomsMetrics(registry := CollectorRegistry(), clock)
+    registry = CollectorRegistry()
+    metrics = RoomsMetrics(registry, clock)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
-        relay = _relay(settings, database, log, metrics, stack)
-        publishing = relay.start()
-        hook = CommitHook(relay, metrics, wait_seconds=settings.outbox_answer_seconds)
-        units = _units(settings, database, hook, clock)
-        ownership = OwnershipReconciler(units)
         backends = await stack.enter_async_context(
             open_backends(settings, service="rooms", transport=transport)
         )
-        verifiers = backends.verifiers
-        following = follow_revocations(
-            "rooms", settings, verifiers.users, auth=backends.auth, registry=registry
+        database = await _open_database(settings, stack)
+        relay = _relay(settings, database, log, metrics, stack)
+        hook = CommitHook(relay, metrics, wait_seconds=settings.outbox_answer_seconds)
+        units = _units(settings, database, hook, clock)
+        ownership = OwnershipReconciler(units)
+        stack.push_async_callback(ownership.stop)
+        services = _services(settings, units, ownership, metrics)
+        relaying = relay.start()
+        ownership.start(settings.ownership_sweep_seconds)
+        await stack.enter_async_context(
+            follow_revocations(
+                "rooms", settings, backends.verifiers.users, auth=backends.auth, registry=registry
+            )
         )
-        await stack.enter_async_context(following)
         app = create_app(
             "rooms",
             settings,
@@ -82,11 +86,9 @@ async def build(
             health=Health({"database": database.ping, "log": log.ping}),
             registry=registry,
         )
-        secure(app, verifiers)
-        provide_services(app, _services(settings, units, ownership, metrics))
-        stack.push_async_callback(ownership.stop)
-        ownership.start(settings.ownership_sweep_seconds)
-        app.state.works = [publishing]
+        secure(app, backends.verifiers)
+        provide_services(app, services)
+        app.state.tasks = [relaying]
         yield app
 
 
@@ -94,18 +96,19 @@ async def build(
 async def build_accounts(
     settings: RoomsSettings, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[FastAPI]:
-    """Start only the endpoints for auth, beside a process that serves and publishes the outbox."""
-    metrics = RoomsMetrics(registry := CollectorRegistry(), time.time)
+    """Run only the endpoints for auth, and yield their app.
 
-    async def leave_to_the_other_process(_: Sequence[str]) -> None:
-        return
-
+    The events of changes stay in the outbox until a process that serves publishes them.
+    """
+    registry = CollectorRegistry()
+    metrics = RoomsMetrics(registry, time.time)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
-        units = _units(settings, database, leave_to_the_other_process, time.time)
         backends = await stack.enter_async_context(
             open_backends(settings, service="rooms", transport=transport)
         )
+        database = await _open_database(settings, stack)
+        units = _units(settings, database, _leave_in_outbox, time.time)
+        services = _services(settings, units, OwnershipReconciler(units), metrics)
         app = create_app(
             "rooms",
             settings,
@@ -114,19 +117,19 @@ async def build_accounts(
             registry=registry,
         )
         secure(app, backends.verifiers)
-        provide_services(app, _services(settings, units, OwnershipReconciler(units), metrics))
+        provide_services(app, services)
         yield app
 
 
 @asynccontextmanager
 async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
-    """Start the service on RabbitMQ and MySQL, for a process of its own."""
+    """Run rooms on RabbitMQ and MySQL, in a process of its own."""
     settings.required("amqp_url")
     settings.required("database_url")
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings, service="rooms"))
         app = await stack.enter_async_context(build(settings, log=log))
-        yield Served(app, works=app.state.works)
+        yield Served(app, tasks=app.state.tasks)
 
 
 async def migrate(settings: RoomsSettings, revision: str) -> None:
@@ -136,6 +139,10 @@ async def migrate(settings: RoomsSettings, revision: str) -> None:
         start_seconds=settings.database_start_seconds,
         revision=revision,
     )
+
+
+async def _leave_in_outbox(_kinds: Sequence[str]) -> None:
+    """Do nothing after a commit."""
 
 
 def _relay(

@@ -13,7 +13,7 @@ class FlakyLog(Log):
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self.away: set[int] = set()
+        self.unavailable: set[int] = set()
         """Shards that are unavailable."""
         self.confirms_to_lose = 0
         """Number of appends to store without a confirm."""
@@ -28,13 +28,13 @@ class FlakyLog(Log):
     @property
     @override
     def connected(self) -> bool:
-        return not self.away
+        return not self.unavailable
 
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         self.tried.set()
-        if shard in self.away:
-            raise LogUnavailable("away")
+        if shard in self.unavailable:
+            raise LogUnavailable("unavailable")
         await self._log.append(shard, lines)
         if self.confirms_to_lose:
             self.confirms_to_lose -= 1
@@ -50,8 +50,8 @@ class FlakyLog(Log):
 
     @override
     async def ping(self) -> None:
-        if self.away:
-            raise LogUnavailable("away")
+        if self.unavailable:
+            raise LogUnavailable("unavailable")
         await self._log.ping()
 
     @override

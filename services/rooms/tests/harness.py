@@ -51,7 +51,7 @@ class Person:
     display_name: str
     headers: Mapping[str, str]
 
-    async def ask(self, method: str, path: str, json: object = None) -> httpx.Response:
+    async def request(self, method: str, path: str, json: object = None) -> httpx.Response:
         """Send a request to a path below the public prefix."""
         if json is None:
             return await self.client.request(method, API + path, headers=self.headers)
@@ -59,26 +59,29 @@ class Person:
 
     async def get(self, path: str) -> Json:
         """GET `path` and return its document."""
-        return read(await self.ask("GET", path), 200)
+        return read(await self.request("GET", path), 200)
 
     async def make_room(self, visibility: str = "private", name: str = "마당") -> str:
         """Make a room and return its id."""
-        answer = await self.ask("POST", "/rooms", {"name": name, "visibility": visibility})
+        answer = await self.request("POST", "/rooms", {"name": name, "visibility": visibility})
         return str(read(answer, 201)["id"])
 
     async def invite(self, room: str, **wanted: object) -> str:
         """Make an invite and return its code."""
-        return str(read(await self.ask("POST", f"/rooms/{room}/invites", wanted), 201)["code"])
+        return str(read(await self.request("POST", f"/rooms/{room}/invites", wanted), 201)["code"])
 
     async def accept(self, code: str) -> httpx.Response:
         """Accept an invite."""
-        return await self.ask("POST", f"/invites/{code}/accept")
+        return await self.request("POST", f"/invites/{code}/accept")
 
     async def bring(self, room: str, other: "Person", role: str = "member") -> None:
         """Add `other` to a room that this person owns."""
         read(await other.accept(await self.invite(room)), 200)
         if role != "member":
-            read(await self.ask("PATCH", f"/rooms/{room}/members/{other.id}", {"role": role}), 200)
+            read(
+                await self.request("PATCH", f"/rooms/{room}/members/{other.id}", {"role": role}),
+                200,
+            )
 
 
 @dataclass
@@ -198,7 +201,7 @@ def waiting_rows(folder: Path) -> int:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until `holds` returns True."""
-    while not await holds():  # noqa: ASYNC110 - what is asked has no event to wait for
+    while not await holds():  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.01)
 
 

@@ -12,7 +12,7 @@ async def test_questions_are_answered_in_order(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room, old = await nari.make_room(), await nari.make_room()
     await nari.bring(room, dae, "moderator")
-    read(await nari.ask("POST", f"/rooms/{old}/archive"), 200)
+    read(await nari.request("POST", f"/rooms/{old}/archive"), 200)
 
     answers = await harness.access(
         (dae.id, room),
@@ -59,16 +59,16 @@ async def test_a_batch_is_one_statement_without_a_table_scan(
     nari = await harness.person("nari")
     room = await nari.make_room()
     engine = harness.app.state.rooms_services.access.units._database._reading.sync_engine
-    asked: list[tuple[str, tuple[object, ...]]] = []
+    statements: list[tuple[str, tuple[object, ...]]] = []
 
     @event.listens_for(engine, "before_cursor_execute")
     def note(*args: Any) -> None:
         if "memberships" in args[2]:
-            asked.append((args[2], args[3]))
+            statements.append((args[2], args[3]))
 
     await harness.access(*[(nari.id, room), ("nobody", room), (nari.id, "none")] * 50)
 
-    [(statement, parameters)] = asked
+    [(statement, parameters)] = statements
     with sqlite3.connect(tmp_path / FILE) as db:
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     db.close()

@@ -68,12 +68,12 @@ async def test_auth_disables_and_enables_a_user(harness: Harness) -> None:
     for _ in range(2):
         read(await harness.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": True}), 204)
     disabled = read(await harness.internal("GET", f"/users/{dae.id}"), 200)
-    refused = read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
+    refused = read(await dae.request("POST", f"/rooms/{room}/join"), 403)
     read(await harness.internal("PUT", f"/users/{dae.id}/disabled", {"disabled": False}), 204)
 
     assert disabled["disabled"] is True
     assert refused["detail"] == "Your account is disabled; ask the operator of this server."
-    read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
+    read(await dae.request("POST", f"/rooms/{room}/join"), 200)
 
 
 async def test_an_unknown_user_is_not_found(harness: Harness) -> None:

@@ -16,11 +16,11 @@ from services.rooms.tests.harness import (
 
 
 async def ban(by: Person, room: str, who: Person, status: int = 201, **wanted: Any) -> Json:
-    return read(await by.ask("PUT", f"/rooms/{room}/bans/{who.id}", wanted), status)
+    return read(await by.request("PUT", f"/rooms/{room}/bans/{who.id}", wanted), status)
 
 
 async def lift(by: Person, room: str, who: Person, status: int = 204) -> Json:
-    return read(await by.ask("DELETE", f"/rooms/{room}/bans/{who.id}"), status)
+    return read(await by.request("DELETE", f"/rooms/{room}/bans/{who.id}"), status)
 
 
 async def test_banning_a_member_removes_them_and_publishes_both_events(harness: Harness) -> None:
@@ -57,9 +57,9 @@ async def test_a_banned_user_cannot_join_in_any_way_until_the_ban_is_lifted(
     await ban(nari, room, dae)
 
     refused = [
-        await dae.ask("POST", f"/rooms/{room}/join"),
+        await dae.request("POST", f"/rooms/{room}/join"),
         await dae.accept(link),
-        await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}),
+        await nari.request("POST", f"/rooms/{room}/invites", {"user": dae.id}),
     ]
 
     for answer in refused:
@@ -84,7 +84,7 @@ async def test_a_repeated_ban_replaces_its_terms_without_another_event(harness: 
     again = await ban(nari, room, dae, status=200, reason="more spam")
     await lift(nari, room, dae)
     await lift(nari, room, dae, status=404)
-    read(await nari.ask("GET", f"/rooms/{room}/bans/{dae.id}"), 404)
+    read(await nari.request("GET", f"/rooms/{room}/bans/{dae.id}"), 404)
 
     assert (again["reason"], again["expires_at"]) == ("more spam", None)
     events = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
@@ -98,15 +98,15 @@ async def test_a_ban_expires(harness: Harness) -> None:
     made = await ban(nari, room, dae, expires_in_seconds=60)
 
     harness.clock.now += 59
-    refused = read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
+    refused = read(await dae.request("POST", f"/rooms/{room}/join"), 403)
     harness.clock.now += 1
-    read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
+    read(await dae.request("POST", f"/rooms/{room}/join"), 200)
 
     assert refused["until"] == made["expires_at"] == "2027-01-15T08:01:00.000Z"
     assert (await nari.get(f"/rooms/{room}/bans"))["items"] == []
     await lift(nari, room, dae, status=404)
     await ban(nari, room, dae)
-    read(await dae.ask("POST", f"/rooms/{room}/join"), 403)
+    read(await dae.request("POST", f"/rooms/{room}/join"), 403)
 
 
 async def test_bans_come_in_pages(harness: Harness) -> None:
@@ -129,7 +129,7 @@ async def test_a_concurrent_join_and_ban_leave_no_membership(harness: Harness) -
 
     for _ in range(5):
         joined, _banned = await asyncio.gather(
-            dae.ask("POST", f"/rooms/{room}/join"), ban(nari, room, dae)
+            dae.request("POST", f"/rooms/{room}/join"), ban(nari, room, dae)
         )
 
         assert joined.status_code in {200, 403}
@@ -144,7 +144,7 @@ async def test_concurrent_bans_of_one_user_make_one_ban(harness: Harness) -> Non
     await nari.bring(room, eun)
 
     answers = await asyncio.gather(
-        *(by.ask("PUT", f"/rooms/{room}/bans/{eun.id}") for by in (nari, dae) * 3)
+        *(by.request("PUT", f"/rooms/{room}/bans/{eun.id}") for by in (nari, dae) * 3)
     )
 
     assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
@@ -187,12 +187,12 @@ async def test_an_invalid_ban_is_refused(
     problem = await ban(nari, room, dae, status=422, **wanted)
 
     assert problem["type"] == "urn:madang:problem:invalid-body"
-    read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
+    read(await dae.request("POST", f"/rooms/{room}/join"), 200)
 
 
 async def test_a_direct_room_has_no_bans(embedded_harness: Harness) -> None:
     nari, dae = await embedded_harness.person("nari"), await embedded_harness.person("dae")
-    room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
+    room = read(await nari.request("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     await ban(nari, room, dae, status=409)
-    read(await nari.ask("GET", f"/rooms/{room}/bans"), 409)
+    read(await nari.request("GET", f"/rooms/{room}/bans"), 409)

@@ -11,10 +11,10 @@ async def test_changes_above_the_limit_are_refused_with_retry_after(tmp_path: Pa
         await nari.invite(room)
         await nari.invite(room)
 
-        refused = await nari.ask("PATCH", f"/rooms/{room}", {"name": "뜰"})
+        refused = await nari.request("PATCH", f"/rooms/{room}", {"name": "뜰"})
 
         assert read(refused, 429)["title"] == "Too many requests"
         assert 0 < int(refused.headers["Retry-After"]) <= 100
         assert (await nari.get(f"/rooms/{room}"))["name"] == "마당"
-        read(await bora.ask("POST", f"/rooms/{room}/join"), 200)
+        read(await bora.request("POST", f"/rooms/{room}/join"), 200)
         assert await harness.metric("madang_rooms_throttled_total") == 1

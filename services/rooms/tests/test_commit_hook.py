@@ -21,13 +21,13 @@ async def test_a_removal_is_answered_when_its_event_is_in_the_log(
         room = await nari.make_room()
         await nari.bring(room, bora)
         await until_outbox_empty(tmp_path)
-        flaky_log.away = set(range(SHARDS))
+        flaky_log.unavailable = set(range(SHARDS))
 
-        removing = asyncio.create_task(nari.ask("DELETE", f"/rooms/{room}/members/{bora.id}"))
+        removing = asyncio.create_task(nari.request("DELETE", f"/rooms/{room}/members/{bora.id}"))
         flaky_log.tried.clear()
         await flaky_log.tried.wait()
         early = removing.done()
-        flaky_log.away = set()
+        flaky_log.unavailable = set()
         read(await removing, 204)
 
         shard = shard_of(f"rooms.{room}", SHARDS)
@@ -36,16 +36,16 @@ async def test_a_removal_is_answered_when_its_event_is_in_the_log(
         assert sum(b'"member.removed"' in line for line in lines) == 1
 
 
-async def test_a_removal_is_answered_after_a_bounded_wait_while_the_log_is_away(
+async def test_a_removal_is_answered_after_a_bounded_wait_while_the_log_is_unavailable(
     tmp_path: Path, flaky_log: FlakyLog
 ) -> None:
     async with running(tmp_path, flaky_log, **QUICK_OUTBOX, outbox_answer_seconds=0.05) as harness:
         nari, bora = await harness.person("nari"), await harness.person("bora")
         room = await nari.make_room()
         await nari.bring(room, bora)
-        flaky_log.away = set(range(SHARDS))
+        flaky_log.unavailable = set(range(SHARDS))
 
-        removed = await nari.ask("DELETE", f"/rooms/{room}/members/{bora.id}")
+        removed = await nari.request("DELETE", f"/rooms/{room}/members/{bora.id}")
 
         assert removed.status_code == 204
         assert [

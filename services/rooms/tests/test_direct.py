@@ -6,8 +6,8 @@ from services.rooms.tests.harness import Harness, events_of, read
 async def test_a_direct_room_is_named_after_the_other_member(harness: Harness) -> None:
     nari, dae = await harness.person("nari", "나리"), await harness.person("dae", "대한 🐯")
 
-    made = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)
-    found = read(await dae.ask("POST", "/direct", {"user": nari.id}), 200)
+    made = read(await nari.request("POST", "/direct", {"user": dae.id}), 201)
+    found = read(await dae.request("POST", "/direct", {"user": nari.id}), 200)
 
     assert made["id"] == found["id"]
     assert (made["name"], found["name"]) == ("대한 🐯", "나리")
@@ -20,7 +20,7 @@ async def test_a_direct_room_is_named_after_the_other_member(harness: Harness) -
 async def test_a_new_direct_room_is_announced_to_both(harness: Harness) -> None:
     nari, dae = await harness.person("nari", "나" * 64), await harness.person("dae", "대" * 64)
 
-    room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
+    room = read(await nari.request("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     to_room = await events_of(harness.log, f"rooms.{room}", "member.joined", times=2)
     assert to_room[0]["data"]["visibility"] == "direct"
@@ -35,7 +35,7 @@ async def test_two_users_share_one_direct_room(harness: Harness) -> None:
 
     answers = await asyncio.gather(
         *(
-            me.ask("POST", "/direct", {"user": other.id})
+            me.request("POST", "/direct", {"user": other.id})
             for me, other in [(nari, dae), (dae, nari)] * 5
         )
     )
@@ -47,7 +47,7 @@ async def test_two_users_share_one_direct_room(harness: Harness) -> None:
 
 async def test_a_direct_room_cannot_be_changed(harness: Harness) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
-    room = read(await nari.ask("POST", "/direct", {"user": dae.id}), 201)["id"]
+    room = read(await nari.request("POST", "/direct", {"user": dae.id}), 201)["id"]
 
     for method, path, body in [
         ("PATCH", "", {"name": "x"}),
@@ -60,17 +60,17 @@ async def test_a_direct_room_cannot_be_changed(harness: Harness) -> None:
         ("PATCH", f"/members/{dae.id}", {"role": "owner"}),
         ("PATCH", f"/members/{nari.id}", {"role": "owner"}),
     ]:
-        read(await nari.ask(method, f"/rooms/{room}{path}", body), 409)
+        read(await nari.request(method, f"/rooms/{room}{path}", body), 409)
 
-    read(await eun.ask("POST", f"/rooms/{room}/join"), 403)
+    read(await eun.request("POST", f"/rooms/{room}/join"), 403)
     assert (await eun.get("/rooms/public"))["items"] == []
 
 
 async def test_a_direct_room_with_oneself_or_an_unknown_user_is_refused(harness: Harness) -> None:
     nari = await harness.person("nari")
 
-    read(await nari.ask("POST", "/direct", {"user": nari.id}), 422)
-    read(await nari.ask("POST", "/direct", {"user": "nobody"}), 404)
-    read(await nari.ask("POST", "/direct", {"user": ""}), 422)
+    read(await nari.request("POST", "/direct", {"user": nari.id}), 422)
+    read(await nari.request("POST", "/direct", {"user": "nobody"}), 404)
+    read(await nari.request("POST", "/direct", {"user": ""}), 422)
 
     assert (await nari.get("/rooms"))["items"] == []

@@ -11,7 +11,7 @@ async def test_anyone_joins_by_a_link(harness: Harness) -> None:
     room = await nari.make_room("private")
 
     made = read(
-        await nari.ask("POST", f"/rooms/{room}/invites", {"expires_in_seconds": 60, "uses": 2}),
+        await nari.request("POST", f"/rooms/{room}/invites", {"expires_in_seconds": 60, "uses": 2}),
         201,
     )
     entered = read(await dae.accept(made["code"]), 200)
@@ -36,7 +36,7 @@ async def test_an_invite_without_a_body_has_the_defaults(harness: Harness) -> No
     nari = await harness.person("nari")
     room = await nari.make_room("private")
 
-    made = read(await nari.ask("POST", f"/rooms/{room}/invites"), 201)
+    made = read(await nari.request("POST", f"/rooms/{room}/invites"), 201)
 
     assert (made["expires_at"], made["uses_left"]) == ("2027-01-22T08:00:00.000Z", 100)
 
@@ -64,7 +64,7 @@ async def test_a_used_up_invite_is_gone(harness: Harness) -> None:
 
     assert refused["type"] == "urn:madang:problem:gone"
     assert (await nari.get(f"/rooms/{room}/invites"))["items"] == []
-    read(await nari.ask("DELETE", f"/rooms/{room}/members/{dae.id}"), 204)
+    read(await nari.request("DELETE", f"/rooms/{room}/members/{dae.id}"), 204)
     read(await dae.accept(code), 410)
 
 
@@ -107,7 +107,7 @@ async def test_no_more_users_join_than_an_invite_has_uses(harness: Harness) -> N
         assert (await nari.get(f"/rooms/{room}"))["members"] == 1 + uses
         for person, status in zip(people, statuses, strict=True):
             if status == 200:
-                read(await person.ask("POST", f"/rooms/{room}/leave"), 204)
+                read(await person.request("POST", f"/rooms/{room}/leave"), 204)
 
 
 async def test_concurrent_accepts_of_one_user_count_one_use(harness: Harness) -> None:
@@ -126,7 +126,7 @@ async def test_only_the_invited_user_accepts_an_invite(harness: Harness) -> None
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     room = await nari.make_room("private", "비밀 🤫")
 
-    made = read(await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}), 201)
+    made = read(await nari.request("POST", f"/rooms/{room}/invites", {"user": dae.id}), 201)
     refused = read(await eun.accept(made["code"]), 403)
     (received,) = (await dae.get("/invites"))["items"]
     entered = read(await dae.accept(made["code"]), 200)
@@ -165,7 +165,7 @@ async def test_inviting_a_user_again_returns_the_same_invite_without_another_eve
     read(await dae.accept(codes[0]), 200)
     events = await events_of(harness.log, f"users.{dae.id}", "membership.added")
     assert [event["kind"] for event in events] == ["invite.received", "membership.added"]
-    read(await nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}), 409)
+    read(await nari.request("POST", f"/rooms/{room}/invites", {"user": dae.id}), 409)
 
 
 async def test_a_revoked_invite_is_not_found(harness: Harness) -> None:
@@ -173,11 +173,11 @@ async def test_a_revoked_invite_is_not_found(harness: Harness) -> None:
     room, other = await nari.make_room(), await nari.make_room()
     code = await nari.invite(room)
 
-    read(await nari.ask("DELETE", f"/rooms/{other}/invites/{code}"), 404)
-    read(await nari.ask("DELETE", f"/rooms/{room}/invites/{code}"), 204)
+    read(await nari.request("DELETE", f"/rooms/{other}/invites/{code}"), 404)
+    read(await nari.request("DELETE", f"/rooms/{room}/invites/{code}"), 204)
 
     read(await dae.accept(code), 404)
-    read(await nari.ask("DELETE", f"/rooms/{room}/invites/{code}"), 404)
+    read(await nari.request("DELETE", f"/rooms/{room}/invites/{code}"), 404)
 
 
 async def test_invites_come_in_pages(harness: Harness) -> None:
@@ -219,7 +219,7 @@ async def test_an_invalid_invite_is_refused(harness: Harness, body: object, stat
     nari = await harness.person("nari")
     room = await nari.make_room("private")
 
-    read(await nari.ask("POST", f"/rooms/{room}/invites", body), status)
+    read(await nari.request("POST", f"/rooms/{room}/invites", body), status)
 
     assert (await nari.get(f"/rooms/{room}/invites"))["items"] == []
 
@@ -233,7 +233,7 @@ async def test_the_open_invites_of_a_room_are_limited(tmp_path: Path) -> None:
         room = await nari.make_room()
 
         answers = await asyncio.gather(
-            *(nari.ask("POST", f"/rooms/{room}/invites", {}) for _ in range(6))
+            *(nari.request("POST", f"/rooms/{room}/invites", {}) for _ in range(6))
         )
 
         assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 3

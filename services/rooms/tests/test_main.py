@@ -1,4 +1,4 @@
-"""The process itself, as it is started on the real servers."""
+"""The `madang-rooms` process on real servers."""
 
 import asyncio
 import os

@@ -8,8 +8,8 @@ async def test_joining_a_public_room_is_idempotent(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae", "대한")
     room = await nari.make_room("public")
 
-    joined = read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
-    again = read(await dae.ask("POST", f"/rooms/{room}/join"), 200)
+    joined = read(await dae.request("POST", f"/rooms/{room}/join"), 200)
+    again = read(await dae.request("POST", f"/rooms/{room}/join"), 200)
 
     assert joined == again
     assert (joined["role"], joined["members"]) == ("member", 2)
@@ -24,9 +24,9 @@ async def test_a_change_of_membership_shows_in_the_next_access_check(harness: Ha
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
 
-    await dae.ask("POST", f"/rooms/{room}/join")
+    await dae.request("POST", f"/rooms/{room}/join")
     (inside,) = await harness.access((dae.id, room))
-    await nari.ask("DELETE", f"/rooms/{room}/members/{dae.id}")
+    await nari.request("DELETE", f"/rooms/{room}/members/{dae.id}")
     (outside,) = await harness.access((dae.id, room))
 
     assert (inside["role"], outside["role"]) == ("member", None)
@@ -36,7 +36,7 @@ async def test_members_come_in_pages(harness: Harness) -> None:
     people = [await harness.person(f"user{number}", f"사람 {number}") for number in range(5)]
     room = await people[0].make_room("public")
     for person in people[1:]:
-        read(await person.ask("POST", f"/rooms/{room}/join"), 200)
+        read(await person.request("POST", f"/rooms/{room}/join"), 200)
 
     first = await people[1].get(f"/rooms/{room}/members?limit=3")
     second = await people[1].get(f"/rooms/{room}/members?limit=3&cursor={first['next']}")
@@ -56,7 +56,7 @@ async def test_leaving_publishes_events_to_the_room_and_the_user(harness: Harnes
     room = await nari.make_room("public")
     await nari.bring(room, dae)
 
-    read(await dae.ask("POST", f"/rooms/{room}/leave"), 204)
+    read(await dae.request("POST", f"/rooms/{room}/leave"), 204)
 
     to_room = await events_of(harness.log, f"rooms.{room}", "member.left")
     to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.removed")
@@ -70,14 +70,14 @@ async def test_removing_publishes_events_to_the_room_and_the_user(harness: Harne
     room = await nari.make_room("private")
     await nari.bring(room, dae)
 
-    read(await nari.ask("DELETE", f"/rooms/{room}/members/{dae.id}"), 204)
+    read(await nari.request("DELETE", f"/rooms/{room}/members/{dae.id}"), 204)
 
     to_room = await events_of(harness.log, f"rooms.{room}", "member.removed")
     to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.removed")
     assert to_room[-1]["data"] == {"user": dae.id, "name": "dae", "by": nari.id}
     assert to_room[-1]["sender"] == nari.id
     assert to_dae[-1]["data"] == {"room": room, "by": nari.id}
-    read(await dae.ask("GET", f"/rooms/{room}"), 403)
+    read(await dae.request("GET", f"/rooms/{room}"), 403)
     assert (await dae.get("/rooms"))["items"] == []
 
 
@@ -86,12 +86,12 @@ async def test_the_only_owner_cannot_leave_before_making_another_owner(harness: 
     room = await nari.make_room("private")
     await nari.bring(room, dae)
 
-    refused = read(await nari.ask("POST", f"/rooms/{room}/leave"), 409)
+    refused = read(await nari.request("POST", f"/rooms/{room}/leave"), 409)
     stays = read(
-        await nari.ask("PATCH", f"/rooms/{room}/members/{nari.id}", {"role": "member"}), 409
+        await nari.request("PATCH", f"/rooms/{room}/members/{nari.id}", {"role": "member"}), 409
     )
-    read(await nari.ask("PATCH", f"/rooms/{room}/members/{dae.id}", {"role": "owner"}), 200)
-    read(await nari.ask("POST", f"/rooms/{room}/leave"), 204)
+    read(await nari.request("PATCH", f"/rooms/{room}/members/{dae.id}", {"role": "owner"}), 200)
+    read(await nari.request("POST", f"/rooms/{room}/leave"), 204)
 
     assert refused["type"] == stays["type"] == "urn:madang:problem:conflict"
     assert (await dae.get(f"/rooms/{room}"))["role"] == "owner"
@@ -102,11 +102,11 @@ async def test_the_room_that_the_last_member_leaves_is_archived(harness: Harness
     room = await nari.make_room("public")
     code = await nari.invite(room)
 
-    read(await nari.ask("POST", f"/rooms/{room}/leave"), 204)
+    read(await nari.request("POST", f"/rooms/{room}/leave"), 204)
 
     events = await events_of(harness.log, f"rooms.{room}", "room.archived")
     assert [event["kind"] for event in events[-2:]] == ["member.left", "room.archived"]
-    read(await dae.ask("POST", f"/rooms/{room}/join"), 409)
+    read(await dae.request("POST", f"/rooms/{room}/join"), 409)
     read(await dae.accept(code), 409)
 
 
@@ -116,9 +116,9 @@ async def test_a_change_of_role_publishes_one_event(harness: Harness) -> None:
     await nari.bring(room, dae)
     path = f"/rooms/{room}/members/{dae.id}"
 
-    changed = read(await nari.ask("PATCH", path, {"role": "moderator"}), 200)
-    again = read(await nari.ask("PATCH", path, {"role": "moderator"}), 200)
-    read(await dae.ask("PATCH", path, {"role": "member"}), 200)
+    changed = read(await nari.request("PATCH", path, {"role": "moderator"}), 200)
+    again = read(await nari.request("PATCH", path, {"role": "moderator"}), 200)
+    read(await dae.request("PATCH", path, {"role": "member"}), 200)
 
     assert changed == again
     assert changed["user"]["id"] == dae.id
@@ -136,7 +136,7 @@ async def test_an_unknown_role_is_refused(harness: Harness) -> None:
     await nari.bring(room, dae)
 
     for body in ({}, {"role": "king"}, {"role": None}, {"role": "owner", "more": 1}):
-        answer = await nari.ask("PATCH", f"/rooms/{room}/members/{dae.id}", body)
+        answer = await nari.request("PATCH", f"/rooms/{room}/members/{dae.id}", body)
         assert read(answer, 422)["type"] == "urn:madang:problem:invalid-body"
 
     assert (await dae.get(f"/rooms/{room}"))["role"] == "member"
@@ -151,7 +151,7 @@ async def test_the_members_of_a_room_are_limited(tmp_path: Path) -> None:
         room = await people[0].make_room("public")
 
         answers = await asyncio.gather(
-            *(person.ask("POST", f"/rooms/{room}/join") for person in people[1:])
+            *(person.request("POST", f"/rooms/{room}/join") for person in people[1:])
         )
 
         assert sorted(answer.status_code for answer in answers) == [200] * 2 + [409] * 5
@@ -165,10 +165,10 @@ async def test_a_concurrent_leave_and_removal_end_the_membership_once(harness: H
     room = await nari.make_room("public")
 
     for round_ in range(1, 6):
-        await dae.ask("POST", f"/rooms/{room}/join")
+        await dae.request("POST", f"/rooms/{room}/join")
         left, removed = await asyncio.gather(
-            dae.ask("POST", f"/rooms/{room}/leave"),
-            nari.ask("DELETE", f"/rooms/{room}/members/{dae.id}"),
+            dae.request("POST", f"/rooms/{room}/leave"),
+            nari.request("DELETE", f"/rooms/{room}/members/{dae.id}"),
         )
 
         assert (left.status_code, removed.status_code) in {(204, 404), (403, 204)}
@@ -185,7 +185,7 @@ async def test_two_owners_cannot_leave_concurrently(harness: Harness) -> None:
     await nari.bring(room, eun)
 
     answers = await asyncio.gather(
-        nari.ask("POST", f"/rooms/{room}/leave"), dae.ask("POST", f"/rooms/{room}/leave")
+        nari.request("POST", f"/rooms/{room}/leave"), dae.request("POST", f"/rooms/{room}/leave")
     )
 
     assert sorted(answer.status_code for answer in answers) == [204, 409]
@@ -202,8 +202,8 @@ async def test_the_log_has_joins_and_leaves_in_commit_order(
 
     async def come_and_go(name: int) -> None:
         for _ in range(3):
-            read(await people[name].ask("POST", f"/rooms/{room}/join"), 200)
-            read(await people[name].ask("POST", f"/rooms/{room}/leave"), 204)
+            read(await people[name].request("POST", f"/rooms/{room}/join"), 200)
+            read(await people[name].request("POST", f"/rooms/{room}/leave"), 204)
 
     await asyncio.gather(*(come_and_go(number) for number in range(6)))
 

@@ -33,7 +33,7 @@ async def test_a_room_passes_to_its_longest_standing_moderator(harness: Harness)
     event = (await events_of(harness.log, f"rooms.{room}", "member.role_changed", times=3))[-1]
     assert (event["sender"], event["sender_name"]) == ("service:rooms", "Madang")
     assert event["data"] == {"user": eun.id, "name": "eun", "role": "owner", "by": "service:rooms"}
-    read(await eun.ask("PATCH", f"/rooms/{room}", {"name": "ours"}), 200)
+    read(await eun.request("PATCH", f"/rooms/{room}", {"name": "ours"}), 200)
 
 
 async def test_without_a_moderator_it_passes_to_the_longest_standing_member(
@@ -60,7 +60,7 @@ async def test_a_room_with_another_enabled_owner_is_unchanged(harness: Harness) 
     await disable(harness, nari)
 
     assert await roles(harness, room, dae, eun) == ["owner", "member"]
-    read(await dae.ask("POST", f"/rooms/{room}/leave"), 409)
+    read(await dae.request("POST", f"/rooms/{room}/leave"), 409)
 
 
 async def test_a_user_who_is_enabled_or_joins_becomes_owner_of_a_room_without_one(
@@ -74,7 +74,7 @@ async def test_a_user_who_is_enabled_or_joins_becomes_owner_of_a_room_without_on
     assert await roles(harness, mine, nari, dae) == ["owner", "member"]
 
     await disable(harness, dae, disabled=False)
-    entered = read(await eun.ask("POST", f"/rooms/{theirs}/join"), 200)
+    entered = read(await eun.request("POST", f"/rooms/{theirs}/join"), 200)
 
     assert await roles(harness, mine, nari, dae) == ["owner", "owner"]
     assert entered["role"] == "owner"
@@ -86,7 +86,7 @@ async def test_the_last_enabled_member_may_leave(harness: Harness) -> None:
     await nari.bring(room, dae)
     await disable(harness, dae)
 
-    read(await nari.ask("POST", f"/rooms/{room}/leave"), 204)
+    read(await nari.request("POST", f"/rooms/{room}/leave"), 204)
     await disable(harness, dae, disabled=False)
 
     assert await roles(harness, room, dae) == ["owner"]
@@ -101,7 +101,7 @@ async def test_disabling_both_members_of_many_rooms_concurrently(harness: Harnes
 
     await asyncio.gather(disable(harness, nari), disable(harness, dae))
 
-    # What takes longer than a moment goes on behind the answer.
+    # After a second, the rest is left to the background task.
     async with asyncio.timeout(30):
         while True:
             found = await harness.access(*((eun.id, room) for room in rooms[:55]))

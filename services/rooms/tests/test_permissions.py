@@ -1,4 +1,4 @@
-"""The whole matrix through the REST interface: who asks, and what they ask."""
+"""The permission matrix through the REST interface: every request by every role."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ OTHERS = ("other owner", "other moderator", "other member", "invitable", "banned
 
 @pytest.fixture
 def harness(embedded_harness: Harness) -> Harness:
-    """Give the service on one database: what a role may do hangs on none."""
+    """Give the service on one database; permissions do not depend on it."""
     return embedded_harness
 
 
@@ -47,12 +47,16 @@ REQUESTS = {
     "remove a member": Request("DELETE", ROLE + "{other member}", None, (204, 204, 403, 403)),
     "remove a moderator": Request("DELETE", ROLE + "{other moderator}", None, (204, 403, 403, 403)),
     "remove an owner": Request("DELETE", ROLE + "{other owner}", None, (403, 403, 403, 403)),
-    "remove nobody": Request("DELETE", ROLE + "{invitable}", None, (404, 404, 404, 403)),
+    "remove a user who is not a member": Request(
+        "DELETE", ROLE + "{invitable}", None, (404, 404, 404, 403)
+    ),
     "ban a member": Request("PUT", BAN + "{other member}", None, (201, 201, 403, 403)),
     "ban a moderator": Request("PUT", BAN + "{other moderator}", None, (201, 403, 403, 403)),
     "ban an owner": Request("PUT", BAN + "{other owner}", None, (403, 403, 403, 403)),
-    "ban somebody else": Request("PUT", BAN + "{invitable}", None, (201, 201, 403, 403)),
-    "ban nobody": Request("PUT", BAN + "nobody", None, (404, 404, 403, 403)),
+    "ban a user who is not a member": Request(
+        "PUT", BAN + "{invitable}", None, (201, 201, 403, 403)
+    ),
+    "ban an unknown user": Request("PUT", BAN + "nobody", None, (404, 404, 403, 403)),
     "ban oneself": Request("PUT", BAN + "{me}", None, (409, 409, 403, 403)),
     "list bans": Request("GET", "/rooms/{room}/bans", None, (200, 200, 403, 403)),
     "see a ban": Request("GET", BAN + "{banned}", None, (200, 200, 403, 403)),
@@ -70,7 +74,7 @@ REQUESTS = {
         }.items()
         for role in ("member", "moderator", "owner")
     },
-    "make nobody a member": Request(
+    "change the role of a user who is not a member": Request(
         "PATCH", ROLE + "{invitable}", {"role": "member"}, (404, 404, 404, 403)
     ),
     "become an owner": Request("PATCH", ROLE + "{me}", {"role": "owner"}, (200, 403, 403, 403)),
@@ -82,7 +86,7 @@ REQUESTS = {
 
 
 class House:
-    """A private room with two of each role, somebody to invite, and a stranger."""
+    """A private room with two members of each role, a user to invite, and a stranger."""
 
     def __init__(self, room: str, code: str, people: dict[str, Person]) -> None:
         self.room = room
@@ -96,16 +100,16 @@ class House:
         room = await owner.make_room("private")
         for name in ("moderator", "member", "other owner", "other moderator", "other member"):
             await owner.bring(room, people[name], name.rpartition(" ")[2])
-        read(await owner.ask("PUT", f"/rooms/{room}/bans/{people['banned'].id}"), 201)
+        read(await owner.request("PUT", f"/rooms/{room}/bans/{people['banned'].id}"), 201)
         return cls(room, await owner.invite(room), people)
 
-    async def ask(self, who: str, request: Request) -> httpx.Response:
+    async def send(self, who: str, request: Request) -> httpx.Response:
         ids = {name: person.id for name, person in self.people.items()}
         names = {**ids, "room": self.room, "code": self._code, "me": ids[who]}
         body = request.body
         if isinstance(body, dict):
             body = {field: value.format_map(names) for field, value in body.items()}
-        return await self.people[who].ask(request.method, request.path.format_map(names), body)
+        return await self.people[who].request(request.method, request.path.format_map(names), body)
 
     async def state(self) -> object:
         owner = self.people["other owner"]
@@ -128,7 +132,7 @@ async def test_a_role_permits_its_actions(harness: Harness, what: str, who: str)
     house = await House.build(harness)
     request = REQUESTS[what]
 
-    answer = await house.ask(who, request)
+    answer = await house.send(who, request)
 
     read(answer, request.expected[WHO.index(who)])
 
@@ -142,7 +146,7 @@ async def test_a_forbidden_action_changes_nothing(harness: Harness, who: str) ->
 
     for what in refused:
         expected = REQUESTS[what].expected[WHO.index(who)]
-        problem = read(await house.ask(who, REQUESTS[what]), expected)
+        problem = read(await house.send(who, REQUESTS[what]), expected)
 
         assert await house.state() == before, what
         slug = {403: "forbidden", 404: "not-found", 409: "conflict"}[expected]
@@ -155,7 +159,7 @@ async def test_every_action_in_an_unknown_room_is_not_found(harness: Harness) ->
     house = House("none", "none", dict.fromkeys((*WHO, *OTHERS, "nari"), nari))
 
     for request in REQUESTS.values():
-        problem = read(await house.ask("nari", request), 404)
+        problem = read(await house.send("nari", request), 404)
         assert problem["type"] == "urn:madang:problem:not-found"
 
 

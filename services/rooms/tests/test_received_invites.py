@@ -8,7 +8,7 @@ async def codes_of(person: Person) -> list[str]:
     return [invite["code"] for invite in (await person.get("/invites"))["items"]]
 
 
-async def test_a_declined_invite_is_not_listed_and_its_maker_is_not_notified(
+async def test_a_declined_invite_is_not_listed_and_its_inviter_is_not_notified(
     harness: Harness,
 ) -> None:
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
@@ -17,9 +17,9 @@ async def test_a_declined_invite_is_not_listed_and_its_maker_is_not_notified(
     before = await nari.get(f"/rooms/{room}/invites")
 
     for _ in range(2):
-        read(await dae.ask("POST", f"/invites/{code}/decline"), 204)
-    read(await eun.ask("POST", f"/invites/{code}/decline"), 403)
-    read(await eun.ask("POST", "/invites/nothing/decline"), 404)
+        read(await dae.request("POST", f"/invites/{code}/decline"), 204)
+    read(await eun.request("POST", f"/invites/{code}/decline"), 403)
+    read(await eun.request("POST", "/invites/nothing/decline"), 404)
 
     assert (await codes_of(dae), await codes_of(eun)) == ([], [kept])
     assert await nari.get(f"/rooms/{room}/invites") == before
@@ -36,7 +36,7 @@ async def test_a_link_cannot_be_declined(harness: Harness) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     code = await nari.invite(await nari.make_room())
 
-    read(await dae.ask("POST", f"/invites/{code}/decline"), 409)
+    read(await dae.request("POST", f"/invites/{code}/decline"), 409)
 
 
 async def test_joining_in_another_way_uses_up_the_invite(harness: Harness) -> None:
@@ -53,28 +53,28 @@ async def test_invites_from_one_user_to_another_are_limited_per_day(harness: Har
     nari, dae, eun = [await harness.person(name) for name in ("nari", "dae", "eun")]
     rooms = [await nari.make_room() for _ in range(12)]
     answers = await asyncio.gather(
-        *(nari.ask("POST", f"/rooms/{room}/invites", {"user": dae.id}) for room in rooms)
+        *(nari.request("POST", f"/rooms/{room}/invites", {"user": dae.id}) for room in rooms)
     )
     made = [answer.json() for answer in answers if answer.status_code == 201]
     untried = rooms[next(n for n, answer in enumerate(answers) if answer.status_code == 409)]
 
     assert sorted(answer.status_code for answer in answers) == [201] * 5 + [409] * 7
     assert len(await codes_of(dae)) == 5
-    # Neither taking one back, nor letting it run out, nor declining makes place for another.
+    # Revoked and declined invites still count against the limit.
     await nari.invite(untried, user=eun.id)
     room = rooms[next(n for n, answer in enumerate(answers) if answer.status_code == 201)]
-    read(await nari.ask("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 204)
-    read(await nari.ask("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 404)
+    read(await nari.request("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 204)
+    read(await nari.request("DELETE", f"/rooms/{room}/invites/{made[0]['code']}"), 404)
     read(await dae.accept(made[0]["code"]), 404)
-    read(await dae.ask("POST", f"/invites/{made[1]['code']}/decline"), 204)
-    read(await nari.ask("POST", f"/rooms/{untried}/invites", {"user": dae.id}), 409)
-    # What was accepted does.
+    read(await dae.request("POST", f"/invites/{made[1]['code']}/decline"), 204)
+    read(await nari.request("POST", f"/rooms/{untried}/invites", {"user": dae.id}), 409)
+    # Accepted ones do not.
     read(await dae.accept(made[2]["code"]), 200)
     code = await nari.invite(untried, user=dae.id)
     assert (await codes_of(dae))[0] == code
 
 
-async def test_the_open_invites_of_a_maker_are_limited(tmp_path: Path) -> None:
+async def test_the_open_invites_of_an_inviter_are_limited(tmp_path: Path) -> None:
     async with (
         embedded_log(tmp_path) as log,
         running(tmp_path, log, user_most_invites=3) as harness,
@@ -85,16 +85,16 @@ async def test_the_open_invites_of_a_maker_are_limited(tmp_path: Path) -> None:
 
         answers = await asyncio.gather(
             *(
-                nari.ask("POST", f"/rooms/{rooms[number % 2]}/invites", {"user": person.id})
+                nari.request("POST", f"/rooms/{rooms[number % 2]}/invites", {"user": person.id})
                 for number, person in enumerate(people)
             )
         )
 
         assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 3
-        read(await nari.ask("POST", f"/rooms/{rooms[0]}/invites", {}), 201)
+        read(await nari.request("POST", f"/rooms/{rooms[0]}/invites", {}), 201)
 
 
-async def test_a_full_list_drops_the_oldest_invite_of_the_most_frequent_maker(
+async def test_a_full_list_drops_the_oldest_invite_of_the_most_frequent_inviter(
     tmp_path: Path,
 ) -> None:
     changes = {"user_most_received_invites": 4, "user_most_invites_to_one": 10}

@@ -31,7 +31,7 @@ OLDEST = "madang_rooms_outbox_oldest_seconds"
 
 async def rename(person: Person, room: str, names: Sequence[str]) -> None:
     for name in names:
-        read(await person.ask("PATCH", f"/rooms/{room}", {"name": name}), 200)
+        read(await person.request("PATCH", f"/rooms/{room}", {"name": name}), 200)
 
 
 def names_of(events: Sequence[Json]) -> list[str]:
@@ -68,14 +68,14 @@ async def test_rows_wait_for_the_log_and_are_published_in_order(
         nari = await harness.person("nari")
         room = await nari.make_room(name="0")
         await until_outbox_empty(tmp_path)
-        flaky_log.away = set(range(SHARDS))
+        flaky_log.unavailable = set(range(SHARDS))
 
         await rename(nari, room, ["1", "2"])
         flaky_log.tried.clear()
         await flaky_log.tried.wait()
         await rename(nari, room, ["3", "4"])
         waiting = await harness.metric(WAITING)
-        flaky_log.away = set()
+        flaky_log.unavailable = set()
 
         events = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=4)
         assert names_of(events) == ["1", "2", "3", "4"]
@@ -93,13 +93,13 @@ async def test_an_unavailable_shard_does_not_block_the_others(
             room = await nari.make_room()
             rooms[shard_of(f"rooms.{room}", SHARDS)] = room
         await until_outbox_empty(tmp_path)
-        flaky_log.away = {0}
+        flaky_log.unavailable = {0}
 
         await rename(nari, rooms[0], ["a", "b"])
         await rename(nari, rooms[1], ["a", "b"])
         reached = await events_of(flaky_log, f"rooms.{rooms[1]}", "room.updated", times=2)
         left = waiting_rows(tmp_path)
-        flaky_log.away = set()
+        flaky_log.unavailable = set()
         late = await events_of(flaky_log, f"rooms.{rooms[0]}", "room.updated", times=2)
 
         assert names_of(reached) == names_of(late) == ["a", "b"]
@@ -129,10 +129,10 @@ async def test_rows_left_at_the_stop_are_published_first_after_the_start(
         nari = await harness.person("nari")
         room = await nari.make_room()
         await until_outbox_empty(tmp_path)
-        flaky_log.away = set(range(SHARDS))
+        flaky_log.unavailable = set(range(SHARDS))
         await rename(nari, room, ["1", "2"])
 
-    flaky_log.away = set()
+    flaky_log.unavailable = set()
     async with running(tmp_path, flaky_log, **QUICK_OUTBOX) as harness:
         again = Person(harness.client, nari.id, "nari", "nari", _token(harness, nari))
         await rename(again, room, ["3"])
@@ -162,14 +162,14 @@ async def test_after_a_kill_before_the_delete_rows_are_appended_again_with_their
 
 
 async def test_a_refused_change_adds_no_event(tmp_path: Path, flaky_log: FlakyLog) -> None:
-    flaky_log.away = set(range(SHARDS))
+    flaky_log.unavailable = set(range(SHARDS))
     async with running(tmp_path, flaky_log, **QUICK_OUTBOX) as harness:
         nari, dae = await harness.person("nari"), await harness.person("dae")
         room = await nari.make_room()
         before = waiting_rows(tmp_path)
 
-        read(await dae.ask("PATCH", f"/rooms/{room}", {"name": "x"}), 403)
-        read(await nari.ask("POST", "/rooms", {"name": "", "visibility": "public"}), 422)
+        read(await dae.request("PATCH", f"/rooms/{room}", {"name": "x"}), 403)
+        read(await nari.request("POST", "/rooms", {"name": "", "visibility": "public"}), 422)
 
         assert waiting_rows(tmp_path) == before == 3
 
@@ -177,7 +177,7 @@ async def test_a_refused_change_adds_no_event(tmp_path: Path, flaky_log: FlakyLo
 async def test_a_long_outbox_is_published_in_order_in_any_chunk_size(
     tmp_path: Path, flaky_log: FlakyLog
 ) -> None:
-    flaky_log.away = set(range(SHARDS))
+    flaky_log.unavailable = set(range(SHARDS))
     async with running(tmp_path, flaky_log, outbox_chunk_rows=7, **QUICK_OUTBOX) as harness:
         nari = await harness.person("nari")
         rooms = [await nari.make_room() for _ in range(3)]
@@ -195,7 +195,7 @@ async def test_a_long_outbox_is_published_in_order_in_any_chunk_size(
             )
         db.close()
 
-        flaky_log.away = set()
+        flaky_log.unavailable = set()
         for index, room in enumerate(rooms):
             events = await events_of(flaky_log, f"rooms.{room}", "n", times=100)
             found = [event["n"] for event in events if event["kind"] == "n"]
@@ -204,7 +204,7 @@ async def test_a_long_outbox_is_published_in_order_in_any_chunk_size(
 
 
 async def test_the_metrics_show_the_outbox(tmp_path: Path, flaky_log: FlakyLog) -> None:
-    flaky_log.away = set(range(SHARDS))
+    flaky_log.unavailable = set(range(SHARDS))
     async with running(tmp_path, flaky_log, **QUICK_OUTBOX) as harness:
         nari = await harness.person("nari")
         await nari.make_room()
@@ -216,7 +216,7 @@ async def test_the_metrics_show_the_outbox(tmp_path: Path, flaky_log: FlakyLog) 
         await until(given_up)
         harness.clock.now += 30
         rows, oldest = await harness.metric(WAITING), await harness.metric(OLDEST)
-        flaky_log.away = set()
+        flaky_log.unavailable = set()
 
         async def caught_up() -> bool:
             return await harness.metric(OLDEST) == 0

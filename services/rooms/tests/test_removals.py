@@ -4,7 +4,7 @@ DAY = 86_400
 
 
 async def remove(moderator: Person, room: str, user: Person) -> None:
-    read(await moderator.ask("DELETE", f"/rooms/{room}/members/{user.id}"), 204)
+    read(await moderator.request("DELETE", f"/rooms/{room}/members/{user.id}"), 204)
 
 
 async def test_only_the_removed_member_cannot_use_older_links(
@@ -42,10 +42,10 @@ async def test_a_ban_revokes_the_invite_for_the_user(harness: Harness) -> None:
     room = await nari.make_room()
     await nari.bring(room, eun)
     code = await nari.invite(room, user=dae.id)
-    read(await nari.ask("PUT", f"/rooms/{room}/bans/{dae.id}"), 201)
+    read(await nari.request("PUT", f"/rooms/{room}/bans/{dae.id}"), 201)
 
     read(await dae.accept(code), 404)
-    read(await dae.ask("POST", f"/invites/{code}/decline"), 404)
+    read(await dae.request("POST", f"/invites/{code}/decline"), 404)
     assert (await nari.get(f"/rooms/{room}/invites"))["items"][0]["user"] is None
 
 
@@ -55,7 +55,7 @@ async def test_an_expired_ban_leaves_older_links_closed(harness: Harness) -> Non
     link = await nari.invite(room)
     read(await dae.accept(link), 200)
     ban = {"expires_in_seconds": 60}
-    read(await nari.ask("PUT", f"/rooms/{room}/bans/{dae.id}", ban), 201)
+    read(await nari.request("PUT", f"/rooms/{room}/bans/{dae.id}", ban), 201)
 
     harness.clock.now += 61
 
@@ -68,6 +68,6 @@ async def test_a_user_who_left_rejoins_by_the_same_link(harness: Harness) -> Non
     room = await nari.make_room()
     link = await nari.invite(room)
     read(await dae.accept(link), 200)
-    read(await dae.ask("POST", f"/rooms/{room}/leave"), 204)
+    read(await dae.request("POST", f"/rooms/{room}/leave"), 204)
 
     read(await dae.accept(link), 200)

@@ -10,7 +10,7 @@ async def test_a_new_room_is_owned_by_its_creator(harness: Harness) -> None:
     nari = await harness.person("nari", "나리 🌸")
 
     made = read(
-        await nari.ask("POST", "/rooms", {"name": " 수다방 💬 ", "visibility": "public"}), 201
+        await nari.request("POST", "/rooms", {"name": " 수다방 💬 ", "visibility": "public"}), 201
     )
 
     assert made == {
@@ -81,7 +81,7 @@ async def test_creating_a_room_publishes_events_to_the_room_and_its_owner(harnes
 async def test_an_invalid_room_is_refused(harness: Harness, body: object) -> None:
     nari = await harness.person("nari")
 
-    problem = read(await nari.ask("POST", "/rooms", body), 422)
+    problem = read(await nari.request("POST", "/rooms", body), 422)
 
     assert problem["type"] == "urn:madang:problem:invalid-body"
     assert await nari.get("/rooms") == {"items": [], "next": None}
@@ -137,7 +137,7 @@ async def test_my_rooms_come_in_pages_newest_first(harness: Harness) -> None:
 async def test_an_invalid_page_is_refused(harness: Harness, query: str) -> None:
     nari = await harness.person("nari")
 
-    answer = await nari.ask("GET", f"/rooms?{query}")
+    answer = await nari.request("GET", f"/rooms?{query}")
 
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
@@ -149,7 +149,7 @@ async def test_public_rooms_are_found_by_a_part_of_their_name(harness: Harness) 
     percent = await nari.make_room("public", "100%")
     await nari.make_room("private", "비밀 정원")
     old = await nari.make_room("public", "옛 정원")
-    read(await nari.ask("POST", f"/rooms/{old}/archive"), 200)
+    read(await nari.request("POST", f"/rooms/{old}/archive"), 200)
 
     everything = await dae.get("/rooms/public")
     by_word = await dae.get("/rooms/public?query=정원")
@@ -178,9 +178,9 @@ async def test_renaming_publishes_one_event(harness: Harness) -> None:
     nari = await harness.person("nari")
     room = await nari.make_room(name="old")
 
-    renamed = read(await nari.ask("PATCH", f"/rooms/{room}", {"name": "새 이름"}), 200)
-    read(await nari.ask("PATCH", f"/rooms/{room}", {"name": "새 이름"}), 200)
-    read(await nari.ask("POST", f"/rooms/{room}/archive"), 200)
+    renamed = read(await nari.request("PATCH", f"/rooms/{room}", {"name": "새 이름"}), 200)
+    read(await nari.request("PATCH", f"/rooms/{room}", {"name": "새 이름"}), 200)
+    read(await nari.request("POST", f"/rooms/{room}/archive"), 200)
 
     assert renamed["name"] == "새 이름"
     events = await events_of(harness.log, f"rooms.{room}", "room.archived")
@@ -197,18 +197,18 @@ async def test_an_archived_room_cannot_be_changed_but_left(harness: Harness) -> 
     code = await nari.invite(room)
     await nari.bring(room, dae)
 
-    archived = read(await nari.ask("POST", f"/rooms/{room}/archive"), 200)
-    again = read(await nari.ask("POST", f"/rooms/{room}/archive"), 200)
+    archived = read(await nari.request("POST", f"/rooms/{room}/archive"), 200)
+    again = read(await nari.request("POST", f"/rooms/{room}/archive"), 200)
 
     assert archived == again
     assert archived["archived"] is True
-    read(await nari.ask("PATCH", f"/rooms/{room}", {"name": "new"}), 409)
-    read(await nari.ask("POST", f"/rooms/{room}/invites", {}), 409)
-    read(await nari.ask("PATCH", f"/rooms/{room}/members/{dae.id}", {"role": "owner"}), 409)
-    read(await eun.ask("POST", f"/rooms/{room}/join"), 409)
+    read(await nari.request("PATCH", f"/rooms/{room}", {"name": "new"}), 409)
+    read(await nari.request("POST", f"/rooms/{room}/invites", {}), 409)
+    read(await nari.request("PATCH", f"/rooms/{room}/members/{dae.id}", {"role": "owner"}), 409)
+    read(await eun.request("POST", f"/rooms/{room}/join"), 409)
     read(await eun.accept(code), 409)
     assert (await dae.get(f"/rooms/{room}"))["name"] == "마당"
-    read(await dae.ask("POST", f"/rooms/{room}/leave"), 204)
+    read(await dae.request("POST", f"/rooms/{room}/leave"), 204)
 
 
 async def test_the_rooms_of_a_user_are_limited(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ async def _fill_rooms(harness: Harness) -> None:
     public = await dae.make_room("public")
     code = await dae.invite(public)
 
-    created = read(await nari.ask("POST", "/rooms", {"name": "a", "visibility": "public"}), 409)
-    joined = read(await nari.ask("POST", f"/rooms/{public}/join"), 409)
+    created = read(await nari.request("POST", "/rooms", {"name": "a", "visibility": "public"}), 409)
+    joined = read(await nari.request("POST", f"/rooms/{public}/join"), 409)
     accepted = read(await nari.accept(code), 409)
-    direct = read(await nari.ask("POST", "/direct", {"user": dae.id}), 409)
+    direct = read(await nari.request("POST", "/direct", {"user": dae.id}), 409)
 
     assert {problem["limit"] for problem in (created, joined, accepted, direct)} == {2}
     assert len((await nari.get("/rooms"))["items"]) == 2

@@ -112,8 +112,10 @@ async def test_a_locked_database_is_unavailable_and_nothing_changes(tmp_path: Pa
         other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
 
-        problem = read(await nari.ask("POST", "/rooms", {"name": "a", "visibility": "public"}), 503)
-        read(await nari.ask("GET", "/rooms"), 200)
+        problem = read(
+            await nari.request("POST", "/rooms", {"name": "a", "visibility": "public"}), 503
+        )
+        read(await nari.request("GET", "/rooms"), 200)
         other.execute("ROLLBACK")
         other.close()
 

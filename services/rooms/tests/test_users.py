@@ -7,7 +7,7 @@ async def test_the_public_view_of_a_user_has_no_secrets(harness: Harness) -> Non
     seen = await nari.get(f"/users/{dae.id}")
 
     assert seen == {"id": dae.id, "username": "dae", "display_name": "대한"}
-    read(await nari.ask("GET", "/users/nobody"), 404)
+    read(await nari.request("GET", "/users/nobody"), 404)
 
 
 async def test_users_are_found_by_a_prefix_of_their_username(harness: Harness) -> None:
@@ -41,9 +41,9 @@ async def test_a_lookup_is_limited_and_has_no_next_page(harness: Harness) -> Non
 async def test_a_lookup_without_a_prefix_is_refused(harness: Harness) -> None:
     nari = await harness.person("nari")
 
-    read(await nari.ask("GET", "/users"), 422)
-    read(await nari.ask("GET", "/users?prefix="), 422)
-    read(await nari.ask("GET", f"/users?prefix={'a' * 33}"), 422)
+    read(await nari.request("GET", "/users"), 422)
+    read(await nari.request("GET", "/users?prefix="), 422)
+    read(await nari.request("GET", f"/users?prefix={'a' * 33}"), 422)
 
 
 async def test_users_are_shown_only_to_logged_in_users(harness: Harness) -> None:

@@ -12,11 +12,11 @@ async def test_ready_when_the_database_and_the_log_answer(harness: Harness) -> N
     read(await harness.client.get("/health/live"), 200)
 
 
-async def test_not_ready_while_the_log_is_away(tmp_path: Path) -> None:
+async def test_not_ready_while_the_log_is_unavailable(tmp_path: Path) -> None:
     async with embedded_log(tmp_path) as real:
         log = FlakyLog(real)
         async with running(tmp_path, log) as harness:
-            log.away = set(range(SHARDS))
+            log.unavailable = set(range(SHARDS))
 
             answer = await harness.client.get("/health/ready")
 
@@ -56,7 +56,7 @@ async def test_an_unknown_path_and_a_broken_body_are_problems(harness: Harness) 
         content=b"{",
         headers={**nari.headers, "Content-Type": "application/json"},
     )
-    large = await nari.ask("POST", "/rooms", {"name": "a" * 100_000, "visibility": "public"})
+    large = await nari.request("POST", "/rooms", {"name": "a" * 100_000, "visibility": "public"})
 
     for answer, status in ((missing, 404), (broken, 422), (large, 413)):
         read(answer, status)

@@ -1,24 +1,28 @@
-"""Start all of Madang in one process, or shut somebody out of it."""
+"""Runs all of Madang in one process, or disables and enables users."""
 
 import argparse
 
 from madang_auth.accounts import users_command
 from madang_common import server
+from madang_standalone import wiring
 from madang_standalone.settings import StandaloneSettings
-from madang_standalone.wiring import build, operate
 
 NAME = "madang-standalone"
 
 
 def main() -> None:
-    """Run until a signal ends it; or, asked about `users`, do that and end."""
+    """Serve until a signal; with the command `users`, run it and exit."""
+    arguments = _parser().parse_args()
+    if arguments.command == "users":
+        users_command.run(NAME, StandaloneSettings, wiring.open_user_admin, arguments)
+    else:
+        server.run("Madang", StandaloneSettings, wiring.build)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=NAME, description="Serve all of Madang.")
     users_command.add_parser(parser.add_subparsers(dest="command"))
-    asked = parser.parse_args()
-    if asked.command == "users":
-        users_command.run(NAME, StandaloneSettings, operate, asked)
-    else:
-        server.run("Madang", StandaloneSettings, build)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The data folder, which one process at a time may use."""
+"""The data folder, locked by the process that uses it."""
 
 import fcntl
 import os
@@ -16,10 +16,10 @@ class FolderInUse(CannotStart):
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Path]:
-    """Hold `folder`, made if need be, for as long as the context lasts; raise FolderInUse.
+def lock_folder(folder: Path) -> Iterator[Path]:
+    """Create `folder` if necessary and lock it within the context; raise FolderInUse.
 
-    The lock is the kernel's and goes with the process, however that ends.
+    The kernel releases the lock when the process ends, even if it is killed.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / _LOCK).open("a+", encoding="ascii") as lock:
@@ -29,7 +29,7 @@ def held(folder: Path) -> Iterator[Path]:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise FolderInUse(
-                f"{folder} is in use by process {holder}; stop it (`kill {holder}`), or give"
+                f"{folder} is in use by process {holder}; stop it (`kill {holder}`), or set"
                 " another MADANG_DATA_DIR"
             ) from None
         lock.truncate(0)

@@ -1,4 +1,4 @@
-"""Settings of the whole product in one process."""
+"""Settings of all services in one process."""
 
 import secrets
 import sys
@@ -14,35 +14,35 @@ from madang_history.settings import HistorySettings
 from madang_rooms.settings import RoomsSettings
 
 _CLIENTS = ("gateway", "rooms", "history")
-"""Services that ask auth for service tokens."""
+"""Services that request service tokens from auth."""
 
 
-def _fitting_format() -> LogFormat:
+def _default_log_format() -> LogFormat:
     return LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON
 
 
-def _fresh_secret() -> SecretStr:
+def _random_secret() -> SecretStr:
     return SecretStr(secrets.token_urlsafe(32))
 
 
 class StandaloneSettings(CommonSettings):
-    """What the process reads itself; each service in it reads its own settings too."""
+    """Settings of the process; each service in it has its own settings too."""
 
     data_dir: Path = Path("data")
-    """Folder in which everything lies; one process at a time may use it."""
+    """Folder of all data; one process at a time may use it."""
     web_dir: Path = Path(__file__).resolve().parents[3] / "web" / "public"
     """Folder of the browser client."""
-    log_format: LogFormat = Field(default_factory=_fitting_format)
-    """`console` for people, `json` for machines; if not given, what fits standard error."""
+    log_format: LogFormat = Field(default_factory=_default_log_format)
+    """`console` for people, `json` for machines; by default `console` if stderr is a terminal."""
     drain_seconds: float = Field(default=0, ge=0)
-    """Time over which connections are closed after SIGTERM; there is no other gateway for them."""
-    service_client_secret: SecretStr = Field(default_factory=_fresh_secret)
-    """Secret between the services of this process, made anew at every start."""
+    """Time over which connections are closed after SIGTERM; short, as there is no other gateway."""
+    service_client_secret: SecretStr = Field(default_factory=_random_secret)
+    """Secret between the services of this process; by default random at each start."""
 
     def auth(self) -> AuthSettings:
-        """Return the settings of auth, which knows the others' secret."""
-        secrets_of_clients = dict.fromkeys(_CLIENTS, self.service_client_secret)
-        return AuthSettings(**self._shared(), service_secrets=secrets_of_clients)
+        """Return the settings of auth, with the secret of the other services."""
+        service_secrets = dict.fromkeys(_CLIENTS, self.service_client_secret)
+        return AuthSettings(**self._shared(), service_secrets=service_secrets)
 
     def rooms(self) -> RoomsSettings:
         """Return the settings of rooms."""

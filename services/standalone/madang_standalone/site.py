@@ -1,4 +1,4 @@
-"""What the process serves beside its services: the browser client, metrics and health."""
+"""The site: the browser client, and metrics and health of all services."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ from madang_common.http.app import create_app
 from madang_common.settings import CommonSettings
 
 DOCS = "/docs"
-"""Where the page about the REST interface is, and all that it consists of."""
+"""Path of the page about the REST interface, and of its files."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-# Swagger UI writes HTML, and its style sheet has its icons in it.
+# Swagger UI assigns HTML, and its style sheet contains icons as data URLs.
 _DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -49,7 +49,7 @@ class _Pages:
         path: str = scope["path"]
         headers = page_headers(path)
         if path == DOCS:
-            # Served here, as behind the proxy; a redirect would repeat the Host of the request.
+            # As the proxy does. A redirect would contain the Host header of the request.
             scope = {**scope, "path": f"{DOCS}/"}
 
         async def send_secured(message: Message) -> None:
@@ -61,7 +61,7 @@ class _Pages:
 
 
 def create_site(settings: CommonSettings, web: Path, services: Mapping[str, FastAPI]) -> FastAPI:
-    """Return the app for `/`, `/metrics` and `/health`, which speak for all `services`."""
+    """Return the app of the files in `web`, and of `/metrics` and `/health` for all `services`."""
     pings = {
         f"{name}.{dependency}": ping
         for name, service in services.items()

@@ -1,4 +1,4 @@
-"""No request is free: a walk through every route of every service."""
+"""Every route of every service is rate limited."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -13,10 +13,10 @@ from starlette.types import ASGIApp
 
 from madang_common.http.request_limit import RequestAllowance
 from madang_common.settings import Environment
-from madang_standalone.front_door import FrontDoor
+from madang_standalone.path_router import PathRouter
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.site import create_site
-from madang_standalone.wiring import paths_of, services
+from madang_standalone.wiring import apps_by_prefix, services
 
 PASSWORD = "correct horse battery"
 WITHOUT_USER = {
@@ -32,7 +32,7 @@ WITHOUT_USER = {
     "GET /ws-stomp/websocket",
     "GET /ws-stomp/x/x/websocket",
 }
-"""What can be asked without a token; each address has a limit for it."""
+"""Requests without a token; they are limited per address."""
 
 
 def settings(folder: Path, **limits: Any) -> StandaloneSettings:
@@ -66,10 +66,10 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://madang")
 
 
-def door(apps: Mapping[str, FastAPI], folder: Path, **limits: Any) -> FrontDoor:
+def router(apps: Mapping[str, FastAPI], folder: Path, **limits: Any) -> PathRouter:
     given = settings(folder, **limits)
     site = create_site(given, given.web_dir, apps)
-    return FrontDoor(paths_of(apps), site, RequestAllowance(given))
+    return PathRouter(apps_by_prefix(apps), site, RequestAllowance(given))
 
 
 async def test_every_route_is_charged_to_its_address(
@@ -77,7 +77,7 @@ async def test_every_route_is_charged_to_its_address(
 ) -> None:
     given = settings(tmp_path)
     site = create_site(given, given.web_dir, apps)
-    limited = door(
+    limited = router(
         apps, tmp_path, requests_burst_per_address=1, requests_per_second_per_address=1e-6
     )
     everything = [one for app in (*apps.values(), site) for one in routes(app.routes)]
@@ -96,7 +96,7 @@ async def test_every_route_is_charged_to_its_address(
 async def test_every_route_for_users_is_charged_to_the_user(
     apps: Mapping[str, FastAPI], tmp_path: Path
 ) -> None:
-    limited = door(apps, tmp_path, requests_burst_per_user=1, requests_per_second_per_user=1e-6)
+    limited = router(apps, tmp_path, requests_burst_per_user=1, requests_per_second_per_user=1e-6)
     account = {"username": "minji", "password": PASSWORD}
     everything = [one for app in apps.values() for one in routes(app.routes)]
     public = [one for one in everything if not one[1].startswith(("/internal", "/health", "/metr"))]
@@ -119,7 +119,7 @@ async def test_every_route_for_users_is_charged_to_the_user(
     assert refused.json()["detail"] == "Too many requests from you; retry later."
 
 
-async def test_a_service_of_its_own_charges_what_can_be_reached_from_outside(
+async def test_a_service_in_its_own_process_charges_all_public_paths(
     apps: Mapping[str, FastAPI],
 ) -> None:
     free = set()

@@ -1,4 +1,4 @@
-"""Every number of every settings class has bounds: a wrong one is refused at the start."""
+"""Every number in every settings class has bounds, so that a wrong one is refused at the start."""
 
 from collections.abc import Iterator
 from typing import get_args

@@ -7,7 +7,7 @@ from madang_client.cli.names import listed, quoted
 from madang_client.cli.plain import plain, plain_lines
 from madang_client.event import Event
 
-_HAPPENED: dict[str, Callable[[Event], str]] = {
+_SENTENCES: dict[str, Callable[[Event], str]] = {
     "member.joined": lambda event: f"{_whom(event)} joined",
     "member.left": lambda event: f"{_whom(event)} left",
     "member.removed": lambda event: f"{_whom(event)} was removed by {_who(event)}",
@@ -27,9 +27,9 @@ def event_line(event: Event, today: datetime) -> str:
     if event.kind == "message.created":
         words = plain_lines(event.text).replace("\n", "\n    ")
         return f"{when}{missed} {listed(event.sender_name)}: {words}"
-    tell = _HAPPENED.get(event.kind)
-    happened = tell(event) if tell else f"{_who(event)}: {plain(event.kind)}"
-    return f"{when}{missed} * {happened}"
+    describe = _SENTENCES.get(event.kind)
+    sentence = describe(event) if describe else f"{_who(event)}: {plain(event.kind)}"
+    return f"{when}{missed} * {sentence}"
 
 
 def _who(event: Event) -> str:

@@ -83,7 +83,7 @@ class Parser:
             self._check(length, self._limits.body_bytes)
             end = length if len(self._buffer) > length else -1
             if end >= 0 and self._buffer[end]:
-                raise ProtocolError("a frame's body does not end where it says")
+                raise ProtocolError("a frame's body does not end at its content-length")
         if end < 0:
             return None
         body = bytes(self._buffer[:end])
@@ -97,7 +97,7 @@ class Parser:
     @staticmethod
     def _check(size: int, limit: int) -> None:
         if size > limit:
-            raise ProtocolError(f"a frame is larger than the {limit} bytes that are taken")
+            raise ProtocolError(f"a frame exceeds the limit of {limit} bytes")
 
 
 def read_head(head: bytes) -> Frame:

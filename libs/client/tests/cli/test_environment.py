@@ -23,7 +23,9 @@ async def ada(stomp: StompServer, rest: RestServer, tmp_path: Path) -> AsyncIter
     await proxy.stop()
 
 
-async def said(terminal: Terminal, *arguments: str, given: bytes = b"") -> tuple[int, bytes, bytes]:
+async def output_of(
+    terminal: Terminal, *arguments: str, given: bytes = b""
+) -> tuple[int, bytes, bytes]:
     """Return how a command ends, and the bytes that it writes."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, env=terminal.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
@@ -40,7 +42,7 @@ async def test_unencodable_characters_are_replaced(ada: Terminal) -> None:
     ada.environment["PYTHONIOENCODING"] = "cp949"
 
     commands = {
-        name: await said(ada, name, *arguments, given="안녕\n/quit\n".encode("cp949"))
+        name: await output_of(ada, name, *arguments, given="안녕\n/quit\n".encode("cp949"))
         for name, *arguments in (
             ("chat", room),
             ("history", room),

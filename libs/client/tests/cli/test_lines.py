@@ -87,6 +87,6 @@ def test_a_name_does_not_read_as_the_words_around_it(name: str, words: str) -> N
 
 
 def test_a_name_with_a_colon_is_in_quotes_before_what_it_says() -> None:
-    said = event("message.created", {"text": "hi"}, sender_name="Minji: I quit. Ada")
+    message = event("message.created", {"text": "hi"}, sender_name="Minji: I quit. Ada")
 
-    assert event_line(said, TODAY) == "[03:04:05] “Minji: I quit. Ada”: hi"
+    assert event_line(message, TODAY) == "[03:04:05] “Minji: I quit. Ada”: hi"

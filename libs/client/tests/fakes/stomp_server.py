@@ -40,9 +40,9 @@ class Script:
     """Whether the agreed heart-beats are sent."""
     kept_from: str = ""
     """Events before this id cannot be replayed."""
-    tells_end: bool = True
+    sends_end: bool = True
     """Whether the RECEIPT of a resumption has a position."""
-    tells_position: bool = True
+    sends_position: bool = True
     """Whether RECEIPTs of subscriptions have a position."""
     copies: int = 1
     """Number of deliveries of each event."""
@@ -84,7 +84,7 @@ class StompServer:
         self.unsubscribes: list[Mapping[str, str]] = []
         self.sends: list[Frame] = []
         self.tokens: list[str] = []
-        self.forget_message_ids = False
+        self.omit_message_ids = False
         self.port = 0
         self._server: Server | None = None
         self._count = 0
@@ -111,7 +111,7 @@ class StompServer:
         self._server.close(code=code, reason="restarting")
         await self._server.wait_closed()
 
-    def forget_all(self) -> None:
+    def delete_all(self) -> None:
         """Delete all events and restart the ids."""
         self.events.clear()
         self._count = 0
@@ -179,12 +179,12 @@ class StompServer:
     async def notice(self, room: str, kind: str, **data: str) -> None:
         """Deliver a live notice to all subscribers of the room's notices."""
         self._count += 1
-        told = {"v": 1, "key": f"k{self._count}", "kind": kind, "room": room, "sender": "bob"}
-        told |= {"sender_name": "Bob", "at": "2026-01-02T03:04:05.678Z"}
+        notice = {"v": 1, "key": f"k{self._count}", "kind": kind, "room": room, "sender": "bob"}
+        notice |= {"sender_name": "Bob", "at": "2026-01-02T03:04:05.678Z"}
         for peer in list(self.peers):
             for name, destination in list(peer.subscriptions.items()):
                 if destination == f"/topic/rooms.{room}.live":
-                    await self._message(peer, name, destination, told | {"data": data})
+                    await self._message(peer, name, destination, notice | {"data": data})
 
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         self.upgrades += 1
@@ -264,16 +264,20 @@ class StompServer:
         """Send the RECEIPT with the position, then replay the events after `since`."""
         name, destination = frame.headers["id"], frame.headers["destination"]
         since = frame.headers.get("since")
-        told = {"subscription": name}
-        tells = self.script.tells_position and (since is None or self.script.tells_end)
-        if destination.startswith("/topic/") and not destination.endswith(".live") and tells:
-            told["position"] = event_id(self._count) if self._count else "start"
+        headers = {"subscription": name}
+        with_position = self.script.sends_position and (since is None or self.script.sends_end)
+        if (
+            destination.startswith("/topic/")
+            and not destination.endswith(".live")
+            and with_position
+        ):
+            headers["position"] = event_id(self._count) if self._count else "start"
         since = "" if since == "start" else since
         if since is not None:
-            told["resumed"] = "false" if since < self.script.kept_from else "true"
+            headers["resumed"] = "false" if since < self.script.kept_from else "true"
         if since is not None and since > event_id(self._count):
-            told |= {"resumed": "false", "position": event_id(self._count)}
-        await self._receipt(peer, frame, told)
+            headers |= {"resumed": "false", "position": event_id(self._count)}
+        await self._receipt(peer, frame, headers)
         start = "" if self.script.replay_from_start else "~" if since is None else since
         for event in self.events.get(destination.removeprefix("/topic/rooms."), []):
             if start < event["id"] and event["id"] >= self.script.kept_from:
@@ -301,8 +305,8 @@ class StompServer:
         if self.script.lost_receipts:
             self.script.lost_receipts -= 1
             return
-        told = {} if self.forget_message_ids else {"message-id": event["id"]}
-        await self._receipt(peer, frame, told)
+        headers = {} if self.omit_message_ids else {"message-id": event["id"]}
+        await self._receipt(peer, frame, headers)
 
     async def _message(
         self, peer: Peer, name: str, destination: str, event: Mapping[str, Any]
@@ -313,10 +317,10 @@ class StompServer:
             await peer.write(Frame("MESSAGE", headers, orjson.dumps(event)))
 
     async def _receipt(
-        self, peer: Peer, frame: Frame, told: Mapping[str, str] | None = None
+        self, peer: Peer, frame: Frame, headers: Mapping[str, str] | None = None
     ) -> None:
         if "receipt" in frame.headers:
-            headers = {"receipt-id": frame.headers["receipt"]} | dict(told or {})
+            headers = {"receipt-id": frame.headers["receipt"]} | dict(headers or {})
             await peer.write(Frame("RECEIPT", headers))
 
     async def _refuse(self, peer: Peer, frame: Frame, problem: Problem) -> None:

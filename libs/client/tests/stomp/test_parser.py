@@ -106,5 +106,5 @@ def test_malformed_frames_are_refused(data: bytes) -> None:
     ],
 )
 def test_buffers_are_limited(data: bytes) -> None:
-    with pytest.raises(ProtocolError, match="larger"):
+    with pytest.raises(ProtocolError, match="exceeds the limit"):
         parse(data, Limits(head_bytes=100, body_bytes=10))

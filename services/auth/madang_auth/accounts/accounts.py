@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Accounts:
-    """What users do with their own account."""
+    """Registers users and changes their passwords."""
 
     def __init__(
         self,

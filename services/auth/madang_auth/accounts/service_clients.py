@@ -12,6 +12,7 @@ from madang_auth.sessions.issuer import TokenIssuer
 from madang_auth.throttle.limiter import Limiter
 
 _LONGEST = 512
+"""Longest encoded credentials."""
 
 
 class ServiceClients:

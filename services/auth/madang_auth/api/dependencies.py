@@ -1,4 +1,4 @@
-"""What the endpoints depend on: the caller's address and open session."""
+"""Dependencies of the endpoints: the caller's address and open session."""
 
 from typing import Annotated
 

@@ -50,10 +50,12 @@ class Directory:
             "display_name": display_name,
         }
         try:
-            answer = await self._call("POST", "/internal/users", (Conflict, InvalidBody), json=body)
+            response = await self._call(
+                "POST", "/internal/users", (Conflict, InvalidBody), json=body
+            )
         except Conflict as conflict:
             raise Conflict("This username is taken.") from conflict
-        return _read(UserProfile, answer)
+        return _read(UserProfile, response)
 
     async def by_username(self, username: str) -> Account | None:
         """Return the user by canonical username, or None."""
@@ -86,10 +88,10 @@ class Directory:
 
     async def _find(self, path: str) -> Account | None:
         try:
-            answer = await self._call("GET", path, (NotFound,))
+            response = await self._call("GET", path, (NotFound,))
         except NotFound:
             return None
-        return _read(Account, answer)
+        return _read(Account, response)
 
     async def _call(
         self, method: str, path: str, expected: tuple[type[Problem], ...], **options: Any
@@ -104,9 +106,9 @@ class Directory:
             raise Unavailable("The user directory does not answer; retry in a moment.") from problem
 
 
-def _read(kind: type[T], answer: httpx.Response) -> T:
+def _read(kind: type[T], response: httpx.Response) -> T:
     try:
-        return kind.model_validate_json(answer.content)
+        return kind.model_validate_json(response.content)
     except ValidationError as error:
         log.exception("directory_answer_unreadable", kind=kind.__name__)
         raise Unavailable("The user directory does not answer; retry in a moment.") from error

@@ -1,8 +1,8 @@
 """The port of the session store: sessions and the rotation of their refresh tokens.
 
-Each method is one atomic step for all processes on the same store: what it read is unchanged when
-it writes. An adapter without locks reads the record, calls `rotation.decide`, and writes on the
-condition that the record is unchanged (a script, in Redis).
+Each method is one atomic step for all processes on the same store: the values that it read are
+unchanged when it writes. An adapter without locks reads the record, calls `rotation.decide`, and
+writes on the condition that the record is unchanged (a script, in Redis).
 
 Every method raises `problems.Unavailable` if the store does not answer. The step may or may not
 have been applied then; each may be repeated.
@@ -166,7 +166,7 @@ class SessionStore(Protocol):
         ...
 
     async def delete_expired(self, *, now: float) -> int:
-        """Delete what expired, if the store does not do that itself; return the sessions' count."""
+        """Delete expired records, unless the store does so itself; return how many sessions."""
         ...
 
     async def ping(self) -> None:

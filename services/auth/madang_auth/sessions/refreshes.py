@@ -100,7 +100,7 @@ class Refreshes:
     async def _look_up(self, session: Session) -> tuple[bool, str | None]:
         """Return whether the user is enabled, and the display name if rooms answers.
 
-        With rooms away the user counts as enabled, so that an outage does not log everyone out.
+        If rooms is unavailable, the user counts as enabled, so that an outage logs no user out.
         """
         try:
             account = await self._directory.by_id(session.user)

@@ -10,6 +10,7 @@ from madang_auth.sessions.issuer import TokenIssuer, TokenPair
 from madang_auth.sessions.notices import SessionNotices
 from madang_auth.sessions.port import EndedPage, Session, SessionStore
 from madang_auth.sessions.refresh_tokens import RefreshToken
+from madang_auth.settings import AuthSettings
 from madang_auth.throttle.limiter import Limiter
 from madang_common.clock import Clock
 from madang_common.ids import new_id
@@ -37,9 +38,8 @@ class Sessions:
         issuer: TokenIssuer,
         notices: SessionNotices,
         metrics: AuthMetrics,
+        settings: AuthSettings,
         clock: Clock,
-        *,
-        most_per_user: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -49,7 +49,7 @@ class Sessions:
         self._notices = notices
         self._metrics = metrics
         self._clock = clock
-        self._most = most_per_user
+        self._most_per_user = settings.logins_per_user
 
     async def log_in(
         self, username: str, password: str, device: str | None, address: str
@@ -123,7 +123,9 @@ class Sessions:
             last_used_at=self._clock(),
         )
         token = RefreshToken.first(session.id)
-        opened = await self._store.open(session, token.hashes(), began_at=began_at, most=self._most)
+        opened = await self._store.open(
+            session, token.hashes(), began_at=began_at, most=self._most_per_user
+        )
         if opened is None:
             raise WrongCredentials
         self._notices.publish_ended(opened.ended, "surplus")

@@ -1,1 +1,1 @@
-"""What the Redis and SQLite adapters of `sessions` and `throttle` share."""
+"""The common base of the Redis and SQLite adapters of `sessions` and `throttle`."""

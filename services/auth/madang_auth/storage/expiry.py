@@ -16,7 +16,7 @@ class DeleteExpired(Protocol):
     """Deletes the expired records of a store and returns how many."""
 
     async def __call__(self, *, now: float) -> int:
-        """Delete what expired before `now`."""
+        """Delete the records that expired before `now`."""
         ...
 
 

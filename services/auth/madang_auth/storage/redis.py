@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 PREFIX = "madang:auth:"
 _MOST_TRIES = 50
-# Random, so that concurrent steps do not meet again.
+# Random, so that concurrent steps do not conflict again.
 _PAUSE = wait_random_exponential(multiplier=0.002, max=0.1)
 
 # KEYS: the stream, then the keys. ARGV: retention of the stream in ms; the number of entries; the

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -114,19 +114,19 @@ class Limiter:
         await self._take([self._charge("refreshes", user)])
 
     @asynccontextmanager
-    async def login(self, username: str, address: str) -> AsyncGenerator[None]:
+    async def login(self, username: str, address: str) -> AsyncIterator[None]:
         """Count a login if the block succeeds, a failure if it raises WrongCredentials."""
         async with self._password(username, address, self._charge("login_successes", username)):
             yield
 
     @asynccontextmanager
-    async def password_change(self, username: str, address: str) -> AsyncGenerator[None]:
+    async def password_change(self, username: str, address: str) -> AsyncIterator[None]:
         """Count a password change if the block succeeds, a failure if it raises WrongPassword."""
         async with self._password(username, address, self._charge("password_changes", username)):
             yield
 
     @asynccontextmanager
-    async def client(self, name: str, address: str) -> AsyncGenerator[None]:
+    async def client(self, name: str, address: str) -> AsyncIterator[None]:
         """Count a failed request for a service token if the block raises Unauthenticated."""
         async with self._counting_failures([self._charge("client", f"{site(address)} {name}")]):
             yield
@@ -134,7 +134,7 @@ class Limiter:
     @asynccontextmanager
     async def _password(
         self, username: str, address: str, success: _NamedCharge
-    ) -> AsyncGenerator[None]:
+    ) -> AsyncIterator[None]:
         """Allow a password attempt, unless too many failed or succeeded recently.
 
         Failures count for the name at this site. The limits of the name at all sites, and of the
@@ -166,7 +166,7 @@ class Limiter:
     @asynccontextmanager
     async def _counting_failures(
         self, failures: Sequence[_NamedCharge], *, always: Sequence[_NamedCharge] = ()
-    ) -> AsyncGenerator[None]:
+    ) -> AsyncIterator[None]:
         """Count `failures` if the block refuses the caller, `always` unless it is unavailable.
 
         All count while the block runs, so that concurrent attempts cannot exceed the limit.

@@ -53,7 +53,7 @@ class Throttle(Protocol):
         ...
 
     async def delete_expired(self, *, now: float) -> int:
-        """Delete what expired, if the store does not do that itself; return the count."""
+        """Delete expired records, unless the store does that itself; return their number."""
         ...
 
     async def ping(self) -> None:

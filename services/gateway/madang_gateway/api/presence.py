@@ -15,10 +15,10 @@ from madang_gateway.presence.port import PresenceStore, PresenceStoreError
 
 MOST_PEOPLE = 200
 
-Limit = Annotated[int, Query(ge=1, le=MOST_PEOPLE, description="Page size")]
+Limit = Annotated[int, Query(ge=1, le=MOST_PEOPLE, description="Most items on the page.")]
 Cursor = Annotated[
     str | None,
-    Query(min_length=1, max_length=64, description="`next` of the previous page"),
+    Query(min_length=1, max_length=64, description="`next` of the previous page."),
 ]
 
 

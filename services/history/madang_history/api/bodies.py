@@ -51,19 +51,19 @@ class MessagePage(BaseModel):
 
     items: list[EventBody]
     before: str | None
-    """Ask with `before` set to this for older events; null if there are none."""
+    """`before` of the request for the older page; null if there is none."""
     after: str | None
-    """Ask with `after` set to this for newer events, or subscribe with `since` set to it."""
+    """`after` of the request for the newer page, or `since` of a subscription."""
 
 
 class Count(BaseModel):
-    """How many messages of other users came after an event."""
+    """Number of messages of other users after an event."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, **example({"count": 3, "more": False}))
 
     count: int
     more: bool
-    """Whether there may be more than `count`."""
+    """True if there may be more than `count`."""
 
 
 class StoredEvents(BaseModel):
@@ -78,7 +78,7 @@ class StoredEvents(BaseModel):
     stored_to: str | None
     """Id up to which the audience's shard is stored completely."""
     reaches: bool
-    """False if events after the requested position may be lost, or it is not of this log."""
+    """False if events after the requested id may be lost, or the id is not of this log."""
 
 
 def json_response(document: object) -> Response:
@@ -92,7 +92,7 @@ def client_body(stored: StoredEvent) -> orjson.Fragment:
 
 
 def full_event(stored: StoredEvent) -> dict[str, Any]:
-    """Return the event as in the log, with headers and id."""
+    """Return the event as it is in the log, with headers and id."""
     document: dict[str, Any] = orjson.loads(stored.line)
     return document | {"id": to_id(stored.position)}
 

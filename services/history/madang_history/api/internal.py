@@ -25,7 +25,7 @@ from madang_history.store.port import MessageStore, StoredEvent
 
 
 def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
-    """Return the routes for the gateway."""
+    """Return the endpoints for the gateway."""
     router = APIRouter(
         prefix="/internal", tags=["internal"], dependencies=[Depends(only("gateway"))]
     )
@@ -37,15 +37,15 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         limit: EventLimit = 500,
         limit_bytes: ByteLimit = 524_288,
     ) -> Response:
-        """Return the audience's events after a position, and whether they are complete.
+        """Return the audience's events after an id, within both limits, and whether that is all.
 
-        At least one if any is stored; more only within both limits.
+        At least one event is returned, if any is stored, even if it exceeds `limit_bytes`.
         """
         given = position_of(after)
         start = -1 if given is None else given
         shard = shard_of(audience, store.shards)
-        # In this order: events stored meanwhile may reach the gateway twice, but are never missing,
-        # and a gap recorded meanwhile is reported.
+        # In this order: an event that is stored during the request may reach the gateway twice but
+        # is never missing, and a gap that is recorded during it is reported.
         stored = stored_to(await store.progress(shard))
         found = await store.after(audience, start, limit + 1)
         items = _within(found[:limit], limit_bytes)
@@ -80,7 +80,7 @@ async def _is_complete_after(
     try:
         return not is_beyond_end(after, await chat_log.end(shard))
     except LogError as error:
-        raise Unavailable("The chat log does not answer; try again in a moment.") from error
+        raise Unavailable("The chat log does not answer; retry in a moment.") from error
 
 
 def _within(events: list[StoredEvent], limit_bytes: int) -> list[StoredEvent]:

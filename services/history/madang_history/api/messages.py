@@ -23,25 +23,23 @@ from madang_history.api.bodies import (
 )
 from madang_history.api.parameters import (
     After,
-    Around,
-    Before,
-    KindList,
-    Limit,
     MessageId,
+    PageRequest,
+    RequestedPage,
     Room,
     position_of,
 )
 from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot
-from madang_history.store.port import Kinds, MessageStore
+from madang_history.store.port import MessageStore
 
 _EXAMINED_PER_COUNTED = 4
-"""Messages that a count examines for each that it may return, because it skips the reader's."""
+"""Messages examined for each one that a count may return; the reader's own do not count."""
 
 
 def messages_router(
     store: MessageStore, rooms: httpx.AsyncClient, *, unread_limit: int
 ) -> APIRouter:
-    """Return the routes that read `store`; `rooms` is asked for access."""
+    """Return the endpoints that read `store`, for members according to `rooms`."""
     router = APIRouter(prefix="/api/history/v1/rooms/{room}/messages", tags=["messages"])
     pages = Pages(store)
 
@@ -56,18 +54,9 @@ def messages_router(
         operation_id="listMessages",
         responses=refuses(InvalidRequest, NotAMember, NotFound),
     )
-    async def messages(
-        events: Events,
-        kinds: KindList = [],  # noqa: B006 - FastAPI copies it
-        limit: Limit = 50,
-        before: Before = None,
-        after: After = None,
-        around: Around = None,
-    ) -> Response:
-        """Return a page of the room's events, oldest first: the newest, or beside a given one."""
-        cursors = (position_of(before), position_of(after), position_of(around))
-        page = await _page(pages, events, limit, kinds, *cursors)
-        return json_response(_document(page))
+    async def messages(events: Events, requested: RequestedPage) -> Response:
+        """Return a page of the room's events, oldest first: the newest, or the one at a cursor."""
+        return json_response(_document(await _page(pages, events, requested)))
 
     # Before `/{message}`, which would take "count" for an id.
     @router.get("/count", operation_id="countMessages", responses=refuses(NotAMember, NotFound))
@@ -96,8 +85,8 @@ async def _readable(
     store: MessageStore, rooms: httpx.AsyncClient, room: str, user: str
 ) -> Snapshot:
     """Return the events of `room` that `user` may read; raise NotFound or NotAMember."""
-    # In this order: the access covers all events stored before the request to `rooms`. Later ones
-    # may have been sent after the user was removed.
+    # In this order: the access check covers all events stored before it. Later ones may have been
+    # sent after the user was removed.
     events = await current_snapshot(store, room_audience(room))
     (result,) = await access.fetch_access(rooms, [AccessQuery(user=user, room=room)])
     result.check_read()
@@ -121,24 +110,14 @@ async def _count(
     return Count(count=min(found.by_others, limit), more=more)
 
 
-async def _page(
-    pages: Pages,
-    events: Snapshot,
-    limit: int,
-    kinds: Kinds,
-    before: int | None,
-    after: int | None,
-    around: int | None,
-) -> Page:
-    """Return the page at the given cursor, or the newest; raise InvalidRequest for several."""
-    if sum(given is not None for given in (before, after, around)) > 1:
-        raise InvalidRequest("Give only one of before, after and around.")
-    if before is not None:
-        return await pages.before(events, before, limit, kinds)
-    if after is not None:
-        return await pages.after(events, after, limit, kinds)
-    if around is not None:
-        return await pages.around(events, around, limit, kinds)
+async def _page(pages: Pages, events: Snapshot, requested: PageRequest) -> Page:
+    limit, kinds = requested.limit, requested.kinds
+    if requested.before is not None:
+        return await pages.before(events, requested.before, limit, kinds)
+    if requested.after is not None:
+        return await pages.after(events, requested.after, limit, kinds)
+    if requested.around is not None:
+        return await pages.around(events, requested.around, limit, kinds)
     return await pages.newest(events, limit, kinds)
 
 

@@ -1,25 +1,21 @@
 """Request parameters and their limits."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import Field
 
 from madang_common.log.position import ID_PATTERN, from_id
+from madang_common.problems import InvalidRequest
+from madang_history.store.port import Kinds
 
 _Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
 _Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64)]
 
 Room = Annotated[str, Path(min_length=1, max_length=64)]
 MessageId = Annotated[_Id, Path(description="Id of an event.")]
-Before = Annotated[_Id | None, Query(description="Id of the event that the page ends before.")]
-After = Annotated[_Id | None, Query(description="Id of the event that the page begins after.")]
-Around = Annotated[_Id | None, Query(description="Id of the event in the middle of the page.")]
-Limit = Annotated[int, Query(ge=1, le=100)]
-KindList = Annotated[
-    list[_Kind],
-    Query(max_length=16, description="Kinds of events to include; all if none is given."),
-]
+After = Annotated[_Id | None, Query(description="Id of an event; only later events are included.")]
 Audience = Annotated[
     str, Query(pattern=r"^(rooms|users)\.", max_length=80, description="`rooms.x` or `users.y`.")
 ]
@@ -32,3 +28,39 @@ Key = Annotated[str, Query(min_length=1, max_length=512)]
 def position_of(event_id: str | None) -> int | None:
     """Return the position of `event_id`, None for None."""
     return None if event_id is None else from_id(event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A page of events: the newest, or the one at the given cursor."""
+
+    kinds: Kinds
+    limit: int
+    before: int | None
+    after: int | None
+    around: int | None
+
+
+def _page_request(
+    kinds: Annotated[
+        list[_Kind],
+        Query(max_length=16, description="Kinds of events to include; all if none is given."),
+    ] = [],  # noqa: B006 - FastAPI copies it
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    before: Annotated[
+        _Id | None, Query(description="Id of the event that the page ends before.")
+    ] = None,
+    after: Annotated[
+        _Id | None, Query(description="Id of the event that the page begins after.")
+    ] = None,
+    around: Annotated[
+        _Id | None, Query(description="Id of the event in the middle of the page.")
+    ] = None,
+) -> PageRequest:
+    if sum(given is not None for given in (before, after, around)) > 1:
+        raise InvalidRequest("Give only one of before, after and around.")
+    return PageRequest(kinds, limit, position_of(before), position_of(after), position_of(around))
+
+
+RequestedPage = Annotated[PageRequest, Depends(_page_request)]
+"""The page in the query; 400 for several cursors."""

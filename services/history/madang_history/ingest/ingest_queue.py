@@ -11,8 +11,8 @@ class IngestQueue:
 
     def __init__(self, *, max_bytes: int, batch_events: int) -> None:
         """Hold about `max_bytes`; `take` returns batches until they have `batch_events` events."""
-        self._most_bytes = max_bytes
-        self._take_events = batch_events
+        self._max_bytes = max_bytes
+        self._batch_events = batch_events
         self._batches: deque[Batch] = deque()
         self._bytes = 0
         self._changed = asyncio.Condition()
@@ -25,7 +25,7 @@ class IngestQueue:
     async def put(self, batch: Batch) -> None:
         """Wait for space and add `batch`; an empty queue accepts a batch of any size."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._bytes < self._most_bytes)
+            await self._changed.wait_for(lambda: self._bytes < self._max_bytes)
             self._batches.append(batch)
             self._bytes += _size(batch)
             self._changed.notify_all()
@@ -36,7 +36,7 @@ class IngestQueue:
             await self._changed.wait_for(lambda: bool(self._batches))
             taken: list[Batch] = []
             events = 0
-            while self._batches and events < self._take_events:
+            while self._batches and events < self._batch_events:
                 batch = self._batches.popleft()
                 taken.append(batch)
                 events += len(batch.lines)

@@ -126,7 +126,7 @@ class ShardIngest:
         log.error("line_set_aside", shard=self._shard, position=position, reason=dead.reason)
 
     async def _write(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Retry `write` while the lease is valid; else wait to be stopped or to get it back."""
+        """Retry `write` until it succeeds; it runs only while the lease is valid."""
 
         async def write_if_held() -> T:
             if not self._holds():

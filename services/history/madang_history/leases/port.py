@@ -14,9 +14,9 @@ class LeaseLost(Exception):  # noqa: N818 - reads as what happened
 class Leases(Protocol):
     """The shards that this replica stores.
 
-    Leases avoid duplicate work; correctness does not depend on them. A replica that was stopped in
-    the middle of a write finishes it later, although another one may hold the shard: writes of the
-    store are idempotent and may overlap, and progress never decreases.
+    Leases avoid duplicate work; correctness does not depend on them. A replica that was suspended
+    during a write completes it later, although another one may hold the shard by then: writes of
+    the store are idempotent and may overlap, and progress never decreases.
     """
 
     def changes(self) -> AsyncGenerator[frozenset[int]]:

@@ -14,7 +14,7 @@ class LeaseSnapshot(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What one replica should release and take."""
+    """The shards that one replica should release and take."""
 
     surplus: Sequence[int]
     """Shards to release."""
@@ -25,7 +25,7 @@ class Share(NamedTuple):
 
 
 def fair_share(name: str, snapshot: LeaseSnapshot, shards: int) -> Share:
-    """Return what the replica `name` should do for an even distribution of `shards`.
+    """Return the share of the replica `name` in an even distribution of `shards`.
 
     The oldest replicas get the remainder, so that a new replica takes shards from others without
     any exchange between those.

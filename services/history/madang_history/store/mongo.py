@@ -55,7 +55,7 @@ class MongoMessageStore(MessageStore):
         self._store: Collection = database["store"]
         self._events: Collection = database["events"]
         self._progress: Collection = database["progress"]
-        self._gaps: Collection = database["holes"]
+        self._gaps: Collection = database["holes"]  # the stored name of gaps
         self._sessions = CausalSessions(database)
         self._closed = False
 
@@ -226,7 +226,7 @@ class MongoMessageStore(MessageStore):
     async def _session(self) -> AsyncIterator[Session]:
         """Yield a causally consistent session; raise StoreUnavailable."""
         if self._closed:
-            raise StoreUnavailable("This process is stopping; try again in a moment.")
+            raise StoreUnavailable("This process is stopping; retry in a moment.")
         with unavailable():
             async with self._sessions.session() as session:
                 yield session

@@ -84,9 +84,7 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise StoreUnavailable(
-            "The message store does not answer; try again in a moment."
-        ) from error
+        raise StoreUnavailable("The message store does not answer; retry in a moment.") from error
 
 
 async def define_collection(

@@ -175,10 +175,10 @@ class SqliteMessageStore(MessageStore):
 
     async def _run(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if self._closed:
-            raise StoreUnavailable("This process is stopping; try again in a moment.")
+            raise StoreUnavailable("This process is stopping; retry in a moment.")
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, work)
         except sqlite3.Error as error:
             raise StoreUnavailable(
-                "The message store cannot be used now; try again in a moment."
+                "The message store does not answer; retry in a moment."
             ) from error

@@ -1,4 +1,4 @@
-"""The REST interface."""
+"""The REST interface of rooms."""
 
 from madang_rooms.api import access, accounts, bans, blocks, invites, members, rooms, users
 

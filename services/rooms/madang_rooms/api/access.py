@@ -1,4 +1,4 @@
-"""Access checks, for the other services."""
+"""`/internal/access`: access checks, for the other services."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Accounts, for auth only."""
+"""`/internal/users`: accounts, for auth only."""
 
 from typing import Annotated
 

@@ -17,16 +17,16 @@ from madang_rooms.services.views import BanView
 router = APIRouter(prefix=PREFIX, tags=["bans"])
 
 _REFUSALS = refuses(NotAMember, Forbidden, NotFound, Conflict)
-"""What whoever is not a moderator of the room is refused with, or asks for what is not there."""
+"""Problems of requests by users who may not ban, or about a room or user that does not exist."""
 
 
 class NewBan(Body):
     model_config = example({"reason": "Spam", "expires_in_seconds": 86_400})
 
     reason: Reason | None = None
-    """Shown only to those who may ban."""
+    """Shown only to members who may ban."""
     expires_in_seconds: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
-    """Without it the ban holds until it is lifted."""
+    """Without it, the ban holds until it is lifted."""
 
 
 @router.get("/rooms/{room}/bans", responses={**_REFUSALS, **refuses(InvalidRequest)})

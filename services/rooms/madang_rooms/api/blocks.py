@@ -16,7 +16,7 @@ router = APIRouter(prefix=PREFIX, tags=["blocks"])
 async def list_blocks(
     services: InjectedServices, user: User, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[BlockView]:
-    """Return the users whom you block."""
+    """Return the users that you block."""
     return await services.blocks.list(user.subject, cursor, limit)
 
 
@@ -38,7 +38,7 @@ async def block_user(
 ) -> BlockView:
     """Block a user: their invites and your direct room with them are not shown to you.
 
-    The user is not told. 201 if the block is new, 200 if there was one.
+    The user is not notified. 201 if the block is new, 200 if there was one.
     """
     block, is_new = await services.blocks.put(user.subject, blocked)
     if is_new:

@@ -1,4 +1,4 @@
-"""What the endpoints depend on: the services, the caller and their rate limit."""
+"""Dependencies of the endpoints: the services, the caller and their rate limit."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -105,5 +105,5 @@ async def accept_invite(services: InjectedServices, user: RateLimitedUser, code:
     responses=refuses(Forbidden, NotFound, Conflict),
 )
 async def decline_invite(services: InjectedServices, user: RateLimitedUser, code: Id) -> None:
-    """Decline an invite that you received; its sender is not told."""
+    """Decline an invite that you received; the inviter is not notified."""
     await services.invites.decline(user.subject, code)

@@ -21,7 +21,7 @@ from madang_rooms.services.views import MemberView, RoomView
 router = APIRouter(prefix=PREFIX, tags=["members"])
 
 _CHANGE = refuses(NotAMember, Forbidden, NotFound, Conflict)
-"""What a change of the members may be refused with."""
+"""Problems of a change of members."""
 
 
 class NewRole(Body):

@@ -18,7 +18,7 @@ from madang_rooms.services.views import RoomView
 router = APIRouter(prefix=PREFIX, tags=["rooms"])
 
 _CHANGE = refuses(NotAMember, Forbidden, NotFound, Conflict)
-"""What a change of a room may be refused with."""
+"""Problems of a change of a room."""
 
 
 class NewRoom(Body):
@@ -70,7 +70,7 @@ async def open_direct_room(
 async def list_my_rooms(
     services: InjectedServices,
     user: User,
-    hidden: Annotated[bool, Query(description="Include the direct rooms that you hid")] = False,  # noqa: FBT002 - a query parameter
+    hidden: Annotated[bool, Query(description="Include hidden direct rooms.")] = False,  # noqa: FBT002 - a query parameter
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
@@ -78,7 +78,7 @@ async def list_my_rooms(
     return await services.rooms.list_of(user.subject, cursor, limit, hidden=hidden)
 
 
-# Before /rooms/{room}, which would take "public" for an id.
+# Before /rooms/{room}, which would match "public" as an id.
 @router.get("/rooms/public", responses=refuses(InvalidRequest))
 async def list_public_rooms(
     services: InjectedServices,
@@ -87,7 +87,7 @@ async def list_public_rooms(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RoomView]:
-    """Return the public rooms whose name contains `query` in any case, newest first."""
+    """Return the public rooms whose name contains `query`, ignoring case, newest first."""
     return await services.rooms.list_public(user.subject, query, cursor, limit)
 
 
@@ -107,13 +107,13 @@ async def rename_room(
 
 @router.post("/rooms/{room}/archive", responses=_CHANGE)
 async def archive_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> RoomView:
-    """Archive a room: it can be read, but nothing more can be sent."""
+    """Archive a room: its messages can be read, but no more can be sent."""
     return await services.rooms.archive(user.subject, room)
 
 
 @router.put("/rooms/{room}/hidden", status_code=status.HTTP_204_NO_CONTENT, responses=_CHANGE)
 async def hide_room(services: InjectedServices, user: RateLimitedUser, room: Id) -> None:
-    """Hide a direct room from your list until you open it again; the other user is not told."""
+    """Hide a direct room from your list until you open it again; the other user is not notified."""
     await services.rooms.set_hidden(user.subject, room, hidden=True)
 
 

@@ -1,4 +1,4 @@
-"""Blocks: a user is shown no invites and no direct room of the users they block.
+"""Blocks: invites and the direct room of a blocked user are not shown to the blocking user.
 
 Blocked users are not notified. Their invites are created and counted as before, but not listed or
 announced to the blocking user. A direct room of the two is hidden from the blocking user's list,

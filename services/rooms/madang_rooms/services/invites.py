@@ -1,7 +1,7 @@
 """Invites: links, for anyone who has the code, and invites for one user.
 
-The maker of an invite for a user does not learn that the user declined it or blocks the maker: for
-all others the invite is unchanged, and it counts against the limits as before.
+An inviter does not learn that the invited user declined the invite or blocks the inviter: for all
+others the invite is unchanged, and it counts against the limits as before.
 """
 
 from madang_common.events.kinds import InviteDeclined, InviteReceived
@@ -160,7 +160,7 @@ class Invites:
     async def _check_quota(self, unit: UnitOfWork, actor: str, user: str) -> None:
         """Raise Conflict if the locked `actor` made too many invites, in all or for `user`."""
         limit = self._settings.user_most_invites
-        if await unit.invites.count_of_maker(actor) >= limit:
+        if await unit.invites.count_of_inviter(actor) >= limit:
             raise Conflict("You have too many open invites; revoke some first.", limit=limit)
         limit = self._settings.user_most_invites_to_one
         if await unit.invites.count_between(actor, user, unit.now_ms - _DAY_MS) >= limit:
@@ -175,7 +175,7 @@ class Invites:
         """Announce their invite to the locked `invited`; a full list drops another invite."""
         limit = self._settings.user_most_received_invites
         if await unit.invites.count_of_user(invited.id) > limit:
-            dropped = await unit.invites.oldest_of_top_maker(invited.id)
+            dropped = await unit.invites.oldest_of_top_inviter(invited.id)
             if dropped is not None:
                 dropped.declined_at_ms = unit.now_ms
         room, actor = authorization.room, authorization.actor

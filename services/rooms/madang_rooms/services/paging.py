@@ -16,9 +16,9 @@ Row = TypeVar("Row")
 MOST_ITEMS = 100
 _CURSOR_LENGTH = 128
 
-Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="Page size")]
+Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="Most items on the page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=_CURSOR_LENGTH, description="`next` of the previous page")
+    str | None, Query(max_length=_CURSOR_LENGTH, description="`next` of the previous page.")
 ]
 
 

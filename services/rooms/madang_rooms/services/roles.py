@@ -18,7 +18,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a role permits."""
+    """The permissions of a role."""
 
     actions: frozenset[Action] = frozenset()
     removes: frozenset[Role] = frozenset()

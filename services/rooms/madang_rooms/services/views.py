@@ -124,7 +124,7 @@ class BanView(View):
     user: UserView
     reason: str | None
     expires_at: str | None
-    """null for a ban without an end."""
+    """null for a ban without expiry."""
     banned_by: str
     created_at: str
 
@@ -235,7 +235,7 @@ def block_view(block: Block, user: User) -> BlockView:
 
 
 def received_invite_view(invite: Invite, room: Room, by: User) -> ReceivedInviteView:
-    """Return the view of `invite` to `room` by its maker `by`."""
+    """Return the view of `invite` to `room` by its inviter `by`."""
     return ReceivedInviteView(
         code=invite.code,
         room=InvitedRoomView(id=room.id, name=room.name, visibility=room.visibility),

@@ -1,4 +1,4 @@
-"""Sessions and commits on the database, whichever one it is.
+"""Sessions and commits on the database, the same for SQLite and MySQL.
 
 Unavailable
 ├── RetryableError   nothing was committed; the same transaction may succeed if it runs again
@@ -19,7 +19,7 @@ from madang_common.problems import Unavailable
 log = structlog.get_logger()
 
 Bind = AsyncEngine | AsyncConnection
-"""What a session runs on: the connections of a pool, or one connection."""
+"""The connections of a session: those of a pool, or one connection."""
 ErrorPredicate = Callable[[DBAPIError], bool]
 
 
@@ -49,7 +49,7 @@ class Database:
         """Read through `reading` and write through `writing`, which may be the same.
 
         `is_retryable` returns whether the same transaction may succeed if it runs again;
-        `is_rolled_back` whether a commit that failed with this error committed nothing for sure.
+        `is_rolled_back` whether a commit that failed with this error certainly committed nothing.
         """
         self._reading = reading
         self._writing = writing
@@ -82,7 +82,7 @@ class Database:
     async def lock_outbox(self) -> AsyncIterator["Database | None"]:
         """Hold the lock of the outbox; yield None if another replica keeps it too long.
 
-        The yielded database works for as long as the lock is held. An embedded database has one
+        The yielded database can be used while the lock is held. An embedded database has one
         process, so it needs no lock.
         """
         yield self

@@ -208,7 +208,7 @@ def _connect_args(url: URL, limits: Limits) -> dict[str, object]:
 
 
 def _prepare(engine: AsyncEngine, limits: Limits, transactions: str) -> None:
-    """Set the session variables of each new connection, whatever the server's configuration."""
+    """Set the session variables of each new connection, overriding the server's configuration."""
     # MySQL ignores /*M! … */, and MariaDB over comments from 50700 on.
     variables = (
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"

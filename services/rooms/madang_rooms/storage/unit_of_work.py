@@ -31,7 +31,7 @@ from madang_rooms.storage.repositories.users import UserStore
 
 MOST_TRIES = 10
 # Half fixed, half random: 10-20 ms after the first try, doubling up to 250-500 ms. Two transactions
-# that met in a deadlock should not meet again.
+# that deadlocked should not deadlock again.
 _PAUSE = wait_exponential(multiplier=0.01, max=0.25) + wait_random_exponential(
     multiplier=0.01, max=0.25
 )

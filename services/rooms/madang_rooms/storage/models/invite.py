@@ -27,9 +27,9 @@ class Invite(Base):
     created_at_ms: Mapped[Milliseconds]
     expires_at_ms: Mapped[Milliseconds]
     declined_at_ms: Mapped[Milliseconds | None]
-    """When its user declined it, which its maker does not learn."""
+    """When its user declined it, which its inviter does not learn."""
     revoked_at_ms: Mapped[Milliseconds | None]
-    """When an invite for a user was revoked; it still counts against its maker's limit."""
+    """When an invite for a user was revoked; it still counts against its inviter's limit."""
 
     def open_at(self, now_ms: int) -> bool:
         """Return whether it can be accepted at `now_ms`."""

@@ -12,7 +12,7 @@ class InviteStore:
     """Reads, adds and deletes invites."""
 
     def __init__(self, session: AsyncSession, now_ms: int) -> None:
-        """Treat as open what can be accepted at `now_ms`."""
+        """Treat an invite as open if it can be accepted at `now_ms`."""
         self._session = session
         self._open = and_(Invite.uses_left > 0, Invite.expires_at_ms > now_ms)
 
@@ -40,13 +40,13 @@ class InviteStore:
         # A row read before the lock may be outdated.
         return await self._session.scalar(query.execution_options(populate_existing=True))
 
-    async def open_for(self, room: str, user: str, maker: str) -> Invite | None:
-        """Return an open invite to `room` for `user`, listed to them or made by `maker`."""
+    async def open_for(self, room: str, user: str, inviter: str) -> Invite | None:
+        """Return an open invite to `room` for `user`, listed to them or made by `inviter`."""
         query = select(Invite).where(
             Invite.room_id == room,
             Invite.for_user == user,
             self._open,
-            or_(self._listed(user), Invite.created_by == maker),
+            or_(self._listed(user), Invite.created_by == inviter),
         )
         return await self._session.scalar(query.order_by(Invite.code).limit(1))
 
@@ -54,14 +54,14 @@ class InviteStore:
         """Return how many invites to `room` are open."""
         return await self._count(Invite.room_id == room, self._open)
 
-    async def count_of_maker(self, user: str) -> int:
+    async def count_of_inviter(self, user: str) -> int:
         """Return how many invites that `user` made for other users are open, in all rooms."""
         return await self._count(
             Invite.created_by == user, Invite.for_user.is_not(None), self._open
         )
 
-    async def count_between(self, maker: str, user: str, since_ms: int) -> int:
-        """Return how many invites from `maker` to `user` are open or were made after `since_ms`.
+    async def count_between(self, inviter: str, user: str, since_ms: int) -> int:
+        """Return how many invites from `inviter` to `user` are open or were made after `since_ms`.
 
         Accepted invites do not count; revoked and expired ones do.
         """
@@ -70,24 +70,24 @@ class InviteStore:
             or_(Invite.uses_left > 0, Invite.revoked_at_ms.is_not(None)),
         )
         return await self._count(
-            Invite.for_user == user, Invite.created_by == maker, or_(self._open, recent)
+            Invite.for_user == user, Invite.created_by == inviter, or_(self._open, recent)
         )
 
     async def count_of_user(self, user: str) -> int:
         """Return how many invites are listed to `user`."""
         return await self._count(self._listed(user))
 
-    async def oldest_of_top_maker(self, user: str) -> Invite | None:
-        """Return the oldest invite listed to `user` from the maker with the most listed invites."""
-        makers = (
+    async def oldest_of_top_inviter(self, user: str) -> Invite | None:
+        """Return the oldest invite listed to `user` from the inviter with the most of them."""
+        inviters = (
             select(Invite.created_by)
             .where(self._listed(user))
             .group_by(Invite.created_by)
             .order_by(func.count().desc(), func.min(Invite.code))
             .limit(1)
         )
-        maker = await self._session.scalar(makers)
-        query = select(Invite).where(self._listed(user), Invite.created_by == maker)
+        inviter = await self._session.scalar(inviters)
+        query = select(Invite).where(self._listed(user), Invite.created_by == inviter)
         return await self._session.scalar(query.order_by(Invite.code).limit(1))
 
     async def newest_link_ms(self, room: str) -> int:
@@ -110,7 +110,7 @@ class InviteStore:
     async def list_of_user(
         self, user: str, before: str | None, limit: int
     ) -> list[tuple[Invite, Room, User]]:
-        """Return the invites listed to `user` with room and maker, newest first."""
+        """Return the invites listed to `user` with room and inviter, newest first."""
         query = (
             select(Invite, Room, User)
             .join(Room, Room.id == Invite.room_id)
@@ -121,7 +121,9 @@ class InviteStore:
         )
         if before is not None:
             query = query.where(Invite.code < before)
-        return [(invite, room, maker) for invite, room, maker in await self._session.execute(query)]
+        return [
+            (invite, room, inviter) for invite, room, inviter in await self._session.execute(query)
+        ]
 
     async def unused_for(self, room: str, user: str) -> Sequence[Invite]:
         """Return the invites for `user` to the locked `room` that have uses left."""

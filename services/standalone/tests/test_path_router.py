@@ -5,10 +5,10 @@ from starlette.types import ASGIApp
 
 from madang_common.http.request_limit import RequestAllowance
 from madang_common.settings import CommonSettings, Environment
-from madang_standalone.front_door import FrontDoor
+from madang_standalone.path_router import PathRouter
 
 
-def saying(name: str) -> ASGIApp:
+def answering(name: str) -> ASGIApp:
     return PlainTextResponse(name)
 
 
@@ -29,19 +29,19 @@ def saying(name: str) -> ASGIApp:
         ("/", "site"),
     ],
 )
-async def test_each_path_has_one_that_answers(path: str, answered_by: str) -> None:
-    auth = saying("auth")
+async def test_a_path_is_routed_by_its_prefix(path: str, answered_by: str) -> None:
+    auth = answering("auth")
     apps = {
         "/api/auth/": auth,
         "/.well-known/": auth,
-        "/api/rooms/": saying("rooms"),
-        "/ws": saying("gateway"),
+        "/api/rooms/": answering("rooms"),
+        "/ws": answering("gateway"),
     }
     settings = CommonSettings(environment=Environment.DEVELOPMENT)
-    door = FrontDoor(apps, saying("site"), RequestAllowance(settings))
+    router = PathRouter(apps, answering("site"), RequestAllowance(settings))
 
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(door), base_url="http://madang"
+        transport=httpx.ASGITransport(router), base_url="http://madang"
     ) as client:
         answer = await client.get(path)
 
