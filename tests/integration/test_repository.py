@@ -15,6 +15,7 @@ DISTRIBUTIONS = {
     for folder in ("libs", "services")
     for project in (ROOT / folder).glob("*/pyproject.toml")
 }
+SERVICES = {f"madang_{Path(name).name}" for name in DISTRIBUTIONS if name.startswith("services/")}
 _NO_ADAPTERS = frozenset({"__init__", "port"})
 
 
@@ -35,6 +36,23 @@ def test_import_contracts_cover_every_distribution() -> None:
     listed = import_contracts()["importlinter"]["root_packages"].split()
 
     assert set(listed) == {f"madang_{Path(name).name}" for name in DISTRIBUTIONS}
+
+
+def test_import_contracts_layer_every_service() -> None:
+    contracts = import_contracts()
+    layered = {
+        contracts[section]["containers"].strip()
+        for section in contracts.sections()
+        if "containers" in contracts[section]
+    }
+
+    assert layered | {"madang_standalone"} == SERVICES
+
+
+def test_the_settings_page_covers_every_service() -> None:
+    covered = {settings.__module__.partition(".")[0] for settings in SETTINGS.values()}
+
+    assert covered - {"madang_common"} == SERVICES
 
 
 def test_adapters_beside_a_port_are_importable_from_the_wiring_only() -> None:
