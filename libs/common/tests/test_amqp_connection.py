@@ -90,7 +90,7 @@ def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
         (ConnectionResetError(104, "reset by peer"), AmqpUnavailable, "reset by peer"),
         (asyncio.CancelledError(), AmqpUnavailable, "the connection ended"),
         (Exception(), AmqpUnavailable, "closed"),
-        (PublishError.__new__(PublishError), AmqpUnavailable, "not taken"),
+        (PublishError.__new__(PublishError), AmqpUnavailable, "not accepted"),
     ],
 )
 async def test_errors_of_the_library_become_one_class(

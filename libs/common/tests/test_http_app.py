@@ -13,8 +13,8 @@ from madang_common.http.app import create_app
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_id import HEADER
 from madang_common.problems import (
+    MAX_ERRORS,
     MEDIA_TYPE,
-    MOST_ERRORS,
     Conflict,
     NotFound,
     Problem,
@@ -138,7 +138,7 @@ async def test_the_number_of_field_errors_is_limited(client: httpx.AsyncClient) 
     answer = await client.post("/login", json={str(number): 0 for number in range(100)})
 
     assert answer.status_code == 422
-    assert len(answer.json()["errors"]) == MOST_ERRORS
+    assert len(answer.json()["errors"]) == MAX_ERRORS
 
 
 async def test_a_trailing_slash_is_not_found(client: httpx.AsyncClient) -> None:

@@ -60,7 +60,7 @@ async def build(settings):
 
     works = [asyncio.create_task(work(), name="the work")]
     facts = {"docs": "{url}/docs"}
-    yield server.Served(app, drain=drain if DRAINS else None, works=works, facts=facts)
+    yield server.Served(app, drain=drain if DRAINS else None, tasks=works, facts=facts)
     print("closed", flush=True)
 
 
@@ -239,7 +239,7 @@ def test_a_port_in_use_is_reported() -> None:
         told = refusal(MADANG_PORT=str(port))
 
     assert told.startswith(f"madang-test: cannot listen on 127.0.0.1:{port}: ")
-    assert "or give another MADANG_PORT" in told
+    assert "or set another MADANG_PORT" in told
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ async def following(
             verifier,
             auth=backends.auth,
             registry=registry or CollectorRegistry(),
-            on_ended=(told if told is not None else []).append,
+            on_revoked=(told if told is not None else []).append,
         ),
     ):
         yield

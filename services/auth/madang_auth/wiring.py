@@ -69,7 +69,7 @@ async def build(
 ) -> AsyncGenerator[FastAPI]:
     """Start the service; `transport` replaces the network to rooms.
 
-    `app.state.works` are the tasks that must not end.
+    `app.state.tasks` are the tasks that must not end.
     """
     metrics = AuthMetrics(registry := CollectorRegistry())
     async with AsyncExitStack() as stack:
@@ -110,7 +110,7 @@ async def build(
         app.state.sessions = sessions
         app.state.user_admin = UserAdmin(directory, store, notices, clock)
         await _verify_own_tokens(app, settings, clock, stack)
-        app.state.works = _background(settings, store, throttle, keyring, clock, stack)
+        app.state.tasks = _background(settings, store, throttle, keyring, clock, stack)
         yield app
 
 
@@ -123,7 +123,7 @@ async def serve(settings: AuthSettings) -> AsyncGenerator[Served]:
         live = await AmqpLive.open(url, name="auth")
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
-        yield Served(app, works=app.state.works)
+        yield Served(app, tasks=app.state.tasks)
 
 
 @asynccontextmanager

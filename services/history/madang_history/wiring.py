@@ -44,7 +44,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Run history on `log` and yield its app.
 
-    `transport` replaces the network to auth and rooms; `app.state.works` are the background tasks.
+    `transport` replaces the network to auth and rooms; `app.state.tasks` are the background tasks.
     """
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
@@ -82,7 +82,7 @@ async def build(
         )
         await stack.enter_async_context(following)
         secure(app, backends.verifiers)
-        app.state.works = [ingesting]
+        app.state.tasks = [ingesting]
         yield app
 
 
@@ -97,7 +97,7 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
         except StoreError as error:
             reason = f": {error.__cause__}" if error.__cause__ else ""
             raise CannotStart(f"{error}{reason}") from error
-        yield Served(app, works=app.state.works)
+        yield Served(app, tasks=app.state.tasks)
 
 
 @asynccontextmanager

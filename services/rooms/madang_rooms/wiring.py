@@ -57,7 +57,7 @@ async def build(
 ) -> AsyncIterator[FastAPI]:
     """Start the service on `log`, which the caller closes.
 
-    `app.state.works` are the tasks that must not end.
+    `app.state.tasks` are the tasks that must not end.
     """
     metrics = RoomsMetrics(registry := CollectorRegistry(), clock)
     async with AsyncExitStack() as stack:
@@ -86,7 +86,7 @@ async def build(
         provide_services(app, _services(settings, units, ownership, metrics))
         stack.push_async_callback(ownership.stop)
         ownership.start(settings.ownership_sweep_seconds)
-        app.state.works = [publishing]
+        app.state.tasks = [publishing]
         yield app
 
 
@@ -126,7 +126,7 @@ async def serve(settings: RoomsSettings) -> AsyncIterator[Served]:
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings, service="rooms"))
         app = await stack.enter_async_context(build(settings, log=log))
-        yield Served(app, works=app.state.works)
+        yield Served(app, tasks=app.state.tasks)
 
 
 async def migrate(settings: RoomsSettings, revision: str) -> None:

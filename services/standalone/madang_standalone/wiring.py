@@ -35,9 +35,9 @@ async def build(settings: StandaloneSettings) -> AsyncIterator[Served]:
     async with services(settings) as apps:
         site = create_site(settings, settings.web_dir, apps)
         gateway = apps["gateway"].state
-        works = [work for app in apps.values() for work in app.state.works]
+        tasks = [task for app in apps.values() for task in app.state.tasks]
         door = FrontDoor(paths_of(apps), site, RequestAllowance(settings))
-        yield Served(door, gateway.websocket, gateway.drain, works, _facts(settings))
+        yield Served(door, gateway.websocket, gateway.drain, tasks, _facts(settings))
 
 
 def _facts(settings: StandaloneSettings) -> dict[str, str]:
