@@ -24,8 +24,8 @@ from madang_gateway.backends.memberships import Memberships
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import (
+    ActiveSession,
     Interceptor,
-    LoginHolds,
     Membership,
     OwnToken,
     RateLimit,
@@ -104,11 +104,11 @@ def test_the_size_limit_holds_as_sent_and_as_json(text: str, *, fits: bool) -> N
 
 def test_an_ended_or_expired_login_is_refused() -> None:
     verifier = Verifiers.from_jwks(create_client("http://auth"), issuer=ISSUER).users
-    holds = LoginHolds(verifier, lambda: 1_000)
+    holds = ActiveSession(verifier, lambda: 1_000)
 
     holds(MINA, send_command())
     with pytest.raises(Unauthenticated):
-        LoginHolds(verifier, lambda: MINA.expires_at)(MINA, send_command())
+        ActiveSession(verifier, lambda: MINA.expires_at)(MINA, send_command())
     verifier.revoke_session(MINA.login)
     with pytest.raises(Unauthenticated):
         holds(MINA, send_command())

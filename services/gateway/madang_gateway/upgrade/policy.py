@@ -1,4 +1,4 @@
-"""Which upgrades are accepted: path, host and origin (RFC 6455 section 4.2)."""
+"""Checks of an upgrade request: path, host and origin (RFC 6455 section 4.2)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def _answer(
             **more,
             "Content-Type": problems.MEDIA_TYPE,
             "Content-Length": str(len(body)),
-            # Whatever the problem says of the connection: this one ends.
+            # Overrides the header of UpgradeRequired: this connection is closed.
             "Connection": "close",
             **SECURE_HEADERS,
         }

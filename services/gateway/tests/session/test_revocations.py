@@ -69,7 +69,7 @@ async def test_sends_after_the_servers_close_are_ignored(harness: Harness) -> No
         await mina.until(b"CONNECTED")
 
         harness.ended.append(one("login-of-mina"))
-        await mina.until(b"This login was ended.")
+        await mina.until(b"This session has ended")
         for _ in range(20):
             late = written("SEND", {"destination": "/app/rooms.yard.send"}, b"late")
             await mina.frame(Opcode.TEXT, late)
