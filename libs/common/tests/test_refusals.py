@@ -14,7 +14,7 @@ def test_every_kind_is_at_zero_from_the_start() -> None:
         assert registry.get_sample_value("madang_yard_refusals_total", {"type": kind}) == 0
 
 
-def test_a_refusal_is_counted_and_logged_with_what_it_belongs_to() -> None:
+def test_a_refusal_is_counted_and_logged_with_its_context() -> None:
     registry = CollectorRegistry()
     refusals = Refusals(registry, "yard", [])
 

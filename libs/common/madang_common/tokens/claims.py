@@ -19,7 +19,7 @@ class Claims:
 
     subject: str
     """`sub`: the user's id, or `service:{name}`."""
-    login: str
+    session: str
     """`sid`: id of the session that the token belongs to; empty for a service."""
     username: str
     name: str
@@ -37,7 +37,7 @@ def read_claims(payload: Mapping[str, object]) -> Claims:
     """
     return Claims(
         subject=_text(payload, "sub"),
-        login=_text(payload, "sid", missing=""),
+        session=_text(payload, "sid", missing=""),
         username=_text(payload, "username", missing=""),
         name=_text(payload, "name", missing=""),
         expires_at=_seconds(payload, "exp"),

@@ -92,10 +92,12 @@ class TokenVerifier:
 
     def is_active(self, claims: Claims) -> bool:
         """Return whether the session of `claims` is not known to be revoked."""
-        if claims.login in self._revoked:
+        if claims.session in self._revoked:
             return False
         revoked = self._all_revoked.get(claims.subject)
-        return revoked is None or claims.login == revoked.keep or claims.issued_at >= revoked.second
+        return (
+            revoked is None or claims.session == revoked.keep or claims.issued_at >= revoked.second
+        )
 
     def _key_id(self, token: str) -> str:
         """Return the `kid` of `token`, not verified; raise Unauthenticated if it has none."""
@@ -109,7 +111,7 @@ class TokenVerifier:
             claims = read_claims(self._payload(token, key))
         except MALFORMED as error:
             raise Unauthenticated("Invalid token; log in again.") from error
-        if not claims.login and self._audience != SERVICES:
+        if not claims.session and self._audience != SERVICES:
             raise Unauthenticated("The token belongs to no session; log in again.")
         self._check_active(token, claims)
         self._verified[token] = claims

@@ -125,7 +125,7 @@ def sessions_router(sessions: Sessions, refreshes: Refreshes) -> APIRouter:
             await sessions.log_out_by_token(body.refresh_token.get_secret_value())
             return
         user = await asking_user(request)
-        await sessions.log_out(user.login, user=user.subject)
+        await sessions.log_out(user.session, user=user.subject)
 
     @router.get("/logins", operation_id="listLogins", responses=refuses(SessionEnded))
     async def mine(current: CurrentSession) -> MyLogins:

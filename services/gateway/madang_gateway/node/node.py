@@ -76,7 +76,7 @@ class Node:
         """Refuse the tokens of a session (`sid`) from now on, and close its connections."""
         self.context.verifier.revoke_session(session_id)
         for session in self.context.registry.sessions(user):
-            if session_id in {_ALL_SESSIONS, session.claims.login}:
+            if session_id in {_ALL_SESSIONS, session.claims.session}:
                 session.disconnect(disconnects.SESSION_REVOKED, session_ended())
 
     def close_revoked(self, user: str) -> None:
