@@ -1,4 +1,4 @@
-"""What is refused is counted and logged alike, over STOMP and REST."""
+"""Refusals are counted and logged alike, over STOMP and REST."""
 
 import structlog
 from structlog.testing import capture_logs
@@ -32,7 +32,7 @@ async def test_a_refusal_over_stomp_and_over_rest_is_one_line_each(harness: Harn
     assert harness.metric("refusals_total", type="not-found") == 2
 
 
-async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None:
+async def test_a_protocol_error_is_logged_too(harness: Harness) -> None:
     with capture_logs() as entries:
         async with harness.connected("mina") as mina:
             await mina.raw(b"NONSENSE\n\n\0")
@@ -42,7 +42,7 @@ async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None
     assert (entry["type"], entry["user_id"]) == ("protocol-error", "mina")
 
 
-async def test_the_close_that_follows_a_refusal_tells_its_title(harness: Harness) -> None:
+async def test_the_close_after_a_refusal_has_its_title_as_reason(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         await mina.say("SEND", {"destination": "/app/rooms.other.send"}, b"hi")
 
@@ -57,7 +57,7 @@ async def test_every_type_that_can_occur_is_there_before_it_does(harness: Harnes
         assert f'madang_gateway_refusals_total{{type="{kind}"}} 0.0' in page
 
 
-async def test_a_plain_request_for_the_websocket_is_told_to_upgrade(harness: Harness) -> None:
+async def test_a_plain_request_to_the_websocket_path_gets_426(harness: Harness) -> None:
     answer = await harness.http.get("/ws")
 
     assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
