@@ -82,8 +82,8 @@ def run(name: str, settings_class: type[S], build: Build[S]) -> None:
             _raise_file_limit()
             uvloop.run(_run(name, settings, build, bound))
     except ValidationError as error:
-        mistakes = map(str, unknown_settings(os.environ, settings_class.model_fields))
-        sys.exit(f"{name}: settings: {'; '.join([settings_errors.describe(error), *mistakes])}")
+        unknown_ones = map(str, unknown_settings(os.environ, settings_class.model_fields))
+        sys.exit(f"{name}: settings: {'; '.join([settings_errors.describe(error), *unknown_ones])}")
     except (CannotStart, LogError, OSError, TaskEndedError) as error:
         sys.exit(f"{name}: {error}")
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 PREFIX = "MADANG_"
 NAMES_FILE = Path(__file__).with_name("setting_names.txt")
-"""The settings of every service, generated: a process knows only its own classes."""
+"""The settings of every service, generated, because a process imports only its own classes."""
 
 _OTHERS = frozenset(
     {

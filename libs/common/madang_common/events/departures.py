@@ -16,8 +16,8 @@ _EVERYONE = "*"
 class Departures:
     """The users who left each room, by the room's audience, since the first event that was applied.
 
-    The least recently used rooms are dropped when there are too many. That is safe: a message that
-    crossed a departure follows it within moments.
+    The least recently used rooms are dropped when there are too many. That is safe: a message to
+    exclude follows the end of its sender's membership within moments.
     """
 
     def __init__(self, rooms: int = 100_000) -> None:

@@ -37,7 +37,7 @@ _QUEUE: dict[str, Any] = {
 class AmqpLive(Live):
     """Broadcasts events to every process that listens. Make one with `await AmqpLive.open(url)`.
 
-    Notices of one turn of the event loop are sent together, without confirms. When too many are
+    Events of one turn of the event loop are sent together, without confirms. When too many are
     queued the oldest are dropped; when no node of RabbitMQ answers, all of them are.
     """
 

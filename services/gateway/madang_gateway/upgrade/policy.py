@@ -111,6 +111,6 @@ def rejection(status: HTTPStatus, text: str) -> Response:
         response = _answer(status, status.phrase, document | {"detail": detail}, {})
     else:
         response = refusal(kind(detail))
-    # Required if the client asked for another version, or none (section 4.4).
+    # Required if the client requested another version, or none (section 4.4).
     response.headers["Sec-WebSocket-Version"] = "13"
     return response

@@ -168,7 +168,7 @@ class ServerConnection:
     ) -> bytes:
         """Return the ERROR frame and close; returns nothing if closed already.
 
-        `cause` is the client's mistake, or the `message` header; the other arguments are for the
+        `cause` is the client's error, or the `message` header; the other arguments are for the
         latter.
         """
         if self._state is State.CLOSED:

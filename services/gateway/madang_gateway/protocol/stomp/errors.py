@@ -11,7 +11,7 @@ ProtocolError
 ├── Duplicate           an id that is in use already
 └── NotOpen             a subscription or transaction that is not open
 """
-# ruff: noqa: N818 - names the client's mistake; the base class says that they are errors
+# ruff: noqa: N818 - names the client's error; the base class says that they are errors
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,7 +20,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ProtocolError(Exception):
-    """A fatal mistake of the client, with a short `message` and a `detail` that explains it."""
+    """A fatal error of the client, with a short `message` and a `detail` that explains it."""
 
     def __init__(
         self,
