@@ -99,7 +99,7 @@ async def test_the_end_is_exact_while_segments_come_and_go(short_log: AmqpLog) -
         for n in range(100):
             line = b"%d" % n + LARGE
             await short_log.append(0, (line,))
-            newest = await newest_offset(short_log._reading, stream, surely_some=False)
+            newest = await newest_offset(short_log._reading, stream, known_nonempty=False)
             while (batch := await anext(following)).lines != (line,):
                 assert not batch.lines
             assert newest == batch.offset

@@ -1,4 +1,4 @@
-"""Room access: what users may do in rooms, asked of the rooms service in batches."""
+"""Room access: what users may do in rooms, requested from the rooms service in batches."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ MAX_QUERIES = 500
 
 
 class AccessQuery(BaseModel):
-    """Asks what `user` may do in `room`."""
+    """A query for the access of `user` to `room`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,7 +22,7 @@ class AccessQuery(BaseModel):
 
 
 class Access(BaseModel):
-    """What one user may do in one room."""
+    """The access of one user to one room."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +30,7 @@ class Access(BaseModel):
     room: str
     exists: bool
     role: Role | None
-    """None for anyone who is not a member."""
+    """None if the user is not a member."""
     archived: bool
 
     def check_read(self) -> None:

@@ -1,4 +1,4 @@
-"""Identifiers of users, rooms, logins and events."""
+"""Identifiers of users, rooms, sessions and events."""
 
 import itertools
 import secrets

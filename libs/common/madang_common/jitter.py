@@ -8,4 +8,4 @@ import random
 
 def jitter(seconds: float, *, least: float, most: float = 1.0) -> float:
     """Return `seconds` times a random factor between `least` and `most`."""
-    return seconds * random.uniform(least, most)  # noqa: S311 - spreads load, hides nothing
+    return seconds * random.uniform(least, most)  # noqa: S311 - spreads load

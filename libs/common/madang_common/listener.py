@@ -24,7 +24,7 @@ def bind(settings: CommonSettings) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             message += (
                 "; stop the process that has the port"
-                f" (`ss -ltnp 'sport = :{settings.port}'` names it), or give another MADANG_PORT"
+                f" (`ss -ltnp 'sport = :{settings.port}'` shows it), or set another MADANG_PORT"
             )
         raise CannotStart(message) from error
     return listener
@@ -34,6 +34,6 @@ def duplicates(listener: socket.socket) -> list[socket.socket]:
     """Return `listener` and duplicates of it, so that the event loop accepts faster.
 
     With a single socket a busy loop accepts so slowly that the queue overflows when all clients
-    reconnect at once; the kernels of most then retry only seconds later.
+    reconnect at once; most clients' kernels then retry only seconds later.
     """
     return [listener, *(listener.dup() for _ in range(_ACCEPTS_PER_TURN - 1))]

@@ -70,11 +70,11 @@ def configure(settings: CommonSettings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     for name in _QUIET:
-        # create_app logs each request once.
+        # The middleware logs each request once.
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_not_malformed_request)
     for name in _SILENT:
-        # Their users log lost connections once, without a traceback each.
+        # `madang_common.amqp` logs a lost connection once and without a traceback.
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -32,7 +32,7 @@ class HttpMetrics:
         ).labels(service)
         self._failed = Counter(
             "madang_http_requests_failed_total",
-            "Requests that ended in an exception nobody expected.",
+            "Requests that ended in an unexpected exception.",
             ["service"],
             registry=registry,
         ).labels(service)
@@ -53,29 +53,29 @@ class HttpMetrics:
 
 
 class RevocationMetrics:
-    """Ended logins that one service learned from auth."""
+    """Revoked sessions that one service received from auth."""
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self._revoked = Counter(
             "madang_revocations_total",
-            "Ended logins received from auth.",
+            "Revocations of sessions received from auth.",
             ["service"],
             registry=registry,
         ).labels(service)
-        self._heard = Gauge(
+        self._polled = Gauge(
             "madang_revocations_heard_timestamp_seconds",
-            "Time of the last response of auth with ended logins, 0 if there was none.",
+            "Time of auth's last response with revocations, 0 if there was none.",
             ["service"],
             registry=registry,
         ).labels(service)
 
     def revoked(self) -> None:
-        """Count an ended login."""
+        """Count a revocation."""
         self._revoked.inc()
 
-    def heard(self, now: float) -> None:
+    def polled(self, now: float) -> None:
         """Set the time of auth's last response, in seconds since the epoch."""
-        self._heard.set(now)
+        self._polled.set(now)
 
 
 class QuickHistogram(Collector):

@@ -42,12 +42,12 @@ class VisibleText:
 
     length: int
     """Most characters after normalization."""
-    what: str
-    """The field's noun in error messages, such as "display name"."""
+    noun: str
+    """The field in error messages, such as "display name"."""
 
     def read(self, text: str) -> str:
         """Return `text` in NFC; raise ValueError if it is too long or has invisible characters."""
-        return visible_name(text, longest=self.length, what=self.what)
+        return visible_name(text, max_length=self.length, noun=self.noun)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

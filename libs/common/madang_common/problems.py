@@ -1,20 +1,20 @@
 """Errors as RFC 9457 problem details, the same for every service and for STOMP refusals.
 
-Problem
-├── InvalidRequest      400  the request cannot be read as what it should be
-├── Unauthenticated     401  no token, or one that does not hold
-├── Forbidden           403  known, but not allowed
-│   ├── NotAMember      403  the room is for its members
-│   └── Banned          403  the room is closed to this user
-├── NotFound            404
-├── Conflict            409  the state does not allow it
+Problem                 500  the service failed
+├── InvalidRequest      400  the request is malformed
+├── Unauthenticated     401  no token, or an invalid one
+├── Forbidden           403  the user is known, but not allowed
+│   ├── NotAMember      403  the user is not a member of the room
+│   └── Banned          403  the user is banned from the room
+├── NotFound            404  there is no such thing
+├── Conflict            409  the current state does not allow it
 │   └── KeyConflict     409  the same key was used for another body
-├── Gone                410  it was there and is not any more
-├── TooLarge            413
+├── Gone                410  it existed and exists no longer
+├── TooLarge            413  it exceeds a limit on its size
 ├── InvalidBody         422  well-formed, but a field is invalid
-├── UpgradeRequired     426  this path speaks WebSocket only
-├── TooManyRequests     429  slow down; try again after `retry_after_seconds`
-└── Unavailable         503  something behind this service is away; try again
+├── UpgradeRequired     426  this path is for WebSocket only
+├── TooManyRequests     429  a rate limit or quota is exceeded; retry after `retry_after_seconds`
+└── Unavailable         503  a dependency does not answer; try again
 """
 
 import math
@@ -24,12 +24,12 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 MEDIA_TYPE = "application/problem+json"
-MOST_ERRORS = 20
-"""Most mistakes of one body that are told of: the answer does not grow with what was sent."""
+MAX_ERRORS = 20
+"""Most invalid fields that one response describes, which bounds its size."""
 
 
-class Problem(Exception):  # noqa: N818 - named for what it is to a client
-    """An error told to the client: a stable `type`, a status and a sentence."""
+class Problem(Exception):  # noqa: N818 - the term of RFC 9457
+    """An error for the client: a stable `type`, a status and a sentence."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
@@ -137,7 +137,7 @@ class Unavailable(Problem):
 
 
 def kinds(base: type[Problem] = Problem) -> Mapping[str, type[Problem]]:
-    """Return the kinds by slug; a service's own subclass without one is its base to others."""
+    """Return the kinds by slug; a service's own subclass without one counts as its base."""
     found = {base.slug: base} if "slug" in vars(base) else {}
     for kind in base.__subclasses__():
         found |= kinds(kind)
@@ -145,7 +145,7 @@ def kinds(base: type[Problem] = Problem) -> Mapping[str, type[Problem]]:
 
 
 def from_document(document: Mapping[str, Any], status: int) -> Problem:
-    """Return the problem that another service answered with `document`, kind and members kept."""
+    """Return the problem in another service's response, with its kind and its members."""
     known = kinds()
     by_status = {kind.status: kind for kind in reversed(list(known.values()))}
     slug = str(document.get("type", "")).rpartition(":")[2]

@@ -12,11 +12,10 @@ def redis_client(
 ) -> Redis:
     """Return a client of the Redis at `url` (`redis://`, `rediss://` or `unix://`).
 
-    It connects on the first command. `timeout_seconds` bounds each of: connecting, an answer, and
-    the wait for a connection when all `connections` are in use. A command that fails is sent again
-    at once, at most `retries` times. Answers are text if `decode` is set (invalid UTF-8
-    replaced), else bytes. Raise
-    CannotStart if `url` is not an address of Redis.
+    It connects on the first command. `timeout_seconds` bounds connecting, a response, and the wait
+    for a connection when all `connections` are in use. A command that fails is retried at once, at
+    most `retries` times. Responses are text if `decode` is set (invalid UTF-8 replaced), else
+    bytes. Raise CannotStart if `url` is not a URL of Redis.
     """
     try:
         pool = BlockingConnectionPool.from_url(

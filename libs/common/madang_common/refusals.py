@@ -1,6 +1,6 @@
-"""Refusals: requests that a client may not make, logged and counted once each.
+"""Refusals: requests refused because of the client, logged and counted once each.
 
-REST and STOMP share one counter and one log event. A failure of the service itself (500) is none.
+REST and STOMP share one counter and one log event. A failure of the service (500) is not a refusal.
 """
 
 from collections.abc import Iterable
@@ -37,11 +37,13 @@ class Refusals:
         receipt: str | None = None,
         request: str | None = None,
     ) -> None:
-        """Count and log the refusal of a request by `user`."""
+        """Count and log the refusal of a request by `user`; ignore a failure of the service."""
+        if type(problem) is Problem:
+            return
         detail = problem.detail or problem.title
-        self.note_mistake(problem.slug, detail, user, room, session, receipt, request)
+        self.note_error(problem.slug, detail, user, room, session, receipt, request)
 
-    def note_mistake(
+    def note_error(
         self,
         kind: str,
         detail: str,

@@ -49,20 +49,20 @@ Drain = Callable[[asyncio.Event], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a process serves on its port."""
+    """The app of a process, and the tasks and callbacks that belong to it."""
 
     app: ASGIApp
     websocket: type[Upgraded] | None = None
     """Protocol class for WebSocket upgrades; without one they are answered as plain HTTP."""
     drain: Drain | None = None
-    """Runs when the process is asked to stop, while it still serves; then the server closes."""
+    """Runs after a stop signal, while the process still serves; then the server closes."""
     tasks: Sequence[asyncio.Task[None]] = ()
     """Background tasks that run as long as the process; when one ends, the process does too."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Lines of the start-up message, by name; `{url}` stands for the server's address."""
 
 
-class WorkEndedError(Exception):
+class TaskEndedError(Exception):
     """A background task ended; the log has its error."""
 
 
@@ -71,7 +71,7 @@ Build = Callable[[S], AbstractAsyncContextManager[Served]]
 
 def run(name: str, settings_class: type[S], build: Build[S]) -> None:
     """Serve what `build` yields until a signal; exit with one line if it cannot start."""
-    # Files made from here on hold chats and password hashes: only this user may read them.
+    # Files created from here on contain chats and password hashes: only this user may read them.
     os.umask(0o077)
     try:
         settings = settings_class()
@@ -82,9 +82,9 @@ def run(name: str, settings_class: type[S], build: Build[S]) -> None:
             _raise_file_limit()
             uvloop.run(_run(name, settings, build, bound))
     except ValidationError as error:
-        mistakes = map(str, unknown_settings(os.environ, settings_class.model_fields))
-        sys.exit(f"{name}: settings: {'; '.join([settings_errors.describe(error), *mistakes])}")
-    except (CannotStart, LogError, OSError, WorkEndedError) as error:
+        unknown_ones = map(str, unknown_settings(os.environ, settings_class.model_fields))
+        sys.exit(f"{name}: settings: {'; '.join([settings_errors.describe(error), *unknown_ones])}")
+    except (CannotStart, LogError, OSError, TaskEndedError) as error:
         sys.exit(f"{name}: {error}")
 
 
@@ -96,22 +96,22 @@ class _Server(uvicorn.Server):
         self._name = name
         self._drain = served.drain
         self._facts = served.facts
-        self._for_people = settings.log_format is LogFormat.CONSOLE
+        self._is_console = settings.log_format is LogFormat.CONSOLE
         self._hurry = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self.ended_work: str | None = None
+        self.ended_task: str | None = None
         """Name of the background task whose end stopped the server."""
 
-    def depend_on(self, work: asyncio.Task[None]) -> None:
-        """Stop when `work` ends."""
-        work.add_done_callback(self._stop_after)
+    def depend_on(self, task: asyncio.Task[None]) -> None:
+        """Stop when `task` ends."""
+        task.add_done_callback(self._stop_after)
 
-    def _stop_after(self, work: asyncio.Task[None]) -> None:
+    def _stop_after(self, task: asyncio.Task[None]) -> None:
         if self.should_exit:
             return
-        self.ended_work = work.get_name()
-        error = None if work.cancelled() else work.exception()
-        log.error("work_ended", work=self.ended_work, exc_info=error)
+        self.ended_task = task.get_name()
+        error = None if task.cancelled() else task.exception()
+        log.error("work_ended", work=self.ended_task, exc_info=error)
         self.should_exit = True
 
     @override
@@ -122,11 +122,11 @@ class _Server(uvicorn.Server):
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             facts = {name: fact.replace("{url}", url) for name, fact in self._facts.items()}
             lines = [f"{self._name} is ready: {url} (pid {os.getpid()})"]
-            if self._for_people:
+            if self._is_console:
                 lines += [f"  {name + ':':16} {fact}" for name, fact in facts.items()]
             else:
                 log.info("ready", url=url, pid=os.getpid(), **facts)
-            print(*lines, sep="\n", flush=True)  # noqa: T201 - for people
+            print(*lines, sep="\n", flush=True)  # noqa: T201 - for the user at the terminal
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -145,7 +145,7 @@ class _Server(uvicorn.Server):
 async def _run(name: str, settings: S, build: Build[S], bound: socket.socket) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     starting, interrupted = True, False
-    ended_work: str | None = None
+    ended_task: str | None = None
 
     def interrupt(*_: object) -> None:
         # Before uvicorn handles signals, this cancels the wait for a broker or a database. After
@@ -165,13 +165,17 @@ async def _run(name: str, settings: S, build: Build[S], bound: socket.socket) ->
             for background_task in served.tasks:
                 server.depend_on(background_task)
             starting = False
-            await server.serve(sockets=listener.duplicates(bound))
-            ended_work = server.ended_work
+            try:
+                await server.serve(sockets=listener.duplicates(bound))
+            finally:
+                # From here on the background tasks are cancelled; `serve` may not have begun.
+                server.should_exit = True
+            ended_task = server.ended_task
     except asyncio.CancelledError:
         if not interrupted:
             raise
-    if ended_work is not None:
-        raise WorkEndedError(f"{ended_work} has ended")
+    if ended_task is not None:
+        raise TaskEndedError(f"{ended_task} has ended")
     log.info("stopped")
 
 

@@ -102,7 +102,7 @@ class CommonSettings(BaseSettings):
     service_client_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     """Client secret with which this service gets service tokens from auth."""
     revocations_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
-    """Pause between two polls of auth for ended logins."""
+    """Pause between two polls of auth for revoked sessions."""
 
     @field_validator("*", mode="before")
     @classmethod

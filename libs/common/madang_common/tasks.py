@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, suppress
 
 
 def start(
-    stack: AsyncExitStack, name: str, work: Coroutine[None, None, None]
+    stack: AsyncExitStack, name: str, coroutine: Coroutine[None, None, None]
 ) -> asyncio.Task[None]:
-    """Run `work` as a task that is stopped when `stack` closes."""
-    task = asyncio.create_task(work, name=name)
+    """Run `coroutine` as a task that is stopped when `stack` closes."""
+    task = asyncio.create_task(coroutine, name=name)
     stack.push_async_callback(stop, task)
     return task
 

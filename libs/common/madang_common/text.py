@@ -1,4 +1,4 @@
-"""Text that people choose: names of visible characters, in one normalized form.
+"""Names that users choose: visible characters only, in one normalized form.
 
 Invisible characters are recognised by Unicode's Default_Ignorable_Code_Point, not by their general
 category: U+3164 HANGUL FILLER is a letter and invisible.
@@ -46,30 +46,30 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def visible_name(text: str, *, longest: int, what: str) -> str:
-    """Return `text` as a name of 1 to `longest` characters, composed and stripped.
+def visible_name(text: str, *, max_length: int, noun: str) -> str:
+    """Return `text` as a name of 1 to `max_length` characters, composed and stripped.
 
     Raise ValueError, with a sentence that follows a field's name and a colon, if it is too long,
     contains control or invisible characters, or has no visible one. Joiners and variation selectors
-    are allowed where a script or an emoji needs them. `what` is the noun, such as "display name".
+    are allowed where a script or an emoji needs them. `noun` is the field, such as "display name".
     """
     # NFC composes at most four characters into one: a longer text cannot fit.
-    name = composed(text[: _MAX_COMPOSED * longest + 1])
-    if len(text) > _MAX_COMPOSED * longest or not 1 <= len(name) <= longest:
-        raise ValueError(f"1 to {longest} characters.")
+    name = composed(text[: _MAX_COMPOSED * max_length + 1])
+    if len(text) > _MAX_COMPOSED * max_length or not 1 <= len(name) <= max_length:
+        raise ValueError(f"1 to {max_length} characters.")
     kinds = {unicodedata.category(character) for character in name}
     if kinds & _CONTROLS:
-        raise ValueError(f"No control characters or line breaks in a {what}.")
+        raise ValueError(f"No control characters or line breaks in a {noun}.")
     invisible = _invisible(name)
     if invisible is not None:
-        raise ValueError(f"No invisible characters (U+{ord(invisible):04X}) in a {what}.")
+        raise ValueError(f"No invisible characters (U+{ord(invisible):04X}) in a {noun}.")
     if kinds <= _DEPENDENT:
-        raise ValueError(f"At least one visible character in a {what}.")
+        raise ValueError(f"At least one visible character in a {noun}.")
     return name
 
 
 def _invisible(name: str) -> str | None:
-    """Return the first invisible character of `name` that its neighbours do not need."""
+    """Return the first invisible character of `name` that the characters around do not need."""
     allowed = {
         place for found in _ALLOWED_INVISIBLE.finditer(name) for place in range(*found.span())
     }
@@ -86,8 +86,6 @@ def _joins(name: str, place: int) -> bool:
         return False
     try:
         return idna.valid_contextj(name, place)
-    except (
-        ValueError,
-        idna.IDNAError,
-    ):  # its neighbour is unknown to this Python version
+    except (ValueError, idna.IDNAError):
+        # The character next to it is unknown to this Python version.
         return False

@@ -1,4 +1,4 @@
-"""`MADANG_…` variables that no service reads: misspelt ones, most likely."""
+"""`MADANG_…` variables that are not settings, most likely misspelt."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing_extensions import override
 
 PREFIX = "MADANG_"
 NAMES_FILE = Path(__file__).with_name("setting_names.txt")
-"""The settings of every service, generated: a process knows only its own classes."""
+"""The settings of every service, generated, because a process imports only its own classes."""
 
 _OTHERS = frozenset(
     {
@@ -31,11 +31,11 @@ _PORT_OF_KUBERNETES = "tcp://"
 
 @dataclass(frozen=True, slots=True)
 class UnknownSetting:
-    """A variable that nothing reads."""
+    """A variable that is not a setting."""
 
     name: str
     closest: str | None
-    """The setting that was probably meant."""
+    """The setting with the most similar name."""
 
     @override
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ def unknown_settings(
 ) -> Iterator[UnknownSetting]:
     """Yield the `MADANG_…` variables of `environment` that are not settings.
 
-    `own` are settings of this process beside those of the services.
+    `own` are settings of this process in addition to those of the services.
     """
     known = {f"{PREFIX}{name.upper()}" for name in own} | set(NAMES_FILE.read_text().split())
     for given, value in sorted(environment.items()):

@@ -22,7 +22,7 @@ from madang_common.settings import CannotStart
 
 
 @pytest.fixture
-def nobody() -> int:
+def closed_port() -> int:
     """Return a port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -82,7 +82,7 @@ def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "told", "text"),
+    ("raised", "expected", "text"),
     [
         (ChannelNotFoundEntity("NOT_FOUND - no queue"), AmqpUnavailable, "NOT_FOUND - no queue"),
         (ChannelAccessRefused("ACCESS_REFUSED - no"), AmqpRefused, "ACCESS_REFUSED - no"),
@@ -90,16 +90,16 @@ def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
         (ConnectionResetError(104, "reset by peer"), AmqpUnavailable, "reset by peer"),
         (asyncio.CancelledError(), AmqpUnavailable, "the connection ended"),
         (Exception(), AmqpUnavailable, "closed"),
-        (PublishError.__new__(PublishError), AmqpUnavailable, "not taken"),
+        (PublishError.__new__(PublishError), AmqpUnavailable, "not accepted"),
     ],
 )
 async def test_errors_of_the_library_become_one_class(
-    raised: BaseException, told: type[AmqpUnavailable], text: str
+    raised: BaseException, expected: type[AmqpUnavailable], text: str
 ) -> None:
     with pytest.raises(AmqpUnavailable, match=text) as caught, unavailable():
         raise raised
 
-    assert caught.type is told
+    assert caught.type is expected
 
 
 async def test_programming_errors_are_not_converted() -> None:
@@ -120,13 +120,13 @@ async def test_a_task_that_is_cancelled_stays_cancelled() -> None:
         await task
 
 
-async def test_without_a_node_all_callers_get_the_error(nobody: int) -> None:
-    amqp = AmqpConnection(f"amqp://u:secret@127.0.0.1:{nobody}/", "test")
+async def test_without_a_node_all_callers_get_the_error(closed_port: int) -> None:
+    amqp = AmqpConnection(f"amqp://u:secret@127.0.0.1:{closed_port}/", "test")
 
-    told = await asyncio.gather(*(amqp.connection() for _ in range(5)), return_exceptions=True)
+    expected = await asyncio.gather(*(amqp.connection() for _ in range(5)), return_exceptions=True)
 
-    assert all(isinstance(error, AmqpUnavailable) for error in told)
-    assert not any("secret" in str(error) for error in told)
+    assert all(isinstance(error, AmqpUnavailable) for error in expected)
+    assert not any("secret" in str(error) for error in expected)
     await amqp.close()
 
 
@@ -141,8 +141,8 @@ async def test_a_silent_node_times_out(mute: int) -> None:
     await amqp.close()
 
 
-async def test_waiting_for_a_node_times_out(nobody: int) -> None:
-    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/", "test")
+async def test_waiting_for_a_node_times_out(closed_port: int) -> None:
+    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{closed_port}/", "test")
 
     with pytest.raises(AmqpUnavailable):
         await amqp.wait_for(0.5)
@@ -176,11 +176,11 @@ async def test_a_cancelled_caller_does_not_affect_the_others(rabbitmq_url: str) 
 
 
 async def test_the_next_node_is_tried_when_one_does_not_answer(
-    rabbitmq_url: str, nobody: int
+    rabbitmq_url: str, closed_port: int
 ) -> None:
     before, at, after = rabbitmq_url.rpartition("@")
     for _ in range(4):
-        amqp = AmqpConnection(f"{before}{at}127.0.0.1:{nobody},{after}", "test")
+        amqp = AmqpConnection(f"{before}{at}127.0.0.1:{closed_port},{after}", "test")
         for _ in range(3):
             connection = await amqp.connection()
             await connection.close()
@@ -212,9 +212,9 @@ async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 async def test_a_failed_connection_leaves_no_garbage(
-    nobody: int, caplog: pytest.LogCaptureFixture
+    closed_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{nobody}/v", "test")
+    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{closed_port}/v", "test")
     # A log entry would keep a reference to the error, as pytest.raises does.
     caplog.set_level(logging.CRITICAL, "aiormq")
     gc.disable()

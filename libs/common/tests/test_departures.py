@@ -15,7 +15,7 @@ def said(sender: str = "mina", room: str = "yard") -> Event:
 
 
 @pytest.mark.parametrize("kind", ["member.left", "member.removed", "member.banned"])
-def test_who_left_is_not_heard_until_they_come_back(kind: str) -> None:
+def test_messages_of_a_former_member_are_excluded_until_they_rejoin(kind: str) -> None:
     departures = Departures(10)
     assert not departures.exclude(said())
 
@@ -31,7 +31,7 @@ def test_who_left_is_not_heard_until_they_come_back(kind: str) -> None:
     assert not departures.any_in(room_audience("yard"))
 
 
-def test_in_an_archived_room_nobody_is_heard() -> None:
+def test_all_messages_in_an_archived_room_are_excluded() -> None:
     departures = Departures(10)
 
     departures.apply(event("room.archived", "owner"))
@@ -40,7 +40,7 @@ def test_in_an_archived_room_nobody_is_heard() -> None:
     assert departures.exclude(said("owner"))
 
 
-def test_only_what_members_say_is_ignored() -> None:
+def test_only_kinds_that_require_membership_are_excluded() -> None:
     departures = Departures(10)
     departures.apply(event("member.left", user="mina"))
 

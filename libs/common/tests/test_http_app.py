@@ -13,8 +13,8 @@ from madang_common.http.app import create_app
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_id import HEADER
 from madang_common.problems import (
+    MAX_ERRORS,
     MEDIA_TYPE,
-    MOST_ERRORS,
     Conflict,
     NotFound,
     Problem,
@@ -138,7 +138,7 @@ async def test_the_number_of_field_errors_is_limited(client: httpx.AsyncClient) 
     answer = await client.post("/login", json={str(number): 0 for number in range(100)})
 
     assert answer.status_code == 422
-    assert len(answer.json()["errors"]) == MOST_ERRORS
+    assert len(answer.json()["errors"]) == MAX_ERRORS
 
 
 async def test_a_trailing_slash_is_not_found(client: httpx.AsyncClient) -> None:
@@ -390,7 +390,7 @@ async def test_a_request_for_another_host_is_a_refusal() -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/broken"), ("GET", "/no"), ("PATCH", "/raw"), ("GET", "/failed")]
 )
-async def test_failures_and_paths_of_nobody_are_no_refusals(
+async def test_server_errors_and_unknown_paths_are_not_refusals(
     client: httpx.AsyncClient, method: str, path: str
 ) -> None:
     with capture_logs() as entries:
@@ -399,19 +399,19 @@ async def test_failures_and_paths_of_nobody_are_no_refusals(
     assert not [entry for entry in entries if entry["event"] == "refused"]
 
 
-async def test_what_another_service_asks_is_logged_by_that_one(
+async def test_refusals_of_another_service_are_not_logged(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:
     network = InProcessNetwork()
     network.add("test", app)
 
     with capture_logs() as entries:
-        told = await client.get("/internal/thing")
+        response = await client.get("/internal/thing")
         async with httpx.AsyncClient(transport=network, base_url="http://test") as near:
             await near.get("/internal/thing")
             await near.get("/conflict/yard")
 
-    assert told.status_code == 404
+    assert response.status_code == 404
     assert not [entry for entry in entries if entry["event"] == "refused"]
     levels = [entry["log_level"] for entry in entries if entry["event"] == "request"]
     # Over the network, an error between services may be a mistake in their settings.

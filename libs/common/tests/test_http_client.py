@@ -89,30 +89,30 @@ async def test_a_retry_sends_the_whole_body() -> None:
 async def test_a_response_is_not_retried_and_a_5xx_is_unavailable(status: int) -> None:
     wire = answering(status, detail="secret")()
 
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as raised:
         await call(wire.client(), "GET", "/x")
 
     assert len(wire.sent) == 1
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)
 
 
 async def test_the_problem_of_the_other_service_is_raised() -> None:
     document = Conflict("the name is taken", field="name").document()
     wire = Wire(answer=httpx.Response(409, json=document))
 
-    with pytest.raises(Conflict, match="the name is taken") as told:
+    with pytest.raises(Conflict, match="the name is taken") as raised:
         await call(wire.client(), "POST", "/x")
 
-    assert told.value.members == {"field": "name"}
+    assert raised.value.members == {"field": "name"}
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'"text"', b"\xff"])
 async def test_an_error_without_a_problem_is_mapped_by_status(content: bytes) -> None:
     for status, kind in ((404, NotFound), (429, TooManyRequests), (418, Problem)):
         wire = Wire(answer=httpx.Response(status, content=content))
-        with pytest.raises(Problem) as told:
+        with pytest.raises(Problem) as raised:
             await call(wire.client(), "GET", "/x")
-        assert type(told.value) is kind
+        assert type(raised.value) is kind
 
 
 async def test_the_request_id_is_forwarded() -> None:

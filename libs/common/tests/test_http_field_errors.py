@@ -33,7 +33,7 @@ class Account(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"display_name": "hunter2"}, "Display name: at most 4 characters."),
         ({"display_name": "ab"}, "Display name: 3 to 32 characters: a-z."),
@@ -46,13 +46,13 @@ class Account(BaseModel):
         ({"color": "pink"}, "Color: must be 'red' or 'blue'."),
     ],
 )
-def test_a_mistake_is_a_sentence_without_the_value(given: dict[str, object], told: str) -> None:
+def test_an_error_is_a_sentence_without_the_value(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Account.model_validate(given)
 
     errors = field_errors(refused.value.errors())
 
-    assert [sentence(error) for error in errors] == [told]
+    assert [sentence(error) for error in errors] == [message]
     assert "hunter2" not in str(errors)
 
 

@@ -69,47 +69,47 @@ async def secrets() -> Secret:
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
+def openapi() -> dict[str, Any]:
     return document("Yards", "Yards of people.", [router, inside])
 
 
-def statuses(told: dict[str, Any], method: str, path: str) -> set[str]:
-    return set(told["paths"][f"/api/yards/v1{path}"][method]["responses"])
+def statuses(openapi: dict[str, Any], method: str, path: str) -> set[str]:
+    return set(openapi["paths"][f"/api/yards/v1{path}"][method]["responses"])
 
 
-def test_only_public_routes_are_told(told: dict[str, Any]) -> None:
-    assert all(path.startswith("/api/") for path in told["paths"])
-    assert "Secret" not in told["components"]["schemas"]
-    assert "not-a-member" not in told["components"]["examples"]
+def test_only_public_routes_are_documented(openapi: dict[str, Any]) -> None:
+    assert all(path.startswith("/api/") for path in openapi["paths"])
+    assert "Secret" not in openapi["components"]["schemas"]
+    assert "not-a-member" not in openapi["components"]["examples"]
 
 
-def test_a_route_is_told_with_what_it_raises_and_what_follows_from_what_it_takes(
-    told: dict[str, Any],
+def test_a_route_has_its_declared_and_its_implied_problems(
+    openapi: dict[str, Any],
 ) -> None:
     limited, user, body = {"429"}, {"401", "503"}, {"400", "413", "422"}
 
-    assert statuses(told, "post", "/yards") == {"201", "403", "409"} | limited | user | body
-    assert statuses(told, "get", "/yards") == {"200"} | limited | user
-    assert statuses(told, "get", "/yards/{yard}") == {"200", "404", "422"} | limited
-    assert statuses(told, "post", "/leave") == {"200"} | limited
+    assert statuses(openapi, "post", "/yards") == {"201", "403", "409"} | limited | user | body
+    assert statuses(openapi, "get", "/yards") == {"200"} | limited | user
+    assert statuses(openapi, "get", "/yards/{yard}") == {"200", "404", "422"} | limited
+    assert statuses(openapi, "post", "/leave") == {"200"} | limited
 
 
-def test_an_error_is_a_problem_with_an_example_of_each_type(told: dict[str, Any]) -> None:
-    responses = told["paths"]["/api/yards/v1/yards"]["post"]["responses"]
+def test_an_error_is_a_problem_with_an_example_of_each_type(openapi: dict[str, Any]) -> None:
+    responses = openapi["paths"]["/api/yards/v1/yards"]["post"]["responses"]
     (media_type,) = responses["403"]["content"]
 
     assert media_type == "application/problem+json"
     content = responses["403"]["content"][media_type]
     assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
     assert set(content["examples"]) == {"forbidden", "banned"}
-    banned = told["components"]["examples"]["banned"]
+    banned = openapi["components"]["examples"]["banned"]
     assert banned["value"]["type"] == "urn:madang:problem:banned"
     assert "Retry-After" in responses["429"]["headers"]
 
 
-def test_operations_have_short_ids_and_plain_summaries(told: dict[str, Any]) -> None:
-    made = told["paths"]["/api/yards/v1/yards"]["post"]
-    listed = told["paths"]["/api/yards/v1/yards"]["get"]
+def test_operations_have_short_ids_and_plain_summaries(openapi: dict[str, Any]) -> None:
+    made = openapi["paths"]["/api/yards/v1/yards"]["post"]
+    listed = openapi["paths"]["/api/yards/v1/yards"]["get"]
 
     assert (made["operationId"], made["summary"]) == ("createYard", "Create yard")
     assert (listed["operationId"], listed["summary"]) == ("listYards", "List yards")
@@ -117,17 +117,17 @@ def test_operations_have_short_ids_and_plain_summaries(told: dict[str, Any]) -> 
     assert made["responses"]["201"]["description"] == "Created"
 
 
-def test_a_token_is_asked_for_where_it_is_needed(told: dict[str, Any]) -> None:
-    paths = told["paths"]
+def test_security_is_required_where_a_token_is_needed(openapi: dict[str, Any]) -> None:
+    paths = openapi["paths"]
 
     assert paths["/api/yards/v1/yards"]["get"]["security"] == [{"bearer": []}]
     assert paths["/api/yards/v1/leave"]["post"]["security"] == [{"bearer": []}, {}]
     assert "security" not in paths["/api/yards/v1/yards/{yard}"]["get"]
-    assert told["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert openapi["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 
-def test_schemas_are_those_that_are_used_with_plain_names(told: dict[str, Any]) -> None:
-    schemas = told["components"]["schemas"]
+def test_schemas_are_those_that_are_used_with_plain_names(openapi: dict[str, Any]) -> None:
+    schemas = openapi["components"]["schemas"]
 
     assert set(schemas) == {"NewYard", "Problem", "YardView", "YardViewPage"}
     assert schemas["YardViewPage"]["title"] == "YardViewPage"

@@ -74,7 +74,7 @@ class Client:
         with suppress(ConnectionError):
             await self._writer.drain()
 
-    async def hear(self, wanted: bytes) -> None:
+    async def expect(self, wanted: bytes) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._reader.readuntil(wanted)
 
@@ -137,7 +137,7 @@ async def test_too_many_headers_are_refused() -> None:
     async with connected() as client:
         head = b"".join(b"x%d:\r\n" % number for number in range(100))
         await client.say(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
-        await client.hear(b"<0>")
+        await client.expect(b"<0>")
 
         await client.say(b"GET / HTTP/1.1\r\n" + head + b"y:\r\n\r\n")
 
@@ -150,7 +150,7 @@ async def test_a_body_in_too_many_parts_is_refused() -> None:
     begin = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with connected() as client:
         await client.say(begin + b"1\r\nx\r\n" * 4000 + b"0\r\n\r\n")
-        await client.hear(b"<4000>")
+        await client.expect(b"<4000>")
 
         await client.say(begin + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
 
@@ -187,18 +187,18 @@ async def test_a_request_may_have_a_body_larger_than_a_head() -> None:
     async with connected() as client:
         await client.say(post(b"x" * 10 * HEAD_BYTES))
 
-        await client.hear(f"<{10 * HEAD_BYTES}>".encode())
+        await client.expect(f"<{10 * HEAD_BYTES}>".encode())
 
 
 async def test_the_timeout_restarts_for_each_request() -> None:
     async with connected() as client:
         for _ in range(HEAD_BYTES // 10):
             await client.say(post(b"hello"))
-            await client.hear(b"<5>")
+            await client.expect(b"<5>")
 
         await client.say(post(b"hello") * 3)
         for _ in range(3):
-            await client.hear(b"<5>")
+            await client.expect(b"<5>")
 
 
 async def test_pipelined_requests_are_limited() -> None:
@@ -252,7 +252,7 @@ async def test_a_response_may_take_longer_than_the_request_timeout() -> None:
     async with connected() as client:
         await client.say(post(b"hello", "/slow"))
 
-        await client.hear(b"<5>")
+        await client.expect(b"<5>")
 
 
 async def test_a_client_that_does_not_read_is_aborted() -> None:
@@ -280,12 +280,12 @@ async def test_an_upgraded_connection_has_no_request_timeout() -> None:
     async with connected() as client:
         await client.say(b"GET /a?b HTTP/1.1\r\nConnection: Upgrade\r\nUPGRADE:websocket\r\n\r\n")
         headers = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
-        await client.hear(f"GET /a?b HTTP/1.1 {headers}\r\n\r\n".encode())
+        await client.expect(f"GET /a?b HTTP/1.1 {headers}\r\n\r\n".encode())
         await asyncio.sleep(2 * SECONDS)
 
         await client.say(b"still here")
 
-        await client.hear(b"still here")
+        await client.expect(b"still here")
 
 
 async def test_a_connection_has_all_attributes_that_uvicorn_sets() -> None:

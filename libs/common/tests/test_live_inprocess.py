@@ -4,7 +4,7 @@ from contextlib import aclosing
 from madang_common.live.inprocess import InProcessLive
 
 
-async def test_a_slow_listener_loses_the_oldest_notices() -> None:
+async def test_a_slow_listener_loses_the_oldest_events() -> None:
     live = InProcessLive(backlog=3)
     async with aclosing(live.listen()) as notices:
         waiting = asyncio.create_task(anext(notices))
@@ -16,7 +16,7 @@ async def test_a_slow_listener_loses_the_oldest_notices() -> None:
         assert await waiting == (b"2", b"3", b"4")
 
 
-async def test_queued_notices_are_yielded_together() -> None:
+async def test_queued_events_are_yielded_together() -> None:
     live = InProcessLive()
     async with aclosing(live.listen()) as notices:
         waiting = asyncio.create_task(anext(notices))
@@ -40,13 +40,13 @@ async def test_a_closed_listener_is_removed() -> None:
     assert not live._listeners
 
 
-async def test_notices_queued_before_closing_are_yielded() -> None:
+async def test_events_queued_before_closing_are_yielded() -> None:
     live = InProcessLive()
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     async def listen() -> None:
         async for lines in live.listen():
-            heard.extend(lines)
+            received.extend(lines)
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0)
@@ -55,4 +55,4 @@ async def test_notices_queued_before_closing_are_yielded() -> None:
     await live.close()
 
     await asyncio.wait_for(listening, 5)
-    assert heard == [b"last words"]
+    assert received == [b"last words"]

@@ -223,10 +223,10 @@ async def test_a_queued_event_times_out_at_its_own_deadline(log: WatchedLog) -> 
 
     log.before = stop
     publisher = Publisher(log, timeout_seconds=10, clock=lambda: time)
-    told: dict[bytes, LogError | None] = {}
+    outcomes: dict[bytes, LogError | None] = {}
     for line, at in ((b"first", 0.0), (b"old", 1.0), (b"old too", 1.9), (b"young", 2.5)):
         time = at
-        publisher.append(ROOM, line, partial(told.__setitem__, line))
+        publisher.append(ROOM, line, partial(outcomes.__setitem__, line))
         await gates[b"first"].reached.wait()
 
     # The first one is stored at last, when those behind it have waited for too long.
@@ -234,28 +234,28 @@ async def test_a_queued_event_times_out_at_its_own_deadline(log: WatchedLog) -> 
     gates[b"first"].open.set()
     await gates[b"young"].reached.wait()
 
-    assert told.pop(b"first") is None
-    assert {line: type(error) for line, error in told.items()} == dict.fromkeys(
+    assert outcomes.pop(b"first") is None
+    assert {line: type(error) for line, error in outcomes.items()} == dict.fromkeys(
         (b"old", b"old too"), LogUnavailable
     )
     gates[b"young"].open.set()
     await publisher.close()
-    assert told[b"young"] is None
+    assert outcomes[b"young"] is None
     assert await stored(log) == [(b"first",), (b"young",)]
 
 
 async def test_closing_takes_at_most_one_timeout(log: WatchedLog) -> None:
     log.before = Gate()
     publisher = Publisher(log, limits=BatchLimits(lines=1), timeout_seconds=0.5)
-    told: list[LogError | None] = []
+    outcomes: list[LogError | None] = []
     for n in range(20):
-        publisher.append(ROOM, b"%d" % n, told.append)
+        publisher.append(ROOM, b"%d" % n, outcomes.append)
     began = asyncio.get_running_loop().time()
 
     await publisher.close()
 
     assert asyncio.get_running_loop().time() - began < 20 * 0.5 / 2
-    assert [type(error) for error in told] == [LogUnavailable] * 20
+    assert [type(error) for error in outcomes] == [LogUnavailable] * 20
     assert len(log.appends) < 20
 
 
@@ -313,16 +313,16 @@ async def test_an_unexpected_error_fails_only_its_batch(log: WatchedLog) -> None
 
 async def test_an_error_in_a_callback_does_not_affect_the_others(log: WatchedLog) -> None:
     publisher = Publisher(log)
-    told: list[LogError | None] = []
+    outcomes: list[LogError | None] = []
 
     def broken(_: LogError | None) -> None:
         raise RuntimeError("a bug in a sender")
 
     publisher.append(ROOM, b"a", broken)
-    publisher.append(ROOM, b"b", told.append)
+    publisher.append(ROOM, b"b", outcomes.append)
     await publish(publisher, ROOM, b"c")
 
-    assert told == [None]
+    assert outcomes == [None]
 
 
 async def test_a_cancelled_sender_does_not_affect_the_others(log: WatchedLog) -> None:
@@ -371,13 +371,13 @@ async def test_an_event_larger_than_a_batch_is_refused(log: WatchedLog) -> None:
 async def test_closing_waits_for_queued_events(log: WatchedLog) -> None:
     log.before = failing(2)
     publisher = Publisher(log, limits=BatchLimits(lines=2))
-    told: list[LogError | None] = []
+    outcomes: list[LogError | None] = []
     for n in range(5):
-        publisher.append(ROOM, b"%d" % n, told.append)
+        publisher.append(ROOM, b"%d" % n, outcomes.append)
 
     await publisher.close()
 
-    assert told == [None] * 5
+    assert outcomes == [None] * 5
     assert [line for batch in await stored(log) for line in batch] == [b"0", b"1", b"2", b"3", b"4"]
 
 
@@ -391,32 +391,32 @@ async def test_a_closed_publisher_refuses_events(log: WatchedLog) -> None:
 
 async def test_events_appended_together_are_adjacent_in_one_batch(log: WatchedLog) -> None:
     publisher = Publisher(log, limits=BatchLimits(lines=3))
-    told: list[LogError | None] = []
+    outcomes: list[LogError | None] = []
     gate = log.before = Gate()
     publisher.append(ROOM, b"0", lambda _: None)
     await gate.reached.wait()
     publisher.append(ROOM, b"1", lambda _: None)
     publisher.append(ROOM, b"2", lambda _: None)
 
-    publisher.append_together(ROOM, (b"a", b"b"), told.append)
+    publisher.append_together(ROOM, (b"a", b"b"), outcomes.append)
     publisher.append(ROOM, b"3", lambda _: None)
     gate.open.set()
     await publisher.close()
 
     batches = [lines for shard, lines in log.appends if shard == SHARD]
     assert batches == [(b"0",), (b"1", b"2"), (b"a", b"b", b"3")]
-    assert told == [None]
+    assert outcomes == [None]
 
 
 async def test_events_appended_together_fail_together(log: WatchedLog) -> None:
     publisher = Publisher(log)
-    told: list[LogError | None] = []
+    outcomes: list[LogError | None] = []
     log.before = failing(1, ValueError("broken"))
 
-    publisher.append_together(ROOM, (b"a", b"b"), told.append)
+    publisher.append_together(ROOM, (b"a", b"b"), outcomes.append)
     await publisher.close()
 
-    assert [type(error) for error in told] == [LogUnavailable]
+    assert [type(error) for error in outcomes] == [LogUnavailable]
     assert await log.end(SHARD) == 0
 
 

@@ -11,7 +11,7 @@ from madang_common.settings import CommonSettings
 DEPLOY = Path(__file__).parents[3] / "deploy" / "rabbitmq"
 
 
-def test_the_definitions_file_is_what_the_code_declares() -> None:
+def test_the_definitions_file_equals_the_topology() -> None:
     fields = CommonSettings.model_fields
     kept = Retention(fields["log_retention_seconds"].default, fields["log_retention_bytes"].default)
 

@@ -51,12 +51,12 @@ def test_a_subclass_without_a_slug_does_not_replace_its_base() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.slug))
 def test_a_problem_round_trips_between_services(kind: type[Problem]) -> None:
-    told = kind("what happened", field="name")
+    sent = kind("what happened", field="name")
 
-    understood = from_document(told.document(), told.status)
+    understood = from_document(sent.document(), sent.status)
 
     assert type(understood) is kind
-    assert understood.document() == told.document()
+    assert understood.document() == sent.document()
 
 
 @pytest.mark.parametrize(

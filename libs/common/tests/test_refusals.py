@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from madang_common.problems import Forbidden, TooManyRequests
+from madang_common.problems import Forbidden, Problem, TooManyRequests
 from madang_common.refusals import Refusals
 
 
@@ -14,7 +14,7 @@ def test_every_kind_is_at_zero_from_the_start() -> None:
         assert registry.get_sample_value("madang_yard_refusals_total", {"type": kind}) == 0
 
 
-def test_a_refusal_is_counted_and_logged_with_what_it_belongs_to() -> None:
+def test_a_refusal_is_counted_and_logged_with_its_context() -> None:
     registry = CollectorRegistry()
     refusals = Refusals(registry, "yard", [])
 
@@ -38,7 +38,18 @@ def test_a_refusal_is_counted_and_logged_with_what_it_belongs_to() -> None:
     ]
 
 
-def test_ids_that_a_refusal_has_not_are_left_out() -> None:
+def test_a_failure_of_the_service_is_not_a_refusal() -> None:
+    registry = CollectorRegistry()
+
+    with capture_logs() as entries:
+        Refusals(registry, "yard", []).note(Problem(), user="mina")
+
+    assert entries == []
+    failures = registry.get_sample_value("madang_yard_refusals_total", {"type": Problem.slug})
+    assert failures is None
+
+
+def test_missing_ids_are_left_out_of_the_line() -> None:
     with capture_logs() as entries:
         Refusals(CollectorRegistry(), "yard", []).note(
             TooManyRequests(), user="", request="a-request"

@@ -157,7 +157,7 @@ def test_the_end_of_a_background_task_ends_the_process() -> None:
     assert err.endswith("madang-test: the work has ended\n")
 
 
-def test_a_start_tells_people_where_to_go_in_one_block() -> None:
+def test_a_console_start_prints_all_facts() -> None:
     with process(MADANG_LOG_FORMAT="console") as running:
         url = url_of(running)
         assert running.stdout is not None
@@ -169,7 +169,7 @@ def test_a_start_tells_people_where_to_go_in_one_block() -> None:
     assert "ready" not in err
 
 
-def test_a_start_tells_machines_the_same_in_a_line_of_the_log() -> None:
+def test_a_json_start_logs_the_facts() -> None:
     with process(MADANG_LOG_FORMAT="json") as running:
         url = url_of(running)
         running.send_signal(signal.SIGTERM)
@@ -181,24 +181,24 @@ def test_a_start_tells_machines_the_same_in_a_line_of_the_log() -> None:
     assert out == "closed\n"
 
 
-def test_a_misspelt_setting_is_told_and_does_not_hinder_the_start() -> None:
+def test_a_misspelt_setting_is_logged_and_does_not_prevent_the_start() -> None:
     with process(MADANG_TAIL_BYTE="1") as running:
         url_of(running)
         running.send_signal(signal.SIGTERM)
         _, err = running.communicate(timeout=20)
 
     lines = [json.loads(line) for line in err.splitlines()]
-    told = [line for line in lines if line["event"] == "unknown_setting"]
-    assert [(line["level"], line["setting"], line["closest"]) for line in told] == [
+    message = [line for line in lines if line["event"] == "unknown_setting"]
+    assert [(line["level"], line["setting"], line["closest"]) for line in message] == [
         ("warning", "MADANG_TAIL_BYTE", "MADANG_TAIL_BYTES")
     ]
 
 
-def test_a_misspelt_setting_is_told_where_settings_are_refused() -> None:
-    told = refusal(MADANG_PORT="99999", MADANG_PROT="8000")
+def test_a_misspelt_setting_is_reported_with_invalid_settings() -> None:
+    message = refusal(MADANG_PORT="99999", MADANG_PROT="8000")
 
-    assert told.startswith("madang-test: settings: MADANG_PORT=99999: ")
-    assert told.endswith("; MADANG_PROT is not a setting; did you mean MADANG_PORT?")
+    assert message.startswith("madang-test: settings: MADANG_PORT=99999: ")
+    assert message.endswith("; MADANG_PROT is not a setting; did you mean MADANG_PORT?")
 
 
 def test_a_missing_setting_is_reported() -> None:
@@ -236,10 +236,10 @@ def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        told = refusal(MADANG_PORT=str(port))
+        message = refusal(MADANG_PORT=str(port))
 
-    assert told.startswith(f"madang-test: cannot listen on 127.0.0.1:{port}: ")
-    assert "or give another MADANG_PORT" in told
+    assert message.startswith(f"madang-test: cannot listen on 127.0.0.1:{port}: ")
+    assert "or set another MADANG_PORT" in message
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ IGNORABLE = re.compile(f"[{text._IGNORABLE}]")
 
 
 def name(given: str) -> str:
-    return visible_name(given, longest=64, what="display name")
+    return visible_name(given, max_length=64, noun="display name")
 
 
 def test_there_are_as_many_ignorable_characters_as_unicode_has() -> None:

@@ -12,15 +12,15 @@ from tests.support.issuer import Issuer
 
 
 class Auth:
-    """Auth's key page, which can change, fail, and counts who asks."""
+    """Auth's JWK set, which can change and fail; counts requests."""
 
     def __init__(self, issuer: Issuer) -> None:
-        self.asked = 0
+        self.requests = 0
         self.answer: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=issuer.jwks())
 
     def client(self) -> httpx.AsyncClient:
         async def page(_: httpx.Request) -> httpx.Response:
-            self.asked += 1
+            self.requests += 1
             await asyncio.sleep(0)
             return self.answer()
 
@@ -36,7 +36,7 @@ class Auth:
 
 
 class HeldTime:
-    """Monotonic time that stands until it is moved."""
+    """Monotonic time that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -69,10 +69,10 @@ async def test_keys_are_fetched_once_and_kept(auth: Auth, time: HeldTime) -> Non
         time.now += 99
 
     assert known.known("old") is not None
-    assert auth.asked == 1
+    assert auth.requests == 1
 
 
-async def test_keys_are_asked_for_again_after_a_while(auth: Auth, time: HeldTime) -> None:
+async def test_stale_keys_are_fetched_again(auth: Auth, time: HeldTime) -> None:
     known = KeySet(auth.client())
     await known.get("old")
     auth.serve(NEW)
@@ -92,7 +92,7 @@ async def test_a_new_key_works_at_once(auth: Auth, time: HeldTime) -> None:
 
     assert await known.get("new") is not None
     assert await known.get("old") is not None
-    assert auth.asked == 2
+    assert auth.requests == 2
 
 
 async def test_a_storm_of_unknown_keys_is_one_question(auth: Auth, time: HeldTime) -> None:
@@ -104,20 +104,20 @@ async def test_a_storm_of_unknown_keys_is_one_question(auth: Auth, time: HeldTim
         time.now += 0.004
 
     assert not any(found)
-    assert auth.asked == 1
+    assert auth.requests == 1
 
 
-async def test_a_storm_of_unknown_keys_asks_seldom(auth: Auth, time: HeldTime) -> None:
+async def test_many_unknown_keys_cause_few_fetches(auth: Auth, time: HeldTime) -> None:
     known = KeySet(auth.client())
 
     for n in range(600):
         assert await known.get(f"unknown-{n}") is None
         time.now += 0.1
 
-    assert auth.asked <= 13
+    assert auth.requests <= 13
 
 
-async def test_with_auth_away_known_keys_go_on(auth: Auth, time: HeldTime) -> None:
+async def test_while_auth_is_unavailable_known_keys_are_used(auth: Auth, time: HeldTime) -> None:
     known = KeySet(auth.client())
     await known.get("old")
     auth.fail()
@@ -126,10 +126,12 @@ async def test_with_auth_away_known_keys_go_on(auth: Auth, time: HeldTime) -> No
     for _ in range(100):
         assert await known.get("old") is not None
 
-    assert auth.asked == 2
+    assert auth.requests == 2
 
 
-async def test_with_auth_away_nobody_with_a_known_key_waits(auth: Auth, time: HeldTime) -> None:
+async def test_while_auth_is_unavailable_a_known_key_does_not_wait(
+    auth: Auth, time: HeldTime
+) -> None:
     known = KeySet(auth.client())
     await known.get("old")
     auth.fail()
@@ -152,7 +154,7 @@ async def test_with_auth_away_nobody_with_a_known_key_waits(auth: Auth, time: He
     await known._fetching
 
 
-async def test_with_auth_away_unknown_keys_are_told_to_try_again(
+async def test_while_auth_is_unavailable_unknown_keys_raise_unavailable(
     auth: Auth, time: HeldTime
 ) -> None:
     known = KeySet(auth.client())
@@ -161,7 +163,7 @@ async def test_with_auth_away_unknown_keys_are_told_to_try_again(
     for _ in range(100):
         with pytest.raises(Unavailable):
             await known.get("old")
-    assert auth.asked == 1
+    assert auth.requests == 1
 
     auth.serve(OLD)
     time.now += 1
@@ -188,7 +190,7 @@ async def test_with_auth_away_unknown_keys_are_told_to_try_again(
         b"[" * 100_000,
     ],
 )
-async def test_what_is_no_key_set_counts_as_no_answer(
+async def test_a_malformed_key_set_counts_as_a_failure(
     auth: Auth, time: HeldTime, body: bytes
 ) -> None:
     known = KeySet(auth.client())
@@ -197,7 +199,7 @@ async def test_what_is_no_key_set_counts_as_no_answer(
     for _ in range(100):
         with pytest.raises(Unavailable):
             await known.get("old")
-    assert auth.asked == 1
+    assert auth.requests == 1
 
     auth.serve(OLD)
     time.now += 10
@@ -216,7 +218,7 @@ async def test_a_key_that_has_no_name_is_passed_over(
     assert await KeySet(auth.client()).get("old") is not None
 
 
-async def test_a_caller_that_goes_away_does_not_end_the_fetch_for_others(auth: Auth) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_fetch_for_others(auth: Auth) -> None:
     known = KeySet(auth.client())
     leaving, staying = (asyncio.create_task(known.get("old")) for _ in range(2))
     await asyncio.sleep(0)
@@ -224,4 +226,4 @@ async def test_a_caller_that_goes_away_does_not_end_the_fetch_for_others(auth: A
     leaving.cancel()
 
     assert await staying is not None
-    assert auth.asked == 1
+    assert auth.requests == 1

@@ -19,18 +19,18 @@ from tests.support.waiting import until
 
 @dataclass
 class Auth:
-    """auth, as far as it is asked here."""
+    """The auth service: tokens and revocations."""
 
     issuer: Issuer = field(default_factory=Issuer)
     ended: list[Revocation] = field(default_factory=list)
     away: bool = False
     garbage: bool = False
-    asked: list[str | None] = field(default_factory=list)
-    """The cursor of each question."""
+    requests: list[str | None] = field(default_factory=list)
+    """The cursor of each request."""
     at_once: int = 0
     most_at_once: int = 0
     seconds: float = 0
-    """How long an answer takes."""
+    """Duration of a response."""
 
     def end(self, user: str, login: str | None, *, at: float = 0, keep: str | None = None) -> None:
         self.ended.append(Revocation(user=user, login=login, keep=keep, at=at))
@@ -41,7 +41,7 @@ class Auth:
             return httpx.Response(200, json={"access_token": token, "expires_in": 300})
         assert request.url.path == "/internal/revocations"
         assert request.headers["Authorization"].startswith("Bearer ")
-        self.asked.append(request.url.params.get("after"))
+        self.requests.append(request.url.params.get("after"))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.seconds)
@@ -55,10 +55,10 @@ class Auth:
         page = Revocations(items=items, cursor=str(after + len(items)))
         return httpx.Response(200, content=page.model_dump_json())
 
-    async def asked_again(self, times: int = 2) -> None:
-        """Return when it was asked and has answered after this."""
-        count = len(self.asked) + times
-        await until(lambda: len(self.asked) >= count)
+    async def polled_again(self, times: int = 2) -> None:
+        """Return after `times` more requests."""
+        count = len(self.requests) + times
+        await until(lambda: len(self.requests) >= count)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def following(
     verifier: TokenVerifier,
     *,
     registry: CollectorRegistry | None = None,
-    told: list[str] | None = None,
+    revoked: list[str] | None = None,
     poll_seconds: float = 0.005,
 ) -> AsyncIterator[None]:
     settings = CommonSettings(
@@ -92,7 +92,7 @@ async def following(
             verifier,
             auth=backends.auth,
             registry=registry or CollectorRegistry(),
-            on_ended=(told if told is not None else []).append,
+            on_revoked=(revoked if revoked is not None else []).append,
         ),
     ):
         yield
@@ -106,7 +106,7 @@ async def refuses(verifier: TokenVerifier, token: str) -> bool:
     return False
 
 
-async def test_what_ended_before_the_start_is_refused_from_the_start(
+async def test_earlier_revocations_apply_from_the_start(
     auth: Auth, verifier: TokenVerifier
 ) -> None:
     auth.end("ana", "login-of-ana")
@@ -116,22 +116,24 @@ async def test_what_ended_before_the_start_is_refused_from_the_start(
         assert not await refuses(verifier, auth.issuer.token("bo"))
 
 
-async def test_what_ends_later_is_refused_at_the_next_question(
+async def test_later_revocations_apply_at_the_next_poll(
     auth: Auth, verifier: TokenVerifier
 ) -> None:
-    told: list[str] = []
-    async with following(auth, verifier, told=told):
+    revoked: list[str] = []
+    async with following(auth, verifier, revoked=revoked):
         token = auth.issuer.token("ana")
         assert not await refuses(verifier, token)
 
         auth.end("ana", "login-of-ana")
-        await auth.asked_again()
+        await auth.polled_again()
 
         assert await refuses(verifier, token)
-        assert told == ["ana"]
+        assert revoked == ["ana"]
 
 
-async def test_all_logins_of_a_user_end_but_one(auth: Auth, verifier: TokenVerifier) -> None:
+async def test_all_sessions_of_a_user_are_revoked_except_one(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
     now = time.time()
     auth.end("ana", None, at=now, keep="kept")
 
@@ -149,9 +151,9 @@ async def test_each_question_goes_on_where_the_last_answer_ended(
     auth.end("ana", "two")
 
     async with following(auth, verifier):
-        await auth.asked_again()
+        await auth.polled_again()
 
-    assert auth.asked[:2] == [None, "2"]
+    assert auth.requests[:2] == [None, "2"]
 
 
 async def test_many_that_ended_come_page_by_page_at_once(
@@ -161,23 +163,23 @@ async def test_many_that_ended_come_page_by_page_at_once(
         auth.end("ana", f"login-{n}")
 
     async with following(auth, verifier, poll_seconds=3600):
-        assert auth.asked == [None, str(PAGE), str(2 * PAGE)]
+        assert auth.requests == [None, str(PAGE), str(2 * PAGE)]
         assert await refuses(verifier, auth.issuer.token("ana", sid=f"login-{2 * PAGE}"))
 
 
-async def test_with_auth_away_what_is_known_stays_and_the_rest_comes_later(
+async def test_while_auth_is_unavailable_known_revocations_stay(
     auth: Auth, verifier: TokenVerifier
 ) -> None:
     auth.end("ana", "login-of-ana")
     async with following(auth, verifier):
         auth.away = True
         auth.end("bo", "login-of-bo")
-        await auth.asked_again()
+        await auth.polled_again()
         assert await refuses(verifier, auth.issuer.token("ana"))
         assert not await refuses(verifier, auth.issuer.token("bo"))
 
         auth.away = False
-        await auth.asked_again()
+        await auth.polled_again()
         assert await refuses(verifier, auth.issuer.token("bo"))
 
 
@@ -188,7 +190,7 @@ async def test_it_begins_without_auth_too(auth: Auth, verifier: TokenVerifier) -
     async with following(auth, verifier):
         assert not await refuses(verifier, auth.issuer.token("ana"))
         auth.away = False
-        await auth.asked_again()
+        await auth.polled_again()
         assert await refuses(verifier, auth.issuer.token("ana"))
 
 
@@ -197,10 +199,10 @@ async def test_an_answer_that_cannot_be_understood_ends_nothing(
 ) -> None:
     async with following(auth, verifier):
         auth.garbage = True
-        await auth.asked_again()
+        await auth.polled_again()
         auth.garbage = False
         auth.end("ana", "login-of-ana")
-        await auth.asked_again()
+        await auth.polled_again()
 
         assert await refuses(verifier, auth.issuer.token("ana"))
 
@@ -209,31 +211,33 @@ async def test_there_is_one_question_at_a_time(auth: Auth, verifier: TokenVerifi
     auth.seconds = 0.02
 
     async with following(auth, verifier, poll_seconds=0.001):
-        await auth.asked_again(5)
+        await auth.polled_again(5)
 
     assert auth.most_at_once == 1
 
 
-async def test_nobody_is_asked_any_more_at_the_end(auth: Auth, verifier: TokenVerifier) -> None:
+async def test_polling_stops_at_the_end(auth: Auth, verifier: TokenVerifier) -> None:
     async with following(auth, verifier):
-        await auth.asked_again()
-    asked = len(auth.asked)
+        await auth.polled_again()
+    asked = len(auth.requests)
 
     await asyncio.sleep(0.05)
 
-    assert len(auth.asked) == asked
+    assert len(auth.requests) == asked
     assert "revocations" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
-async def test_what_was_heard_and_when_is_counted(auth: Auth, verifier: TokenVerifier) -> None:
+async def test_revocations_and_the_last_poll_are_exposed(
+    auth: Auth, verifier: TokenVerifier
+) -> None:
     registry = CollectorRegistry()
     auth.away = True
     auth.end("ana", "login-of-ana")
 
     async with following(auth, verifier, registry=registry):
-        heard = ("madang_revocations_heard_timestamp_seconds", {"service": "rooms"})
-        assert registry.get_sample_value(*heard) == 0
+        received = ("madang_revocations_heard_timestamp_seconds", {"service": "rooms"})
+        assert registry.get_sample_value(*received) == 0
         auth.away = False
-        await auth.asked_again()
-        assert (registry.get_sample_value(*heard) or 0) > 1_700_000_000
+        await auth.polled_again()
+        assert (registry.get_sample_value(*received) or 0) > 1_700_000_000
         assert registry.get_sample_value("madang_revocations_total", {"service": "rooms"}) == 1

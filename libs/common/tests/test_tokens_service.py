@@ -55,7 +55,7 @@ async def test_a_token_is_used_until_shortly_before_its_end() -> None:
     assert seen == ["t1", "t1", "t1", "t2"]
 
 
-async def test_many_at_once_ask_once() -> None:
+async def test_concurrent_callers_share_one_request() -> None:
     auth = Auth()
     tokens = auth.tokens()
 
@@ -87,7 +87,7 @@ async def test_a_wrong_secret_makes_the_other_service_unavailable() -> None:
         b"[" * 10_000,
     ],
 )
-async def test_what_is_no_token_makes_the_other_service_unavailable(body: bytes) -> None:
+async def test_a_malformed_service_token_raises_unavailable(body: bytes) -> None:
     page = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
     auth = create_client("http://auth", transport=page)
     client = rooms(ServiceAuth(ClientCredentials(auth, name="history", secret="right")))

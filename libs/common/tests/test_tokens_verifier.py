@@ -46,12 +46,12 @@ def part(document: object) -> str:
 async def test_a_users_token_says_who_it_is(issuer: Issuer, verifiers: Verifiers) -> None:
     claims = await verifiers.users.verify(issuer.token("ana", username="ana", name="안나 🌷"))
 
-    assert (claims.subject, claims.login) == ("ana", "login-of-ana")
+    assert (claims.subject, claims.session) == ("ana", "login-of-ana")
     assert (claims.username, claims.name) == ("ana", "안나 🌷")
     assert claims.expires_at == pytest.approx(time.time() + 300, abs=5)
 
 
-async def test_a_token_of_an_ended_login_does_not_hold(
+async def test_a_token_of_a_revoked_session_is_refused(
     issuer: Issuer, verifiers: Verifiers
 ) -> None:
     token = issuer.token("ana")
@@ -62,10 +62,10 @@ async def test_a_token_of_an_ended_login_does_not_hold(
 
     with pytest.raises(Unauthenticated, match="ended"):
         await verifiers.users.verify(token)
-    assert (await verifiers.users.verify(other)).login == "another login"
+    assert (await verifiers.users.verify(other)).session == "another login"
 
 
-async def test_when_all_logins_of_a_user_ended_newer_tokens_hold(
+async def test_after_all_sessions_were_revoked_newer_tokens_are_accepted(
     issuer: Issuer, verifiers: Verifiers
 ) -> None:
     now = int(time.time())
@@ -81,7 +81,7 @@ async def test_when_all_logins_of_a_user_ended_newer_tokens_hold(
         await verifiers.users.verify(token)
 
 
-async def test_of_two_ends_of_all_logins_the_later_counts(
+async def test_of_two_revocations_of_all_sessions_the_later_counts(
     issuer: Issuer, verifiers: Verifiers
 ) -> None:
     now = int(time.time())
@@ -95,10 +95,10 @@ async def test_of_two_ends_of_all_logins_the_later_counts(
         await verifiers.users.verify(issuer.token("ana", iat=now - 5, sid="first"))
 
 
-async def test_a_services_token_needs_no_login(issuer: Issuer, verifiers: Verifiers) -> None:
+async def test_a_service_token_needs_no_session(issuer: Issuer, verifiers: Verifiers) -> None:
     claims = await verifiers.services.verify(issuer.service_token("history"))
 
-    assert (claims.subject, claims.login) == ("service:history", "")
+    assert (claims.subject, claims.session) == ("service:history", "")
 
 
 async def test_a_token_is_for_its_own_audience_only(issuer: Issuer, verifiers: Verifiers) -> None:
@@ -195,7 +195,7 @@ def test_whatever_is_signed_is_read_or_refused(changes: dict[str, object], known
             found = await verifiers.users.verify(signed(_ISSUER, claims | changes))
         except Unauthenticated:
             return
-        assert all(type(text) is str for text in (found.subject, found.login, found.username))
+        assert all(type(text) is str for text in (found.subject, found.session, found.username))
         assert type(found.name) is str
         assert type(found.expires_at) is type(found.issued_at) is int
 
@@ -204,7 +204,7 @@ def test_whatever_is_signed_is_read_or_refused(changes: dict[str, object], known
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "x"]), _JSON))
-def test_whatever_header_nobody_signed_is_refused(header: dict[str, object]) -> None:
+def test_an_unsigned_header_is_refused(header: dict[str, object]) -> None:
     verifiers = _ISSUER.verifiers()
 
     for changes in ({}, {"alg": "EdDSA"}, {"alg": "EdDSA", "kid": _ISSUER.kid}):
@@ -224,7 +224,7 @@ async def test_json_that_a_reader_stumbles_over_is_refused(
             await verifiers.users.verify(token)
 
 
-async def test_heads_that_nobody_signed_do_not_push_out_those_in_use(
+async def test_forged_headers_do_not_evict_those_in_use(
     issuer: Issuer, verifiers: Verifiers
 ) -> None:
     await verifiers.users.verify(issuer.token("ana"))
@@ -340,7 +340,7 @@ async def test_a_changed_token_does_not_hold(issuer: Issuer, verifiers: Verifier
         f"{part({'alg': 'EdDSA', 'kid': 'test-1'})}.{part([])}.",
     ],
 )
-async def test_what_is_no_token_is_told_so(verifiers: Verifiers, text: str) -> None:
+async def test_a_malformed_token_is_refused(verifiers: Verifiers, text: str) -> None:
     with pytest.raises(Unauthenticated):
         await verifiers.users.verify(text)
 

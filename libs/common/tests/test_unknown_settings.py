@@ -11,7 +11,9 @@ from madang_common.unknown_settings import UnknownSetting, unknown_settings
         ("MADANG_QQQQQQQQQ", None),
     ],
 )
-def test_a_misspelt_setting_is_told_with_what_was_meant(given: str, closest: str | None) -> None:
+def test_a_misspelt_setting_is_reported_with_the_closest_name(
+    given: str, closest: str | None
+) -> None:
     assert list(unknown_settings({given: "1"})) == [UnknownSetting(given, closest)]
 
 

@@ -166,7 +166,7 @@ async def test_a_change_of_password_ends_all_other_sessions(harness: Harness) ->
 
     harness.time.advance(1)
     assert status == 204
-    assert sorted(harness.live.ended()) == sorted([phone.claims.login, tablet.claims.login])
+    assert sorted(harness.live.ended()) == sorted([phone.claims.session, tablet.claims.session])
     assert (await harness.try_refresh(here.refresh)).status_code == 200
     assert (await harness.try_refresh(phone.refresh)).status_code == 401
     assert (await harness.try_login(password=PASSWORD)).status_code == 401
@@ -220,7 +220,7 @@ async def test_a_session_that_ends_meanwhile_changes_no_password(
 
     async def hash_late(passwords: Passwords, password: str, *, address: str) -> str:
         await harness.client.delete(
-            f"/api/auth/v1/logins/{here.claims.login}", headers=phone.headers
+            f"/api/auth/v1/logins/{here.claims.session}", headers=phone.headers
         )
         return await hash_now(passwords, password, address=address)
 

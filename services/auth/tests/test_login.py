@@ -38,7 +38,7 @@ async def test_an_access_token_has_the_claims_that_services_expect(harness: Harn
         "iss": "madang",
         "aud": "madang",
         "sub": user["id"],
-        "sid": pair.claims.login,
+        "sid": pair.claims.session,
         "username": "mina",
         "name": "mina",
         "iat": now,
@@ -126,7 +126,7 @@ async def test_a_login_during_the_disabling_of_its_user_leaves_no_session(harnes
 
     assert (refused.status_code, refused.json()["title"]) == (403, "This account is disabled")
     listed = await harness.client.get(LOGINS, headers=before.headers)
-    assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
+    assert [login["id"] for login in listed.json()["items"]] == [before.claims.session]
 
 
 async def test_a_login_during_an_outage_of_rooms_leaves_no_session(harness: Harness) -> None:
@@ -142,7 +142,7 @@ async def test_a_login_during_an_outage_of_rooms_leaves_no_session(harness: Harn
 
     assert refused.status_code == 503
     listed = await harness.client.get(LOGINS, headers=before.headers)
-    assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
+    assert [login["id"] for login in listed.json()["items"]] == [before.claims.session]
 
 
 async def test_a_login_succeeds_while_the_hash_of_the_same_password_is_renewed(
@@ -196,7 +196,7 @@ async def test_a_login_during_a_change_of_password_leaves_no_session(harness: Ha
 
     assert refused.status_code == 401
     listed = await harness.client.get(LOGINS, headers=before.headers)
-    assert [login["id"] for login in listed.json()["items"]] == [before.claims.login]
+    assert [login["id"] for login in listed.json()["items"]] == [before.claims.session]
 
 
 async def test_a_malformed_hash_matches_no_password(harness: Harness) -> None:

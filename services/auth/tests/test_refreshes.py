@@ -18,7 +18,7 @@ async def test_a_refresh_returns_a_new_pair_of_the_same_session(harness: Harness
 
     assert second.refresh != first.refresh
     assert second.access != first.access
-    assert second.claims.login == first.claims.login
+    assert second.claims.session == first.claims.session
     assert second.claims.expires_at == first.claims.expires_at + 300
 
 
@@ -31,7 +31,7 @@ async def test_reuse_of_a_refresh_token_after_the_grace_ends_the_session(harness
     reused = await harness.try_refresh(first.refresh)
 
     assert reused.status_code == 401
-    assert harness.live.ended() == [first.claims.login]
+    assert harness.live.ended() == [first.claims.session]
     assert (await harness.try_refresh(second.refresh)).status_code == 401
     assert await harness.metric("madang_auth_refreshes_total", result="reused") == 1
 
@@ -62,7 +62,7 @@ async def test_a_repeated_refresh_does_not_extend_the_grace(harness: Harness) ->
     answer = await harness.try_refresh(first.refresh)
 
     assert answer.status_code == 401
-    assert harness.live.ended() == [first.claims.login]
+    assert harness.live.ended() == [first.claims.session]
 
 
 async def test_a_token_whose_successor_was_used_is_reused_even_within_the_grace(
@@ -76,7 +76,7 @@ async def test_a_token_whose_successor_was_used_is_reused_even_within_the_grace(
     answer = await harness.try_refresh(first.refresh)
 
     assert answer.status_code == 401
-    assert harness.live.ended() == [first.claims.login]
+    assert harness.live.ended() == [first.claims.session]
     assert (await harness.try_refresh(third.refresh)).status_code == 401
 
 
@@ -90,7 +90,7 @@ async def test_reuse_of_a_much_older_token_is_detected(harness: Harness) -> None
 
     await harness.try_refresh(first.refresh)
 
-    assert harness.live.ended() == [first.claims.login]
+    assert harness.live.ended() == [first.claims.session]
 
 
 async def test_concurrent_refreshes_with_one_token_get_one_successor(harness: Harness) -> None:
@@ -115,7 +115,7 @@ async def test_without_a_grace_one_of_many_concurrent_refreshes_rotates_and_the_
         answers = await asyncio.gather(*(harness.try_refresh(first.refresh) for _ in range(5)))
 
         assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401]
-        assert harness.live.ended() == [first.claims.login]
+        assert harness.live.ended() == [first.claims.session]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_malformed_token_is_refused(harness: Harness, token: str) -> Non
 async def test_a_session_id_alone_does_not_end_the_session(harness: Harness) -> None:
     await harness.register()
     pair = await harness.login()
-    forged = f"{pair.claims.login}.{'a' * 20}.{'b' * 44}"
+    forged = f"{pair.claims.session}.{'a' * 20}.{'b' * 44}"
 
     answer = await harness.try_refresh(forged)
 
@@ -197,7 +197,7 @@ async def test_the_sessions_of_a_disabled_user_end_at_the_next_refresh(harness: 
     answer = await harness.try_refresh(here.refresh)
 
     assert answer.status_code == 401
-    assert sorted(harness.live.ended()) == sorted([here.claims.login, phone.claims.login])
+    assert sorted(harness.live.ended()) == sorted([here.claims.session, phone.claims.session])
 
 
 async def test_the_session_of_a_deleted_user_ends_at_the_next_refresh(harness: Harness) -> None:
@@ -208,7 +208,7 @@ async def test_the_session_of_a_deleted_user_ends_at_the_next_refresh(harness: H
     answer = await harness.try_refresh(pair.refresh)
 
     assert answer.status_code == 401
-    assert harness.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.session]
 
 
 async def test_the_grace_survives_a_restart(tmp_path: Path) -> None:

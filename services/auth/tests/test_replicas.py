@@ -52,7 +52,7 @@ async def test_auth_answers_503_while_redis_is_unavailable_and_recovers(
         assert [answer.status_code for answer in refused] == [503] * 4
         assert refused[0].json()["type"] == "urn:madang:problem:unavailable"
         again = await harness.refresh(pair.refresh)
-        assert again.claims.login == pair.claims.login
+        assert again.claims.session == pair.claims.session
         assert (await harness.client.get("/health/ready")).status_code == 200
 
 
@@ -105,7 +105,7 @@ async def test_two_replicas_share_sessions(redis_database_url: str, tmp_path: Pa
             + (await other.metric("madang_auth_refreshes_total", result="rotated"))
             == 1
         )
-        assert [item["id"] for item in listed.json()["items"]] == [pair.claims.login]
+        assert [item["id"] for item in listed.json()["items"]] == [pair.claims.session]
         await one.client.post("/api/auth/v1/logout", json={"refresh_token": refreshed.pop()})
         assert (await other.client.get("/api/auth/v1/me", headers=pair.headers)).status_code == 401
 
@@ -143,7 +143,7 @@ async def test_a_session_ended_by_one_replica_is_revoked_by_the_other(
         service = ServiceAuth(ClientCredentials(auth, name="rooms", secret=SECRET))
         revoked = await other.client.get("/internal/revocations", auth=service)
 
-    assert [item["login"] for item in revoked.json()["items"]] == [pair.claims.login]
+    assert [item["login"] for item in revoked.json()["items"]] == [pair.claims.session]
 
 
 async def test_failures_and_known_addresses_are_shared_by_replicas(

@@ -89,7 +89,7 @@ async def test_an_ended_session_is_listed_once_after_a_cursor(harness: Harness) 
 
     assert before["items"] == []
     assert after["items"] == [
-        {"user": user["id"], "login": pair.claims.login, "keep": None, "at": harness.time()}
+        {"user": user["id"], "login": pair.claims.session, "keep": None, "at": harness.time()}
     ]
     assert (await revocations(harness, after=after["cursor"])) == {
         "items": [],
@@ -108,9 +108,9 @@ async def test_a_change_of_password_revokes_all_other_sessions(
     await harness.client.post("/api/auth/v1/password", json=body, headers=mine.headers)
     revoked = (await revocations(harness))["items"]
 
-    one = {"user": user["id"], "login": other.claims.login, "keep": None, "at": harness.time()}
-    everyone = one | {"login": None, "keep": mine.claims.login}
-    # Once before the password is changed, and once after.
+    one = {"user": user["id"], "login": other.claims.session, "keep": None, "at": harness.time()}
+    everyone = one | {"login": None, "keep": mine.claims.session}
+    # Before the password is changed, and again after it.
     assert revoked == [everyone, one, everyone]
 
 
@@ -124,7 +124,7 @@ async def test_the_sessions_of_a_disabled_user_are_revoked(harness: Harness) -> 
     revoked = (await revocations(harness))["items"]
     assert [(item["user"], item["login"]) for item in revoked] == [
         (user["id"], None),
-        (user["id"], pair.claims.login),
+        (user["id"], pair.claims.session),
     ]
 
 

@@ -24,14 +24,14 @@ async def test_sessions_are_listed_with_the_last_used_first(harness: Harness) ->
     assert answer.json() == {
         "items": [
             {
-                "id": phone.claims.login,
+                "id": phone.claims.session,
                 "device": "phone",
                 "created_at": "2027-01-15T08:00:00.000Z",
                 "last_used_at": "2027-01-15T08:02:00.000Z",
                 "current": False,
             },
             {
-                "id": tablet.claims.login,
+                "id": tablet.claims.session,
                 "device": None,
                 "created_at": "2027-01-15T08:01:00.000Z",
                 "last_used_at": "2027-01-15T08:01:00.000Z",
@@ -48,7 +48,7 @@ async def test_ending_another_session_publishes_a_notice_and_stops_its_refreshes
     user = await harness.register()
     here, phone = await harness.login(), await harness.login()
 
-    answer = await harness.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
+    answer = await harness.client.delete(f"{LOGINS}/{phone.claims.session}", headers=here.headers)
 
     assert answer.status_code == 204
     expected = Event(
@@ -58,7 +58,7 @@ async def test_ending_another_session_publishes_a_notice_and_stops_its_refreshes
         sender=user["id"],
         sender_name="mina",
         at="2027-01-15T08:00:00.000Z",
-        data={"login": phone.claims.login},
+        data={"login": phone.claims.session},
     )
     assert harness.live.events == [expected]
     assert (await harness.try_refresh(phone.refresh)).status_code == 401
@@ -70,7 +70,7 @@ async def test_a_session_of_another_user_is_not_found(harness: Harness) -> None:
     await harness.register("joon")
     mina, joon = await harness.login("mina"), await harness.login("joon")
 
-    answer = await harness.client.delete(f"{LOGINS}/{mina.claims.login}", headers=joon.headers)
+    answer = await harness.client.delete(f"{LOGINS}/{mina.claims.session}", headers=joon.headers)
 
     assert answer.status_code == 404
     assert (await harness.try_refresh(mina.refresh)).status_code == 200
@@ -79,10 +79,10 @@ async def test_a_session_of_another_user_is_not_found(harness: Harness) -> None:
 async def test_an_ended_session_cannot_list_or_end_sessions(harness: Harness) -> None:
     await harness.register()
     here, phone = await harness.login(), await harness.login()
-    await harness.client.delete(f"{LOGINS}/{phone.claims.login}", headers=here.headers)
+    await harness.client.delete(f"{LOGINS}/{phone.claims.session}", headers=here.headers)
 
     listed = await harness.client.get(LOGINS, headers=phone.headers)
-    ended = await harness.client.delete(f"{LOGINS}/{here.claims.login}", headers=phone.headers)
+    ended = await harness.client.delete(f"{LOGINS}/{here.claims.session}", headers=phone.headers)
 
     assert listed.status_code == ended.status_code == 401
     assert listed.json()["type"] == "urn:madang:problem:ended-login"
@@ -96,7 +96,7 @@ async def test_logging_out_by_refresh_token_is_idempotent(harness: Harness) -> N
     statuses = [(await harness.client.post(LOGOUT, json=body)).status_code for _ in range(2)]
 
     assert statuses == [204, 204]
-    assert harness.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.session]
     assert (await harness.try_refresh(pair.refresh)).status_code == 401
 
 
@@ -107,7 +107,7 @@ async def test_logging_out_by_access_token_is_idempotent(harness: Harness) -> No
     answers = [await harness.client.post(LOGOUT, headers=pair.headers) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [204, 204]
-    assert harness.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.session]
 
 
 async def test_logging_out_works_with_a_used_refresh_token(harness: Harness) -> None:
@@ -118,7 +118,7 @@ async def test_logging_out_works_with_a_used_refresh_token(harness: Harness) -> 
     answer = await harness.client.post(LOGOUT, json={"refresh_token": pair.refresh})
 
     assert answer.status_code == 204
-    assert harness.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.session]
 
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 24 + "." + "a" * 20 + "." + "b" * 44])
@@ -162,7 +162,7 @@ async def test_a_session_above_the_limit_ends_the_one_unused_for_longest(tmp_pat
 
         await harness.login()
 
-        assert harness.live.ended() == [second.claims.login]
+        assert harness.live.ended() == [second.claims.session]
         assert (await harness.try_refresh(first.refresh)).status_code == 200
 
 

@@ -22,7 +22,7 @@ async def test_disabling_a_user_ends_their_sessions_and_refuses_logins(harness: 
     ended = await user_admin(harness).disable("mina")
 
     assert ended == 2
-    assert sorted(harness.live.ended()) == sorted([here.claims.login, phone.claims.login])
+    assert sorted(harness.live.ended()) == sorted([here.claims.session, phone.claims.session])
     refreshed, again = await harness.try_refresh(here.refresh), await harness.try_login()
     me = await harness.client.get("/api/auth/v1/me", headers=phone.headers)
     types = [answer.json()["type"].rpartition(":")[2] for answer in (refreshed, again, me)]
@@ -42,7 +42,7 @@ async def test_disabling_again_completes_an_interrupted_disabling(
     ended = [await user_admin(harness).disable("mina") for _ in range(2)]
 
     assert ended == [1, 0]
-    assert harness.live.ended() == [pair.claims.login]
+    assert harness.live.ended() == [pair.claims.session]
 
 
 async def test_an_enabled_user_can_log_in_and_ended_sessions_stay_ended(harness: Harness) -> None:

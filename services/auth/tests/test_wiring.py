@@ -43,7 +43,7 @@ async def test_expired_sessions_are_deleted_in_the_background(tmp_path: Path) ->
         harness.time.advance(100)
 
         async with asyncio.timeout(10):
-            while stored(tmp_path, pair.claims.login):  # noqa: ASYNC110 - another process's view
+            while stored(tmp_path, pair.claims.session):  # noqa: ASYNC110 - another process's view
                 await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""What the gateway counts, by topic."""
+"""The gateway's metrics, by topic."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -8,7 +8,7 @@ _LATENCY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class _Connections:
-    """Connections come and go."""
+    """Connections and upgrades."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.connections = Gauge(
@@ -28,23 +28,23 @@ class _Connections:
         )
         self.draining = Gauge(
             "madang_gateway_draining",
-            "1 from when this gateway was told to stop, else 0.",
+            "1 while this gateway drains its connections, else 0.",
             registry=registry,
         )
         self.drained = Counter(
             "madang_gateway_connections_drained_total",
-            "Connections that were open when this gateway was told to stop, and sent elsewhere.",
+            "Connections closed by a drain.",
             registry=registry,
         )
 
 
 class _Frames:
-    """What clients send, and what they are answered."""
+    """Frames from clients."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rests = Counter(
             "madang_gateway_reading_rests_total",
-            "Times that a connection sent frames too fast and was not read for a moment.",
+            "Times that reading from a connection paused because its allowance was used up.",
             registry=registry,
         )
         self.subscriptions = Gauge(
@@ -52,7 +52,7 @@ class _Frames:
         )
         self.sends = Counter(
             "madang_gateway_sends_total",
-            "Messages sent here that came back from the log.",
+            "Messages sent on this gateway that came back from the log.",
             registry=registry,
         )
         self.receipt_seconds = QuickHistogram(
@@ -63,39 +63,39 @@ class _Frames:
         )
 
 
-class _Readers:
-    """What clients receive, and those that do not read it."""
+class _Output:
+    """Messages to clients, and slow consumers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
-            "madang_gateway_deliveries_total", "MESSAGE frames handed out.", registry=registry
+            "madang_gateway_deliveries_total", "MESSAGE frames sent.", registry=registry
         )
         self.resumed = Counter(
             "madang_gateway_resumed_events_total",
-            "MESSAGE frames handed out to subscriptions that missed them.",
+            "Events replayed to resumed subscriptions.",
             registry=registry,
         )
         self.resumes = Counter(
             "madang_gateway_resumes_total",
-            "Subscriptions that asked for what they missed, by where it came from.",
+            "Resumed subscriptions, by the source of the replay.",
             ["source"],
             registry=registry,
         )
         self.notices_dropped = Counter(
             "madang_gateway_notices_dropped_total",
-            "Live notices dropped for readers that are behind.",
+            "Live events dropped for connections that are behind.",
             registry=registry,
         )
         self.slow_closes = Counter(
             "madang_gateway_slow_closes_total",
-            "Connections ended because too much waited: to be read, or to be acknowledged.",
+            "Connections closed because too many bytes were buffered, by cause.",
             ["cause"],
             registry=registry,
         )
 
 
 class _Log:
-    """The log, written and followed."""
+    """Appends to the log and its consumption."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.log_connected = Gauge(
@@ -108,88 +108,88 @@ class _Log:
         )
         self.append_seconds = QuickHistogram(
             "madang_gateway_append_seconds",
-            "Time from when an event was ready for the log until its batch was confirmed.",
+            "Time from the queueing of an event until its batch is confirmed.",
             registry=registry,
             buckets=_LATENCY,
         )
         self.events = Counter(
-            "madang_gateway_events_total", "Events followed from the log.", registry=registry
+            "madang_gateway_events_total", "Events consumed from the log.", registry=registry
         )
         self.duplicates = Counter(
             "madang_gateway_duplicates_total",
-            "Second copies of an event, left out.",
+            "Duplicates of an event, ignored.",
             registry=registry,
         )
         self.barred = Counter(
             "madang_gateway_barred_total",
-            "Messages after the end of their sender's membership, left out.",
+            "Messages after the end of their sender's membership, ignored.",
             registry=registry,
         )
         self.unreadable = Counter(
             "madang_gateway_unreadable_total",
-            "Lines of the log that are no event.",
+            "Lines of the log that are not a valid event.",
             registry=registry,
         )
         self.log_gaps = Counter(
             "madang_gateway_log_gaps_total",
-            "Times that the log dropped what was not seen here yet; everybody resumes then.",
+            "Times that the log dropped batches before this gateway read them; all clients resume.",
             registry=registry,
         )
         self.log_behind = Gauge(
             "madang_gateway_log_behind_batches",
-            "Batches of a shard of the log that this gateway has not seen yet; NaN if not known.",
+            "Batches of a shard that this gateway has not read yet; NaN if not known.",
             ["shard"],
             registry=registry,
         )
 
 
-class _Tail:
-    """The newest events in memory."""
+class _RecentEvents:
+    """The recent events in memory."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.tail_bytes = Gauge(
-            "madang_gateway_tail_bytes", "Bytes of newest events in memory.", registry=registry
+            "madang_gateway_tail_bytes", "Bytes of recent events in memory.", registry=registry
         )
         self.tail_reach_seconds = Gauge(
             "madang_gateway_tail_reach_seconds",
-            "How far back the events in memory reach; who was away for longer asks history.",
+            "Age up to which all recent events are in memory; older resumes read history.",
             registry=registry,
         )
 
 
 class _Presence:
-    """Who is here."""
+    """Presence on this gateway and its store."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.presence_here = Gauge(
             "madang_gateway_presence_here",
-            "Users present here, each once for every room they are in.",
+            "Users present on this gateway, counted once per room.",
             registry=registry,
         )
         self.presence_failures = Counter(
             "madang_gateway_presence_failures_total",
-            "Times that the presence board did not answer.",
+            "Times that the presence store did not answer.",
             registry=registry,
         )
         self.presence_heals = Counter(
             "madang_gateway_presence_heals_total",
-            "Times that everything was written to the presence board again.",
+            "Times that all entries were written to the presence store again.",
             registry=registry,
         )
         self.presence_cleared = Counter(
             "madang_gateway_presence_cleared_total",
-            "Users whom this gateway took off the presence board after their own had died.",
+            "Entries of dead gateways that this gateway removed from the presence store.",
             registry=registry,
         )
 
 
-class Metrics(_Connections, _Frames, _Readers, _Log, _Tail, _Presence):
+class Metrics(_Connections, _Frames, _Output, _Log, _RecentEvents, _Presence):
     """The gateway's metrics, all prefixed `madang_gateway_`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         _Connections.__init__(self, registry)
         _Frames.__init__(self, registry)
-        _Readers.__init__(self, registry)
+        _Output.__init__(self, registry)
         _Log.__init__(self, registry)
-        _Tail.__init__(self, registry)
+        _RecentEvents.__init__(self, registry)
         _Presence.__init__(self, registry)

@@ -1,4 +1,4 @@
-"""What the gateway refuses, over STOMP and REST."""
+"""The gateway's refusals, over STOMP and REST."""
 
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +19,7 @@ from madang_common.problems import (
 )
 
 PROTOCOL_ERROR = "protocol-error"
-"""Type of what breaks STOMP itself."""
+"""Type of a refusal for a STOMP protocol error, which is not a Problem."""
 _KINDS = (
     InvalidRequest,
     Unauthenticated,

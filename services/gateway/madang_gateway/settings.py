@@ -124,9 +124,9 @@ class GatewaySettings(CommonSettings):
     presence_notice_members: int = Field(default=1_000, ge=0)
     """Most users present in a room in which joins and leaves are announced; 0 announces none."""
     alias_entered: str = "{name} entered the room."
-    """Text that tutorial clients get when a user enters."""
+    """Text for tutorial clients when a user enters."""
     alias_quit: str = "{name} left the room."
-    """Text that tutorial clients get when a user leaves."""
+    """Text for tutorial clients when a user leaves."""
 
     @property
     def send_rate(self) -> Rate:

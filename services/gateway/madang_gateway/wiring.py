@@ -80,7 +80,7 @@ async def build(
         state = NodeState.create(
             settings,
             shards=log.shards,
-            ask=partial(access.fetch_access, backends.rooms),
+            fetch_access=partial(access.fetch_access, backends.rooms),
             metrics=metrics,
             clock=_clock,
         )
@@ -92,15 +92,7 @@ async def build(
         await consumer.start()
         presence_store = _presence_store(settings)
         stack.push_async_callback(presence_store.close)
-        presence_sync = PresenceSync(
-            presence_store,
-            state.local_presence,
-            PresenceAnnouncer(live, max_present=settings.presence_notice_members),
-            seconds=settings.presence_seconds,
-            grace_seconds=settings.presence_grace_seconds,
-            metrics=metrics,
-            clock=_clock,
-        )
+        presence_sync = _presence_sync(settings, presence_store, state, live, metrics)
         stack.push_async_callback(presence_sync.stop)
         lag = Lag(log, state.recent_events, metrics.log_behind)
         background_tasks = [
@@ -109,11 +101,15 @@ async def build(
             tasks.start(stack, "gateway-presence", presence_sync.run()),
             tasks.start(stack, "gateway-lag", lag.watch(settings.lag_poll_seconds)),
         ]
-        follow = partial(follow_revocations, auth=backends.auth, registry=registry)
-        users = backends.verifiers.users
-        await stack.enter_async_context(
-            follow("gateway", settings, users, on_ended=node.check_logins)
+        revocations = follow_revocations(
+            "gateway",
+            settings,
+            backends.verifiers.users,
+            auth=backends.auth,
+            registry=registry,
+            on_revoked=node.close_revoked,
         )
+        await stack.enter_async_context(revocations)
         app = create_app(
             "gateway",
             settings,
@@ -182,10 +178,10 @@ def _sender(
         interceptors=(
             interceptors.SizeLimit(settings.message_bytes),
             interceptors.OwnToken(users, required=settings.send_token_required),
-            interceptors.RateLimit(state.sessions.bucket, _clock),
+            interceptors.RateLimit(state.registry.bucket, _clock),
             membership,
         ),
-        append_checks=(interceptors.LoginHolds(users, time.time), membership),
+        append_checks=(interceptors.ActiveSession(users, time.time), membership),
         idempotency_keys=state.idempotency_keys,
         sent_lines=state.sent_lines,
         pending_receipts=state.pending_receipts,
@@ -231,7 +227,7 @@ def _node(
     metrics: Metrics,
 ) -> Node:
     verifier = backends.verifiers.users
-    shared = SessionContext(
+    context = SessionContext(
         settings=settings,
         limits=settings.stomp_limits,
         verifier=verifier,
@@ -242,12 +238,12 @@ def _node(
             with_aliases=settings.destination_aliases,
         ),
         subscriber=_subscriber(settings, backends, state, metrics),
-        registry=state.sessions,
+        registry=state.registry,
         refusals=refusals,
         metrics=metrics,
     )
     scheduler = WriteScheduler(asyncio.get_running_loop())
-    return Node(shared, state, scheduler, Budget(settings.allowances, _clock), _clock)
+    return Node(context, state, scheduler, Budget(settings.allowances, _clock), _clock)
 
 
 def _log_consumer(
@@ -263,12 +259,30 @@ def _log_consumer(
         hub=state.hub,
         broadcaster=broadcaster,
         end_membership=node.end_membership,
-        metrics=node.shared.metrics,
+        metrics=node.context.metrics,
         clock=_clock,
     )
     seconds = settings.tail_seconds + settings.key_seconds
     return LogConsumer(
         log, dispatcher, state.recent_events, seconds=seconds, on_gap=node.start_over
+    )
+
+
+def _presence_sync(
+    settings: GatewaySettings,
+    store: PresenceStore,
+    state: NodeState,
+    live: Live,
+    metrics: Metrics,
+) -> PresenceSync:
+    return PresenceSync(
+        store,
+        state.local_presence,
+        PresenceAnnouncer(live, max_present=settings.presence_notice_members),
+        seconds=settings.presence_seconds,
+        grace_seconds=settings.presence_grace_seconds,
+        metrics=metrics,
+        clock=_clock,
     )
 
 

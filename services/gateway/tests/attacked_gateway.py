@@ -1,4 +1,4 @@
-"""One gateway for all attacks of a test module, and what must hold after them."""
+"""One gateway for all attacks of a test module, and the checks after them."""
 
 import asyncio
 import logging

@@ -46,10 +46,10 @@ class FakeRecipient:
     behind: bool = False
     compressed: bool = False
     sockjs: bool = False
-    heard: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
 
     def write(self, frames: bytes) -> None:
-        self.heard += [from_id(found.decode()) for found in _MESSAGE_ID.findall(frames)]
+        self.received += [from_id(found.decode()) for found in _MESSAGE_ID.findall(frames)]
 
 
 class FakeHistory:
@@ -60,10 +60,10 @@ class FakeHistory:
         self.next = 0
         self.away = False
         self.reaches = True
-        self.asked = 0
+        self.requests = 0
 
     def store(self, batch: Batch) -> None:
-        """Store the next batch, second copies left out."""
+        """Store the next batch without duplicates."""
         known = {(event.audience, event.sender, event.key) for _, event in self.events}
         for line, raw in enumerate(batch.lines):
             event = read_line(raw)
@@ -74,7 +74,7 @@ class FakeHistory:
         self.next = batch.offset + 1
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked += 1
+        self.requests += 1
         if self.away:
             return httpx.Response(503)
         query = request.url.params
@@ -113,10 +113,10 @@ class FakeHistory:
         return History(create_client("http://history", transport=httpx.MockTransport(self.answer)))
 
 
-async def _all_are_members(questions: Sequence[AccessQuery]) -> list[Access]:
+async def _all_are_members(queries: Sequence[AccessQuery]) -> list[Access]:
     return [
-        Access(user=q.user, room=q.room, exists=True, role=Role.MEMBER, archived=False)
-        for q in questions
+        Access(user=query.user, room=query.room, exists=True, role=Role.MEMBER, archived=False)
+        for query in queries
     ]
 
 
@@ -127,22 +127,22 @@ class EventPipeline:
         self.time = ManualClock()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.roster = Hub()
-        self.tail = RecentEvents(1, limit_bytes=tail_bytes, limit_seconds=1000)
-        self.tail.begin(0, 0)
-        self.keys = IdempotencyKeys(120, 1000)
-        self.own_lines = SentLines(100_000)
-        self.receipts = PendingReceipts(15, lambda _: None, self.time)
+        self.hub = Hub()
+        self.recent_events = RecentEvents(1, limit_bytes=tail_bytes, limit_seconds=1000)
+        self.recent_events.begin(0, 0)
+        self.idempotency_keys = IdempotencyKeys(120, 1000)
+        self.sent_lines = SentLines(100_000)
+        self.pending_receipts = PendingReceipts(15, lambda _: None, self.time)
         self.memberships = Memberships(_all_are_members, rooms=10)
         self.ended: list[tuple[str, str]] = []
         self.dispatcher = Dispatcher(
-            recent_events=self.tail,
-            idempotency_keys=self.keys,
-            sent_lines=self.own_lines,
+            recent_events=self.recent_events,
+            idempotency_keys=self.idempotency_keys,
+            sent_lines=self.sent_lines,
             memberships=self.memberships,
-            pending_receipts=self.receipts,
-            hub=self.roster,
-            broadcaster=Broadcaster(self.roster, self.metrics),
+            pending_receipts=self.pending_receipts,
+            hub=self.hub,
+            broadcaster=Broadcaster(self.hub, self.metrics),
             end_membership=self.end_membership,
             metrics=self.metrics,
             clock=self.time,
@@ -152,18 +152,18 @@ class EventPipeline:
 
     def listener(self, user: str = "mina", room: str = "yard") -> FakeRecipient:
         listener = FakeRecipient(user)
-        self.follow(listener, room)
+        self.subscribe(listener, room)
         return listener
 
-    def follow(self, listener: FakeRecipient, room: str = "yard") -> None:
+    def subscribe(self, listener: FakeRecipient, room: str = "yard") -> None:
         self._listeners.append((listener, room))
-        self.roster.add(room_audience(room), ENCODING_KEY, listener)
+        self.hub.add(room_audience(room), ENCODING_KEY, listener)
 
     def end_membership(self, user: str, room: str) -> None:
         self.ended.append((user, room))
-        for listener, followed in self._listeners:
-            if (listener.user, followed) == (user, room):
-                self.roster.remove(room_audience(room), ENCODING_KEY, listener)
+        for listener, subscribed in self._listeners:
+            if (listener.user, subscribed) == (user, room):
+                self.hub.remove(room_audience(room), ENCODING_KEY, listener)
 
     def apply(self, *events: Event | bytes) -> list[int]:
         """Apply `events` as one batch of the log; return their positions."""

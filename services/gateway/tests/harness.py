@@ -54,7 +54,7 @@ def message(
     kind: str = "message.created",
     data: dict[str, Any] | None = None,
 ) -> Event:
-    """Return an event of `room`, a message unless told otherwise."""
+    """Return an event of `room`, by default a message."""
     return Event(
         key=new_id() if key is None else key,
         kind=kind,
@@ -67,7 +67,7 @@ def message(
 
 
 def removal(user: str, room: str = ROOM, kind: str = "member.removed") -> Event:
-    """Return the event that says that `user` is no longer a member."""
+    """Return the event that ends the membership of `user`."""
     return message(room=room, kind=kind, data={"user": user, "name": user, "by": "owner"})
 
 
@@ -77,7 +77,7 @@ class FakeRooms:
     def __init__(self) -> None:
         self.roles: dict[tuple[str, str], Role] = {}
         self.archived: set[str] = set()
-        self.asked = 0
+        self.requests = 0
         self.away = False
 
     def add(self, *users: str, room: str = ROOM) -> None:
@@ -88,7 +88,7 @@ class FakeRooms:
 
         @router.post("/access")
         async def access(body: AccessRequest, _: Gateway) -> AccessResponse:
-            self.asked += 1
+            self.requests += 1
             if self.away:
                 raise Unavailable("rooms is away")
             return AccessResponse(answers=[self._answer(q.user, q.room) for q in body.questions])
@@ -107,7 +107,7 @@ class FakeRooms:
 
 
 class FakeHistory:
-    """The history service: stores the log when it is asked."""
+    """The history service: stores the log at each request."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -117,7 +117,7 @@ class FakeHistory:
         self.away = False
         self.lagging = False
         self.lost_before = -1
-        self.asked = 0
+        self.requests = 0
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/internal")
@@ -152,7 +152,7 @@ class FakeHistory:
         return router
 
     async def _catch_up(self, audience: str) -> int:
-        self.asked += 1
+        self.requests += 1
         if self.away:
             raise Unavailable("history is away")
         shard = shard_of(audience, self._log.shards)
@@ -214,7 +214,7 @@ class Harness:
     port: int
     http: httpx.AsyncClient
     stop: Callable[[], None]
-    """Tells the server to shut down."""
+    """Makes the server shut down."""
     ended: list[Revocation]
     """Revocations that the auth service reports."""
 

@@ -22,7 +22,7 @@ def written(command: str, headers: Mapping[str, str], body: bytes = b"") -> byte
 
 
 class Client:
-    """One connection; frames that a test did not ask for yet are kept in their order."""
+    """One connection; frames that the test has not read yet are kept in order."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -78,7 +78,7 @@ class Client:
         self._receipts += 1
         return f"r-{self._receipts}"
 
-    # What the client hears.
+    # Frames from the server.
 
     async def receipt(self, receipt: str) -> Frame:
         return await self._take(
@@ -103,7 +103,7 @@ class Client:
         return dict((await self.message(subscription)).json)
 
     async def closed(self) -> int:
-        """Return the code with which the server closes; what comes before that is kept."""
+        """Return the server's close code; frames before it are kept."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:
@@ -112,7 +112,7 @@ class Client:
             return 1006 if closed.rcvd is None else closed.rcvd.code
 
     def left(self, command: str = "MESSAGE") -> list[Frame]:
-        """Return the frames that came and were not asked for."""
+        """Return the received frames that the test has not read."""
         return [frame for frame in self._kept if frame.command == command]
 
     async def _take(self, wanted: Callable[[Frame], bool]) -> Frame:

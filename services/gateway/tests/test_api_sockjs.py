@@ -1,4 +1,4 @@
-"""What SockJS 0.3.3 asks over plain HTTP, by the sections of its protocol tests."""
+"""The HTTP endpoints of SockJS 0.3.3, by the sections of its protocol tests."""
 
 from pathlib import Path
 
@@ -26,19 +26,19 @@ async def test_info(harness: Harness) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert not {"set-cookie", "expires", "last-modified"} & set(answer.headers)
-    told = answer.json()
-    entropy = told.pop("entropy")
-    assert told == {"websocket": True, "cookie_needed": False, "origins": ["*:*"]}
+    expected = answer.json()
+    entropy = expected.pop("entropy")
+    assert expected == {"websocket": True, "cookie_needed": False, "origins": ["*:*"]}
     assert 0 <= entropy < 2**32
     assert entropy != again.json()["entropy"]
 
 
 @pytest.mark.parametrize(
-    ("origin", "told"),
+    ("origin", "expected"),
     [("https://app.example", "https://app.example"), ("null", "*"), (None, "*")],
 )
 async def test_info_may_be_read_by_pages_that_may_connect(
-    tmp_path: Path, origin: str | None, told: str
+    tmp_path: Path, origin: str | None, expected: str
 ) -> None:
     async with running(tmp_path, allowed_origins=("*",)) as harness:
         headers = {} if origin is None else {"Origin": origin}
@@ -56,7 +56,7 @@ async def test_info_may_be_read_by_pages_that_may_connect(
     assert "max-age=31536000" in preflight.headers["cache-control"]
     assert preflight.headers["expires"]
     for one in (answer, preflight):
-        assert one.headers["access-control-allow-origin"] == told
+        assert one.headers["access-control-allow-origin"] == expected
         assert one.headers["access-control-allow-credentials"] == "true"
         assert one.headers["vary"] == "Origin"
 

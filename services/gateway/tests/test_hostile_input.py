@@ -1,4 +1,4 @@
-"""Whatever comes in over a socket, nothing here fails: no exception is logged, others go on."""
+"""Hostile bytes over a socket log no exception and do not disturb other clients."""
 
 import asyncio
 from collections.abc import Generator
@@ -134,7 +134,7 @@ COMMANDS = st.sampled_from(
 
 @st.composite
 def stomp_frames(draw: st.DrawFn) -> bytes:
-    """Return a frame that is nearly right."""
+    """Return a frame that is nearly valid."""
     headers = draw(st.dictionaries(NAMES, VALUES, max_size=4))
     if draw(st.booleans()):
         headers["destination"] = draw(DESTINATIONS)
@@ -148,7 +148,7 @@ TALK = st.lists(st.one_of(stomp_frames(), st.binary(max_size=10), st.just(b"\n")
 
 @dataclass(frozen=True)
 class WebSocketFrame:
-    """A frame of RFC 6455, as right as it likes."""
+    """A frame of RFC 6455, valid or not."""
 
     opcode: int
     data: bytes
@@ -185,17 +185,17 @@ FRAGMENTS = TALK.map(
 
 @dataclass(frozen=True)
 class Attack:
-    """What one client does."""
+    """The behaviour of one client."""
 
     connects: bool
-    """Whether it says a good CONNECT first."""
+    """Whether it sends a valid CONNECT first."""
     sockjs: bool
-    """Whether it comes through SockJS, and wraps what could be wrapped."""
+    """Whether it uses SockJS and wraps frames where possible."""
     listens: bool
-    """Whether it listens for refusals, which keeps it connected."""
+    """Whether it subscribes to refusals, which keeps it connected."""
     frames: list[WebSocketFrame]
     tail: bytes
-    """What it says last, below all framing."""
+    """Its last STOMP bytes, without framing."""
     ending: str
 
 

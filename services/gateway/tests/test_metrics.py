@@ -1,4 +1,4 @@
-"""What operators see of a gateway: each thing that it refuses, ends and waits for is counted."""
+"""The gateway's metrics: every refusal, disconnect and wait is counted."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -53,9 +53,9 @@ async def test_a_subscribe_beyond_the_limit_is_counted(tmp_path: Path) -> None:
 
 async def test_a_refused_connect_is_counted_by_its_kind(tmp_path: Path) -> None:
     async with running(tmp_path, connections_per_user=1) as harness:
-        async with harness.opened() as nobody:
-            await nobody.say("CONNECT", {"accept-version": "1.2", "passcode": "nonsense"})
-            assert await nobody.closed() == 4401
+        async with harness.opened() as stranger:
+            await stranger.say("CONNECT", {"accept-version": "1.2", "passcode": "nonsense"})
+            assert await stranger.closed() == 4401
         async with harness.connected("mina"), harness.opened() as second:
             token = harness.issuer.token("mina")
             await second.say("CONNECT", {"accept-version": "1.2", "passcode": token})
@@ -65,7 +65,7 @@ async def test_a_refused_connect_is_counted_by_its_kind(tmp_path: Path) -> None:
         assert harness.metric("refusals_total", type="too-many-requests") == 1
 
 
-async def test_sends_that_come_too_fast_or_are_nobodys_to_make_are_counted(
+async def test_rate_limited_and_forbidden_sends_are_counted(
     tmp_path: Path,
 ) -> None:
     async with (
@@ -95,7 +95,7 @@ async def test_appends_and_receipts_are_timed(harness: Harness) -> None:
     assert 0 < harness.metric("append_seconds_sum") < 10
 
 
-async def test_what_is_handed_out_once_more_is_counted_apart(harness: Harness) -> None:
+async def test_replayed_events_are_counted_separately(harness: Harness) -> None:
     await harness.append(*(message() for _ in range(5)))
     await until(lambda: harness.metric("events_total") == 5)
     async with harness.connected("mina") as mina:
@@ -108,7 +108,7 @@ async def test_what_is_handed_out_once_more_is_counted_apart(harness: Harness) -
     assert harness.metric("deliveries_total") == 1
 
 
-async def test_the_tail_tells_how_far_back_it_reaches(tmp_path: Path) -> None:
+async def test_the_reach_of_the_recent_events_is_exposed(tmp_path: Path) -> None:
     async with running(tmp_path, tail_bytes=2000, tail_seconds=50) as harness:
         await harness.append(message("x" * 500))
         await until(lambda: harness.metric("events_total") == 1)
@@ -123,7 +123,7 @@ async def test_the_tail_tells_how_far_back_it_reaches(tmp_path: Path) -> None:
 
 
 class Gapped(SqliteLog):
-    """A log that lost a batch before anybody read it."""
+    """A log that lost a batch before the gateway read it."""
 
     @override
     async def follow(self, shard: int, start: Start) -> AsyncGenerator[Batch]:
@@ -132,7 +132,7 @@ class Gapped(SqliteLog):
                 yield batch
 
 
-async def test_a_gap_of_the_log_is_counted_and_nothing_reaches_over_it(tmp_path: Path) -> None:
+async def test_a_gap_in_the_log_is_counted_and_ends_the_reach(tmp_path: Path) -> None:
     async with running(tmp_path, log_class=Gapped, tail_seconds=50) as harness:
         for _ in range(3):
             await harness.append(message())
@@ -142,7 +142,7 @@ async def test_a_gap_of_the_log_is_counted_and_nothing_reaches_over_it(tmp_path:
         assert harness.metric("tail_reach_seconds") < 50
 
 
-async def test_a_gateway_tells_whether_it_has_its_log(harness: Harness) -> None:
+async def test_the_connection_to_the_log_is_exposed(harness: Harness) -> None:
     assert harness.metric("log_connected") == 1
 
     await harness.log.close()

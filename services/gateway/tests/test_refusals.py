@@ -1,4 +1,4 @@
-"""What is refused is counted and logged alike, over STOMP and REST."""
+"""Refusals are counted and logged alike, over STOMP and REST."""
 
 import pytest
 import structlog
@@ -55,7 +55,7 @@ async def test_the_line_names_the_room_of_every_refused_frame(
     assert (entry["room"], entry["receipt_id"]) == ("other", "7")
 
 
-async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None:
+async def test_a_protocol_error_is_logged_too(harness: Harness) -> None:
     with capture_logs() as entries:
         async with harness.connected("mina") as mina:
             await mina.raw(b"SEND\nreceipt:7\n\nhi\0")
@@ -66,7 +66,7 @@ async def test_a_mistake_in_the_protocol_is_a_line_too(harness: Harness) -> None
     assert entry["receipt_id"] == "7"
 
 
-async def test_the_close_that_follows_a_refusal_tells_its_title(harness: Harness) -> None:
+async def test_the_close_after_a_refusal_has_its_title_as_reason(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         await mina.say("SEND", {"destination": "/app/rooms.other.send"}, b"hi")
 
@@ -81,7 +81,7 @@ async def test_every_type_that_can_occur_is_there_before_it_does(harness: Harnes
         assert f'madang_gateway_refusals_total{{type="{kind}"}} 0.0' in page
 
 
-async def test_a_plain_request_for_the_websocket_is_told_to_upgrade(harness: Harness) -> None:
+async def test_a_plain_request_to_the_websocket_path_gets_426(harness: Harness) -> None:
     answer = await harness.http.get("/ws")
 
     assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")

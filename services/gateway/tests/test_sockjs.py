@@ -19,7 +19,7 @@ YARD = "/topic/rooms.yard"
 
 
 class SockJs:
-    """A SockJS client as it is on the wire."""
+    """A SockJS client that reads and writes its frames."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -49,7 +49,7 @@ class SockJs:
         assert (await self.stomp()).command == "CONNECTED"
 
     async def closed(self) -> tuple[list[str], int]:
-        """Return what comes before the end, and the code of the end."""
+        """Return the frames before the close frame, and its code."""
         frames = []
         try:
             while True:

@@ -42,7 +42,7 @@ def opening(version: str, **headers: str) -> bytes:
 
 
 def connected(version: str, limits: Limits = LIMITS) -> ServerConnection:
-    """Return a connection whose client was let in."""
+    """Return a connection whose CONNECT was accepted."""
     connection = ServerConnection(limits)
     list(connection.receive(opening(version)))
     connection.connected("session", "mina", "madang")
@@ -50,7 +50,7 @@ def connected(version: str, limits: Limits = LIMITS) -> ServerConnection:
 
 
 def read(version: str, data: bytes) -> list[events.Event]:
-    """Return what a connected client's `data` means."""
+    """Return the events of a connected client's `data`."""
     return list(connected(version).receive(data))
 
 
@@ -65,7 +65,9 @@ def send(version: str, data: bytes) -> events.Send:
     return event
 
 
-def told(connection: ServerConnection, error: ProtocolError) -> tuple[Mapping[str, str], bytes]:
+def error_frame(
+    connection: ServerConnection, error: ProtocolError
+) -> tuple[Mapping[str, str], bytes]:
     """Return the headers and the body of the ERROR for `error`."""
     (frame,) = read_frames(connection.error(error))
     assert frame.command == "ERROR"
@@ -73,11 +75,11 @@ def told(connection: ServerConnection, error: ProtocolError) -> tuple[Mapping[st
 
 
 def refused(version: str, data: bytes, kind: type[ProtocolError]) -> Mapping[str, str]:
-    """Return the headers of the ERROR that `data` is answered with."""
+    """Return the headers of the ERROR in response to `data`."""
     connection = connected(version)
     with pytest.raises(kind) as found:
         list(connection.receive(data))
-    headers, body = told(connection, found.value)
+    headers, body = error_frame(connection, found.value)
     assert headers["message"]
     assert body
     assert list(connection.receive(b"SEND\ndestination:/a\n\n\0")) == []
@@ -399,7 +401,7 @@ def test_without_a_common_version_the_error_lists_those_that_are_spoken() -> Non
     with pytest.raises(UnsupportedVersion) as found:
         list(connection.receive(opening("2.0,3.1")))
 
-    headers, body = told(connection, found.value)
+    headers, body = error_frame(connection, found.value)
 
     assert headers["version"] == "1.0,1.1,1.2"
     assert headers["content-type"] == "text/plain"
@@ -752,7 +754,7 @@ def test_an_error_names_the_frame_that_is_to_blame(version: str, frame: bytes) -
     with pytest.raises(ProtocolError) as found:
         list(connection.receive(frame))
 
-    headers, body = told(connection, found.value)
+    headers, body = error_frame(connection, found.value)
 
     assert headers["receipt-id"] == "r"
     assert 0 < len(headers["message"]) < 60

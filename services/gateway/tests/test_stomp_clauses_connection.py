@@ -28,7 +28,7 @@ every_version = pytest.mark.parametrize("version", VERSIONS)
 async def speaking(
     harness: Harness, version: str, user: str = "mina", heartbeat: str = "0,0"
 ) -> AsyncGenerator[Client]:
-    """Yield a client that speaks `version` and was let in."""
+    """Yield a client connected with `version`."""
     async with harness.opened(subprotocols=None) as client:
         passcode = harness.issuer.token(user)
         headers = {"accept-version": version, "heart-beat": heartbeat, "passcode": passcode}
@@ -184,7 +184,7 @@ async def test_what_the_sender_adds_is_passed_through(harness: Harness, version:
 async def test_a_send_that_cannot_be_done_is_an_error_and_the_end(
     harness: Harness, version: str, headers: dict[str, str], body: bytes
 ) -> None:
-    """1.1, 1.2 SEND; here a client may listen for refusals instead."""
+    """1.1, 1.2 SEND; a client may subscribe to refusals instead."""
     async with speaking(harness, version) as client:
         await client.socket.send(written("SEND", headers | {"receipt": "r"}, body))
         error = await ended(client)
@@ -217,7 +217,7 @@ async def test_a_body_is_text_in_utf_8(harness: Harness, version: str) -> None:
 async def test_a_subscription_that_cannot_be_made_is_an_error_and_the_end(
     harness: Harness, version: str
 ) -> None:
-    """1.1, 1.2 SUBSCRIBE; here a client may listen for refusals instead."""
+    """1.1, 1.2 SUBSCRIBE; a client may subscribe to refusals instead."""
     async with speaking(harness, version) as client:
         await client.say("SUBSCRIBE", {"id": "s", "destination": "/nowhere", "receipt": "r"})
         assert (await ended(client)).headers["receipt-id"] == "r"
@@ -315,18 +315,18 @@ async def test_a_window_fills_and_acks_empty_it(harness: Harness, version: str, 
 async def test_a_nack_makes_room_as_well_and_nothing_comes_twice(
     harness: Harness, version: str, mode: str
 ) -> None:
-    """1.1, 1.2 NACK: what was refused is not sent again here; it stays in the room's history."""
+    """1.1, 1.2 NACK: a rejected message is not redelivered; it stays in the room's history."""
     async with speaking(harness, version) as client, harness.connected("jun") as jun:
         await client.subscribe(YARD, ack=mode, **{"prefetch-count": "1"})
         said = [await jun.send(str(number)) for number in range(3)]
 
-        heard = []
+        received = []
         for _ in said:
             found = await client.message()
-            heard.append(found.headers["message-id"])
+            received.append(found.headers["message-id"])
             await client.say("NACK", answer(version, found))
 
-        assert heard == said
+        assert received == said
 
 
 @every_version
@@ -388,7 +388,7 @@ async def test_two_subscriptions_to_a_room_are_acknowledged_apart(harness: Harne
 
 
 async def test_whoever_never_acknowledges_is_a_slow_reader_and_resumes(tmp_path: Path) -> None:
-    """1.1, 1.2 SUBSCRIBE ack Header: what was not acknowledged may come again."""
+    """1.1, 1.2 SUBSCRIBE ack Header: unacknowledged messages may be redelivered."""
     async with (
         running(tmp_path, slow_consumer_bytes=20_000, sends_burst=1000) as harness,
         speaking(harness, "1.2") as client,
@@ -400,8 +400,8 @@ async def test_whoever_never_acknowledges_is_a_slow_reader_and_resumes(tmp_path:
 
         assert await client.closed() == 4508
         assert harness.metric("slow_closes_total", cause="unacknowledged") == 1
-        heard = client.left()
-        assert [found.headers["message-id"] for found in heard] == said[:2]
+        received = client.left()
+        assert [found.headers["message-id"] for found in received] == said[:2]
         async with speaking(harness, "1.2") as again:
             await again.subscribe(YARD, since=said[0], **window)
             for one in said[1:]:
@@ -477,7 +477,7 @@ async def test_headers_of_our_own_that_make_no_sense_are_refused(
 
 
 def batches(ids: list[str]) -> set[int]:
-    """Return the batches of the log in which events stand."""
+    """Return the batches of the log that contain events."""
     return {offset_of(from_id(one)) for one in ids}
 
 
@@ -495,8 +495,8 @@ async def test_a_transactions_sends_to_a_room_are_one_batch(harness: Harness, ve
         await client.receipt("done")
         await asyncio.gather(*busy)
 
-        heard = await jun.messages(30)
-        ids = [found.headers["message-id"] for found in heard if found.text == "together"]
+        received = await jun.messages(30)
+        ids = [found.headers["message-id"] for found in received if found.text == "together"]
 
     assert len(batches(ids)) == 1
     lines = [from_id(one) % MAX_LINES for one in ids]
@@ -614,9 +614,9 @@ async def test_a_transaction_over_two_rooms_is_one_batch_each(harness: Harness) 
         await client.receipt("r")
 
         for room, texts in (("yard", ["0", "2"]), ("well", ["1", "3"])):
-            heard = await client.messages(2, room)
-            assert [found.text for found in heard] == texts
-            assert len(batches([found.headers["message-id"] for found in heard])) == 1
+            received = await client.messages(2, room)
+            assert [found.text for found in received] == texts
+            assert len(batches([found.headers["message-id"] for found in received])) == 1
 
 
 async def test_a_commit_with_keys_that_are_known_sends_them_once(tmp_path: Path) -> None:
@@ -634,7 +634,7 @@ async def test_a_commit_with_keys_that_are_known_sends_them_once(tmp_path: Path)
 
         await commit("1")
         await commit("2")
-        # Two generations later only history knows the keys.
+        # Two generations later only history has the keys.
         for number in range(4):
             await client.send(f"later {number}")
         await commit("3")
@@ -642,7 +642,7 @@ async def test_a_commit_with_keys_that_are_known_sends_them_once(tmp_path: Path)
         await client.subscribe(YARD, "again", since=start)
         texts = [found.text for found in await client.messages(6, "again")]
         assert texts == ["a", "b", "later 0", "later 1", "later 2", "later 3"]
-        # The first subscription heard the same, once.
+        # The first subscription received the same, once.
         assert [found.text for found in client.left()] == texts
 
 
@@ -708,7 +708,7 @@ async def test_what_was_received_before_the_client_went_is_done_all_the_same(
 
 
 async def test_a_stranger_who_is_gone_has_said_nothing(harness: Harness) -> None:
-    """1.2 RECEIPT: what came before anybody was let in is forgotten."""
+    """1.2 RECEIPT: frames before an accepted CONNECT are dropped."""
     async with harness.connected("jun") as jun:
         await jun.subscribe(YARD)
         async with harness.opened(subprotocols=None) as client:
@@ -784,7 +784,7 @@ async def test_a_flood_is_not_kept_in_memory(tmp_path: Path) -> None:
         sending = asyncio.create_task(_send_forever(flood, frame))
         await until(lambda: harness.metric("reading_rests_total") > 3)
 
-        # The pipe between is full: whoever sends too fast waits.
+        # The buffers between are full; a client that sends too fast waits.
         assert not sending.done()
         sending.cancel()
         flood.socket.transport.abort()
@@ -803,13 +803,13 @@ async def test_whoever_misses_much_gets_it_as_it_acknowledges(tmp_path: Path) ->
         async with speaking(harness, "1.2") as client:
             window = {"ack": "client", "prefetch-count": "7"}
             await client.subscribe(YARD, since="start", **window)
-            heard = []
+            received = []
             for _ in ids:
                 found = await client.message()
-                heard.append(found.headers["message-id"])
+                received.append(found.headers["message-id"])
                 await client.say("ACK", answer("1.2", found))
 
-    assert heard == ids
+    assert received == ids
 
 
 def _many(count: int) -> list[Event]:

@@ -1,4 +1,4 @@
-"""The life of a connection: connecting, answers, errors, the end."""
+"""The life cycle of a connection: CONNECT, replies, errors, close."""
 
 import pytest
 from hypothesis import given
@@ -56,7 +56,7 @@ def read(data: bytes, version: str | None = "1.2") -> Frame:
 
 
 @pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
-def test_connect_and_stomp_ask_to_be_let_in(command: str) -> None:
+def test_connect_and_stomp_both_connect(command: str) -> None:
     target = connection()
 
     events, error = feed(
@@ -123,7 +123,7 @@ def test_a_malformed_heartbeat_header_is_refused() -> None:
     )
 
 
-def test_heartbeats_are_agreed_and_told_in_connected() -> None:
+def test_connected_contains_the_negotiated_heartbeats() -> None:
     target = connection()
     list(target.receive(b"CONNECT\naccept-version:1.2\nheart-beat:30000,5000\n\n\0"))
 
@@ -142,14 +142,14 @@ def test_heartbeats_are_agreed_and_told_in_connected() -> None:
     )
 
 
-def test_a_client_that_asks_for_no_heartbeats_gets_none() -> None:
+def test_a_client_that_wants_no_heartbeats_gets_none() -> None:
     target = connection("1.2")
 
     assert target.heartbeat == (0, 0)
     assert read(target.connected("s", "u", "madang")).headers["heart-beat"] == "0,0"
 
 
-def test_1_0_knows_no_heartbeats_and_ignores_the_header() -> None:
+def test_1_0_has_no_heartbeats_and_ignores_the_header() -> None:
     target = connection()
 
     _, error = feed(target, b"CONNECT\nheart-beat:nonsense\n\n\0")
@@ -166,7 +166,7 @@ def test_connected_is_never_escaped_and_cannot_be_forged(version: str) -> None:
     assert b"\nuser-name:c\\d forged:1\n" in data
 
 
-def test_connected_before_a_connect_is_a_mistake_of_ours() -> None:
+def test_connected_before_a_connect_raises() -> None:
     with pytest.raises(RuntimeError):
         connection().connected("s", "u", "madang")
 
@@ -196,7 +196,7 @@ def test_a_second_connect_is_refused(command: str) -> None:
     "command", ["MESSAGE", "RECEIPT", "ERROR", "CONNECTED", "send", " SEND", "GET / HTTP/1.1", ""]
 )
 @pytest.mark.parametrize("version", [None, "1.2"])
-def test_what_no_client_sends_is_an_unknown_command(command: str, version: str | None) -> None:
+def test_a_command_that_clients_do_not_send_is_refused(command: str, version: str | None) -> None:
     error = fail(connection(version), f"{command}\nreceipt:7\n\n\0".removeprefix("\n").encode())
 
     assert isinstance(error, UnknownCommand | Malformed)
@@ -211,7 +211,7 @@ def test_a_carriage_return_after_the_command_is_unknown_before_1_2() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_events_before_a_mistake_come_out_first(version: str) -> None:
+def test_events_before_an_error_are_yielded_first(version: str) -> None:
     target = connection(version)
 
     events, error = feed(
@@ -223,7 +223,7 @@ def test_events_before_a_mistake_come_out_first(version: str) -> None:
     assert error.receipt_id == "7"
 
 
-def test_after_a_mistake_nothing_is_read_and_the_error_can_still_be_told() -> None:
+def test_after_an_error_nothing_is_read_and_the_error_frame_can_be_sent() -> None:
     target = connection("1.2")
     error = fail(target, b"SEND\nreceipt:a:b\n\n\0")
 
@@ -243,7 +243,7 @@ def test_after_a_mistake_nothing_is_read_and_the_error_can_still_be_told() -> No
     assert target.state is State.CLOSED
 
 
-def test_an_error_of_the_bytes_themselves_is_told_likewise() -> None:
+def test_a_parser_error_is_reported_likewise() -> None:
     target = connection("1.2", Limits(body_bytes=4))
 
     error = fail(target, b"SEND\nreceipt:7\ndestination:/a\n\n12345")
@@ -356,7 +356,7 @@ def test_an_empty_receipt_id_is_a_receipt_id() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @given(receipt_id=st.text(max_size=20), extra=st.dictionaries(st.text(), st.text(), max_size=2))
-def test_a_receipt_equals_what_serialize_writes(
+def test_a_receipt_equals_the_general_path(
     version: str, receipt_id: str, extra: dict[str, str]
 ) -> None:
     fast = connection(version).receipt(receipt_id, extra)
@@ -405,7 +405,7 @@ def test_a_transaction_ends_with_its_connection() -> None:
     assert (events, error) == ([Disconnect({}, None)], None)
 
 
-def test_the_table_of_transitions_speaks_of_every_client_command() -> None:
+def test_the_transitions_contain_every_client_command() -> None:
     server = {Command.CONNECTED, Command.MESSAGE, Command.RECEIPT, Command.ERROR}
 
     assert {command for _, command in TRANSITIONS} == set(Command) - server

@@ -89,7 +89,7 @@ def in_pieces(draw: st.DrawFn, streams: st.SearchStrategy[bytes] = hostile) -> l
 
 
 def parse(pieces: Sequence[bytes], version: str | None) -> tuple[list[Frame], bool]:
-    """Return the frames of `pieces` and whether a mistake ended them."""
+    """Return the frames of `pieces` and whether a ProtocolError ended them."""
     parser = Parser(SMALL)
     parser.version = version
     items: list[Frame | HeartBeat] = []
@@ -106,7 +106,7 @@ def parse(pieces: Sequence[bytes], version: str | None) -> tuple[list[Frame], bo
 @pytest.mark.parametrize("version", [None, "1.0", "1.1", "1.2"])
 @unhurried
 @given(pieces=in_pieces())
-def test_however_bytes_are_cut_the_same_frames_and_mistakes_come_out(
+def test_bytes_split_anywhere_give_the_same_frames_and_errors(
     version: str | None, pieces: list[bytes]
 ) -> None:
     whole = parse([b"".join(pieces)], version)
@@ -211,7 +211,7 @@ def open_subscriptions(connection: ServerConnection) -> int:
 
 
 def run(pieces: Sequence[bytes]) -> tuple[list[Event], type[ProtocolError] | None]:
-    """Return what a connection makes of `pieces`, heart-beats aside."""
+    """Return the events of `pieces` on a new connection, without heart-beats."""
     connection = ServerConnection(SMALL, heartbeat=(10, 10))
     events: list[Event] = []
     failure: type[ProtocolError] | None = None
@@ -226,7 +226,7 @@ def run(pieces: Sequence[bytes]) -> tuple[list[Event], type[ProtocolError] | Non
 def take(
     connection: ServerConnection, data: bytes
 ) -> tuple[list[Event], type[ProtocolError] | None]:
-    """Return what `connection` makes of `data`, heart-beats aside."""
+    """Return the events of `data`, without heart-beats."""
     events: list[Event] = []
     failure: type[ProtocolError] | None = None
     try:

@@ -1,4 +1,4 @@
-"""docs/stomp.md and the tests of the specifications name each other."""
+"""docs/stomp.md and the tests of the specifications refer to each other."""
 
 import ast
 import re

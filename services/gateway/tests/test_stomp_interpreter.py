@@ -1,4 +1,4 @@
-"""What each frame of a connected client means, in each version."""
+"""The event of each frame of a connected client, in each version."""
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_a_header_that_a_version_needs_must_be_there(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_subscribe_opens_its_id_and_acknowledges_by_itself_unless_told(version: str) -> None:
+def test_subscribe_opens_its_id_in_ack_mode_auto_by_default(version: str) -> None:
     target = interpreter(version)
     given = frame("SUBSCRIBE", id="1", destination="/a", receipt="7", since="x")
 
@@ -173,7 +173,7 @@ def test_unsubscribe_closes_its_id(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_unsubscribe_of_what_is_not_open_is_refused(version: str) -> None:
+def test_unsubscribe_of_an_unknown_id_is_refused(version: str) -> None:
     with pytest.raises(NotOpen):
         interpreter(version).read(frame("UNSUBSCRIBE", id="1"))
 
@@ -202,7 +202,7 @@ def test_ack_names_its_message_as_the_version_does(
     ("version", "headers"),
     [("1.1", {"message_id": "m", "subscription": "1"}), ("1.2", {"id": "m"})],
 )
-def test_nack_is_told_from_ack(version: str, headers: dict[str, str]) -> None:
+def test_nack_is_distinguished_from_ack(version: str, headers: dict[str, str]) -> None:
     event = interpreter(version).read(frame("NACK", **headers))
 
     assert isinstance(event, Ack)
@@ -309,7 +309,7 @@ def test_beginning_an_open_transaction_is_a_duplicate() -> None:
         target.read(frame("BEGIN", transaction="t"))
 
 
-def test_disconnect_may_ask_for_a_receipt() -> None:
+def test_disconnect_may_request_a_receipt() -> None:
     assert interpreter().read(frame("DISCONNECT", receipt="7")) == Disconnect({"receipt": "7"}, "7")
 
 

@@ -29,7 +29,7 @@ def test_the_highest_common_version_is_agreed(accepted: str | None, agreed: str)
 
 
 @pytest.mark.parametrize("accepted", ["", "2.0", "1.3,2", "1,2", "01.2", "1.20"])
-def test_no_common_version_is_told_with_those_that_are_served(accepted: str) -> None:
+def test_without_a_common_version_the_error_lists_the_supported_ones(accepted: str) -> None:
     with pytest.raises(UnsupportedVersion) as caught:
         agree_on_version(accepted, VERSIONS)
 

@@ -1,4 +1,4 @@
-"""Framing: where frames, heads and bodies end, and what is no frame."""
+"""Framing: the ends of frames, heads and bodies, and malformed frames."""
 
 from collections.abc import Iterable
 
@@ -249,17 +249,17 @@ def test_a_body_may_be_any_bytes() -> None:
         b"SEND\na:\0\n\n\0",
     ],
 )
-def test_what_is_no_frame_is_malformed(data: bytes) -> None:
+def test_bytes_that_are_not_a_frame_are_malformed(data: bytes) -> None:
     with pytest.raises(Malformed):
         parse(data)
 
 
-def test_a_nul_in_the_head_is_noticed_before_the_blank_line_comes() -> None:
+def test_a_nul_in_the_head_is_refused_before_the_blank_line() -> None:
     with pytest.raises(Malformed):
         parse(b"SEND\nfoo:bar\0")
 
 
-def test_frames_before_a_mistake_come_out_first() -> None:
+def test_frames_before_an_error_are_yielded_first() -> None:
     target = parser()
 
     items, error = feed(target, [b"A\n\n\0\nB\n\n\0broken\0C\n\n\0"])
@@ -268,7 +268,7 @@ def test_frames_before_a_mistake_come_out_first() -> None:
     assert isinstance(error, Malformed)
 
 
-def test_nothing_comes_after_a_mistake() -> None:
+def test_nothing_is_yielded_after_an_error() -> None:
     target = parser()
     feed(target, [b"broken\0"])
 
@@ -276,7 +276,7 @@ def test_nothing_comes_after_a_mistake() -> None:
     assert not target._buffer
 
 
-def test_nothing_comes_after_stop_and_nothing_is_kept() -> None:
+def test_nothing_is_yielded_or_buffered_after_stop() -> None:
     target = parser()
     items = target.receive(b"A\n\n\0B\n\n\0C\n\nhal")
 
@@ -289,7 +289,7 @@ def test_nothing_comes_after_stop_and_nothing_is_kept() -> None:
     assert not target._buffer
 
 
-def test_what_one_iterator_leaves_comes_with_the_next() -> None:
+def test_frames_left_by_one_iterator_are_yielded_by_the_next() -> None:
     target = parser()
 
     first = next(iter(target.receive(b"A\n\n\0B\n\n\0C\n\n1")))

@@ -21,7 +21,7 @@ anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 plain = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n:"), max_size=12
 ).filter(lambda text: text == text.strip(" "))
-"""What every version can write in a header as it is."""
+"""Text that needs no escaping in any version."""
 likely_bodies = st.sampled_from([b"", b"\0", b"\n\n", b"\r\n\r\n", b"\n\r\n\0", b"SEND\n\n\0"])
 bodies = st.one_of(likely_bodies, st.binary(max_size=40))
 
@@ -147,7 +147,7 @@ def test_a_body_without_nul_needs_no_length(version: str, data: st.DataObject) -
     headers=st.dictionaries(anything.filter(lambda name: not is_own(name)), anything, max_size=3),
     body=bodies.filter(bool),
 )
-def test_a_message_equals_what_serialize_writes(
+def test_a_message_equals_the_general_path(
     version: str,
     fields: tuple[str, str, str],
     ack: str | None,

@@ -28,13 +28,13 @@ def read(data: bytes, version: str) -> Frame:
     return frame
 
 
-def test_a_frame_with_a_body_tells_its_length() -> None:
+def test_a_frame_with_a_body_has_a_content_length() -> None:
     data = serialize("ERROR", [("message", "no")], b"a\0b", "1.2")
 
     assert data == b"ERROR\nmessage:no\ncontent-length:3\n\na\0b\0"
 
 
-def test_a_frame_without_a_body_tells_no_length() -> None:
+def test_a_frame_without_a_body_has_no_content_length() -> None:
     assert serialize("RECEIPT", [("receipt-id", "1")], b"", "1.2") == b"RECEIPT\nreceipt-id:1\n\n\0"
 
 
@@ -54,7 +54,7 @@ def test_headers_are_escaped_as_the_version_says() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
-def test_a_message_says_what_it_is_and_how_long(version: str) -> None:
+def test_a_message_has_a_content_type_and_length(version: str) -> None:
     data = message_frame(
         "sub-1",
         "/topic/rooms.1",
@@ -79,13 +79,13 @@ def test_a_message_says_what_it_is_and_how_long(version: str) -> None:
     )
 
 
-def test_an_empty_message_tells_its_length_too() -> None:
+def test_an_empty_message_has_a_content_length_too() -> None:
     data = message_frame("1", "/a", "2", {}, b"", version="1.2", content_type="text/plain")
 
     assert read(data, "1.2").headers["content-length"] == "0"
 
 
-def test_a_message_carries_what_its_ack_must_name() -> None:
+def test_a_message_has_the_ack_header_of_its_version() -> None:
     data = message_frame("1", "/a", "2", {}, b"", version="1.2", content_type="a/b", ack="1:2")
 
     assert read(data, "1.2").headers["ack"] == "1:2"
@@ -136,7 +136,7 @@ def test_no_header_that_the_server_writes_is_left_to_a_sender() -> None:
 
 
 def test_no_header_that_the_gateway_names_is_left_to_a_sender() -> None:
-    """What its sources read from frames, or put on them by name."""
+    """Headers that the sources read or write by name."""
     sources = [path.read_text() for path in Path(madang_gateway.__file__).parent.rglob("*.py")]
 
     named = {name for source in sources for name in _NAMED.findall(source)}
@@ -163,7 +163,7 @@ def test_a_sender_cannot_forge_headers_or_frames(version: str) -> None:
     assert frame.body == b""
 
 
-def test_a_message_is_read_by_a_client_nobody_here_wrote() -> None:
+def test_a_message_is_read_by_a_third_party_client() -> None:
     data = message_frame(
         "sub:1",
         "/topic/rooms.1",

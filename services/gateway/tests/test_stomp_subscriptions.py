@@ -38,7 +38,7 @@ def test_the_number_of_open_ids_is_bounded() -> None:
     subscriptions.open("2", "/b")
 
 
-def test_the_client_may_close_once_what_the_server_ended() -> None:
+def test_the_client_may_close_an_ended_subscription_once() -> None:
     subscriptions = Subscriptions(Limits())
     subscriptions.open("1", "/a")
     subscriptions.end("1")
@@ -61,7 +61,7 @@ def test_an_id_that_the_server_ended_is_free() -> None:
         subscriptions.close("1")
 
 
-def test_ending_what_is_not_open_does_nothing() -> None:
+def test_ending_an_unknown_subscription_does_nothing() -> None:
     subscriptions = Subscriptions(Limits())
 
     subscriptions.end("1")

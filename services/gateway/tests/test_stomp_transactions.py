@@ -51,7 +51,7 @@ def test_an_id_is_free_again_when_its_transaction_is_over() -> None:
     assert transactions.end("1") == []
 
 
-def test_what_is_not_open_cannot_be_used_or_ended() -> None:
+def test_an_unknown_transaction_cannot_be_used_or_ended() -> None:
     transactions = Transactions(Limits())
 
     with pytest.raises(NotOpen):

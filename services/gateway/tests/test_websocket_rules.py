@@ -1,4 +1,4 @@
-"""RFC 6455 as our embedding keeps it: a client without a library says what no library would."""
+"""RFC 6455: a client without a library sends frames that no library would."""
 
 import asyncio
 import re
@@ -52,7 +52,7 @@ async def answered(client: RawSocket) -> None:
 
 
 async def close_code(client: RawSocket) -> int:
-    """Return the code of the close frame that comes next, and see that the gateway lets go."""
+    """Return the code of the next close frame; check that the gateway closes the connection."""
     opcode, data = await next_frame(client)
     assert opcode == Opcode.CLOSE
     await client.frame(Opcode.CLOSE, data)
@@ -307,7 +307,7 @@ async def refused(client: RawSocket, path: str = "/ws", **headers: str) -> tuple
         ({"Origin": "https://evil.example"}, 403),
     ],
 )
-async def test_a_bad_handshake_is_told_as_a_problem(
+async def test_an_invalid_handshake_is_answered_with_a_problem(
     harness: Harness, changed: dict[str, str | None], status: int
 ) -> None:
     headers = {name: value for name, value in (UPGRADE | changed).items() if value is not None}
@@ -366,7 +366,7 @@ async def test_too_many_from_one_address_are_refused(tmp_path: Path) -> None:
             assert b" 101 " in await again.upgrade(**first)
 
 
-async def test_too_many_of_one_user_are_refused_where_the_upgrade_tells_whose_it_is(
+async def test_too_many_connections_of_a_user_are_refused_at_an_upgrade_with_token(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, connections_per_user=1) as harness, harness.connected("mina"):

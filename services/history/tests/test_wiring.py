@@ -7,8 +7,8 @@ from fastapi import FastAPI
 
 from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
+from madang_common.settings import CannotStart
 from madang_history.settings import HistorySettings
-from madang_history.store.port import StoreMismatch
 from madang_history.wiring import build
 
 from .conftest import SHARDS, Backends, an_event
@@ -94,7 +94,7 @@ async def test_a_log_with_other_shards_is_refused(
         pass
     other = await SqliteLog.open(tmp_path / "other.db", SHARDS + 1)
 
-    with pytest.raises(StoreMismatch, match="2 shards, not 3"):
+    with pytest.raises(CannotStart, match="2 shards, not 3"):
         async with build(settings, log=other, transport=backends):
             pass
 
@@ -109,7 +109,7 @@ async def test_another_log_than_the_stored_one_is_refused(
         await stored(app, SHARD, 1)
     other = await SqliteLog.open(tmp_path / "other.db", SHARDS)
 
-    with pytest.raises(StoreMismatch, match="another log"):
+    with pytest.raises(CannotStart, match="another log"):
         async with build(settings, log=other, transport=backends):
             pass
 

@@ -73,7 +73,7 @@ def create_site(settings: CommonSettings, web: Path, services: Mapping[str, Fast
         routers=[],
         health=Health(pings),
         registry=CollectorRegistry(),
-        beside=[service.state.registry for service in services.values()],
+        more_registries=[service.state.registry for service in services.values()],
     )
     site.mount("/", _Pages(web))
     return site

@@ -71,10 +71,10 @@ async def answer_within(seconds: float) -> AsyncIterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the text of the broker, or what is known without one."""
+    """Return the broker's text, or a description of `error` without one."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, DeliveryError):
-        return f"not taken: {' '.join(str(part) for part in error.args if part)}"
+        return f"not accepted: {' '.join(str(part) for part in error.args if part)}"
     words = [str(part) for part in error.args if part]
     return words[-1] if words else type(error).__name__

@@ -81,11 +81,11 @@ class StreamReader:
             await self._acknowledge()
         return self._take()
 
-    async def newest(self, *, surely_some: bool) -> int | None:
+    async def newest(self, *, known_nonempty: bool) -> int | None:
         """Return the offset of the last message at the time of the call, None if there is none.
 
-        For a reader that starts at "last" or at a time; call it once. With `surely_some` it waits
-        for a message.
+        For a reader that starts at "last" or at a time; call it once. With `known_nonempty` it
+        waits for a message.
         """
         newest: int | None = None
         while True:
@@ -93,7 +93,7 @@ class StreamReader:
             arrived = len(self._queue)
             while self._queue:
                 newest = self._take().offset
-            if newest is None and not counted and not surely_some:
+            if newest is None and not counted and not known_nonempty:
                 return None
             if newest is not None and arrived < _PEEK_PREFETCH:
                 return newest
@@ -172,12 +172,12 @@ async def _ignore(_: DeliveredMessage) -> None:
 
 
 async def newest_offset(
-    connection: AmqpConnection, stream: str, *, surely_some: bool
+    connection: AmqpConnection, stream: str, *, known_nonempty: bool
 ) -> int | None:
     """Return the offset of the last message in `stream`, or None if it is empty."""
     reader = await StreamReader.open(connection, stream, "last", prefetch=_PEEK_PREFETCH)
     try:
-        return await reader.newest(surely_some=surely_some)
+        return await reader.newest(known_nonempty=known_nonempty)
     finally:
         reader.close()
 

@@ -1,4 +1,4 @@
-"""The base class of each event kind's `data`: the subclass states every fact about its kind."""
+"""The base class of each event kind's `data`; a subclass declares every fact about its kind."""
 
 from collections.abc import Mapping
 from enum import Enum, Flag, auto
@@ -38,8 +38,8 @@ class MembershipChange(Enum):
 class Data(BaseModel):
     """The `data` of one kind of event: frozen, without unknown fields.
 
-    A subclass states the facts about its kind as class keywords; its docstring is the sentence
-    about the kind in the published contracts. Everything else reads the facts from here or from the
+    A subclass declares the facts about its kind as class keywords; its docstring is the description
+    of the kind in the published contracts. Everything else reads the facts from here or from the
     tables at the end of `kinds`.
     """
 
@@ -61,7 +61,7 @@ class Data(BaseModel):
     awaits_log: ClassVar[bool]
     """Whether the request that causes it is answered only after the log has it.
 
-    True where a membership ends: the user must not receive what is sent after the answer.
+    True where a membership ends: the user must not receive events sent after the response.
     """
 
     @override

@@ -1,4 +1,4 @@
-"""Messages that stand in the log after the end of their sender's membership do not count.
+"""Excludes messages in the log that follow the end of their sender's membership.
 
 A gateway checks a membership and appends the message; another process may append the member's
 removal in between. Every reader ignores a message after the removal: it is not delivered, not
@@ -16,8 +16,8 @@ _EVERYONE = "*"
 class Departures:
     """The users who left each room, by the room's audience, since the first event that was applied.
 
-    The least recently used rooms are dropped when there are too many. That is safe: a message that
-    crossed a departure follows it within moments.
+    The least recently used rooms are dropped when there are too many. That is safe: a message to
+    exclude follows the end of its sender's membership within moments.
     """
 
     def __init__(self, rooms: int = 100_000) -> None:
@@ -41,7 +41,7 @@ class Departures:
         left.add(_EVERYONE if change is MembershipChange.CLOSES_ROOM else user)
 
     def any_in(self, audience: str) -> bool:
-        """Return whether anybody is known to have left `audience`."""
+        """Return whether any user is known to have left `audience`."""
         return bool(self._left.get(audience))
 
     def exclude(self, event: Event) -> bool:
@@ -52,5 +52,5 @@ class Departures:
         return left is not None and (event.sender in left or _EVERYONE in left)
 
     def __bool__(self) -> bool:
-        """Return whether anybody is known to have left any room."""
+        """Return whether any user is known to have left any room."""
         return len(self._left) > 0

@@ -102,9 +102,9 @@ def read_document(document: Any) -> Event:
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an event: {error!r}") from error
     if version != VERSION:
-        raise ValueError(f"event version {version!r} is not known")
+        raise ValueError(f"unknown event version {version!r}")
     if (room is None) == (user is None):
-        raise ValueError("an event is for one room or for one user")
+        raise ValueError("an event has exactly one of `room` and `user`")
     recipient = room if user is None else user
     if not (
         type(key)
@@ -115,7 +115,7 @@ def read_document(document: Any) -> Event:
         is type(recipient)
         is str
     ):
-        raise ValueError("a field that should be text is not")
+        raise ValueError("a field has the wrong type; expected a string")
     if not (type(data) is dict and type(headers) is dict):
-        raise ValueError("a field that should be an object is not")
+        raise ValueError("a field has the wrong type; expected an object")
     return Event(key, kind, sender, sender_name, at, data, room, user, headers)

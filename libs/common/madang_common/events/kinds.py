@@ -1,4 +1,4 @@
-"""The kinds of events: each one's facts, and the shape of its `data`, version 1.
+"""The kinds of events: the facts about each and the fields of its `data`, version 1.
 
 To add a kind, add a class. A new optional field keeps the version; any other change needs a new
 kind.
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from madang_common.events.data import ALICE, BOB, ROOM, Audience, Data, MembershipChange
+from madang_common.log.position import ID_PATTERN
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -156,7 +157,7 @@ class RoomArchived(
     membership=MembershipChange.CLOSES_ROOM,
     example={},
 ):
-    """The room was archived: it can be read, but nobody can send to it."""
+    """The room was archived: it can be read, but no one can send to it."""
 
 
 class InviteReceived(
@@ -253,7 +254,7 @@ class RoomRead(
 ):
     """A member has read the room up to an event."""
 
-    upto: Annotated[str, Field(pattern=r"^[0-9a-v]{12}$")]
+    upto: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
     """Id of the last event read."""
 
 
@@ -265,7 +266,7 @@ class PresenceJoined(
 ):
     """A user is present: at least one of their connections subscribes to the room.
 
-    Sent once per user, not per connection. Of two notices about one user, the later `at` counts.
+    Sent once per user, not per connection. Of two events about one user, the later `at` counts.
     Not sent while the number of users present exceeds a limit.
     """
 
@@ -306,7 +307,7 @@ class PresenceQuit(
 KINDS = {data.kind: data for data in Data.__subclasses__()}
 """The class of each kind."""
 DURABLE = {kind: data for kind, data in KINDS.items() if data.durable}
-"""Kinds that stand in the log."""
+"""Kinds that are stored in the log."""
 LIVE = {kind: data for kind, data in KINDS.items() if not data.durable}
 """Kinds that are not stored: only current subscribers receive them."""
 MEMBERSHIP_CHANGES = {
@@ -322,5 +323,5 @@ UNREAD = tuple(kind for kind, data in KINDS.items() if data.unread)
 
 
 def document(data: Data) -> dict[str, Any]:
-    """Return `data` as it stands in an event."""
+    """Return `data` as the JSON object of an event."""
     return data.model_dump(mode="json")

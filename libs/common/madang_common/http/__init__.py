@@ -1,1 +1,1 @@
-"""REST: the app and the client that all services share."""
+"""HTTP: the REST app, its middleware and the client that all services share."""

@@ -1,6 +1,6 @@
-"""`create_app`: the shell that every service's REST interface stands in."""
+"""`create_app`: the FastAPI app of a service, with the middleware that all services share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -37,25 +37,24 @@ def create_app(
     routers: Sequence[APIRouter],
     health: Health,
     registry: CollectorRegistry,
-    beside: Sequence[CollectorRegistry] = (),
+    more_registries: Sequence[CollectorRegistry] = (),
     refusals: Refusals | None = None,
 ) -> FastAPI:
-    """Return the app of `service`, with all that requests have in common.
+    """Return the app of `service` with `routers`, health, metrics, problems and all middleware.
 
-    Health, metrics, problems, request ids, security headers, CORS, allowed hosts, limits.
-    `/metrics` shows `registry` and those `beside` it as one. Refusals are counted by `refusals`, or
-    else in `registry`. The app has no lifespan: a service's
-    `build` starts and stops what runs in the background.
+    `/metrics` merges `registry` and `more_registries`. `refusals` counts refused requests; by
+    default a new one in `registry` does. The app has no lifespan: the service's `build` starts and
+    stops its background tasks.
     """
     app = FastAPI(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # To the address in the request's Host, and to http where a proxy ends TLS: a client would
-        # send a password there.
+        # A redirect would go to the address in the request's Host, and to http behind a proxy that
+        # terminates TLS; a client would send its password there.
         redirect_slashes=False,
     )
-    for router in (*routers, health_router(health), metrics_router([registry, *beside])):
+    for router in (*routers, health_router(health), metrics_router([registry, *more_registries])):
         app.include_router(router)
     app.state.registry = registry
     app.state.health = health
@@ -76,7 +75,7 @@ def create_app(
 
 
 def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
-    """Return `/metrics`, in Prometheus' text format, for all `registries` as one."""
+    """Return `/metrics`: `registries`, merged, in Prometheus' text format."""
     router = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
     registry.register(Merged(registries))
@@ -90,57 +89,50 @@ def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
 
 def _answer_with_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
-    async def told(request: Request, problem: Problem) -> JSONResponse:
+    async def on_problem(request: Request, problem: Problem) -> JSONResponse:
         return _refused(request, problem)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = field_errors(error.errors()[: problems.MOST_ERRORS])
+    async def on_invalid_fields(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = field_errors(error.errors()[: problems.MAX_ERRORS])
         return _refused(request, InvalidBody(sentence(errors[0]), errors=errors))
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == TooLarge.status:
             return _refused(request, TooLarge(error.detail))
         if error.status_code == InvalidRequest.status:
             return _refused(request, InvalidRequest("The body cannot be read."))
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            return _other_method(request)
-        document = {
-            "type": "about:blank",
-            "title": HTTPStatus(error.status_code).phrase,
-            "status": error.status_code,
-        }
-        if error.status_code == HTTPStatus.NOT_FOUND:
-            document["detail"] = "Nothing is served at this path."
-        return JSONResponse(
-            document,
-            status_code=error.status_code,
-            headers=error.headers,
-            media_type=problems.MEDIA_TYPE,
-        )
+            return _unsupported_method(request)
+        status = HTTPStatus(error.status_code)
+        detail = "There is no resource at this path." if status is HTTPStatus.NOT_FOUND else ""
+        return _status_response(status, detail, error.headers)
 
 
 def _refused(request: Request, problem: Problem) -> JSONResponse:
-    """Return the response for `problem`, which is noted: unless the service itself has failed."""
-    if type(problem) is not Problem:
-        note_refusal(request.scope, problem)
+    """Return the response for `problem`; log and count it."""
+    note_refusal(request.scope, problem)
     return problem_response(problem)
 
 
-def _other_method(request: Request) -> Response:
-    """Return the answer to a method that the path does not have: which ones it has."""
+def _unsupported_method(request: Request) -> Response:
+    """Return the response to OPTIONS, or to a method that the path does not support."""
     allowed = allow(request.app.routes, request.scope)
     headers = {"Allow": allowed}
     if request.method == "OPTIONS":
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-    status = HTTPStatus.METHOD_NOT_ALLOWED
-    document = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status,
-        "detail": f"This path answers {allowed}.",
-    }
+    detail = f"This path supports {allowed}."
+    return _status_response(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers)
+
+
+def _status_response(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None
+) -> JSONResponse:
+    """Return a problem that says no more than its status and `detail` (RFC 9457 section 4.2.1)."""
+    document = {"type": "about:blank", "title": status.phrase, "status": status}
+    if detail:
+        document["detail"] = detail
     return JSONResponse(
         document, status_code=status, headers=headers, media_type=problems.MEDIA_TYPE
     )

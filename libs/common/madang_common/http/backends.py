@@ -1,4 +1,4 @@
-"""Clients of the other services, as one service calls them."""
+"""HTTP clients of the other services, with this service's token."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +20,7 @@ class Backends:
     rooms: httpx.AsyncClient
     history: httpx.AsyncClient
     verifiers: Verifiers
-    """Verify tokens with the keys that auth publishes."""
+    """Verify tokens with auth's public keys."""
 
 
 @asynccontextmanager

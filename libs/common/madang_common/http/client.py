@@ -90,11 +90,11 @@ async def call(
     try:
         response = await client.request(method, path, **options)  # type: ignore[arg-type]
     except httpx.HTTPError as error:
-        raise Unavailable("A service behind this one does not answer; try again.") from error
+        raise Unavailable("An internal service did not respond; try again.") from error
     if response.is_success:
         return response
     if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise Unavailable("A service behind this one failed; try again.")
+        raise Unavailable("An internal service failed; try again.")
     try:
         document = response.json()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Messages for invalid fields of a request, in words for people."""
+"""Messages for invalid fields of a request, for users."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 _WORDS: Mapping[str, str] = {
     "missing": "required",
-    "extra_forbidden": "not known here; leave it out",
+    "extra_forbidden": "unknown field; remove it",
     "string_type": "must be text",
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
@@ -34,7 +34,7 @@ _WORDS: Mapping[str, str] = {
     "json_invalid": "not valid JSON",
     "json_type": "not valid JSON",
 }
-"""Messages by pydantic's error types, in place of pydantic's own, which speak to programmers."""
+"""Messages by pydantic's error types; pydantic's own are for programmers."""
 _JSON_NEEDED = "must be JSON, sent with Content-Type: application/json"
 _MEMBER = re.compile(r"<[\w.]+: ('[^']*')>")
 """A member of an enumeration in pydantic's words for a literal, such as `<Role.OWNER: 'owner'>`."""
@@ -45,7 +45,7 @@ _PLACES = frozenset({"body", "query", "path", "header"})
 def field_errors(found: Iterable[Any]) -> list[dict[str, str]]:
     """Return `field` and `message` of each of pydantic's errors.
 
-    The value itself stays out of them: it may be a password.
+    They do not contain the value, which may be a password.
     """
     return [{"field": _field(error), "message": _message(error)} for error in found]
 
@@ -57,7 +57,7 @@ def sentence(error: Mapping[str, str]) -> str:
 
 
 def in_words(field: str) -> str:
-    """Return the name of a field as people read it: `body.display_name` is `Display name`."""
+    """Return the name of a field for users: `Display name` for `body.display_name`."""
     place, _, rest = field.partition(".")
     name = rest if place in _PLACES and rest else place
     words = name.replace("_", " ").replace(".", " ")
@@ -65,7 +65,7 @@ def in_words(field: str) -> str:
 
 
 def _field(error: Any) -> str:
-    # Where JSON is broken, pydantic gives the place in the text as if it were a field.
+    # For malformed JSON, pydantic gives the position in the text as if it were a field.
     place = error["loc"][:1] if error["type"] == "json_invalid" else error["loc"]
     return ".".join(map(str, place))
 

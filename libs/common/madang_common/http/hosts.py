@@ -1,7 +1,7 @@
-"""Names of this deployment: a request for any other host is refused, against DNS rebinding.
+"""Names of this deployment; requests for any other host are refused, against DNS rebinding.
 
-A page of an attacker's can make its own name resolve to this server's address. The browser takes
-the answers for that page's own, but it sends that name in `Host`.
+An attacker's page can make its own name resolve to this server's address. The browser then treats
+the responses as that page's own, but it sends the name in `Host`.
 """
 
 import re

@@ -1,10 +1,10 @@
-"""Requests of other services and of machines, which are no client's."""
+"""Recognises requests from other services, probes and Prometheus."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _INTERNAL = "/internal/"
 _POLLED = ("/health", "/metrics", "/internal/revocations")
-"""Paths that machines request all the time."""
+"""Paths that are polled."""
 _SCOPE_KEY = "madang.in_process"
 
 
@@ -14,7 +14,7 @@ def is_internal(scope: Scope) -> bool:
 
 
 def is_routine(scope: Scope, status: int) -> bool:
-    """Return whether the request needs no line in the log, answered with `status`."""
+    """Return whether a request with the response `status` needs no line in the log."""
     if scope["path"].startswith(_POLLED):
         return True
     return is_internal(scope) and status < (500 if _SCOPE_KEY in scope else 400)

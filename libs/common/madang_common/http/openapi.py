@@ -1,7 +1,7 @@
-"""OpenAPI of a service's public routes, with the problems that each of them answers.
+"""OpenAPI of a service's public routes, with the problems of each.
 
-A route declares the problems that it raises itself: `responses=refuses(NotFound, Conflict)`. What
-follows from its signature (a token, parameters, a body) is added here.
+A route declares the problems that it raises itself: `responses=refuses(NotFound, Conflict)`. The
+problems that follow from its signature (a token, parameters, a body) are added here.
 """
 
 import json
@@ -33,7 +33,7 @@ VERSION = "1"
 BEARER = "bearer"
 """Name of the security scheme."""
 OPTIONAL_BEARER: Mapping[str, Any] = {"security": [{BEARER: []}, {}]}
-"""`openapi_extra` of a route that takes a token and works without one too."""
+"""`openapi_extra` of a route with an optional token."""
 SECURITY_SCHEME: Mapping[str, str] = {
     "type": "http",
     "scheme": "bearer",
@@ -77,8 +77,7 @@ _CAN_RETRY = frozenset({TooManyRequests.status, Unavailable.status})
 _EXAMPLE_RETRY_SECONDS = 3
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PAGE = re.compile(r"\bPage(?:_(\w+?)_|\[(\w+)\])(?=\")")
-"""How a generic page is named as a schema and as its title."""
-
+"""Name of a generic page as a schema, and as a title."""
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 Document = dict[str, Any]
@@ -107,14 +106,14 @@ def public_routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
 
 
 def problems_of(route: APIRoute) -> list[type[Problem]]:
-    """Return the kinds of problems that `route` answers, by status and slug."""
+    """Return the kinds of problems that `route` may return, by status and slug."""
     known = problems.kinds()
     declared = {known[slug] for response in route.responses.values() for slug in _slugs(response)}
     return sorted(declared | set(_implied(route)), key=lambda kind: (kind.status, kind.slug))
 
 
 def problem_types(routers: Iterable[APIRouter]) -> list[str]:
-    """Return the slugs of all problems that the public routes of `routers` answer."""
+    """Return the slugs of all problems that the public routes of `routers` may return."""
     kinds = {kind for route in public_routes(routers) for kind in problems_of(route)}
     return sorted(kind.slug for kind in kinds | {TooManyRequests, UnknownHost})
 
@@ -144,7 +143,7 @@ def document(title: str, description: str, routers: Sequence[APIRouter]) -> Docu
 def _used(schemas: Mapping[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of `schemas` that `paths` refer to, sorted by name.
 
-    FastAPI adds some for the errors that it would answer itself.
+    FastAPI adds schemas for its own errors, which are not used here.
     """
     used: set[str] = set()
     found = set(_REFERENCE.findall(json.dumps(paths)))
@@ -169,15 +168,17 @@ def _complete(operation: Document, route: APIRoute) -> None:
     for status, answer in answers.items():
         answer["description"] = HTTPStatus(int(status)).phrase
     refused = refuses(*problems_of(route))
-    operation["responses"] = answers | {str(status): told for status, told in refused.items()}
+    operation["responses"] = answers | {
+        str(status): response for status, response in refused.items()
+    }
 
 
 def _implied(route: APIRoute) -> Iterator[type[Problem]]:
-    """Yield the problems that follow from what `route` takes."""
+    """Yield the problems that follow from the signature of `route`."""
     yield TooManyRequests
     if _asks_user(route):
         yield Unauthenticated
-        # The key of a token may have to be fetched first.
+        # The key of a token may have to be fetched.
         yield Unavailable
     if route.body_field is not None:
         yield from (InvalidRequest, TooLarge, InvalidBody)

@@ -27,10 +27,10 @@ def is_same_host(origin: str, hosts: Sequence[str]) -> bool:
     try:
         parts = _split(origin)
         own = _authority(parts, origin)
-        asked = _authority(_split(f"{parts.scheme}://{hosts[0]}"), origin) if hosts else ""
+        requested = _authority(_split(f"{parts.scheme}://{hosts[0]}"), origin) if hosts else ""
     except ValueError:
         return False
-    return len(hosts) == 1 and own == asked
+    return len(hosts) == 1 and own == requested
 
 
 def is_allowed(origins: Sequence[str], allowed: Collection[str]) -> bool:

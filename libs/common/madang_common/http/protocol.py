@@ -49,7 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # Like uvicorn, which however asks uvloop for a socket object; a WebSocket would keep it.
+        # As in uvicorn, but without a socket object from uvloop, which a WebSocket would keep.
         self._request_timeout = RequestTimeout()
         self._slow_reader_timeout = SlowReaderTimeout()
         self.connections.add(self)

@@ -24,15 +24,15 @@ _MAX_BUCKETS = 50_000
 _SCOPE_KEY = "madang.requests"
 """Key of a scope for the allowance that its request is charged to."""
 _INSIDE = ("/internal/", "/health/", "/metrics")
-"""Paths that the proxy does not forward when services are separate processes; other services and
-probes use them, from few addresses."""
+"""Paths that the proxy in front of separate processes does not forward; other services and probes
+use them, from few addresses."""
 _BUSY_SECONDS = 1.0
 _HOLD_SECONDS = 0.25
 _METRICS = "/metrics"
 _METRICS_COST = 20.0
-"""Requests that one of `/metrics` counts as where it is public."""
+"""Cost of a request of `/metrics` in requests, where it is public."""
 _BODY_BYTES = 4096
-"""Bytes of a body that count as another request."""
+"""Bytes of a body that cost as much as a request."""
 
 
 class RequestAllowance:

@@ -26,9 +26,9 @@ SECURE_HEADERS: Mapping[str, str] = {
 
 
 def note_refusal(scope: Scope, problem: Problem) -> None:
-    """Log and count that the request of `scope` is refused.
+    """Log and count the refusal of the request of `scope`.
 
-    Not what another service asked: that one tells its own client, and logs it there.
+    Requests from other services are skipped: the calling service logs the refusal of its client.
     """
     app = scope.get("app")
     if app is None or is_internal(scope):
@@ -44,7 +44,7 @@ def note_refusal(scope: Scope, problem: Problem) -> None:
 
 
 async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer the request of `scope` with `problem`, and note it."""
+    """Answer the request of `scope` with `problem`; log and count the refusal."""
     note_refusal(scope, problem)
     await problem_response(problem)(scope, receive, send)
 

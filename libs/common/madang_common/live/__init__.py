@@ -1,1 +1,1 @@
-"""Live notices, which are not stored: typing, read markers, ended logins."""
+"""Live events, which are not stored: typing, read markers, presence, revoked sessions."""

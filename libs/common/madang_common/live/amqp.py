@@ -1,4 +1,4 @@
-"""Live notices over RabbitMQ's fanout exchange."""
+"""Live events over RabbitMQ's fanout exchange."""
 
 import asyncio
 import uuid
@@ -31,13 +31,13 @@ _QUEUE: dict[str, Any] = {
     "x-overflow": "drop-head",
     "x-message-ttl": 10_000,
 }
-"""Limits of a process's queue in the broker: the newest notices of a few seconds."""
+"""Limits of a process's queue in the broker: the newest events of a few seconds."""
 
 
 class AmqpLive(Live):
-    """Broadcasts notices to every process that listens. Make one with `await AmqpLive.open(url)`.
+    """Broadcasts events to every process that listens. Make one with `await AmqpLive.open(url)`.
 
-    Notices of one turn of the event loop are sent together, without confirms. When too many are
+    Events of one turn of the event loop are sent together, without confirms. When too many are
     queued the oldest are dropped; when no node of RabbitMQ answers, all of them are.
     """
 
@@ -83,11 +83,11 @@ class AmqpLive(Live):
     @override
     async def ping(self) -> None:
         if self._closed:
-            raise ConnectionError("live notices are closed")
+            raise ConnectionError("live events are closed")
         async with answer_within(_ANSWER_SECONDS):
             self._connection.release(await self._connection.channel())
         if self._receiver is not None and not self._subscribed.is_set():
-            raise ConnectionError("live notices are not received")
+            raise ConnectionError("live events are not received")
 
     @override
     async def close(self) -> None:
@@ -104,7 +104,7 @@ class AmqpLive(Live):
         await self._connection.close()
 
     async def _send(self) -> None:
-        """Publish queued notices, several per message, until closed."""
+        """Publish queued events, several per message, until closed."""
         channel: AbstractChannel | None = None
         while self._queue or not self._closed:
             await self._queued.wait()

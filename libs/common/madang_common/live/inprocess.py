@@ -1,4 +1,4 @@
-"""Live notices within one process."""
+"""Live events within one process."""
 
 from collections.abc import AsyncGenerator
 
@@ -9,9 +9,9 @@ from madang_common.live.port import Live
 
 
 class InProcessLive(Live):
-    """Broadcasts each notice to the listeners of this process.
+    """Broadcasts each event to the listeners of this process.
 
-    A listener that falls more than `backlog` notices behind loses the oldest.
+    A listener that falls more than `backlog` events behind loses the oldest.
     """
 
     def __init__(self, backlog: int = 10_000) -> None:
@@ -28,7 +28,7 @@ class InProcessLive(Live):
     @override
     async def ping(self) -> None:
         if self._listeners.closed:
-            raise ConnectionError("live notices are closed")
+            raise ConnectionError("live events are closed")
 
     @override
     async def close(self) -> None:

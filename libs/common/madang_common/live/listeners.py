@@ -1,4 +1,4 @@
-"""The listeners of this process, each with a queue of notices."""
+"""The listeners of this process, each with a queue of events."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 
 class _Listener:
-    """The queue of one listener, which drops the oldest notices when it is full."""
+    """The queue of one listener, which drops the oldest events when it is full."""
 
     def __init__(self, backlog: int) -> None:
         self.lines: deque[bytes] = deque(maxlen=backlog)
@@ -14,9 +14,9 @@ class _Listener:
 
 
 class Listeners:
-    """Broadcasts notices to all current listeners.
+    """Broadcasts events to all current listeners.
 
-    A listener that falls more than `backlog` notices behind loses the oldest.
+    A listener that falls more than `backlog` events behind loses the oldest.
     """
 
     def __init__(self, backlog: int = 10_000) -> None:
@@ -34,7 +34,7 @@ class Listeners:
             listener.ready.set()
 
     async def listen(self) -> AsyncGenerator[tuple[bytes, ...]]:
-        """Yield new notices, all that are queued in one tuple, until `close`."""
+        """Yield new events, all that are queued in one tuple, until `close`."""
         listener = _Listener(self._backlog)
         self._listeners.add(listener)
         try:

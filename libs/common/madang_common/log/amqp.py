@@ -192,7 +192,7 @@ class AmqpLog(Log):
     async def _peek(self, shard: int) -> int | None:
         """Return the offset of the newest message, or None if there is none."""
         return await newest_offset(
-            self._reading, stream_name(shard), surely_some=self._reached[shard] > 0
+            self._reading, stream_name(shard), known_nonempty=self._reached[shard] > 0
         )
 
     async def _offset_at(self, shard: int, time: datetime, newest: int | None) -> int:

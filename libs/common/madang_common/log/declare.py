@@ -1,7 +1,7 @@
 """Declares the log's topology in RabbitMQ if it does not exist, and checks the shard count.
 
-Passive declarations come first, which need no permission. So a process whose user may not configure
-anything works if the topology exists, for example from `deploy/rabbitmq/definitions.json`.
+Passive declarations, which need no permission, come first. So a process whose user has no configure
+permission can start if the topology exists, for example from `deploy/rabbitmq/definitions.json`.
 """
 
 from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ from madang_common.log.topology import Exchange, Queue, stream_name
 log = structlog.get_logger()
 
 _SETUP_LOCK = "madang.setup"
-"""Exclusive queue: the connection that has it may declare."""
+"""Exclusive queue; the connection that owns it may declare."""
 _SETUP_LOCK_SECONDS = 30.0
 
 
 async def declare_log(connection: AmqpConnection, shards: int, retention: Retention) -> None:
-    """Declare streams, exchanges and queues; raise LogMismatch if there are other shards."""
+    """Declare streams, exchanges and queues; raise LogMismatch if the shard count differs."""
     if await _exists_completely(connection, shards):
         return
     async with _setup_lock(connection):
@@ -61,7 +61,7 @@ async def declare_exchange(connection: AmqpConnection, exchange: Exchange) -> No
 
 
 async def _exists_completely(connection: AmqpConnection, shards: int) -> bool:
-    """Return whether everything exists; raise LogMismatch if it has other shards.
+    """Return whether everything exists; raise LogMismatch if the shard count differs.
 
     Streams are declared from the last shard to the first, and the queue after them. So if the first
     shard exists all do, and if the queue exists they are bound too.
@@ -127,7 +127,7 @@ async def _setup_lock(connection: AmqpConnection) -> AsyncIterator[None]:
 
 
 async def _lock(connection: AmqpConnection) -> AbstractChannel:
-    """Return a channel that holds the setup queue; raise AmqpUnavailable if another has it."""
+    """Return a channel that owns the setup lock; raise AmqpUnavailable if another owns it."""
     channel = await connection.channel()
     try:
         with unavailable():

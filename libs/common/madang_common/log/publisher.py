@@ -25,7 +25,7 @@ _AGE_SPREAD = 0.1
 
 
 def _ignore(_: float) -> None:
-    """Observe nothing."""
+    """Ignore the seconds of a batch."""
 
 
 class Publisher:

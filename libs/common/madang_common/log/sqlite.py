@@ -175,7 +175,7 @@ class SqliteLog(Log):
     # Runs in the writer thread.
 
     def _write(self) -> None:
-        """Store what is queued, all of it in one transaction, until `None` comes."""
+        """Store all queued appends in one transaction, again and again; None ends the thread."""
         ends = [shard.end for shard in self._shards]
         while True:
             queued = [self._appends.get()]

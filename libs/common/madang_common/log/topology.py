@@ -15,7 +15,7 @@ from madang_common.settings import CommonSettings
 LOG = "madang.log"
 """Direct exchange in front of the streams; the routing key is the shard's number."""
 LIVE = "madang.live"
-"""Fanout exchange of live notices, which are not stored."""
+"""Fanout exchange of live events, which are not stored."""
 DEAD = "madang.dead"
 """Quorum queue of dead letters: lines that could not be stored, each with its reason."""
 VHOST = "madang"

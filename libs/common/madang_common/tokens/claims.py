@@ -9,7 +9,7 @@ SERVICES = "madang-internal"
 """`aud` of a service token: a service at another service's `/internal`."""
 ALGORITHM = "EdDSA"
 """The only algorithm that is accepted (RFC 8037, Ed25519)."""
-_LATEST_SECONDS = 253_402_300_799
+_MAX_SECONDS = 253_402_300_799
 """The end of the year 9999; later times are refused."""
 
 
@@ -19,7 +19,7 @@ class Claims:
 
     subject: str
     """`sub`: the user's id, or `service:{name}`."""
-    login: str
+    session: str
     """`sid`: id of the session that the token belongs to; empty for a service."""
     username: str
     name: str
@@ -37,7 +37,7 @@ def read_claims(payload: Mapping[str, object]) -> Claims:
     """
     return Claims(
         subject=_text(payload, "sub"),
-        login=_text(payload, "sid", missing=""),
+        session=_text(payload, "sid", missing=""),
         username=_text(payload, "username", missing=""),
         name=_text(payload, "name", missing=""),
         expires_at=_seconds(payload, "exp"),
@@ -48,7 +48,7 @@ def read_claims(payload: Mapping[str, object]) -> Claims:
 def _text(payload: Mapping[str, object], name: str, *, missing: str | None = None) -> str:
     value = payload.get(name, missing)
     if not isinstance(value, str) or not (value or missing == ""):
-        raise ValueError(f"{name} is not a text")
+        raise ValueError(f"{name} is not a string")
     value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
     return value
 
@@ -59,6 +59,6 @@ def _seconds(payload: Mapping[str, object], name: str) -> int:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(f"{name} is not a number")  # noqa: TRY004 - callers handle ValueError only
     # False for NaN as well.
-    if not 0 <= value <= _LATEST_SECONDS:
+    if not 0 <= value <= _MAX_SECONDS:
         raise ValueError(f"{name} is not a time")
     return int(value)

@@ -1,6 +1,6 @@
 """Revoked sessions: every service polls auth for them and refuses their tokens.
 
-An access token is valid for minutes, and services do not ask auth about each one. So each service
+An access token is valid for minutes, and services do not check each one with auth. So each service
 requests the latest revocations every second. The live event of a revoked session usually arrives
 earlier, but may be lost; polling guarantees the revocation.
 """
@@ -28,7 +28,7 @@ PATH = "/internal/revocations"
 PAGE = 1000
 """Most revocations in one response."""
 _RESPONSE_SECONDS = 5.0
-_LONGEST_PAUSE_SECONDS = 5.0
+_MAX_PAUSE_SECONDS = 5.0
 
 
 class Revocation(BaseModel):
@@ -67,24 +67,24 @@ class RevocationPoller:
         verifier: TokenVerifier,
         metrics: RevocationMetrics,
         *,
-        on_ended: Callable[[str], None] = _ignore,
+        on_revoked: Callable[[str], None] = _ignore,
     ) -> None:
         """Send requests through `auth`, which adds a service token.
 
-        `on_ended` is called with the user of each revoked session, after the verifier knows it, and
+        `on_revoked` is called with the user of each revoked session, after the verifier has it, and
         possibly more than once.
         """
         self._auth = auth
         self._verifier = verifier
         self._metrics = metrics
-        self._on_ended = on_ended
+        self._on_revoked = on_revoked
         self._cursor: str | None = None
         self._failures = 0
 
     async def run(self, poll_seconds: float) -> None:
         """Poll every `poll_seconds`, with exponential backoff while auth does not respond."""
         while True:
-            longest = max(poll_seconds, _LONGEST_PAUSE_SECONDS)
+            longest = max(poll_seconds, _MAX_PAUSE_SECONDS)
             pause = min(poll_seconds * 2**self._failures, longest)
             # Jitter, so that the replicas of all services do not poll at the same moment.
             await asyncio.sleep(jitter(pause, least=0.8, most=1.2))
@@ -104,7 +104,7 @@ class RevocationPoller:
         if self._failures:
             log.info("revocations_heard_again")
         self._failures = 0
-        self._metrics.heard(time.time())
+        self._metrics.polled(time.time())
 
     async def _fetch_page(self) -> int:
         after = {} if self._cursor is None else {"after": self._cursor}
@@ -121,7 +121,7 @@ class RevocationPoller:
         else:
             self._verifier.revoke_sessions(item.user, at=item.at, keep=item.keep)
         self._metrics.revoked()
-        self._on_ended(item.user)
+        self._on_revoked(item.user)
 
 
 @asynccontextmanager
@@ -132,15 +132,15 @@ async def follow_revocations(
     *,
     auth: httpx.AsyncClient,
     registry: CollectorRegistry,
-    on_ended: Callable[[str], None] = _ignore,
+    on_revoked: Callable[[str], None] = _ignore,
 ) -> AsyncIterator[None]:
-    """Keep `verifier` informed of revoked sessions; poll as the service named `service`.
+    """Apply revocations to `verifier` while the context is open; `service` labels the metrics.
 
-    `auth` adds a service token. Polls once before it yields, so that a service that starts knows
-    earlier revocations. While auth is unavailable, known revocations stay in force.
+    `auth` adds a service token. Polls once before it yields, so that a service applies earlier
+    revocations from its start. While auth is unavailable, known revocations stay in force.
     """
     metrics = RevocationMetrics(registry, service)
-    poller = RevocationPoller(auth, verifier, metrics, on_ended=on_ended)
+    poller = RevocationPoller(auth, verifier, metrics, on_revoked=on_revoked)
     await poller.poll()
     polling = asyncio.create_task(poller.run(settings.revocations_poll_seconds), name="revocations")
     try:

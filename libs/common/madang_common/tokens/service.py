@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import override
 
-from madang_common.clock import Clock
+from madang_common.clock import MonotonicClock
 
 _RENEW_BEFORE_SECONDS = 30.0
 
@@ -41,7 +41,12 @@ class ClientCredentials(ServiceTokens):
     """Requests service tokens from auth with client credentials (RFC 6749 section 4.4)."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, name: str, secret: str, clock: Clock = time.time
+        self,
+        client: httpx.AsyncClient,
+        *,
+        name: str,
+        secret: str,
+        clock: MonotonicClock = time.monotonic,
     ) -> None:
         """Authenticate as the service `name`; `client` sends requests to auth."""
         self._client = client

@@ -15,12 +15,12 @@ from madang_common.tokens.fast_verify import is_ordinary, verify_fast
 from madang_common.tokens.general_verify import MALFORMED, header_of, key_id_of, verify
 from madang_common.tokens.keys import KeySet
 
-_LONGEST_TOKEN = 4096
-_MOST_VERIFIED = 20_000
-_MOST_HEADERS = 100
+_MAX_TOKEN_LENGTH = 4096
+_MAX_VERIFIED = 20_000
+_MAX_HEADERS = 100
 _REVOKED_SECONDS = 86_400.0
 """Longer than any token is valid."""
-_MOST_REVOKED = 100_000
+_MAX_REVOKED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
-        self._verified: LRUCache[str, Claims] = LRUCache(_MOST_VERIFIED)
-        self._key_ids: LRUCache[str, str] = LRUCache(_MOST_HEADERS)
+        self._verified: LRUCache[str, Claims] = LRUCache(_MAX_VERIFIED)
+        self._key_ids: LRUCache[str, str] = LRUCache(_MAX_HEADERS)
         """The `kid` by the encoded header, which all tokens signed with one key have in common.
 
         Only headers of verified tokens, and only those that the fast path may read.
         """
-        self._revoked: TTLCache[str, None] = TTLCache(_MOST_REVOKED, _REVOKED_SECONDS, timer=clock)
+        self._revoked: TTLCache[str, None] = TTLCache(_MAX_REVOKED, _REVOKED_SECONDS, timer=clock)
         """Sessions whose tokens are refused."""
         self._all_revoked: TTLCache[str, _AllRevoked] = TTLCache(
-            _MOST_REVOKED, _REVOKED_SECONDS, timer=clock
+            _MAX_REVOKED, _REVOKED_SECONDS, timer=clock
         )
         """When all sessions of a user were revoked, by user."""
 
@@ -92,24 +92,26 @@ class TokenVerifier:
 
     def is_active(self, claims: Claims) -> bool:
         """Return whether the session of `claims` is not known to be revoked."""
-        if claims.login in self._revoked:
+        if claims.session in self._revoked:
             return False
         revoked = self._all_revoked.get(claims.subject)
-        return revoked is None or claims.login == revoked.keep or claims.issued_at >= revoked.second
+        return (
+            revoked is None or claims.session == revoked.keep or claims.issued_at >= revoked.second
+        )
 
     def _key_id(self, token: str) -> str:
         """Return the `kid` of `token`, not verified; raise Unauthenticated if it has none."""
-        if len(token) > _LONGEST_TOKEN:
+        if len(token) > _MAX_TOKEN_LENGTH:
             raise Unauthenticated("The token is too long; log in again.")
         return self._key_ids.get(_head(token)) or key_id_of(header_of(token))
 
     def _verify(self, token: str, key: jwt.PyJWK) -> Claims:
-        """Return the claims of a token that was not seen before, and keep them."""
+        """Verify and cache a token; return its claims."""
         try:
             claims = read_claims(self._payload(token, key))
         except MALFORMED as error:
             raise Unauthenticated("Invalid token; log in again.") from error
-        if not claims.login and self._audience != SERVICES:
+        if not claims.session and self._audience != SERVICES:
             raise Unauthenticated("The token belongs to no session; log in again.")
         self._check_active(token, claims)
         self._verified[token] = claims
@@ -125,9 +127,9 @@ class TokenVerifier:
         return verify(token, key, issuer=issuer, audience=audience)
 
     def _note_header(self, token: str) -> None:
-        """Let later tokens with the same header take the fast path.
+        """Cache the header, so that later tokens with the same header take the fast path.
 
-        Called only for a verified token: otherwise forged headers could evict those in use.
+        Only for a verified token: forged headers could evict those in use.
         """
         head = _head(token)
         if head not in self._key_ids:
@@ -139,10 +141,20 @@ class TokenVerifier:
         """Return `claims`; raise Unauthenticated if the token expired or was revoked."""
         if claims.expires_at <= self._clock():
             self._verified.pop(token, None)
-            raise Unauthenticated("Token expired; refresh it or log in again.")
+            raise token_expired()
         if not self.is_active(claims):
-            raise Unauthenticated("This session has ended; log in again.")
+            raise session_ended()
         return claims
+
+
+def session_ended() -> Unauthenticated:
+    """Return the refusal of a token whose session was revoked."""
+    return Unauthenticated("This session has ended; log in again.")
+
+
+def token_expired() -> Unauthenticated:
+    """Return the refusal of an expired token."""
+    return Unauthenticated("Token expired; refresh it or log in again.")
 
 
 def _head(token: str) -> str:

@@ -29,7 +29,7 @@ Address = Annotated[str, Depends(_address)]
 
 async def _current_session(request: Request, user: User) -> Session:
     sessions: Sessions = request.app.state.sessions
-    return await sessions.current(user.login)
+    return await sessions.current(user.session)
 
 
 CurrentSession = Annotated[Session, Depends(_current_session)]

@@ -19,7 +19,7 @@ _LONGEST_DEVICE = 100
 def _device(given: str) -> str | None:
     if not composed(given):
         return None
-    return visible_name(given, longest=_LONGEST_DEVICE, what="device name")
+    return visible_name(given, max_length=_LONGEST_DEVICE, noun="device name")
 
 
 def _new_password(given: SecretStr) -> SecretStr:

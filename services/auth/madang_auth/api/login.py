@@ -96,7 +96,7 @@ def login_router(sessions: Sessions, refreshes: Refreshes) -> APIRouter:
             await sessions.log_out_by_token(body.refresh_token.get_secret_value())
             return
         user = await asking_user(request)
-        await sessions.log_out(user.login, user=user.subject)
+        await sessions.log_out(user.session, user=user.subject)
 
     return router
 

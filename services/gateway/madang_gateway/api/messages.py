@@ -1,4 +1,4 @@
-"""The gateway's REST interface: sending without a WebSocket, for bots and scripts."""
+"""REST: sending messages without a WebSocket, for bots and scripts."""
 
 import asyncio
 from typing import Annotated
@@ -48,7 +48,7 @@ class Sent(BaseModel):
     )
 
     id: str
-    """The event's id: its place in the room's order."""
+    """The event's id; ids sort in the room's order."""
     key: str
     kind: str = MessageCreated.kind
     room: str
@@ -66,44 +66,39 @@ def router(sender: Sender) -> APIRouter:
         operation_id="sendMessage",
         responses=refuses(Forbidden, NotAMember, NotFound, KeyConflict),
     )
-    async def send(room: RoomId, message: Message, who: User) -> Sent:
+    async def send(room: RoomId, message: Message, user: User) -> Sent:
         """Send a message to a room; the response comes once the message is durable."""
         key = next_id() if message.key is None else check_key(message.key)
-        said = MessageCreated(text=message.text)
-        outgoing = SendCommand(
+        data = MessageCreated(text=message.text)
+        command = SendCommand(
             action=Action.MESSAGE,
             room=room,
-            kind=said.kind,
-            data=document(said),
+            kind=data.kind,
+            data=document(data),
             size=len(message.text.encode()),
             key=key,
-            # Without a connection to tell, any chosen key may be a second try.
+            # Any request with a key may be a retry of a request whose response was lost.
             retry=message.key is not None,
         )
-        position = await _send(sender, who, outgoing)
-        return Sent(
-            id=to_id(position),
-            key=key,
-            room=room,
-            sender=who.subject,
-            data=said,
-        )
+        position = await _send(sender, user, command)
+        return Sent(id=to_id(position), key=key, room=room, sender=user.subject, data=data)
 
     return routes
 
 
-async def _send(sender: Sender, who: Claims, outgoing: SendCommand) -> int:
+async def _send(sender: Sender, claims: Claims, command: SendCommand) -> int:
+    """Execute `command` and return the message's position; raise the Problem of a refusal."""
     result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def outcome(told: int | Problem | None) -> None:
+    def on_outcome(outcome: int | Problem | None) -> None:
         if result.done():
             return
-        if isinstance(told, Problem):
-            result.set_exception(told)
+        if isinstance(outcome, Problem):
+            result.set_exception(outcome)
         else:
-            result.set_result(told or 0)
+            result.set_result(outcome or 0)
 
-    pending = sender.send(who, outgoing, outcome)
+    pending = sender.send(claims, command, on_outcome)
     if pending is not None:
         await pending
     return await result

@@ -1,4 +1,4 @@
-"""REST: who is in a room now."""
+"""REST: the users who are present in a room."""
 
 from typing import Annotated
 
@@ -13,9 +13,9 @@ from madang_gateway.api.parameters import RoomId
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.presence.port import PresenceStore, PresenceStoreError
 
-MOST_PEOPLE = 200
+MAX_PAGE = 200
 
-Limit = Annotated[int, Query(ge=1, le=MOST_PEOPLE, description="Most items on the page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most items on the page.")]
 Cursor = Annotated[
     str | None,
     Query(min_length=1, max_length=64, description="`next` of the previous page."),
@@ -23,7 +23,7 @@ Cursor = Annotated[
 
 
 class PersonView(BaseModel):
-    """A user who is in the room."""
+    """A user who is present in the room."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
@@ -32,11 +32,11 @@ class PersonView(BaseModel):
 
     user: str
     name: str
-    """What others see."""
+    """The user's display name."""
 
 
 class PresenceView(BaseModel):
-    """Who is in the room, by id."""
+    """A page of the users who are present in a room, sorted by id."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
@@ -51,14 +51,14 @@ class PresenceView(BaseModel):
 
     items: list[PersonView]
     count: int
-    """How many users are present, on all pages."""
+    """Number of users who are present, on all pages."""
     next: str | None = None
     at: str
     """RFC 3339, UTC; ignore presence events that are older."""
 
 
 def router(store: PresenceStore, memberships: Memberships) -> APIRouter:
-    """Return the routes, which ask `store`."""
+    """Return the routes, which read `store`."""
     routes = APIRouter(prefix="/api/gateway/v1", tags=["presence"])
 
     @routes.get(
@@ -67,23 +67,23 @@ def router(store: PresenceStore, memberships: Memberships) -> APIRouter:
         responses=refuses(NotAMember, NotFound),
     )
     async def presence(
-        room: RoomId, who: User, limit: Limit = 50, cursor: Cursor = None
+        room: RoomId, user: User, limit: Limit = 50, cursor: Cursor = None
     ) -> PresenceView:
         """Return the users who are subscribed to a room that you are a member of."""
-        await memberships.check_read(who.subject, room)
+        await memberships.check_read(user.subject, room)
         try:
-            found = await store.page(room, after=cursor or "", limit=limit)
+            page = await store.page(room, after=cursor or "", limit=limit)
         except PresenceStoreError as error:
             raise Unavailable(
                 "Presence is not available now; try again.", retry_after_seconds=1
             ) from error
-        # They may have left while the store was asked.
-        await memberships.check_read(who.subject, room)
+        # The membership may have ended during the request to the store.
+        await memberships.check_read(user.subject, room)
         return PresenceView(
-            items=[PersonView(user=user, name=name) for user, name in found.users],
-            count=found.count,
-            next=found.users[-1].user if found.more else None,
-            at=rfc3339(found.at),
+            items=[PersonView(user=present.user, name=present.name) for present in page.users],
+            count=page.count,
+            next=page.users[-1].user if page.more else None,
+            at=rfc3339(page.at),
         )
 
     return routes

@@ -1,6 +1,6 @@
-"""What SockJS asks over plain HTTP before it opens its WebSocket.
+"""The HTTP endpoints of SockJS that a client requests before it opens its WebSocket.
 
-Its transports for browsers without WebSocket are not served: those paths are not found.
+Transports for browsers without WebSocket are not supported; their paths return 404.
 """
 
 import secrets
@@ -30,7 +30,7 @@ def router(allowed_origins: Sequence[str]) -> APIRouter:
 
     @routes.get("/info")
     async def info(request: Request) -> Response:
-        """Tell what may be used: WebSocket, without cookies; and something random."""
+        """Return the supported features: WebSocket, without cookies."""
         document = {
             "websocket": True,
             "origins": ["*:*"],
@@ -43,7 +43,7 @@ def router(allowed_origins: Sequence[str]) -> APIRouter:
 
     @routes.options("/info")
     async def preflight(request: Request) -> Response:
-        """Tell a browser that its page may ask."""
+        """Answer the CORS preflight of `/info`."""
         seconds = str(int(_YEAR.total_seconds()))
         headers = _cors(request, allowed_origins) | {
             "Access-Control-Allow-Methods": "OPTIONS, GET",
@@ -56,24 +56,24 @@ def router(allowed_origins: Sequence[str]) -> APIRouter:
     @routes.get("/websocket")
     @routes.get("/{server}/{session}/websocket")
     async def websocket() -> Response:
-        """Refuse what came without an upgrade."""
+        """Refuse a request without an upgrade."""
         raise InvalidRequest('Can "Upgrade" only to "WebSocket".')
 
     return routes
 
 
 def _cors(request: Request, allowed_origins: Sequence[str]) -> dict[str, str]:
-    """Return the headers with which a browser lets the page read the answer, if it may connect."""
+    """Return the CORS headers of a response; raise Forbidden if the origin may not connect."""
     headers = request.headers
     origins = headers.getlist("Origin")
     if not origin_allowed(origins, headers.getlist("Host"), allowed_origins):
         raise Forbidden("Pages of this origin may not connect.")
-    # A page from a file has the origin `null`, which browsers take back as a refusal.
+    # A page from a file has the origin `null`; browsers do not accept `null` in the response.
     origin = origins[0] if origins and origins[0] != "null" else "*"
     allowed = {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
         "Vary": "Origin",
     }
-    asked = headers.get("Access-Control-Request-Headers")
-    return allowed if asked is None else allowed | {"Access-Control-Allow-Headers": asked}
+    requested = headers.get("Access-Control-Request-Headers")
+    return allowed if requested is None else allowed | {"Access-Control-Allow-Headers": requested}

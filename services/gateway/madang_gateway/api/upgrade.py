@@ -1,4 +1,4 @@
-"""`/ws` without an upgrade: WebSocket is all that is spoken there."""
+"""`/ws` without an upgrade, which is refused: the path is for WebSocket only."""
 
 from fastapi import APIRouter, Response
 
@@ -7,12 +7,12 @@ from madang_gateway.upgrade.policy import PATH
 
 
 def router() -> APIRouter:
-    """Return the route that tells a plain request to upgrade."""
+    """Return the route that answers a plain request with UpgradeRequired."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get(PATH)
     async def websocket() -> Response:
-        """Refuse what came without an upgrade."""
+        """Refuse a request without an upgrade."""
         raise UpgradeRequired("Open a WebSocket at this path.")
 
     return routes

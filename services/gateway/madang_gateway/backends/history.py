@@ -1,4 +1,4 @@
-"""Client of the history service: events and keys that are not in memory any more."""
+"""Client of the history service, for events and idempotency keys that are no longer in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

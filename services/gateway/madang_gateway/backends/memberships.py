@@ -11,27 +11,27 @@ from madang_common.problems import Problem, Unavailable
 
 log = structlog.get_logger()
 
-Ask = Callable[[Sequence[AccessQuery]], Awaitable[list[Access]]]
+FetchAccess = Callable[[Sequence[AccessQuery]], Awaitable[list[Access]]]
 
 _ATTEMPTS = 5
 _BATCH_SECONDS = 0.1
-"""Longest time that questions are batched while a request is in flight."""
+"""Longest time that queries are batched while a request is in flight."""
 
 
 class Memberships:
-    """Answers from the cache, or else asks the rooms service, in batches.
+    """Returns cached access, or requests it from the rooms service in batches.
 
-    Questions of one turn of the event loop are sent in one request, and so are those that come
-    while a request is in flight: the slower the service, the larger the batches.
+    Queries of one turn of the event loop are sent in one request, and so are those that come while
+    a request is in flight: the slower the service, the larger the batches.
 
-    An answer is asked for again if the log brought a change of its room while it was in flight,
-    because it may be older than the change. Non-members are not cached: a user may join at any
-    moment, and the log brings the event only after the rooms service replied to the user.
+    A query is repeated if the log brought a change of its room while the request was in flight,
+    because the response may be older than the change. Non-members are not cached: a user may join
+    at any moment, and the log brings the event only after the rooms service replied to the user.
     """
 
-    def __init__(self, ask: Ask, *, rooms: int) -> None:
+    def __init__(self, fetch: FetchAccess, *, rooms: int) -> None:
         """Cache the members of up to `rooms` rooms."""
-        self._ask = ask
+        self._fetch = fetch
         self._cache: Lru[str, dict[str, Access]] = Lru(rooms)
         self._pending: dict[AccessQuery, asyncio.Future[Access]] = {}
         self._batch: list[AccessQuery] = []
@@ -51,26 +51,26 @@ class Memberships:
         known = self.known(user, room)
         if known is not None:
             return known
-        question = AccessQuery(user=user, room=room)
-        answer = self._pending.get(question)
-        if answer is None:
+        query = AccessQuery(user=user, room=room)
+        access = self._pending.get(query)
+        if access is None:
             loop = asyncio.get_running_loop()
-            answer = self._pending[question] = loop.create_future()
+            access = self._pending[query] = loop.create_future()
             if not self._batch:
                 self._scheduled = (
                     loop.call_later(_BATCH_SECONDS, self._send)
                     if self._requests
                     else loop.call_soon(self._send)
                 )
-            self._batch.append(question)
-        return await asyncio.shield(answer)
+            self._batch.append(query)
+        return await asyncio.shield(access)
 
     async def check_read(self, user: str, room: str) -> None:
-        """Raise a Problem unless `user` may read `room`; the answer is current at the return."""
+        """Raise a Problem unless `user` may read `room`; the result is current at the return."""
         while True:
             access = await self.get(user, room)
             access.check_read()
-            # The log may have brought a change after the answer, before this task ran.
+            # The log may have brought a change after the response, before this task ran.
             if self.known(user, room) is access:
                 return
 
@@ -84,14 +84,14 @@ class Memberships:
         """Drop the whole cache."""
         self._cache.clear()
         for changed in self._changed_rooms:
-            changed.update(question.room for question in self._pending)
+            changed.update(query.room for query in self._pending)
 
     def _send(self) -> None:
         if self._scheduled is not None:
             self._scheduled.cancel()
-        questions, self._batch = self._batch, []
-        for start in range(0, len(questions), MAX_QUERIES):
-            task = asyncio.create_task(self._resolve(questions[start : start + MAX_QUERIES]))
+        queries, self._batch = self._batch, []
+        for start in range(0, len(queries), MAX_QUERIES):
+            task = asyncio.create_task(self._resolve(queries[start : start + MAX_QUERIES]))
             self._requests.add(task)
             task.add_done_callback(self._sent)
 
@@ -100,44 +100,45 @@ class Memberships:
         if self._batch and not self._requests:
             self._send()
 
-    async def _resolve(self, questions: list[AccessQuery]) -> None:
+    async def _resolve(self, queries: list[AccessQuery]) -> None:
         changed: set[str] = set()
         self._changed_rooms.append(changed)
         try:
             for _ in range(_ATTEMPTS):
                 changed.clear()
-                for access in await self._ask(questions):
+                for access in await self._fetch(queries):
                     if access.room not in changed:
-                        self._answer(access)
-                questions = [question for question in questions if question in self._pending]
-                if not questions:
+                        self._succeed(access)
+                queries = [query for query in queries if query in self._pending]
+                if not queries:
                     return
-            self._refuse(questions, Unavailable("The room changes too fast; try again."))
+            self._fail(queries, Unavailable("The room changes too fast; try again."))
         except Problem as problem:
-            self._refuse(questions, problem)
+            self._fail(queries, problem)
         except Exception:
-            log.exception("access_unusable", questions=len(questions))
+            log.exception("access_unusable", questions=len(queries))
         finally:
             self._changed_rooms.remove(changed)
-            self._refuse(
-                questions, Unavailable("Your access to the room cannot be checked now; try again.")
+            self._fail(
+                queries, Unavailable("Your access to the room cannot be checked now; try again.")
             )
 
-    def _answer(self, access: Access) -> None:
+    def _succeed(self, access: Access) -> None:
+        """Cache the access of a member, and complete the pending query."""
         if access.role is not None:
             members = self._cache.get(access.room)
             if members is None:
                 members = {}
                 self._cache.put(access.room, members)
             members[access.user] = access
-        answer = self._pending.pop(AccessQuery(user=access.user, room=access.room), None)
-        if answer is not None:
-            answer.set_result(access)
+        pending = self._pending.pop(AccessQuery(user=access.user, room=access.room), None)
+        if pending is not None:
+            pending.set_result(access)
 
-    def _refuse(self, questions: list[AccessQuery], problem: Problem) -> None:
-        """Fail the questions that are still pending."""
-        for question in questions:
-            answer = self._pending.pop(question, None)
-            if answer is not None:
-                answer.set_exception(problem)
-                answer.exception()  # mark it as retrieved: every caller may be gone
+    def _fail(self, queries: list[AccessQuery], problem: Problem) -> None:
+        """Fail those of `queries` that are still pending."""
+        for query in queries:
+            pending = self._pending.pop(query, None)
+            if pending is not None:
+                pending.set_exception(problem)
+                pending.exception()  # mark it as retrieved: every caller may be gone

@@ -11,7 +11,7 @@ from madang_gateway.state.recent_events import RecentEvents
 
 
 class Lag:
-    """Compares the end of each shard with what was read of it.
+    """Compares the end of each shard with the position up to which it was read.
 
     A shard without new batches is not behind, and neither is a busy one that is read as fast as it
     grows.

@@ -19,7 +19,7 @@ _TURN_BYTES = 65_536
 
 
 class LogConsumer:
-    """Reads the recent past of each shard, then every new batch, into the dispatcher.
+    """Passes the recent batches of each shard, then every new one, to the dispatcher.
 
     After an error of the log it starts again at the next offset, so no batch is skipped or
     repeated.
@@ -47,7 +47,7 @@ class LogConsumer:
     async def start(self) -> None:
         """Start consuming; return when the batches that the log has now were applied.
 
-        Raises the exception of a task that broke meanwhile.
+        Raises the exception of a task that failed meanwhile.
         """
         self.tasks = [
             asyncio.create_task(self._consume(shard), name=f"follow-{shard}")
@@ -71,7 +71,7 @@ class LogConsumer:
         if any(task.done() for task in self.tasks) or not all(
             event.is_set() for event in self._caught_up
         ):
-            raise ConnectionError("not all of the log is followed")
+            raise ConnectionError("not every shard is consumed")
 
     async def _consume(self, shard: int) -> None:
         since = datetime.fromtimestamp(time.time() - self._seconds, UTC)

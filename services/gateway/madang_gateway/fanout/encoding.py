@@ -51,7 +51,7 @@ class PositionedEvent(NamedTuple):
 
 
 class EncodingKey(NamedTuple):
-    """What the bytes of a MESSAGE depend on, beside the event."""
+    """Everything except the event that the bytes of a MESSAGE depend on."""
 
     subscription: str
     destination: str

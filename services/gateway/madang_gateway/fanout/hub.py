@@ -1,4 +1,4 @@
-"""The hub: which subscriptions of this gateway receive which audience."""
+"""The hub: the recipients of each audience on this gateway."""
 
 from collections.abc import ItemsView, KeysView
 

@@ -1,11 +1,11 @@
-"""What receives the messages of a subscription."""
+"""The recipient of a subscription's messages."""
 
 from collections.abc import Iterable
 from typing import Protocol
 
 
 class Recipient(Protocol):
-    """The connection of a subscription."""
+    """Receives the messages of a subscription: the writing side of its connection."""
 
     @property
     def user(self) -> str:
@@ -33,7 +33,7 @@ class Recipient(Protocol):
 
 
 class AckRecipient(Recipient, Protocol):
-    """A subscription whose messages the client acknowledges."""
+    """Receives the messages of a subscription that the client acknowledges."""
 
     def offer(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Send or queue messages, each with its position, as the prefetch allows."""

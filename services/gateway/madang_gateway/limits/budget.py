@@ -46,12 +46,12 @@ REFUSAL = 1.0
 
 _DRAWN = 16.0
 """Frames that an account draws in advance; it reads the clock once per draw."""
-_REMEMBERED = 50_000
+_POOLS = 50_000
 """Users, and addresses, whose allowances are cached while they are not connected."""
 
 
 class BufferQuota(Enum):
-    """Whether the bytes buffered for a client are within its quotas."""
+    """State of the quotas on bytes buffered for a client."""
 
     WITHIN = auto()
     CONNECTION_EXCEEDED = auto()
@@ -90,7 +90,7 @@ class _Pools:
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._pools: Lru[str, Pool] = Lru(_REMEMBERED)
+        self._pools: Lru[str, Pool] = Lru(_POOLS)
 
     def of(self, name: str) -> Pool:
         pool = self._pools.get(name)

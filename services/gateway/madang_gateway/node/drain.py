@@ -23,7 +23,7 @@ RECEIPT_SECONDS = 3.0
 
 
 class DrainSchedule:
-    """When each connection is retired, and when it is closed if it is still open."""
+    """Times at which connections are retired, and closed if they are still open."""
 
     def __init__(
         self, connections: Iterable[NodeConnection], seconds: float, receipt_seconds: float
@@ -66,7 +66,7 @@ class Drain:
         """Refuse new connections and return when all are closed; `hurry` retires all at once."""
         node, clock = self._node, asyncio.get_running_loop().time
         node.admission.draining = True
-        node.shared.metrics.draining.set(1)
+        node.context.metrics.draining.set(1)
         log.info("drain_began", connections=len(node.connections), seconds=self._seconds)
         schedule = DrainSchedule(tuple(node.connections), self._seconds, RECEIPT_SECONDS)
         started_at = clock()
@@ -79,7 +79,7 @@ class Drain:
         node = self._node
         for connection in schedule.due(math.inf if hurried else now):
             if connection in node.connections:
-                node.shared.metrics.drained.inc()
+                node.context.metrics.drained.inc()
                 connection.disconnect_when_done(disconnects.RESTARTING)
                 schedule.retired(connection, now)
         for connection in schedule.overdue(now):

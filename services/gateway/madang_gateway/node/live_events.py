@@ -1,4 +1,4 @@
-"""Delivers live events: to the rooms' `.live` subscriptions, or to the gateway itself."""
+"""Delivers live events to the rooms' `.live` subscriptions, and applies revocations."""
 
 import orjson
 import structlog
@@ -24,7 +24,7 @@ async def deliver_live_events(live: Live, broadcaster: Broadcaster, node: Node) 
                 log.exception("notice_unreadable")
                 continue
             if event.kind == LoginEnded.kind:
-                node.end_login(event.user or "", str(event.data.get("login")))
+                node.revoke_session(event.user or "", str(event.data.get("login")))
             elif event.room is not None:
                 audience = event.audience + LIVE_SUFFIX
                 if broadcaster.reaches(audience):

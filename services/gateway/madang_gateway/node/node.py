@@ -1,4 +1,4 @@
-"""The node: all connections of this process, and what is done to several of them at once."""
+"""The node: all connections of this process, and operations on several of them at once."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from madang_common.clock import MonotonicClock
-from madang_common.problems import Unauthenticated
+from madang_common.tokens.verifier import session_ended
 from madang_gateway.limits.budget import Budget
 from madang_gateway.node.state import NodeState
 from madang_gateway.node.write_scheduler import WriteScheduler
@@ -19,18 +19,19 @@ from madang_gateway.upgrade.handshake import Handshake
 _TICK_SECONDS = 1.0
 _TICKS_PER_HEARTBEAT = 4
 _PARTS = 10
-ALL_LOGINS = "*"
+_ALL_SESSIONS = "*"
+"""Stands for all sessions of a user in `login.ended`."""
 
 
 class NodeConnection(Protocol):
-    """A connection, as the node sees it."""
+    """A connection, as the node uses it."""
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`, in seconds on the event loop's clock."""
         ...
 
     def disconnect(self, why: Disconnect) -> None:
-        """Tell the client why, and close."""
+        """Send the client the reason, and close."""
         ...
 
     def disconnect_when_done(self, why: Disconnect) -> None:
@@ -42,7 +43,7 @@ class NodeConnection(Protocol):
 class Node:
     """One gateway process."""
 
-    shared: SessionContext
+    context: SessionContext
     state: NodeState
     write_scheduler: WriteScheduler
     budget: Budget
@@ -53,9 +54,9 @@ class Node:
 
     def __post_init__(self) -> None:
         """Create the admission and the handshake of new connections."""
-        shared = self.shared
-        settings = shared.settings
-        self.admission = Admission(settings, shared.verifier, shared.registry, self.budget)
+        context = self.context
+        settings = context.settings
+        self.admission = Admission(settings, context.verifier, context.registry, self.budget)
         self.handshake = Handshake(
             max_size=settings.frame_bytes, deflate=settings.permessage_deflate
         )
@@ -63,33 +64,33 @@ class Node:
     @property
     def tick_seconds(self) -> float:
         """Seconds between two ticks of a connection, a fraction of the fastest heartbeat."""
-        return min(_TICK_SECONDS, self.shared.settings.heartbeat_seconds / _TICKS_PER_HEARTBEAT)
+        return min(_TICK_SECONDS, self.context.settings.heartbeat_seconds / _TICKS_PER_HEARTBEAT)
 
     def end_membership(self, user: str, room: str) -> None:
         """End the subscriptions of `user` to `room`, and their presence there without delay."""
-        for session in self.shared.registry.sessions(user):
+        for session in self.context.registry.sessions(user):
             session.leave_room(room)
         self.state.local_presence.expel(room, user)
 
-    def end_login(self, user: str, login: str) -> None:
-        """Close the connections of a session that was ended, and refuse its tokens from now on."""
-        self.shared.verifier.revoke_session(login)
-        for session in self.shared.registry.sessions(user):
-            if login in {ALL_LOGINS, session.claims.login}:
-                session.disconnect(disconnects.LOGIN_ENDED, _login_ended())
+    def revoke_session(self, user: str, session_id: str) -> None:
+        """Refuse the tokens of a session (`sid`) from now on, and close its connections."""
+        self.context.verifier.revoke_session(session_id)
+        for session in self.context.registry.sessions(user):
+            if session_id in {_ALL_SESSIONS, session.claims.session}:
+                session.disconnect(disconnects.SESSION_REVOKED, session_ended())
 
-    def check_logins(self, user: str) -> None:
-        """Close the connections of `user` whose login was ended."""
-        for session in self.shared.registry.sessions(user):
-            if not self.shared.verifier.is_active(session.claims):
-                session.disconnect(disconnects.LOGIN_ENDED, _login_ended())
+    def close_revoked(self, user: str) -> None:
+        """Close the connections of `user` whose tokens belong to a revoked session."""
+        for session in self.context.registry.sessions(user):
+            if not self.context.verifier.is_active(session.claims):
+                session.disconnect(disconnects.SESSION_REVOKED, session_ended())
 
     def start_over(self) -> None:
         """Drop cached memberships and close all connections, which reconnect and recover.
 
         For a gap in the log: the lost events may have changed anything.
         """
-        self.shared.metrics.log_gaps.inc()
+        self.context.metrics.log_gaps.inc()
         self.state.memberships.clear()
         self.state.recent_events.note_gap(self.clock())
         for connection in tuple(self.connections):
@@ -111,7 +112,3 @@ class Node:
         self.state.pending_receipts.expire()
         for connection in connections:
             connection.tick(now)
-
-
-def _login_ended() -> Unauthenticated:
-    return Unauthenticated("This login was ended. Log in again.")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from madang_common.clock import MonotonicClock
-from madang_gateway.backends.memberships import Ask, Memberships
+from madang_gateway.backends.memberships import FetchAccess, Memberships
 from madang_gateway.fanout.hub import Hub
 from madang_gateway.metrics import Metrics
 from madang_gateway.presence.local import LocalPresence
@@ -26,7 +26,7 @@ class NodeState:
     sent_lines: SentLines
     pending_receipts: PendingReceipts
     memberships: Memberships
-    sessions: SessionRegistry
+    registry: SessionRegistry
     local_presence: LocalPresence
 
     @classmethod
@@ -35,11 +35,11 @@ class NodeState:
         settings: GatewaySettings,
         *,
         shards: int,
-        ask: Ask,
+        fetch_access: FetchAccess,
         metrics: Metrics,
         clock: MonotonicClock,
     ) -> Self:
-        """Return the empty state of a node on a log with `shards`; `ask` asks rooms for access."""
+        """Return the empty state of a node on a log with `shards`."""
         recent_events = RecentEvents(
             shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds
         )
@@ -51,7 +51,7 @@ class NodeState:
             idempotency_keys=IdempotencyKeys(settings.key_seconds, settings.key_count),
             sent_lines=SentLines(),
             pending_receipts=PendingReceipts(settings.receipt_seconds, observe, clock),
-            memberships=Memberships(ask, rooms=settings.memberships_cached),
-            sessions=SessionRegistry(settings.send_rate),
+            memberships=Memberships(fetch_access, rooms=settings.memberships_cached),
+            registry=SessionRegistry(settings.send_rate),
             local_presence=LocalPresence(settings.presence_grace_seconds, clock),
         )

@@ -1,4 +1,4 @@
-"""Announces presence changes to the rooms they concern."""
+"""Announces presence changes in the rooms concerned."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ class PresenceAnnouncer:
             self._announce(change, PresenceJoined(user=change.entry.user, name=change.entry.name))
 
     def left(self, changes: Iterable[PresenceChange]) -> None:
-        """Announce users who are not present any more."""
+        """Announce users who are no longer present."""
         for change in changes:
             self._announce(change, PresenceLeft(user=change.entry.user, name=change.entry.name))
 

@@ -8,7 +8,6 @@ from madang_gateway.presence.port import PresenceEntry, PresenceKey
 Changes = tuple[tuple[PresenceEntry, ...], tuple[PresenceEntry, ...]]
 """Entries that joined and that left."""
 
-
 _NAME_LENGTH = 128
 
 

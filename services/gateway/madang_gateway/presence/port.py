@@ -12,7 +12,7 @@ class PresenceStoreError(ConnectionError):
     """The store does not answer."""
 
 
-class EnrolmentLost(Exception):  # noqa: N818 - reads as the state it tells
+class EnrolmentLost(Exception):  # noqa: N818 - names a state
     """The store has no entries of this gateway, or older ones; the gateway must enroll again."""
 
 
@@ -93,7 +93,7 @@ class PresencePage:
 
 
 class PresenceStore(Protocol):
-    """Entries of all gateways; every method raises PresenceStoreError if the store is away."""
+    """Entries of all gateways; methods raise PresenceStoreError if the store does not answer."""
 
     async def enroll(self, gateway: str, lease_seconds: float) -> str:
         """Start a lease for `gateway`; return the id of the store's data.
@@ -125,7 +125,7 @@ class PresenceStore(Protocol):
         ...
 
     async def retire(self, gateway: str, lease_seconds: float) -> None:
-        """Set what is left of the lease of `gateway`, if it is enrolled."""
+        """Set the remaining lease of `gateway`, if it is enrolled."""
         ...
 
     async def page(self, room: str, *, after: str, limit: int) -> PresencePage:

@@ -36,7 +36,7 @@ from madang_gateway.presence.port import (
     WriteResult,
 )
 
-_MOST_DEAD = 16
+_MAX_DEAD = 16
 """Most dead gateways that one renewal returns."""
 
 
@@ -58,7 +58,7 @@ class RedisPresence(PresenceStore):
     def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
         """Return a store on the Redis at `url`; it connects on the first command.
 
-        Raise CannotStart if `url` is not an address of Redis.
+        Raise CannotStart if `url` is not a URL of Redis.
         """
         client = redis_client(
             url,
@@ -89,7 +89,7 @@ class RedisPresence(PresenceStore):
     @override
     async def renew(self, gateway: str, number: int, lease_seconds: float) -> tuple[str, ...]:
         enrolled, *dead = await self._run(
-            self._renew, gateway, number, _milliseconds(lease_seconds), _MOST_DEAD
+            self._renew, gateway, number, _milliseconds(lease_seconds), _MAX_DEAD
         )
         if not enrolled:
             raise EnrolmentLost

@@ -24,14 +24,14 @@ from madang_gateway.presence.port import (
 log = structlog.get_logger()
 
 CHUNK = 256
-"""Most changes of one write, during which the store serves nobody else."""
+"""Most changes of one write, which blocks all other requests to the store."""
 _PAUSE_SECONDS = 0.02
 """Pause between two writes, in which changes are batched."""
 _RETRY_SECONDS = 0.5
 _LEASE_SHARE = 0.6
 _RENEW_SHARE = 0.2
-"""Shares of `presence_seconds`. Two renewals may fail before the lease expires, and the rest is
-time to clear the entries."""
+"""Shares of `presence_seconds`. Two renewals may fail before the lease expires; the remaining time
+is for clearing the entries."""
 _STOP_SECONDS = 1.0
 
 
@@ -85,11 +85,11 @@ class PresenceSync:
         """May have been written; repeated until the store confirms it."""
         self._renewed_at = 0.0
         self._connected_since: float | None = None
-        self._store_away = False
+        self._store_failing = False
         self._hold_until = 0.0
-        """No leaves are written before: other gateways may still have to write their joins."""
+        """Leaves are not written before this time: other gateways may have joins to write."""
         self._unannounced: set[PresenceKey] = set()
-        """Entries that were present before the store lost its data; their join is no change."""
+        """Entries from before the store lost its data; their joins are not announced."""
         self._dead: list[str] = []
         self._changed = asyncio.Event()
         local.on_change = self._changed.set
@@ -100,7 +100,7 @@ class PresenceSync:
         while True:
             try:
                 await self._step()
-                self._store_away = False
+                self._store_failing = False
             except EnrolmentLost:
                 self._start_over()
             except PresenceStoreError as error:
@@ -120,7 +120,7 @@ class PresenceSync:
                     await self._store.retire(self._enrolment.gateway, self._grace_seconds)
 
     async def _step(self) -> None:
-        """Do what is due."""
+        """Write changes, renew the lease and clear dead gateways, as far as that is due."""
         enrolment = self._enrolment or await self._enroll()
         if self._batch is None:
             self._batch = self._next_batch(enrolment)
@@ -196,9 +196,9 @@ class PresenceSync:
 
     def _store_failed(self, error: PresenceStoreError) -> None:
         self._metrics.presence_failures.inc()
-        if not self._store_away:
+        if not self._store_failing:
             log.warning("presence_board_away", error=str(error))
-        self._store_away = True
+        self._store_failing = True
         self._connected_since = None
         self._dead = []
 

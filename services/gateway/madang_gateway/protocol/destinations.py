@@ -1,6 +1,6 @@
-"""The meaning of a destination.
+"""Parses destinations.
 
-| SEND | asks for |
+| SEND | requests |
 | --- | --- |
 | `/app/rooms.{room}.send` | a message |
 | `/app/rooms.{room}.typing`, `.read` | a live event |
@@ -26,8 +26,8 @@ from madang_common.ids import ROOM_ID
 _ROOM = rf"(?P<room>{ROOM_ID})"
 _TOPIC = re.compile(rf"/topic/rooms\.{_ROOM}(?P<live>\.live)?")
 
-_LONGEST = 100
-"""Characters of the longest destination that has a meaning, and a few more."""
+_MAX_LENGTH = 100
+"""Longest destination that is parsed, in characters; longer than any that is known."""
 
 LIVE_SUFFIX = ".live"
 ERRORS = "/user/queue/errors"
@@ -36,7 +36,7 @@ TOKEN = "/app/token"  # noqa: S105 - a destination
 
 
 class Action(Enum):
-    """The action that a SEND asks for."""
+    """The action that a SEND requests."""
 
     MESSAGE = "send"
     TYPING = "typing"
@@ -47,12 +47,12 @@ class Action(Enum):
 
 
 ROOM_ACTIONS = {action.value: action for action in (Action.MESSAGE, Action.TYPING, Action.READ)}
-"""What a SEND to `/app/rooms.{room}.{name}` asks for, by name."""
+"""The action of a SEND to `/app/rooms.{room}.{name}`, by name."""
 _APP = re.compile(rf"/app/rooms\.{_ROOM}\.(?P<action>{'|'.join(ROOM_ACTIONS)})")
 
 
 class Source(Enum):
-    """The kind of events that a SUBSCRIBE asks for."""
+    """The kind of events that a SUBSCRIBE requests."""
 
     ROOM = "room"
     ROOM_LIVE = "room live"
@@ -78,7 +78,7 @@ class Topic:
 
 def send_target(destination: str) -> SendTarget | None:
     """Return the target of a SEND's destination, or None if there is no such destination."""
-    return _send_target(destination) if len(destination) <= _LONGEST else None
+    return _send_target(destination) if len(destination) <= _MAX_LENGTH else None
 
 
 def room_of_send(destination: str) -> str:

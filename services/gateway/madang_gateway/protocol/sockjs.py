@@ -12,7 +12,7 @@ OPEN = b"o"
 HEARTBEAT = b"h"
 
 
-class BrokenFraming(Exception):  # noqa: N818 - named for what the client did
+class BrokenFraming(Exception):  # noqa: N818 - names the client's error
     """A WebSocket message that is not valid in SockJS."""
 
 

@@ -6,9 +6,10 @@ There are two families, for SEND and SUBSCRIBE:
 - `/pub/chat.message.{room}` and `/exchange/chat.exchange/room.{room}`
 
 with the body `{type: ENTER|TALK|QUIT, roomId, sender, message, userCount}`. Tutorials vary: the
-action has other words and stands in the destination or in the type, the room stands in either, ids
-are numbers, fields have other names. An unknown SEND below `/pub/chat` is ignored, because these
-clients do not expect an ERROR. The `sender` of a body is ignored; the name is that of the token.
+words for the action, the names of fields and the form of ids differ, and the action and the room
+may be in the destination or in the body. An unknown SEND below `/pub/chat` is ignored, because
+these clients do not expect an ERROR. The `sender` of a body is ignored; the name is that of the
+token.
 """
 
 import re
@@ -39,7 +40,7 @@ _TOPICS = (
     re.compile(rf"/sub/chat/room/{_ROOM}"),
     re.compile(rf"/exchange/chat\.exchange/room\.{_ROOM}"),
 )
-_LONGEST = 100
+_MAX_LENGTH = 100
 """Characters of the longest destination that is parsed."""
 
 
@@ -103,7 +104,7 @@ def read_send(destination: str, body: bytes) -> tuple[SendTarget | None, str]:
 
 def _read_destination(destination: str) -> tuple[Type, str] | None:
     """Return the type and the room of a destination; the body may override both."""
-    if len(destination) > _LONGEST:
+    if len(destination) > _MAX_LENGTH:
         return None
     parts = _SEPARATOR.split(destination.removeprefix(_SEND))[1:]
     words = [_WORDS[part.lower()] for part in parts if part.lower() in _WORDS]
@@ -154,7 +155,7 @@ class TutorialBody:
     """Maps events to the bodies that tutorials expect."""
 
     entered: str
-    """Text of an ENTER; `{name}` is the user's name, quoted if it could be taken for more."""
+    """Text of an ENTER; `{name}` is the user's name, quoted if it could be mistaken for text."""
     quit: str
     """Text of a QUIT; `{name}` is the user's name."""
 

@@ -1,4 +1,4 @@
-"""The command to send a message or a live event, as a SEND or a POST asks for it."""
+"""The command to send a message or a live event, from a SEND or a POST."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from madang_common.events.kinds import (
 from madang_common.http.bearer import bearer_token
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.ids import next_id
-from madang_common.problems import MOST_ERRORS, InvalidBody, InvalidRequest, NotFound
+from madang_common.problems import MAX_ERRORS, InvalidBody, InvalidRequest, NotFound
 from madang_gateway.protocol import tutorial_destinations
 from madang_gateway.protocol.destinations import Action, SendTarget, send_target
 from madang_gateway.protocol.stomp.events import Send
@@ -28,7 +28,7 @@ from madang_gateway.protocol.stomp.serializer import OWN_HEADERS, is_own
 
 KEY_LENGTH = 64
 _FORWARDED_BYTES = 4096
-_MOST_FIELDS = 16
+_MAX_FIELDS = 16
 _JSON = "application/json"
 _TEXT = "text/"
 ACTION_DATA: Mapping[Action, type[Data]] = {
@@ -38,7 +38,7 @@ ACTION_DATA: Mapping[Action, type[Data]] = {
     Action.ENTER: PresenceEntered,
     Action.QUIT: PresenceQuit,
 }
-"""The data of the event that each action becomes."""
+"""The data of the event that each action publishes."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -135,7 +135,7 @@ def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
         text = body.decode()
     except ValidationError as error:
         errors = field_errors(
-            {**found, "loc": found["loc"] or ("body",)} for found in error.errors()[:MOST_ERRORS]
+            {**found, "loc": found["loc"] or ("body",)} for found in error.errors()[:MAX_ERRORS]
         )
         raise InvalidBody(sentence(errors[0]), errors=errors) from error
     except UnicodeDecodeError as error:
@@ -149,9 +149,9 @@ def _read_json(kind: type[Data], body: bytes | str) -> Mapping[str, Any]:
         given = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidBody("Body: not valid JSON.") from error
-    if isinstance(given, dict) and len(given) > _MOST_FIELDS:
+    if isinstance(given, dict) and len(given) > _MAX_FIELDS:
         # Describing each unknown field would take far longer than this check.
-        raise InvalidBody(f"Body: at most {_MOST_FIELDS} fields.")
+        raise InvalidBody(f"Body: at most {_MAX_FIELDS} fields.")
     return document(kind.model_validate(given))
 
 
@@ -174,5 +174,5 @@ def _forwarded(headers: Mapping[str, str]) -> Mapping[str, str]:
         return _NO_HEADERS
     forwarded = {name: value for name, value in headers.items() if not is_own(name)}
     if len(orjson.dumps(forwarded)) > _FORWARDED_BYTES:
-        raise InvalidRequest(f"Headers to pass on may have {_FORWARDED_BYTES} bytes as JSON.")
+        raise InvalidRequest(f"Forwarded headers may have {_FORWARDED_BYTES} bytes as JSON.")
     return forwarded

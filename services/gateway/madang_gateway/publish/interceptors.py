@@ -15,7 +15,7 @@ from madang_common.clock import Clock, MonotonicClock
 from madang_common.problems import TooLarge, TooManyRequests, Unauthenticated
 from madang_common.token_bucket import Bucket
 from madang_common.tokens.claims import Claims
-from madang_common.tokens.verifier import TokenVerifier
+from madang_common.tokens.verifier import TokenVerifier, session_ended, token_expired
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.publish.command import SendCommand
 
@@ -83,12 +83,12 @@ class OwnToken(Interceptor):
 def check_same_user(claims: Claims, token_claims: Claims) -> None:
     """Raise Unauthenticated unless both claims have the same user."""
     if token_claims.subject != claims.subject:
-        raise Unauthenticated("The token is another user's; send one of your own.")
+        raise Unauthenticated("The token belongs to another user; send one of your own.")
 
 
 @dataclass(frozen=True, slots=True)
-class LoginHolds(Interceptor):
-    """The login was not ended and its token has not expired."""
+class ActiveSession(Interceptor):
+    """The token has not expired, and its session was not revoked."""
 
     verifier: TokenVerifier
     clock: Clock
@@ -96,9 +96,9 @@ class LoginHolds(Interceptor):
     @override
     def __call__(self, claims: Claims, command: SendCommand) -> None:
         if claims.expires_at <= self.clock():
-            raise Unauthenticated("The token has expired. Refresh it, or log in again.")
+            raise token_expired()
         if not self.verifier.is_active(claims):
-            raise Unauthenticated("This login was ended. Log in again.")
+            raise session_ended()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class RateLimit(Interceptor):
     def __call__(self, claims: Claims, command: SendCommand) -> None:
         seconds = self.bucket(claims.subject).take(self.clock())
         if seconds:
-            raise TooManyRequests("You send too fast; slow down.", retry_after_seconds=seconds)
+            raise TooManyRequests("You send too fast; retry later.", retry_after_seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +126,11 @@ class Membership(Interceptor):
     def __call__(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
         access = self.memberships.known(claims.subject, command.room)
         if access is None:
-            return self._ask(claims.subject, command.room)
+            return self._fetch(claims.subject, command.room)
         access.check_write()
         return None
 
-    async def _ask(self, user: str, room: str) -> None:
+    async def _fetch(self, user: str, room: str) -> None:
         (await self.memberships.get(user, room)).check_write()
 
 

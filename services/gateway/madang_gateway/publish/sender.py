@@ -1,4 +1,4 @@
-"""Appends messages to the log, and publishes live events past it."""
+"""Appends messages to the log, and publishes live events, which bypass it."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ from madang_gateway.state.idempotency_keys import (
 from madang_gateway.state.pending_receipts import OnOutcome, PendingReceipts
 from madang_gateway.state.sent_lines import SentLines
 
-_MOST_CHECKS = 10
+_MAX_CHECKS = 10
 
 
 class Sender:
@@ -52,7 +52,7 @@ class Sender:
         """Every send passes `interceptors` first.
 
         `append_checks` run again right before the append if there was an await in between, because
-        their answers may have changed.
+        their results may have changed.
         """
         self._interceptors = interceptors
         self._append_checks = append_checks
@@ -73,7 +73,9 @@ class Sender:
         """
         try:
             pending = intercept(self._interceptors, claims, command)
-            if pending is None and not (command.retry and self._must_ask_history(claims, command)):
+            if pending is None and not (
+                command.retry and self._must_query_history(claims, command)
+            ):
                 self._accept(claims, command, on_outcome)
                 return None
         except Problem as problem:
@@ -91,7 +93,7 @@ class Sender:
         try:
             if pending is not None:
                 await pending
-            if self._must_ask_history(claims, command):
+            if self._must_query_history(claims, command):
                 stored = await self._stored(claims, command)
                 if stored is not None:
                     position, event = stored
@@ -102,23 +104,23 @@ class Sender:
         except Problem as problem:
             on_outcome(problem)
 
-    def _must_ask_history(self, claims: Claims, command: SendCommand) -> bool:
-        """Return whether the command is a retry of which only history can know the first send."""
+    def _must_query_history(self, claims: Claims, command: SendCommand) -> bool:
+        """Return whether the command is a retry whose first send can only be in history."""
         return command.retry and self._idempotency_keys.get(_key(claims, command)) is None
 
     async def send_together(self, claims: Claims, commands: Sequence[SendCommand]) -> None:
         """Execute all commands of a transaction; return when all their events came back.
 
-        The messages of one room are appended next to each other. Raises the Problem with which one
-        of them was refused: then none was sent. Raises Unavailable if the batch of a room, which is
-        stored whole or not at all, was not confirmed.
+        The messages of one room are appended next to each other. Raises the Problem if one of them
+        was refused; none is sent then. Raises Unavailable if the batch of a room, which is stored
+        completely or not at all, was not confirmed.
         """
         stored: set[IdempotencyKey] = set()
         for command in commands:
             pending = intercept(self._interceptors, claims, command)
             if pending is not None:
                 await pending
-            if self._must_ask_history(claims, command) and await self._is_stored(claims, command):
+            if self._must_query_history(claims, command) and await self._is_stored(claims, command):
                 stored.add(_key(claims, command))
         await self._check_again(claims, commands)
         # No await from here on, so the checks still hold.
@@ -139,11 +141,11 @@ class Sender:
     async def _check_again(self, claims: Claims, commands: Sequence[SendCommand]) -> None:
         """Return when all append checks pass without an await; raise the first refusal.
 
-        Awaiting one answer may make the answers before it stale, so the checks are repeated.
+        An await may make the results before it stale, so the checks are repeated.
         """
-        for _ in range(_MOST_CHECKS):
-            answers = [intercept(self._append_checks, claims, command) for command in commands]
-            pending = [answer for answer in answers if answer is not None]
+        for _ in range(_MAX_CHECKS):
+            results = [intercept(self._append_checks, claims, command) for command in commands]
+            pending = [result for result in results if result is not None]
             if not pending:
                 return
             await asyncio.gather(*pending)
@@ -279,8 +281,8 @@ def _outcome(position: int, stored: int, sent: int) -> int | Problem:
 
 def _problem(error: LogError) -> Problem:
     if isinstance(error, LogTooLarge):
-        return TooLarge("The event is larger than the log takes.")
+        return TooLarge("The event is too large for the log.")
     if isinstance(error, LogBusy):
-        return Unavailable("Too much waits for the log; try again.", retry_after_seconds=1)
+        return Unavailable("Too many messages wait for the log; retry.", retry_after_seconds=1)
     reason = "The log did not confirm it; send it again with the same key."
     return Unavailable(reason, retry_after_seconds=1)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from madang_common.problems import InvalidRequest, Unauthenticated
 from madang_common.tokens.claims import Claims
-from madang_common.tokens.verifier import TokenVerifier
+from madang_common.tokens.verifier import TokenVerifier, token_expired
 from madang_gateway.protocol.stomp.events import Connect, Send
 from madang_gateway.publish.command import own_token
 from madang_gateway.publish.interceptors import check_same_user
@@ -14,7 +14,7 @@ from madang_gateway.session.disconnects import Disconnect
 
 
 class Overdue(NamedTuple):
-    """How a session ends whose client did not authenticate in time."""
+    """How to end a session that has not authenticated in time."""
 
     why: Disconnect
     error: Unauthenticated
@@ -58,8 +58,7 @@ class Authentication:
             return Overdue(disconnects.CONNECT_TIMEOUT, error)
         if claims.expires_at > time.time():
             return None
-        error = Unauthenticated("Token expired; refresh it, or log in again.")
-        return Overdue(disconnects.TOKEN_EXPIRED, error)
+        return Overdue(disconnects.TOKEN_EXPIRED, token_expired())
 
 
 def _connect_token(frame: Connect) -> str:

@@ -1,4 +1,4 @@
-"""Bytes buffered for one client: the size of a queued frame, the end of a slow consumer."""
+"""Bytes buffered for one client: the size of a queued frame, the disconnect of a slow consumer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +29,7 @@ Received = stomp.Event | ProtocolError | Oversized
 
 
 class Buffered(StrEnum):
-    """What is buffered for a client; the values are labels of a metric."""
+    """Kind of bytes buffered for a client; the values are labels of a metric."""
 
     OUTPUT = "unread"
     UNACKNOWLEDGED = "unacknowledged"
@@ -37,7 +37,7 @@ class Buffered(StrEnum):
 
 
 class Overflow(NamedTuple):
-    """How a session ends whose client exceeded a buffer quota."""
+    """How to end a session that exceeded a buffer quota."""
 
     label: str
     """Value of the metric's label `cause`."""
@@ -62,7 +62,7 @@ def overflow(exceeded: BufferQuota, buffered: Buffered) -> Overflow:
 
 
 def queue_entry(received: Received, message_bytes: int) -> tuple[Received, int]:
-    """Return what to queue of a frame that has to wait, and roughly how many bytes that takes.
+    """Return the queue entry of a frame that has to wait, and its approximate size in bytes.
 
     The body of a SEND over `message_bytes` is dropped: it will be refused.
     """

@@ -16,11 +16,11 @@ from madang_gateway.publish.sender import Sender
 from madang_gateway.session.frame_queue import Pending
 
 Completed = Callable[[str | None, str, int | Problem | None], None]
-"""Takes a SEND's receipt id, its room, and its outcome: position, Problem, or None for a notice."""
+"""Takes a SEND's receipt id, room and outcome: position, Problem, or None for a live event."""
 
 
 class Commands:
-    """Publishes what SEND and COMMIT frames ask for."""
+    """Executes SEND and COMMIT frames."""
 
     def __init__(self, sender: Sender, *, message_bytes: int, with_aliases: bool) -> None:
         """Refuse bodies over `message_bytes`; accept the tutorials' destinations `with_aliases`."""

@@ -15,7 +15,7 @@ from madang_gateway.subscribe.subscriber import Subscriber
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions of a gateway share."""
+    """Collaborators of every session of a gateway."""
 
     settings: GatewaySettings
     limits: Limits

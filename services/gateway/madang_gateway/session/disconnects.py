@@ -1,14 +1,14 @@
 """Disconnect codes: a fixed table of code, reason, and whether the client should reconnect.
 
-Codes from 4400 on tell a client not to reconnect before it has changed something; codes from 4500
-on, 1011 and 1012 tell it to reconnect and resume with `since`.
+After codes from 4400 on, a client must not reconnect without a change, such as another token; after
+codes from 4500 on, 1011 and 1012 it should reconnect and resume with `since`.
 
-The end of a connection has one word per meaning, in Session and Connection alike:
+Session and Connection use the same terms for the end of a connection:
 
-    disconnect(why)             tell the client why (ERROR, close frame), then close
+    disconnect(why)             send the client the reason (ERROR, close frame), then close
     disconnect_when_done(why)   the same, once everything received is answered
-    send_close(why)             write the close frame, start the deadline for the peer's answer
-    connection_lost             the socket is gone
+    send_close(why)             write the close frame, start the deadline of the close handshake
+    connection_lost             the socket was closed
     close()                     release what the object holds; nothing is sent
 """
 
@@ -36,7 +36,7 @@ RESTARTING = Disconnect(1012, "restarting", reconnect=True)
 PROTOCOL_ERROR = Disconnect(4400, "protocol error", reconnect=False)
 UNAUTHENTICATED = Disconnect(4401, "log in first", reconnect=False)
 REFUSED = Disconnect(4403, "refused", reconnect=False)
-LOGIN_ENDED = Disconnect(4410, "login ended", reconnect=False)
+SESSION_REVOKED = Disconnect(4410, "login ended", reconnect=False)
 TOKEN_EXPIRED = Disconnect(4501, "token expired", reconnect=True)
 UNAVAILABLE = Disconnect(4503, "try again", reconnect=True)
 SLOW_CONSUMER = Disconnect(4508, "slow consumer", reconnect=True)

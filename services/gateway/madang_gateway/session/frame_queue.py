@@ -11,7 +11,7 @@ _FRAMES_PER_TURN = 32
 """Queued frames handled in one turn of the event loop."""
 
 Pending = Awaitable[None] | None
-"""What is still to be awaited, None if nothing."""
+"""The rest of the work, to be awaited; None if there is none."""
 
 
 class FrameHandler(Protocol[T]):
@@ -26,7 +26,7 @@ class FrameHandler(Protocol[T]):
         ...
 
     def queued(self, frame: T) -> tuple[T, int]:
-        """Return what to queue for a frame that has to wait, and its size in bytes."""
+        """Return the queue entry of a frame that has to wait, and its size in bytes."""
         ...
 
     def queue_full(self) -> None:

@@ -189,4 +189,4 @@ class FrameReceiver(ABC):
 
     @abstractmethod
     def disconnect(self, why: Disconnect, error: Problem | ProtocolError | None = None) -> None:
-        """Tell the client why, with an ERROR frame if `error` is given, and close."""
+        """Send the client the reason, with an ERROR frame if `error` is given, and close."""

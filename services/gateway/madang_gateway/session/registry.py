@@ -26,7 +26,7 @@ class RegisteredSession(Protocol):
         ...
 
     def disconnect(self, why: Disconnect, error: Problem | ProtocolError | None = None) -> None:
-        """Tell the client why, with an ERROR frame if `error` is given, and close."""
+        """Send the client the reason, with an ERROR frame if `error` is given, and close."""
         ...
 
     def leave_room(self, room: str) -> None:

@@ -43,7 +43,7 @@ class Replies:
         self._write(self._stomp.connected(session, user, "madang"))
 
     def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
-        """Send the RECEIPT, if one was asked for."""
+        """Send the RECEIPT, if one was requested."""
         if receipt_id is not None:
             self._write(self._stomp.receipt(receipt_id, headers))
 
@@ -51,8 +51,8 @@ class Replies:
         self, problem: Problem, receipt_id: str | None, key: EncodingKey, **context: str
     ) -> None:
         """Send a refusal to the client's subscription to its errors, whose encoding is `key`."""
-        asked = {} if receipt_id is None else {"receipt-id": receipt_id}
-        body = orjson.dumps(problem.document(**asked, **context))
+        receipt = {} if receipt_id is None else {"receipt-id": receipt_id}
+        body = orjson.dumps(problem.document(**receipt, **context))
         message_id = new_id()
         frame = message_frame(
             key.subscription,

@@ -3,8 +3,8 @@
     CONNECTING ──CONNECT accepted──▶ CONNECTED ──disconnect()──▶ closed ──connection_lost()──▶ gone
         └────────────── refused, or not in time ───────────────────┘
 
-A frame that has to await something blocks those behind it; at a limit, reading stops. What the
-words for the end mean is written down in `disconnects`.
+A frame whose handler awaits blocks those behind it; at a limit, reading pauses. `disconnects`
+defines the terms for the end of a session.
 """
 
 import time
@@ -24,6 +24,7 @@ from madang_gateway.protocol.destinations import TOKEN, room_of_send
 from madang_gateway.protocol.stomp import events as stomp
 from madang_gateway.protocol.stomp.errors import ProtocolError
 from madang_gateway.publish.interceptors import too_large
+from madang_gateway.refusals import PROTOCOL_ERROR
 from madang_gateway.session import disconnects
 from madang_gateway.session.buffering import Buffered, Oversized, Received
 from madang_gateway.session.context import SessionContext
@@ -37,9 +38,8 @@ from madang_gateway.subscribe.subscription_set import SubscriptionSet
 
 log = structlog.get_logger()
 
-
 _LASTING = (stomp.Send, stomp.Commit)
-"""Frames handled even after their client is gone, as STOMP 1.2 says of RECEIPT."""
+"""Frames handled even after their client has closed the connection (STOMP 1.2, RECEIPT)."""
 
 
 class Session(FrameReceiver):
@@ -107,7 +107,7 @@ class Session(FrameReceiver):
 
     @override
     def disconnect(self, why: Disconnect, error: Problem | ProtocolError | None = None) -> None:
-        """Tell the client why, with an ERROR frame if `error` is given, and close."""
+        """Send the client the reason, with an ERROR frame if `error` is given, and close."""
         if error is not None:
             self._replies.error(error)
         if not self.closed:
@@ -164,8 +164,8 @@ class Session(FrameReceiver):
         if self.closed and not (self._client_left and self._claims and isinstance(frame, _LASTING)):
             return None
         if isinstance(frame, ProtocolError):
-            self._context.refusals.note_mistake(
-                "protocol-error",
+            self._context.refusals.note_error(
+                PROTOCOL_ERROR,
                 frame.detail,
                 self.user,
                 session=self.id,
@@ -295,7 +295,7 @@ class Session(FrameReceiver):
         self.disconnect_if_done()
 
     def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
-        """Send a RECEIPT, if the client asked for one."""
+        """Send a RECEIPT, if the client requested one."""
         self._replies.receipt(receipt_id, headers)
 
     def _refuse(

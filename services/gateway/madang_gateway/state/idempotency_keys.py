@@ -1,4 +1,4 @@
-"""Idempotency keys of recent events, by which a second copy of an event is recognised."""
+"""Idempotency keys of recent events, which identify duplicates."""
 
 from collections.abc import Mapping
 from typing import Any, NewType
@@ -68,7 +68,7 @@ class IdempotencyKeys:
         self._younger[key] = first
 
     def age(self, now: float) -> None:
-        """Drop what has expired at `now`, in seconds on a monotonic clock."""
+        """Drop keys that have expired at `now`, in seconds on a monotonic clock."""
         if self._since is None:
             self._since = now
         if now - self._since >= self._seconds or len(self._younger) >= self._count:

@@ -10,7 +10,6 @@ from madang_gateway.state.idempotency_keys import FirstEvent, IdempotencyKey, po
 OnOutcome = Callable[[int | Problem | None], object]
 """Called exactly once with the position, None for a live event, or the Problem."""
 
-
 _Send: TypeAlias = tuple[int, OnOutcome, float]
 """Digest, callback, and the time it was sent."""
 

@@ -10,7 +10,6 @@ from madang_common.log.position import position
 PositionedLine: TypeAlias = tuple[int, bytes]
 """An event's position and its line."""
 
-
 _COMPACT_AFTER = 32
 """Dropped events after which an audience's lists are compacted."""
 
@@ -60,7 +59,7 @@ class _AudienceEvents:
 class RecentEvents:
     """Events by audience; the oldest are dropped when there are too many bytes or they are too old.
 
-    For each shard, `reach` is the first position from which every event is here, None before
+    For each shard, `reach` is the first position from which no event is missing, None before
     `begin`, and `end` the position after the newest event that was read.
     """
 
@@ -70,7 +69,7 @@ class RecentEvents:
         self._events: dict[str, _AudienceEvents] = {}
         self._batches: deque[_Batch] = deque()
         self._dropped_at: float | None = None
-        """Time of the newest batch that is not here any more; None if all are here."""
+        """Time of the newest batch that was dropped; None if none was."""
         self.bytes = 0
         self.reach: list[int | None] = [None] * shards
         self.end: list[int] = [0] * shards
@@ -119,13 +118,13 @@ class RecentEvents:
         self._dropped_at = now
 
     def reach_seconds(self, now: float) -> float:
-        """Return for how many seconds before `now` every event is here, at most the age limit."""
+        """Return the seconds before `now` from which no event is missing, at most the age limit."""
         if self._dropped_at is None:
             return self._limit_seconds
         return min(self._limit_seconds, now - self._dropped_at)
 
     def reaches(self, shard: int, since: int) -> bool:
-        """Return whether every event of `shard` after position `since` is here."""
+        """Return whether no event of `shard` after position `since` is missing."""
         reach = self.reach[shard]
         return reach is not None and since + 1 >= reach
 

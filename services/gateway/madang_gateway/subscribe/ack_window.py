@@ -105,7 +105,7 @@ class AckWindow(AckRecipient):
         self._count()
 
     def sent_already(self, position: int) -> bool:
-        """Tell whether the message at `position` was sent, as far as it is tracked."""
+        """Return whether the message at `position` was sent, as far as it is tracked."""
         return self._inflight.sent_already(position)
 
     def settle(self, position: int, *, consumed: bool) -> None:
@@ -161,7 +161,7 @@ def create_ack_window(
     max_messages: int,
     add_buffered: Callable[[int], bool],
 ) -> AckWindow | None:
-    """Return the ACK window that `frame` asks for, None in ack mode `auto`."""
+    """Return the ACK window that `frame` requests, None in ack mode `auto`."""
     if frame.ack == _AUTO:
         return None
     return AckWindow(

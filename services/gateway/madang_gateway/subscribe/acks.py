@@ -29,7 +29,7 @@ class Acks:
     def __init__(
         self, subscriptions: Mapping[str, Subscription], ended: Callable[[str], bool]
     ) -> None:
-        """Take `ended`: whether the server ended a subscription that the client may not know of."""
+        """Take `ended`, which returns whether the server ended the subscription of an id."""
         self._subscriptions = subscriptions
         self._ended = ended
         self.markers = ReadMarkers()

@@ -45,7 +45,7 @@ class Inflight:
             self._drop_settled()
 
     def sent_already(self, position: int) -> bool:
-        """Tell whether the message at `position` was sent, as far as it is tracked."""
+        """Return whether the message at `position` was sent, as far as it is tracked."""
         if position in self._states:
             return True
         oldest = next(iter(self._states), self._last + 1)

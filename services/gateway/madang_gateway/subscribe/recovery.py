@@ -32,7 +32,7 @@ class ReplayTarget(Protocol):
     """The subscription to which events are replayed."""
 
     def begin(self, *, resumed: bool | None = None, position: int | None = None) -> None:
-        """Send the RECEIPT: whether all missed events follow, None if none were asked for.
+        """Send the RECEIPT; `resumed` is whether all missed events follow, None without `since`.
 
         `position` is where the subscription starts, if no earlier event is sent.
         """
@@ -92,7 +92,7 @@ class Recovery:
         self._clock = clock
 
     def replay_now(self, audience: str, since: int, target: ReplayTarget) -> bool:
-        """Replay a few recent events at once; return False if that is not enough."""
+        """Replay missed events at once if few recent ones suffice, else return False."""
         shard = shard_of(audience, self._shards)
         if not self._recent.reaches(shard, since) or since >= self._recent.end[shard]:
             return False
@@ -242,7 +242,7 @@ def _finish(events: list[PositionedLine], target: ReplayTarget) -> None:
 
 
 def read_since(text: str | None) -> int | None:
-    """Return the position in a `since` header; raise InvalidRequest if it is no event id."""
+    """Return the position in a `since` header; raise InvalidRequest if it is not an event id."""
     if text is None:
         return None
     if text == _START:
@@ -254,5 +254,5 @@ def read_since(text: str | None) -> int | None:
 
 
 def to_since(position: int) -> str:
-    """Return the `since` that asks for everything after `position`."""
+    """Return the `since` that requests everything after `position`."""
     return _START if position < 0 else to_id(position)

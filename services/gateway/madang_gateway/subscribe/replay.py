@@ -13,7 +13,7 @@ from madang_gateway.subscribe.subscribing_session import SubscribingSession
 from madang_gateway.subscribe.subscription import Subscription
 
 _MAX_SLEEP_SECONDS = 1.0
-"""Longest sleep of a replay in debt before it looks at the debt again."""
+"""Longest sleep of a replay in debt before it checks the debt again."""
 
 
 class SubscriptionReplay(ReplayTarget):
@@ -73,7 +73,7 @@ class SubscriptionReplay(ReplayTarget):
     @override
     async def ready(self) -> None:
         account = self._session.account
-        while seconds := account.debt_seconds:  # noqa: ASYNC110 - only time pays a debt
+        while seconds := account.debt_seconds:  # noqa: ASYNC110 - only time reduces a debt
             await asyncio.sleep(min(seconds, _MAX_SLEEP_SECONDS))
         if self._subscription.ack_window is not None:
             await self._subscription.ack_window.drained()

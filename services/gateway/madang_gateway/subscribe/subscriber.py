@@ -98,7 +98,7 @@ class Subscriber:
             self._hub.remove(audience, subscription.encoding_key, subscription.recipient)
 
     def _subscription(self, session: SubscribingSession, frame: Subscribe) -> Subscription:
-        """Return the subscription that `frame` asks for, not opened yet.
+        """Return the subscription that `frame` requests, not opened yet.
 
         Raise NotFound for an unknown destination, Forbidden over a limit, InvalidRequest for a
         header that does not fit.

@@ -14,7 +14,7 @@ class Output(Recipient, Protocol):
     """A connection's writing side with flow control."""
 
     async def drained(self) -> None:
-        """Return when the peer has taken most of what was sent."""
+        """Return when the peer has read most of the output."""
         ...
 
 
@@ -52,7 +52,7 @@ class SubscribingSession(Protocol):
         ...
 
     def receipt(self, receipt_id: str | None, headers: Mapping[str, str]) -> None:
-        """Send a RECEIPT, if the client asked for one."""
+        """Send a RECEIPT, if the client requested one."""
         ...
 
     def refuse_subscription(

@@ -1,1 +1,1 @@
-"""Which WebSocket upgrades are accepted."""
+"""Admission and opening handshake of WebSocket upgrades."""

@@ -1,4 +1,4 @@
-"""Admission control: which upgrade requests a gateway accepts."""
+"""Admission control of upgrade requests."""
 
 import random
 import time

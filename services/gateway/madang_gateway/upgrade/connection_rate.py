@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from madang_common.token_bucket import Rate
 
-_LONGEST_SECONDS = 30.0
+_MAX_SECONDS = 30.0
 """Longest retry time, before randomization."""
 _CHANCE = 0.5
 """Randomized share of the retry time: from a quarter less to a quarter more."""
@@ -38,4 +38,4 @@ class ConnectionRate:
             return 0.0
         self._refused += 1
         seconds = wait + self._refused / self._per_second
-        return min(seconds, _LONGEST_SECONDS) * (1 + (self._chance() - 0.5) * _CHANCE)
+        return min(seconds, _MAX_SECONDS) * (1 + (self._chance() - 0.5) * _CHANCE)

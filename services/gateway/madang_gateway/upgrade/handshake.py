@@ -1,4 +1,4 @@
-"""The opening handshake, decided by the websockets library: a request in, the answer out."""
+"""The opening handshake, by the websockets library without I/O: a request in, a response out."""
 
 import logging
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ class Handshake(ServerProtocol):
         try:
             accept, extensions, _ = self.process_request(request)
         except WebSocketException:
-            # `accept` finds the same mistake and builds the response.
+            # `accept` finds the same error and builds the response.
             response = self.accept(request)
             self.handshake_exc = None
             return response

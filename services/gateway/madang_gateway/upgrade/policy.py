@@ -1,4 +1,4 @@
-"""Which upgrades are accepted: path, host and origin (RFC 6455 section 4.2)."""
+"""Checks of an upgrade request: path, host and origin (RFC 6455 section 4.2)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def _answer(
             **more,
             "Content-Type": problems.MEDIA_TYPE,
             "Content-Length": str(len(body)),
-            # Whatever the problem says of the connection: this one ends.
+            # Overrides the header of UpgradeRequired: this connection is closed.
             "Connection": "close",
             **SECURE_HEADERS,
         }
@@ -111,6 +111,6 @@ def rejection(status: HTTPStatus, text: str) -> Response:
         response = _answer(status, status.phrase, document | {"detail": detail}, {})
     else:
         response = refusal(kind(detail))
-    # Required if the client asked for another version, or none (section 4.4).
+    # Required if the client requested another version, or none (section 4.4).
     response.headers["Sec-WebSocket-Version"] = "13"
     return response

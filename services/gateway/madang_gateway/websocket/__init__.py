@@ -1,1 +1,1 @@
-"""Bytes in, bytes out: one WebSocket connection."""
+"""One WebSocket connection: frames from and to the transport."""

@@ -4,7 +4,7 @@
     transport ◀──▶ FrameReader, FrameWriter ◀──▶ Session;  Node ──tick()──▶ KeepAlive
 
 The HTTP server creates a connection for each upgrade, and hands it the transport and the request.
-Rules of RFC 6455 are those of websockets' sans-I/O protocol. The end's vocabulary: `disconnects`.
+websockets' sans-I/O protocol applies RFC 6455. `disconnects` defines the terms for the end.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _SOCKJS_HEARTBEAT = websocket_frame(sockjs.HEARTBEAT)
 _HEARTBEAT_OVER_SOCKJS = websocket_frame(sockjs.array(b"\n"))
 _ABNORMAL = 1006
 _FIRST_PRIVATE = 3000
-"""Stands for all close codes that clients define themselves (RFC 6455 section 7.4.2)."""
+"""Metric label for all close codes that clients define themselves (RFC 6455 section 7.4.2)."""
 
 
 class Connection(Upgraded):
@@ -109,8 +109,8 @@ class Connection(Upgraded):
         code = _ABNORMAL if protocol is None else _close_code(protocol)
         self.node.connections.discard(self)
         self.node.admission.leave(self._address)
-        self.node.shared.metrics.connections.dec()
-        self.node.shared.metrics.closed.labels(code).inc()
+        self.node.context.metrics.connections.dec()
+        self.node.context.metrics.closed.labels(code).inc()
         session.connection_lost(code)
         self._account.close()
         # Break reference cycles; the garbage collector would free them much later.
@@ -159,12 +159,12 @@ class Connection(Upgraded):
             # A full queue may have paused reading, but the peer's close frame must be read.
             reader.resume()
         loop = asyncio.get_running_loop()
-        loop.call_later(self.node.shared.settings.close_seconds, self._transport.abort)
+        loop.call_later(self.node.context.settings.close_seconds, self._transport.abort)
 
     # The node.
 
     def disconnect(self, why: Disconnect) -> None:
-        """Tell the client why, and close."""
+        """Send the client the reason, and close."""
         if self._session is None:
             self._transport.close()
         else:
@@ -183,7 +183,7 @@ class Connection(Upgraded):
         if session is None or reader is None or session.closed:
             return
         writer, heartbeat = self._writer, session.stomp.heartbeat
-        settings = self.node.shared.settings
+        settings = self.node.context.settings
         timing = Timing(self.node.tick_seconds, settings.ping_seconds, settings.heartbeat_grace)
         due = self._keepalive.due(now, timing, heartbeat, sent=writer.sent)
         writer.sent = False
@@ -191,7 +191,7 @@ class Connection(Upgraded):
             writer.write(_HEARTBEAT_OVER_SOCKJS if writer.sockjs else _HEARTBEAT)
         elif due is Due.SOCKJS_HEARTBEAT and writer.sockjs:
             writer.write(_SOCKJS_HEARTBEAT)
-        # While reading is paused, nothing can be received: no silence of the peer.
+        # While reading is paused nothing can be received, so the peer does not count as silent.
         received, self._received = self._received or reader.paused, False
         peer = self._keepalive.peer(now, timing, heartbeat, received=received)
         if peer is Peer.LOST:
@@ -223,12 +223,12 @@ class Connection(Upgraded):
             self._begin(answer, framing)
         else:
             self._transport.write(answer.serialize())
-            close_gracefully(self._transport, node.shared.settings.close_seconds)
-            node.shared.metrics.upgrades_refused.labels(answer.status_code, reason).inc()
+            close_gracefully(self._transport, node.context.settings.close_seconds)
+            node.context.metrics.upgrades_refused.labels(answer.status_code, reason).inc()
 
     def _begin(self, agreed: Agreed, framing: Framing) -> None:
         """Begin the session of an accepted upgrade."""
-        node, settings = self.node, self.node.shared.settings
+        node, settings = self.node, self.node.context.settings
         is_sockjs = framing is Framing.SOCKJS
         self._transport.set_write_buffer_limits(high=settings.live_pause_bytes)
         self.versions = agreed.versions
@@ -242,7 +242,7 @@ class Connection(Upgraded):
             sockjs=is_sockjs,
             close_seconds=settings.close_seconds,
         )
-        self._session = Session(node.shared, self, self._writer, self._account)
+        self._session = Session(node.context, self, self._writer, self._account)
         self._reader = FrameReader(
             self._transport,
             self._writer,
@@ -257,12 +257,12 @@ class Connection(Upgraded):
         self._keepalive = KeepAlive(asyncio.get_running_loop().time())
         node.connections.add(self)
         node.admission.enter(self._address)
-        node.shared.metrics.connections.inc()
+        node.context.metrics.connections.inc()
         if is_sockjs:
             self._writer.write(_SOCKJS_OPEN)
 
     def output_overflowed(self, exceeded: BufferQuota) -> None:
-        """Disconnect a peer that does not read; then answer none of its pings either."""
+        """Disconnect a peer that does not read; after that, stop reading, which stops pongs."""
         if self._session is None:
             return
         if self._session.closed:

@@ -1,8 +1,8 @@
 """Reading side of a connection: frames in slices that the client's account pays for.
 
-bytes ──▶ FastFrames ──complete messages──────────────────┐
-└──other──▶ websockets.Protocol ──fragments──┴──▶ Payloads ──▶ Session.receive
-└──▶ pongs, close frames
+bytes ──▶ FastFrames ──complete messages──────────────────────┐
+              └──other──▶ websockets.Protocol ──fragments─────┴──▶ Payloads ──▶ Session.receive
+                              └──▶ pongs, close frames
 """
 
 import asyncio

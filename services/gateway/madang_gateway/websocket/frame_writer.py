@@ -63,13 +63,13 @@ class FrameWriter:
         self.user = ""
         """Id of the user, empty before CONNECT."""
         self.behind = False
-        """Whether the peer reads too slowly for live notices."""
+        """Whether the peer reads too slowly for live events."""
         self.compressed = compressed
         """Whether the peer reads compressed messages."""
         self.sockjs = sockjs
         """Whether the peer reads SockJS frames."""
         self.sent = False
-        """Whether anything was sent since the keepalive last looked."""
+        """Whether anything was sent since the last tick."""
 
     def write(self, frames: bytes) -> None:
         """Send WebSocket frames at the end of this turn of the event loop."""
@@ -114,7 +114,7 @@ class FrameWriter:
         self._wake()
 
     async def drained(self) -> None:
-        """Return when the peer has taken most of what was sent."""
+        """Return when the peer has read most of the output."""
         self.flush()
         while self.behind and not self._transport.is_closing():
             if self._drained is None:
@@ -145,6 +145,6 @@ class FrameWriter:
 
 
 def close_gracefully(transport: asyncio.Transport, seconds: float) -> None:
-    """Close once the peer has taken what was sent; abort after `seconds`."""
+    """Close once the output is sent; abort after `seconds`."""
     transport.close()
     asyncio.get_running_loop().call_later(seconds, transport.abort)

@@ -35,7 +35,7 @@ class Timing(NamedTuple):
     """Settings of all connections of a gateway."""
 
     tick_seconds: float
-    """Interval between two looks at a connection."""
+    """Interval between two ticks of a connection."""
     ping_seconds: float
     """Longest silence without negotiated heart-beats."""
     grace: float
@@ -52,7 +52,7 @@ class KeepAlive:
         self._received_at = self._sent_at = now
 
     def due(self, now: float, timing: Timing, heartbeat: HeartBeats, *, sent: bool) -> Due:
-        """Return what to send; `sent` tells whether anything was sent since the last tick."""
+        """Return what to send; `sent` is whether anything was sent since the last tick."""
         if sent:
             self._sent_at = now
             return Due.NOTHING
@@ -62,7 +62,7 @@ class KeepAlive:
         return Due.SOCKJS_HEARTBEAT if silent >= timing.ping_seconds else Due.NOTHING
 
     def peer(self, now: float, timing: Timing, heartbeat: HeartBeats, *, received: bool) -> Peer:
-        """Return the peer's state; `received` tells of anything received since the last tick."""
+        """Return the peer's state; `received` is whether anything came since the last tick."""
         if received:
             self._pinged = False
             self._received_at = now

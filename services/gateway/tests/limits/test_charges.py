@@ -37,7 +37,7 @@ class Peer:
 
     @property
     def left(self) -> float:
-        """Allowance left; the clock stands still, so it only decreases."""
+        """Allowance left; the clock is fixed, so it only decreases."""
         account = self.connection._account
         user = account._user
         left: float = account.left
@@ -71,7 +71,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 async def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerator[Harness]:
-    """Return a gateway whose clock stands still: allowances are not refilled."""
+    """Return a gateway with a fixed clock: allowances are not refilled."""
     clock = ManualClock()
     # Nothing that the event loop's clock ends is ever due.
     clock.now = time.monotonic() + 1e6
@@ -125,7 +125,7 @@ FRAMES: dict[type, Callable[[Peer], Awaitable[None]]] = {
     events.Disconnect: saying("DISCONNECT"),
     HeartBeat: lambda peer: peer.text(b"\n"),
 }
-"""A sample of each event that a client's frames become, once it is let in."""
+"""A sample of each event of a connected client."""
 
 SENDS: dict[Action, Callable[[Peer], Awaitable[None]]] = {
     Action.MESSAGE: sending("/app/rooms.yard.send", b"hi"),

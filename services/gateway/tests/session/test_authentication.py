@@ -1,4 +1,4 @@
-"""CONNECT, token renewal and the end of tokens and logins, over a real socket."""
+"""CONNECT, token renewal, expired tokens and revoked sessions, over a real socket."""
 
 import asyncio
 import time
@@ -242,7 +242,7 @@ async def test_a_renewal_with_another_users_token_is_refused(harness: Harness) -
 
 
 @pytest.mark.parametrize("login", ["login-of-mina", "*"])
-async def test_an_ended_login_closes_its_connections(harness: Harness, login: str) -> None:
+async def test_a_revoked_session_closes_its_connections(harness: Harness, login: str) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.live.publish(login_ended("mina", login))
 
@@ -250,7 +250,7 @@ async def test_an_ended_login_closes_its_connections(harness: Harness, login: st
         assert await jun.send("still here")
 
 
-async def test_connect_with_a_token_of_an_ended_login_is_refused(harness: Harness) -> None:
+async def test_connect_with_a_token_of_a_revoked_session_is_refused(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         harness.live.publish(login_ended("mina", "login-of-mina"))
         assert await mina.closed() == 4410
@@ -262,7 +262,7 @@ async def test_connect_with_a_token_of_an_ended_login_is_refused(harness: Harnes
     assert (await harness.post("mina", text="hi")).status_code == 401
 
 
-async def test_another_login_of_the_user_stays_connected(harness: Harness) -> None:
+async def test_another_session_of_the_user_stays_connected(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         harness.live.publish(login_ended("mina", "another"))
         harness.live.publish(b"nonsense")

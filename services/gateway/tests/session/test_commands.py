@@ -40,11 +40,11 @@ async def test_custom_headers_are_forwarded_and_tokens_are_not(harness: Harness)
             "hi",
             **{"x-color": "red: \n dark", "Authorization": secret, "token": secret, "login": "m"},
         )
-        heard = await jun.message()
+        received = await jun.message()
 
-        assert heard.headers["x-color"] == "red: \n dark"
-        assert secret not in str(heard)
-        assert not {"Authorization", "token", "login", "receipt"} & heard.headers.keys()
+        assert received.headers["x-color"] == "red: \n dark"
+        assert secret not in str(received)
+        assert not {"Authorization", "token", "login", "receipt"} & received.headers.keys()
 
 
 async def test_a_repeated_key_gets_the_same_id_and_is_delivered_once(harness: Harness) -> None:
@@ -71,7 +71,7 @@ async def test_a_retry_gets_the_first_id_from_history(tmp_path: Path) -> None:
         again = await mina.send("hi", key="k", retry="true")
 
         assert again == first
-        assert harness.history.asked == 1
+        assert harness.history.requests == 1
 
 
 async def test_concurrent_sends_are_answered_in_order(tmp_path: Path) -> None:
@@ -91,9 +91,9 @@ async def test_concurrent_sends_are_answered_in_order(tmp_path: Path) -> None:
         )
 
         ids = [(await mina.receipt(text)).headers["message-id"] for text in texts]
-        heard = await jun.messages(500)
-        assert [message.text for message in heard] == texts
-        assert [message.headers["message-id"] for message in heard] == ids == sorted(ids)
+        received = await jun.messages(500)
+        assert [message.text for message in received] == texts
+        assert [message.headers["message-id"] for message in received] == ids == sorted(ids)
 
 
 async def test_sends_over_the_rate_limit_are_refused(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_typing_is_delivered_to_live_subscribers(harness: Harness) -> None
         assert "position" not in receipt
 
 
-async def test_only_members_send_and_receive_live_notices(harness: Harness) -> None:
+async def test_only_members_send_and_receive_live_events(harness: Harness) -> None:
     async with harness.connected("ara") as ara:
         await ara.subscribe(ERRORS, "errors")
 
@@ -234,14 +234,14 @@ async def test_tutorial_clients_and_ours_share_a_room(harness: Harness) -> None:
 
         assert [message.text for message in await jun.messages(2)] == ["hello", "안녕"]
         for subscription in ("first", "second"):
-            heard = [await mina.message(subscription) for _ in range(3)]
-            said = {(m.json["type"], m.json["sender"], m.json["message"]) for m in heard}
+            received = [await mina.message(subscription) for _ in range(3)]
+            said = {(m.json["type"], m.json["sender"], m.json["message"]) for m in received}
             assert said == {
                 ("TALK", "mina", "hello"),
                 ("ENTER", "mina", "mina entered the room."),
                 ("TALK", "jun", "안녕"),
             }
-            assert heard[0].json["userCount"] == 2
+            assert received[0].json["userCount"] == 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Logins that have ended, when no live notice tells of them."""
+"""Sessions revoked by polling, without a live event."""
 
 import time
 
@@ -20,7 +20,7 @@ def all_but(keep: str | None, user: str = "mina") -> Revocation:
     return Revocation(user=user, login=None, keep=keep, at=time.time() + 1)
 
 
-async def test_the_connections_of_an_ended_login_are_closed(harness: Harness) -> None:
+async def test_the_connections_of_a_revoked_session_are_closed(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(one("login-of-mina"))
 
@@ -28,7 +28,7 @@ async def test_the_connections_of_an_ended_login_are_closed(harness: Harness) ->
         assert await jun.send("still here")
 
 
-async def test_another_login_of_the_user_stays_connected(harness: Harness) -> None:
+async def test_another_session_of_the_user_stays_connected(harness: Harness) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
         harness.ended.append(one("another login of mina's"))
         harness.ended.append(one("login-of-jun", "jun"))
@@ -37,7 +37,7 @@ async def test_another_login_of_the_user_stays_connected(harness: Harness) -> No
         assert await mina.send("still here")
 
 
-async def test_all_logins_of_a_user_are_closed_except_one_that_is_kept(
+async def test_all_sessions_of_a_user_are_closed_except_the_kept_one(
     harness: Harness,
 ) -> None:
     async with harness.connected("mina") as mina, harness.connected("jun") as jun:
@@ -48,7 +48,7 @@ async def test_all_logins_of_a_user_are_closed_except_one_that_is_kept(
         assert await mina.send("still here")
 
 
-async def test_tokens_of_an_ended_login_are_refused(harness: Harness) -> None:
+async def test_tokens_of_a_revoked_session_are_refused(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
         harness.ended.append(one("login-of-mina"))
         assert await mina.closed() == 4410
@@ -69,7 +69,7 @@ async def test_sends_after_the_servers_close_are_ignored(harness: Harness) -> No
         await mina.until(b"CONNECTED")
 
         harness.ended.append(one("login-of-mina"))
-        await mina.until(b"This login was ended.")
+        await mina.until(b"This session has ended")
         for _ in range(20):
             late = written("SEND", {"destination": "/app/rooms.yard.send"}, b"late")
             await mina.frame(Opcode.TEXT, late)

@@ -98,7 +98,7 @@ def test_new_messages_queue_behind_waiting_ones() -> None:
     assert mine.output.written == [b"0", b"1", b"2"]
 
 
-def test_live_notices_bypass_the_window() -> None:
+def test_live_events_bypass_the_window() -> None:
     mine = harness(prefetch_count="1")
     mine.offer(0, 1)
 

@@ -51,13 +51,13 @@ class Target(ReplayTarget):
     def deliver(self, events: list[PositionedEvent]) -> None:
         assert self.begun
         self.chunks.append(len(events))
-        self.listener.heard += [one.position for one in events]
+        self.listener.received += [one.position for one in events]
 
     @override
     def go_live(self) -> None:
         assert self.begun
         self.live = True
-        self.core.follow(self.listener)
+        self.core.subscribe(self.listener)
 
     @override
     def charge(self, cost: float) -> None:
@@ -87,7 +87,7 @@ class Harness:
 
     def made(self, page: int, chunk_bytes: int, history: History) -> Recovery:
         return Recovery(
-            self.core.tail,
+            self.core.recent_events,
             history,
             shards=1,
             page=page,
@@ -118,13 +118,13 @@ class Harness:
             self.dispatch()
             self.store()
 
-    def forget(self, count: int = 10_000) -> None:
+    def drop_recent(self, count: int = 10_000) -> None:
         """Drop the `count` oldest events in memory."""
-        tail = self.core.tail
-        for _ in range(min(count, len(tail._batches))):
-            limit, tail._limit_bytes = tail._limit_bytes, tail.bytes - 1
-            tail.trim(self.core.time())
-            tail._limit_bytes = limit
+        recent = self.core.recent_events
+        for _ in range(min(count, len(recent._batches))):
+            limit, recent._limit_bytes = recent._limit_bytes, recent.bytes - 1
+            recent.trim(self.core.time())
+            recent._limit_bytes = limit
 
     async def resume(self, since: int, target: Target | None = None) -> Target:
         target = target or Target(self.core)
@@ -142,13 +142,13 @@ async def test_a_target_that_is_not_ready_holds_few_events() -> None:
     resuming = asyncio.create_task(harness.resume(-1, target))
     await until(lambda: bool(target.chunks))
 
-    harness.forget()
+    harness.drop_recent()
     assert target.can_take_more is not None
     target.can_take_more.set()
     await resuming
 
-    assert target.listener.heard == positions
-    assert harness.stored.asked > 0
+    assert target.listener.received == positions
+    assert harness.stored.requests > 0
     assert harness.core.metric("resumes_total", source="tail") == 1
 
 
@@ -163,8 +163,8 @@ async def test_recent_events_are_replayed_at_once() -> None:
 
     assert done
     assert target.begun == [(True, None)]
-    assert target.listener.heard == positions[2:]
-    assert harness.stored.asked == 0
+    assert target.listener.received == positions[2:]
+    assert harness.stored.requests == 0
     assert harness.core.metric("resumes_total", source="tail") == 1
 
 
@@ -177,7 +177,7 @@ async def test_live_events_follow_the_replay() -> None:
     second = harness.append(message())
     harness.catch_up()
 
-    assert target.listener.heard == first + second
+    assert target.listener.received == first + second
 
 
 async def test_an_empty_log_is_replayed_from_its_start() -> None:
@@ -186,19 +186,19 @@ async def test_an_empty_log_is_replayed_from_its_start() -> None:
     target = await harness.resume(-1)
 
     assert target.begun == [(True, None)]
-    assert (target.listener.heard, target.live) == ([], True)
+    assert (target.listener.received, target.live) == ([], True)
 
 
 async def test_older_events_are_replayed_from_history_page_by_page() -> None:
     harness = Harness(page=3)
     positions = [at for _ in range(10) for at in harness.append(message(), message(room="well"))]
     harness.catch_up()
-    harness.forget(12)
+    harness.drop_recent(12)
 
     target = await harness.resume(positions[0])
 
     assert target.begun == [(True, None)]
-    assert target.listener.heard == positions[2::2]
+    assert target.listener.received == positions[2::2]
     assert harness.core.metric("resumes_total", source="history") == 1
 
 
@@ -206,7 +206,7 @@ async def test_events_that_come_while_history_answers_are_neither_lost_nor_repea
     harness = Harness(page=2)
     positions = [at for _ in range(5) for at in harness.append(message())]
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     target = Target(harness.core)
     answer = harness.stored.answer
 
@@ -222,64 +222,64 @@ async def test_events_that_come_while_history_answers_are_neither_lost_nor_repea
     positions += harness.append(message())
     harness.catch_up()
 
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
 
 
 async def test_history_ahead_of_this_gateway_repeats_nothing() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     positions += harness.append(message())
     harness.store()
 
     target = await harness.resume(-1)
     harness.dispatch()
 
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
 
 
 async def test_history_ahead_of_this_gateway_delivers_nothing_after_a_removal() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     positions += harness.append(removal("mina"), message("secret"))
     harness.store()
 
     target = await harness.resume(-1)
     harness.dispatch()
 
-    assert target.listener.heard == positions[:2]
+    assert target.listener.received == positions[:2]
 
 
 async def test_positions_that_history_is_storing_are_not_used() -> None:
     harness = Harness()
     positions = [at for _ in range(3) for at in harness.append(message())]
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     whole = harness.stored.events
     harness.stored.events, harness.stored.next = [whole[0], whole[2]], 1
     resuming = asyncio.create_task(harness.resume(-1))
-    await until(lambda: harness.stored.asked >= 3)
+    await until(lambda: harness.stored.requests >= 3)
 
     harness.stored.events, harness.stored.next = whole, 3
 
-    assert (await resuming).listener.heard == positions
+    assert (await resuming).listener.received == positions
 
 
 async def test_lost_events_are_reported_with_resumed_false() -> None:
     harness = Harness()
     positions = [at for _ in range(4) for at in harness.append(message())]
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     harness.stored.events = harness.stored.events[2:]
     harness.stored.reaches = False
 
     target = await harness.resume(positions[0])
 
     assert target.begun == [(False, None)]
-    assert target.listener.heard == positions[2:]
+    assert target.listener.received == positions[2:]
     assert harness.core.metric("resumes_total", source="lost") == 1
 
 
@@ -298,7 +298,7 @@ async def test_an_id_that_another_gateway_has_sent_is_awaited() -> None:
 
     assert positions == [0]
     assert target.begun == [(True, None)]
-    assert target.listener.heard == later
+    assert target.listener.received == later
 
 
 async def test_an_unknown_id_starts_live_with_resumed_false() -> None:
@@ -315,14 +315,14 @@ async def test_an_unknown_id_starts_live_with_resumed_false() -> None:
 
     assert target.begun == [(False, position(1, 0) - 1)]
     assert last < position(1, 0)
-    assert target.listener.heard == later
+    assert target.listener.received == later
 
 
 async def test_without_history_a_replay_is_unavailable() -> None:
     harness = Harness()
     harness.append(message())
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     harness.stored.away = True
     target = Target(harness.core)
     resuming = asyncio.create_task(harness.resume(-1, target))
@@ -340,23 +340,23 @@ async def test_a_replay_survives_a_short_outage_of_history() -> None:
     harness = Harness()
     positions = harness.append(message())
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     harness.stored.away = True
     resuming = asyncio.create_task(harness.resume(-1))
-    await until(lambda: harness.stored.asked > 0)
+    await until(lambda: harness.stored.requests > 0)
 
     harness.stored.away = False
 
-    assert (await resuming).listener.heard == positions
+    assert (await resuming).listener.received == positions
 
 
 async def test_lagging_history_is_awaited_until_the_deadline() -> None:
     harness = Harness()
     harness.append(message())
     harness.dispatch()
-    harness.forget()
+    harness.drop_recent()
     resuming = asyncio.create_task(harness.resume(-1))
-    await until(lambda: harness.stored.asked >= 3)
+    await until(lambda: harness.stored.requests >= 3)
     assert not resuming.done()
     harness.core.time.now += 21
 
@@ -370,20 +370,20 @@ async def test_a_long_replay_waits_for_the_target(*, from_tail: bool) -> None:
     positions = [at for _ in range(50) for at in harness.append(message("x" * 300))]
     harness.catch_up()
     if not from_tail:
-        harness.forget()
+        harness.drop_recent()
     target = Target(harness.core, can_take_more=asyncio.Event())
     resuming = asyncio.create_task(harness.resume(-1, target))
     await until(lambda: len(target.chunks) > 0)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert target.listener.heard == positions[: target.chunks[0]]
+    assert target.listener.received == positions[: target.chunks[0]]
     assert target.chunks[0] < 5
 
     assert target.can_take_more is not None
     target.can_take_more.set()
     await resuming
 
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
     assert target.begun == [(True, None)]
     assert max(target.chunks) < 5
 
@@ -412,7 +412,7 @@ async def test_recent_events_are_not_read_before_the_target_is_ready(
     assert target.can_take_more is not None
     target.can_take_more.set()
     await resuming
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
 
 
 async def test_a_long_replay_yields_to_the_event_loop() -> None:
@@ -424,7 +424,7 @@ async def test_a_long_replay_yields_to_the_event_loop() -> None:
     assert not harness.recovery.replay_now(ROOM, -1, target)
     await harness.resume(-1, target)
 
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
     assert max(target.chunks) <= 64
 
 
@@ -437,7 +437,7 @@ async def test_a_target_in_debt_waits_until_it_is_paid() -> None:
     assert not harness.recovery.replay_now(ROOM, -1, target)
     await harness.resume(-1, target)
 
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
 
 
 @pytest.mark.parametrize("pages", [1, 3])
@@ -445,13 +445,13 @@ async def test_each_page_of_history_is_charged(pages: int) -> None:
     harness = Harness(page=3)
     harness.append(*(message() for _ in range(3 * pages)))
     harness.catch_up()
-    harness.forget()
+    harness.drop_recent()
     target = Target(harness.core)
 
     await harness.resume(-1, target)
 
-    assert target.charged == budget.HISTORY_PAGE * harness.stored.asked
-    assert harness.stored.asked >= pages
+    assert target.charged == budget.HISTORY_PAGE * harness.stored.requests
+    assert harness.stored.requests >= pages
 
 
 async def test_an_event_larger_than_a_chunk_is_delivered() -> None:
@@ -461,7 +461,7 @@ async def test_an_event_larger_than_a_chunk_is_delivered() -> None:
 
     target = await harness.resume(-1)
 
-    assert target.listener.heard == positions
+    assert target.listener.received == positions
 
 
 @pytest.mark.parametrize(
@@ -484,11 +484,12 @@ def test_since_round_trips() -> None:
     assert from_id(to_since(7)) == 7
 
 
-# Anything that can happen while a target resumes, in any order.
+# Every interleaving of the steps of a replay.
 
 BATCH = st.lists(st.sampled_from(["yard", "yard", "well", "copy"]), min_size=1, max_size=3)
 STEP = st.one_of(
-    BATCH, st.sampled_from(["dispatch", "store", "forget", "answer", "drain", "dispatch", "answer"])
+    BATCH,
+    st.sampled_from(["dispatch", "store", "drop", "answer", "drain", "dispatch", "answer"]),
 )
 
 
@@ -537,7 +538,7 @@ class Interleaved(Harness):
         actions: dict[str, Callable[[], object]] = {
             "dispatch": self.dispatch,
             "store": self.store,
-            "forget": lambda: self.forget(1),
+            "drop": lambda: self.drop_recent(1),
             "answer": self.answers.let_one_pass,
             "drain": self.drains.let_one_pass,
         }
@@ -562,7 +563,7 @@ class Interleaved(Harness):
 
 
 class Slow(Target):
-    """A target that is ready when the test says so."""
+    """A target that the test makes ready."""
 
     def __init__(self, harness: Interleaved) -> None:
         super().__init__(harness.core)
@@ -581,7 +582,7 @@ class Course:
     """Batches read by the gateway and history before the replay."""
     ahead: list[list[str]]
     """Later batches that history has stored and the gateway has not read."""
-    forgotten: int
+    dropped: int
     """Events dropped from memory."""
     since: int
     """Index of the last event that the target has seen."""
@@ -596,7 +597,7 @@ COURSES = st.builds(
     Course,
     before=st.lists(BATCH, min_size=1, max_size=5),
     ahead=st.lists(BATCH, max_size=3),
-    forgotten=st.integers(0, 12),
+    dropped=st.integers(0, 12),
     since=st.integers(0, 3),
     during=st.lists(STEP, max_size=30),
     ends_first=st.booleans(),
@@ -610,7 +611,7 @@ async def _go(course: Course) -> None:
     for batch in course.before:
         harness.run(batch)
     harness.catch_up()
-    harness.forget(course.forgotten)
+    harness.drop_recent(course.dropped)
     known = [-1, *harness.expected(-1)]
     since = known[course.since % len(known)]
     for batch in course.ahead:
@@ -635,7 +636,7 @@ async def _go(course: Course) -> None:
     harness.catch_up()
 
     assert target.begun == [(True, None)]
-    assert target.listener.heard == harness.expected(since)
+    assert target.listener.received == harness.expected(since)
 
 
 @settings(deadline=None, max_examples=300)

@@ -38,9 +38,9 @@ async def test_since_replays_missed_events_and_continues_live(harness: Harness) 
         await mina.subscribe(YARD, since=ids[3])
         ids.append(await mina.send("live"))
 
-        heard = await mina.messages(7)
-        assert [m.headers["message-id"] for m in heard] == ids[4:]
-        assert harness.history.asked == 0
+        received = await mina.messages(7)
+        assert [m.headers["message-id"] for m in received] == ids[4:]
+        assert harness.history.requests == 0
 
 
 async def test_events_dropped_from_memory_come_from_history(tmp_path: Path) -> None:
@@ -51,11 +51,11 @@ async def test_events_dropped_from_memory_come_from_history(tmp_path: Path) -> N
             receipt = await mina.subscribe(YARD, since=ids[0])
             ids.append(await mina.send("live"))
 
-            heard = await mina.messages(50)
+            received = await mina.messages(50)
 
         assert receipt["resumed"] == "true"
-        assert [m.headers["message-id"] for m in heard] == ids[1:]
-        assert harness.history.asked > 1
+        assert [m.headers["message-id"] for m in received] == ids[1:]
+        assert harness.history.requests > 1
 
 
 async def test_a_client_resumes_on_a_restarted_gateway(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_a_subscribe_survives_a_short_outage_of_history(tmp_path: Path) ->
         harness.history.away = True
         async with harness.connected("mina") as mina:
             await mina.say("SUBSCRIBE", {"id": "s", "destination": YARD, "since": ids[0]})
-            await until(lambda: harness.history.asked > 0)
+            await until(lambda: harness.history.requests > 0)
             await mina.send("meanwhile")
 
             harness.history.away = False
@@ -168,7 +168,7 @@ async def test_unsubscribe_cancels_a_replay(tmp_path: Path) -> None:
         harness.history.lagging = True
         async with harness.connected("mina") as mina:
             await mina.say("SUBSCRIBE", {"id": "s", "destination": YARD, "since": "start"})
-            await until(lambda: harness.history.asked > 0)
+            await until(lambda: harness.history.requests > 0)
 
             await mina.say("UNSUBSCRIBE", {"id": "s", "receipt": "1"})
             await mina.receipt("1")
@@ -187,7 +187,7 @@ async def test_a_removal_cancels_a_replay(tmp_path: Path) -> None:
         harness.history.lagging = True
         async with harness.connected("jun") as jun:
             await jun.say("SUBSCRIBE", {"id": "s", "destination": YARD, "since": "start"})
-            await until(lambda: harness.history.asked > 0)
+            await until(lambda: harness.history.requests > 0)
 
             del harness.rooms.roles["jun", "yard"]
             await harness.append(removal("jun"), message("secret"))
@@ -205,7 +205,7 @@ async def test_a_lost_connection_cancels_its_replays(tmp_path: Path) -> None:
         harness.history.lagging = True
         async with harness.connected("jun") as jun:
             await jun.say("SUBSCRIBE", {"id": "s", "destination": YARD, "since": "start"})
-            await until(lambda: harness.history.asked > 0)
+            await until(lambda: harness.history.requests > 0)
 
         await until(lambda: harness.metric("connections") == 0)
         assert harness.metric("subscriptions") == 0
@@ -294,8 +294,8 @@ async def test_user_events_are_delivered_to_that_user_only(harness: Harness) -> 
 
         (said,) = await harness.append(invite)
 
-        heard = await mina.message("events")
-        assert (heard.json["kind"], heard.headers["message-id"]) == ("invite.received", said)
+        received = await mina.message("events")
+        assert (received.json["kind"], received.headers["message-id"]) == ("invite.received", said)
         await jun.subscribe("/user/queue/errors", "errors")
         assert jun.left() == []
         await mina.subscribe("/user/queue/events", "again", since="start")
@@ -328,5 +328,5 @@ async def test_a_replay_during_traffic_has_no_gap(tmp_path: Path) -> None:
                 ids += [await jun.send("more") for _ in range(10)]
 
                 expected = ids[round_ * 3 + 1 :]
-                heard = await mina.messages(len(expected))
-                assert [m.headers["message-id"] for m in heard] == expected
+                received = await mina.messages(len(expected))
+                assert [m.headers["message-id"] for m in received] == expected

@@ -50,7 +50,7 @@ async def verifier(issuer: Issuer) -> AsyncGenerator[TokenVerifier]:
         yield verifier
 
 
-def admission(verifier: TokenVerifier, *, sessions: int = 0, **changes: Any) -> Admission:
+def make_admission(verifier: TokenVerifier, *, sessions: int = 0, **changes: Any) -> Admission:
     return Admission(settings(**changes), verifier, Sessions(sessions), unlimited_budget())
 
 
@@ -60,64 +60,64 @@ def request(path: str = "/ws", **headers: str) -> Request:
 
 
 def test_an_upgrade_for_an_unknown_host_is_refused(verifier: TokenVerifier) -> None:
-    door = admission(verifier, allowed_hosts=("chat.example",))
+    admission = make_admission(verifier, allowed_hosts=("chat.example",))
 
-    door.check(request(), PEER)
+    admission.check(request(), PEER)
     with pytest.raises(UnknownHost) as refused:
-        door.check(request(Host="rebind.evil", Origin="http://rebind.evil"), PEER)
+        admission.check(request(Host="rebind.evil", Origin="http://rebind.evil"), PEER)
 
     assert reason_of(refused.value) == "host"
 
 
 def test_check_returns_the_framing_and_the_address(verifier: TokenVerifier) -> None:
-    door = admission(verifier)
+    admission = make_admission(verifier)
 
-    assert door.check(request(), PEER) == (Framing.STOMP, "9.9.9.9")
-    assert door.check(request("/ws-stomp/0/a/websocket"), PEER)[0] is Framing.SOCKJS
+    assert admission.check(request(), PEER) == (Framing.STOMP, "9.9.9.9")
+    assert admission.check(request("/ws-stomp/0/a/websocket"), PEER)[0] is Framing.SOCKJS
     with pytest.raises(NotFound):
-        door.check(request("/other"), PEER)
+        admission.check(request("/other"), PEER)
     with pytest.raises(Forbidden):
-        door.check(request(Origin="https://evil.example"), PEER)
+        admission.check(request(Origin="https://evil.example"), PEER)
 
 
 def test_a_full_gateway_refuses_with_a_retry_time(verifier: TokenVerifier) -> None:
-    door = admission(verifier, connections_limit=1)
-    door.enter("1.1.1.1")
+    admission = make_admission(verifier, connections_limit=1)
+    admission.enter("1.1.1.1")
 
     with pytest.raises(Unavailable) as refused:
-        door.check(request(), PEER)
+        admission.check(request(), PEER)
 
     assert refused.value.retry_after_seconds == 5
-    door.leave("1.1.1.1")
-    door.check(request(), PEER)
+    admission.leave("1.1.1.1")
+    admission.check(request(), PEER)
 
 
 def test_a_draining_gateway_refuses_with_a_random_retry_time(verifier: TokenVerifier) -> None:
-    door = admission(verifier)
-    door.draining = True
-    told = set()
+    admission = make_admission(verifier)
+    admission.draining = True
+    retry_after = set()
     for _ in range(100):
         with pytest.raises(Unavailable) as refused:
-            door.check(request(), PEER)
-        told.add(refused.value.headers()["Retry-After"])
+            admission.check(request(), PEER)
+        retry_after.add(refused.value.headers()["Retry-After"])
 
-    assert told == {"1", "2", "3"}
+    assert retry_after == {"1", "2", "3"}
     assert reason_of(refused.value) == "draining"
 
 
 async def test_a_draining_gateway_is_not_ready(verifier: TokenVerifier) -> None:
-    door = admission(verifier)
-    await door.ping()
+    admission = make_admission(verifier)
+    await admission.ping()
 
-    door.draining = True
+    admission.draining = True
 
     with pytest.raises(Unavailable):
-        await door.ping()
+        await admission.ping()
 
 
 def test_connections_over_the_rate_are_refused_with_a_retry_time(verifier: TokenVerifier) -> None:
     times = iter([10.0, 10.0, 10.0, 10.0, 10.5])
-    door = Admission(
+    admission = Admission(
         settings(connections_per_second=2),
         verifier,
         Sessions(0),
@@ -125,27 +125,27 @@ def test_connections_over_the_rate_are_refused_with_a_retry_time(verifier: Token
         clock=lambda: next(times),
         chance=lambda: 0.5,
     )
-    door.check(request(), PEER)
-    door.check(request(), PEER)
+    admission.check(request(), PEER)
+    admission.check(request(), PEER)
 
     for seconds in (1.0, 1.5):
         with pytest.raises(Unavailable) as refused:
-            door.check(request(), PEER)
+            admission.check(request(), PEER)
         assert refused.value.retry_after_seconds == seconds
     assert reason_of(refused.value) == "rate"
 
-    door.check(request(), PEER)
+    admission.check(request(), PEER)
 
 
 def test_other_refusals_do_not_count_towards_the_rate(verifier: TokenVerifier) -> None:
-    door = admission(verifier, connections_per_second=1)
+    admission = make_admission(verifier, connections_per_second=1)
     for _ in range(10):
         with pytest.raises(NotFound):
-            door.check(request("/other"), PEER)
+            admission.check(request("/other"), PEER)
         with pytest.raises(Forbidden):
-            door.check(request(Origin="https://evil.example"), PEER)
+            admission.check(request(Origin="https://evil.example"), PEER)
 
-    door.check(request(), PEER)
+    admission.check(request(), PEER)
 
 
 @pytest.mark.parametrize(
@@ -164,69 +164,69 @@ def test_each_refusal_has_a_metric_label(problem: Problem, reason: str) -> None:
 def test_each_request_is_charged_to_its_address(verifier: TokenVerifier, issuer: Issuer) -> None:
     now = 0.0
     spending = unlimited_budget(lambda: now, address=Rate(10, 35))
-    door = Admission(settings(), verifier, Sessions(0), spending)
+    admission = Admission(settings(), verifier, Sessions(0), spending)
     with_token = request(Authorization=f"Bearer {issuer.token('mina')}")
 
-    door.check(with_token, PEER)
+    admission.check(with_token, PEER)
     with pytest.raises(NotFound):
-        door.check(request("/other"), PEER)
-    door.check(request(), PEER)
+        admission.check(request("/other"), PEER)
+    admission.check(request(), PEER)
     with pytest.raises(TooManyRequests) as refused:
-        door.check(request(), PEER)
+        admission.check(request(), PEER)
     assert refused.value.retry_after_seconds == pytest.approx(0.9)
     assert reason_of(refused.value) == "address_rate"
-    door.check(request(), ("8.8.8.8", 1))
+    admission.check(request(), ("8.8.8.8", 1))
 
     now += 0.9
-    door.check(request(), PEER)
+    admission.check(request(), PEER)
 
 
 def test_connections_are_counted_by_address(verifier: TokenVerifier) -> None:
-    door = admission(verifier, connections_per_address=2)
+    admission = make_admission(verifier, connections_per_address=2)
     for _ in range(2):
-        door.check(request(), PEER)
-        door.enter("9.9.9.9")
+        admission.check(request(), PEER)
+        admission.enter("9.9.9.9")
 
     with pytest.raises(TooManyRequests):
-        door.check(request(), PEER)
+        admission.check(request(), PEER)
 
-    door.check(request(), ("8.8.8.8", 1))
-    door.leave("9.9.9.9")
-    door.check(request(), PEER)
+    admission.check(request(), ("8.8.8.8", 1))
+    admission.leave("9.9.9.9")
+    admission.check(request(), PEER)
 
 
 def test_the_forwarded_address_counts_only_behind_a_trusted_proxy(
     verifier: TokenVerifier,
 ) -> None:
-    door = admission(verifier, proxy_addresses=("10.0.0.0/8",))
-    asked = request(X_Forwarded_For="6.6.6.6, 1.1.1.1")
+    admission = make_admission(verifier, proxy_addresses=("10.0.0.0/8",))
+    upgrade = request(X_Forwarded_For="6.6.6.6, 1.1.1.1")
 
-    assert door.check(asked, ("10.1.2.3", 1))[1] == "1.1.1.1"
-    assert door.check(asked, PEER)[1] == "9.9.9.9"
+    assert admission.check(upgrade, ("10.1.2.3", 1))[1] == "1.1.1.1"
+    assert admission.check(upgrade, PEER)[1] == "9.9.9.9"
 
 
 @pytest.mark.parametrize("peer", ["", None, "/run/socket", ()])
 def test_peers_without_an_address_share_one(verifier: TokenVerifier, peer: object) -> None:
-    assert admission(verifier).check(request(), peer)[1] == ""
+    assert make_admission(verifier).check(request(), peer)[1] == ""
 
 
 def test_an_upgrade_with_a_token_checks_the_users_connections(
     verifier: TokenVerifier, issuer: Issuer
 ) -> None:
     token = issuer.token("mina")
-    asked = request(Authorization=f"Bearer {token}")
+    upgrade = request(Authorization=f"Bearer {token}")
 
-    admission(verifier, sessions=1, connections_per_user=2).check(asked, PEER)
+    make_admission(verifier, sessions=1, connections_per_user=2).check(upgrade, PEER)
     with pytest.raises(TooManyRequests, match="You have too many connections"):
-        admission(verifier, sessions=2, connections_per_user=2).check(asked, PEER)
+        make_admission(verifier, sessions=2, connections_per_user=2).check(upgrade, PEER)
     with pytest.raises(Unauthenticated):
-        admission(verifier).check(request(Authorization="Bearer nonsense"), PEER)
-    admission(verifier, sessions=2, connections_per_user=2).check(request(), PEER)
+        make_admission(verifier).check(request(Authorization="Bearer nonsense"), PEER)
+    make_admission(verifier, sessions=2, connections_per_user=2).check(request(), PEER)
 
 
 async def test_a_token_with_an_unknown_key_is_left_to_connect(issuer: Issuer) -> None:
-    asked = request(Authorization=f"Bearer {issuer.token('mina')}")
+    upgrade = request(Authorization=f"Bearer {issuer.token('mina')}")
     async with create_client("http://auth") as auth:
         verifier = Verifiers.from_jwks(auth, issuer=ISSUER).users
 
-        admission(verifier, sessions=2, connections_per_user=2).check(asked, PEER)
+        make_admission(verifier, sessions=2, connections_per_user=2).check(upgrade, PEER)

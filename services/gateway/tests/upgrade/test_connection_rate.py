@@ -34,14 +34,14 @@ def test_rates_below_one_per_second_work() -> None:
 
 @pytest.mark.parametrize("per_second", [100, 1_000])
 def test_a_connect_storm_is_accepted_at_the_rate(per_second: int) -> None:
-    """All connect at once, and retry when told; Retry-After has whole seconds."""
+    """All connect at once, and retry after Retry-After, in whole seconds."""
     crowd = 10 * per_second
     arrivals = ConnectionRate(per_second, even)
-    asked = taken = second = 0
+    attempts = taken = second = 0
     coming = {0: crowd}
     while coming:
         for at in range(coming.pop(second, 0)):
-            asked += 1
+            attempts += 1
             again = arrivals.take(second + at / crowd)
             if again:
                 back = second + math.ceil(again)
@@ -52,7 +52,7 @@ def test_a_connect_storm_is_accepted_at_the_rate(per_second: int) -> None:
 
     assert taken == crowd
     assert second <= 16
-    assert asked < 4 * crowd
+    assert attempts < 4 * crowd
 
 
 def test_the_retry_time_is_randomized_and_bounded() -> None:

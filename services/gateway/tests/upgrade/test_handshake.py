@@ -19,11 +19,11 @@ def handshake(*, deflate: bool = False) -> Handshake:
 
 
 def test_request_of_keeps_the_request_as_sent() -> None:
-    asked = request((b"x-name", "마당 \t".encode()), (b"x-name", b"b:c"))
+    upgrade = request((b"x-name", "마당 \t".encode()), (b"x-name", b"b:c"))
 
-    assert (asked.method, asked.path, asked.protocol) == ("GET", "/ws", "HTTP/1.1")
-    assert asked.headers["sec-websocket-version"] == "13"
-    assert asked.headers.get_all("X-Name") == ["마당".encode().decode("latin-1"), "b:c"]
+    assert (upgrade.method, upgrade.path, upgrade.protocol) == ("GET", "/ws", "HTTP/1.1")
+    assert upgrade.headers["sec-websocket-version"] == "13"
+    assert upgrade.headers.get_all("X-Name") == ["마당".encode().decode("latin-1"), "b:c"]
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ async def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
         assert await mina.closed() == 1009
 
 
-async def test_clients_are_told_to_reconnect_when_the_server_stops(tmp_path: Path) -> None:
+async def test_clients_get_a_reconnect_code_when_the_server_stops(tmp_path: Path) -> None:
     async with (
         running(tmp_path) as harness,
         harness.connected("mina") as mina,

@@ -77,7 +77,7 @@ def test_both_paths_read_the_same_frames_wherever_the_bytes_are_cut() -> None:
 
 
 def frames_of(chunks: list[bytes], fast: FastFrames | None) -> list[tuple[int, bytes]]:
-    """Return opcode and payload of each frame, read by the protocol behind `fast`, if given."""
+    """Return opcode and payload of each frame, read by `fast` if given, else by the protocol."""
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMIT)
     found: list[tuple[int, bytes]] = []
     for chunk in chunks:

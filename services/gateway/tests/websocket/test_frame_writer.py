@@ -51,8 +51,8 @@ async def test_a_slow_consumer_is_disconnected_and_recovers_without_a_gap(
         ids: list[str] = []
         while harness.metric("subscriptions") == 2:
             ids += await harness.append(*(message("x" * 1000) for _ in range(20)))
-            heard = await jun.messages(20)
-            assert [m.headers["message-id"] for m in heard] == ids[-20:]
+            received = await jun.messages(20)
+            assert [m.headers["message-id"] for m in received] == ids[-20:]
 
         assert await slow.closed() == 4508
         assert harness.metric("slow_closes_total", cause="unread") == 1
@@ -71,8 +71,8 @@ async def test_a_burst_does_not_disconnect_a_client_that_reads(tmp_path: Path) -
 
         ids = await _append_at_once(harness, batches=64, events=100)
 
-        heard = await mina.messages(len(ids))
-        assert [m.headers["message-id"] for m in heard] == ids
+        received = await mina.messages(len(ids))
+        assert [m.headers["message-id"] for m in received] == ids
         assert harness.metric("slow_closes_total", cause="unread") == 0
 
 
@@ -121,10 +121,10 @@ async def test_a_long_replay_does_not_disconnect_the_client(tmp_path: Path) -> N
         ids = [one for _ in range(10) for one in await harness.append(*_many(100))]
 
         receipt = await mina.subscribe(YARD, since="start")
-        heard = await mina.messages(1000)
+        received = await mina.messages(1000)
 
         assert receipt["resumed"] == "true"
-        assert [m.headers["message-id"] for m in heard] == ids
+        assert [m.headers["message-id"] for m in received] == ids
 
 
 @pytest.mark.parametrize("missed", [15, 100])
@@ -145,15 +145,15 @@ async def test_many_long_replays_do_not_disconnect_the_client(tmp_path: Path, mi
         )
 
         for name in names:
-            heard = await mina.messages(missed, name)
-            assert [m.headers["message-id"] for m in heard] == ids
+            received = await mina.messages(missed, name)
+            assert [m.headers["message-id"] for m in received] == ids
 
 
 def _many(count: int) -> list[Any]:
     return [message("x" * 500) for _ in range(count)]
 
 
-async def test_live_notices_to_a_slow_consumer_are_dropped(tmp_path: Path) -> None:
+async def test_live_events_for_a_slow_consumer_are_dropped(tmp_path: Path) -> None:
     async with (
         running(
             tmp_path, send_buffer_bytes=8192, live_pause_bytes=5000, sends_burst=10_000

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from madang_common.problems import Unavailable
+from madang_common.settings import CannotStart
 
 LAST = (1 << 60) - 1
 """The largest position that an event id can express."""
@@ -23,8 +24,8 @@ class StoreUnavailable(StoreError, Unavailable):  # noqa: N818 - names a state
     """The store does not answer or cannot write now."""
 
 
-class StoreMismatch(StoreError):  # noqa: N818 - names a state
-    """The store does not belong to this log."""
+class StoreMismatch(StoreError, CannotStart):  # noqa: N818 - names a state
+    """The store does not belong to this log, so history cannot start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The server's end of a STOMP connection, as a state machine without I/O."""
+"""The server's side of a STOMP connection, as a state machine without I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
@@ -168,7 +168,7 @@ class ServerConnection:
     ) -> bytes:
         """Return the ERROR frame and close; returns nothing if closed already.
 
-        `cause` is the client's mistake, or the `message` header; the other arguments are for the
+        `cause` is the client's error, or the `message` header; the other arguments are for the
         latter.
         """
         if self._state is State.CLOSED:
@@ -189,9 +189,10 @@ class ServerConnection:
     def close(self) -> None:
         """Close: nothing more is read or written."""
         self._state = State.CLOSED
-        self._forget()
+        self._release()
 
-    def _forget(self) -> None:
+    def _release(self) -> None:
+        """Drop buffered bytes, subscriptions and transactions."""
         self._parser.stop()
         self._interpreter = None
 
@@ -209,7 +210,7 @@ class ServerConnection:
                 yield self._event(frame)
         except ProtocolError:
             self._failed = True
-            self._forget()
+            self._release()
             raise
 
     def _event(self, frame: Frame) -> Event:
@@ -226,7 +227,7 @@ class ServerConnection:
         if state is not self._state:
             self._state = state
             if state is State.DISCONNECTING:
-                self._forget()
+                self._release()
         return event
 
     def _unexpected(self, command: str) -> ProtocolError:

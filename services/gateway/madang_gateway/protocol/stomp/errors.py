@@ -1,7 +1,7 @@
-"""Mistakes of a client. Each ends the connection with an ERROR frame.
+"""Protocol errors of a client. Each ends the connection with an ERROR frame.
 
 ProtocolError
-├── Malformed           the bytes are no frame, or a header's value is not valid
+├── Malformed           the bytes are not a frame, or a header's value is not valid
 ├── TooLarge            a frame, or the connection's open ids, exceed the limits
 ├── UnsupportedVersion  no version of STOMP in common
 ├── UnknownCommand      no such command in the agreed version
@@ -11,7 +11,7 @@ ProtocolError
 ├── Duplicate           an id that is in use already
 └── NotOpen             a subscription or transaction that is not open
 """
-# ruff: noqa: N818 - named for what the client did; the base says that they are errors
+# ruff: noqa: N818 - names the client's error; the base class says that they are errors
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,7 +20,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ProtocolError(Exception):
-    """A fatal mistake of the client, with a short `message` and a `detail` that explains it."""
+    """A fatal error of the client, with a short `message` and a `detail` that explains it."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ProtocolError(Exception):
         self.message = message
         self.detail = detail or message
         self.receipt_id = receipt_id
-        """The receipt that the frame asked for, if it is known."""
+        """The receipt that the frame requested, if it is known."""
         self.headers = headers
 
 

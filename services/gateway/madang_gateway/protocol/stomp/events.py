@@ -1,7 +1,7 @@
 """Events: a client's frames as the session handles them.
 
 `headers` are all headers of the frame, as sent. `receipt` is the id of the RECEIPT that the client
-asked for, or None.
+requested, or None.
 """
 
 from dataclasses import dataclass, field

@@ -92,7 +92,7 @@ def _check_lines(head: bytes, limits: Limits) -> None:
 def _without_carriage_returns(text: str) -> str:
     text = "\n".join([line.removesuffix("\r") for line in text.split("\n")])
     if "\r" in text:
-        raise Malformed("malformed header", "A carriage return stands inside a line.")
+        raise Malformed("malformed header", "A header contains a carriage return.")
     return text
 
 

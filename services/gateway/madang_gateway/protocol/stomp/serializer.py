@@ -32,7 +32,7 @@ _SHORT = 200
 
 
 def is_own(name: str) -> bool:
-    """Return whether a client could take `name` for one of OWN_HEADERS.
+    """Return whether a client could mistake `name` for one of OWN_HEADERS.
 
     Some clients ignore case, trim names, or drop carriage returns.
     """

@@ -24,12 +24,14 @@ from madang_gateway.publish.sender import Sender
 from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory
 from services.gateway.tests.harness import until
 
-MINA = Claims(subject="mina", login="login", username="mina", name="Mina", expires_at=2_000_000_000)
+MINA = Claims(
+    subject="mina", session="session", username="mina", name="Mina", expires_at=2_000_000_000
+)
 Outcomes: TypeAlias = list[int | Problem | None]
 
 
 class Fickle(SqliteLog):
-    """A log that can be away, before or after it has stored what it was given."""
+    """A log that can be unavailable, before or after it has stored an append."""
 
     away = False
     away_after = False
@@ -46,7 +48,7 @@ class Fickle(SqliteLog):
 
 
 class Harness:
-    """A sender on a real log, whose events the test lets come back."""
+    """A sender on a real log; the test decides when events come back."""
 
     def __init__(
         self,
@@ -63,9 +65,9 @@ class Harness:
         self.sender = Sender(
             interceptors=interceptors,
             append_checks=append_checks,
-            idempotency_keys=self.core.keys,
-            sent_lines=self.core.own_lines,
-            pending_receipts=self.core.receipts,
+            idempotency_keys=self.core.idempotency_keys,
+            sent_lines=self.core.sent_lines,
+            pending_receipts=self.core.pending_receipts,
             history=self.stored.client(),
             publisher=self.publisher,
             live=self.live,
@@ -80,7 +82,7 @@ class Harness:
         return outcomes
 
     async def come_back(self) -> None:
-        """Let everything that was appended come back from the log."""
+        """Dispatch everything that was appended."""
         await until(lambda: self.publisher.waiting_bytes == 0)
         async for batch in self.log.follow(0, self.core.offset):
             self.core.apply(*batch.lines)
@@ -191,9 +193,9 @@ async def test_a_retry_with_an_unknown_key_is_looked_up_in_history(
     await harness.send()
     await harness.come_back()
     harness.stored.store(Batch(7, tuple(await harness.lines())))
-    harness.core.keys.age(10_000)
-    harness.core.keys.age(20_000)
-    harness.core.keys.age(30_000)
+    harness.core.idempotency_keys.age(10_000)
+    harness.core.idempotency_keys.age(20_000)
+    harness.core.idempotency_keys.age(30_000)
 
     assert await harness.send(retry=True) == [7 << 12]
     assert isinstance((await harness.send("bye", retry=True))[0], KeyConflict)
@@ -205,7 +207,7 @@ async def test_a_retry_unknown_to_history_is_sent(harness: Harness) -> None:
     await harness.come_back()
 
     assert outcomes == [0]
-    assert harness.stored.asked == 1
+    assert harness.stored.requests == 1
 
 
 async def test_a_retry_with_a_known_key_does_not_ask_history(harness: Harness) -> None:
@@ -213,10 +215,10 @@ async def test_a_retry_with_a_known_key_does_not_ask_history(harness: Harness) -
     await harness.come_back()
 
     assert await harness.send(retry=True) == [0]
-    assert harness.stored.asked == 0
+    assert harness.stored.requests == 0
 
 
-async def test_a_retry_is_refused_while_history_is_away(harness: Harness) -> None:
+async def test_a_retry_is_refused_while_history_is_unavailable(harness: Harness) -> None:
     harness.stored.away = True
 
     outcomes = await harness.send(retry=True)
@@ -225,7 +227,7 @@ async def test_a_retry_is_refused_while_history_is_away(harness: Harness) -> Non
     assert await harness.lines() == []
 
 
-async def test_a_send_is_refused_while_the_log_is_away(harness: Harness) -> None:
+async def test_a_send_is_refused_while_the_log_is_unavailable(harness: Harness) -> None:
     harness.log.away = True  # type: ignore[attr-defined]
     harness.publisher._timeout = 0.1
     outcomes = await harness.send()
@@ -298,18 +300,18 @@ async def test_a_refusal_after_an_await_is_the_only_outcome(make_harness: MakeHa
     outcomes = await harness.send(retry=True)
 
     assert [type(result) for result in outcomes] == [NotAMember]
-    assert harness.stored.asked == 0
+    assert harness.stored.requests == 0
 
 
 class MemberCheck:
-    """An append check whose answer changes during an await."""
+    """An append check whose result changes during an await."""
 
     def __init__(self, *, member: bool = True) -> None:
         self.member = member
-        self.asked = 0
+        self.requests = 0
 
     def __call__(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
-        self.asked += 1
+        self.requests += 1
         if not self.member:
             raise NotAMember
         return None
@@ -331,7 +333,7 @@ async def test_a_member_removed_during_the_history_lookup_sends_nothing(
     assert await harness.lines() == []
 
 
-async def test_a_member_removed_during_a_commit_sends_nothing_of_it(
+async def test_a_commit_sends_nothing_if_the_member_is_removed_meanwhile(
     make_harness: MakeHarness,
 ) -> None:
     member_check = MemberCheck()
@@ -362,7 +364,7 @@ async def test_append_checks_are_repeated_until_none_awaits(make_harness: MakeHa
     await harness.come_back()
 
     assert outcomes == [0]
-    assert member_check.asked == 3
+    assert member_check.requests == 3
 
 
 async def test_a_send_fails_if_every_append_check_awaits(make_harness: MakeHarness) -> None:
@@ -377,13 +379,13 @@ async def test_a_send_fails_if_every_append_check_awaits(make_harness: MakeHarne
     assert await harness.lines() == []
 
 
-async def test_a_live_event_is_published_past_the_log_without_a_position(harness: Harness) -> None:
+async def test_a_live_event_bypasses_the_log_and_has_no_position(harness: Harness) -> None:
     outcomes: Outcomes = []
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     async def listen() -> None:
         async for lines in harness.live.listen():
-            heard.extend(lines)
+            received.extend(lines)
             return
 
     listening = asyncio.create_task(listen())
@@ -394,7 +396,7 @@ async def test_a_live_event_is_published_past_the_log_without_a_position(harness
 
     assert pending is None
     assert outcomes == [None]
-    assert [read_line(line).kind for line in heard] == ["room.typing"]
+    assert [read_line(line).kind for line in received] == ["room.typing"]
     assert await harness.lines() == []
 
 

@@ -9,7 +9,7 @@ MINA = PresenceEntry("yard", "mina", "Mina")
 
 
 class Harness:
-    """A local presence on a clock that stands still."""
+    """A local presence with a fixed clock."""
 
     def __init__(self) -> None:
         self.time = ManualClock()

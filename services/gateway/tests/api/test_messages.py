@@ -11,23 +11,23 @@ from tests.support.issuer import bearer
 PATH = "/api/gateway/v1/rooms/yard/messages"
 
 
-async def test_a_bot_says_something_and_everyone_hears_it(harness: Harness) -> None:
+async def test_a_message_sent_over_rest_is_delivered(harness: Harness) -> None:
     async with harness.connected("jun") as jun:
         await jun.subscribe("/topic/rooms.yard")
 
         answer = await harness.post("mina", text="안녕", key="k")
 
         assert answer.status_code == 201
-        heard = await jun.message()
+        received = await jun.message()
         assert answer.json() == {
-            "id": heard.headers["message-id"],
+            "id": received.headers["message-id"],
             "key": "k",
             "kind": "message.created",
             "room": "yard",
             "sender": "mina",
             "data": {"text": "안녕"},
         }
-        assert heard.text == "안녕"
+        assert received.text == "안녕"
 
 
 async def test_a_message_without_a_key_gets_one(harness: Harness) -> None:
@@ -37,7 +37,7 @@ async def test_a_message_without_a_key_gets_one(harness: Harness) -> None:
     assert first.json()["id"] < second.json()["id"]
 
 
-async def test_the_same_key_again_says_nothing_new(harness: Harness) -> None:
+async def test_a_repeated_key_sends_nothing(harness: Harness) -> None:
     answers = await asyncio.gather(*(harness.post("mina", text="hi", key="k") for _ in range(5)))
     later = await harness.post("mina", text="hi", key="k")
 
@@ -124,7 +124,7 @@ async def test_a_room_that_can_be_none_is_refused(harness: Harness, room: str) -
     assert (await harness.post("mina", room, text="hi")).status_code == 422
 
 
-async def test_without_a_token_nothing_is_said(harness: Harness) -> None:
+async def test_a_request_without_a_token_is_refused(harness: Harness) -> None:
     answer = await harness.http.post(PATH, json={"text": "hi"})
 
     assert answer.status_code == 401
@@ -138,7 +138,7 @@ async def test_without_a_token_nothing_is_said(harness: Harness) -> None:
         assert refused.status_code == 401
 
 
-async def test_with_rooms_away_the_answer_is_try_again(harness: Harness) -> None:
+async def test_while_rooms_is_unavailable_the_response_is_503(harness: Harness) -> None:
     harness.rooms.away = True
 
     assert (await harness.post("mina", text="hi")).status_code == 503

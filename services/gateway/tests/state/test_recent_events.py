@@ -1,4 +1,4 @@
-"""The newest events in memory."""
+"""The recent events in memory."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,7 +170,7 @@ def test_every_event_within_the_reach_is_returned(steps: list[Step]) -> None:
         if step == "wait":
             now += amount
         elif step == "gap":
-            # These stand in the log too, but were never seen here.
+            # These are in the log too, but this gateway never read them.
             logged += [(position(offset + n, 0), ROOM) for n in range(amount)]
             offset += amount
             events.begin(0, offset)

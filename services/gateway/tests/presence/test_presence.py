@@ -1,4 +1,4 @@
-"""Presence as clients meet it: over REST, and as notices of a room."""
+"""Presence over REST, and as live events of a room."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ from tests.support.issuer import bearer
 
 PATH = "/api/gateway/v1/rooms/{}/presence"
 TOPIC = "/topic/rooms.yard"
-NOTICES = f"{TOPIC}.live"
+LIVE_TOPIC = f"{TOPIC}.live"
 GRACE_SECONDS = 0.2
 
 
@@ -29,7 +29,7 @@ async def harness(tmp_path: Path) -> AsyncGenerator[Harness]:
         yield harness
 
 
-async def asked(
+async def get_presence(
     harness: Harness, user: str = "mina", room: str = "yard", **query: Any
 ) -> httpx.Response:
     headers = bearer(harness.issuer.token(user))
@@ -37,10 +37,10 @@ async def asked(
 
 
 async def shows(harness: Harness, *users: str) -> dict[str, Any]:
-    """Wait until exactly `users` are present, and return the answer that says so."""
+    """Wait until exactly `users` are present, and return that response."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            answer: dict[str, Any] = (await asked(harness)).json()
+            answer: dict[str, Any] = (await get_presence(harness)).json()
             if [item["user"] for item in answer["items"]] == sorted(users):
                 return answer
             await asyncio.sleep(0.005)
@@ -53,8 +53,8 @@ async def test_a_user_is_present_until_the_last_subscription_ends(
     async with harness.connected("jun") as jun:
         async with harness.connected("jun") as other:
             await jun.subscribe(TOPIC)
-            await jun.subscribe(NOTICES, subscription="n")
-            await other.subscribe(NOTICES)
+            await jun.subscribe(LIVE_TOPIC, subscription="n")
+            await other.subscribe(LIVE_TOPIC)
             answer = await shows(harness, "jun")
             assert answer["items"] == [{"user": "jun", "name": "jun"}]
             assert (answer["count"], answer["next"]) == (1, None)
@@ -83,7 +83,7 @@ async def test_subscriptions_to_the_users_own_queues_are_no_presence(harness: Ha
 
 async def test_joins_and_leaves_are_announced_in_the_room(harness: Harness) -> None:
     async with harness.connected("mina") as mina:
-        await mina.subscribe(NOTICES)
+        await mina.subscribe(LIVE_TOPIC)
         own = (await mina.message()).json
         async with harness.connected("jun") as jun, harness.connected("jun") as other:
             await jun.subscribe(TOPIC)
@@ -93,10 +93,10 @@ async def test_joins_and_leaves_are_announced_in_the_room(harness: Harness) -> N
 
         assert (own["kind"], own["data"]["user"]) == ("presence.joined", "mina")
         assert (came["kind"], went["kind"]) == ("presence.joined", "presence.left")
-        for notice in (came, went):
-            data = LIVE[notice["kind"]].model_validate(notice["data"])
+        for event in (came, went):
+            data = LIVE[event["kind"]].model_validate(event["data"])
             assert document(data) == {"user": "jun", "name": "jun"}
-            assert (notice["room"], notice["sender"]) == ("yard", "jun")
+            assert (event["room"], event["sender"]) == ("yard", "jun")
         assert came["at"] < went["at"] <= (await shows(harness, "mina"))["at"]
 
 
@@ -105,7 +105,7 @@ async def test_a_reconnect_within_the_grace_period_is_not_announced(tmp_path: Pa
         running(tmp_path, presence_notice_members=100, presence_grace_seconds=2) as harness,
         harness.connected("mina") as mina,
     ):
-        await mina.subscribe(NOTICES)
+        await mina.subscribe(LIVE_TOPIC)
         for _ in range(3):
             async with harness.connected("jun") as jun:
                 await jun.subscribe(TOPIC)
@@ -113,8 +113,8 @@ async def test_a_reconnect_within_the_grace_period_is_not_announced(tmp_path: Pa
         await shows(harness, "mina")
         await mina.send("", destination="/app/rooms.yard.typing")
 
-        heard = [(await mina.message()).json for _ in range(4)]
-        assert [(notice["kind"], notice["sender"]) for notice in heard] == [
+        received = [(await mina.message()).json for _ in range(4)]
+        assert [(event["kind"], event["sender"]) for event in received] == [
             ("presence.joined", "mina"),
             ("presence.joined", "jun"),
             ("presence.left", "jun"),
@@ -128,16 +128,16 @@ async def test_a_removed_member_is_not_present(tmp_path: Path) -> None:
         harness.connected("mina") as mina,
         harness.connected("jun") as jun,
     ):
-        await mina.subscribe(NOTICES)
+        await mina.subscribe(LIVE_TOPIC)
         await jun.subscribe(TOPIC)
-        await jun.subscribe(NOTICES, subscription="n")
+        await jun.subscribe(LIVE_TOPIC, subscription="n")
         await shows(harness, "jun", "mina")
 
         del harness.rooms.roles["jun", "yard"]
         await harness.append(removal("jun"))
 
         await shows(harness, "mina")
-        assert (await asked(harness, "jun")).status_code == 403
+        assert (await get_presence(harness, "jun")).status_code == 403
 
 
 async def test_nothing_is_announced_in_a_large_room(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_nothing_is_announced_in_a_large_room(tmp_path: Path) -> None:
         harness.connected("mina") as mina,
         harness.connected("jun") as jun,
     ):
-        await mina.subscribe(NOTICES)
+        await mina.subscribe(LIVE_TOPIC)
         await mina.message()
         await jun.subscribe(TOPIC)
         await shows(harness, "jun", "mina")
@@ -167,7 +167,7 @@ async def test_present_users_are_paginated(harness: Harness) -> None:
         found: list[str] = []
         query: dict[str, Any] = {"limit": 2}
         while query:
-            page = (await asked(harness, **query)).json()
+            page = (await get_presence(harness, **query)).json()
             assert page["count"] == 5
             found += [item["user"] for item in page["items"]]
             query = {"limit": 2, "cursor": page["next"]} if page["next"] else {}
@@ -190,7 +190,7 @@ async def test_present_users_are_paginated(harness: Harness) -> None:
 async def test_invalid_requests_and_non_members_are_refused(
     harness: Harness, user: str, room: str, query: dict[str, Any], status: int
 ) -> None:
-    answer = await asked(harness, user, room, **query)
+    answer = await get_presence(harness, user, room, **query)
 
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -202,16 +202,16 @@ async def test_a_request_without_a_token_is_refused(harness: Harness) -> None:
 
 async def test_an_outage_of_redis_affects_only_presence(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        nobody = f"redis://:secret@127.0.0.1:{taken.getsockname()[1]}/0"
+        unreachable = f"redis://:secret@127.0.0.1:{taken.getsockname()[1]}/0"
     async with (
-        running(tmp_path, redis_url=SecretStr(nobody), presence_notice_members=100) as harness,
+        running(tmp_path, redis_url=SecretStr(unreachable), presence_notice_members=100) as harness,
         harness.connected("mina") as mina,
     ):
         await mina.subscribe(TOPIC)
         await until(lambda: harness.metric("presence_failures_total") > 1)
 
         await mina.send("hello")
-        answer = await asked(harness)
+        answer = await get_presence(harness)
 
         assert (await mina.message()).text == "hello"
         assert answer.status_code == 503
@@ -234,7 +234,7 @@ async def test_gateways_share_presence_through_redis(
         running(tmp_path / "two", **given) as two,
         one.connected("mina") as mina,
     ):
-        await mina.subscribe(NOTICES)
+        await mina.subscribe(LIVE_TOPIC)
         async with one.connected("jun") as jun, two.connected("jun") as other:
             await jun.subscribe(TOPIC)
             await other.subscribe(TOPIC)

@@ -86,12 +86,12 @@ def test_a_text_is_the_same_message_as_through_the_model(text: str) -> None:
         (b'{"text":"\xff"}', "application/json"),
     ],
 )
-def test_a_body_that_says_nothing_is_refused(body: bytes, content_type: str) -> None:
+def test_a_body_without_text_is_refused(body: bytes, content_type: str) -> None:
     with pytest.raises(InvalidBody):
         read(body, content_type=content_type)
 
 
-def test_countless_unknown_fields_are_one_mistake() -> None:
+def test_many_unknown_fields_are_one_error() -> None:
     body = orjson.dumps({f"field-{number}": 1 for number in range(1000)})
 
     with pytest.raises(InvalidBody) as refused:
@@ -133,7 +133,7 @@ def test_data_that_does_not_fit_the_destination_is_refused(destination: str, bod
 
 
 @pytest.mark.parametrize("body", [b"hi", b'{"type":"TALK"}', b'{"type":"WAVE","message":"hi"}'])
-def test_a_tutorials_send_that_means_nothing_is_none(body: bytes) -> None:
+def test_an_unknown_send_of_a_tutorial_is_none(body: bytes) -> None:
     assert read_send(Send("/pub/chat.message.abc", {}, body, None), with_aliases=True) is None
 
 
@@ -146,7 +146,7 @@ def test_a_tutorials_text_is_its_message_whatever_the_content_type(content_type:
     assert command.data == {"text": '{"text":"x"}'}
 
 
-def test_a_destination_that_means_nothing_is_not_found() -> None:
+def test_an_unknown_destination_is_not_found() -> None:
     with pytest.raises(NotFound):
         read(b"hi", "/queue/anything")
     with pytest.raises(NotFound):
@@ -263,12 +263,12 @@ def test_a_refusal_says_which_field_is_wrong_but_not_its_value() -> None:
     with pytest.raises(Problem) as refused:
         read(b'{"text":5,"secret":"hunter2"}', content_type="application/json")
 
-    told = orjson.dumps(refused.value.document())
-    assert b'"field":"text"' in told
-    assert b"hunter2" not in told
+    response = orjson.dumps(refused.value.document())
+    assert b'"field":"text"' in response
+    assert b"hunter2" not in response
 
 
-def test_a_refusal_does_not_grow_with_what_was_sent() -> None:
+def test_the_size_of_a_refusal_is_bounded() -> None:
     body = orjson.dumps({str(number): 0 for number in range(5000)})
 
     with pytest.raises(Problem) as refused:

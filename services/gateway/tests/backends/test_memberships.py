@@ -14,29 +14,27 @@ Answer: TypeAlias = "asyncio.Future[list[Access]]"
 
 
 class Rooms:
-    """Rooms' end of the questions: answers by itself, or as the test says."""
+    """The rooms service: answers at once, or when the test says so."""
 
     def __init__(self) -> None:
-        self.asked: list[list[AccessQuery]] = []
+        self.requests: list[list[AccessQuery]] = []
         self.roles: dict[tuple[str, str], Role] = {}
         self.away = False
         self.meanwhile: Callable[[], object] = lambda: None
         self.wait_for: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0)
 
-    async def ask(self, questions: Sequence[AccessQuery]) -> list[Access]:
-        self.asked.append(list(questions))
-        answers = [self._answer(question) for question in questions]
+    async def fetch(self, queries: Sequence[AccessQuery]) -> list[Access]:
+        self.requests.append(list(queries))
+        answers = [self._answer(query) for query in queries]
         await self.wait_for()
         self.meanwhile()
         if self.away:
             raise Unavailable("rooms is away")
         return answers
 
-    def _answer(self, question: AccessQuery) -> Access:
-        role = self.roles.get((question.user, question.room))
-        return Access(
-            user=question.user, room=question.room, exists=True, role=role, archived=False
-        )
+    def _answer(self, query: AccessQuery) -> Access:
+        role = self.roles.get((query.user, query.room))
+        return Access(user=query.user, room=query.room, exists=True, role=role, archived=False)
 
 
 @pytest.fixture
@@ -46,8 +44,8 @@ def rooms() -> Rooms:
     return made
 
 
-async def test_questions_of_one_turn_are_sent_in_one_request(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+async def test_queries_of_one_turn_are_sent_in_one_request(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=10)
     rooms.roles["jun", "abc"] = Role.OWNER
 
     mina, jun, ara = await asyncio.gather(
@@ -57,29 +55,29 @@ async def test_questions_of_one_turn_are_sent_in_one_request(rooms: Rooms) -> No
     )
 
     assert [mina.role, jun.role, ara.role] == [Role.MEMBER, Role.OWNER, None]
-    assert len(rooms.asked) == 1
+    assert len(rooms.requests) == 1
 
 
-async def test_the_same_question_is_asked_once(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+async def test_the_same_query_is_sent_once(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=10)
 
     found = await asyncio.gather(*(memberships.get("mina", "abc") for _ in range(5)))
 
     assert {access.role for access in found} == {Role.MEMBER}
-    assert rooms.asked == [[AccessQuery(user="mina", room="abc")]]
+    assert rooms.requests == [[AccessQuery(user="mina", room="abc")]]
 
 
-async def test_too_many_questions_are_sent_in_several_requests(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=2000)
+async def test_too_many_queries_are_sent_in_several_requests(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=2000)
     count = MAX_QUERIES + 1
 
     await asyncio.gather(*(memberships.get("mina", f"r{n}") for n in range(count)))
 
-    assert [len(questions) for questions in rooms.asked] == [MAX_QUERIES, 1]
+    assert [len(queries) for queries in rooms.requests] == [MAX_QUERIES, 1]
 
 
-async def test_questions_during_a_request_are_sent_in_the_next_one(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=100)
+async def test_queries_during_a_request_are_sent_in_the_next_one(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=100)
     answered = asyncio.Event()
     rooms.wait_for = answered.wait
 
@@ -88,20 +86,20 @@ async def test_questions_during_a_request_are_sent_in_the_next_one(rooms: Rooms)
         asking.append(asyncio.create_task(memberships.get("mina", f"r{number}")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert [len(questions) for questions in rooms.asked] == [1]
+    assert [len(queries) for queries in rooms.requests] == [1]
 
     answered.set()
     await asyncio.gather(*asking)
 
-    assert [len(questions) for questions in rooms.asked] == [1, 9]
+    assert [len(queries) for queries in rooms.requests] == [1, 9]
 
 
-async def test_a_hanging_request_delays_other_questions_only_briefly(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=100)
+async def test_a_hanging_request_delays_other_queries_only_briefly(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=100)
     answered = asyncio.Event()
 
     async def wait() -> None:
-        if len(rooms.asked) == 1:
+        if len(rooms.requests) == 1:
             await answered.wait()
 
     rooms.wait_for = wait
@@ -116,18 +114,18 @@ async def test_a_hanging_request_delays_other_questions_only_briefly(rooms: Room
 
 
 async def test_the_access_of_a_member_is_cached(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
     assert memberships.known("mina", "abc") is None
 
     found = await memberships.get("mina", "abc")
 
     assert memberships.known("mina", "abc") is found
     assert await memberships.get("mina", "abc") is found
-    assert len(rooms.asked) == 1
+    assert len(rooms.requests) == 1
 
 
 async def test_the_access_of_a_non_member_is_not_cached(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
 
     assert (await memberships.get("jun", "abc")).role is None
     assert memberships.known("jun", "abc") is None
@@ -137,18 +135,18 @@ async def test_the_access_of_a_non_member_is_not_cached(rooms: Rooms) -> None:
 
 
 async def test_a_change_drops_the_cached_access_to_the_room(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
     await memberships.get("mina", "abc")
 
     memberships.changed("abc")
 
     assert memberships.known("mina", "abc") is None
     await memberships.get("mina", "abc")
-    assert len(rooms.asked) == 2
+    assert len(rooms.requests) == 2
 
 
 async def test_clear_drops_the_whole_cache(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
     await memberships.get("mina", "abc")
 
     memberships.clear()
@@ -156,10 +154,10 @@ async def test_clear_drops_the_whole_cache(rooms: Rooms) -> None:
     assert memberships.known("mina", "abc") is None
 
 
-async def test_a_question_in_flight_during_clear_is_asked_again(
+async def test_a_query_in_flight_during_clear_is_repeated(
     rooms: Rooms,
 ) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
 
     def removed() -> None:
         rooms.roles.clear()
@@ -169,13 +167,13 @@ async def test_a_question_in_flight_during_clear_is_asked_again(
     rooms.meanwhile = removed
 
     assert (await memberships.get("mina", "abc")).role is None
-    assert len(rooms.asked) == 2
+    assert len(rooms.requests) == 2
 
 
-async def test_a_question_in_flight_during_a_change_is_asked_again(
+async def test_a_query_in_flight_during_a_change_is_repeated(
     rooms: Rooms,
 ) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
 
     def removed() -> None:
         del rooms.roles["mina", "abc"]
@@ -186,11 +184,11 @@ async def test_a_question_in_flight_during_a_change_is_asked_again(
 
     assert (await memberships.get("mina", "abc")).role is None
     assert memberships.known("mina", "abc") is None
-    assert len(rooms.asked) == 2
+    assert len(rooms.requests) == 2
 
 
-async def test_only_questions_about_changed_rooms_are_asked_again(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+async def test_only_queries_for_changed_rooms_are_repeated(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=10)
     rooms.roles["mina", "xyz"] = Role.MEMBER
 
     def changed() -> None:
@@ -200,14 +198,14 @@ async def test_only_questions_about_changed_rooms_are_asked_again(rooms: Rooms) 
     rooms.meanwhile = changed
     await asyncio.gather(memberships.get("mina", "abc"), memberships.get("mina", "xyz"))
 
-    assert [[question.room for question in asked] for asked in rooms.asked] == [
+    assert [[query.room for query in queries] for queries in rooms.requests] == [
         ["abc", "xyz"],
         ["xyz"],
     ]
 
 
-async def test_a_question_about_a_room_that_keeps_changing_fails(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+async def test_a_query_about_a_room_that_keeps_changing_fails(rooms: Rooms) -> None:
+    memberships = Memberships(rooms.fetch, rooms=10)
     rooms.meanwhile = lambda: memberships.changed("abc")
 
     with pytest.raises(Unavailable):
@@ -218,7 +216,7 @@ async def test_a_question_about_a_room_that_keeps_changing_fails(rooms: Rooms) -
 
 
 async def test_an_outage_of_rooms_affects_only_access_that_is_not_cached(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
     await memberships.get("mina", "abc")
 
     rooms.away = True
@@ -231,7 +229,7 @@ async def test_an_outage_of_rooms_affects_only_access_that_is_not_cached(rooms: 
 
 
 async def test_a_cancelled_caller_does_not_cancel_the_others(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=10)
+    memberships = Memberships(rooms.fetch, rooms=10)
     impatient = asyncio.create_task(memberships.get("mina", "abc"))
     patient = asyncio.create_task(memberships.get("mina", "abc"))
     await asyncio.sleep(0)
@@ -246,18 +244,18 @@ async def test_a_cancelled_caller_does_not_cancel_the_others(rooms: Rooms) -> No
 async def test_an_invalid_response_is_unavailable(
     answers: list[Access], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def ask(questions: Sequence[AccessQuery]) -> list[Access]:
+    async def fetch(queries: Sequence[AccessQuery]) -> list[Access]:
         await asyncio.sleep(0)
         return answers
 
-    memberships = Memberships(ask, rooms=10)
+    memberships = Memberships(fetch, rooms=10)
 
     with pytest.raises(Unavailable):
         await memberships.get("mina", "abc")
 
 
 async def test_the_least_recently_used_room_is_dropped_first(rooms: Rooms) -> None:
-    memberships = Memberships(rooms.ask, rooms=2)
+    memberships = Memberships(rooms.fetch, rooms=2)
     for room in ("abc", "def", "ghi"):
         rooms.roles["mina", room] = Role.MEMBER
     await memberships.get("mina", "abc")

@@ -24,8 +24,8 @@ from madang_gateway.backends.memberships import Memberships
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import (
+    ActiveSession,
     Interceptor,
-    LoginHolds,
     Membership,
     OwnToken,
     RateLimit,
@@ -36,7 +36,11 @@ from madang_gateway.session.registry import SessionRegistry
 from tests.support.issuer import ISSUER, Issuer
 
 MINA = Claims(
-    subject="mina", login="login-of-mina", username="mina", name="Mina", expires_at=2_000_000_000
+    subject="mina",
+    session="session-of-mina",
+    username="mina",
+    name="Mina",
+    expires_at=2_000_000_000,
 )
 
 
@@ -64,7 +68,7 @@ class Recorder:
                 raise problem
 
         def run(claims: Claims, command: SendCommand) -> Awaitable[None]:
-            self.ran.append(f"{name} asked")
+            self.ran.append(f"{name} awaited")
             return wait()
 
         return run
@@ -102,14 +106,14 @@ def test_the_size_limit_holds_as_sent_and_as_json(text: str, *, fits: bool) -> N
             SizeLimit(1000)(MINA, command)
 
 
-def test_an_ended_or_expired_login_is_refused() -> None:
+def test_a_revoked_session_or_expired_token_is_refused() -> None:
     verifier = Verifiers.from_jwks(create_client("http://auth"), issuer=ISSUER).users
-    holds = LoginHolds(verifier, lambda: 1_000)
+    holds = ActiveSession(verifier, lambda: 1_000)
 
     holds(MINA, send_command())
     with pytest.raises(Unauthenticated):
-        LoginHolds(verifier, lambda: MINA.expires_at)(MINA, send_command())
-    verifier.revoke_session(MINA.login)
+        ActiveSession(verifier, lambda: MINA.expires_at)(MINA, send_command())
+    verifier.revoke_session(MINA.session)
     with pytest.raises(Unauthenticated):
         holds(MINA, send_command())
 
@@ -125,11 +129,11 @@ async def test_interceptors_run_after_the_ones_before_them_were_awaited() -> Non
     ]
 
     pending = intercept(chain, MINA, send_command())
-    assert recorder.ran == ["a", "b asked"]
+    assert recorder.ran == ["a", "b awaited"]
     assert pending is not None
     await pending
 
-    assert recorder.ran == ["a", "b asked", "b", "c", "d asked", "d", "e"]
+    assert recorder.ran == ["a", "b awaited", "b", "c", "d awaited", "d", "e"]
 
 
 async def test_a_refusal_after_an_await_stops_the_rest() -> None:
@@ -141,7 +145,7 @@ async def test_a_refusal_after_an_await_stops_the_rest() -> None:
     with pytest.raises(NotAMember):
         await pending
 
-    assert recorder.ran == ["a asked", "a"]
+    assert recorder.ran == ["a awaited", "a"]
 
 
 def test_a_body_may_have_exactly_the_limit() -> None:
@@ -209,7 +213,7 @@ async def test_a_token_with_a_cached_key_is_verified_without_an_await() -> None:
 async def test_only_members_write_and_none_to_an_archived_room(
     access: Access, problem: type[Problem] | None
 ) -> None:
-    async def ask(questions: Sequence[AccessQuery]) -> list[Access]:
+    async def ask(queries: Sequence[AccessQuery]) -> list[Access]:
         return [access]
 
     check = Membership(Memberships(ask, rooms=10))

@@ -214,7 +214,7 @@ def test_the_first_field_that_says_something_is_the_text() -> None:
         body(type="TALK", roomId="abc", message=True),
     ],
 )
-def test_a_body_that_means_nothing_is_ignored(destination: str, sent: bytes) -> None:
+def test_an_unknown_body_is_ignored(destination: str, sent: bytes) -> None:
     assert read_send(destination, sent) == (None, "")
 
 
@@ -237,7 +237,7 @@ def test_a_body_that_names_no_room_is_ignored(room: object) -> None:
         "/pub/chat/" + "a/" * 5000,
     ],
 )
-def test_a_destination_that_means_nothing_is_ignored(destination: str) -> None:
+def test_an_unknown_destination_is_ignored(destination: str) -> None:
     assert read_send(destination, body(message="hi")) == (None, "")
 
 
@@ -279,7 +279,7 @@ def test_a_name_that_could_be_read_as_more_is_set_apart() -> None:
     assert written["sender"] == name
 
 
-def test_a_ban_of_somebody_who_was_not_here_is_nobodys_quit() -> None:
+def test_a_ban_of_a_non_member_is_not_a_quit() -> None:
     assert mapped(event("member.banned", {"name": "Jun", "removed": False})) is None
 
 
@@ -292,7 +292,7 @@ def test_a_name_with_braces_in_it_is_only_a_name() -> None:
 @pytest.mark.parametrize(
     "kind", ["room.typing", "room.read", "room.updated", "member.role_changed"]
 )
-def test_what_tutorials_do_not_know_is_left_out(kind: str) -> None:
+def test_events_unknown_to_tutorials_are_omitted(kind: str) -> None:
     assert mapped(event(kind, {})) is None
 
 

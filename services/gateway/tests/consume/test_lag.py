@@ -17,7 +17,7 @@ _SHARD = shard_of(room_audience(ROOM), 2)
 
 
 class Stuck(SqliteLog):
-    """A log that can stop giving out what it has, and stop answering."""
+    """A log that can stop yielding batches, and stop answering."""
 
     held: asyncio.Event | None = None
     away = False
@@ -59,7 +59,7 @@ async def test_unread_batches_are_the_lag_and_an_idle_shard_has_none(
         await until(lambda: behind(harness) == 0)
 
 
-async def test_the_lag_is_nan_while_the_log_is_away(tmp_path: Path) -> None:
+async def test_the_lag_is_nan_while_the_log_is_unavailable(tmp_path: Path) -> None:
     async with running(tmp_path, log_class=Stuck, lag_poll_seconds=0.01) as harness:
         assert isinstance(harness.log, Stuck)
         harness.log.away = True

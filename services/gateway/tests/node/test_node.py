@@ -1,4 +1,4 @@
-"""The node: what is done to several connections at once."""
+"""The node: operations on several connections at once."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

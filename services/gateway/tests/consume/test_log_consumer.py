@@ -19,7 +19,7 @@ from services.gateway.tests.harness import message, until
 
 
 class Fickle(SqliteLog):
-    """A log whose reading can be made to end, to fail, or to have lost something."""
+    """A log whose `follow` can end, fail or skip batches."""
 
     starts: list[Start]
     failing = False
@@ -46,11 +46,11 @@ class Harness:
     def __init__(self, log: Fickle) -> None:
         self.log = log
         self.core = EventPipeline()
-        self.core.tail.reach[0] = None
-        self.heard = self.core.listener().heard
+        self.core.recent_events.reach[0] = None
+        self.received = self.core.listener().received
         self.gaps = 0
         self.consumer = LogConsumer(
-            log, self.core.dispatcher, self.core.tail, seconds=60, on_gap=self._gap
+            log, self.core.dispatcher, self.core.recent_events, seconds=60, on_gap=self._gap
         )
 
     def _gap(self) -> None:
@@ -64,8 +64,8 @@ class Harness:
         return positions
 
     async def has_heard(self, positions: list[int]) -> None:
-        await until(lambda: len(self.heard) >= len(positions))
-        assert self.heard == positions
+        await until(lambda: len(self.received) >= len(positions))
+        assert self.received == positions
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def harness(make_harness: MakeHarness) -> Harness:
 async def test_an_empty_log_is_consumed_from_its_start(harness: Harness) -> None:
     await harness.consumer.start()
     await harness.consumer.ping()
-    assert harness.core.tail.reaches(0, -1)
+    assert harness.core.recent_events.reaches(0, -1)
 
     await harness.has_heard(await harness.append(3))
 
@@ -113,8 +113,8 @@ async def test_start_returns_when_the_recent_past_was_applied(harness: Harness) 
 
     await harness.consumer.start()
 
-    assert harness.heard == positions
-    assert harness.core.tail.reaches(0, -1)
+    assert harness.received == positions
+    assert harness.core.recent_events.reaches(0, -1)
     assert isinstance(harness.log.starts[0], datetime)
     assert (datetime.now(UTC) - harness.log.starts[0]).total_seconds() == pytest.approx(60, abs=5)
     await harness.has_heard(positions + await harness.append(2))
@@ -141,11 +141,11 @@ async def test_an_error_of_the_log_during_the_start_is_retried(
 
     await harness.consumer.start()
 
-    assert harness.heard == positions
+    assert harness.received == positions
     assert harness.log.starts[1:] == [3]
 
 
-async def test_start_waits_for_a_log_that_is_away(harness: Harness) -> None:
+async def test_start_waits_while_the_log_is_unavailable(harness: Harness) -> None:
     positions = await harness.append(1)
     harness.log.failing = True
     starting = asyncio.create_task(harness.consumer.start())
@@ -157,7 +157,7 @@ async def test_start_waits_for_a_log_that_is_away(harness: Harness) -> None:
     harness.log.failing = False
     await starting
 
-    assert harness.heard == positions
+    assert harness.received == positions
     await harness.consumer.ping()
 
 
@@ -171,8 +171,8 @@ async def test_a_gap_is_reported_and_not_reached_across(harness: Harness) -> Non
 
     await harness.has_heard([*first, after])
     assert harness.gaps == 1
-    assert not harness.core.tail.reaches(0, first[-1])
-    assert harness.core.tail.reaches(0, after - 1)
+    assert not harness.core.recent_events.reaches(0, first[-1])
+    assert harness.core.recent_events.reaches(0, after - 1)
 
 
 async def test_batches_missing_before_the_start_are_no_gap(make_harness: MakeHarness) -> None:
@@ -182,10 +182,10 @@ async def test_batches_missing_before_the_start_are_no_gap(make_harness: MakeHar
 
     await harness.consumer.start()
 
-    assert harness.heard == [last]
+    assert harness.received == [last]
     assert harness.gaps == 0
-    assert not harness.core.tail.reaches(0, last - 2)
-    assert harness.core.tail.reaches(0, last - 1)
+    assert not harness.core.recent_events.reaches(0, last - 2)
+    assert harness.core.recent_events.reaches(0, last - 1)
 
 
 async def test_a_stopped_consumer_is_not_ready(harness: Harness) -> None:

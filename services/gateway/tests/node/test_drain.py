@@ -26,7 +26,7 @@ MANY = 40
 
 
 class Held(SqliteLog):
-    """A log that keeps what it is given waiting until it is told to go on."""
+    """A log that holds appends until the test releases them."""
 
     goes_on = False
 
@@ -41,7 +41,7 @@ def node(harness: Harness) -> Node:
 
 
 def go_on(harness: Harness) -> None:
-    """Let the log take what waits."""
+    """Release the held appends."""
     cast(Held, harness.log).goes_on = True
 
 
@@ -52,7 +52,7 @@ def draining(
 
 
 async def say(client: Client, text: str) -> None:
-    """Send `text`, which is its receipt's name too, and don't wait."""
+    """Send `text` with itself as the receipt id, and don't wait."""
     headers = {"destination": SEND, "receipt": text, "content-type": "text/plain"}
     await client.say("SEND", headers, text.encode())
 
@@ -184,7 +184,7 @@ async def test_sends_in_flight_get_their_receipts_first(tmp_path: Path) -> None:
         go_on(harness)
 
         assert await mina.closed() == 1012
-        assert [told.headers["receipt-id"] for told in mina.left("RECEIPT")] == ["one", "two"]
+        assert [logged.headers["receipt-id"] for logged in mina.left("RECEIPT")] == ["one", "two"]
         await ending
 
 
@@ -202,12 +202,12 @@ async def test_a_send_that_waits_for_its_membership_gets_its_receipt_too(
                 for text in ("one", "two", "three")
             )
         )
-        await until(lambda: harness.rooms.asked == 1)
+        await until(lambda: harness.rooms.requests == 1)
         await draining(harness, seconds=0)
 
         assert await mina.closed() == 1012
-        told = [frame.headers["receipt-id"] for frame in mina.left("RECEIPT")]
-        assert told == ["one", "two", "three"]
+        logged = [frame.headers["receipt-id"] for frame in mina.left("RECEIPT")]
+        assert logged == ["one", "two", "three"]
 
 
 async def test_frames_after_the_retirement_are_not_read(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ async def test_frames_after_the_retirement_are_not_read(tmp_path: Path) -> None:
         go_on(harness)
 
         assert await mina.closed() == 1012
-        assert [told.headers["receipt-id"] for told in mina.left("RECEIPT")] == ["before"]
+        assert [logged.headers["receipt-id"] for logged in mina.left("RECEIPT")] == ["before"]
         await ending
         assert harness.metric("sends_total") == 1
 
@@ -256,6 +256,6 @@ async def test_the_start_and_the_end_are_logged(harness: Harness) -> None:
         with structlog.testing.capture_logs() as entries:
             await draining(harness, seconds=5)
 
-    told = [entry for entry in entries if entry["event"].startswith("drain")]
-    assert [entry["event"] for entry in told] == ["drain_began", "drain_ended"]
-    assert (told[0]["connections"], told[1]["hurried"]) == (1, False)
+    logged = [entry for entry in entries if entry["event"].startswith("drain")]
+    assert [entry["event"] for entry in logged] == ["drain_began", "drain_ended"]
+    assert (logged[0]["connections"], logged[1]["hurried"]) == (1, False)

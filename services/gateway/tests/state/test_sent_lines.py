@@ -48,7 +48,7 @@ def test_a_line_that_was_taken_does_not_count() -> None:
 
 
 @given(text=TEXTS, name=TEXTS, key=TEXTS, headers=st.dictionaries(TEXTS, TEXTS))
-def test_the_cached_line_equals_what_the_general_path_decodes(
+def test_a_cached_line_equals_the_decoded_line(
     text: str, name: str, key: str, headers: dict[str, str]
 ) -> None:
     sent = event(text, key)._replace(sender_name=name, headers=headers)
@@ -63,11 +63,11 @@ def test_an_event_of_this_gateway_is_delivered_like_any_other() -> None:
         listener = core.listener()
         line = event().line()
         if cached:
-            core.own_lines.add(line, decoded(event()))
+            core.sent_lines.add(line, decoded(event()))
 
         core.dispatcher.apply(0, Batch(0, (line, line)))
 
-        results.append((listener.heard, core.keys.get(decoded(event())[2])))
+        results.append((listener.received, core.idempotency_keys.get(decoded(event())[2])))
 
     assert results[0] == results[1]
     assert len(results[0][0]) == 1

@@ -17,7 +17,7 @@ def test_every_subscription_receives_each_event_in_the_order_of_the_log() -> Non
     first = core.apply(message("a"), message("b"))
     second = core.apply(message("c"))
 
-    assert mina.heard == jun.heard == first + second
+    assert mina.received == jun.received == first + second
 
 
 def test_a_subscription_to_another_room_receives_nothing() -> None:
@@ -26,7 +26,7 @@ def test_a_subscription_to_another_room_receives_nothing() -> None:
 
     core.apply(message())
 
-    assert elsewhere.heard == []
+    assert elsewhere.received == []
 
 
 def test_each_room_in_a_batch_receives_its_own_events() -> None:
@@ -35,8 +35,8 @@ def test_each_room_in_a_batch_receives_its_own_events() -> None:
 
     a, b, c = core.apply(message(), message(room="well"), message())
 
-    assert yard.heard == [a, c]
-    assert well.heard == [b]
+    assert yard.received == [a, c]
+    assert well.received == [b]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -45,7 +45,7 @@ def test_a_duplicate_is_ignored(*, together: bool) -> None:
     mina = core.listener()
     outcomes: list[int | Problem | None] = []
     event = message(key="k")
-    core.receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
 
     if together:
         first, _ = core.apply(event, event)
@@ -53,8 +53,8 @@ def test_a_duplicate_is_ignored(*, together: bool) -> None:
         (first,) = core.apply(event)
         core.apply(event)
 
-    assert mina.heard == [first]
-    assert [at for at, _ in core.tail.after("rooms.yard", -1, 10)] == [first]
+    assert mina.received == [first]
+    assert [at for at, _ in core.recent_events.after("rooms.yard", -1, 10)] == [first]
     assert outcomes == [first]
     assert core.metric("duplicates_total") == 1
 
@@ -64,8 +64,8 @@ def test_a_duplicate_completes_pending_receipts_with_the_first_position() -> Non
     event = message(key="k")
     (first,) = core.apply(event)
     outcomes: list[int | Problem | None] = []
-    core.receipts.add(KEY, digest(event.data), outcomes.append)
-    core.receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
 
     core.apply(event)
 
@@ -77,7 +77,7 @@ def test_a_duplicate_with_other_data_is_a_conflict() -> None:
     core.apply(message("hi", key="k"))
     outcomes: list[int | Problem | None] = []
     other = message("bye", key="k")
-    core.receipts.add(KEY, digest(other.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(other.data), outcomes.append)
 
     core.apply(other)
 
@@ -90,7 +90,7 @@ def test_the_same_key_of_another_sender_is_no_duplicate() -> None:
 
     positions = core.apply(message(key="k", sender="mina"), message(key="k", sender="jun"))
 
-    assert mina.heard == positions
+    assert mina.received == positions
 
 
 @pytest.mark.parametrize("kind", ["member.left", "member.removed", "member.banned"])
@@ -107,8 +107,8 @@ def test_a_former_member_receives_the_end_of_the_membership_and_nothing_after_it
     else:
         positions = [at for event in events for at in core.apply(event)]
 
-    assert jun.heard == positions[:2]
-    assert mina.heard == positions
+    assert jun.received == positions[:2]
+    assert mina.received == positions
     assert core.ended == [("jun", "yard")]
 
 
@@ -118,7 +118,7 @@ def test_a_removal_ends_no_membership_of_another_room() -> None:
 
     _, after = core.apply(removal("jun"), message(room="well"))
 
-    assert well.heard == [after]
+    assert well.received == [after]
 
 
 def test_a_removal_without_a_user_removes_nobody() -> None:
@@ -127,7 +127,7 @@ def test_a_removal_without_a_user_removes_nobody() -> None:
 
     positions = core.apply(message(kind="member.removed", data={}), message())
 
-    assert mina.heard == positions
+    assert mina.received == positions
 
 
 @pytest.mark.parametrize(
@@ -169,20 +169,22 @@ def test_a_line_that_is_no_event_is_counted_and_skipped(line: bytes) -> None:
 
     before, _, after = core.apply(message("a"), line, message("b"))
 
-    assert mina.heard == [before, after]
+    assert mina.received == [before, after]
     assert core.metric("unreadable_total") == 1
 
 
 def test_a_pending_receipt_completes_after_the_event_was_delivered() -> None:
     core = EventPipeline()
     mina = core.listener()
-    heard_at_outcome: list[list[int]] = []
+    at_outcome: list[list[int]] = []
     event = message(key="k")
-    core.receipts.add(KEY, digest(event.data), lambda _: heard_at_outcome.append(list(mina.heard)))
+    core.pending_receipts.add(
+        KEY, digest(event.data), lambda _: at_outcome.append(list(mina.received))
+    )
 
     (at,) = core.apply(event)
 
-    assert heard_at_outcome == [[at]]
+    assert at_outcome == [[at]]
 
 
 def test_recent_events_stay_within_their_limit() -> None:
@@ -191,8 +193,8 @@ def test_recent_events_stay_within_their_limit() -> None:
     for _ in range(20):
         core.apply(message())
 
-    assert 0 < core.tail.bytes <= 500
-    assert core.metric("tail_bytes") == core.tail.bytes
+    assert 0 < core.recent_events.bytes <= 500
+    assert core.metric("tail_bytes") == core.recent_events.bytes
 
 
 @pytest.mark.parametrize("followed", [True, False])
@@ -202,16 +204,16 @@ def test_a_message_after_its_senders_removal_is_refused(*, followed: bool) -> No
     outcomes: list[int | Problem | None] = []
     late = message("late", key="k", sender="mina")
     key = idempotency_key(late.audience, "mina", "k")
-    core.receipts.add(key, digest(late.data), outcomes.append)
+    core.pending_receipts.add(key, digest(late.data), outcomes.append)
 
     gone, _ = core.apply(removal("mina"), late)
 
     assert [type(one) for one in outcomes] == [Unavailable]
-    assert core.keys.get(key) is None
-    assert [at for at, _ in core.tail.after("rooms.yard", -1, 10)] == [gone]
+    assert core.idempotency_keys.get(key) is None
+    assert [at for at, _ in core.recent_events.after("rooms.yard", -1, 10)] == [gone]
     assert core.metric("barred_total") == 1
     if listener is not None:
-        assert listener.heard == [gone]
+        assert listener.received == [gone]
 
 
 def test_a_member_who_joined_again_can_send_with_the_same_key() -> None:
@@ -222,7 +224,7 @@ def test_a_member_who_joined_again_can_send_with_the_same_key() -> None:
 
     back, event = core.apply(joined, message("again", key="k", sender="mina"))
 
-    assert listener.heard[1:] == [back, event]
+    assert listener.received[1:] == [back, event]
 
 
 def test_a_duplicate_after_the_removal_gets_the_first_position() -> None:
@@ -231,7 +233,7 @@ def test_a_duplicate_after_the_removal_gets_the_first_position() -> None:
     event = message("event", key="k", sender="mina")
     (first,) = core.apply(event)
     core.apply(removal("mina"))
-    core.receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
 
     core.apply(event)
 
