@@ -41,7 +41,7 @@ def notice(socket: StompSocket, user: Person) -> str:
 
 
 def follow(socket: StompSocket, room: str) -> None:
-    """Follow the live notices of a room."""
+    """Follow the live events of a room."""
     topic = f"/topic/rooms.{room}.live"
     socket.send("SUBSCRIBE", id="live", destination=topic, receipt="following")
     while socket.next().headers.get("receipt-id") != "following":

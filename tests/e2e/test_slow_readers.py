@@ -63,7 +63,7 @@ def test_a_reader_that_stops_is_bounded_ended_by_name_and_resumes_whole(
     assert frames[-1].command == "ERROR"
     assert frames[-1].json["type"] == "urn:madang:problem:unavailable"
     assert heard == said[: len(heard)]
-    assert 0 < len(noticed) < typed, "live notices are dropped first"
+    assert 0 < len(noticed) < typed, "live events are dropped first"
     with StompSocket.open(product.ws_url, slow.token) as again:
         assert again.subscribe(room, since=heard[-1]).headers["resumed"] == "true"
         missed = [again.next().headers["message-id"] for _ in said[len(heard) :]]

@@ -1,4 +1,4 @@
-"""A login that one replica of auth ended is refused everywhere, even without the live notice."""
+"""A login that one replica of auth ended is refused everywhere, even without the live event."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -61,7 +61,7 @@ async def running(redis_url: str, folder: Path) -> AsyncGenerator[Product]:
         log = await SqliteLog.open(folder / "log.db", settings.log_shards)
         stack.push_async_callback(log.close)
 
-        # Each with live notices of its own, which nobody else hears.
+        # Each has live events of its own, which no other replica receives.
         builds: dict[str, AbstractAsyncContextManager[FastAPI]] = {
             "auth": madang_auth.wiring.build(
                 auth_settings, live=InProcessLive(), transport=network

@@ -117,7 +117,7 @@ class Chat:
         )
 
     async def live(self, room: str) -> Subscription:
-        """Return a subscription to the live notices of `room`: typing, read markers, presence.
+        """Return a subscription to the live events of `room`: typing, read markers, presence.
 
         The server does not store notices or send them again, and the subscription drops the oldest
         if not read. After a reconnect, `Login.present` returns who is there. Raise Refused if the

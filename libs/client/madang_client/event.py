@@ -14,7 +14,7 @@ class Event:
     """An event of a room, or of this user."""
 
     id: str
-    """Its position in the order of the room, sorts as text; empty for live notices."""
+    """Its position in the order of the room, sorts as text; empty for live events."""
     key: str
     """The sender's idempotency key; unique per sender."""
     kind: str

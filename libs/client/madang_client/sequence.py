@@ -38,7 +38,7 @@ class Sequence:
     def admit(self, event: Event) -> bool:
         """Return whether `event` is new; raise OutOfOrder if it is new but before the last."""
         if not event.id:
-            return True  # a live notice, which the server never sends again
+            return True  # a live event, which the server never sends again
         if event.id <= self._last:
             if event.id <= self._floor or event.id in self._seen:
                 return False

@@ -136,7 +136,7 @@ async def open_user_admin(settings: AuthSettings) -> AsyncIterator[UserAdmin]:
 
 
 async def _live_if_available(url: str) -> Live:
-    """Return live notices over RabbitMQ; if it is unavailable, notices within this process only.
+    """Return live events over RabbitMQ; if it is unavailable, events within this process only.
 
     Without a notice, the other services read the ended sessions within a second.
     """

@@ -42,7 +42,7 @@ async def log_out(harness: Harness, refresh_token: str) -> None:
 
 @asynccontextmanager
 async def another_service(harness: Harness) -> AsyncGenerator[TokenVerifier]:
-    """Yield the verifier of a service that receives no live notices."""
+    """Yield the verifier of a service that receives no live events."""
     auth = create_client("http://auth", transport=harness.network)
     verifier = Verifiers.from_jwks(auth, issuer="madang", clock=harness.time).users
     settings = CommonSettings(

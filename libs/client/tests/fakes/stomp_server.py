@@ -177,7 +177,7 @@ class StompServer:
                     await self._message(peer, name, destination, user_event)
 
     async def notice(self, room: str, kind: str, **data: str) -> None:
-        """Deliver a live notice to all subscribers of the room's notices."""
+        """Deliver a live event to all live subscribers of the room."""
         self._count += 1
         notice = {"v": 1, "key": f"k{self._count}", "kind": kind, "room": room, "sender": "bob"}
         notice |= {"sender_name": "Bob", "at": "2026-01-02T03:04:05.678Z"}

@@ -12,7 +12,7 @@ from madang_common.live.port import Live
 
 
 class SessionNotices:
-    """Publishes a live notice to the user of each ended session."""
+    """Publishes a live event to the user of each ended session."""
 
     def __init__(self, live: Live, *, metrics: AuthMetrics, clock: Clock) -> None:
         self._live = live
