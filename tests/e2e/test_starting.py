@@ -60,7 +60,7 @@ def test_a_list_may_have_commas(tmp_path: Path, given: str) -> None:
     assert product.stop() == 0
 
 
-def test_whoever_left_a_process_behind_is_told_how_to_end_it(
+def test_a_start_beside_a_running_process_says_how_to_stop_that(
     embedded: Embedded, tmp_path: Path
 ) -> None:
     assert embedded.process is not None
@@ -70,7 +70,7 @@ def test_whoever_left_a_process_behind_is_told_how_to_end_it(
     port = refusal(tmp_path / "other", MADANG_PORT=str(embedded.port))
 
     assert f"is in use by process {pid}; stop it (`kill {pid}`)" in folder
-    assert "or give another MADANG_PORT" in port
+    assert "or set another MADANG_PORT" in port
     os.kill(pid, signal.SIGTERM)
     assert embedded.process.wait(20) == 0
     with socket.socket() as free:
