@@ -1,3 +1,9 @@
-"""For the tests of every distribution: the private servers, and a word on each failure."""
+"""For the tests of every distribution: the private servers, and settings of their libraries."""
+
+from hypothesis import settings
 
 pytest_plugins = ["stack.fixtures", "stack.stack_fixtures", "tests.support.failures"]
+
+# A deadline per example fails on a busy machine; pytest's own timeout bounds each test.
+settings.register_profile("madang", deadline=None)
+settings.load_profile("madang")

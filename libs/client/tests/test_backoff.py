@@ -1,6 +1,6 @@
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_client.backoff import Backoff
@@ -16,7 +16,6 @@ def test_the_bound_doubles_up_to_the_cap_and_a_reset_restores_it() -> None:
     assert backoff.next_seconds() == 0.5
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0, 100))
 def test_delays_are_between_retry_after_and_the_bound_above_it(
     seed: int, retry_after: float

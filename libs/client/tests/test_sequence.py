@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_client import Event, OutOfOrder
@@ -18,7 +18,6 @@ def event(number: int, *, key: str = "", sender: str = "bob") -> Event:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 5)), min_size=1, max_size=20))
 def test_replays_from_anywhere_admit_each_event_once_and_in_order(
     replays: list[tuple[int, int]],

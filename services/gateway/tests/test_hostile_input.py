@@ -261,7 +261,7 @@ async def attack(harness: Harness, client: RawSocket, attack: Attack) -> None:
             await client.reader.read(-1)
 
 
-ATTACKING = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+ATTACKING = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 
 
 @ATTACKING

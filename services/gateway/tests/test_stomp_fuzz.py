@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_gateway.protocol.stomp.connection import ServerConnection, State
@@ -14,7 +14,6 @@ from madang_gateway.protocol.stomp.frame import Frame, HeartBeat
 from madang_gateway.protocol.stomp.limits import Limits
 from madang_gateway.protocol.stomp.parser import Parser
 
-unhurried = settings(deadline=None)
 SMALL = Limits(
     header_count=4,
     header_line_bytes=40,
@@ -104,7 +103,6 @@ def parse(pieces: Sequence[bytes], version: str | None) -> tuple[list[Frame], bo
 
 
 @pytest.mark.parametrize("version", [None, "1.0", "1.1", "1.2"])
-@unhurried
 @given(pieces=in_pieces())
 def test_bytes_split_anywhere_give_the_same_frames_and_errors(
     version: str | None, pieces: list[bytes]
@@ -115,7 +113,6 @@ def test_bytes_split_anywhere_give_the_same_frames_and_errors(
 
 
 @pytest.mark.parametrize("version", [None, "1.0", "1.1", "1.2"])
-@unhurried
 @given(data=hostile)
 def test_every_frame_that_comes_out_is_within_the_limits(version: str | None, data: bytes) -> None:
     frames, _ = parse([data], version)
@@ -131,7 +128,6 @@ def held_bytes(connection: ServerConnection) -> int:
     return 0 if interpreter is None else interpreter.transactions.bytes
 
 
-@unhurried
 @given(pieces=in_pieces())
 def test_a_connection_answers_any_bytes_with_events_or_one_readable_error(
     pieces: list[bytes],
@@ -163,7 +159,6 @@ def test_a_connection_answers_any_bytes_with_events_or_one_readable_error(
     assert "ERROR" not in commands[:-1]
 
 
-@unhurried
 @given(stream=connected, data=st.data())
 def test_however_bytes_are_cut_a_connection_gives_the_same_events(
     stream: bytes, data: st.DataObject
@@ -173,7 +168,6 @@ def test_however_bytes_are_cut_a_connection_gives_the_same_events(
     assert run(pieces) == run([stream])
 
 
-@unhurried
 @given(before=connected, data=st.data())
 def test_the_fast_path_of_a_send_equals_the_general_path(
     before: bytes, data: st.DataObject
@@ -192,7 +186,6 @@ def test_the_fast_path_of_a_send_equals_the_general_path(
         assert take(fast, frame) == take(general, frame)
 
 
-@unhurried
 @given(stream=connected)
 def test_no_held_send_comes_out_before_its_commit_and_none_comes_out_twice(stream: bytes) -> None:
     events, _ = run([stream])

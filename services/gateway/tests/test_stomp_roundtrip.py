@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_gateway.protocol.stomp.frame import Command, Frame
@@ -12,7 +12,6 @@ from madang_gateway.protocol.stomp.limits import Limits
 from madang_gateway.protocol.stomp.parser import Parser
 from madang_gateway.protocol.stomp.serializer import is_own, message_frame, serialize
 
-unhurried = settings(deadline=None)
 VERSIONS = ["1.0", "1.1", "1.2"]
 ROOMY = Limits(header_count=64, header_line_bytes=8192, head_bytes=200_000, body_bytes=200_000)
 NEVER_ESCAPED = {Command.CONNECT, Command.STOMP, Command.CONNECTED}
@@ -62,7 +61,6 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(data=st.data())
 def test_a_written_frame_is_read_as_it_was_meant(version: str, data: st.DataObject) -> None:
     command, headers, body = data.draw(frames(version))
@@ -73,7 +71,6 @@ def test_a_written_frame_is_read_as_it_was_meant(version: str, data: st.DataObje
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(data=st.data())
 def test_a_frame_cut_in_two_at_any_place_is_the_same_frame(
     version: str, data: st.DataObject
@@ -86,7 +83,6 @@ def test_a_frame_cut_in_two_at_any_place_is_the_same_frame(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(data=st.data())
 def test_frames_that_come_byte_by_byte_are_the_same_frames(
     version: str, data: st.DataObject
@@ -100,7 +96,6 @@ def test_frames_that_come_byte_by_byte_are_the_same_frames(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(data=st.data())
 def test_large_frames_cut_at_random_places_are_the_same_frames(
     version: str, data: st.DataObject
@@ -117,7 +112,6 @@ def test_large_frames_cut_at_random_places_are_the_same_frames(
 
 
 @pytest.mark.parametrize("version", ["1.2"])
-@unhurried
 @given(data=st.data())
 def test_crlf_line_ends_mean_the_same_in_1_2(version: str, data: st.DataObject) -> None:
     command, headers, body = data.draw(frames(version))
@@ -129,7 +123,6 @@ def test_crlf_line_ends_mean_the_same_in_1_2(version: str, data: st.DataObject) 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(data=st.data())
 def test_a_body_without_nul_needs_no_length(version: str, data: st.DataObject) -> None:
     body = data.draw(st.binary(max_size=40).map(lambda drawn: drawn.replace(b"\0", b"")))
@@ -140,7 +133,6 @@ def test_a_body_without_nul_needs_no_length(version: str, data: st.DataObject) -
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(
     fields=st.tuples(anything, anything, anything),
     ack=st.none() | anything,
@@ -180,7 +172,6 @@ def test_a_message_equals_the_general_path(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@unhurried
 @given(data=st.data())
 def test_a_message_with_any_headers_of_its_sender_is_one_message(
     version: str, data: st.DataObject

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_client import ProtocolError
@@ -25,7 +25,6 @@ def without_length(frame: Frame) -> Frame:
     return Frame(frame.command, headers, frame.body)
 
 
-@settings(deadline=None)
 @given(st.lists(FRAMES, max_size=4), st.integers(0, 3))
 def test_frames_round_trip_for_any_split_of_the_bytes(frames: list[Frame], beats: int) -> None:
     data = b"".join(HEARTBEAT * beats + encode(frame) for frame in frames)
@@ -36,7 +35,6 @@ def test_frames_round_trip_for_any_split_of_the_bytes(frames: list[Frame], beats
         assert [without_length(frame) for frame in found] == frames
 
 
-@settings(deadline=None)
 @given(st.lists(FRAMES, max_size=3))
 def test_frames_round_trip_byte_by_byte(frames: list[Frame]) -> None:
     parser = Parser(Limits())
@@ -48,7 +46,6 @@ def test_frames_round_trip_byte_by_byte(frames: list[Frame]) -> None:
     assert [without_length(frame) for frame in found] == frames
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_frames_or_a_protocol_error(data: bytes) -> None:
     try:

@@ -639,7 +639,7 @@ async def _go(course: Course) -> None:
     assert target.listener.received == harness.expected(since)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(COURSES)
 def test_any_interleaving_replays_missed_events_once_and_in_order(course: Course) -> None:
     with pytest.MonkeyPatch.context() as patch:
