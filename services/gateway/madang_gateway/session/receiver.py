@@ -100,15 +100,18 @@ class FrameReceiver(ABC):
             self.flooded()
             return
         self._throttled = True
-        self._reading = False
         self._context.metrics.rests.inc()
-        self._transport.pause_reading()
+        self._pause_reading()
 
     def resume_reading(self) -> None:
         """Resume reading, unless another reason to pause is left."""
         self._reading = not (self._throttled or self._queue_full or self._stopped)
         if self._reading:
             self._transport.resume_reading()
+
+    def _pause_reading(self) -> None:
+        self._reading = False
+        self._transport.pause_reading()
 
     def _may_read(self) -> bool:
         """Return whether another frame may be read now; throttle without an allowance."""
@@ -129,8 +132,7 @@ class FrameReceiver(ABC):
     def _stop_reading(self) -> None:
         """Read nothing more."""
         self._stopped = True
-        self._reading = False
-        self._transport.pause_reading()
+        self._pause_reading()
 
     def queued(self, frame: Received) -> tuple[Received, int]:
         """Count a frame that has to wait as buffered."""
@@ -141,8 +143,7 @@ class FrameReceiver(ABC):
     def queue_full(self) -> None:
         """Stop reading until the queue is empty."""
         self._queue_full = True
-        self._reading = False
-        self._transport.pause_reading()
+        self._pause_reading()
 
     def queue_empty(self, size: int) -> None:
         """Resume reading; `size` bytes are no longer buffered."""
