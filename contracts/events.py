@@ -6,6 +6,7 @@ from typing import Any
 from madang_common.events.data import ALICE, BOB, ROOM, Audience
 from madang_common.events.envelope import VERSION, Event
 from madang_common.events.kinds import KINDS
+from madang_common.log.position import ID_PATTERN
 
 _POSITION = 2048
 _FIELD = {Audience.ROOM: "room", Audience.USER: "user"}
@@ -46,7 +47,7 @@ def schema(kind: str) -> dict[str, Any]:
         "data": data_schema,
     }
     if data.durable:
-        properties = {"id": {"type": "string", "pattern": "^[0-9a-v]{12}$"}} | properties
+        properties = {"id": {"type": "string", "pattern": f"^{ID_PATTERN}$"}} | properties
     required = list(properties)
     one_of = {}
     if len(audiences) > 1:

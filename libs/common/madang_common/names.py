@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from madang_common.text import visible_name
+from madang_common.text import MAX_COMPOSED, visible_name
 
 USERNAME_LENGTH = 32
 DISPLAY_NAME_LENGTH = 64
@@ -58,8 +58,8 @@ class VisibleText:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Bound the text before NFC, which makes one character of at most four."""
-        return handler(schema) | {"maxLength": 4 * self.length}
+        """Bound the text before NFC."""
+        return handler(schema) | {"maxLength": MAX_COMPOSED * self.length}
 
 
 Username = Annotated[

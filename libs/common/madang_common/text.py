@@ -23,7 +23,7 @@ _INVISIBLE = re.compile(f"[{_IGNORABLE}{_BLANK}]")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DEPENDENT = frozenset({"Cf", "Me", "Mn", "Zs"})
 """Categories of characters that are invisible on their own."""
-_MAX_COMPOSED = 4
+MAX_COMPOSED = 4
 """Most characters that NFC composes into one (UAX 15)."""
 _JOINERS = frozenset("\u200c\u200d")
 
@@ -54,8 +54,8 @@ def visible_name(text: str, *, max_length: int, noun: str) -> str:
     are allowed where a script or an emoji needs them. `noun` is the field, such as "display name".
     """
     # NFC composes at most four characters into one: a longer text cannot fit.
-    name = composed(text[: _MAX_COMPOSED * max_length + 1])
-    if len(text) > _MAX_COMPOSED * max_length or not 1 <= len(name) <= max_length:
+    name = composed(text[: MAX_COMPOSED * max_length + 1])
+    if len(text) > MAX_COMPOSED * max_length or not 1 <= len(name) <= max_length:
         raise ValueError(f"1 to {max_length} characters.")
     kinds = {unicodedata.category(character) for character in name}
     if kinds & _CONTROLS:
