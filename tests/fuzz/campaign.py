@@ -27,9 +27,9 @@ class Campaign:
 
     def run(self, tried: Property, *, examples: int) -> None:
         """Try a property with `examples` in each round; the first round takes place anyway."""
-        limited = settings(
-            max_examples=examples, deadline=None, database=None, suppress_health_check=_HEALTH
-        )(tried)
+        limited = settings(max_examples=examples, database=None, suppress_health_check=_HEALTH)(
+            tried
+        )
         for number in itertools.count(SEED):
             try:
                 hypothesis.seed(number)(limited)()
