@@ -33,6 +33,16 @@ async def on_redis(
         yield harness
 
 
+@asynccontextmanager
+async def two_replicas(url: str, tmp_path: Path) -> AsyncGenerator[tuple[Harness, Harness]]:
+    """Yield two replicas of auth with the same Redis, rooms and clock."""
+    async with (
+        on_redis(url, tmp_path) as one,
+        on_redis(url, tmp_path, rooms=one.rooms, time=one.time) as other,
+    ):
+        yield one, other
+
+
 async def test_auth_answers_503_while_redis_is_unavailable_and_recovers(
     private_redis: Redis, tmp_path: Path
 ) -> None:
@@ -84,11 +94,7 @@ async def test_a_loss_of_data_in_redis_requires_only_a_new_login(
 
 
 async def test_two_replicas_share_sessions(redis_database_url: str, tmp_path: Path) -> None:
-    rooms, clock = Rooms(), Time()
-    async with (
-        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
-        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as other,
-    ):
+    async with two_replicas(redis_database_url, tmp_path) as (one, other):
         await one.register()
         pair = await one.login()
 
@@ -113,11 +119,7 @@ async def test_two_replicas_share_sessions(redis_database_url: str, tmp_path: Pa
 async def test_failed_logins_count_over_all_replicas(
     redis_database_url: str, tmp_path: Path
 ) -> None:
-    rooms, clock = Rooms(), Time()
-    async with (
-        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
-        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as other,
-    ):
+    async with two_replicas(redis_database_url, tmp_path) as (one, other):
         await one.register()
         statuses = [
             (await harness.try_login(password="wrong password")).status_code
@@ -130,11 +132,7 @@ async def test_failed_logins_count_over_all_replicas(
 async def test_a_session_ended_by_one_replica_is_revoked_by_the_other(
     redis_database_url: str, tmp_path: Path
 ) -> None:
-    rooms, clock = Rooms(), Time()
-    async with (
-        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as one,
-        on_redis(redis_database_url, tmp_path, rooms=rooms, time=clock) as other,
-    ):
+    async with two_replicas(redis_database_url, tmp_path) as (one, other):
         await one.register()
         pair = await one.login()
         await one.client.post("/api/auth/v1/logout", json={"refresh_token": pair.refresh})
@@ -149,10 +147,7 @@ async def test_a_session_ended_by_one_replica_is_revoked_by_the_other(
 async def test_failures_and_known_addresses_are_shared_by_replicas(
     redis_database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        on_redis(redis_database_url, tmp_path) as one,
-        on_redis(redis_database_url, tmp_path, rooms=one.rooms, time=one.time) as other,
-    ):
+    async with two_replicas(redis_database_url, tmp_path) as (one, other):
         await one.register("mina")
         await one.login("mina")
 
