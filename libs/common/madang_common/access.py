@@ -10,6 +10,7 @@ from madang_common.http.client import call
 from madang_common.problems import Forbidden, NotAMember, NotFound
 
 MAX_QUERIES = 500
+_JSON = {"Content-Type": "application/json"}
 
 
 class AccessQuery(BaseModel):
@@ -61,6 +62,6 @@ class AccessResponse(BaseModel):
 
 async def fetch_access(client: httpx.AsyncClient, queries: Sequence[AccessQuery]) -> list[Access]:
     """Return the access of each query; raise Unavailable if rooms does not answer."""
-    body = AccessRequest(questions=list(queries)).model_dump()
-    response = await call(client, "POST", "/internal/access", json=body)
+    body = AccessRequest(questions=list(queries)).model_dump_json()
+    response = await call(client, "POST", "/internal/access", content=body, headers=_JSON)
     return AccessResponse.model_validate_json(response.content).answers

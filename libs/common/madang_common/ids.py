@@ -1,6 +1,7 @@
 """Identifiers of users, rooms, sessions and events."""
 
 import itertools
+import os
 import secrets
 import time
 
@@ -21,10 +22,22 @@ def new_id() -> str:
     return base32hex.encode(stamp << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS), 24)
 
 
-_PROCESS = new_id()
-_numbers = itertools.count()
+class _Sequence:
+    """Ids of this process: its own prefix, and a number."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.prefix = new_id()
+        self.numbers = itertools.count()
+
+
+_sequence = _Sequence()
+# A forked process would go on with its parent's ids.
+os.register_at_fork(after_in_child=_sequence.begin)
 
 
 def next_id() -> str:
     """Return a unique id that is cheap to make, but guessable."""
-    return f"{_PROCESS}{next(_numbers):x}"
+    return f"{_sequence.prefix}{next(_sequence.numbers):x}"

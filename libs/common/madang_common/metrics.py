@@ -9,6 +9,8 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from madang_common.health import Health
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -24,6 +26,8 @@ class HttpMetrics:
             registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self._series: dict[tuple[str, str, int], Histogram] = {}
+        """By method, route and status: `labels` takes as long as `observe`."""
         self._running = Gauge(
             "madang_http_requests_running",
             "Requests being answered now.",
@@ -45,11 +49,34 @@ class HttpMetrics:
         """Count the end of a request; `route` is the path's template, which bounds the labels."""
         self._running.dec()
         method = method if method in _METHODS else "other"
-        self._seconds.labels(self._service, method, route, status).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            series = self._seconds.labels(self._service, method, route, status)
+            self._series[method, route, status] = series
+        series.observe(seconds)
 
     def failed(self) -> None:
         """Count an unexpected exception, answered with a 500."""
         self._failed.inc()
+
+
+class DependencyMetrics:
+    """Whether the dependencies of one service answer."""
+
+    def __init__(self, registry: CollectorRegistry, service: str, health: Health) -> None:
+        self._service = service
+        self._health = health
+        self._up = Gauge(
+            "madang_dependency_up",
+            "Whether the dependency answered the last check, 1 or 0.",
+            ["service", "dependency"],
+            registry=registry,
+        )
+
+    async def update(self) -> None:
+        """Set the metric from a check of the dependencies within the last second."""
+        for dependency, up in (await self._health.up()).items():
+            self._up.labels(self._service, dependency).set(up)
 
 
 class RevocationMetrics:
@@ -76,6 +103,30 @@ class RevocationMetrics:
     def polled(self, now: float) -> None:
         """Set the time of auth's last response, in seconds since the epoch."""
         self._polled.set(now)
+
+
+class LogMetrics:
+    """Whether one service may use the chat log."""
+
+    def __init__(self, registry: CollectorRegistry, service: str) -> None:
+        self.lost = Gauge(
+            "madang_log_lost",
+            "1 while the log's streams do not exist any more, or end before what was read; else 0.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
+        self.ended = Gauge(
+            "madang_log_ended",
+            "1 once the log epoch of this process has ended; else 0.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
+        self.verified = Gauge(
+            "madang_log_verified",
+            "1 once history has confirmed that this is the current log; else 0.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
 
 
 class QuickHistogram(Collector):

@@ -144,15 +144,18 @@ class _Server(uvicorn.Server):
 
 async def _run(name: str, settings: S, build: Build[S], bound: socket.socket) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    starting, interrupted = True, False
+    server: _Server | None = None
+    interrupted = False
     ended_task: str | None = None
 
     def interrupt(*_: object) -> None:
-        # Before uvicorn handles signals, this cancels the wait for a broker or a database. After
-        # its end uvicorn raises the signal again, and the default handler would end the process
-        # before everything is closed in order.
+        # Before uvicorn handles signals, this cancels the wait for a broker or a database, or stops
+        # the server that is about to start. After its end uvicorn raises the signal again, and the
+        # default handler would end the process before everything is closed in order.
         nonlocal interrupted
-        if starting and task is not None:
+        if server is not None:
+            server.should_exit = True
+        elif task is not None:
             interrupted = True
             loop.call_soon_threadsafe(task.cancel)
 
@@ -164,7 +167,6 @@ async def _run(name: str, settings: S, build: Build[S], bound: socket.socket) ->
             server = _Server(name, served, settings)
             for background_task in served.tasks:
                 server.depend_on(background_task)
-            starting = False
             try:
                 await server.serve(sockets=listener.duplicates(bound))
             finally:

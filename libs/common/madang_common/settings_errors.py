@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from madang_common.setting_files import InvalidSetting
 from madang_common.settings import CommonSettings
+from madang_common.variables import variable
 
 _SHOWN_CHARACTERS = 60
 _OWN_MESSAGE = "value_error"
@@ -36,17 +39,24 @@ def _settings_class(error: ValidationError, base: type[CommonSettings]) -> type[
 
 
 def _sentence(item: Any, settings: type[CommonSettings]) -> str:
+    if isinstance(item["input"], InvalidSetting):
+        return item["input"].problem
     message = str(item["msg"]).removeprefix("Value error, ")
     name = str(item["loc"][0]) if item["loc"] else ""
     field = settings.model_fields.get(name)
     if field is None:
         return message
-    variable = f"MADANG_{name.upper()}"
+    given = variable(name)
     if not _is_secret(field.annotation):
-        value = " ".join(str(item["input"]).split())
+        value = " ".join(_text(item["input"]).split())
         shortened = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
-        variable = f"{variable}={shortened}"
-    return f"{variable}: {message if item['type'] == _OWN_MESSAGE else _allowed(field)}"
+        given = f"{given}={shortened}"
+    return f"{given}: {message if item['type'] == _OWN_MESSAGE else _allowed(field)}"
+
+
+def _text(value: object) -> str:
+    """Return a value as an operator writes it: a list with commas."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _is_secret(annotation: object) -> bool:
@@ -56,13 +66,19 @@ def _is_secret(annotation: object) -> bool:
 
 def _allowed(field: FieldInfo) -> str:
     """Return the allowed values of `field` in words."""
-    kind = field.annotation
+    kind = _without_none(field.annotation)
     if kind in _NUMBERS:
         return " ".join([f"give {_NUMBERS[kind]}", *bounds(field)])
     choices = _choices(kind)
     if choices:
         return f"give one of {', '.join(choices)}"
     return _TYPES.get(get_origin(kind) or kind, "this value cannot be read")
+
+
+def _without_none(kind: Any) -> Any:
+    """Return `X` for `X | None`, other types as they are."""
+    kinds = [member for member in get_args(kind) if member is not NoneType]
+    return kinds[0] if NoneType in get_args(kind) and len(kinds) == 1 else kind
 
 
 def _choices(kind: Any) -> list[str]:

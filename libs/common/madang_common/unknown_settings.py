@@ -8,7 +8,8 @@ from pathlib import Path
 
 from typing_extensions import override
 
-PREFIX = "MADANG_"
+from madang_common.variables import FILE_SUFFIX, PREFIX, variable
+
 NAMES_FILE = Path(__file__).with_name("setting_names.txt")
 """The settings of every service, generated, because a process imports only its own classes."""
 
@@ -25,7 +26,7 @@ _OTHERS = frozenset(
 """Variables of the `madang` command, the Makefile and the tests."""
 _OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)")
 """Variables that Kubernetes sets for a Service whose name begins with `madang-`."""
-_PORT_OF_KUBERNETES = "tcp://"
+_SERVICE_LINK = "tcp://"
 """Begins the value of another one, such as `MADANG_GATEWAY_PORT`."""
 
 
@@ -43,6 +44,14 @@ class UnknownSetting:
         return f"{self.name} is not a setting{hint}"
 
 
+def is_service_link(name: str, value: str) -> bool:
+    """Return whether Kubernetes set the variable `name` for a Service, perhaps over a setting's.
+
+    A Service `madang-redis` sets `MADANG_REDIS_PORT` to `tcp://10.0.0.1:6379`.
+    """
+    return name.upper().endswith("PORT") and value.startswith(_SERVICE_LINK)
+
+
 def unknown_settings(
     environment: Mapping[str, str], own: Iterable[str] = ()
 ) -> Iterator[UnknownSetting]:
@@ -50,12 +59,13 @@ def unknown_settings(
 
     `own` are settings of this process in addition to those of the services.
     """
-    known = {f"{PREFIX}{name.upper()}" for name in own} | set(NAMES_FILE.read_text().split())
+    settings = set(map(variable, own)) | set(NAMES_FILE.read_text().split())
+    known = settings | {name + FILE_SUFFIX for name in settings}
     for given, value in sorted(environment.items()):
         name = given.upper()
         if not name.startswith(PREFIX) or name in known | _OTHERS:
             continue
-        if _OF_KUBERNETES.fullmatch(name) or value.startswith(_PORT_OF_KUBERNETES):
+        if _OF_KUBERNETES.fullmatch(name) or is_service_link(name, value):
             continue
         closest = get_close_matches(name, known, n=1)
         yield UnknownSetting(given, closest[0] if closest else None)

@@ -16,9 +16,15 @@ from aiormq.exceptions import (
     PublishError,
 )
 
-from madang_common.amqp.connection import AmqpConnection, node_urls
-from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, unavailable
-from madang_common.settings import CannotStart
+from madang_common.amqp.connection import AmqpConnection
+from madang_common.amqp.endpoint import AmqpEndpoint
+from madang_common.amqp.errors import (
+    AmqpNotFound,
+    AmqpRefused,
+    AmqpUnavailable,
+    AmqpUnroutable,
+    unavailable,
+)
 
 
 @pytest.fixture
@@ -46,51 +52,21 @@ async def mute() -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("url", "nodes"),
-    [
-        ("amqp://u:p@one:1/v", ["amqp://u:p@one:1/v"]),
-        ("amqp://u:p@one:1,two:2/v", ["amqp://u:p@one:1/v", "amqp://u:p@two:2/v"]),
-        ("amqp://u:p@one:1/v,amqps://x:y@two/w", ["amqp://u:p@one:1/v", "amqps://x:y@two/w"]),
-        (
-            "amqp://u:p%40%2C@[::1]:1,two/%2F",
-            ["amqp://u:p%40,@[::1]:1/%2F", "amqp://u:p%40,@two/%2F"],
-        ),
-    ],
-)
-def test_a_url_names_one_node_or_several(url: str, nodes: list[str]) -> None:
-    found = node_urls(url)
-
-    assert [str(node.without_query_params("heartbeat")) for node in found] == nodes
-    assert all(0 < int(node.query["heartbeat"]) < 10 for node in found)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "localhost:5672",
-        "http://one/",
-        "amqp:///v",
-        "amqp://u:secret@/v",
-        "amqp://u:secret/@one/",
-    ],
-)
-def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(CannotStart, match="MADANG_AMQP_URL is invalid") as refusal:
-        node_urls(url)
-    assert "secret" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
     ("raised", "expected", "text"),
     [
-        (ChannelNotFoundEntity("NOT_FOUND - no queue"), AmqpUnavailable, "NOT_FOUND - no queue"),
+        (ChannelNotFoundEntity("NOT_FOUND - no queue 'a' in vhost '/'"), AmqpNotFound, "no queue"),
+        (ChannelNotFoundEntity("NOT_FOUND - no exchange 'a' in vhost '/'"), AmqpNotFound, "'a'"),
+        (
+            ChannelNotFoundEntity("NOT_FOUND - home node 'b' of durable queue 'a' is down"),
+            AmqpUnavailable,
+            "is down",
+        ),
         (ChannelAccessRefused("ACCESS_REFUSED - no"), AmqpRefused, "ACCESS_REFUSED - no"),
         (ProbableAuthenticationError("ACCESS_REFUSED"), AmqpRefused, "ACCESS_REFUSED"),
         (ConnectionResetError(104, "reset by peer"), AmqpUnavailable, "reset by peer"),
         (asyncio.CancelledError(), AmqpUnavailable, "the connection ended"),
         (Exception(), AmqpUnavailable, "closed"),
-        (PublishError.__new__(PublishError), AmqpUnavailable, "not accepted"),
+        (PublishError.__new__(PublishError), AmqpUnroutable, "not accepted"),
     ],
 )
 async def test_errors_of_the_library_become_one_class(
@@ -121,7 +97,7 @@ async def test_a_task_that_is_cancelled_stays_cancelled() -> None:
 
 
 async def test_without_a_node_all_callers_get_the_error(closed_port: int) -> None:
-    amqp = AmqpConnection(f"amqp://u:secret@127.0.0.1:{closed_port}/", "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(f"amqp://u:secret@127.0.0.1:{closed_port}/"), "test")
 
     expected = await asyncio.gather(*(amqp.connection() for _ in range(5)), return_exceptions=True)
 
@@ -131,7 +107,7 @@ async def test_without_a_node_all_callers_get_the_error(closed_port: int) -> Non
 
 
 async def test_a_silent_node_times_out(mute: int) -> None:
-    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(f"amqp://u:p@127.0.0.1:{mute}/"), "test")
     began = time.monotonic()
 
     with pytest.raises(AmqpUnavailable, match="no answer in time"):
@@ -142,7 +118,7 @@ async def test_a_silent_node_times_out(mute: int) -> None:
 
 
 async def test_waiting_for_a_node_times_out(closed_port: int) -> None:
-    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{closed_port}/", "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(f"amqp://u:p@127.0.0.1:{closed_port}/"), "test")
 
     with pytest.raises(AmqpUnavailable):
         await amqp.wait_for(0.5)
@@ -151,7 +127,7 @@ async def test_waiting_for_a_node_times_out(closed_port: int) -> None:
 
 
 async def test_closing_cancels_an_attempt(mute: int) -> None:
-    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{mute}/", "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(f"amqp://u:p@127.0.0.1:{mute}/"), "test")
     asking = asyncio.create_task(amqp.connection())
     await asyncio.sleep(0.05)
 
@@ -164,7 +140,7 @@ async def test_closing_cancels_an_attempt(mute: int) -> None:
 
 
 async def test_a_cancelled_caller_does_not_affect_the_others(rabbitmq_url: str) -> None:
-    amqp = AmqpConnection(rabbitmq_url, "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(rabbitmq_url), "test")
     leaving, staying = (asyncio.create_task(amqp.connection()) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -175,12 +151,23 @@ async def test_a_cancelled_caller_does_not_affect_the_others(rabbitmq_url: str) 
     await amqp.close()
 
 
+async def test_the_heartbeat_of_a_connection_is_short(rabbitmq_url: str) -> None:
+    amqp = AmqpConnection(AmqpEndpoint.at(rabbitmq_url), "test")
+
+    connection = await amqp.connection()
+
+    assert 0 < connection.connection_tune.heartbeat < 10
+    await amqp.close()
+
+
 async def test_the_next_node_is_tried_when_one_does_not_answer(
     rabbitmq_url: str, closed_port: int
 ) -> None:
     before, at, after = rabbitmq_url.rpartition("@")
     for _ in range(4):
-        amqp = AmqpConnection(f"{before}{at}127.0.0.1:{closed_port},{after}", "test")
+        amqp = AmqpConnection(
+            AmqpEndpoint.at(f"{before}{at}127.0.0.1:{closed_port},{after}"), "test"
+        )
         for _ in range(3):
             connection = await amqp.connection()
             await connection.close()
@@ -189,7 +176,7 @@ async def test_the_next_node_is_tried_when_one_does_not_answer(
 
 async def test_a_wrong_password_is_a_refusal(rabbitmq_url: str) -> None:
     host = rabbitmq_url.rpartition("@")[2]
-    amqp = AmqpConnection(f"amqp://madang:wrong@{host}", "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(f"amqp://madang:wrong@{host}"), "test")
     began = time.monotonic()
 
     with pytest.raises(AmqpRefused):
@@ -200,7 +187,7 @@ async def test_a_wrong_password_is_a_refusal(rabbitmq_url: str) -> None:
 
 
 async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
-    amqp = AmqpConnection(rabbitmq_url, "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(rabbitmq_url), "test")
     first, second, third = [await amqp.channel() for _ in range(3)]
     await second.close()
 
@@ -214,7 +201,7 @@ async def test_channels_have_the_lowest_free_numbers(rabbitmq_url: str) -> None:
 async def test_a_failed_connection_leaves_no_garbage(
     closed_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    amqp = AmqpConnection(f"amqp://u:p@127.0.0.1:{closed_port}/v", "test")
+    amqp = AmqpConnection(AmqpEndpoint.at(f"amqp://u:p@127.0.0.1:{closed_port}/v"), "test")
     # A log entry would keep a reference to the error, as pytest.raises does.
     caplog.set_level(logging.CRITICAL, "aiormq")
     gc.disable()

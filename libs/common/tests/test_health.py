@@ -2,8 +2,11 @@ import asyncio
 
 import httpx
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from madang_common.health import Health, health_router
+from madang_common.http.app import create_app
+from madang_common.settings import CommonSettings, Environment
 
 
 async def well() -> None:
@@ -40,6 +43,54 @@ async def test_a_failed_dependency_is_named_without_details() -> None:
     assert answer.status_code == 503
     assert answer.json()["dependencies"] == {"log": "ok", "store": "ConnectionError"}
     assert "secret" not in answer.text
+
+
+async def test_without_an_optional_dependency_a_service_is_ready_but_degraded() -> None:
+    answer = await ready(Health({"store": well}, optional={"log": broken}))
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "degraded",
+        "dependencies": {"store": "ok", "log": "ConnectionError"},
+    }
+
+
+async def test_without_a_required_dependency_a_service_is_not_ready() -> None:
+    answer = await ready(Health({"store": broken}, optional={"log": broken}))
+
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+
+async def test_metrics_tell_which_dependencies_answer() -> None:
+    app = create_app(
+        "test",
+        CommonSettings(environment=Environment.DEVELOPMENT),
+        routers=[],
+        health=Health({"store": well}, optional={"log": broken, "live": silent}),
+        registry=CollectorRegistry(),
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with asyncio.timeout(5):
+            metrics = (await client.get("/metrics")).text
+
+    for dependency, up in (("store", 1), ("log", 0), ("live", 0)):
+        sample = f'madang_dependency_up{{dependency="{dependency}",service="test"}} {up}.0'
+        assert sample in metrics
+
+
+async def test_scrapes_in_one_second_ask_once() -> None:
+    asked = 0
+
+    async def ping() -> None:
+        nonlocal asked
+        asked += 1
+
+    health = Health({"store": ping})
+    for _ in range(3):
+        assert await health.up() == {"store": True}
+
+    assert asked == 1
 
 
 async def test_dependencies_are_checked_concurrently() -> None:

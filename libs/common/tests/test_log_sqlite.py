@@ -1,13 +1,13 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from madang_common.log.port import Batch, LogUnavailable, Retention, Start
+from madang_common.log.port import Batch, LogMismatch, LogUnavailable, Retention, Start
 from madang_common.log.sqlite import SqliteLog
 
 PATIENCE_SECONDS = 20
@@ -290,3 +290,11 @@ def test_a_file_with_other_contents_is_not_opened(path: Path) -> None:
         asyncio.run(SqliteLog.open(path, 2))
 
     assert path.read_bytes() == letter
+
+
+async def test_a_file_whose_process_was_killed_at_its_start_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "log.db")) as db:
+        db.execute("CREATE TABLE log (one INTEGER PRIMARY KEY, shards INTEGER NOT NULL)")
+
+    with pytest.raises(LogMismatch, match="no number of shards"):
+        await SqliteLog.open_existing(tmp_path / "log.db", None, epoch=0)

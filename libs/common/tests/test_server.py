@@ -23,12 +23,14 @@ from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
 
 from madang_common import server
-from madang_common.settings import CannotStart, CommonSettings
+from madang_common.settings import CannotStart, CommonSettings, required
 
 
 DRAINS = "MADANG_TEST_DRAINS" in os.environ
 BREAKS = "MADANG_TEST_BREAKS" in os.environ
 WAITS = "MADANG_TEST_WAITS" in os.environ
+INTERRUPTED = os.environ.get("MADANG_TEST_INTERRUPTED")
+# Number of a signal that comes after the build, before uvicorn handles signals.
 
 
 class Settings(CommonSettings):
@@ -37,7 +39,7 @@ class Settings(CommonSettings):
 
 @asynccontextmanager
 async def build(settings):
-    settings.required("needed")
+    required(settings.needed, "needed")
     if WAITS:
         print("waiting", flush=True)
         try:
@@ -64,6 +66,16 @@ async def build(settings):
     print("closed", flush=True)
 
 
+duplicates = server.listener.duplicates
+
+
+def interrupted_duplicates(bound):
+    os.kill(os.getpid(), int(INTERRUPTED))
+    return duplicates(bound)
+
+
+if INTERRUPTED:
+    server.listener.duplicates = interrupted_duplicates
 server.run("madang-test", Settings, build)
 """
 SETTINGS = {"MADANG_PORT": "0", "MADANG_ENVIRONMENT": "development", "MADANG_NEEDED": "it"}
@@ -120,6 +132,17 @@ def test_a_signal_interrupts_a_start_that_waits(number: signal.Signals) -> None:
         out, _ = starting.communicate(timeout=20)
 
     assert (starting.returncode, out) == (0, "closed\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_the_build_and_the_start_of_the_server_is_not_lost(
+    number: signal.Signals,
+) -> None:
+    with process(MADANG_TEST_INTERRUPTED=str(int(number))) as starting:
+        out, err = starting.communicate(timeout=20)
+
+    assert (starting.returncode, out.splitlines()[-1]) == (0, "closed"), err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

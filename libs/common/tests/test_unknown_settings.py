@@ -44,3 +44,16 @@ def test_it_says_what_to_do() -> None:
     (unknown,) = unknown_settings({"MADANG_TAIL_BYTE": "1"})
 
     assert str(unknown) == "MADANG_TAIL_BYTE is not a setting; did you mean MADANG_TAIL_BYTES?"
+
+
+def test_every_setting_has_a_form_with_a_file() -> None:
+    given = {
+        "MADANG_AMQP_PASSWORD_FILE": "/x",
+        "MADANG_NEEDED_FILE": "/x",
+        "MADANG_AMQP_PASWORD_FILE": "/x",
+        "MADANG_REDIS_PORT": "tcp://10.0.0.1:6379",
+    }
+
+    assert list(unknown_settings(given, own=["needed"])) == [
+        UnknownSetting("MADANG_AMQP_PASWORD_FILE", "MADANG_AMQP_PASSWORD_FILE")
+    ]

@@ -6,11 +6,13 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from madang_client.cli.login_file import LoginFile
 from madang_client.tokens import granted
+from stack import launching
 
 COMMAND = (sys.executable, "-c", "from madang_client.cli import app; app()")
 
@@ -55,11 +57,9 @@ class Terminal:
 
     async def run(self, *arguments: str, given: str = "") -> Done:
         """Run a command and return its result."""
-        process = await self.start(*arguments)
-        async with asyncio.timeout(30):
-            out, err = await process.communicate(given.encode())
-        assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+        madang = partial(launching.run, "madang_client", *arguments, given=given)
+        ended = await asyncio.to_thread(madang, env=self.environment, seconds=30)
+        return Done(ended.status, ended.out, ended.errors)
 
     def has_login(self, tokens: dict[str, Any]) -> None:
         """Store a login as `madang login` does."""

@@ -8,8 +8,6 @@ connection, to the next node.
 import asyncio
 import itertools
 import random
-import re
-from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 import structlog
@@ -17,9 +15,9 @@ from aio_pika.abc import AbstractConnection as AioPikaConnection
 from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.amqp.errors import AmqpRefused, AmqpUnavailable, answer_within, unavailable
 from madang_common.jitter import jitter
-from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
 
@@ -31,39 +29,13 @@ _MIN_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 2.0
 
 
-def node_urls(url: str) -> list[URL]:
-    """Return the URL of each node in `url`, a list of hosts or of whole URLs with commas.
-
-    Raise CannotStart if it is invalid.
-    """
-    try:
-        return _node_urls(url)
-    except ValueError:
-        # Without the error's text, which may contain a part of the password.
-        raise CannotStart(
-            "MADANG_AMQP_URL is invalid; expected amqp://user:password@host:5672/vhost"
-        ) from None
-
-
-def _node_urls(url: str) -> list[URL]:
-    found: list[URL] = []
-    for whole in re.split(r",(?=amqps?://)", url):
-        parts = urlsplit(whole)
-        user, at, hosts = parts.netloc.rpartition("@")
-        for host in hosts.split(","):
-            node = URL(urlunsplit(parts._replace(netloc=f"{user}{at}{host}")))
-            if node.scheme not in {"amqp", "amqps"} or not node.host:
-                raise ValueError("not the URL of a RabbitMQ node")
-            found.append(node.update_query(heartbeat=_HEARTBEAT_SECONDS))
-    return found
-
-
 class AmqpConnection:
     """Opens a connection on demand, to the first node that answers."""
 
-    def __init__(self, url: str, name: str) -> None:
-        """Use the nodes in `url`; operators see `name` in RabbitMQ's list of connections."""
-        self._nodes = node_urls(url)
+    def __init__(self, endpoint: AmqpEndpoint, name: str) -> None:
+        """Connect to `endpoint`; operators see `name` in RabbitMQ's list of connections."""
+        self._nodes = [node.update_query(heartbeat=_HEARTBEAT_SECONDS) for node in endpoint.nodes]
+        self._tls = None if endpoint.tls is None else endpoint.tls.context()
         self._name = name
         # A random first node spreads the connections of all processes.
         self._next = random.randrange(len(self._nodes))  # noqa: S311 - spreads load
@@ -185,7 +157,9 @@ class AmqpConnection:
         raise kind("; ".join(reasons))
 
     async def _open_at(self, node: URL) -> AbstractConnection:
-        connection = aio_pika.Connection(node, client_properties={"connection_name": self._name})
+        connection = aio_pika.Connection(
+            node, ssl_context=self._tls, client_properties={"connection_name": self._name}
+        )
         try:
             async with answer_within(_CONNECT_SECONDS):
                 await connection.connect()

@@ -1,7 +1,9 @@
 """Errors of RabbitMQ, in two classes for everything that the client library raises.
 
-AmqpUnavailable   RabbitMQ does not answer; the operation may or may not have happened
-└── AmqpRefused   RabbitMQ refuses the user or the operation
+AmqpUnavailable      RabbitMQ does not answer; the operation may or may not have happened
+├── AmqpRefused      RabbitMQ refuses the user or the operation
+├── AmqpNotFound     the queue or the exchange does not exist
+└── AmqpUnroutable   no queue is bound for the message, which was not stored
 """
 
 import asyncio
@@ -13,9 +15,11 @@ from aiormq.exceptions import (
     AuthenticationError,
     ChannelAccessRefused,
     ChannelInvalidStateError,
+    ChannelNotFoundEntity,
     ConnectionNotAllowed,
     DeliveryError,
     ProbableAuthenticationError,
+    PublishError,
 )
 
 
@@ -27,6 +31,16 @@ class AmqpRefused(AmqpUnavailable):
     """RabbitMQ refuses the user or the operation."""
 
 
+class AmqpNotFound(AmqpUnavailable):
+    """The queue or the exchange does not exist."""
+
+
+class AmqpUnroutable(AmqpUnavailable):
+    """No queue is bound for the message, which was not stored."""
+
+
+_NO_SUCH_NAME = ("no queue '", "no exchange '")
+"""In RabbitMQ's text. It also answers NOT_FOUND for a queue whose node is down."""
 _REFUSALS = (
     AuthenticationError,
     ChannelAccessRefused,
@@ -37,7 +51,7 @@ _REFUSALS = (
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Convert the client library's exceptions to AmqpUnavailable or AmqpRefused.
+    """Convert the client library's exceptions to AmqpUnavailable or one of its subclasses.
 
     When a connection closes, the library cancels its waiting callers. Such a CancelledError is
     converted too; one that was requested for the task itself is raised as it is.
@@ -53,6 +67,12 @@ def unavailable() -> Iterator[None]:
         raise
     except _REFUSALS as error:
         raise AmqpRefused(_reason(error)) from error
+    except PublishError as error:
+        raise AmqpUnroutable(_reason(error)) from error
+    except ChannelNotFoundEntity as error:
+        reason = _reason(error)
+        missing = any(words in reason for words in _NO_SUCH_NAME)
+        raise (AmqpNotFound if missing else AmqpUnavailable)(reason) from error
     except (AMQPError, ChannelInvalidStateError, OSError, EOFError, RuntimeError) as error:
         raise AmqpUnavailable(_reason(error)) from error
     except Exception as error:

@@ -31,8 +31,11 @@ class Sender:
         *,
         content_type: str,
         headers: Mapping[str, FieldValue] | None = None,
+        message_type: str | None = None,
     ) -> None:
         """Return when the message is confirmed; raise AmqpUnavailable if it is not.
+
+        Raise AmqpUnroutable or AmqpNotFound, its subclasses, if there is no queue for it.
 
         Messages are sent in the order of the calls. A message whose call failed or was cancelled
         may have been stored.
@@ -44,6 +47,7 @@ class Sender:
             delivery_mode=_PERSISTENT,
             timestamp=now,
             headers=dict(headers) if headers else None,
+            message_type=message_type,
         )
         with unavailable():
             confirm = await channel.basic_publish(

@@ -24,6 +24,8 @@ class Message(NamedTuple):
 
     offset: int
     body: bytes
+    type: str | None = None
+    """The property `type` that its sender gave it."""
 
 
 class StreamReader:
@@ -81,19 +83,19 @@ class StreamReader:
             await self._acknowledge()
         return self._take()
 
-    async def newest(self, *, known_nonempty: bool) -> int | None:
-        """Return the offset of the last message at the time of the call, None if there is none.
+    async def newest(self) -> Message | None:
+        """Return the last message at the time of the call, None if there is none.
 
-        For a reader that starts at "last" or at a time; call it once. With `known_nonempty` it
-        waits for a message.
+        For a reader that starts at "last" or at a time; call it once. It may miss a message that
+        was stored in the last seconds if no other was before it.
         """
-        newest: int | None = None
+        newest: Message | None = None
         while True:
             counted = await self._fence()
             arrived = len(self._queue)
             while self._queue:
-                newest = self._take().offset
-            if newest is None and not counted and not known_nonempty:
+                newest = self._take()
+            if newest is None and not counted:
                 return None
             if newest is not None and arrived < _PEEK_PREFETCH:
                 return newest
@@ -150,9 +152,9 @@ class StreamReader:
         message = self._queue.popleft()
         delivery = cast("Basic.Deliver", message.delivery)
         self._taken_tag = delivery.delivery_tag or 0
-        headers = message.header.properties.headers or {}
-        self._reached = cast("int", headers["x-stream-offset"])
-        return Message(self._reached, message.body)
+        properties = message.header.properties
+        self._reached = cast("int", (properties.headers or {})["x-stream-offset"])
+        return Message(self._reached, message.body, properties.message_type)
 
     async def _arrived(self, message: DeliveredMessage) -> None:
         if self._ended is None:
@@ -171,13 +173,11 @@ async def _ignore(_: DeliveredMessage) -> None:
     """Drop a message of the second consumer in `_fence`."""
 
 
-async def newest_offset(
-    connection: AmqpConnection, stream: str, *, known_nonempty: bool
-) -> int | None:
-    """Return the offset of the last message in `stream`, or None if it is empty."""
+async def newest_message(connection: AmqpConnection, stream: str) -> Message | None:
+    """Return the last message in `stream`, or None if it is empty; see `StreamReader.newest`."""
     reader = await StreamReader.open(connection, stream, "last", prefetch=_PEEK_PREFETCH)
     try:
-        return await reader.newest(known_nonempty=known_nonempty)
+        return await reader.newest()
     finally:
         reader.close()
 

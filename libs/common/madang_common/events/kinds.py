@@ -91,15 +91,20 @@ class MemberBanned(
     Data,
     kind="member.banned",
     membership=MembershipChange.ENDS,
-    example={"user": BOB, "name": "Junho", "by": ALICE, "removed": True},
+    example={"user": BOB, "name": "Junho", "by": ALICE, "removed": True, "until": None},
 ):
-    """A user was banned from the room; a member who is banned is also removed."""
+    """A user was banned from the room; a member who is banned is also removed.
+
+    Sent again, with `removed` false, when the expiry of the ban changes.
+    """
 
     user: Id
     name: Name
     by: Id
     removed: bool
     """Whether the ban ended a membership."""
+    until: str | None = None
+    """When the ban expires, RFC 3339; null for a ban without expiry."""
 
 
 class MemberUnbanned(

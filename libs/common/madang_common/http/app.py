@@ -24,7 +24,7 @@ from madang_common.http.responses import (
     note_refusal,
     problem_response,
 )
-from madang_common.metrics import HttpMetrics, Merged
+from madang_common.metrics import DependencyMetrics, HttpMetrics, Merged
 from madang_common.problems import InvalidBody, InvalidRequest, Problem, TooLarge
 from madang_common.refusals import Refusals
 from madang_common.settings import CommonSettings
@@ -53,8 +53,14 @@ def create_app(
         # A redirect would go to the address in the request's Host, and to http behind a proxy that
         # terminates TLS; a client would send its password there.
         redirect_slashes=False,
+        # `madang_common.metrics` and the log have what an operator needs; this would look for
+        # OpenTelemetry's providers in the environment for each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for router in (*routers, health_router(health), metrics_router([registry, *more_registries])):
+    metrics = metrics_router(
+        [registry, *more_registries], DependencyMetrics(registry, service, health)
+    )
+    for router in (*routers, health_router(health), metrics):
         app.include_router(router)
     app.state.registry = registry
     app.state.health = health
@@ -74,7 +80,9 @@ def create_app(
     return app
 
 
-def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
+def metrics_router(
+    registries: Sequence[CollectorRegistry], dependencies: DependencyMetrics
+) -> APIRouter:
     """Return `/metrics`: `registries`, merged, in Prometheus' text format."""
     router = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
@@ -82,6 +90,7 @@ def metrics_router(registries: Sequence[CollectorRegistry]) -> APIRouter:
 
     @router.get("/metrics")
     async def metrics() -> Response:
+        await dependencies.update()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -1,6 +1,6 @@
 """HTTP clients for calls between services."""
 
-from functools import cache
+from functools import cache, partial
 
 import httpx
 from tenacity import (
@@ -14,9 +14,23 @@ from typing_extensions import override
 from madang_common.http import request_id
 from madang_common.http.keepalive import CLIENT_KEEPALIVE_SECONDS
 from madang_common.problems import Problem, Unavailable, from_document
+from madang_common.retrying import retried
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ATTEMPTS = 3
+
+
+def _retrying(errors: type[httpx.TransportError]) -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type(errors),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.05, max=0.5),
+        reraise=True,
+    )
+
+
+_RETRYING_READS = _retrying(httpx.TransportError)
+_RETRYING_UNSENT = _retrying(httpx.ConnectError)
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
@@ -27,17 +41,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        is_safe = request.method in _SAFE_METHODS
-        retried = httpx.TransportError if is_safe else httpx.ConnectError
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(retried),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.05, max=0.5),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._transport.handle_async_request(request)
-        raise AssertionError("unreachable")
+        retrying = _RETRYING_READS if request.method in _SAFE_METHODS else _RETRYING_UNSENT
+        return await retried(retrying, partial(self._transport.handle_async_request, request))
 
     @override
     async def aclose(self) -> None:

@@ -9,9 +9,13 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from madang_common.http.forwarded import without_port
+from madang_common.lru import Lru
 from madang_common.problems import Problem
 
 _ANY = "*"
+_MAX_KNOWN = 1000
+_MAX_KNOWN_LENGTH = 255
+"""Length of the longest name of DNS; longer ones are not kept."""
 _LOCAL = {"localhost", "*.localhost"}
 _SERVICES = re.compile(r"(?:auth|rooms|history|gateway)(?:-[0-9]+)?")
 """Names that services and Prometheus use for each other, including replicas."""
@@ -26,7 +30,7 @@ class UnknownHost(Problem):
 class AllowedHosts:
     """The hosts that requests may be for."""
 
-    __slots__ = ("_any", "_domains", "_names")
+    __slots__ = ("_any", "_domains", "_known", "_names")
 
     def __init__(self, names: Iterable[str]) -> None:
         """Allow `names` and localhost; `*.name` allows all subdomains, `*` any host."""
@@ -34,6 +38,8 @@ class AllowedHosts:
         self._any = _ANY in known
         self._domains = tuple(name[1:] for name in known if name.startswith("*."))
         self._names = frozenset(known)
+        self._known: Lru[str, bool] = Lru(_MAX_KNOWN)
+        """Whether hosts of earlier requests are allowed, which never changes."""
 
     def check(self, hosts: Sequence[str]) -> None:
         """Raise UnknownHost unless there is no `Host` header, or one that is allowed."""
@@ -50,6 +56,14 @@ class AllowedHosts:
         """
         if self._any:
             return True
+        known = self._known.get(host)
+        if known is None:
+            known = self._allows(host)
+            if len(host) <= _MAX_KNOWN_LENGTH:
+                self._known.put(host, known)
+        return known
+
+    def _allows(self, host: str) -> bool:
         name = without_port(host).rstrip(".").lower()
         return (
             name in self._names

@@ -3,11 +3,10 @@
 import time
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from madang_common.http import request_id
+from madang_common.http import raw_headers, request_id
 from madang_common.http.hosts import AllowedHosts, UnknownHost
 from madang_common.http.internal import is_routine
 from madang_common.http.responses import refuse
@@ -17,6 +16,7 @@ from madang_common.problems import TooLarge
 log = structlog.get_logger()
 
 _UNKNOWN_ROUTE = "unknown"
+_REQUEST_ID = request_id.HEADER.lower().encode()
 
 
 class Observe:
@@ -30,8 +30,8 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(request_id.HEADER)
-        chosen = request_id.begin(given)
+        chosen = request_id.begin(raw_headers.first_value(scope, _REQUEST_ID))
+        header = (_REQUEST_ID, chosen.encode())
         started_at = time.perf_counter()
         status = 500
 
@@ -39,7 +39,7 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[request_id.HEADER] = chosen
+                raw_headers.replace(message, header)
             await send(message)
 
         self._metrics.started()
@@ -69,7 +69,7 @@ class CheckHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                self._hosts.check(Headers(scope=scope).getlist("Host"))
+                self._hosts.check(raw_headers.all_values(scope, b"host"))
             except UnknownHost as problem:
                 await refuse(problem, scope, receive, send)
                 return
@@ -87,8 +87,7 @@ class LimitBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
-        content_length = int(length) if length.isdecimal() else 0
+        content_length = raw_headers.content_length(scope)
         received = 0
 
         async def receive_counted() -> Message:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang_common.clock import MonotonicClock
+from madang_common.http import raw_headers
 from madang_common.http.forwarded import site
 from madang_common.http.responses import refuse
 from madang_common.problems import TooManyRequests
@@ -123,12 +123,10 @@ class LimitRequests:
         """
         if scope["path"] == _METRICS:
             return _METRICS_COST
-        headers = Headers(scope=scope)
-        length = headers.get("content-length", "0")
-        content_length = int(length) if length.isdecimal() else 0
-        if "transfer-encoding" in headers:
-            content_length = self._max_body_bytes
-        return min(content_length, self._max_body_bytes) / _BODY_BYTES
+        length = raw_headers.content_length(scope)
+        if raw_headers.first_value(scope, b"transfer-encoding") is not None:
+            length = self._max_body_bytes
+        return min(length, self._max_body_bytes) / _BODY_BYTES
 
 
 async def hold() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import structlog
 from fastapi.responses import JSONResponse
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang_common import problems
+from madang_common.http import raw_headers
 from madang_common.http.internal import is_internal
 from madang_common.metrics import HttpMetrics
 from madang_common.problems import Problem
@@ -23,6 +23,9 @@ SECURE_HEADERS: Mapping[str, str] = {
     "X-Frame-Options": "DENY",
 }
 """From OWASP's REST security cheat sheet; the proxy that terminates TLS adds HSTS."""
+_RAW_SECURE_HEADERS = [
+    (name.lower().encode(), value.encode()) for name, value in SECURE_HEADERS.items()
+]
 
 
 def note_refusal(scope: Scope, problem: Problem) -> None:
@@ -68,9 +71,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURE_HEADERS.items():
-                    headers.setdefault(name, value)
+                raw_headers.add_missing(message, _RAW_SECURE_HEADERS)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

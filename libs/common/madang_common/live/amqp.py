@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from madang_common import tasks
 from madang_common.amqp.connection import AmqpConnection
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.amqp.errors import AmqpUnavailable, answer_within, unavailable
 from madang_common.live.listeners import Listeners
 from madang_common.live.port import Live
@@ -35,7 +36,7 @@ _QUEUE: dict[str, Any] = {
 
 
 class AmqpLive(Live):
-    """Broadcasts events to every process that listens. Make one with `await AmqpLive.open(url)`.
+    """Broadcasts events to every process that listens; made with `await AmqpLive.open(endpoint)`.
 
     Events of one turn of the event loop are sent together, without confirms. When too many are
     queued the oldest are dropped; when no node of RabbitMQ answers, all of them are.
@@ -53,12 +54,16 @@ class AmqpLive(Live):
         self._subscribed = asyncio.Event()
 
     @classmethod
-    async def open(cls, url: str, *, name: str = "madang", patience_seconds: float = 60.0) -> Self:
+    async def open(
+        cls, endpoint: AmqpEndpoint, *, name: str = "madang", patience_seconds: float = 60.0
+    ) -> Self:
         """Connect; raise AmqpUnavailable if no node accepts this user in `patience_seconds`."""
-        connection = AmqpConnection(url, f"{name} live")
+        connection = AmqpConnection(endpoint, f"{name} live")
         try:
             await connection.wait_for(patience_seconds)
-            await declare_exchange(connection, topology.LIVE_EXCHANGE)
+            await declare_exchange(
+                connection, topology.LIVE_EXCHANGE, patience_seconds=patience_seconds
+            )
         except BaseException:
             await connection.close()
             raise
@@ -125,7 +130,9 @@ class AmqpLive(Live):
 
     async def _channel(self) -> AbstractChannel:
         """Return a new channel; redeclare the exchange if the broker lost it."""
-        await declare_exchange(self._connection, topology.LIVE_EXCHANGE)
+        await declare_exchange(
+            self._connection, topology.LIVE_EXCHANGE, patience_seconds=_PAUSE_SECONDS
+        )
         return await self._connection.channel()
 
     def _take(self) -> bytes:

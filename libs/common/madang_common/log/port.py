@@ -4,10 +4,15 @@ LogError
 ├── LogUnavailable   the log does not answer; the batch may or may not have been stored
 ├── LogBusy          too many bytes are queued; nothing was stored
 ├── LogTooLarge      an event does not fit into a batch; nothing was stored
-└── LogMismatch      the log has another number of shards
+├── LogMismatch      the log has another number of shards, or another epoch
+└── LogUnusable      the log must not be used; this does not pass by itself
+    ├── LogLost        its streams do not exist any more, or end before what was read
+    ├── LogEnded       the epoch has ended; nothing can be appended to it, and nothing follows
+    └── LogUnverified  history has not confirmed yet that this is the current log
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
@@ -30,7 +35,31 @@ class LogTooLarge(LogError):  # noqa: N818 - names a state
 
 
 class LogMismatch(LogError):  # noqa: N818 - names a state
-    """The log has another number of shards than this process is configured for."""
+    """The log has another number of shards or another epoch than this process is configured for."""
+
+
+class LogUnusable(LogError):  # noqa: N818 - names a state
+    """The log must not be used. Nothing was stored; an immediate retry fails too."""
+
+
+class LogLost(LogUnusable):
+    """The log's streams do not exist any more, or end before what was read from them.
+
+    Somebody has to restore the log, or to begin a new epoch.
+    """
+
+
+class LogUnverified(LogUnusable):
+    """History has not confirmed yet that this is the current log, so nothing is appended."""
+
+
+class LogEnded(LogUnusable):
+    """The epoch has ended: nothing can be appended to it, and no batch follows."""
+
+    def __init__(self, reason: str, *, end: int | None = None) -> None:
+        """Tell `reason`; `end` is the offset after the shard's last batch, None if not known."""
+        super().__init__(reason)
+        self.end = end
 
 
 class Batch(NamedTuple):
@@ -52,16 +81,24 @@ class Retention:
 
 
 Start = int | datetime | Literal["first"]
-"""Where to start: at an offset, at the oldest batch kept, or at or before the first batch stored at
-or after a time; with a time, at the newest batch at the latest."""
+"""An offset; `first` for the oldest batch kept; or a time: the reader then begins at or before the
+first batch stored since that time, or at the newest batch if all are older."""
 
 
 class Log(Protocol):
-    """Ordered batches of lines, per shard."""
+    """Ordered batches of lines, per shard, in one epoch.
+
+    Every offset contains the epoch, so offsets of a later epoch are greater than all before.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the log, fixed for the life of this object."""
+        ...
 
     @property
     def shards(self) -> int:
-        """Number of shards, fixed for the life of the log."""
+        """Number of shards, fixed for the life of the epoch."""
         ...
 
     @property
@@ -74,7 +111,8 @@ class Log(Protocol):
 
         A line is one JSON event without a line break. A batch has 1 to 4,096 lines; otherwise raise
         ValueError. After LogUnavailable the batch may be stored nevertheless: append it again, and
-        deduplicate by the events' idempotency keys.
+        deduplicate by the events' idempotency keys. Raise LogEnded once the epoch has ended,
+        LogLost if the log does not exist any more; nothing was stored then.
         """
         ...
 
@@ -83,18 +121,31 @@ class Log(Protocol):
 
         Batches dropped by retention are missing, at the start or when a slow reader is overtaken;
         the gap shows in the offsets. From an offset beyond the end it waits until the log reaches
-        it. It ends when the log is closed. After LogUnavailable, follow again from the next offset.
+        it; from an offset of an earlier epoch it begins with the oldest batch kept. It ends when
+        the log is closed. After LogUnavailable, follow again from the next offset. Raise LogEnded
+        after the last batch of an epoch that has ended, at once or while it waits. Raise LogLost if
+        the stream does not exist any more, or has for some seconds ended before an offset that was
+        already read.
         """
         ...
 
     async def end(self, shard: int) -> int:
-        """Return the offset that the next batch of `shard` will have."""
+        """Return the offset that the next batch of `shard` will have.
+
+        That is `first_offset(epoch)` in an empty log. Raise LogLost as `follow` does. An epoch that
+        has ended still has an end.
+        """
         ...
 
     async def ping(self) -> None:
-        """Raise LogUnavailable unless the log answers."""
+        """Raise LogUnavailable unless the log answers, LogLost if it does not exist any more."""
         ...
 
     async def close(self) -> None:
         """End all readers and release all resources."""
         ...
+
+
+OlderLogs = Callable[[int, int | None], AbstractAsyncContextManager[Log | None]]
+"""Opens an earlier epoch with its number of shards (None: those that exist), to read; gives None if
+nothing of it exists."""

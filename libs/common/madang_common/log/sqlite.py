@@ -1,4 +1,4 @@
-"""The log in one SQLite file, for one process, with the positions and replay of a stream.
+"""The log in one SQLite file per epoch, for one process, with the positions and replay of a stream.
 
 One thread writes: appends to all shards that arrive during a transaction go into the next one, and
 so share its fsync. Readers in the same process get new batches from memory; a second thread reads
@@ -11,8 +11,9 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,9 +23,17 @@ from typing import Self, TypeVar
 from typing_extensions import override
 
 from madang_common.clock import Clock
-from madang_common.log.port import Batch, Log, LogUnavailable, Retention, Start
+from madang_common.log.port import (
+    Batch,
+    Log,
+    LogEnded,
+    LogError,
+    LogUnavailable,
+    Retention,
+    Start,
+)
 from madang_common.log.position import MAX_LINES
-from madang_common.log.sqlite_file import SqliteLogFile
+from madang_common.log.sqlite_file import SqliteLogFile, epoch_file
 
 _RECENT_BYTES = 4_194_304
 """Bytes of the newest batches of one shard that stay in memory."""
@@ -70,10 +79,12 @@ class _Shard:
 
 
 class SqliteLog(Log):
-    """The embedded log. Make one with `await SqliteLog.open(path, shards)`."""
+    """The embedded log. Make one with `await SqliteLog.open(path, shards, epoch=epoch)`."""
 
-    def __init__(self, file: SqliteLogFile, clock: Clock) -> None:
+    def __init__(self, file: SqliteLogFile, epoch: int, clock: Clock) -> None:
         self._file = file
+        self._epoch = epoch
+        self._ended = file.is_ended()
         self._clock = clock
         self._shards = [_Shard(end) for end in file.ends()]
         self._appends: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
@@ -89,12 +100,44 @@ class SqliteLog(Log):
         path: Path,
         shards: int,
         *,
+        epoch: int = 0,
         retention: Retention | None = None,
         clock: Clock = time.time,
     ) -> Self:
-        """Open or create the log at `path`; raise LogMismatch if its shard count differs."""
-        file = await asyncio.to_thread(SqliteLogFile.open, path, shards, retention or Retention())
-        return cls(file, clock)
+        """Open or create the log of `epoch`, which ends those before; `path` is that of epoch 0.
+
+        Raise LogMismatch if its shard count differs, or if a later epoch exists.
+        """
+        file = await asyncio.to_thread(
+            SqliteLogFile.begin, path, epoch, shards, retention or Retention()
+        )
+        return cls(file, epoch, clock)
+
+    @classmethod
+    async def open_current(cls, path: Path, shards: int, *, epoch: int = 0) -> Self | None:
+        """Open the log of `epoch` to read; return None if its file does not exist.
+
+        It ends no other epoch. Raise LogMismatch as `open`.
+        """
+        file = await asyncio.to_thread(SqliteLogFile.open_current, path, epoch, shards)
+        return None if file is None else cls(file, epoch, time.time)
+
+    @classmethod
+    async def open_existing(cls, path: Path, shards: int | None, *, epoch: int) -> Self | None:
+        """Open the log of an earlier `epoch` to read; return None if its file does not exist.
+
+        Raise LogMismatch if it has not so many `shards`; None for any number.
+        """
+        file = epoch_file(path, epoch)
+        if not file.exists():
+            return None
+        opened = await asyncio.to_thread(SqliteLogFile.open, file, epoch, shards, Retention())
+        return cls(opened, epoch, time.time)
+
+    @property
+    @override
+    def epoch(self) -> int:
+        return self._epoch
 
     @property
     @override
@@ -135,6 +178,8 @@ class SqliteLog(Log):
                 yield batch
                 offset = batch.offset + 1
             if not batches:
+                if self._ended:
+                    raise LogEnded(f"epoch {self._epoch} of the log has ended", end=state.end)
                 await grown.wait()
 
     @override
@@ -195,8 +240,11 @@ class SqliteLog(Log):
             new_ends[append.shard] += 1
         try:
             self._file.append(batches, self._clock())
+        except LogEnded as error:
+            self._loop.call_soon_threadsafe(self._end, appends, str(error))
+            return
         except Exception as error:  # noqa: BLE001 - the writer reports any error and goes on
-            self._loop.call_soon_threadsafe(self._refuse, appends, str(error))
+            self._loop.call_soon_threadsafe(self._refuse, appends, LogUnavailable, str(error))
             return
         ends[:] = new_ends
         self._loop.call_soon_threadsafe(self._publish, appends, batches)
@@ -210,7 +258,27 @@ class SqliteLog(Log):
                 append.stored.set_result(None)
 
     @staticmethod
-    def _refuse(appends: list[_Append], reason: str) -> None:
+    def _refuse(appends: list[_Append], kind: type[LogError], reason: str) -> None:
         for append in appends:
             if not append.stored.done():
-                append.stored.set_exception(LogUnavailable(reason))
+                append.stored.set_exception(kind(reason))
+
+    def _end(self, appends: list[_Append], reason: str) -> None:
+        self._ended = True
+        self._refuse(appends, LogEnded, reason)
+        for shard in self._shards:
+            shard.wake()
+
+
+@asynccontextmanager
+async def open_epoch_file(path: Path, epoch: int, shards: int | None) -> AsyncIterator[Log | None]:
+    """Yield the log of an earlier `epoch`, to read; None if it does not exist.
+
+    `path` is the file of epoch 0; see `madang_common.log.opening.open_epoch`.
+    """
+    chat_log = await SqliteLog.open_existing(path, shards, epoch=epoch)
+    try:
+        yield chat_log
+    finally:
+        if chat_log is not None:
+            await chat_log.close()

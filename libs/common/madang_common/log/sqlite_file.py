@@ -1,4 +1,6 @@
-"""The SQL of the embedded log: one file with the batches of all shards, trimmed by retention.
+"""The SQL of the embedded log: one file per epoch with all its batches, trimmed by retention.
+
+Epoch 0 is in `log.db`, epoch 3 in `log.3.db` beside it.
 
 Every method blocks: `SqliteLog` calls those that write from one thread, those that read from
 another.
@@ -9,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from madang_common.log.port import Batch, LogMismatch, Retention
+from madang_common.log.port import Batch, LogEnded, LogMismatch, Retention
+from madang_common.log.position import MAX_EPOCH, first_offset
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (one INTEGER PRIMARY KEY CHECK (one = 1), shards INTEGER NOT NULL);
@@ -25,7 +28,10 @@ CREATE TABLE IF NOT EXISTS shards (
     next INTEGER NOT NULL,
     bytes INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS ended (one INTEGER PRIMARY KEY CHECK (one = 1));
 """
+_END = "INSERT OR IGNORE INTO ended VALUES (1)"
+_IS_ENDED = "SELECT EXISTS (SELECT 1 FROM ended)"
 _INSERT = "INSERT INTO batches VALUES (?, ?, ?, ?)"
 _ADVANCE = "UPDATE shards SET next = ?, bytes = bytes + ? WHERE shard = ?"
 _READ = "SELECT offset, body FROM batches WHERE shard = ? AND offset >= ? ORDER BY offset LIMIT ?"
@@ -44,8 +50,13 @@ _TRIM_EVERY_SECONDS = 1.0
 _TRIM_BATCHES = 256
 
 
+def epoch_file(path: Path, epoch: int) -> Path:
+    """Return the file of `epoch` for a log whose epoch 0 is in `path`."""
+    return path.with_suffix(f".{epoch}{path.suffix}") if epoch else path
+
+
 class SqliteLogFile:
-    """The file of a log, with one connection for writes and one for reads."""
+    """The file of one epoch of a log, with one connection for writes and one for reads."""
 
     def __init__(
         self, writer: sqlite3.Connection, reader: sqlite3.Connection, retention: Retention
@@ -56,30 +67,67 @@ class SqliteLogFile:
         self._trimmed_at = 0.0
 
     @classmethod
-    def open(cls, path: Path, shards: int, retention: Retention) -> Self:
-        """Open or create the file; raise LogMismatch if its shard count differs."""
-        writer = _connect(path)
-        writer.executescript(_SCHEMA)
-        writer.execute("INSERT OR IGNORE INTO log VALUES (1, ?)", (shards,))
-        (made_with,) = writer.execute("SELECT shards FROM log").fetchone()
-        if made_with != shards:
-            writer.close()
+    def begin(cls, path: Path, epoch: int, shards: int, retention: Retention) -> Self:
+        """Open or create the file of `epoch`, and end all epochs before it.
+
+        `path` is the file of epoch 0. Raise LogMismatch if the shard count differs, if a later
+        epoch exists, or if `epoch` has ended.
+        """
+        _raise_if_later(path, epoch)
+        for former in range(epoch):
+            if epoch_file(path, former).exists():
+                _end(epoch_file(path, former))
+        return cls._open_current(path, epoch, shards, retention)
+
+    @classmethod
+    def open_current(cls, path: Path, epoch: int, shards: int) -> Self | None:
+        """Open the file of `epoch`, to read; return None if it does not exist.
+
+        `path` is the file of epoch 0. Raise LogMismatch as `begin`.
+        """
+        _raise_if_later(path, epoch)
+        if not epoch_file(path, epoch).exists():
+            return None
+        return cls._open_current(path, epoch, shards, Retention())
+
+    @classmethod
+    def _open_current(cls, path: Path, epoch: int, shards: int, retention: Retention) -> Self:
+        file = cls.open(epoch_file(path, epoch), epoch, shards, retention)
+        if file.is_ended():
+            file.close()
             raise LogMismatch(
-                f"{path} was made with {made_with} shards, not {shards}; "
-                f"give MADANG_LOG_SHARDS={made_with}"
+                f"{epoch_file(path, epoch)} has ended: set MADANG_LOG_EPOCH={epoch + 1}"
             )
-        numbers = [(shard,) for shard in range(shards)]
-        writer.executemany("INSERT OR IGNORE INTO shards VALUES (?, 0, 0)", numbers)
-        return cls(writer, _connect(path), retention)
+        return file
+
+    @classmethod
+    def open(cls, path: Path, epoch: int, shards: int | None, retention: Retention) -> Self:
+        """Open or create the file at `path`; raise LogMismatch if its shard count differs.
+
+        A file that exists is opened with any number if `shards` is None.
+        """
+        writer = _connect(path)
+        try:
+            _prepare(writer, path, epoch, shards)
+            return cls(writer, _connect(path), retention)
+        except BaseException:
+            writer.close()
+            raise
 
     def ends(self) -> list[int]:
         """Return the next offset of each shard."""
         return [end for (end,) in self._writer.execute("SELECT next FROM shards ORDER BY shard")]
 
+    def is_ended(self) -> bool:
+        """Return whether the epoch has ended."""
+        return bool(self._writer.execute(_IS_ENDED).fetchone()[0])
+
     def append(self, batches: Sequence[tuple[int, Batch]], now: float) -> None:
-        """Store the batches of their shards in one transaction; raise sqlite3.Error."""
+        """Store the batches of their shards in one transaction; raise LogEnded, sqlite3.Error."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
+            if self.is_ended():
+                raise LogEnded("the epoch of the log has ended")
             self._trim(now)  # first, so that a full disk gets the space that this frees
             bodies = [(shard, batch.offset, b"\n".join(batch.lines)) for shard, batch in batches]
             rows = [(shard, offset, now, body) for shard, offset, body in bodies]
@@ -137,6 +185,41 @@ class SqliteLogFile:
             self._writer.execute(_DELETE, (shard, last))
             self._writer.execute(_SHRINK, (freed, shard))
         return deleted
+
+
+def _raise_if_later(path: Path, epoch: int) -> None:
+    """Raise LogMismatch, which names the last epoch, if a file of one after `epoch` exists."""
+    for later in range(MAX_EPOCH, epoch, -1):
+        if epoch_file(path, later).exists():
+            raise LogMismatch(f"{epoch_file(path, later)} exists: set MADANG_LOG_EPOCH={later}")
+
+
+def _prepare(writer: sqlite3.Connection, path: Path, epoch: int, shards: int | None) -> None:
+    """Create what the file at `path` lacks; raise LogMismatch if its shard count differs."""
+    writer.executescript(_SCHEMA)
+    if shards is not None:
+        writer.execute("INSERT OR IGNORE INTO log VALUES (1, ?)", (shards,))
+    row = writer.execute("SELECT shards FROM log").fetchone()
+    if row is None:
+        raise LogMismatch(f"{path} has no number of shards: its process was killed at its start")
+    made_with = int(row[0])
+    if shards not in {None, made_with}:
+        raise LogMismatch(
+            f"{path} was made with {made_with} shards, not {shards}; "
+            f"give MADANG_LOG_SHARDS={made_with}"
+        )
+    ends = [(shard, first_offset(epoch)) for shard in range(made_with)]
+    writer.executemany("INSERT OR IGNORE INTO shards VALUES (?, ?, 0)", ends)
+
+
+def _end(path: Path) -> None:
+    """End the epoch in the file at `path`: nothing is appended to it any more."""
+    db = _connect(path)
+    try:
+        db.executescript(_SCHEMA)
+        db.execute(_END)
+    finally:
+        db.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

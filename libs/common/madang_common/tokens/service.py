@@ -58,6 +58,8 @@ class ClientCredentials(ServiceTokens):
 
     @override
     async def token(self) -> str:
+        if self._clock() < self._renew_at:
+            return self._token
         async with self._lock:
             if self._clock() >= self._renew_at:
                 answer = await self._client.post(

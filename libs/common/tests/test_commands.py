@@ -1,0 +1,78 @@
+"""The error that a command prints."""
+
+import os
+
+import pytest
+
+from madang_common import logging
+from madang_common.commands import result_of
+from madang_common.settings import CannotStart, CommonSettings, Environment
+
+
+@pytest.fixture(autouse=True)
+def configured(monkeypatch: pytest.MonkeyPatch) -> list[CommonSettings]:
+    """Give the settings of the log, and leave those of the test run alone."""
+    configured: list[CommonSettings] = []
+    monkeypatch.setattr(logging, "configure", configured.append)
+    monkeypatch.setattr(os, "umask", lambda _: 0)
+    return configured
+
+
+class QueryError(Exception):
+    """An error as SQLAlchemy's: its text has parameters, `orig` is the driver's error."""
+
+    def __init__(self) -> None:
+        super().__init__("access denied [SQL: … parameters: secret]")
+        self.orig = OSError("access denied")
+
+
+def told(error: Exception, cause: Exception | None, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a command prints that fails with `error`, which has `cause`."""
+
+    async def fail(_: CommonSettings) -> None:
+        raise error from cause
+
+    with pytest.raises(SystemExit, match=r"^3$"):
+        result_of(
+            "madang-test check",
+            lambda: CommonSettings(environment=Environment.DEVELOPMENT),
+            fail,
+            (),
+            status=3,
+        )
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "line"),
+    [
+        (CannotStart("no answer"), None, "no answer"),
+        (CannotStart("No answer."), OSError("refused"), "No answer: refused"),
+        (CannotStart("b: refused"), OSError("refused"), "b: refused"),
+        (CannotStart("no answer"), QueryError(), "no answer: access denied"),
+        (OSError("disk full"), None, "disk full"),
+    ],
+)
+def test_the_cause_is_told_once_and_without_parameters(
+    error: Exception, cause: Exception | None, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(error, cause, capsys) == f"madang-test check: {line}\n"
+
+
+@pytest.mark.parametrize(("log_level", "used"), [("ERROR", "ERROR"), (None, "DEBUG")])
+def test_the_log_level_is_the_given_one_or_as_configured(
+    log_level: str | None, used: str, configured: list[CommonSettings]
+) -> None:
+    async def succeed(_: CommonSettings) -> str:
+        return "done"
+
+    result = result_of(
+        "madang-test check",
+        lambda: CommonSettings(environment=Environment.DEVELOPMENT, log_level="DEBUG"),
+        succeed,
+        (),
+        log_level=log_level,
+    )
+
+    assert result == "done"
+    assert [settings.log_level for settings in configured] == [used]
