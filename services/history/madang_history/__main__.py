@@ -1,35 +1,61 @@
-"""Runs history on the real servers, or lists and resends dead letters."""
+"""Runs history on the real servers, or one of its commands for operators."""
 
 import argparse
-import asyncio
 import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-from pydantic import ValidationError
-
-from madang_common import logging, server, settings_errors
-from madang_common.log.opening import open_log
+from madang_common import server
+from madang_common.arguments import positive_seconds
+from madang_common.commands import result_of
+from madang_common.log.opening import open_existing_log
 from madang_common.log.port import LogError
-from madang_common.settings import CannotStart
+from madang_common.settings import Environment
 from madang_history import wiring
 from madang_history.dead_letters import command
 from madang_history.dead_letters.port import DeadLettersUnavailable
+from madang_history.gaps import command as gaps
 from madang_history.settings import HistorySettings
+from madang_history.store.command import migrate
+from madang_history.store.port import StoreError
+from madang_history.verify import command as verify
+from madang_history.verify.caught_up import wait_until_stored
 
 NAME = "madang-history"
 
 
 def main() -> None:
-    """Serve until a signal; with the command `dead`, list or resend dead letters and exit."""
+    """Serve until a signal, or run a command and exit."""
     arguments = _parser().parse_args()
     if arguments.command == "dead":
-        _run_dead_command(arguments)
+        _run_command(_dead_command, arguments)
+    elif arguments.command == "gaps":
+        _run_command(_gaps_command, arguments)
+    elif arguments.command == "migrate":
+        _run_command(_migrate_command, arguments)
+    elif arguments.command == "wait":
+        _run_command(_wait_command, arguments)
+    elif arguments.command == "verify":
+        verify.run(NAME, _settings, wiring.open_to_verify_on_servers, arguments)
     else:
         server.run(NAME, HistorySettings, wiring.serve)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=NAME, description="Serve history.")
-    dead = parser.add_subparsers(dest="command").add_parser(
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("gaps", help="show which positions of the log were never stored")
+    commands.add_parser(
+        "migrate", help="move what the version before stored in MongoDB, while history runs"
+    )
+    verify.add_parser(commands)
+    wait = commands.add_parser(
+        "wait", help="wait until all that is in the log now is stored, and exit"
+    )
+    wait.add_argument(
+        "--seconds", type=positive_seconds, default=60, help="longest wait (default: %(default)s)"
+    )
+    dead = commands.add_parser(
         "dead", help="list or resend lines of the log that could not be stored"
     )
     about = dead.add_subparsers(dest="about", required=True)
@@ -46,15 +72,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_dead_command(arguments: argparse.Namespace) -> None:
-    try:
-        settings = HistorySettings()
-        logging.configure(settings)
-        failures = asyncio.run(_dead_command(settings, arguments))
-    except ValidationError as error:
-        sys.exit(f"{NAME}: settings: {settings_errors.describe(error)}")
-    except (CannotStart, DeadLettersUnavailable, LogError) as error:
-        sys.exit(f"{NAME}: {error}")
+def _settings() -> HistorySettings:
+    # A command needs no secret of the service.
+    return HistorySettings(environment=Environment.DEVELOPMENT)
+
+
+def _run_command(
+    command: Callable[[HistorySettings, argparse.Namespace], Coroutine[Any, Any, Sequence[str]]],
+    arguments: argparse.Namespace,
+) -> None:
+    """Run `command` and exit, with the failures that it returns or the error that it raises."""
+    failures = result_of(
+        f"{NAME} {arguments.command}",
+        _settings,
+        lambda settings: command(settings, arguments),
+        (DeadLettersUnavailable, LogError, StoreError),
+        log_level=None,
+    )
     if failures:
         sys.exit("\n".join(failures))
 
@@ -65,7 +99,7 @@ async def _dead_command(settings: HistorySettings, arguments: argparse.Namespace
         if arguments.about == "list":
             _print(await command.show(dead_letters, most=arguments.most, whole=arguments.whole))
             return []
-        async with open_log(settings, service="history") as chat_log:
+        async with open_existing_log(settings, service="history dead") as chat_log:
             names = None if arguments.all else arguments.names
             done, failures = await command.resend(
                 dead_letters, chat_log, names, most=arguments.most
@@ -74,9 +108,32 @@ async def _dead_command(settings: HistorySettings, arguments: argparse.Namespace
             return failures
 
 
+async def _gaps_command(settings: HistorySettings, _: argparse.Namespace) -> list[str]:
+    """Print what is missing; it is no failure of the command."""
+    async with wiring.open_progress(settings) as store:
+        _print(await gaps.show(store))
+    return []
+
+
+async def _wait_command(settings: HistorySettings, arguments: argparse.Namespace) -> list[str]:
+    """Return when everything is stored; print nothing."""
+    async with (
+        open_existing_log(settings, service="history wait") as chat_log,
+        wiring.open_progress(settings) as store,
+    ):
+        await wait_until_stored(chat_log, store, seconds=arguments.seconds)
+    return []
+
+
+async def _migrate_command(settings: HistorySettings, _: argparse.Namespace) -> Sequence[str]:
+    """Run the migration, print its progress, and return what it could not do."""
+    async with wiring.open_migration(settings) as migration:
+        return await migrate(migration, lambda line: _print([line]))
+
+
 def _print(lines: list[str]) -> None:
     for line in lines:
-        print(line)  # noqa: T201 - the command's output
+        print(line, flush=True)  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

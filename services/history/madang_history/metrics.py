@@ -22,7 +22,13 @@ class HistoryMetrics:
             "ingest_failures", "Failures of the log or the store that ingest retried."
         )
         self.lost = self._counter(
-            "lost_batches", "Batches that the log dropped before they were stored."
+            "lost_batches",
+            "Batches that the log dropped or lost before they were stored; at least this many.",
+        )
+        self.incomplete_epochs = Gauge(
+            "madang_history_incomplete_epochs",
+            "Older epochs of the log that are not stored to their end yet.",
+            registry=registry,
         )
         self.held = self._gauge(
             "shard_held", "1 for a shard of the log that this replica stores, 0 for any other."

@@ -13,6 +13,7 @@ from madang_common.log.sqlite import SqliteLog
 from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer
+from tests.support.older_logs import no_older_logs
 
 from .conftest import SHARDS, Backends, an_event
 from .waiting import stored
@@ -25,7 +26,7 @@ SHARD = shard_of(ROOM, SHARDS)
 async def app(
     settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> AsyncIterator[FastAPI]:
-    async with build(settings, log=log, transport=backends) as app:
+    async with build(settings, log=log, older_logs=no_older_logs, transport=backends) as app:
         yield app
 
 
@@ -164,7 +165,7 @@ async def test_a_position_beyond_the_log_is_reported_as_incomplete(
 async def test_a_position_that_is_not_stored_yet_is_complete(
     settings: HistorySettings, log: SqliteLog, backends: Backends, tmp_path: Path
 ) -> None:
-    async with build(settings, log=log, transport=backends) as app:
+    async with build(settings, log=log, older_logs=no_older_logs, transport=backends) as app:
         await send(app, log, an_event("stored"))
         (ingest,) = [task for task in asyncio.all_tasks() if task.get_name() == "history-ingest"]
         ingest.cancel()
@@ -193,7 +194,7 @@ async def test_events_that_the_log_dropped_unstored_are_reported_as_incomplete(
     await log.close()
     log = await SqliteLog.open(tmp_path / "short.db", SHARDS)
 
-    async with build(settings, log=log, transport=backends) as app:
+    async with build(settings, log=log, older_logs=no_older_logs, transport=backends) as app:
         await stored(app, SHARD, 6)
         async with client_of(app, bearer(backends.issuer.service_token("gateway"))) as gateway:
             from_before = await events(gateway, after=to_id(position(2, 0)))
@@ -221,6 +222,48 @@ async def test_an_event_is_found_by_its_key(
         answer = await found(*unknown)
         assert answer.status_code == 404
         assert answer.json()["type"] == "urn:madang:problem:not-found"
+
+
+@pytest.mark.parametrize("service", ["gateway", "rooms"])
+async def test_producers_are_told_the_newest_epoch(
+    settings: HistorySettings, backends: Backends, tmp_path: Path, service: str
+) -> None:
+    log = await SqliteLog.open(tmp_path / "log.db", 6, epoch=3)
+    async with (
+        build(settings, log=log, older_logs=no_older_logs, transport=backends) as app,
+        client_of(app, bearer(backends.issuer.service_token(service))) as client,
+    ):
+        assert (await client.get("/internal/log")).json() == {"epoch": 3, "shards": 6}
+
+    await log.close()
+
+
+async def test_producers_are_told_no_epoch_of_a_log_that_lost_its_data(
+    app: FastAPI,
+    log: SqliteLog,
+    gateway: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def end_of_nothing(_: int) -> int:
+        return 0
+
+    await send(app, log, an_event("k"))
+    assert (await gateway.get("/internal/log")).status_code == 200
+
+    monkeypatch.setattr(log, "end", end_of_nothing)
+    answer = await gateway.get("/internal/log")
+
+    assert answer.status_code == 503
+    assert "docs/runbooks/broker-data-lost.md" in answer.json()["detail"]
+
+
+async def test_only_producers_are_told_the_epoch(app: FastAPI, backends: Backends) -> None:
+    for token, status in (
+        (backends.issuer.service_token("auth"), 403),
+        (backends.issuer.token("ana"), 401),
+    ):
+        async with client_of(app, bearer(token)) as client:
+            assert (await client.get("/internal/log")).status_code == status
 
 
 @pytest.mark.parametrize("path", ["/internal/events", "/internal/keys"])

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from madang_common.log.sqlite import SqliteLog
 from madang_history.settings import HistorySettings
 from madang_history.wiring import build
 from tests.support.issuer import bearer
+from tests.support.older_logs import no_older_logs
 
 from .conftest import SHARDS, Backends, an_event
 from .waiting import stored
@@ -25,7 +27,7 @@ async def app(
     settings: HistorySettings, log: SqliteLog, backends: Backends
 ) -> AsyncIterator[FastAPI]:
     backends.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
-    async with build(settings, log=log, transport=backends) as app:
+    async with build(settings, log=log, older_logs=no_older_logs, transport=backends) as app:
         yield app
 
 
@@ -299,6 +301,29 @@ async def test_a_removed_member_cannot_read(
     backends.members["yard"].remove("ana")
 
     assert (await ana.get(MESSAGES)).json()["type"] == "urn:madang:problem:not-a-member"
+
+
+async def test_a_removed_member_gets_no_answer_to_an_earlier_question(
+    app: FastAPI, log: SqliteLog, backends: Backends, ana: httpx.AsyncClient
+) -> None:
+    await send(app, log, an_event("1"))
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_first() -> None:
+        if not asked.is_set():
+            asked.set()
+            await may_answer.wait()
+
+    backends.after_access = hold_the_first
+    earlier = asyncio.create_task(ana.get(MESSAGES))
+    await asked.wait()  # rooms has found that ana is a member, and the answer is under way
+    backends.members["yard"].remove("ana")
+
+    later = await ana.get(MESSAGES)
+    may_answer.set()
+
+    assert later.json()["type"] == "urn:madang:problem:not-a-member"
+    assert keys(await earlier) == ["1"]
 
 
 @pytest.mark.parametrize("path", ["", "?limit=2", "?kinds=message.created", "?{query}={id}"])

@@ -1,10 +1,12 @@
 import asyncio
 import os
-import sys
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import position, shard_of, to_id
 from madang_common.log.sqlite import SqliteLog
@@ -12,12 +14,17 @@ from madang_history.dead_letters import command
 from madang_history.dead_letters.amqp import AmqpDeadLetters
 from madang_history.dead_letters.port import DeadLetter, DeadLetters
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
+from madang_history.store.port import Gap
+from madang_history.store.sqlite import SqliteMessageStore
+from stack import launching
 
 from .conftest import SHARDS, an_event
 
 READABLE = an_event("again").line()
 SHARD = shard_of("rooms.yard", SHARDS)
 OTHER = 1 - SHARD
+COMMAND_SECONDS = 60
+UNUSED = "amqp://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -95,36 +102,24 @@ async def test_only_named_letters_are_resent(
     assert await log.end(SHARD) == 0
 
 
-def poison_then(line: bytes) -> list[bytes]:
-    return [b"\xff poison", line]
-
-
-async def run(url: str, *arguments: str) -> tuple[int, str, str]:
+async def run(url: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run the command in a process, as an operator does."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "madang_history",
-        *arguments,
-        env=os.environ
-        | {
-            "MADANG_ENVIRONMENT": "development",
-            "MADANG_AMQP_URL": url,
-            "MADANG_LOG_SHARDS": str(SHARDS),
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), errors.decode()
+    env = os.environ | {
+        "MADANG_ENVIRONMENT": "development",
+        "MADANG_AMQP_URL": url,
+        "MADANG_LOG_SHARDS": str(SHARDS),
+        **variables,
+    }
+    command = partial(launching.run, "madang_history", *arguments, env=env, seconds=COMMAND_SECONDS)
+    ended = await asyncio.to_thread(command)
+    return ended.status, ended.out, ended.errors
 
 
 async def test_the_command_lists_and_resends_from_the_queue_into_the_log(
     rabbitmq_vhost_url: str,
 ) -> None:
-    log = await AmqpLog.open(rabbitmq_vhost_url, SHARDS)
-    dead_letters = AmqpDeadLetters.at(rabbitmq_vhost_url)
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS)
+    dead_letters = AmqpDeadLetters.at(AmqpEndpoint.at(rabbitmq_vhost_url))
     await dead_letters.add(DeadLetter(OTHER, 0, READABLE, "does not belong here"))
     await dead_letters.add(DeadLetter(OTHER, 1, b"\xff poison", "unexpected character"))
 
@@ -148,7 +143,29 @@ async def test_the_command_reports_an_error_in_one_line(tmp_path: Path) -> None:
     code, _, errors = await run("amqp://guest:guest@127.0.0.1:9/none", "dead", "list")
 
     assert code == 1
-    assert errors.splitlines()[-1].startswith("madang-history: ")
+    assert errors.splitlines()[-1].startswith("madang-history dead: ")
+
+
+@pytest.mark.parametrize("command", ["verify", "gaps"])
+async def test_the_command_tells_why_the_store_does_not_answer(
+    command: str, rabbitmq_vhost_url: str
+) -> None:
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS)
+    await log.close()
+
+    code, _, errors = await run(
+        rabbitmq_vhost_url,
+        command,
+        MADANG_MONGO_URL="mongodb://someone:secret@127.0.0.1:9/",
+        MADANG_MONGO_TIMEOUT_SECONDS="0.5",
+        MADANG_START_SECONDS="1",
+    )
+
+    told = errors.splitlines()[-1]
+    assert code != 0
+    assert told.startswith(f"madang-history {command}: The message store does not answer")
+    assert "127.0.0.1:9: [Errno 111] Connection refused" in told
+    assert "secret" not in errors
 
 
 async def test_resend_requires_names_or_all() -> None:
@@ -156,3 +173,65 @@ async def test_resend_requires_names_or_all() -> None:
 
     assert code == 2
     assert "required" in errors
+
+
+async def test_the_command_prints_what_is_missing(tmp_path: Path) -> None:
+    store = await SqliteMessageStore.open(tmp_path / "history" / "messages.db", SHARDS)
+    await store.store(1, [], 2)
+    await store.add_gap(1, Gap(2, 4))
+    await store.note_end(0, 7)
+    await store.seal(0, 0, lost=True)
+    await store.close()
+    later = await SqliteMessageStore.open(tmp_path / "history" / "messages.db", 6, epoch=1)
+    await later.close()
+
+    # With settings of another epoch: it only reads.
+    code, out, errors = await run(
+        UNUSED, "gaps", MADANG_DATA_DIR=str(tmp_path), MADANG_LOG_EPOCH="0"
+    )
+
+    assert (code, errors) == (0, "")
+    head, first, second = [re.split(r"  +", line) for line in out.splitlines()]
+    assert head == ["EPOCH", "SHARD", "FIRST", "LAST", "BATCHES", "FOUND"]
+    last = to_id(position(7, 0) - 1)
+    assert first[:5] == ["0", "0", to_id(0), f"{last} or later", "at least 7"]
+    last = to_id(position(4, 0) - 1)
+    assert second[:5] == ["0", "1", to_id(position(2, 0)), last, "2"]
+
+
+async def test_the_command_prints_nothing_if_nothing_is_missing(tmp_path: Path) -> None:
+    await (await SqliteMessageStore.open(tmp_path / "history" / "messages.db", SHARDS)).close()
+
+    assert await run(UNUSED, "gaps", MADANG_DATA_DIR=str(tmp_path)) == (0, "", "")
+
+
+async def test_the_command_reports_a_store_that_is_not_there(tmp_path: Path) -> None:
+    code, out, errors = await run(UNUSED, "gaps", MADANG_DATA_DIR=str(tmp_path))
+
+    assert (code, out) == (1, "")
+    assert "messages.db does not exist" in errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", ["wait", "verify", "dead resend --all"])
+async def test_a_command_begins_no_epoch(
+    arguments: str, tmp_path: Path, rabbitmq_vhost_url: str, mongo_url: str, mongo_database: str
+) -> None:
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS)
+    settings = {
+        "MADANG_MONGO_URL": mongo_url,
+        "MADANG_MONGO_DATABASE": mongo_database,
+        "MADANG_DATA_DIR": str(tmp_path),
+    }
+
+    status, _, errors = await run(
+        rabbitmq_vhost_url,
+        *arguments.split(),
+        MADANG_LOG_EPOCH="1",
+        MADANG_START_SECONDS="5",
+        **settings,
+    )
+
+    assert status
+    assert "RabbitMQ has no log in epoch 1" in errors
+    await log.append(SHARD, (READABLE,))
+    await log.close()

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from aio_pika import connect
 
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import to_id
 from madang_common.log.topology import DEAD
@@ -15,12 +16,12 @@ DEAD_LINE = DeadLetter(2, 4097, b"\xff poison", "unexpected character")
 
 @pytest.fixture
 async def url(rabbitmq_vhost_url: str) -> str:
-    await (await AmqpLog.open(rabbitmq_vhost_url, 1)).close()
+    await (await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), 1)).close()
     return rabbitmq_vhost_url
 
 
 async def test_rabbitmqs_own_tools_show_a_dead_letter(url: str) -> None:
-    dead_letters = AmqpDeadLetters.at(url)
+    dead_letters = AmqpDeadLetters.at(AmqpEndpoint.at(url))
     await dead_letters.add(DEAD_LINE)
     await dead_letters.close()
 
@@ -34,7 +35,7 @@ async def test_rabbitmqs_own_tools_show_a_dead_letter(url: str) -> None:
 
 
 async def test_without_the_queue_adding_fails(rabbitmq_vhost_url: str) -> None:
-    dead_letters = AmqpDeadLetters.at(rabbitmq_vhost_url)
+    dead_letters = AmqpDeadLetters.at(AmqpEndpoint.at(rabbitmq_vhost_url))
 
     async def look(dead: DeadLetter) -> bool:
         return True
@@ -47,8 +48,8 @@ async def test_without_the_queue_adding_fails(rabbitmq_vhost_url: str) -> None:
 
 
 async def test_dead_letters_survive_a_crash_of_the_broker(private_rabbitmq: RabbitMQ) -> None:
-    await (await AmqpLog.open(private_rabbitmq.url, 1)).close()
-    dead_letters = AmqpDeadLetters.at(private_rabbitmq.url)
+    await (await AmqpLog.open(AmqpEndpoint.at(private_rabbitmq.url), 1)).close()
+    dead_letters = AmqpDeadLetters.at(AmqpEndpoint.at(private_rabbitmq.url))
     found: list[DeadLetter] = []
 
     async def take(dead: DeadLetter) -> bool:

@@ -11,8 +11,7 @@ from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
 from madang_history.api.bodies import client_bodies, full_event, json_response
 from madang_history.ingest.decode import decode_lines, note_departures
-from madang_history.ingest.ingest import age_seconds
-from madang_history.store.port import StoredEvent
+from madang_history.ingest.epoch import age_seconds
 
 from .conftest import SHARDS, an_event
 
@@ -26,8 +25,7 @@ def test_an_entry_has_position_audience_sender_and_key() -> None:
 
     (entry,) = found.entries
     assert entry.position == position(3, 1)
-    assert (entry.audience, entry.sender, entry.key) == ("rooms.yard", "ana", "k1")
-    assert (entry.kind, entry.line) == ("message.created", event.line())
+    assert entry.event == event
 
 
 def test_events_stay_in_the_logs_order() -> None:
@@ -37,7 +35,7 @@ def test_events_stay_in_the_logs_order() -> None:
         [Batch(0, tuple(lines[:3])), Batch(1, tuple(lines[3:]))], SHARD, SHARDS, Departures(10)
     )
 
-    assert [entry.line for entry in found.entries] == lines
+    assert [entry.event.line() for entry in found.entries] == lines
     assert [entry.position for entry in found.entries] == [0, 1, 2, 4096]
 
 
@@ -47,7 +45,7 @@ def test_an_event_for_one_user_belongs_to_that_user() -> None:
 
     found = decode_lines([Batch(0, (event.line(),))], shard, SHARDS, Departures(10))
 
-    assert [entry.audience for entry in found.entries] == ["users.bo"]
+    assert [entry.event.audience for entry in found.entries] == ["users.bo"]
 
 
 def test_lines_that_are_not_events_become_dead_letters() -> None:
@@ -63,7 +61,7 @@ def test_lines_that_are_not_events_become_dead_letters() -> None:
 
     found = decode_lines([Batch(7, lines)], SHARD, SHARDS, Departures(10))
 
-    assert [entry.key for entry in found.entries] == ["good"]
+    assert [entry.event.key for entry in found.entries] == ["good"]
     assert [dead.position for dead in found.dead_letters] == [position(7, n) for n in range(5)]
     assert [dead.line for dead in found.dead_letters] == list(lines[:5])
     assert all(dead.reason for dead in found.dead_letters)
@@ -82,7 +80,7 @@ def test_a_line_that_cannot_be_serialized_becomes_a_dead_letter() -> None:
 
     found = decode_lines([Batch(0, (line, an_event("good").line()))], SHARD, SHARDS, Departures(10))
 
-    assert [entry.key for entry in found.entries] == ["good"]
+    assert [entry.event.key for entry in found.entries] == ["good"]
     assert "nested too deeply" in found.dead_letters[0].reason
 
 
@@ -91,9 +89,8 @@ def test_a_stored_line_can_be_returned(levels: int) -> None:
     found = decode_lines([Batch(0, (nested(levels),))], SHARD, SHARDS, Departures(10))
 
     for entry in found.entries:
-        stored = StoredEvent(entry.position, entry.line)
-        assert json_response({"items": client_bodies([stored])}).body
-        assert json_response({"items": [full_event(stored)]}).body
+        assert json_response({"items": client_bodies([entry])}).body
+        assert full_event(entry)
     assert len(found.entries) + len(found.dead_letters) == 1
 
 
@@ -129,8 +126,8 @@ def test_any_line_is_an_event_or_a_dead_letter(value: object, name: str) -> None
 
     assert len(found.entries) + len(found.dead_letters) == len(lines)
     for entry in found.entries:
-        assert client_bodies([StoredEvent(entry.position, entry.line)])
-        age_seconds(Batch(0, (entry.line,)), 0.0)
+        assert client_bodies([entry])
+        age_seconds(Batch(0, (entry.event.line(),)), 0.0)
 
 
 def test_an_event_on_the_wrong_shard_becomes_a_dead_letter() -> None:
@@ -151,7 +148,7 @@ def test_messages_after_the_removal_of_their_sender_are_dropped() -> None:
     found = decode_lines([Batch(0, lines)], SHARD, SHARDS, departures)
     later = decode_lines([Batch(1, (an_event("later").line(),))], SHARD, SHARDS, departures)
 
-    assert [entry.key for entry in found.entries] == ["before", "gone"]
+    assert [entry.event.key for entry in found.entries] == ["before", "gone"]
     assert (found.barred, later.barred, later.entries) == (1, 1, [])
 
 

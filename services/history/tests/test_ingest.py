@@ -17,13 +17,20 @@ from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog
 from madang_history.dead_letters.port import DeadLetter, DeadLetters
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
-from madang_history.ingest.ingest import Ingest, age_seconds, check_log
-from madang_history.leases.port import Leases
-from madang_history.leases.single_replica import SingleReplicaLeases
+from madang_history.ingest.epoch import IngestPorts, age_seconds
+from madang_history.ingest.ingest import Ingest
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
-from madang_history.store.port import Entry, Gap, MessageStore, StoreMismatch, StoreUnavailable
+from madang_history.store.epochs import check_log
+from madang_history.store.port import (
+    Gap,
+    MessageStore,
+    StoredEvent,
+    StoreMismatch,
+    StoreUnavailable,
+)
 from madang_history.store.sqlite import SqliteMessageStore
+from tests.support.older_logs import alone, no_older_logs
 
 from .conftest import SHARDS, an_event
 
@@ -40,7 +47,7 @@ class FlakyStore(SqliteMessageStore):
     before_write: Callable[[], Awaitable[object]] | None = None
 
     @override
-    async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
+    async def store(self, shard: int, entries: Sequence[StoredEvent], progress: int) -> int:
         if self.before_write is not None:
             await self.before_write()
         if shard == SHARD:
@@ -82,11 +89,10 @@ def _ingest(
     dead_letters: DeadLetters,
     registry: CollectorRegistry,
     settings: HistorySettings,
-    leases: Leases | None = None,
 ) -> Ingest:
-    leases = leases or SingleReplicaLeases(SHARDS)
     metrics = HistoryMetrics(registry)
-    return Ingest(log, store, dead_letters, leases, metrics, settings, clock=time.time)
+    ports = IngestPorts(store, dead_letters, alone, metrics, settings, clock=time.time)
+    return Ingest(log, ports, older_logs=no_older_logs)
 
 
 Start = Callable[[Log, SqliteMessageStore], AbstractAsyncContextManager[Running]]
@@ -118,10 +124,7 @@ async def append(log: Log, *events: Event | bytes) -> None:
 
 
 async def keys(store: SqliteMessageStore) -> list[str]:
-    return [
-        found.line.split(b'"key":"')[1].split(b'"')[0].decode()
-        for found in await store.after(ROOM, -1, 1000)
-    ]
+    return [found.event.key for found in await store.after(ROOM, -1, 1000)]
 
 
 async def kept(dead_letters: SqliteDeadLetters) -> list[DeadLetter]:
@@ -178,7 +181,7 @@ async def test_a_duplicate_event_is_stored_once(
 
     found = await store.after(ROOM, -1, 10)
     assert [stored.position for stored in found] == [position(0, 0), position(2, 0)]
-    assert found[0].line == twice.line()
+    assert found[0].event == twice
     assert at_work.counted("events_repeated_total") == 2
 
 
@@ -384,6 +387,32 @@ async def test_a_store_ahead_of_the_log_is_refused(log: SqliteLog, store: FlakyS
 
     with pytest.raises(StoreMismatch, match="another log"):
         await check_log(log, store)
+
+
+async def test_a_log_that_ends_before_what_was_seen_of_it_is_refused(
+    log: SqliteLog, store: FlakyStore
+) -> None:
+    await append(log, an_event("1"))
+    await store.store(SHARD, [], 1)
+    await store.note_end(SHARD, await log.end(SHARD))
+    await check_log(log, store)
+
+    await store.note_end(SHARD, 3)
+
+    with pytest.raises(StoreMismatch, match="reached offset 3, but this log ends at 1"):
+        await check_log(log, store)
+
+
+async def test_a_log_may_lag_for_a_moment_behind_what_was_seen_of_it(
+    log: SqliteLog, store: FlakyStore
+) -> None:
+    await store.note_end(SHARD, 1)
+
+    checking = asyncio.create_task(check_log(log, store, lag_seconds=20))
+    await asyncio.sleep(0.05)
+    await append(log, an_event("1"))
+
+    await checking
 
 
 async def test_messages_in_flight_during_a_removal_are_dropped_also_after_a_restart(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
+from madang_history.endpoint import MongoEndpoint
 from madang_history.leases.mongo import MongoLeases
 from madang_history.store.mongo_client import Database, connected
 from stack.servers import MongoDB
@@ -58,20 +58,21 @@ class Replica:
 @pytest.fixture
 async def database(mongo_url: str, mongo_database: str) -> AsyncIterator[Database]:
     async with connected(
-        SecretStr(mongo_url), mongo_database, timeout_seconds=10, connections=10
+        MongoEndpoint.at(mongo_url), mongo_database, timeout_seconds=10, connections=10
     ) as database:
         yield database
 
 
-Join = Callable[[], Any]
+Join = Callable[..., Any]
 
 
 @pytest.fixture
 async def join(database: Database) -> AsyncIterator[Join]:
     replicas: list[Replica] = []
 
-    async def join() -> Replica:
-        replicas.append(Replica(await MongoLeases.open(database, SHARDS, seconds=SECONDS)))
+    async def join(epoch: int = 0) -> Replica:
+        leases = await MongoLeases.open(database, SHARDS, epoch=epoch, seconds=SECONDS)
+        replicas.append(Replica(leases))
         return replicas[-1]
 
     yield join
@@ -96,6 +97,28 @@ async def test_two_replicas_share_the_shards_evenly(join: Join) -> None:
     await until(shared(first, second))
 
     assert len(first.sure) == len(second.sure) == 2
+
+
+async def test_replicas_of_two_epochs_do_not_share(join: Join, database: Database) -> None:
+    first, second, later = await join(), await join(), await join(epoch=1)
+
+    await until(shared(first, second))
+    await until(shared(later))
+
+    assert len(first.sure) == 2
+    ids = [lease["_id"] async for lease in database["leases"].find({"_id": {"$type": "int"}})]
+    assert sorted(ids) == [*range(SHARDS), *(1024 + shard for shard in range(SHARDS))]
+    await later.stop()
+    await until(shared(first, second))
+
+
+async def test_replicas_of_a_later_epoch_share_its_shards(join: Join) -> None:
+    first, second = await join(epoch=2), await join(epoch=2)
+    await until(shared(first, second))
+
+    await first.stop()
+
+    await until(shared(second))
 
 
 async def test_no_two_replicas_hold_a_shard_at_the_same_time(join: Join) -> None:
@@ -188,8 +211,10 @@ async def test_a_dead_replica_is_replaced_within_the_lease_time(join: Join) -> N
 async def test_leases_that_cannot_be_renewed_are_lost_when_they_expire(
     private_mongodb: MongoDB,
 ) -> None:
-    url = SecretStr(private_mongodb.url)
-    async with connected(url, "madang", timeout_seconds=0.5, connections=4) as database:
+    url = private_mongodb.url
+    async with connected(
+        MongoEndpoint.at(url), "madang", timeout_seconds=0.5, connections=4
+    ) as database:
         replica = Replica(await MongoLeases.open(database, SHARDS, seconds=SECONDS))
         await until(shared(replica))
 
@@ -217,13 +242,13 @@ async def test_the_clocks_of_replicas_do_not_matter(database: Database, join: Jo
 
 REPLICA = """
 import asyncio, sys
-from pydantic import SecretStr
+from madang_history.endpoint import MongoEndpoint
 from madang_history.store.mongo_client import connected
 from madang_history.leases.mongo import MongoLeases
 
 async def main(url, name):
     async with connected(
-        SecretStr(url), name, timeout_seconds=10, connections=4
+        MongoEndpoint.at(url), name, timeout_seconds=10, connections=4
     ) as database:
         leases = await MongoLeases.open(database, 4, seconds=3)
         async for held in leases.changes():
@@ -255,6 +280,7 @@ async def next_held(process: asyncio.subprocess.Process) -> set[int]:
     assert process.stdout is not None
     while True:
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
+        assert line, "the process has ended"
         if line.startswith(b"held"):
             return {int(shard) for shard in line.split()[1:]}
 

@@ -1,11 +1,12 @@
 import pytest
 
 from madang_common.log.position import position, shard_of
-from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot, stored_to
-from madang_history.store.port import LAST, Entry
+from madang_history.store.coverage import Coverage
+from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot
+from madang_history.store.port import LAST, StoredEvent
 from madang_history.store.sqlite import SqliteMessageStore
 
-from .conftest import SHARDS
+from .conftest import SHARDS, an_event
 
 ROOM = "rooms.yard"
 SHARD = shard_of(ROOM, SHARDS)
@@ -15,7 +16,7 @@ OTHER = Snapshot("rooms.other", END)
 
 
 async def fill(store: SqliteMessageStore, *positions: int, kind: str = "message.created") -> None:
-    entries = [Entry(n, ROOM, kind, "ana", str(n), b"{}") for n in positions]
+    entries = [StoredEvent(n, an_event(str(n), kind=kind)) for n in positions]
     await store.store(SHARD, entries, 7)
 
 
@@ -26,6 +27,10 @@ def pages(store: SqliteMessageStore) -> Pages:
 
 def shape(page: Page) -> tuple[list[int], int | None, int | None]:
     return [stored.position for stored in page.items], page.before, page.after
+
+
+async def snapshot(store: SqliteMessageStore) -> Snapshot:
+    return await current_snapshot(Coverage(store), ROOM)
 
 
 async def test_the_newest_page_has_cursors_both_ways(
@@ -40,11 +45,19 @@ async def test_the_newest_page_has_cursors_both_ways(
 async def test_an_empty_room_has_a_cursor_at_what_is_stored(
     pages: Pages, store: SqliteMessageStore
 ) -> None:
-    assert shape(await pages.newest(await current_snapshot(store, ROOM), 3)) == ([], None, None)
+    assert shape(await pages.newest(await current_snapshot(Coverage(store), ROOM), 3)) == (
+        [],
+        None,
+        None,
+    )
 
     await store.store(SHARD, [], 7)
 
-    assert shape(await pages.newest(await current_snapshot(store, ROOM), 3)) == ([], None, END)
+    assert shape(await pages.newest(await current_snapshot(Coverage(store), ROOM), 3)) == (
+        [],
+        None,
+        END,
+    )
 
 
 async def test_a_page_before_a_position(pages: Pages, store: SqliteMessageStore) -> None:
@@ -164,9 +177,10 @@ async def test_later_events_are_not_skipped_by_paging(
 
 
 async def test_the_snapshot_of_an_empty_store_is_empty(store: SqliteMessageStore) -> None:
-    assert await current_snapshot(store, ROOM) == Snapshot(ROOM, -1)
+    assert await snapshot(store) == Snapshot(ROOM, -1)
 
 
-def test_without_progress_nothing_is_stored() -> None:
-    assert stored_to(0) is None
-    assert stored_to(1) == 4095
+async def test_a_snapshot_ends_with_the_last_stored_batch(store: SqliteMessageStore) -> None:
+    await store.store(shard_of(ROOM, SHARDS), [], 1)
+
+    assert await snapshot(store) == Snapshot(ROOM, 4095)

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
-from pydantic import SecretStr
 
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import shard_of
+from madang_history.endpoint import MongoEndpoint
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import connected
 
@@ -83,7 +84,7 @@ async def test_two_processes_share_the_log_and_one_takes_over(
         "history_lease_seconds": "3",
     }
     async with AsyncExitStack() as stack:
-        log = await AmqpLog.open(rabbitmq_vhost_url, SHARDS)
+        log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS)
         stack.push_async_callback(log.close)
         first = await stack.enter_async_context(started(**settings))
         second = await stack.enter_async_context(started(**settings))
@@ -97,14 +98,18 @@ async def test_two_processes_share_the_log_and_one_takes_over(
         await until_held([second], lambda held: held == [{0, 1}])
 
         database = await stack.enter_async_context(
-            connected(SecretStr(mongo_url), mongo_database, timeout_seconds=10, connections=2)
+            connected(
+                MongoEndpoint.at(mongo_url), mongo_database, timeout_seconds=10, connections=2
+            )
         )
         store = await MongoMessageStore.open(database, SHARDS)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await store.progress(SHARD) < 100:  # noqa: ASYNC110 - another process stores it
                 await asyncio.sleep(0.05)
         stored = await store.after("rooms.yard", -1, 1000)
-        assert [found.line for found in stored] == [an_event(str(n)).line() for n in range(100)]
+        assert [found.event.line() for found in stored] == [
+            an_event(str(n)).line() for n in range(100)
+        ]
 
         dependencies = await second.dependencies()
         assert {name for name, state in dependencies.items() if state == "ok"} >= {

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from madang_history.store.port import Entry, StoreUnavailable
+from madang_history.store.port import StoredEvent, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
+
+from .conftest import an_event
 
 ROOM = "rooms.yard"
 
 
-def entries(first: int, count: int, size: int = 10) -> list[Entry]:
+def entries(first: int, count: int, size: int = 10) -> list[StoredEvent]:
     return [
-        Entry(n, ROOM, "message.created", "ana", str(n), b"x" * size)
+        StoredEvent(n, an_event(str(n), data={"text": "x" * size}))
         for n in range(first, first + count)
     ]
 
@@ -101,7 +103,7 @@ async def test_a_query_for_a_rare_kind_examines_no_other_events(store: SqliteMes
     steps = [str(step[-1]) for step in plan]
     searches = [step for step in steps if step.startswith("SEARCH")]
     assert len(searches) == 2
-    index = "events_by_kind_with_sender (audience=? AND kind=? AND position>? AND position<?)"
+    index = "events_by_kind_and_position (audience=? AND kind=? AND position>? AND position<?)"
     assert all(index in search for search in searches)
     assert not any("SCAN events" in step for step in steps)
 
@@ -116,7 +118,7 @@ async def test_a_count_uses_the_index_only(store: SqliteMessageStore) -> None:
     plan = await store._rows(f"EXPLAIN QUERY PLAN {plans[0]}", ())
 
     (search,) = [str(step[-1]) for step in plan if str(step[-1]).startswith("SEARCH")]
-    assert "USING COVERING INDEX events_by_kind_with_sender" in search
+    assert "USING COVERING INDEX events_by_kind_and_position" in search
     assert "position>? AND position<?" in search
 
 

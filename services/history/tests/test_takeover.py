@@ -15,14 +15,18 @@ from madang_common.log.port import Log
 from madang_common.log.position import shard_of
 from madang_common.log.sqlite import SqliteLog
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
+from madang_history.endpoint import MongoEndpoint
+from madang_history.ingest.epoch import IngestPorts
 from madang_history.ingest.ingest import Ingest
 from madang_history.leases.mongo import MongoLeases
+from madang_history.leases.port import Leases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import connected
-from madang_history.store.port import Entry, StoreUnavailable
+from madang_history.store.port import Epoch, StoredEvent, StoreUnavailable
 from stack.servers import MongoDB
+from tests.support.older_logs import no_older_logs
 from tests.support.waiting import until
 
 from .conftest import SHARDS, an_event
@@ -44,7 +48,7 @@ class PausedStore(MongoMessageStore):
     after_write: Callable[[], None] | None = None
 
     @override
-    async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
+    async def store(self, shard: int, entries: Sequence[StoredEvent], progress: int) -> int:
         self.reached.set()
         await self.running.wait()
         new = await super().store(shard, entries, progress)
@@ -67,15 +71,19 @@ class Replica:
             history_lag_poll_seconds=0.05,
             history_write_events=20,
         )
-        ingest = Ingest(
-            log,
+
+        async def open_leases(epoch: Epoch) -> Leases:
+            return leases
+
+        ports = IngestPorts(
             store,
             SqliteDeadLetters(folder / "dead.db"),
-            leases,
+            open_leases,
             HistoryMetrics(self._registry),
             settings,
             clock=time.time,
         )
+        ingest = Ingest(log, ports, older_logs=no_older_logs)
         self.task = asyncio.create_task(ingest.run())
 
     def counted(self, name: str, **labels: str) -> float | None:
@@ -124,7 +132,7 @@ class Harness:
             await asyncio.sleep(0.005)
 
     async def join(self, url: str, database: str) -> Replica:
-        opening = connected(SecretStr(url), database, timeout_seconds=1, connections=10)
+        opening = connected(MongoEndpoint.at(url), database, timeout_seconds=1, connections=10)
         opened = await self._stack.enter_async_context(opening)
         store = await PausedStore.open(opened, SHARDS)
         store.running, store.reached, store.writes = asyncio.Event(), asyncio.Event(), 0
@@ -146,7 +154,7 @@ class Harness:
             await until_stored(replica.store, shard, end)
         for room in ROOMS:
             stored = await replica.store.after(f"rooms.{room}", -1, 100_000)
-            keys = [found.line.split(b'"key":"')[1].split(b'"')[0].decode() for found in stored]
+            keys = [found.event.key for found in stored]
             assert keys == [key for sent_to, key in self.sent if sent_to == room]
 
 

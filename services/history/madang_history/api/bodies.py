@@ -7,7 +7,6 @@ import orjson
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
-from madang_common.events.envelope import read_line
 from madang_common.http.openapi import example
 from madang_common.log.position import to_id
 from madang_history.store.port import StoredEvent
@@ -81,24 +80,35 @@ class StoredEvents(BaseModel):
     """False if events after the requested id may be lost, or the id is not of this log."""
 
 
+class StoredLog(BaseModel):
+    """The log that history stores."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, **example({"epoch": 0, "shards": 2}))
+
+    epoch: int
+    """The newest epoch."""
+    shards: int
+    """Its number of shards."""
+
+
 def json_response(document: object) -> Response:
     """Return `document` as a JSON response."""
     return Response(orjson.dumps(document), media_type="application/json")
 
 
-def client_body(stored: StoredEvent) -> orjson.Fragment:
-    """Return the bytes that clients receive over STOMP."""
-    return orjson.Fragment(read_line(stored.line).body(stored.position))
+def client_body(stored: StoredEvent) -> dict[str, Any]:
+    """Return the event as clients receive it over STOMP."""
+    return stored.event.document_at(stored.position)
 
 
-def full_event(stored: StoredEvent) -> dict[str, Any]:
+def full_event(stored: StoredEvent) -> bytes:
     """Return the event as it is in the log, with headers and id."""
-    document: dict[str, Any] = orjson.loads(stored.line)
-    return document | {"id": to_id(stored.position)}
+    document = stored.event.document(with_headers=True)
+    return orjson.dumps(document | {"id": to_id(stored.position)})
 
 
-def client_bodies(items: Iterable[StoredEvent]) -> list[orjson.Fragment]:
-    """Return the bodies of several events."""
+def client_bodies(items: Iterable[StoredEvent]) -> list[dict[str, Any]]:
+    """Return several events as clients receive them."""
     return [client_body(stored) for stored in items]
 
 

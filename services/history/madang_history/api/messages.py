@@ -1,12 +1,13 @@
 """`/api/history/v1/rooms/{room}/messages`: the messages of a room, for its members."""
 
+from functools import partial
 from typing import Annotated
 
 import httpx
 from fastapi import APIRouter, Depends, Response
 
-from madang_common import access
-from madang_common.access import AccessQuery
+from madang_common.access import MAX_QUERIES, Access, AccessQuery, fetch_access
+from madang_common.coalescing import Coalescer
 from madang_common.events.envelope import room_audience
 from madang_common.events.kinds import UNREAD
 from madang_common.http.openapi import refuses
@@ -29,6 +30,7 @@ from madang_history.api.parameters import (
     Room,
     position_of,
 )
+from madang_history.store.coverage import Coverage
 from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot
 from madang_history.store.port import MessageStore
 
@@ -42,9 +44,11 @@ def messages_router(
     """Return the endpoints that read `store`, for members according to `rooms`."""
     router = APIRouter(prefix="/api/history/v1/rooms/{room}/messages", tags=["messages"])
     pages = Pages(store)
+    coverage = Coverage(store)
+    access = Coalescer(partial(fetch_access, rooms), most=MAX_QUERIES)
 
     async def readable(room: Room, user: User) -> Snapshot:
-        return await _readable(store, rooms, room, user.subject)
+        return await _readable(coverage, access, room, user.subject)
 
     Events = Annotated[Snapshot, Depends(readable)]  # noqa: N806 - a type, made for `rooms`
 
@@ -82,14 +86,13 @@ def messages_router(
 
 
 async def _readable(
-    store: MessageStore, rooms: httpx.AsyncClient, room: str, user: str
+    coverage: Coverage, access: Coalescer[AccessQuery, Access], room: str, user: str
 ) -> Snapshot:
     """Return the events of `room` that `user` may read; raise NotFound or NotAMember."""
     # In this order: the access check covers all events stored before it. Later ones may have been
     # sent after the user was removed.
-    events = await current_snapshot(store, room_audience(room))
-    (result,) = await access.fetch_access(rooms, [AccessQuery(user=user, room=room)])
-    result.check_read()
+    events = await current_snapshot(coverage, room_audience(room))
+    (await access.get(AccessQuery(user=user, room=room))).check_read()
     return events
 
 

@@ -41,7 +41,7 @@ class PageRequest:
     around: int | None
 
 
-def _page_request(
+async def _page_request(
     kinds: Annotated[
         list[_Kind],
         Query(max_length=16, description="Kinds of events to include; all if none is given."),

@@ -15,6 +15,7 @@ from pamqp.common import FieldValue
 from typing_extensions import override
 
 from madang_common.amqp.connection import AmqpConnection
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.amqp.errors import AmqpUnavailable, unavailable
 from madang_common.amqp.sender import Sender
 from madang_common.log.position import from_id, to_id
@@ -35,9 +36,9 @@ class AmqpDeadLetters(DeadLetters):
         self._sender = Sender(connection)
 
     @classmethod
-    def at(cls, url: str) -> Self:
-        """Return an adapter for RabbitMQ at `url`, which connects on the first call."""
-        return cls(AmqpConnection(url, "madang dead letters"))
+    def at(cls, endpoint: AmqpEndpoint) -> Self:
+        """Return an adapter for RabbitMQ at `endpoint`, which connects on the first call."""
+        return cls(AmqpConnection(endpoint, "madang dead letters"))
 
     @override
     async def add(self, letter: DeadLetter) -> None:

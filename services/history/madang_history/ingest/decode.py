@@ -10,7 +10,7 @@ from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
 from madang_history.dead_letters.port import DeadLetter
-from madang_history.store.port import Entry
+from madang_history.store.port import StoredEvent
 
 _MAX_LINE_BYTES = 8 << 20
 """Largest line that every store accepts; a document of MongoDB has at most 16 MiB."""
@@ -22,7 +22,7 @@ _SAFE_BRACKETS = 100
 class Decoded:
     """The decoded lines of some batches, in the log's order."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[StoredEvent] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     barred: int = 0
     """Number of messages sent after the end of their sender's membership, which are dropped."""
@@ -40,8 +40,7 @@ def decode_lines(
         for index, line in enumerate(batch.lines):
             at = position(batch.offset, index)
             try:
-                event = _event(line)
-                entry = _entry(at, event, line, shard, shards)
+                event = _event(line, shard, shards)
             except ValueError as error:
                 decoded.dead_letters.append(DeadLetter(shard, at, line, str(error)))
                 continue
@@ -49,7 +48,7 @@ def decode_lines(
             if departures.exclude(event):
                 decoded.barred += 1
             else:
-                decoded.entries.append(entry)
+                decoded.entries.append(StoredEvent(at, event))
     return decoded
 
 
@@ -62,21 +61,17 @@ def note_departures(batch: Batch, departures: Departures) -> None:
             continue  # a dead letter
 
 
-def _event(line: bytes) -> Event:
+def _event(line: bytes, shard: int, shards: int) -> Event:
     if len(line) > _MAX_LINE_BYTES:
         raise ValueError(f"the line has more than {_MAX_LINE_BYTES} bytes")
     event = read_line(line)
     if line.count(b"{") + line.count(b"[") > _SAFE_BRACKETS:
         _check_depth(event)
-    return event
-
-
-def _entry(at: int, event: Event, line: bytes, shard: int, shards: int) -> Entry:
     audience = event.audience
     # Positions are unique within a shard only: in another one it could shadow another event.
     if shard_of(audience, shards) != shard:
         raise ValueError(f"{audience[:80]} does not belong to shard {shard}")
-    return Entry(at, audience, event.kind, event.sender, event.key, line)
+    return event
 
 
 def _check_depth(event: Event) -> None:

@@ -1,135 +1,72 @@
-"""Ingest of all shards that this replica holds, and metrics of its lag."""
+"""Ingest of the log, epoch by epoch."""
 
-import asyncio
-from collections.abc import Set as AbstractSet
-from contextlib import aclosing
-from datetime import datetime
+from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
-from madang_common.clock import Clock
-from madang_common.events.envelope import read_line
-from madang_common.log.port import Batch, Log, LogError
-from madang_history.dead_letters.port import DeadLetters
-from madang_history.ingest.ingest_queue import IngestQueue
-from madang_history.ingest.shard import ShardIngest
-from madang_history.leases.port import Leases
-from madang_history.metrics import HistoryMetrics
-from madang_history.settings import HistorySettings
-from madang_history.store.port import MessageStore, StoreMismatch
+from madang_common.events.envelope import Event
+from madang_common.log.port import Log, OlderLogs
+from madang_common.log.position import first_offset
+from madang_history.ingest.departed import REPLAYED_BATCHES, read_membership_changes
+from madang_history.ingest.epoch import EpochIngest, IngestPorts, is_sealed
+from madang_history.ingest.retry import Retry
+from madang_history.store.port import Epoch
 
 log = structlog.get_logger()
 
 
-async def check_log(chat_log: Log, store: MessageStore) -> None:
-    """Raise StoreMismatch if `store` is ahead of `chat_log`, so belongs to another log."""
-    for shard in range(chat_log.shards):
-        stored, end = await store.progress(shard), await chat_log.end(shard)
-        if stored > end:
-            raise StoreMismatch(
-                f"shard {shard} is stored up to offset {stored}, but this log ends at {end}:"
-                " the store belongs to another log"
-            )
-
-
 class Ingest:
-    """Runs a `ShardIngest` for each shard that this replica holds."""
+    """Completes the older epochs, then stores the current one.
 
-    def __init__(
-        self,
-        chat_log: Log,
-        store: MessageStore,
-        dead_letters: DeadLetters,
-        leases: Leases,
-        metrics: HistoryMetrics,
-        settings: HistorySettings,
-        *,
-        clock: Clock,
-    ) -> None:
+    In this order: so the first of several events with the same key counts, and everything before
+    the progress of an audience is stored.
+    """
+
+    def __init__(self, chat_log: Log, ports: IngestPorts, *, older_logs: OlderLogs) -> None:
         self._log = chat_log
-        self._store = store
-        self._dead_letters = dead_letters
-        self._leases = leases
-        self._metrics = metrics
-        self._settings = settings
-        self._clock = clock
-        self._running: dict[int, tuple[ShardIngest, asyncio.Task[None]]] = {}
+        self._current = Epoch(chat_log.epoch, chat_log.shards)
+        self._ports = ports
+        self._store = ports.store
+        self._older_logs = older_logs
+        self._retry = Retry(ports.metrics, max_seconds=ports.settings.history_retry_seconds)
 
     async def run(self) -> None:
         """Run until cancelled, then release all shards."""
         for shard in range(self._log.shards):
-            self._metrics.held.labels(shard).set(0)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_leases(group))
-            group.create_task(self._measure_lag())
+            self._ports.metrics.held.labels(shard).set(0)
+        await self._retry(self._complete_older_epochs)
+        departed = await self._retry(partial(self._departed_before, self._current))
+        leases = await self._retry(partial(self._ports.open_leases, self._current))
+        await EpochIngest(self._current, self._log, leases, self._ports, departed=departed).run()
 
-    async def _follow_leases(self, group: asyncio.TaskGroup) -> None:
-        """Start and stop the ingest of shards as leases change."""
-        try:
-            async with aclosing(self._leases.changes()) as changes:
-                async for held in changes:
-                    log.info("leases_changed", held=sorted(held))
-                    await self._stop(self._running.keys() - held)
-                    for shard in held - self._running.keys():
-                        self._start(shard, group)
-        finally:
-            await self._stop(set(self._running))
-            await self._leases.release()
+    async def _complete_older_epochs(self) -> None:
+        """Store each older epoch to its end, the oldest first."""
+        older = [epoch for epoch in await self._store.epochs() if epoch.number < self._log.epoch]
+        incomplete = [epoch for epoch in older if not await is_sealed(self._store, epoch)]
+        self._ports.metrics.incomplete_epochs.set(len(incomplete))
+        for epoch in incomplete:
+            log.info("epoch_incomplete", epoch=epoch.number, shards=epoch.shards)
+            await self._complete(epoch)
+            self._ports.metrics.incomplete_epochs.dec()
 
-    def _start(self, shard: int, group: asyncio.TaskGroup) -> None:
-        ingest = ShardIngest(
-            shard,
-            chat_log=self._log,
-            store=self._store,
-            dead_letters=self._dead_letters,
-            holds=lambda: self._leases.holds(shard),
-            queue=IngestQueue(
-                max_bytes=self._settings.history_backlog_bytes,
-                batch_events=self._settings.history_write_events,
-            ),
-            metrics=self._metrics,
-            retry_seconds=self._settings.history_retry_seconds,
-        )
-        self._running[shard] = ingest, group.create_task(ingest.run(), name=f"ingest-{shard}")
-        self._metrics.held.labels(shard).set(1)
+    async def _complete(self, epoch: Epoch) -> None:
+        departed = await self._departed_before(epoch)
+        leases = await self._ports.open_leases(epoch)
+        async with self._older_logs(epoch.number, epoch.shards) as older_log:
+            ingest = EpochIngest(
+                epoch, older_log, leases, self._ports, is_current=False, departed=departed
+            )
+            await ingest.finish()
 
-    async def _stop(self, shards: AbstractSet[int]) -> None:
-        """Stop the ingest of `shards`; return when nothing more is written for them."""
-        tasks = [self._running.pop(shard)[1] for shard in shards]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        for shard in shards:
-            self._metrics.held.labels(shard).set(0)
-            self._metrics.remove_shard(shard)
-
-    async def _measure_lag(self) -> None:
-        """Update the lag metrics periodically."""
-        while True:
-            for shard in list(self._running):
-                try:
-                    end = await self._log.end(shard)
-                except LogError as error:
-                    log.warning("log_end_unknown", shard=shard, error=str(error))
-                    end = None
-                if shard in self._running:
-                    self._set_lag(shard, end)
-            await asyncio.sleep(self._settings.history_lag_poll_seconds)
-
-    def _set_lag(self, shard: int, end: int | None) -> None:
-        ingest, _ = self._running[shard]
-        if end is not None:
-            self._metrics.end_offset.labels(shard).set(end)
-        age = age_seconds(ingest.oldest_unstored, self._clock())
-        self._metrics.lag.labels(shard).set(age)
-
-
-def age_seconds(batch: Batch | None, now: float) -> float:
-    """Return the age of the first event of `batch`, by the clock of its sender."""
-    for line in batch.lines if batch else ():
-        try:
-            return max(0.0, now - datetime.fromisoformat(read_line(line).at).timestamp())
-        except (ValueError, OverflowError):
-            continue
-    return 0.0
+    async def _departed_before(self, epoch: Epoch) -> Sequence[Event]:
+        """Return the last changes of memberships before `epoch`, if it has only just begun."""
+        earlier = [one for one in await self._store.epochs() if one.number < epoch.number]
+        soon = first_offset(epoch.number) + REPLAYED_BATCHES
+        stored = [
+            (await self._store.progress_of(shard, epoch.number)).next
+            for shard in range(epoch.shards)
+        ]
+        if not earlier or min(stored) >= soon:
+            return ()
+        return await read_membership_changes(earlier[-1], self._older_logs)

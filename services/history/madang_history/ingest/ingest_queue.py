@@ -15,6 +15,7 @@ class IngestQueue:
         self._batch_events = batch_events
         self._batches: deque[Batch] = deque()
         self._bytes = 0
+        self._closed = False
         self._changed = asyncio.Condition()
 
     @property
@@ -30,10 +31,19 @@ class IngestQueue:
             self._bytes += _size(batch)
             self._changed.notify_all()
 
-    async def take(self) -> list[Batch]:
-        """Wait for a batch; return it with the following ones that fit into the same write."""
+    async def close(self) -> None:
+        """Add nothing more: once the queue is empty, `take` returns nothing."""
         async with self._changed:
-            await self._changed.wait_for(lambda: bool(self._batches))
+            self._closed = True
+            self._changed.notify_all()
+
+    async def take(self) -> list[Batch]:
+        """Wait for a batch; return it with the following ones that fit into the same write.
+
+        Return nothing if the queue is closed and empty.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._closed or bool(self._batches))
             taken: list[Batch] = []
             events = 0
             while self._batches and events < self._batch_events:

@@ -16,10 +16,12 @@ from typing_extensions import override
 from madang_common.jitter import jitter
 from madang_history.leases.port import Leases
 from madang_history.leases.shares import LeaseSnapshot, fair_share
+from madang_history.store.epochs import epoch_of_id, shard_id, shard_of_id
 from madang_history.store.mongo_client import (
     CausalSessions,
     Collection,
     Database,
+    Document,
     Session,
     define_collection,
     unavailable,
@@ -36,10 +38,11 @@ _SCHEMA = {
         "owner": {"bsonType": "string"},
         "expires": {"bsonType": "date"},
         "since": {"bsonType": "date"},
+        "epoch": {"bsonType": "int"},
     },
 }
-"""The lease of a shard has the shard's number as `_id`. Each replica also has a lease under its own
-name, which registers it."""
+"""The lease of a shard has the number of `shard_id` as `_id`. Each replica also has a lease under
+its own name, which registers it for an epoch: 0 if it has none."""
 
 _EXPIRY_INDEX = IndexModel([("expires", ASCENDING)], name="run_out", expireAfterSeconds=0)
 """Deletes expired leases some time later; expiry itself is checked by the queries."""
@@ -71,24 +74,26 @@ class MongoLeases(Leases):
         shards: int,
         *,
         seconds: float,
+        epoch: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = f"{socket.gethostname()}-{secrets.token_hex(6)}"
-        """Owner of the leases; unique to this process."""
+        """Owner of the leases; unique to this object."""
         self._leases = collection
         self._sessions = sessions
         self._shards = shards
         self._seconds = seconds
+        self._epoch = epoch
         self._clock = clock
         self._held: frozenset[int] = frozenset()
         self._until = 0.0
 
     @classmethod
-    async def open(cls, database: Database, shards: int, *, seconds: float) -> Self:
-        """Join the replicas that share `shards`, with leases that expire after `seconds`."""
+    async def open(cls, database: Database, shards: int, *, seconds: float, epoch: int = 0) -> Self:
+        """Join the replicas that share the `shards` of `epoch`; leases expire after `seconds`."""
         with unavailable():
             collection = await define_collection(database, "leases", _SCHEMA, [_EXPIRY_INDEX])
-        return cls(collection, CausalSessions(database), shards, seconds=seconds)
+        return cls(collection, CausalSessions(database), shards, seconds=seconds, epoch=epoch)
 
     @override
     async def changes(self) -> AsyncGenerator[frozenset[int]]:
@@ -153,20 +158,35 @@ class MongoLeases(Leases):
         """Return the valid leases, and the seconds until the first of another replica expires."""
         left = {"$subtract": ["$expires", "$$NOW"]}
         found = await self._leases.find(
-            {}, {"owner": True, "since": True, "left": left}, session=session
+            {}, {"owner": True, "since": True, "epoch": True, "left": left}, session=session
         ).to_list(None)
-        valid = [lease for lease in found if lease["left"] > 0]
+        valid = [lease for lease in found if lease["left"] > 0 and self._is_ours(lease)]
         replicas = [lease for lease in valid if lease["_id"] == lease["owner"]]
         replicas.sort(key=lambda lease: (lease["since"], lease["_id"]))
-        owners = {lease["_id"]: lease["owner"] for lease in valid if lease["_id"] != lease["owner"]}
+        owners = {
+            shard_of_id(lease["_id"]): lease["owner"]
+            for lease in valid
+            if lease["_id"] != lease["owner"]
+        }
         others = [lease["left"] / 1000 for lease in valid if lease["owner"] != self.name]
         return LeaseSnapshot([lease["_id"] for lease in replicas], owners), min(
             others, default=math.inf
         )
 
+    def _is_ours(self, lease: Document) -> bool:
+        """Return whether `lease` is of a shard of this epoch, or of a replica that stores it."""
+        name = lease["_id"]
+        epoch = lease.get("epoch", 0) if name == lease["owner"] else epoch_of_id(name)
+        return bool(epoch == self._epoch)
+
     async def _register(self, session: Session) -> None:
         since = {"$ifNull": ["$since", "$$NOW"]}
-        itself = {"owner": self.name, "since": since, "expires": self._expiry}
+        itself = {
+            "owner": self.name,
+            "since": since,
+            "epoch": self._epoch,
+            "expires": self._expiry,
+        }
         await self._leases.update_one(
             {"_id": self.name}, [{"$set": itself}], upsert=True, session=session
         )
@@ -185,7 +205,7 @@ class MongoLeases(Leases):
                 "expires": {"$cond": [is_expired, self._expiry, "$expires"]},
             }
             lease = await self._leases.find_one_and_update(
-                {"_id": shard},
+                {"_id": shard_id(shard, self._epoch)},
                 [{"$set": mine}],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -197,9 +217,10 @@ class MongoLeases(Leases):
 
     async def _release(self, shards: Iterable[int]) -> None:
         """Release the leases of `shards`; the next round retries after a failure."""
+        ids = [shard_id(shard, self._epoch) for shard in shards]
         try:
             with unavailable():
-                await self._leases.delete_many({"_id": {"$in": list(shards)}, "owner": self.name})
+                await self._leases.delete_many({"_id": {"$in": ids}, "owner": self.name})
         except StoreUnavailable as error:
             log.warning("leases_not_released", error=_reason(error))
 

@@ -1,26 +1,29 @@
-"""The store's documents in MongoDB: schemas, indexes and queries."""
+"""The store's documents in MongoDB: schemas and indexes."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from bson import Int64
 from pymongo import ASCENDING, IndexModel
 
-from madang_common.log.position import shard_of, to_id
-from madang_history.store.port import LAST, Entry, Kinds
+EVENTS = "events"
+MESSAGES = "messages"
+LINES = "events_of_version_1"
+"""The events of the version before, until `madang-history migrate` has moved them."""
+SHARD_KEYS = {EVENTS: "audience", MESSAGES: "room"}
+"""Shard keys of the collections in a sharded cluster; they do not depend on the log's shards.
 
-SHARD_KEY = ("shard", "audience")
-"""Shard key of `events` in a sharded cluster: spreads the log's shards, keeps audiences together.
-
-Every unique index starts with it, so that one server can detect duplicates. `_id` is not unique
-across a cluster by itself; but equal ids have the same audience, and so are on the same server.
+Every unique index starts with the shard key, so that one server can detect duplicates. `_id` is not
+unique across a cluster by itself; but equal ids have the same audience or room, and so are on the
+same server.
 """
 
 BY_ID = "_id_"
 """Events of an audience by position; unique."""
-BY_KEY = "by_key"
-"""Events by idempotency key; unique."""
-BY_KIND = "by_kind_with_sender"
+BY_KEY = "by_sender_and_key"
+"""Events of an audience by idempotency key; unique."""
+BY_KIND = "by_kind_and_position"
 """Events of an audience and a kind by position; includes the sender, for unread counts."""
+BY_ROOM = "by_room_and_position"
+"""Messages of a room by position."""
 BY_FIRST = "by_first"
 """Gaps of a shard by their first offset; unique."""
 
@@ -30,14 +33,18 @@ def _index(name: str, *fields: str, unique: bool = False) -> IndexModel:
 
 
 EVENT_INDEXES = (
-    _index(BY_KEY, *SHARD_KEY, "sender", "key", unique=True),
-    _index(BY_KIND, *SHARD_KEY, "kind", "position", "sender"),
+    _index(BY_KEY, "audience", "sender", "key", unique=True),
+    _index(BY_KIND, "audience", "kind", "position", "sender"),
 )
+MESSAGE_INDEXES = (_index(BY_ROOM, "room", "position"),)
 GAP_INDEXES = (_index(BY_FIRST, "shard", "first", unique=True),)
 
 _TEXT = {"bsonType": "string"}
+_OBJECT = {"bsonType": "object"}
 _LARGE = {"bsonType": "long", "minimum": 0}
 _SHARD = {"bsonType": "int", "minimum": 0}
+_TIME = {"bsonType": ["date", "null"]}
+"""Null if the sender's `at` is no time."""
 
 
 def _schema(**properties: Any) -> dict[str, Any]:
@@ -45,63 +52,45 @@ def _schema(**properties: Any) -> dict[str, Any]:
     return {"bsonType": "object", "required": list(properties), "properties": properties}
 
 
-EVENT = _schema(
-    _id=_TEXT,
-    shard=_SHARD,
-    audience=_TEXT,
-    position=_LARGE,
-    kind=_TEXT,
-    sender=_TEXT,
-    key=_TEXT,
-    line={"bsonType": "binData"},
+def _with_optional(schema: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    return schema | {"properties": schema["properties"] | properties}
+
+
+EVENT = _with_optional(
+    _schema(
+        _id=_TEXT,
+        audience=_TEXT,
+        position=_LARGE,
+        at=_TIME,
+        kind=_TEXT,
+        sender=_TEXT,
+        sender_name=_TEXT,
+        key=_TEXT,
+        data=_OBJECT,
+    ),
+    room=_TEXT,
+    user=_TEXT,
+    headers=_OBJECT,
+    at_text=_TEXT,
+    escaped={"bsonType": "array", "items": {"enum": ["data", "headers"]}},
+) | {"oneOf": [{"required": ["room"]}, {"required": ["user"]}]}
+MESSAGE = _with_optional(
+    _schema(
+        _id=_TEXT,
+        room=_TEXT,
+        position=_LARGE,
+        at=_TIME,
+        sender=_TEXT,
+        sender_name=_TEXT,
+        text=_TEXT,
+    ),
+    at_text=_TEXT,
+    escaped={"enum": [True]},
 )
 PROGRESS = _schema(_id=_SHARD, next=_LARGE)
+"""Also `end`, and `sealed_at` and `lost` once the shard's epoch is stored to its end."""
 GAP = _schema(shard=_SHARD, first=_LARGE, after=_LARGE)
+"""Also `at`, when it was found."""
 STORE = _schema(_id={"enum": ["log"]}, shards={"bsonType": "int", "minimum": 1})
-
-
-def event(entry: Entry, shards: int) -> dict[str, Any]:
-    """Return the document of `entry`."""
-    return shard_key(entry.audience, shards) | {
-        "_id": event_id(entry.audience, entry.position),
-        "position": Int64(entry.position),
-        "kind": entry.kind,
-        "sender": entry.sender,
-        "key": entry.key,
-        "line": entry.line,
-    }
-
-
-def shard_key(audience: str, shards: int) -> dict[str, Any]:
-    """Return the shard key of the documents of `audience`."""
-    return {"shard": shard_of(audience, shards), "audience": audience}
-
-
-def event_id(audience: str, position: int) -> str:
-    """Return the `_id` of an event; ids of one audience sort by position."""
-    return f"{audience}/{to_id(position)}"
-
-
-class Range(NamedTuple):
-    """A query for events between two positions."""
-
-    query: dict[str, Any]
-    order: str
-    """The field to sort by."""
-    index_name: str
-    """The index with this order, as a hint: the planner might sort instead."""
-
-
-def range_of(
-    audience: str, shards: int, kinds: Kinds, *, above: int = -1, below: int | None = None
-) -> Range:
-    """Return the query for events of `kinds` between two positions, both exclusive."""
-    key = shard_key(audience, shards)
-    if kinds:
-        ends = {"$gt": Int64(above)} | ({} if below is None else {"$lt": Int64(below)})
-        query = key | {"kind": {"$in": list(kinds)}, "position": ends}
-        return Range(query, "position", BY_KIND)
-    # "/" sorts before every digit, and "~" after.
-    least = event_id(audience, above) if above >= 0 else f"{audience}/"
-    most = f"{audience}/~" if below is None or below > LAST else event_id(audience, below)
-    return Range(key | {"_id": {"$gt": least, "$lt": most}}, "_id", BY_ID)
+"""Epoch 0; later ones are in `epochs`."""
+EPOCH = _schema(_id={"bsonType": "int", "minimum": 1}, shards={"bsonType": "int", "minimum": 1})

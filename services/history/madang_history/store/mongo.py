@@ -1,44 +1,35 @@
 """The store in MongoDB: a replica set, or a sharded cluster of them."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import Self
 
-from bson import Int64
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
-from pymongo.errors import BulkWriteError
+from pymongo import ASCENDING, DESCENDING
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 from typing_extensions import override
 
 from madang_history.store import documents
-from madang_history.store.documents import Range, range_of
+from madang_history.store.event_collection import EventCollection, Within
+from madang_history.store.event_writer import EventWriter
+from madang_history.store.line_events import LineEvents, set_lines_aside
 from madang_history.store.mongo_client import (
-    CausalSessions,
     Collection,
     Database,
-    Document,
     Session,
-    define_collection,
     unavailable,
 )
+from madang_history.store.mongo_progress import MongoProgress, define_progress, enter_epoch
 from madang_history.store.port import (
     LAST,
-    Entry,
+    Epoch,
     EventCount,
-    Gap,
     Kinds,
     MessageStore,
     StoredEvent,
-    StoreMismatch,
     StoreUnavailable,
 )
 
-_DUPLICATE_KEY = 11000
-_START_SECONDS = 60
-_PROJECTION = {"_id": False, "position": True, "line": True}
 
-
-class MongoMessageStore(MessageStore):
+class MongoMessageStore(MongoProgress, MessageStore):
     """The production store. Make one with `await MongoMessageStore.open(database, shards)`.
 
     The first event with a key wins, whichever replica writes: a writer inserts an event only after
@@ -50,195 +41,160 @@ class MongoMessageStore(MessageStore):
     Closing the store does not close the client, which belongs to the caller.
     """
 
-    def __init__(self, database: Database, shards: int) -> None:
-        self._shards = shards
-        self._store: Collection = database["store"]
-        self._events: Collection = database["events"]
-        self._progress: Collection = database["progress"]
-        self._gaps: Collection = database["holes"]  # the stored name of gaps
-        self._sessions = CausalSessions(database)
-        self._closed = False
+    def __init__(
+        self,
+        database: Database,
+        shards: int,
+        writer: EventWriter,
+        lines: LineEvents | None,
+        health: Database | None = None,
+        *,
+        epoch: int = 0,
+    ) -> None:
+        """Store in `database`; ping over the client of `health`, by default the same one.
+
+        `lines` are the events that are not migrated yet.
+        """
+        super().__init__(database, Epoch(epoch, shards))
+        self._health: Collection = (database if health is None else health)["store"]
+        self._writer = writer
+        self._events = EventCollection(database[documents.EVENTS])
+        self._lines = lines
 
     @classmethod
-    async def open(cls, database: Database, shards: int) -> Self:
-        """Open or create the store; raise StoreMismatch if its shard count differs."""
+    async def open(
+        cls, database: Database, shards: int, health: Database | None = None, *, epoch: int = 0
+    ) -> Self:
+        """Open or create the store, and enter `epoch` of the log if it is new.
+
+        Raise StoreMismatch if the store has a later one, or this one with other shards.
+        """
         with unavailable():
-            store = await define_collection(database, "store", documents.STORE)
-            made = await store.find_one_and_update(
-                {"_id": "log"},
-                {"$setOnInsert": {"shards": shards}},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-            if made["shards"] != shards:
-                raise StoreMismatch(
-                    f"database {database.name} was made for a log of {made['shards']} shards,"
-                    f" not {shards}"
-                )
-            await define_collection(database, "progress", documents.PROGRESS)
-            await define_collection(database, "holes", documents.GAP, documents.GAP_INDEXES)
-            await define_collection(database, "events", documents.EVENT, documents.EVENT_INDEXES)
-        return cls(database, shards)
+            await define_progress(database)
+            first = await enter_epoch(database, Epoch(epoch, shards))
+            await set_lines_aside(database)
+            writer = await EventWriter.open(database)
+            lines = await LineEvents.open(database, first.shards)
+        return cls(database, shards, writer, lines, health, epoch=epoch)
 
     @classmethod
-    async def open_when_available(cls, database: Database, shards: int) -> Self:
-        """As `open`, but wait up to a minute for MongoDB when both start together."""
+    async def open_when_available(
+        cls,
+        database: Database,
+        shards: int,
+        *,
+        epoch: int,
+        health: Database,
+        start_seconds: float,
+    ) -> Self:
+        """As `open`, but wait up to `start_seconds` for MongoDB when both start together."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),
-            stop=stop_after_delay(_START_SECONDS),
+            stop=stop_after_delay(start_seconds),
             wait=wait_fixed(1),
             reraise=True,
         ):
             with attempt:
-                store = await cls.open(database, shards)
+                store = await cls.open(database, shards, health, epoch=epoch)
         return store
 
-    @property
     @override
-    def shards(self) -> int:
-        return self._shards
-
-    @override
-    async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
+    async def store(self, shard: int, entries: Sequence[StoredEvent], progress: int) -> int:
         async with self._session() as session:
-            new = await self._insert(entries, session)
-            await self._progress.update_one(
-                {"_id": shard},
-                {"$max": {"next": Int64(progress)}},
-                upsert=True,
-                session=session,
-            )
-        return new
-
-    @override
-    async def progress(self, shard: int) -> int:
-        async with self._session() as session:
-            found = await self._progress.find_one({"_id": shard}, session=session)
-        return int(found["next"]) if found else 0
-
-    @override
-    async def add_gap(self, shard: int, gap: Gap) -> None:
-        async with self._session() as session:
-            await self._gaps.update_one(
-                {"shard": shard, "first": Int64(gap.first)},
-                {"$max": {"after": Int64(gap.after)}},
-                upsert=True,
-                session=session,
-            )
-
-    @override
-    async def gaps(self, shard: int) -> list[Gap]:
-        async with self._session() as session:
-            cursor = self._gaps.find({"shard": shard}, hint=documents.BY_FIRST, session=session)
-            found = await cursor.sort("first", ASCENDING).to_list(None)
-        return [Gap(gap["first"], gap["after"]) for gap in found]
+            written = await self._writer.write(await self._new(entries, session), session)
+            await self._set_progress(shard, progress, session)
+        return written.new
 
     @override
     async def before(
         self, audience: str, position: int | None, limit: int, kinds: Kinds = ()
     ) -> list[StoredEvent]:
-        within = range_of(audience, self._shards, kinds, below=position)
-        return (await self._nearest(within, DESCENDING, limit))[::-1]
+        within = Within(audience, kinds, below=position)
+        async with self._session() as session:
+            return (await self._nearest(within, DESCENDING, limit, session))[::-1]
 
     @override
     async def after(
         self, audience: str, position: int, limit: int, kinds: Kinds = (), *, upto: int = LAST
     ) -> list[StoredEvent]:
-        within = range_of(audience, self._shards, kinds, above=position, below=upto + 1)
-        return await self._nearest(within, ASCENDING, limit)
+        within = Within(audience, kinds, above=position, below=upto + 1)
+        async with self._session() as session:
+            return await self._nearest(within, ASCENDING, limit, session)
 
     @override
     async def get(self, audience: str, position: int) -> StoredEvent | None:
-        query = {"_id": documents.event_id(audience, position)}
-        return await self._one(audience, query, documents.BY_ID)
+        async with self._session() as session:
+            lines = await self._lines_left(session)
+            found = await lines.get(audience, position, session) if lines else None
+            return found or await self._events.get(audience, position, session)
 
     @override
     async def by_key(self, audience: str, sender: str, key: str) -> StoredEvent | None:
-        return await self._one(audience, {"sender": sender, "key": key}, documents.BY_KEY)
+        async with self._session() as session:
+            lines = await self._lines_left(session)
+            found = await lines.with_key(audience, sender, key, session) if lines else None
+            return found or await self._events.with_key(audience, sender, key, session)
 
     @override
     async def count_after(
         self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
     ) -> EventCount:
-        within = range_of(audience, self._shards, kinds, above=position, below=upto + 1)
-        by_another = {"$ne": ["$sender", {"$literal": reader}]}
-        pipeline: list[Document] = [
-            {"$match": within.query},
-            {"$sort": {within.order: ASCENDING}},
-            {"$limit": most},
-            {
-                "$group": {
-                    "_id": None,
-                    "examined": {"$sum": 1},
-                    "by_others": {"$sum": {"$cond": [by_another, 1, 0]}},
-                }
-            },
-        ]
+        within = Within(audience, kinds, above=position, below=upto + 1)
         async with self._session() as session:
-            cursor = self._events.aggregate(pipeline, hint=within.index_name, session=session)
-            found = await cursor.to_list(None)
-        return (
-            EventCount(found[0]["by_others"], found[0]["examined"]) if found else EventCount(0, 0)
-        )
+            if await self._lines_left(session) is None:
+                return await self._events.count(within, reader, most, session)
+            found = await self._nearest(within, ASCENDING, most, session)
+        return EventCount(sum(stored.event.sender != reader for stored in found), len(found))
 
     @override
     async def ping(self) -> None:
-        async with self._session() as session:
-            await self._store.find_one({"_id": "log"}, session=session)
+        if self._closed:
+            raise StoreUnavailable("This process is stopping; retry in a moment.")
+        with unavailable():
+            await self._health.find_one({"_id": "log"})
 
     @override
     async def close(self) -> None:
         self._closed = True
+        await self._sessions.close()
 
-    async def _insert(self, entries: Iterable[Entry], session: Session) -> int:
-        """Insert the new ones of `entries`; return their number."""
-        new = [documents.event(entry, self._shards) for entry in _without_duplicates(entries)]
-        if not new:
-            return 0
-        try:
-            # Unordered, so that a duplicate does not stop the others.
-            await self._events.insert_many(new, ordered=False, session=session)
-        except BulkWriteError as error:
-            refused = error.details["writeErrors"]
-            all_duplicates = all(one["code"] == _DUPLICATE_KEY for one in refused)
-            if not all_duplicates or error.details["writeConcernErrors"]:
-                raise
-            return len(new) - len(refused)
-        return len(new)
+    async def _nearest(
+        self, within: Within, direction: int, limit: int, session: Session
+    ) -> list[StoredEvent]:
+        lines = await self._lines_left(session)
+        older = await lines.nearest(within, direction, limit, session) if lines else []
+        found = await self._events.nearest(within, direction, limit, session)
+        return _merged(older, found, direction)[:limit] if older else found
 
-    async def _nearest(self, within: Range, direction: int, limit: int) -> list[StoredEvent]:
-        async with self._session() as session:
-            cursor = self._events.find(
-                within.query, _PROJECTION, hint=within.index_name, batch_size=limit, session=session
-            )
-            found = await cursor.sort(within.order, direction).limit(limit).to_list(None)
-        return [_stored(event) for event in found]
+    async def _new(self, entries: Sequence[StoredEvent], session: Session) -> list[StoredEvent]:
+        """Return the first of `entries` with each key, without those that are not migrated yet."""
+        lines = await self._lines_left(session)
+        first = _without_duplicates(entries)
+        return await lines.without_stored(first, session) if lines else first
 
-    async def _one(self, audience: str, query: Document, index: str) -> StoredEvent | None:
-        key = documents.shard_key(audience, self._shards)
-        async with self._session() as session:
-            found = await self._events.find_one(
-                key | query, _PROJECTION, hint=index, session=session
-            )
-        return _stored(found) if found else None
+    async def _lines_left(self, session: Session) -> LineEvents | None:
+        """Return the events that are not migrated yet, None if there are none.
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[Session]:
-        """Yield a causally consistent session; raise StoreUnavailable."""
-        if self._closed:
-            raise StoreUnavailable("This process is stopping; retry in a moment.")
-        with unavailable():
-            async with self._sessions.session() as session:
-                yield session
+        They are read before the migrated ones: an event that is moved meanwhile is found twice,
+        but never missed.
+        """
+        if self._lines is not None and await self._lines.is_empty(session):
+            self._lines = None
+        return self._lines
 
 
-def _without_duplicates(entries: Iterable[Entry]) -> list[Entry]:
+def _without_duplicates(entries: Iterable[StoredEvent]) -> list[StoredEvent]:
     """Return the first entry of each audience, sender and key, in order."""
-    first: dict[tuple[str, str, str], Entry] = {}
+    first: dict[tuple[str, str, str], StoredEvent] = {}
     for entry in entries:
-        first.setdefault((entry.audience, entry.sender, entry.key), entry)
+        event = entry.event
+        first.setdefault((event.audience, event.sender, event.key), entry)
     return list(first.values())
 
 
-def _stored(event: Document) -> StoredEvent:
-    return StoredEvent(event["position"], event["line"])
+def _merged(
+    older: Iterable[StoredEvent], newer: Iterable[StoredEvent], direction: int
+) -> list[StoredEvent]:
+    """Return the events of both, each once, ordered in `direction`."""
+    events = {stored.position: stored for stored in (*older, *newer)}
+    return [events[position] for position in sorted(events, reverse=direction == DESCENDING)]

@@ -4,6 +4,7 @@ Only this module imports motor. All callers use the API that pymongo's `AsyncMon
 to switch, only `close` (awaited there) and `start_session` (not awaited) change, both here.
 """
 
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -15,14 +16,14 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pydantic import SecretStr
 from pymongo import IndexModel, ReadPreference
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from madang_common.settings import CannotStart
+from madang_history.endpoint import INVALID_URL, MongoEndpoint
 from madang_history.store.port import StoreUnavailable
 
 Document = dict[str, Any]
@@ -31,11 +32,16 @@ Collection = AsyncIOMotorCollection[Document]
 Session = AsyncIOMotorClientSession
 
 _NAMESPACE_EXISTS = 48
+_MAX_IDLE = 100
+"""Sessions kept for operations that run at the same time."""
+_IDLE_SECONDS = 60
+"""Idle time after which a session is not used again; MongoDB ends one after 30 minutes."""
+_DUPLICATE_KEY = 11000
 
 
 @asynccontextmanager
 async def connected(
-    url: SecretStr,
+    endpoint: MongoEndpoint,
     database: str,
     *,
     timeout_seconds: float,
@@ -45,12 +51,12 @@ async def connected(
     """Yield `database` with majority read concern and journaled majority write concern.
 
     It connects on the first command. `timeout_seconds` bounds each of: server selection, connecting
-    and a command; at most `connections` are open per server. Raise CannotStart if `url` is invalid.
+    and a command; at most `connections` are open per server. Raise CannotStart if a URL is invalid.
     """
     milliseconds = int(timeout_seconds * 1000)
     try:
         client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-            url.get_secret_value(),
+            **endpoint.options,
             appname="madang-history",
             maxPoolSize=connections,
             serverSelectionTimeoutMS=milliseconds,
@@ -61,9 +67,7 @@ async def connected(
         )
     except (ConfigurationError, ValueError):
         # Without the error's text, which may contain a part of the password.
-        raise CannotStart(
-            "MADANG_MONGO_URL is invalid; expected mongodb://user:password@host:27017"
-        ) from None
+        raise CannotStart(INVALID_URL) from None
     try:
         yield client.get_database(
             database,
@@ -104,30 +108,73 @@ async def define_collection(
     return collection
 
 
+async def insert_new(
+    collection: Collection, documents: Sequence[Document], session: Session
+) -> list[int]:
+    """Insert `documents`; return the indexes of those that duplicate a stored one."""
+    if not documents:
+        return []
+    try:
+        # Unordered, so that a duplicate does not stop the others.
+        await collection.insert_many(documents, ordered=False, session=session)
+    except BulkWriteError as error:
+        refused = error.details["writeErrors"]
+        all_duplicates = all(one["code"] == _DUPLICATE_KEY for one in refused)
+        if not all_duplicates or error.details["writeConcernErrors"]:
+            raise
+        return [one["index"] for one in refused]
+    return []
+
+
 class CausalSessions:
     """Causally consistent sessions: each sees at least what all earlier ones saw.
 
     A new primary may not know the latest majority commits yet. Without this, progress read from the
     old primary could be ahead of events read from the new one.
+
+    Sessions are used again, one operation after the other: motor starts each in a thread, which
+    takes as long as a small read.
     """
 
     def __init__(self, database: Database) -> None:
         self._client = database.client
         self._operation_time: Timestamp | None = None
         self._cluster_time: Document | None = None
+        self._idle: list[tuple[float, Session]] = []
+        """Sessions to use again, with the time of their last use; the last used one last."""
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """Yield a session for one operation."""
-        async with await self._client.start_session() as session:
+        session = await self._idle_session() or await self._client.start_session()
+        try:
             if self._operation_time is not None and self._cluster_time is not None:
                 session.advance_cluster_time(self._cluster_time)
                 session.advance_operation_time(self._operation_time)
             yield session
             self._advance(session)
+        except BaseException:
+            # An operation that failed or was cancelled may still run in this session.
+            await session.end_session()
+            raise
+        if len(self._idle) < _MAX_IDLE:
+            self._idle.append((time.monotonic(), session))
+        else:
+            await session.end_session()
+
+    async def close(self) -> None:
+        """End the idle sessions."""
+        while self._idle:
+            await self._idle.pop()[1].end_session()
+
+    async def _idle_session(self) -> Session | None:
+        """Return the most recently used session; end all idle ones if it is too old."""
+        if self._idle and time.monotonic() - self._idle[-1][0] > _IDLE_SECONDS:
+            await self.close()
+        return self._idle.pop()[1] if self._idle else None
 
     # Any, because motor's types declare these properties as methods.
     def _advance(self, session: Any) -> None:
-        time: Timestamp | None = session.operation_time
-        if time is not None and (self._operation_time is None or time > self._operation_time):
-            self._operation_time, self._cluster_time = time, session.cluster_time
+        at: Timestamp | None = session.operation_time
+        if at is not None and (self._operation_time is None or at > self._operation_time):
+            self._operation_time, self._cluster_time = at, session.cluster_time

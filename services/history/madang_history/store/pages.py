@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from madang_common.log.position import position, shard_of
+from madang_history.store.coverage import Coverage
 from madang_history.store.port import LAST, Kinds, MessageStore, StoredEvent
 
 
@@ -27,14 +27,9 @@ class Page:
     """Cursor of the newer page, also if there are no newer events yet."""
 
 
-def stored_to(progress: int) -> int | None:
-    """Return the last stored position, given the progress of a shard; None if there is none."""
-    return position(progress, 0) - 1 if progress else None
-
-
-async def current_snapshot(store: MessageStore, audience: str) -> Snapshot:
+async def current_snapshot(coverage: Coverage, audience: str) -> Snapshot:
     """Return a snapshot of all events of `audience` that are stored now."""
-    stored = stored_to(await store.progress(shard_of(audience, store.shards)))
+    stored = await coverage.stored_to(audience)
     return Snapshot(audience, -1 if stored is None else stored)
 
 

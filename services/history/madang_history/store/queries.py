@@ -14,35 +14,49 @@ PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 8000",
 )
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS store (one INTEGER PRIMARY KEY CHECK (one = 1), shards INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS progress (shard INTEGER PRIMARY KEY, next INTEGER NOT NULL);
+TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     audience TEXT NOT NULL,
     position INTEGER NOT NULL,
+    room TEXT,
+    user TEXT,
+    at TEXT NOT NULL,
     kind TEXT NOT NULL,
     sender TEXT NOT NULL,
+    sender_name TEXT NOT NULL,
     key TEXT NOT NULL,
-    line BLOB NOT NULL,
+    data TEXT NOT NULL,
+    headers TEXT,
     PRIMARY KEY (audience, position)
 );
-CREATE UNIQUE INDEX IF NOT EXISTS events_by_key ON events (audience, sender, key);
-CREATE INDEX IF NOT EXISTS events_by_kind_with_sender ON events (audience, kind, position, sender);
-CREATE TABLE IF NOT EXISTS holes (
-    shard INTEGER NOT NULL,
-    first INTEGER NOT NULL,
-    after INTEGER NOT NULL,
-    PRIMARY KEY (shard, first)
+CREATE TABLE IF NOT EXISTS messages (
+    room TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    sender_name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (room, position)
 );
 """
+INDEXES = """
+CREATE UNIQUE INDEX IF NOT EXISTS events_by_sender_and_key ON events (audience, sender, key);
+CREATE INDEX IF NOT EXISTS events_by_kind_and_position
+    ON events (audience, kind, position, sender);
+"""
 
-ADD_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)"
-SET_PROGRESS = "UPDATE progress SET next = max(next, ?) WHERE shard = ?"
-PROGRESS = "SELECT next FROM progress WHERE shard = ?"
-ADD_GAP = "INSERT OR REPLACE INTO holes VALUES (?, ?, ?)"
-GAPS = "SELECT first, after FROM holes WHERE shard = ? ORDER BY first"
-ONE = "SELECT position, line FROM events WHERE audience = ? AND position = ?"
-BY_KEY = "SELECT position, line FROM events WHERE audience = ? AND sender = ? AND key = ?"
+ADD_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_MESSAGE = """
+INSERT OR IGNORE INTO messages SELECT ?, ?, ?, ?, ?, ?, ?, ?
+WHERE EXISTS (SELECT 1 FROM events WHERE audience = ? AND position = ?)
+"""
+"""Adds the message of an event unless the event was refused because of its key."""
+EVENT = "position, key, kind, sender, sender_name, at, data, room, user, headers"
+"""The columns of an event, in the order of `Event`."""
+ONE = f"SELECT {EVENT} FROM events WHERE audience = ? AND position = ?"  # noqa: S608 - ours
+BY_KEY = f"SELECT {EVENT} FROM events WHERE audience = ? AND sender = ? AND key = ?"  # noqa: S608 - ours
 
 
 def range_of(
@@ -53,7 +67,7 @@ def range_of(
     above: int = -1,
     below: int = LAST + 1,
     order: Literal["ASC", "DESC"] = "ASC",
-    columns: Literal["position, line", "position, sender"] = "position, line",
+    columns: str = EVENT,
 ) -> tuple[str, Sequence[object]]:
     """Return the query and values for `limit` events between two positions, both exclusive.
 

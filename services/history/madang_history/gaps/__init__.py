@@ -1,0 +1,1 @@
+"""What history never got from the log, for operators."""

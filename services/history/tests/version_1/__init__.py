@@ -1,0 +1,1 @@
+"""What the version before stored, and the log that it stored."""
