@@ -1,13 +1,22 @@
 """Settings of rooms."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic import Field, SecretStr, model_validator
 
-from madang_common.settings import CommonSettings
+from madang_common.address import Host, Port
+from madang_common.server_parts import ServerParts, needs
+from madang_common.settings import CommonSettings, required, secret_value
+from madang_common.tls import CaFile, Tls
+from madang_rooms.endpoint import MySqlEndpoint
+
+_DATABASE = ServerParts(
+    url="database_url",
+    hosts=("database_host",),
+    others=("database_port", "database_user", "database_password", "database_name"),
+    with_either=("database_tls", "database_ca_file"),
+)
 
 
 class RoomsSettings(CommonSettings):
@@ -16,7 +25,23 @@ class RoomsSettings(CommonSettings):
     data_dir: Path = Path("data")
     """Folder of the embedded database."""
     database_url: SecretStr | None = None
-    """MySQL or MariaDB, `mysql+asyncmy://user:password@host:port/name`; by default embedded."""
+    """MySQL or MariaDB, `mysql+asyncmy://user:password@host:port/name`; if neither this nor
+    `MADANG_DATABASE_HOST` is set, the embedded database."""
+    database_host: Host = None
+    """Host of MySQL, instead of the URL."""
+    database_port: Port = None
+    """Port of MySQL; 3306 if not set."""
+    database_user: str | None = None
+    """User of MySQL."""
+    database_password: SecretStr | None = None
+    """Password of that user."""
+    database_name: str = "madang"
+    """Name of the database in MySQL; a URL has it as its path."""
+    database_tls: bool = False
+    """Whether to use TLS to MySQL; also with the URL."""
+    database_ca_file: CaFile = None
+    """File with the CA certificates, in PEM, that sign MySQL's certificate; those of the system if
+    not set. Needs `MADANG_DATABASE_TLS`."""
     user_changes_per_second: Annotated[float, Field(gt=0)] = 10.0
     """Sustained rate of one user's changes of rooms, members and invites, on each replica."""
     user_changes_burst: Annotated[int, Field(ge=1)] = 200
@@ -71,19 +96,32 @@ class RoomsSettings(CommonSettings):
     """Longest run of a statement in MySQL."""
     database_idle_seconds: Annotated[int, Field(ge=10)] = 60
     """Silence after which MySQL closes a replica's connection and releases its locks."""
-    database_start_seconds: Annotated[float, Field(gt=0)] = 30.0
-    """Longest wait for MySQL at a start or a migration."""
 
-    @field_validator("database_url")
-    @classmethod
-    def check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
-        """Refuse a URL that is not of a MySQL database."""
-        if url is None:
+    @property
+    def database(self) -> MySqlEndpoint | None:
+        """The endpoint of MySQL, None if it is not set; raise ValueError if it is invalid."""
+        if not _DATABASE.are_given(self):
             return None
-        try:
-            parsed = make_url(url.get_secret_value())
-        except ArgumentError:
-            raise ValueError("not a URL") from None
-        if parsed.get_backend_name() not in {"mysql", "mariadb"} or not parsed.database:
-            raise ValueError("not mysql+asyncmy://user:password@host:port/name")
-        return url
+        needs(self, "database_ca_file", "database_tls")
+        tls = Tls(self.database_ca_file) if self.database_tls else None
+        if self.database_url is not None:
+            return MySqlEndpoint.at(self.database_url.get_secret_value(), tls)
+        needs(self, "database_host", "database_user", "database_password")
+        return MySqlEndpoint.of(
+            self.database_host or "",
+            port=self.database_port,
+            user=self.database_user or "",
+            password=secret_value(self.database_password) or "",
+            name=self.database_name,
+            tls=tls,
+        )
+
+    def require_database(self) -> MySqlEndpoint:
+        """Return the endpoint of MySQL; raise CannotStart if it is not set."""
+        return required(self.database, "database_url", "database_host")
+
+    @model_validator(mode="after")
+    def check_database(self) -> Self:
+        """Refuse settings of MySQL that contradict each other."""
+        _ = self.database
+        return self

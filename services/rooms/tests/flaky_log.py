@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 from typing_extensions import override
 
-from madang_common.log.port import Batch, Log, LogUnavailable, Start
+from madang_common.log.port import Batch, Log, LogError, LogUnavailable, Start
 
 
 class FlakyLog(Log):
@@ -17,8 +17,17 @@ class FlakyLog(Log):
         """Shards that are unavailable."""
         self.confirms_to_lose = 0
         """Number of appends to store without a confirm."""
+        self.failure: LogError | None = None
+        """Error of every append and ping."""
+        self.appends = 0
+        """Number of appends that it was asked for."""
         self.tried = asyncio.Event()
         """Set by each append."""
+
+    @property
+    @override
+    def epoch(self) -> int:
+        return self._log.epoch
 
     @property
     @override
@@ -33,6 +42,9 @@ class FlakyLog(Log):
     @override
     async def append(self, shard: int, lines: tuple[bytes, ...]) -> None:
         self.tried.set()
+        self.appends += 1
+        if self.failure is not None:
+            raise self.failure
         if shard in self.unavailable:
             raise LogUnavailable("unavailable")
         await self._log.append(shard, lines)
@@ -50,6 +62,8 @@ class FlakyLog(Log):
 
     @override
     async def ping(self) -> None:
+        if self.failure is not None:
+            raise self.failure
         if self.unavailable:
             raise LogUnavailable("unavailable")
         await self._log.ping()

@@ -147,12 +147,34 @@ def settings_for(folder: Path, **changes: Any) -> RoomsSettings:
 
 @asynccontextmanager
 async def running(folder: Path, log: Log, **changes: Any) -> AsyncIterator[Harness]:
-    """Run the service on `folder` and `log`."""
+    """Run the service on `folder` and `log`.
+
+    With a list `stored_log` among the changes it verifies its log: the last element has the epoch
+    and the shards of history, which does not answer while the list is empty.
+    """
+    stored_log: list[tuple[int, int]] | None = changes.pop("stored_log", None)
     issuer, clock = Issuer(), StillClock()
-    keys = httpx.MockTransport(lambda _: httpx.Response(200, json=issuer.jwks()))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/internal/token":
+            token = {"access_token": issuer.service_token("rooms"), "expires_in": 300}
+            return httpx.Response(200, json=token | {"token_type": "Bearer"})
+        if request.url.path != "/internal/log":
+            return httpx.Response(200, json=issuer.jwks())
+        if not stored_log:
+            return httpx.Response(503)
+        epoch, shards = stored_log[-1]
+        return httpx.Response(200, json={"epoch": epoch, "shards": shards})
+
     settings = settings_for(folder, **changes)
     async with (
-        build(settings, log=log, transport=keys, clock=clock) as app,
+        build(
+            settings,
+            log=log,
+            verify_log=stored_log is not None,
+            transport=httpx.MockTransport(answer),
+            clock=clock,
+        ) as app,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://rooms",

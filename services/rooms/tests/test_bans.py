@@ -39,7 +39,13 @@ async def test_banning_a_member_removes_them_and_publishes_both_events(harness: 
     }
     to_room = await events_of(harness.log, f"rooms.{room}", "member.banned")
     to_dae = await events_of(harness.log, f"users.{dae.id}", "membership.removed")
-    assert to_room[-1]["data"] == {"user": dae.id, "name": "대한", "by": nari.id, "removed": True}
+    assert to_room[-1]["data"] == {
+        "user": dae.id,
+        "name": "대한",
+        "by": nari.id,
+        "removed": True,
+        "until": None,
+    }
     assert to_room[-1]["sender"] == nari.id
     assert "member.removed" not in {event["kind"] for event in to_room}
     assert to_dae[-1]["data"] == {"room": room, "by": nari.id}
@@ -76,20 +82,26 @@ async def test_a_banned_user_cannot_join_in_any_way_until_the_ban_is_lifted(
     ]
 
 
-async def test_a_repeated_ban_replaces_its_terms_without_another_event(harness: Harness) -> None:
+async def test_a_repeated_ban_replaces_its_terms_and_publishes_another_expiry(
+    harness: Harness,
+) -> None:
     nari, dae = await harness.person("nari"), await harness.person("dae")
     room = await nari.make_room("public")
     await ban(nari, room, dae, reason="spam", expires_in_seconds=60)
 
     again = await ban(nari, room, dae, status=200, reason="more spam")
+    await ban(nari, room, dae, status=200, reason="only the reason is new")
     await lift(nari, room, dae)
     await lift(nari, room, dae, status=404)
     read(await nari.request("GET", f"/rooms/{room}/bans/{dae.id}"), 404)
 
     assert (again["reason"], again["expires_at"]) == ("more spam", None)
     events = await events_of(harness.log, f"rooms.{room}", "member.unbanned")
-    kinds = [event["kind"] for event in events]
-    assert (kinds.count("member.banned"), kinds.count("member.unbanned")) == (1, 1)
+    bans = [event["data"] for event in events if event["kind"] == "member.banned"]
+    assert [(ban["removed"], ban["until"]) for ban in bans] == [
+        (False, "2027-01-15T08:01:00.000Z"),
+        (False, None),
+    ]
 
 
 async def test_a_ban_expires(harness: Harness) -> None:

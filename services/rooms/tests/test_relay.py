@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
+from madang_common.log import guard, verification
+from madang_common.log.port import LogEnded, LogError, LogLost
 from madang_common.log.position import shard_of
+from madang_common.settings import CannotStart
 from madang_rooms.wiring import FILE
 from services.rooms.tests.flaky_log import FlakyLog
 from services.rooms.tests.harness import (
@@ -26,6 +32,7 @@ from services.rooms.tests.harness import (
 )
 
 WAITING = "madang_rooms_outbox_waiting_rows"
+FAILED = 'madang_rooms_relay_appends_total{result="failed"}'
 OLDEST = "madang_rooms_outbox_oldest_seconds"
 
 
@@ -227,3 +234,77 @@ async def test_the_metrics_show_the_outbox(tmp_path: Path, flaky_log: FlakyLog) 
         assert await harness.metric('madang_rooms_relay_appends_total{result="confirmed"}') == 3
         for kind in ("room.created", "member.joined", "membership.added"):
             assert await harness.metric(f'madang_rooms_changes_total{{kind="{kind}"}}') == 1
+
+
+async def reaches(harness: Harness, failures: float) -> bool:
+    """Return whether so many rows were refused by the log."""
+    return await harness.metric(FAILED) >= failures
+
+
+@pytest.mark.parametrize("failure", [LogLost("no stream"), LogEnded("the epoch has ended")])
+async def test_rows_wait_while_the_log_must_not_be_used(
+    tmp_path: Path, flaky_log: FlakyLog, failure: LogError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_CHECK_SECONDS", 0.05)
+    async with running(tmp_path, flaky_log, **QUICK_OUTBOX) as harness:
+        nari = await harness.person("nari")
+        room = await nari.make_room(name="0")
+        await until_outbox_empty(tmp_path)
+        flaky_log.failure = failure
+        flaky_log.appends = 0
+        with capture_logs() as entries:
+            await rename(nari, room, ["1", "2", "3"])
+            failed = await harness.metric(FAILED)
+            await until(lambda: reaches(harness, failed + 10))
+
+            assert waiting_rows(tmp_path) == await harness.metric(WAITING) == 3
+            assert flaky_log.appends == 1
+            kind = "lost" if isinstance(failure, LogLost) else "ended"
+            assert await harness.metric(f'madang_log_{kind}{{service="rooms"}}') == 1
+            answer = await harness.client.get("/health/ready")
+            assert answer.json()["dependencies"]["log"] == type(failure).__name__
+            assert answer.status_code == 200
+            said = [entry["event"] for entry in entries if entry["log_level"] == "error"]
+            assert said == [f"log_{kind}"]
+            assert "outbox_rows_failed" not in {entry["event"] for entry in entries}
+
+        flaky_log.failure = None
+        if isinstance(failure, LogLost):
+            await until_outbox_empty(tmp_path)
+            assert await harness.metric('madang_log_lost{service="rooms"}') == 0
+
+    # A process in the next epoch publishes what is left.
+    async with running(tmp_path, flaky_log, **QUICK_OUTBOX):
+        events = await events_of(flaky_log, f"rooms.{room}", "room.updated", times=3)
+    assert names_of(events) == ["1", "2", "3"]
+
+
+async def test_rows_wait_until_history_has_confirmed_the_log(
+    tmp_path: Path, flaky_log: FlakyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "_FIRST_PAUSE_SECONDS", 0.01)
+    stored: list[tuple[int, int]] = []
+    async with running(tmp_path, flaky_log, stored_log=stored, **QUICK_OUTBOX) as harness:
+        nari = await harness.person("nari")
+        room = await nari.make_room(name="0")
+        await until(lambda: reaches(harness, 1))
+        assert flaky_log.appends == 0
+        assert await harness.metric('madang_log_verified{service="rooms"}') == 0
+
+        stored.append((flaky_log.epoch, SHARDS))
+
+        await until_outbox_empty(tmp_path)
+        assert await harness.metric('madang_log_verified{service="rooms"}') == 1
+        assert len(await events_of(flaky_log, f"rooms.{room}", "member.joined")) == 2
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [((1, SHARDS), "MADANG_LOG_EPOCH=1"), ((0, SHARDS + 1), "MADANG_LOG_SHARDS")],
+)
+async def test_rooms_does_not_start_on_another_log_than_history(
+    tmp_path: Path, flaky_log: FlakyLog, stored: tuple[int, int], told: str
+) -> None:
+    with pytest.raises(CannotStart, match=told):
+        async with running(tmp_path, flaky_log, stored_log=[stored]):
+            raise AssertionError("it started")

@@ -81,6 +81,18 @@ def test_a_downgrade_drops_everything_and_can_be_upgraded(tmp_path: Path) -> Non
     assert tables(path) == full
 
 
+def test_a_downgrade_stops_at_the_revision(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.sqlite"
+    migrate(path, wait_seconds=1, revision="0002")
+    second = tables(path)
+    migrate(path, wait_seconds=1)
+
+    migrate(path, wait_seconds=1, revision="0002")
+
+    assert tables(path) == second
+    assert second < {*Base.metadata.tables, "alembic_version"}
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "rooms.sqlite"
     migrate(path, wait_seconds=1)

@@ -42,7 +42,7 @@ def provide_services(app: FastAPI, services: Services) -> None:
     app.state.rooms_services = services
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.rooms_services
     return services
 
@@ -50,7 +50,7 @@ def _services(request: Request) -> Services:
 InjectedServices = Annotated[Services, Depends(_services)]
 
 
-def _rate_limited(services: InjectedServices, user: User) -> Claims:
+async def _rate_limited(services: InjectedServices, user: User) -> Claims:
     services.change_limit.take(user.subject)
     return user
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import structlog
 
 from madang_common.log.batching import BatchLimits, BatchQueue
-from madang_common.log.port import LogError
+from madang_common.log.port import LogError, LogUnusable
 from madang_common.log.publisher import Done, Publisher
 from madang_common.problems import Unavailable
 from madang_rooms.metrics import RoomsMetrics
@@ -135,7 +135,10 @@ class Relay:
                 await locked.commit(session)
         self._metrics.relayed(confirmed=len(confirmed), failed=failed)
         if failed:
-            log.warning("outbox_rows_failed", rows=failed, error=str(next(filter(None, errors))))
+            error = next(filter(None, errors))
+            # GuardedLog has logged this once; do not repeat it at every poll.
+            if not isinstance(error, LogUnusable):
+                log.warning("outbox_rows_failed", rows=failed, error=str(error))
         return not failed
 
     def _chunk(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:

@@ -1,5 +1,6 @@
 """Bans: users who may not join a room; a banned member is removed."""
 
+from madang_common.clock import rfc3339
 from madang_common.events.kinds import MemberBanned, MemberUnbanned
 from madang_common.problems import Conflict, NotFound
 from madang_rooms.services.authorization import (
@@ -55,13 +56,17 @@ class Bans:
         if banned is None:
             raise NotFound("There is no such user.")
         await unit.bans.delete_expired(room)
+        expires_at_ms = None if seconds is None else unit.now_ms + seconds * 1000
         ban = await unit.bans.get(room, user)
         is_new = ban is None
         if ban is None:
-            ban = await self._add(unit, authorization, banned)
+            ban = await self._add(unit, authorization, banned, expires_at_ms)
+        elif ban.expires_at_ms != expires_at_ms:
+            ban.expires_at_ms = expires_at_ms
+            event = _event(ban, banned, by=actor, removed=False)
+            unit.outbox.to_room(room, event, authorization.actor)
         ban.reason = reason
         ban.banned_by = actor
-        ban.expires_at_ms = None if seconds is None else unit.now_ms + seconds * 1000
         return ban_view(ban, banned), is_new
 
     @write_transaction
@@ -97,7 +102,13 @@ class Bans:
         rows = await unit.bans.list_of_room(room, read_cursor(cursor), limit + 1)
         return page(rows, limit, lambda row: row[1].id, lambda row: ban_view(*row))
 
-    async def _add(self, unit: UnitOfWork, authorization: Authorization, user: User) -> Ban:
+    async def _add(
+        self,
+        unit: UnitOfWork,
+        authorization: Authorization,
+        user: User,
+        expires_at_ms: int | None,
+    ) -> Ban:
         """Add a ban, end the membership of `user`, if any, and add the events."""
         room, actor, limit = authorization.room, authorization.actor, self._settings.room_most_bans
         membership = await unit.memberships.get(room.id, user.id)
@@ -105,17 +116,27 @@ class Bans:
             raise forbidden(authorization.role, f"ban {with_article(membership.role)}")
         if await unit.bans.count(room.id) >= limit:
             raise Conflict("This room has too many bans; lift one first.", limit=limit)
-        ban = Ban(room_id=room.id, user_id=user.id, banned_by=actor.id, created_at_ms=unit.now_ms)
+        ban = Ban(
+            room_id=room.id,
+            user_id=user.id,
+            banned_by=actor.id,
+            created_at_ms=unit.now_ms,
+            expires_at_ms=expires_at_ms,
+        )
         await unit.bans.add(ban)
         await invalidate_invites(unit, room, user, self._settings)
-        event = MemberBanned(
-            user=user.id, name=user.display_name, by=actor.id, removed=membership is not None
-        )
+        event = _event(ban, user, by=actor.id, removed=membership is not None)
         if membership is None:
             unit.outbox.to_room(room.id, event, actor)
         else:
             await end_membership(unit, room, membership, event, actor)
         return ban
+
+
+def _event(ban: Ban, user: User, *, by: str, removed: bool) -> MemberBanned:
+    expires_at_ms = ban.expires_at_ms
+    until = None if expires_at_ms is None else rfc3339(expires_at_ms / 1000)
+    return MemberBanned(user=user.id, name=user.display_name, by=by, removed=removed, until=until)
 
 
 async def _check_may_ban(unit: UnitOfWork, actor: str, room: str) -> None:

@@ -9,7 +9,7 @@ from madang_common.events.kinds import (
     Visibility,
 )
 from madang_common.ids import new_id
-from madang_common.problems import Conflict, InvalidBody
+from madang_common.problems import Conflict, InvalidBody, NotAMember, NotFound
 from madang_common.text import composed
 from madang_rooms.names import ROOM_NAME_LENGTH
 from madang_rooms.services.authorization import (
@@ -23,10 +23,11 @@ from madang_rooms.services.authorization import (
 from madang_rooms.services.membership import add_member, check_room_quota
 from madang_rooms.services.paging import Page, page, read_cursor
 from madang_rooms.services.roles import Action
-from madang_rooms.services.views import RoomView, room_view
+from madang_rooms.services.views import RoomView, room_view, seen_view
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.models import Membership, Room, User
 from madang_rooms.storage.models.room import direct_pair
+from madang_rooms.storage.repositories.rooms import SeenRoom
 from madang_rooms.storage.unit_of_work import (
     UnitOfWork,
     UnitOfWorkRunner,
@@ -89,31 +90,33 @@ class Rooms:
     ) -> Page[RoomView]:
         """Return the rooms of `actor`, newest first; hidden ones with `hidden`."""
         before = read_cursor(cursor)
-        rows = await unit.rooms.list_of_user(actor, before, limit + 1, hidden=hidden)
-        peers = [room.peer_of(actor) for room, _ in rows]
+        rooms = await unit.rooms.list_of_user(actor, before, limit + 1, hidden=hidden)
+        peers = [room.peer_of(actor) for room in rooms]
         users = await unit.users.by_ids(peer for peer in peers if peer)
 
-        def view(row: tuple[Room, Membership]) -> RoomView:
-            room, membership = row
-            return room_view(room, membership, users.get(room.peer_of(actor) or ""))
+        def view(room: SeenRoom) -> RoomView:
+            return seen_view(room, users.get(room.peer_of(actor) or ""))
 
-        return page(rows, limit, lambda row: row[0].id, view)
+        return page(rooms, limit, lambda room: room.id, view)
 
     @read_transaction
     async def list_public(
         self, unit: UnitOfWork, actor: str, text: str, cursor: str | None, limit: int
     ) -> Page[RoomView]:
         """Return public rooms with `text` in their name, newest first."""
-        rows = await unit.rooms.list_public(actor, composed(text), read_cursor(cursor), limit + 1)
-        return page(rows, limit, lambda row: row[0].id, lambda row: room_view(*row))
+        rooms = await unit.rooms.list_public(actor, composed(text), read_cursor(cursor), limit + 1)
+        return page(rooms, limit, lambda room: room.id, seen_view)
 
     @read_transaction
     async def get(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
         """Return a room that `actor` is a member of; raise NotFound or NotAMember."""
-        found, membership = await require_member(unit, room, actor)
+        found = await unit.rooms.seen(room, actor)
+        if found is None:
+            raise NotFound("There is no such room.")
+        if found.role is None:
+            raise NotAMember("You are not a member of this room.")
         peer = found.peer_of(actor)
-        other = None if peer is None else await unit.users.get(peer)
-        return room_view(found, membership, other)
+        return seen_view(found, None if peer is None else await unit.users.get(peer))
 
     @write_transaction
     async def rename(self, unit: UnitOfWork, actor: str, room: str, name: str) -> RoomView:

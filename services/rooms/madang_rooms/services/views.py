@@ -6,6 +6,7 @@ from madang_common.clock import rfc3339
 from madang_common.events.kinds import Role, Visibility
 from madang_common.http.openapi import example
 from madang_rooms.storage.models import Ban, Block, Invite, Membership, Room, User
+from madang_rooms.storage.repositories.rooms import SeenRoom
 
 # Values of the examples.
 _USER = {"id": "06h06ktdkrb2i5o61ro2lqhs", "username": "minji", "display_name": "민지"}
@@ -183,17 +184,22 @@ def account_view(user: User) -> AccountView:
     )
 
 
-def room_view(room: Room, membership: Membership | None, peer: User | None = None) -> RoomView:
+def room_view(room: Room, membership: Membership, peer: User | None = None) -> RoomView:
     """Return `room` as the user of `membership` sees it; `peer` is the other in a direct room."""
+    return seen_view(SeenRoom.of(room, membership), peer)
+
+
+def seen_view(room: SeenRoom, peer: User | None = None) -> RoomView:
+    """Return `room` as the user sees it; `peer` is the other in a direct room."""
     return RoomView(
         id=room.id,
         name=room.name if peer is None else peer.display_name,
         visibility=room.visibility,
-        role=None if membership is None else membership.role,
-        archived=room.archived,
+        role=room.role,
+        archived=room.archived_at_ms is not None,
         members=room.member_count,
         peer=None if peer is None else user_view(peer),
-        hidden=membership is not None and membership.hidden_at_ms is not None,
+        hidden=room.hidden_at_ms is not None,
         created_by=room.created_by,
         created_at=_rfc3339(room.created_at_ms),
     )

@@ -57,12 +57,12 @@ class Database:
         self._is_rolled_back = is_rolled_back
 
     def reading(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a read-only session on one snapshot."""
+        """Open a read-only session on one snapshot, from its first statement on."""
         return self._session(self._reading)
 
     def writing(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session that may write; it rolls back at the end unless it was committed."""
-        return self._session(self._writing)
+        return self._session(self._writing, begin=True)
 
     async def commit(self, session: AsyncSession) -> None:
         """Commit; raise OutcomeUnknown if the database may or may not have committed."""
@@ -99,10 +99,12 @@ class Database:
                 await bind.dispose()
 
     @asynccontextmanager
-    async def _session(self, bind: Bind) -> AsyncIterator[AsyncSession]:
+    async def _session(self, bind: Bind, *, begin: bool = False) -> AsyncIterator[AsyncSession]:
+        """Open a session; with `begin`, on a connection in a transaction."""
         try:
             async with AsyncSession(bind, expire_on_commit=False) as session:
-                await session.connection()
+                if begin:
+                    await session.connection()
                 yield session
         except (OperationalError, InterfaceError, InternalError) as error:
             raise self._unavailable(error) from error

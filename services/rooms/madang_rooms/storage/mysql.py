@@ -3,28 +3,44 @@
 Reads and writes have a pool of connections each. A read is READ ONLY on one snapshot (REPEATABLE
 READ). A write is READ COMMITTED: each statement sees the commits before it, which is the newest
 state under the row locks that every change takes first. The outbox has a connection of its own,
-whose named lock lets one replica at a time publish it.
+whose named lock lets one replica at a time publish it. Health checks have one too.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import URL, NullPool, event, make_url, text
+import structlog
+from sqlalchemy import NullPool, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_fixed
 from typing_extensions import override
 
 from madang_common.settings import CannotStart
+from madang_rooms.endpoint import MySqlEndpoint
 from madang_rooms.storage import schema
 from madang_rooms.storage.database import Database
 
-_DRIVER = "mysql+asyncmy"
+log = structlog.get_logger()
+
 _OUTBOX_LOCK_SECONDS = 1
 _MIGRATION_SECONDS = 60
 _CONNECT_PAUSE_SECONDS = 0.2
+_PING_SECONDS = 1
+"""A pooled connection that was idle for longer is pinged before it is used."""
+_IDLE_SINCE = "madang.idle_since"
+_WAIT_PAUSE_SECONDS = 0.5
 
 _READING = "REPEATABLE READ, READ ONLY"
 _WRITING = "READ COMMITTED, READ WRITE"
@@ -68,12 +84,20 @@ class MySqlDatabase(Database):
         reading: AsyncEngine,
         writing: AsyncEngine,
         outbox: AsyncEngine,
+        health: AsyncEngine,
     ) -> None:
-        """Lock, read and delete the outbox on a connection of `outbox`."""
+        """Lock, read and delete the outbox on a connection of `outbox`; ping on one of `health`."""
         super().__init__(
             reading, writing, is_retryable=_is_retryable, is_rolled_back=_is_rolled_back
         )
         self._outbox = outbox
+        self._health = health
+
+    @override
+    async def ping(self) -> None:
+        # Requests may use all other connections of a busy replica.
+        async with self._session(self._health) as session:
+            await session.execute(text("SELECT 1"))
 
     @asynccontextmanager
     @override
@@ -103,19 +127,20 @@ class MySqlDatabase(Database):
     async def close(self) -> None:
         await super().close()
         await self._outbox.dispose()
+        await self._health.dispose()
 
 
-async def open_mysql(url: str, limits: Limits) -> MySqlDatabase:
-    """Open the database at `url`, `mysql+asyncmy://user:password@host:port/name`.
+async def open_mysql(endpoint: MySqlEndpoint, limits: Limits) -> MySqlDatabase:
+    """Open the database at `endpoint`.
 
     Raise CannotStart if it does not answer, WrongRevision if its schema is not this version's.
     """
-    parsed = make_url(url)
-    reading = _engine(parsed, limits, _READING, limits.pool_size)
+    reading = _engine(endpoint, limits, _READING, limits.pool_size)
     database = MySqlDatabase(
         reading,
-        _engine(parsed, limits, _WRITING, limits.pool_size),
-        _engine(parsed, limits, _WRITING, 1),
+        _engine(endpoint, limits, _WRITING, limits.pool_size),
+        _engine(endpoint, limits, _WRITING, 1),
+        _engine(endpoint, limits, _READING, 1),
     )
     try:
         async with _connect(reading, limits.start_seconds) as connection:
@@ -126,15 +151,15 @@ async def open_mysql(url: str, limits: Limits) -> MySqlDatabase:
     return database
 
 
-async def migrate(url: str, *, start_seconds: float, revision: str = "head") -> None:
-    """Migrate the database at `url` to `revision`; concurrent migrations wait for each other.
+async def migrate(endpoint: MySqlEndpoint, *, start_seconds: float, revision: str = "head") -> None:
+    """Migrate the database at `endpoint` to `revision`; concurrent migrations wait for each other.
 
     MySQL commits after each statement of a migration; a migration that was killed continues when
     it runs again. Raise CannotStart if the database does not answer, another migration takes too
     long, or this one fails.
     """
     limits = Limits(lock_seconds=_MIGRATION_SECONDS, statement_seconds=0, idle_seconds=28_800)
-    engine = _engine(make_url(url), limits, _WRITING, None)
+    engine = _engine(endpoint, limits, _WRITING, None)
     try:
         async with _connect(engine, start_seconds) as connection:
             if not await _locked(connection, _MIGRATION, _MIGRATION_SECONDS):
@@ -145,6 +170,41 @@ async def migrate(url: str, *, start_seconds: float, revision: str = "head") -> 
         raise CannotStart(f"the database: {error.orig}") from error
     finally:
         await engine.dispose()
+
+
+async def wait(endpoint: MySqlEndpoint, *, seconds: float) -> None:
+    """Return when the schema at `endpoint` is at this version's revision; raise CannotStart.
+
+    Only reads. Any failure may be temporary while servers and users are being made, so all are
+    retried for `seconds`; each change of the reason is logged.
+    """
+    engine = _engine(endpoint, Limits(), _READING, None)
+    reason: CannotStart | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            while (found := await _unusable(engine)) is not None:
+                if str(found) != str(reason):
+                    state = "schema" if isinstance(found, schema.WrongRevision) else "database"
+                    log.info("waiting", what=state, reason=str(found))
+                reason = found
+                await asyncio.sleep(_WAIT_PAUSE_SECONDS)
+    except TimeoutError:
+        raise CannotStart(f"after {seconds:g} s: {reason or 'the database: no answer'}") from None
+    finally:
+        await engine.dispose()
+    log.info("schema_ready")
+
+
+async def _unusable(engine: AsyncEngine) -> CannotStart | None:
+    """Return why the schema at `engine` cannot be used, or None if it can."""
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(schema.check)
+    except schema.WrongRevision as error:
+        return error
+    except DBAPIError as error:
+        return CannotStart(f"the database: {error.orig}")
+    return None
 
 
 @asynccontextmanager
@@ -172,7 +232,9 @@ async def _connect(engine: AsyncEngine, seconds: float) -> AsyncIterator[AsyncCo
         await connection.close()
 
 
-def _engine(url: URL, limits: Limits, transactions: str, pool_size: int | None) -> AsyncEngine:
+def _engine(
+    endpoint: MySqlEndpoint, limits: Limits, transactions: str, pool_size: int | None
+) -> AsyncEngine:
     pool = (
         {"poolclass": NullPool}
         if pool_size is None
@@ -180,20 +242,20 @@ def _engine(url: URL, limits: Limits, transactions: str, pool_size: int | None) 
             "pool_size": pool_size,
             "max_overflow": 0,
             "pool_timeout": limits.wait_seconds,
-            "pool_pre_ping": True,
         }
     )
     engine = create_async_engine(
-        url.set(drivername=_DRIVER),
-        connect_args=_connect_args(url, limits),
+        endpoint.url,
+        connect_args=_connect_args(endpoint, limits),
         hide_parameters=True,  # a failed statement is logged; a password hash must not be
         **pool,
     )
     _prepare(engine, limits, transactions)
+    _ping_idle_connections(engine)
     return engine
 
 
-def _connect_args(url: URL, limits: Limits) -> dict[str, object]:
+def _connect_args(endpoint: MySqlEndpoint, limits: Limits) -> dict[str, object]:
     arguments: dict[str, object] = {
         "charset": "utf8mb4",
         "connect_timeout": max(1, limits.wait_seconds),
@@ -202,8 +264,11 @@ def _connect_args(url: URL, limits: Limits) -> dict[str, object]:
     if limits.statement_seconds:
         # The server's own limits apply first; this one is for a server that stopped answering.
         arguments["read_timeout"] = limits.statement_seconds + limits.lock_seconds
-    if url.password is not None:
-        arguments["password"] = url.password.encode()  # the driver encodes a str as Latin-1
+    if endpoint.tls is not None:
+        arguments["ssl"] = endpoint.tls.context()
+    password = endpoint.url.password
+    if password is not None:
+        arguments["password"] = password.encode()  # the driver encodes a str as Latin-1
     return arguments
 
 
@@ -226,6 +291,28 @@ def _prepare(engine: AsyncEngine, limits: Limits, transactions: str) -> None:
         cursor.execute(variables)
         cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {transactions}")
         cursor.close()
+
+
+def _ping_idle_connections(engine: AsyncEngine) -> None:
+    """Replace a connection that was idle and does not answer, before a unit of work gets it.
+
+    SQLAlchemy's `pool_pre_ping` pings before every unit, which is a third of a read's round trips.
+    A connection that was lost moments ago fails its unit, which then runs again on a new one.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def returned(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        idle_since = record.info.get(_IDLE_SINCE, float("inf"))  # a new connection was never idle
+        if time.monotonic() - idle_since < _PING_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError(str(error)) from error
 
 
 async def _locked(connection: AsyncConnection, purpose: dict[str, str], seconds: int) -> bool:

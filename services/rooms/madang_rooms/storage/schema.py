@@ -33,12 +33,21 @@ def migrate(connection: Connection, revision: str = "head") -> None:
     Raise CannotStart if the revision does not exist.
     """
     try:
-        if revision == "base":
+        if revision != "head" and revision in _lower_revisions(connection):
             command.downgrade(config(connection), revision)
         else:
             command.upgrade(config(connection), revision)
     except CommandError as error:
         raise CannotStart(str(error)) from error
+
+
+def _lower_revisions(connection: Connection) -> set[str]:
+    """Return the revisions below that of the schema."""
+    found = revision_of(connection)
+    if found is None:
+        return {"base"}
+    steps = ScriptDirectory.from_config(config()).iterate_revisions(found, "base")
+    return {"base", *(step.revision for step in steps)} - {found}
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -19,6 +19,7 @@ from tenacity import (
 )
 
 from madang_common.clock import Clock
+from madang_common.retrying import retried
 from madang_rooms.storage.database import Database, RetryableError
 from madang_rooms.storage.repositories.bans import BanStore
 from madang_rooms.storage.repositories.blocks import BlockStore
@@ -84,7 +85,7 @@ class UnitOfWorkRunner:
             async with self._database.reading() as session:
                 return await work(UnitOfWork(session, self._clock()))
 
-        return await self._retrying.copy()(attempt)
+        return await retried(self._retrying, attempt)
 
     async def write(self, work: Work[T]) -> T:
         """Return the result of `work` once it is committed; roll back if it raises.
@@ -100,7 +101,7 @@ class UnitOfWorkRunner:
             await self._after_commit(unit.outbox.kinds)
             return result
 
-        return await self._retrying.copy()(attempt)
+        return await retried(self._retrying, attempt)
 
 
 class Transactional(Protocol):

@@ -43,13 +43,6 @@ class Room(Base):
         """Whether the room is read-only."""
         return self.archived_at_ms is not None
 
-    def peer_of(self, user: str) -> str | None:
-        """Return the id of the other member of a direct room; None for other rooms."""
-        if self.direct_pair is None:
-            return None
-        low, _, high = self.direct_pair.partition(":")
-        return high if user == low else low
-
 
 def direct_pair(one: str, other: str) -> str:
     """Return the unique key of the direct room of two users, in either order."""

@@ -1,5 +1,7 @@
 """Bans in the database."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,6 +31,10 @@ class BanStore:
         query = select(Ban).where(Ban.room_id == room, Ban.user_id == user, self._in_force())
         return await self._session.scalar(query)
 
+    async def stored(self, room: str, user: str) -> Ban | None:
+        """Return the ban of `user` from `room`, even if it has expired."""
+        return await self._session.get(Ban, (room, user))
+
     async def count(self, room: str) -> int:
         """Return how many users are banned from `room`."""
         query = select(func.count()).where(Ban.room_id == room, self._in_force())
@@ -48,6 +54,11 @@ class BanStore:
         if after is not None:
             query = query.where(Ban.user_id > after)
         return [(ban, user) for ban, user in await self._session.execute(query)]
+
+    async def all_of_room(self, room: str) -> Sequence[Ban]:
+        """Return the bans from `room` that are in force."""
+        query = select(Ban).where(Ban.room_id == room, self._in_force())
+        return (await self._session.scalars(query)).all()
 
     async def delete_expired(self, room: str) -> None:
         """Delete the expired bans from `room`."""

@@ -14,7 +14,11 @@ class InviteStore:
     def __init__(self, session: AsyncSession, now_ms: int) -> None:
         """Treat an invite as open if it can be accepted at `now_ms`."""
         self._session = session
-        self._open = and_(Invite.uses_left > 0, Invite.expires_at_ms > now_ms)
+        self._now_ms = now_ms
+
+    @property
+    def _open(self) -> ColumnElement[bool]:
+        return and_(Invite.uses_left > 0, Invite.expires_at_ms > self._now_ms)
 
     async def add(self, invite: Invite) -> None:
         """Add `invite`."""
@@ -129,6 +133,13 @@ class InviteStore:
         """Return the invites for `user` to the locked `room` that have uses left."""
         query = select(Invite).where(
             Invite.room_id == room, Invite.for_user == user, Invite.uses_left > 0
+        )
+        return (await self._session.scalars(query)).all()
+
+    async def unused_of_room(self, room: str) -> Sequence[Invite]:
+        """Return the invites to `room` for one user each that have uses left, expired or not."""
+        query = select(Invite).where(
+            Invite.room_id == room, Invite.for_user.is_not(None), Invite.uses_left > 0
         )
         return (await self._session.scalars(query)).all()
 

@@ -105,6 +105,11 @@ class MembershipStore:
         query = select(func.count()).where(Membership.user_id == user)
         return await self._session.scalar(query) or 0
 
+    async def all_of_room(self, room: str) -> Sequence[Membership]:
+        """Return all memberships of `room`."""
+        query = select(Membership).where(Membership.room_id == room)
+        return (await self._session.scalars(query)).all()
+
     async def members(
         self, room: str, after: str | None, limit: int
     ) -> list[tuple[Membership, User]]:

@@ -9,7 +9,7 @@ audience then gets a higher id and commits later. Across audiences the order may
 may be missing or appear late; nothing depends on that, because rows are deleted by their own ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
@@ -74,6 +74,16 @@ class Outbox:
     async def oldest(self, limit: int) -> Sequence[OutboxRow]:
         """Return the oldest rows."""
         query = select(OutboxRow).order_by(OutboxRow.id).limit(limit)
+        return (await self._session.scalars(query)).all()
+
+    async def after(self, row: int, limit: int) -> Sequence[OutboxRow]:
+        """Return the oldest rows after the one with this id."""
+        query = select(OutboxRow).where(OutboxRow.id > row).order_by(OutboxRow.id).limit(limit)
+        return (await self._session.scalars(query)).all()
+
+    async def of_audiences(self, audiences: Collection[str]) -> Sequence[OutboxRow]:
+        """Return the rows of these audiences, oldest first."""
+        query = select(OutboxRow).where(OutboxRow.audience.in_(audiences)).order_by(OutboxRow.id)
         return (await self._session.scalars(query)).all()
 
     async def delete(self, rows: Sequence[int]) -> None:

@@ -1,6 +1,8 @@
 """Removals in the database."""
 
-from sqlalchemy import and_, delete
+from collections.abc import Sequence
+
+from sqlalchemy import and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang_rooms.storage.models import Removal
@@ -21,6 +23,11 @@ class RemovalStore:
         """Return when `user` was last removed from `room`."""
         found = await self._session.get(Removal, (room, user))
         return None if found is None else found.removed_at_ms
+
+    async def all_of_room(self, room: str) -> Sequence[Removal]:
+        """Return the removals from `room`."""
+        query = select(Removal).where(Removal.room_id == room)
+        return (await self._session.scalars(query)).all()
 
     async def delete(self, room: str, user: str) -> None:
         """Let `user` use the older links to the locked `room` again."""
