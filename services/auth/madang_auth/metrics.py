@@ -1,10 +1,13 @@
 """Metrics of auth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
 LoginResult = Literal["ok", "wrong", "disabled", "throttled", "failed"]
 RefreshResult = Literal[
@@ -15,6 +18,37 @@ HashRefusal = Literal["address", "all", "displaced", "deadline"]
 displaced it, or its wait exceeded the deadline."""
 EndReason = Literal["logout", "ended", "reuse", "password", "disabled", "surplus"]
 """Why a session ended."""
+
+
+class KeyMetrics(Collector):
+    """The signing keys that this replica uses, and whether those in the folder are invalid."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        uses: Callable[[], Mapping[str, str]],
+        is_refused: Callable[[], bool],
+    ) -> None:
+        """Read them at each scrape; `uses` are by `kid`, bounded by the files in the folder."""
+        self._uses = uses
+        self._is_refused = is_refused
+        registry.register(self)
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        keys = GaugeMetricFamily(
+            "madang_auth_signing_key",
+            "1 for each published key; its use is `signs` or, if it does not sign, `published`.",
+            labels=["kid", "use"],
+        )
+        for kid, use in self._uses().items():
+            keys.add_metric([kid, use], 1)
+        yield keys
+        yield GaugeMetricFamily(
+            "madang_auth_signing_keys_unusable",
+            "Whether the keys in the folder are invalid, so that earlier ones are used, 1 or 0.",
+            value=self._is_refused(),
+        )
 
 
 class AuthMetrics:

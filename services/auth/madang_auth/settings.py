@@ -1,11 +1,14 @@
 """Settings of auth."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from madang_common.settings import DEVELOPMENT_SECRET, CommonSettings, Environment
+from madang_common.redis.settings import RedisSettings
+from madang_common.setting_files import InvalidSetting, UnusableFile, read_value
+from madang_common.settings import DEVELOPMENT_SECRET, Environment
 
 _SERVICES = ("gateway", "rooms", "history")
 
@@ -14,7 +17,15 @@ def _development_secrets() -> dict[str, SecretStr]:
     return {name: SecretStr(DEVELOPMENT_SECRET) for name in _SERVICES}
 
 
-class AuthSettings(CommonSettings):
+def _read_secrets(folder: Path) -> Iterator[tuple[str, str]]:
+    for name in _SERVICES:
+        try:
+            yield name, read_value(folder / name)
+        except UnusableFile as error:
+            raise ValueError(f"MADANG_SERVICE_SECRETS_DIR: {folder / name} {error}") from None
+
+
+class AuthSettings(RedisSettings):
     """Settings of auth, in addition to the common ones."""
 
     data_dir: Path = Path("data")
@@ -25,9 +36,12 @@ class AuthSettings(CommonSettings):
     """Interval at which the folder of the signing keys is checked for changes."""
     service_secrets: dict[str, SecretStr] = _development_secrets()
     """Secret of each service that may request service tokens, by name."""
+    service_secrets_dir: Path | None = None
+    """Folder with the secrets of the services, instead of `MADANG_SERVICE_SECRETS`: the files
+    `gateway`, `rooms` and `history`."""
+    service_client_secret: SecretStr = SecretStr("")
+    """Not used by auth, which issues its own service tokens."""
 
-    redis_url: SecretStr | None = None
-    """Redis for sessions and throttles, shared by all replicas; by default files in `data_dir`."""
     redis_connections: Annotated[int, Field(ge=1)] = 20
     """Most connections to Redis; further requests wait for one."""
     redis_timeout_seconds: Annotated[float, Field(gt=0)] = 2
@@ -105,6 +119,19 @@ class AuthSettings(CommonSettings):
     sweep_seconds: Annotated[float, Field(gt=0)] = 600
     """Interval at which expired sessions and throttles are deleted."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def read_service_secrets(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Read the secrets from the folder, if one is given."""
+        folder = given.get("service_secrets_dir")
+        if folder is None or isinstance(folder, InvalidSetting):
+            return given
+        if "service_secrets" in given:
+            raise ValueError(
+                "MADANG_SERVICE_SECRETS and MADANG_SERVICE_SECRETS_DIR are both set; set only one"
+            )
+        return given | {"service_secrets": dict(_read_secrets(Path(folder)))}
+
     @model_validator(mode="after")
     def refuse_default_service_secrets(self) -> Self:
         """Refuse empty and default secrets outside development."""
@@ -120,12 +147,12 @@ class AuthSettings(CommonSettings):
     def require_shared_keys(self) -> Self:
         """Refuse to make a key that the other replicas on the same Redis would not have."""
         if (
-            self.redis_url is not None
+            self.redis is not None
             and self.signing_keys_dir is None
             and self.environment is not Environment.DEVELOPMENT
         ):
             raise ValueError(
-                "MADANG_SIGNING_KEYS_DIR must be set where MADANG_REDIS_URL is: all replicas sign"
-                " with the keys of one folder (make the first with `madang-auth keys new`)"
+                "MADANG_SIGNING_KEYS_DIR must be set where Redis is: all replicas sign with the"
+                " keys of one folder (make the first with `madang-auth keys new`)"
             )
         return self

@@ -20,7 +20,7 @@ from madang_auth.api.revocations import revocations_router
 from madang_auth.api.service_tokens import service_tokens_router
 from madang_auth.api.sessions import sessions_router
 from madang_auth.backends.directory import Directory
-from madang_auth.metrics import AuthMetrics
+from madang_auth.metrics import AuthMetrics, KeyMetrics
 from madang_auth.passwords.passwords import HashCost, HashQueue, Passwords
 from madang_auth.sessions.issuer import OwnServiceTokens, TokenIssuer
 from madang_auth.sessions.notices import SessionNotices
@@ -39,6 +39,7 @@ from madang_auth.throttle.port import Throttle
 from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
 from madang_common import tasks
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.amqp.errors import AmqpUnavailable
 from madang_common.clock import Clock
 from madang_common.health import Health
@@ -79,6 +80,7 @@ async def build(
         store, throttle = await _open_stores(settings, stack)
         passwords = await _start_passwords(settings, metrics, stack)
         keyring = await asyncio.to_thread(_keyring, settings, clock)
+        KeyMetrics(registry, lambda: keyring.uses, lambda: keyring.error is not None)
         issuer = _issuer(settings, keyring, metrics, clock)
         directory = await _open_directory(settings, issuer, transport, clock, stack)
         limiter = Limiter(throttle, limits_of(settings), metrics=metrics, clock=clock)
@@ -101,7 +103,8 @@ async def build(
                 service_tokens_router(clients, seconds=settings.service_token_seconds),
                 revocations_router(sessions),
             ],
-            health=Health({"sessions": store.ping, "rooms": directory.ping}),
+            # Without both, auth still publishes its keys, which all services need.
+            health=Health({}, optional={"sessions": store.ping, "rooms": directory.ping}),
             registry=registry,
         )
         await _verify_own_tokens(app, settings, clock, stack)
@@ -114,10 +117,11 @@ async def build(
 @asynccontextmanager
 async def serve(settings: AuthSettings) -> AsyncIterator[Served]:
     """Run auth on RabbitMQ and Redis, in a process of its own."""
-    url = settings.required("amqp_url")
-    settings.required("redis_url")
+    settings.require_redis()
     async with AsyncExitStack() as stack:
-        live = await AmqpLive.open(url, name="auth")
+        live = await AmqpLive.open(
+            settings.require_amqp(), name="auth", patience_seconds=settings.start_seconds
+        )
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
         yield Served(app, tasks=app.state.tasks)
@@ -126,22 +130,22 @@ async def serve(settings: AuthSettings) -> AsyncIterator[Served]:
 @asynccontextmanager
 async def open_user_admin(settings: AuthSettings) -> AsyncIterator[UserAdmin]:
     """Yield the operations of the `users` command, on the Redis of the serving processes."""
-    settings.required("redis_url")
+    settings.require_redis()
     async with AsyncExitStack() as stack:
-        live = await _live_if_available(settings.required("amqp_url"))
+        live = await _live_if_available(settings.require_amqp())
         stack.push_async_callback(live.close)
         app = await stack.enter_async_context(build(settings, live=live))
         users: UserAdmin = app.state.user_admin
         yield users
 
 
-async def _live_if_available(url: str) -> Live:
+async def _live_if_available(endpoint: AmqpEndpoint) -> Live:
     """Return live events over RabbitMQ; if it is unavailable, events within this process only.
 
     Without a notice, the other services read the ended sessions within a second.
     """
     try:
-        return await AmqpLive.open(url, name="auth", patience_seconds=_LIVE_SECONDS)
+        return await AmqpLive.open(endpoint, name="auth", patience_seconds=_LIVE_SECONDS)
     except AmqpUnavailable as error:
         log.warning("live_away", error=str(error))
         return InProcessLive()
@@ -158,14 +162,14 @@ async def _open_stores(
     )
     store: SessionStore
     throttle: Throttle
-    if settings.redis_url is None:
+    if settings.redis is None:
         folder = settings.data_dir / "auth"
         store = await SqliteSessionStore.open_file(folder / "sessions.db", lifetimes)
         stack.push_async_callback(store.close)
         throttle = await SqliteThrottle.open_file(folder / "throttle.db")
     else:
         redis = RedisStore.at(
-            settings.redis_url.get_secret_value(),
+            settings.redis,
             connections=settings.redis_connections,
             timeout_seconds=settings.redis_timeout_seconds,
         )

@@ -1,8 +1,8 @@
 """Keys that change while auth runs, and the command that makes keys."""
 
 import asyncio
+import os
 import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +10,13 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
+from madang_auth.signing.key_files import UnusableKeys
 from madang_auth.signing.keyring import Keyring
-from madang_auth.signing.keys import UnusableKeys, make_key, read_keys
+from madang_auth.signing.keys import make_key, read_keys
 from services.auth.tests.harness import Harness, Rooms, Time, running
+from stack import launching
 
+COMMAND_SECONDS = 60
 EARLY, LATE = (lambda: 1_800_000_000.0), (lambda: 1_900_000_000.0)
 
 
@@ -131,24 +134,17 @@ async def until(harness: Harness, fits: Callable[[dict[str, list[dict[str, str]]
             await asyncio.sleep(0.005)
 
 
-async def command(*arguments: str | Path) -> tuple[int | None, str]:
+def command(*arguments: str | Path) -> tuple[int, str]:
     """Run `madang-auth` and return its exit code and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "madang_auth",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode, output.decode()
+    given = map(str, arguments)
+    ended = launching.run("madang_auth", *given, env=os.environ, seconds=COMMAND_SECONDS)
+    return ended.status, ended.out + ended.errors
 
 
 async def test_the_command_makes_a_key_private_to_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
 
-    code, output = await command("keys", "new", folder)
+    code, output = command("keys", "new", folder)
 
     (path,) = folder.iterdir()
     assert code == 0
@@ -159,7 +155,7 @@ async def test_the_command_makes_a_key_private_to_its_owner(tmp_path: Path) -> N
 
 async def test_the_command_makes_the_first_key_once(tmp_path: Path) -> None:
     for _ in range(2):
-        assert (await command("keys", "new", tmp_path, "--first"))[0] == 0
+        assert (command("keys", "new", tmp_path, "--first"))[0] == 0
 
     assert len(read_keys(tmp_path).published) == 1
 
@@ -168,7 +164,7 @@ async def test_the_command_makes_a_key_that_does_not_sign_yet(tmp_path: Path) ->
     make_key(tmp_path, EARLY)
     kid = read_keys(tmp_path).kid
 
-    assert (await command("keys", "new", tmp_path, "--next"))[0] == 0
+    assert (command("keys", "new", tmp_path, "--next"))[0] == 0
 
     assert read_keys(tmp_path).kid == kid
     assert len(read_keys(tmp_path).published) == 2
@@ -177,7 +173,7 @@ async def test_the_command_makes_a_key_that_does_not_sign_yet(tmp_path: Path) ->
 async def test_the_command_reports_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    code, output = await command("keys", "new", tmp_path / "file")
+    code, output = command("keys", "new", tmp_path / "file")
 
     assert code == 1
     assert output.startswith("madang-auth keys new: ")

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from madang_auth.signing.jwk import thumbprint, to_jwk
-from madang_auth.signing.keys import UnusableKeys, make_first_key, read_keys
+from madang_auth.signing.key_files import UnusableKeys
+from madang_auth.signing.keys import make_first_key, read_keys
 from madang_common.problems import Unauthenticated
 from services.auth.tests.harness import Harness, running
 

@@ -55,18 +55,22 @@ async def test_auth_answers_503_while_redis_is_unavailable_and_recovers(
             await harness.try_login(),
             await harness.try_refresh(pair.refresh),
             await harness.client.get("/api/auth/v1/me", headers=pair.headers),
-            await harness.client.get("/health/ready"),
         ]
+        ready = await harness.client.get("/health/ready")
+        keys = await harness.client.get("/.well-known/jwks.json")
         await asyncio.to_thread(private_redis.start)
 
-        assert [answer.status_code for answer in refused] == [503] * 4
+        assert [answer.status_code for answer in refused] == [503] * 3
         assert refused[0].json()["type"] == "urn:madang:problem:unavailable"
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert ready.json()["dependencies"]["sessions"] == "Unavailable"
+        assert keys.is_success
         again = await harness.refresh(pair.refresh)
         assert again.claims.session == pair.claims.session
-        assert (await harness.client.get("/health/ready")).status_code == 200
+        assert (await harness.client.get("/health/ready")).json()["status"] == "ok"
 
 
-async def test_auth_starts_without_redis_and_becomes_ready_with_it(
+async def test_auth_starts_without_redis_and_recovers_with_it(
     private_redis: Redis, tmp_path: Path
 ) -> None:
     private_redis.stop()
@@ -76,7 +80,8 @@ async def test_auth_starts_without_redis_and_becomes_ready_with_it(
         after = await harness.client.get("/health/ready")
 
     assert before.json()["dependencies"]["sessions"] == "Unavailable"
-    assert after.status_code == 200
+    assert before.json()["status"] == "degraded"
+    assert after.json()["status"] == "ok"
 
 
 async def test_a_loss_of_data_in_redis_requires_only_a_new_login(

@@ -1,15 +1,15 @@
 """Settings of the gateway."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from madang_common.settings import CommonSettings
+from madang_common.redis.settings import RedisSettings
 from madang_common.token_bucket import Rate
 from madang_gateway.limits.budget import Allowances
 from madang_gateway.protocol.stomp.limits import Limits
 from madang_gateway.protocol.tutorial_destinations import TutorialBody
 
 
-class GatewaySettings(CommonSettings):
+class GatewaySettings(RedisSettings):
     """The gateway's settings, in addition to the common ones."""
 
     connections_limit: int = Field(default=50_000, ge=1)
@@ -110,9 +110,6 @@ class GatewaySettings(CommonSettings):
     """Events per page of history when a subscription resumes."""
     memberships_cached: int = Field(default=50_000, ge=1)
     """Rooms whose members' access is cached."""
-    redis_url: SecretStr | None = None
-    """`redis://…` of the presence store that all gateways share; without it, presence is known to
-    this process only."""
     redis_connections: int = Field(default=8, ge=1)
     """Most connections to Redis."""
     redis_timeout_seconds: float = Field(default=2, gt=0)

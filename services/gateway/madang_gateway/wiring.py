@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from madang_common import access, tasks
@@ -17,9 +17,12 @@ from madang_common.http.backends import Backends, open_backends
 from madang_common.http.security import secure
 from madang_common.live.amqp import AmqpLive
 from madang_common.live.port import Live
-from madang_common.log.opening import open_log
-from madang_common.log.port import Log
+from madang_common.log import verification
+from madang_common.log.guard import GuardedLog
+from madang_common.log.opening import open_epoch, open_log
+from madang_common.log.port import Log, OlderLogs
 from madang_common.log.publisher import Publisher
+from madang_common.metrics import LogMetrics
 from madang_common.server import Served
 from madang_common.tokens.revocations import follow_revocations
 from madang_gateway.api.messages import router as messages_router
@@ -28,6 +31,7 @@ from madang_gateway.api.sockjs import router as sockjs_router
 from madang_gateway.api.upgrade import router as upgrade_router
 from madang_gateway.backends.history import History
 from madang_gateway.consume.dispatcher import Dispatcher
+from madang_gateway.consume.earlier_epochs import recall_earlier_epochs
 from madang_gateway.consume.lag import Lag
 from madang_gateway.consume.log_consumer import LogConsumer
 from madang_gateway.fanout.broadcaster import Broadcaster
@@ -63,13 +67,16 @@ async def build(
     *,
     log: Log,
     live: Live,
+    older_logs: OlderLogs | None = None,
+    verify_log: bool = False,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[FastAPI]:
     """Run a gateway on `log` and `live`; yield its app once it has read the recent events.
 
     `app.state.websocket` is the protocol class for uvicorn's `ws=`, `app.state.drain` runs before
-    the stop, `app.state.tasks` are the background tasks. `transport` replaces the network to the
-    other services.
+    the stop, `app.state.tasks` are the background tasks. `older_logs` opens earlier epochs of the
+    log. With `verify_log` nothing is appended until history has confirmed that `log` is the current
+    one; in one process they use the same. `transport` replaces the network to the other services.
     """
     metrics = Metrics(registry := CollectorRegistry())
     refusals = Refusals(registry)
@@ -77,62 +84,28 @@ async def build(
         backends = await stack.enter_async_context(
             open_backends(settings, service="gateway", transport=transport)
         )
-        state = NodeState.create(
-            settings,
-            shards=log.shards,
-            fetch_access=partial(access.fetch_access, backends.rooms),
-            metrics=metrics,
-            clock=_clock,
+        history, log_metrics = backends.history, LogMetrics(registry, "gateway")
+        guarded, background_tasks = await verification.guard(
+            stack, log, log_metrics, service="gateway", history=history if verify_log else None
         )
-        sender = _sender(settings, backends, state, _publisher(settings, log, metrics, stack), live)
+        state = _state(settings, log, backends, metrics)
+        publisher = _publisher(settings, guarded, metrics, stack)
+        sender = _sender(settings, backends, state, publisher, live)
         node = _node(settings, backends, state, sender, refusals, metrics)
         broadcaster = Broadcaster(state.hub, metrics)
-        consumer = _log_consumer(settings, log, node, broadcaster)
-        stack.push_async_callback(consumer.stop)
-        await consumer.start()
-        presence_store = _presence_store(settings)
-        stack.push_async_callback(presence_store.close)
-        presence_sync = _presence_sync(settings, presence_store, state, live, metrics)
-        stack.push_async_callback(presence_sync.stop)
-        lag = Lag(log, state.recent_events, metrics.log_behind)
-        background_tasks = [
-            tasks.start(stack, "gateway-live", deliver_live_events(live, broadcaster, node)),
-            tasks.start(stack, "gateway-time", node.tick_forever()),
-            tasks.start(stack, "gateway-presence", presence_sync.run()),
-            tasks.start(stack, "gateway-lag", lag.watch(settings.lag_poll_seconds)),
-        ]
-        revocations = follow_revocations(
-            "gateway",
-            settings,
-            backends.verifiers.users,
-            auth=backends.auth,
-            registry=registry,
-            on_revoked=node.close_revoked,
+        consumer = await _start_consumer(node, guarded, older_logs, broadcaster, stack)
+        drain = _drain(node, guarded, stack)
+        presence_store = _presence_store(settings, stack)
+        presence_sync = _presence_sync(settings, presence_store, state, live, metrics, stack)
+        background_tasks += _background_tasks(
+            node, guarded, live, broadcaster, presence_sync, stack
         )
-        await stack.enter_async_context(revocations)
-        app = create_app(
-            "gateway",
-            settings,
-            routers=[
-                messages_router(sender),
-                presence_router(presence_store, state.memberships),
-                upgrade_router(),
-                sockjs_router(settings.allowed_origins),
-            ],
-            health=Health(
-                {
-                    "log": log.ping,
-                    "live": live.ping,
-                    "follower": consumer.ping,
-                    "admission": node.admission.ping,
-                }
-            ),
-            registry=registry,
-            refusals=refusals,
-        )
-        secure(app, backends.verifiers)
+        await stack.enter_async_context(_revocations(settings, backends, node, registry))
+        routers = _routers(settings, sender, presence_store, state)
+        health = _health(node, consumer, guarded, live, presence_store)
+        app = _app(node, backends, routers, health, registry)
         app.state.websocket = connection_class(node)
-        app.state.drain = Drain(node, settings.drain_seconds).run
+        app.state.drain = drain.run
         app.state.tasks = [*consumer.tasks, *background_tasks]
         yield app
 
@@ -140,14 +113,33 @@ async def build(
 @asynccontextmanager
 async def serve(settings: GatewaySettings) -> AsyncIterator[Served]:
     """Run a gateway on RabbitMQ and Redis, in a process of its own."""
-    url = settings.required("amqp_url")
-    settings.required("redis_url")
+    settings.require_redis()
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings, service="gateway"))
-        live = await AmqpLive.open(url, name="gateway")
+        live = await AmqpLive.open(
+            settings.require_amqp(), name="gateway", patience_seconds=settings.start_seconds
+        )
         stack.push_async_callback(live.close)
-        app = await stack.enter_async_context(build(settings, log=log, live=live))
+        app = await stack.enter_async_context(
+            build(
+                settings,
+                log=log,
+                live=live,
+                older_logs=partial(open_epoch, settings, service="gateway"),
+                verify_log=True,
+            )
+        )
         yield Served(app, app.state.websocket, app.state.drain, app.state.tasks)
+
+
+def _state(settings: GatewaySettings, log: Log, backends: Backends, metrics: Metrics) -> NodeState:
+    return NodeState.create(
+        settings,
+        shards=log.shards,
+        fetch_access=partial(access.fetch_access, backends.rooms),
+        metrics=metrics,
+        clock=_clock,
+    )
 
 
 def _publisher(
@@ -246,11 +238,9 @@ def _node(
     return Node(context, state, scheduler, Budget(settings.allowances, _clock), _clock)
 
 
-def _log_consumer(
-    settings: GatewaySettings, log: Log, node: Node, broadcaster: Broadcaster
-) -> LogConsumer:
+def _dispatcher(node: Node, broadcaster: Broadcaster) -> Dispatcher:
     state = node.state
-    dispatcher = Dispatcher(
+    return Dispatcher(
         recent_events=state.recent_events,
         idempotency_keys=state.idempotency_keys,
         sent_lines=state.sent_lines,
@@ -262,10 +252,34 @@ def _log_consumer(
         metrics=node.context.metrics,
         clock=_clock,
     )
+
+
+async def _start_consumer(
+    node: Node,
+    log: Log,
+    older_logs: OlderLogs | None,
+    broadcaster: Broadcaster,
+    stack: AsyncExitStack,
+) -> LogConsumer:
+    """Return the consumer of `log` once the recent events are in memory."""
+    settings, dispatcher = node.context.settings, _dispatcher(node, broadcaster)
     seconds = settings.tail_seconds + settings.key_seconds
-    return LogConsumer(
-        log, dispatcher, state.recent_events, seconds=seconds, on_gap=node.start_over
+    if older_logs is not None:
+        await recall_earlier_epochs(older_logs, log.epoch, dispatcher, seconds=seconds)
+    consumer = LogConsumer(
+        log, dispatcher, node.state.recent_events, seconds=seconds, on_gap=node.start_over
     )
+    stack.push_async_callback(consumer.stop)
+    await consumer.start()
+    return consumer
+
+
+def _drain(node: Node, log: GuardedLog, stack: AsyncExitStack) -> Drain:
+    """Return the drain, which the end of the log's epoch begins."""
+    drain = Drain(node, node.context.settings.drain_seconds)
+    stack.push_async_callback(drain.stop)
+    log.on_ended = drain.start
+    return drain
 
 
 def _presence_sync(
@@ -274,8 +288,9 @@ def _presence_sync(
     state: NodeState,
     live: Live,
     metrics: Metrics,
+    stack: AsyncExitStack,
 ) -> PresenceSync:
-    return PresenceSync(
+    sync = PresenceSync(
         store,
         state.local_presence,
         PresenceAnnouncer(live, max_present=settings.presence_notice_members),
@@ -284,13 +299,87 @@ def _presence_sync(
         metrics=metrics,
         clock=_clock,
     )
+    stack.push_async_callback(sync.stop)
+    return sync
 
 
-def _presence_store(settings: GatewaySettings) -> PresenceStore:
-    if settings.redis_url is None:
-        return InProcessPresence()
-    return RedisPresence.at(
-        settings.redis_url.get_secret_value(),
-        connections=settings.redis_connections,
-        timeout_seconds=settings.redis_timeout_seconds,
+def _presence_store(settings: GatewaySettings, stack: AsyncExitStack) -> PresenceStore:
+    store: PresenceStore = InProcessPresence()
+    if settings.redis is not None:
+        store = RedisPresence.at(
+            settings.redis,
+            connections=settings.redis_connections,
+            timeout_seconds=settings.redis_timeout_seconds,
+        )
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _background_tasks(
+    node: Node,
+    log: Log,
+    live: Live,
+    broadcaster: Broadcaster,
+    presence_sync: PresenceSync,
+    stack: AsyncExitStack,
+) -> list[asyncio.Task[None]]:
+    lag = Lag(log, node.state.recent_events, node.context.metrics.log_behind)
+    return [
+        tasks.start(stack, "gateway-live", deliver_live_events(live, broadcaster, node)),
+        tasks.start(stack, "gateway-time", node.tick_forever()),
+        tasks.start(stack, "gateway-presence", presence_sync.run()),
+        tasks.start(stack, "gateway-lag", lag.watch(node.context.settings.lag_poll_seconds)),
+    ]
+
+
+def _revocations(
+    settings: GatewaySettings, backends: Backends, node: Node, registry: CollectorRegistry
+) -> AbstractAsyncContextManager[None]:
+    return follow_revocations(
+        "gateway",
+        settings,
+        backends.verifiers.users,
+        auth=backends.auth,
+        registry=registry,
+        on_revoked=node.close_revoked,
     )
+
+
+def _routers(
+    settings: GatewaySettings, sender: Sender, presence_store: PresenceStore, state: NodeState
+) -> list[APIRouter]:
+    return [
+        messages_router(sender),
+        presence_router(presence_store, state.memberships),
+        upgrade_router(),
+        sockjs_router(settings.allowed_origins),
+    ]
+
+
+def _health(
+    node: Node, consumer: LogConsumer, log: Log, live: Live, presence_store: PresenceStore
+) -> Health:
+    return Health(
+        {"follower": consumer.ping, "admission": node.admission.ping},
+        # Without them clients connect, read history and stay subscribed.
+        optional={"log": log.ping, "live": live.ping, "presence": presence_store.ping},
+    )
+
+
+def _app(
+    node: Node,
+    backends: Backends,
+    routers: list[APIRouter],
+    health: Health,
+    registry: CollectorRegistry,
+) -> FastAPI:
+    app = create_app(
+        "gateway",
+        node.context.settings,
+        routers=routers,
+        health=health,
+        registry=registry,
+        refusals=node.context.refusals,
+    )
+    secure(app, backends.verifiers)
+    return app

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,8 +27,8 @@ from madang_common.http.security import Service, only, secure
 from madang_common.ids import new_id
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.port import Log
-from madang_common.log.position import from_id, position, shard_of, to_id
-from madang_common.log.sqlite import SqliteLog
+from madang_common.log.position import first_offset, from_id, position, shard_of, to_id
+from madang_common.log.sqlite import SqliteLog, open_epoch_file
 from madang_common.problems import NotFound, Unavailable
 from madang_common.settings import CommonSettings, Environment
 from madang_common.tokens.claims import Claims
@@ -114,6 +115,8 @@ class FakeHistory:
         self._events: list[tuple[int, Event]] = []
         self._keys: dict[tuple[str, str, str], int] = {}
         self._next = [0] * log.shards
+        self.stored_log: tuple[int, int] | None = None
+        """Epoch and shards that it tells; without them it does not answer."""
         self.away = False
         self.lagging = False
         self.lost_before = -1
@@ -121,6 +124,14 @@ class FakeHistory:
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/internal")
+
+        @router.get("/log")
+        async def log(_: Gateway) -> dict[str, int]:
+            self.requests += 1
+            if self.stored_log is None:
+                raise Unavailable("history is away")
+            epoch, shards = self.stored_log
+            return {"epoch": epoch, "shards": shards}
 
         @router.get("/events")
         async def events(
@@ -151,14 +162,29 @@ class FakeHistory:
 
         return router
 
+    async def store_all(self) -> None:
+        """Store the rest of the log."""
+        for shard in range(self._log.shards):
+            await self._store_shard(shard)
+
+    def go_on_with(self, log: Log) -> None:
+        """Continue with `log`, of the same epoch or a later one."""
+        self._log = log
+        self._next = [first_offset(log.epoch)] * log.shards
+
     async def _catch_up(self, audience: str) -> int:
         self.requests += 1
         if self.away:
             raise Unavailable("history is away")
         shard = shard_of(audience, self._log.shards)
+        if not self.lagging:
+            await self._store_shard(shard)
+        return shard
+
+    async def _store_shard(self, shard: int) -> None:
         end = await self._log.end(shard)
-        if self.lagging or self._next[shard] >= end:
-            return shard
+        if self._next[shard] >= end:
+            return
         async with aclosing(self._log.follow(shard, self._next[shard])) as batches:
             async for batch in batches:
                 for line, raw in enumerate(batch.lines):
@@ -166,7 +192,6 @@ class FakeHistory:
                 self._next[shard] = batch.offset + 1
                 if self._next[shard] >= end:
                     break
-        return shard
 
     def _store(self, at: int, event: Event) -> None:
         key = (event.audience, event.sender, event.key)
@@ -276,12 +301,24 @@ async def running(
     folder: Path,
     *,
     log_class: type[SqliteLog] = SqliteLog,
+    epoch: int = 0,
+    shards: int = 2,
+    history: FakeHistory | None = None,
+    verify_log: bool = False,
     send_buffer_bytes: int | None = None,
     **changes: Any,
 ) -> AsyncGenerator[Harness]:
-    """Yield a gateway on the log in `folder`, its settings changed as given."""
-    log, live, issuer = await log_class.open(folder / "log.db", 2), InProcessLive(), Issuer()
-    rooms, history = FakeRooms(), FakeHistory(log)
+    """Yield a gateway on the log in `folder`, its settings changed as given.
+
+    A `history` of another gateway has what it stored of that one's log.
+    """
+    log = await log_class.open(folder / "log.db", shards, epoch=epoch)
+    live, issuer = InProcessLive(), Issuer()
+    rooms = FakeRooms()
+    if history is None:
+        history = FakeHistory(log)
+    else:
+        history.go_on_with(log)
     ended: list[Revocation] = []
     rooms.add("mina", "jun")
     network = InProcessNetwork()
@@ -293,7 +330,14 @@ async def running(
         network.add(name, _stand_in(name, router, network))
     try:
         chosen = settings(**changes)
-        async with build(chosen, log=log, live=live, transport=network) as app:
+        async with build(
+            chosen,
+            log=log,
+            live=live,
+            older_logs=partial(open_epoch_file, folder / "log.db"),
+            verify_log=verify_log,
+            transport=network,
+        ) as app:
             listener = listening()
             if send_buffer_bytes is not None:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)

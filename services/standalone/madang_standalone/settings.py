@@ -42,7 +42,10 @@ class StandaloneSettings(CommonSettings):
     def auth(self) -> AuthSettings:
         """Return the settings of auth, with the secret of the other services."""
         service_secrets = dict.fromkeys(_CLIENTS, self.service_client_secret)
-        return AuthSettings(**self._shared(), service_secrets=service_secrets)
+        # Without a folder of secrets, which the environment may name for the processes of auth.
+        return AuthSettings(
+            **self._shared(), service_secrets=service_secrets, service_secrets_dir=None
+        )
 
     def rooms(self) -> RoomsSettings:
         """Return the settings of rooms."""

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
-from madang_common.health import Health
+from madang_common.health import Health, Ping
 from madang_common.http.app import create_app
 from madang_common.settings import CommonSettings
 
@@ -62,18 +62,24 @@ class _Pages:
 
 def create_site(settings: CommonSettings, web: Path, services: Mapping[str, FastAPI]) -> FastAPI:
     """Return the app of the files in `web`, and of `/metrics` and `/health` for all `services`."""
-    pings = {
-        f"{name}.{dependency}": ping
-        for name, service in services.items()
-        for dependency, ping in service.state.health.pings.items()
-    }
     site = create_app(
         "standalone",
         settings,
         routers=[],
-        health=Health(pings),
+        health=_health_of(services),
         registry=CollectorRegistry(),
         more_registries=[service.state.registry for service in services.values()],
     )
     site.mount("/", _Pages(web))
     return site
+
+
+def _health_of(services: Mapping[str, FastAPI]) -> Health:
+    """Return the health of all `services`, whose dependencies are named `service.dependency`."""
+    required: dict[str, Ping] = {}
+    optional: dict[str, Ping] = {}
+    for name, service in services.items():
+        health: Health = service.state.health
+        required |= {f"{name}.{known}": ping for known, ping in health.required.items()}
+        optional |= {f"{name}.{known}": ping for known, ping in health.optional.items()}
+    return Health(required, optional=optional)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -15,13 +16,21 @@ from madang_auth.accounts.user_admin import UserAdmin
 from madang_common.http.inprocess import InProcessNetwork
 from madang_common.http.request_limit import RequestAllowance
 from madang_common.live.inprocess import InProcessLive
-from madang_common.log.sqlite import SqliteLog
+from madang_common.log.port import Log, OlderLogs
+from madang_common.log.runbooks import BROKER_DATA_LOST
+from madang_common.log.sqlite import SqliteLog, open_epoch_file
+from madang_common.log.sqlite_file import epoch_file
 from madang_common.server import Served
 from madang_common.settings import CannotStart
+from madang_history.store.port import MessageStore
+from madang_rooms.recovery.recovery import Recovery
 from madang_standalone.data_folder import lock_folder
 from madang_standalone.path_router import PathRouter
 from madang_standalone.settings import StandaloneSettings
 from madang_standalone.site import DOCS, create_site
+
+LOG_FILE = "log.db"
+"""The log in epoch 0; those of later epochs stand beside it."""
 
 
 @asynccontextmanager
@@ -53,10 +62,8 @@ async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, F
     network = InProcessNetwork()
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_folder(settings.data_dir))
-        log = await SqliteLog.open(
-            settings.data_dir / "log.db", settings.log_shards, retention=settings.retention
-        )
-        stack.push_async_callback(log.close)
+        await madang_history.wiring.check_embedded_epoch(history_settings)
+        log = await _open_log(settings, stack)
         live = InProcessLive()
         stack.push_async_callback(live.close)
 
@@ -69,11 +76,22 @@ async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, F
         )
         network.add("rooms", rooms)
         history = await stack.enter_async_context(
-            madang_history.wiring.build(history_settings, log=log, transport=network)
+            madang_history.wiring.build(
+                history_settings,
+                log=log,
+                older_logs=_older_logs(settings),
+                transport=network,
+            )
         )
         network.add("history", history)
         gateway = await stack.enter_async_context(
-            madang_gateway.wiring.build(gateway_settings, log=log, live=live, transport=network)
+            madang_gateway.wiring.build(
+                gateway_settings,
+                log=log,
+                live=live,
+                older_logs=_older_logs(settings),
+                transport=network,
+            )
         )
         network.add("gateway", gateway)
         yield {"auth": auth, "rooms": rooms, "history": history, "gateway": gateway}
@@ -99,6 +117,73 @@ async def open_user_admin(settings: StandaloneSettings) -> AsyncIterator[UserAdm
         network.add("rooms", rooms)
         users: UserAdmin = auth.state.user_admin
         yield users
+
+
+@asynccontextmanager
+async def open_recovery(settings: StandaloneSettings) -> AsyncIterator[Recovery]:
+    """Yield the comparison of the database with the log, in the folder of a stopped process.
+
+    Raise CannotStart if the log lost events that history has: the database may be right then.
+    """
+    if not (settings.data_dir / madang_rooms.wiring.FILE).exists():
+        raise CannotStart(f"MADANG_DATA_DIR={settings.data_dir}: there is no database of rooms")
+    async with AsyncExitStack() as stack:
+        log = await _open_existing_log(settings, stack)
+        await madang_history.wiring.check_embedded_log(settings.history(), log)
+        yield await stack.enter_async_context(
+            madang_rooms.wiring.open_recovery(
+                settings.rooms(),
+                log=log,
+                older_logs=_older_logs(settings),
+            )
+        )
+
+
+@asynccontextmanager
+async def open_to_verify(
+    settings: StandaloneSettings,
+) -> AsyncIterator[tuple[Log, OlderLogs, MessageStore]]:
+    """Yield the log and the store in the data folder of a stopped process."""
+    async with AsyncExitStack() as stack:
+        log = await _open_existing_log(settings, stack)
+        yield await stack.enter_async_context(
+            madang_history.wiring.open_to_verify(
+                settings.history(),
+                log=log,
+                older_logs=_older_logs(settings),
+            )
+        )
+
+
+async def _open_log(settings: StandaloneSettings, stack: AsyncExitStack) -> SqliteLog:
+    log = await SqliteLog.open(
+        settings.data_dir / LOG_FILE,
+        settings.log_shards,
+        epoch=settings.log_epoch,
+        retention=settings.retention,
+    )
+    stack.push_async_callback(log.close)
+    return log
+
+
+async def _open_existing_log(settings: StandaloneSettings, stack: AsyncExitStack) -> SqliteLog:
+    """Lock the folder and open its log, to read; raise CannotStart if it has none in this epoch."""
+    if not settings.data_dir.is_dir():
+        raise CannotStart(f"MADANG_DATA_DIR={settings.data_dir}: there is no such folder")
+    stack.enter_context(lock_folder(settings.data_dir))
+    path = settings.data_dir / LOG_FILE
+    log = await SqliteLog.open_current(path, settings.log_shards, epoch=settings.log_epoch)
+    if log is None:
+        raise CannotStart(
+            f"{epoch_file(path, settings.log_epoch)} does not exist; set MADANG_LOG_EPOCH as the"
+            f" process that serves has it; if it was lost, see {BROKER_DATA_LOST}"
+        )
+    stack.push_async_callback(log.close)
+    return log
+
+
+def _older_logs(settings: StandaloneSettings) -> OlderLogs:
+    return partial(open_epoch_file, settings.data_dir / LOG_FILE)
 
 
 def apps_by_prefix(apps: Mapping[str, FastAPI]) -> dict[str, ASGIApp]:

@@ -12,6 +12,7 @@ async def test_the_background_tasks_of_all_services_are_served(tmp_path: Path) -
 
     assert running == {
         *("auth-keys", "auth-expiry"),
+        *("gateway-log", "history-log", "rooms-log"),
         "rooms-relay",
         "history-ingest",
         *("follow-0", "follow-1"),

@@ -1,19 +1,14 @@
 """The commands `users disable` and `users enable`, shared by auth and the standalone form."""
 
 import argparse
-import asyncio
-import os
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from madang_auth.accounts.user_admin import UserAdmin
-from madang_common import logging, settings_errors
+from madang_common.commands import result_of
 from madang_common.problems import Problem
-from madang_common.settings import CannotStart, CommonSettings
+from madang_common.settings import CommonSettings
 
 S = TypeVar("S", bound=CommonSettings)
 Open = Callable[[S], AbstractAsyncContextManager[UserAdmin]]
@@ -38,16 +33,12 @@ def run(
     name: str, settings_class: type[S], open_user_admin: Open[S], arguments: argparse.Namespace
 ) -> None:
     """Run the parsed command for the program `name`, and print the result or exit with an error."""
-    # As the process that serves: new files are private to their owner.
-    os.umask(0o077)
-    try:
-        settings = settings_class()
-        logging.configure(settings.model_copy(update={"log_level": "WARNING"}))
-        result = asyncio.run(_run(open_user_admin(settings), arguments))
-    except ValidationError as error:
-        sys.exit(f"{name}: settings: {settings_errors.describe(error)}")
-    except (CannotStart, Problem, OSError) as error:
-        sys.exit(f"{name} users {arguments.action}: {error}")
+    result = result_of(
+        f"{name} users {arguments.action}",
+        settings_class,
+        lambda settings: _run(open_user_admin(settings), arguments),
+        (Problem,),
+    )
     print(result)  # noqa: T201 - the command's output
 
 

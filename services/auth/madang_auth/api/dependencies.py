@@ -19,7 +19,7 @@ class Body(bodies.Body):
     model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=False)
 
 
-def _address(request: Request) -> str:
+async def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 

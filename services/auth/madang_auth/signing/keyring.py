@@ -1,16 +1,18 @@
 """The signing keys of a folder, reloaded when the folder changes."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
-from madang_auth.signing.keys import SigningKeys, UnusableKeys, read_keys
+from madang_auth.signing.key_files import UnusableKeys, read_files
+from madang_auth.signing.keys import parse_keys
 
 log = structlog.get_logger()
 
-_Files = frozenset[tuple[str, int, int, int]]
-"""Name, inode, size and time of each key file."""
+Use = Literal["signs", "published"]
 
 
 class Keyring:
@@ -19,21 +21,36 @@ class Keyring:
     def __init__(self, folder: Path) -> None:
         """Read the keys; raise UnusableKeys if one cannot be read or none can sign."""
         self._folder = folder
-        self._files = _files(folder)
-        self.keys: SigningKeys = read_keys(folder)
+        self._files = read_files(folder)
+        """What was read last, usable or not; empty if the folder could not be read."""
+        self.keys = parse_keys(folder, self._files)
+        self.error: str | None = None
+        """Why the keys that are in the folder now are not used; None if they are."""
+        self._log()
+
+    @property
+    def uses(self) -> Mapping[str, Use]:
+        """The use of each key, by its `kid`."""
+        kid = self.keys.kid
+        return {
+            jwk["kid"]: "signs" if jwk["kid"] == kid else "published" for jwk in self.keys.published
+        }
 
     def refresh(self) -> None:
         """Reload the keys if a file has changed; keep the current ones if that fails."""
+        known, self._files = self._files, {}
         try:
-            files = _files(self._folder)
-            if files == self._files:
+            self._files = read_files(self._folder)
+            if self._files == known:
                 return
-            self._files = files
-            self.keys = read_keys(self._folder)
-        except (UnusableKeys, OSError) as error:
-            log.error("signing_keys_unusable", error=str(error))  # noqa: TRY400 - no traceback for an operator's mistake
+            self.keys = parse_keys(self._folder, self._files)
+        except UnusableKeys as error:
+            if str(error) != self.error:
+                log.error("signing_keys_unusable", error=str(error), kid=self.keys.kid)  # noqa: TRY400 - no traceback for an operator's mistake
+            self.error = str(error)
         else:
-            log.info("signing_keys_read", kid=self.keys.kid, published=len(self.keys.published))
+            self.error = None
+            self._log()
 
     async def follow(self, pause_seconds: float) -> None:
         """Pause, refresh, and repeat until cancelled."""
@@ -41,9 +58,6 @@ class Keyring:
             await asyncio.sleep(pause_seconds)
             await asyncio.to_thread(self.refresh)
 
-
-def _files(folder: Path) -> _Files:
-    found = ((path.name, path.stat()) for path in folder.glob("*.pem"))
-    return frozenset(
-        (name, state.st_ino, state.st_size, state.st_mtime_ns) for name, state in found
-    )
+    def _log(self) -> None:
+        kids = [jwk["kid"] for jwk in self.keys.published]
+        log.info("signing_keys_read", kid=self.keys.kid, published=kids)

@@ -1,13 +1,16 @@
-"""The signing keys: PEM files in one folder.
+"""The signing keys: PEM files in one folder. One key signs; all public keys are published.
 
-The key in the file whose name sorts last signs; all public keys are published. A key in a file
-`*.next.pem` is published but does not sign, so that all verifiers have it before the first token is
-signed with it.
+| files | signs | only published |
+| --- | --- | --- |
+| named by role, as in a mounted Secret | `current.pem` | `next.pem`, `retired.pem`, all others |
+| named by time | the last by name that is not `*.next.pem` | all others |
+
+The next key is published before it signs, so that all verifiers have it before the first token that
+is signed with it.
 """
 
 import os
 import secrets
-import stat
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,18 +26,20 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from madang_auth.signing.jwk import Jwk, thumbprint, to_jwk
+from madang_auth.signing.key_files import (
+    SUFFIX,
+    KeyFile,
+    UnusableKeys,
+    read_files,
+    warn_about_modes,
+)
 from madang_common.clock import Clock
-from madang_common.settings import CannotStart
 
 log = structlog.get_logger()
 
-_CURRENT = ".pem"
+CURRENT = "current.pem"
+_ONLY_PUBLISHED = frozenset({"next.pem", "retired.pem"})
 _NEXT = ".next.pem"
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-class UnusableKeys(CannotStart):
-    """A key is missing or cannot be read; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,29 @@ class SigningKeys:
 
 def read_keys(folder: Path) -> SigningKeys:
     """Return the keys of `folder`; raise UnusableKeys if one cannot be read or none can sign."""
-    keys = {path: _read(path) for path in sorted(folder.glob("*.pem"))}
-    signing = [key for path, key in keys.items() if not path.name.endswith(_NEXT)]
-    if not signing:
-        raise UnusableKeys(f"{folder} has no signing key")
+    return parse_keys(folder, read_files(folder))
+
+
+def parse_keys(folder: Path, files: dict[str, KeyFile]) -> SigningKeys:
+    """Return the keys in `files` of `folder`; raise UnusableKeys if one is invalid or missing."""
+    keys = {name: parse_key(folder / name, file.content) for name, file in files.items()}
+    signing = keys[_signing(folder, sorted(keys))]
     published = {jwk["kid"]: jwk for jwk in (to_jwk(key.public_key()) for key in keys.values())}
-    return SigningKeys(signing[-1], thumbprint(signing[-1].public_key()), tuple(published.values()))
+    warn_about_modes(folder, files)
+    return SigningKeys(signing, thumbprint(signing.public_key()), tuple(published.values()))
+
+
+def _signing(folder: Path, names: list[str]) -> str:
+    """Return which of the files `names`, in order, has the key that signs."""
+    if CURRENT in names:
+        return CURRENT
+    by_role = _ONLY_PUBLISHED.intersection(names)
+    if by_role:
+        raise UnusableKeys(f"{folder} has {', '.join(sorted(by_role))}, but no {CURRENT}")
+    by_time = [name for name in names if not name.endswith(_NEXT)]
+    if not by_time:
+        raise UnusableKeys(f"{folder} has no signing key")
+    return by_time[-1]
 
 
 def make_first_key(folder: Path, clock: Clock) -> None:
@@ -68,12 +90,12 @@ def make_key(folder: Path, clock: Clock, *, is_next: bool = False) -> Path:
 
     It signs from now on; if it `is_next`, it is only published until the file is renamed.
     """
+    if (folder / CURRENT).exists():
+        raise UnusableKeys(f"{folder / CURRENT} signs: replace it to sign with another key")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    pem = new_pem()
     made_at = datetime.fromtimestamp(clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
-    path = folder / f"{made_at}{_NEXT if is_next else _CURRENT}"
+    path = folder / f"{made_at}{_NEXT if is_next else SUFFIX}"
     if path.exists():
         raise UnusableKeys(f"{path} exists already")
     # Written under another name first, so that a crash leaves a complete key or none.
@@ -88,12 +110,18 @@ def make_key(folder: Path, clock: Clock, *, is_next: bool = False) -> Path:
     return path
 
 
-def _read(path: Path) -> Ed25519PrivateKey:
+def new_pem() -> bytes:
+    """Return a new private key in PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
+def parse_key(path: Path, pem: bytes) -> Ed25519PrivateKey:
+    """Return the private key in `pem`, the content of `path`; raise UnusableKeys."""
     try:
-        if path.stat().st_mode & _OTHERS:
-            log.warning("signing_key_readable_by_others", path=str(path))
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UnusableKeys(f"{path} is not a private key in PEM") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UnusableKeys(f"{path} is not an Ed25519 key")

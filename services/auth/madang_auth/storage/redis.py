@@ -6,8 +6,9 @@ keys at once. Every key has a time to live from its last write, so the clocks ne
 
 Run Redis with `appendonly yes` (with `appendfsync everysec` a crash of the machine loses at most
 the last second, a crash of Redis nothing) and `maxmemory-policy noeviction`: a full Redis must
-refuse new sessions instead of evicting open ones. Standby replicas work, behind one name for the
-primary. A cluster with several primaries does not, because the script writes several keys.
+refuse new sessions instead of evicting open ones. Standby replicas work, behind Sentinels or one
+name for the primary. A cluster with several primaries does not, because the script writes several
+keys.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -28,7 +29,8 @@ from tenacity import (
 )
 
 from madang_common.problems import Unavailable
-from madang_common.redis import redis_client
+from madang_common.redis.client import redis_client
+from madang_common.redis.endpoint import RedisEndpoint
 
 log = structlog.get_logger()
 
@@ -105,13 +107,10 @@ class RedisStore:
         self._away = False
 
     @classmethod
-    def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
-        """Return the store on the Redis at `url`; it connects on the first command.
-
-        Raise CannotStart if `url` is not an address of Redis.
-        """
+    def at(cls, endpoint: RedisEndpoint, *, connections: int, timeout_seconds: float) -> Self:
+        """Return the store on the Redis at `endpoint`; it connects on the first command."""
         # No retries: a command may have run before its connection failed; the caller decides.
-        return cls(redis_client(url, connections=connections, timeout_seconds=timeout_seconds))
+        return cls(redis_client(endpoint, connections=connections, timeout_seconds=timeout_seconds))
 
     async def read(self, *keys: str) -> list[bytes | None]:
         """Return the values of `keys`, read atomically."""

@@ -121,6 +121,22 @@ class Dispatcher:
         self._metrics.events.inc(len(batch.lines))
         self._metrics.tail_bytes.set(self._recent_events.bytes)
 
+    def recall(self, batch: Batch) -> None:
+        """Record the keys and the departures in a batch of an earlier epoch; deliver nothing."""
+        for at, line in enumerate(batch.lines, position(batch.offset, 0)):
+            try:
+                event, audience, key, digest = decode_line(line, ())
+            except ValueError:
+                continue  # history reports it
+            departed = self._departures
+            if self._idempotency_keys.get(key) is not None or (
+                departed.any_in(audience) and departed.exclude(event or read_line(line))
+            ):
+                continue
+            self._idempotency_keys.add(key, first_event(at, digest))
+            if event is not None and event.kind in MEMBERSHIP_CHANGES:
+                departed.apply(event)
+
     def _complete(
         self,
         succeeded: list[tuple[IdempotencyKey, FirstEvent]],

@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 
 import structlog
 
-from madang_common.log.port import Log, LogError, Start
+from madang_common.log.port import Log, LogEnded, LogError, LogLost, Start
+from madang_common.log.position import first_offset
 from madang_gateway.consume.dispatcher import Dispatcher
 from madang_gateway.state.recent_events import RecentEvents
 
 log = structlog.get_logger()
 
 _RETRY_SECONDS = 0.5
+_LOST_SECONDS = 10.0
+"""Pause between two attempts while the log is lost."""
 _TURN_BYTES = 65_536
 """Bytes of lines applied in one turn of the event loop; then other tasks run."""
 
@@ -22,7 +25,7 @@ class LogConsumer:
     """Passes the recent batches of each shard, then every new one, to the dispatcher.
 
     After an error of the log it starts again at the next offset, so no batch is skipped or
-    repeated.
+    repeated. At the end of the epoch it stops; the process must start again in a later one.
     """
 
     def __init__(
@@ -38,16 +41,19 @@ class LogConsumer:
         self._log = chat_log
         self._dispatcher = dispatcher
         self._recent_events = recent_events
-        self._seconds = seconds
         self._on_gap = on_gap
         self.tasks: list[asyncio.Task[None]] = []
         """One background task per shard, none of which returns."""
         self._caught_up = [asyncio.Event() for _ in range(chat_log.shards)]
+        self._next_offsets: list[int | None] = [None] * chat_log.shards
+        self._since = datetime.fromtimestamp(time.time() - seconds, UTC)
+        self._started = False
+        self._ended = False
 
     async def start(self) -> None:
         """Start consuming; return when the batches that the log has now were applied.
 
-        Raises the exception of a task that failed meanwhile.
+        Raises the exception of a task that failed meanwhile, LogEnded if the epoch has ended.
         """
         self.tasks = [
             asyncio.create_task(self._consume(shard), name=f"follow-{shard}")
@@ -59,6 +65,7 @@ class LogConsumer:
             waiting.cancel()
             if task.done():
                 await task
+        self._started = True
 
     async def stop(self) -> None:
         """Stop consuming."""
@@ -67,42 +74,67 @@ class LogConsumer:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def ping(self) -> None:
-        """Raise ConnectionError unless every shard is consumed and has caught up once."""
+        """Raise ConnectionError unless every shard is consumed and has caught up once.
+
+        Raise LogEnded once the epoch has ended.
+        """
+        if self._ended:
+            raise LogEnded("the epoch of the log has ended")
         if any(task.done() for task in self.tasks) or not all(
             event.is_set() for event in self._caught_up
         ):
             raise ConnectionError("not every shard is consumed")
 
     async def _consume(self, shard: int) -> None:
-        since = datetime.fromtimestamp(time.time() - self._seconds, UTC)
-        next_offset: int | None = None
         while True:
+            pause = _RETRY_SECONDS
             try:
-                end = await self._log.end(shard)
-                if end == 0:
-                    self._recent_events.begin(shard, 0)
-                    next_offset = 0
-                    self._caught_up[shard].set()
-                start: Start = since if next_offset is None else next_offset
-                turn_bytes = 0
-                async for batch in self._log.follow(shard, start):
-                    if batch.offset != next_offset:
-                        self._skip_to(shard, batch.offset, lost=next_offset is not None)
-                    self._dispatcher.apply(shard, batch)
-                    next_offset = batch.offset + 1
-                    if next_offset >= end:
-                        self._caught_up[shard].set()
-                    turn_bytes += sum(map(len, batch.lines))
-                    if turn_bytes >= _TURN_BYTES:
-                        turn_bytes = 0
-                        await asyncio.sleep(0)
+                await self._apply_new(shard)
+            except LogEnded:
+                await self._end()
+            except LogLost:
+                # GuardedLog has logged it.
+                pause = _LOST_SECONDS
             except LogError as error:
                 log.warning("log_follow_failed", shard=shard, error=str(error))
             except Exception:
                 # The end of this task ends the process.
                 log.exception("log_follow_broken", shard=shard)
                 raise
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(pause)
+
+    async def _apply_new(self, shard: int) -> None:
+        """Apply every batch from the next offset on."""
+        first = first_offset(self._log.epoch)
+        next_offset = self._next_offsets[shard]
+        end = await self._log.end(shard)
+        if end == first:
+            self._recent_events.begin(shard, first)
+            next_offset = self._next_offsets[shard] = first
+            self._caught_up[shard].set()
+        start: Start = self._since if next_offset is None else next_offset
+        turn_bytes = 0
+        async for batch in self._log.follow(shard, start):
+            if batch.offset != next_offset:
+                self._skip_to(shard, batch.offset, lost=next_offset is not None)
+            self._dispatcher.apply(shard, batch)
+            next_offset = self._next_offsets[shard] = batch.offset + 1
+            if next_offset >= end:
+                self._caught_up[shard].set()
+            turn_bytes += sum(map(len, batch.lines))
+            if turn_bytes >= _TURN_BYTES:
+                turn_bytes = 0
+                await asyncio.sleep(0)
+
+    async def _end(self) -> None:
+        """Wait for ever, because nothing follows; raise LogEnded if the process is starting."""
+        if not self._started:
+            raise LogEnded(
+                f"epoch {self._log.epoch} of the log has ended: "
+                f"set MADANG_LOG_EPOCH={self._log.epoch + 1}"
+            )
+        self._ended = True
+        await asyncio.Event().wait()
 
     def _skip_to(self, shard: int, offset: int, *, lost: bool) -> None:
         """Continue at `offset`; call `on_gap` if batches before it were lost."""

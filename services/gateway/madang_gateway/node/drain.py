@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import structlog
 
+from madang_common import tasks
 from madang_gateway.node.node import Node, NodeConnection
 from madang_gateway.session import disconnects
 
@@ -55,15 +56,31 @@ class DrainSchedule:
 
 
 class Drain:
-    """Drains a node, once."""
+    """Drains a node, for a stop or because its epoch of the log has ended."""
 
     def __init__(self, node: Node, seconds: float) -> None:
         """Spread the closes over `seconds`."""
         self._node = node
         self._seconds = seconds
+        self._task: asyncio.Task[None] | None = None
+        self._counted: set[NodeConnection] = set()
+        """Retired connections; a second drain does not count them again."""
+
+    def start(self) -> None:
+        """Drain in the background; the process goes on, not ready."""
+        self._task = asyncio.create_task(self._drain(asyncio.Event()), name="gateway-drain")
+
+    async def stop(self) -> None:
+        """End a drain in the background."""
+        if self._task is not None:
+            await tasks.stop(self._task)
 
     async def run(self, hurry: asyncio.Event) -> None:
         """Refuse new connections and return when all are closed; `hurry` retires all at once."""
+        await self.stop()
+        await self._drain(hurry)
+
+    async def _drain(self, hurry: asyncio.Event) -> None:
         node, clock = self._node, asyncio.get_running_loop().time
         node.admission.draining = True
         node.context.metrics.draining.set(1)
@@ -73,17 +90,23 @@ class Drain:
         while node.connections:
             self._step(schedule, clock() - started_at, hurried=hurry.is_set())
             await _pause(hurry)
+        self._counted.clear()
         log.info("drain_ended", seconds=round(clock() - started_at, 3), hurried=hurry.is_set())
 
     def _step(self, schedule: DrainSchedule, now: float, *, hurried: bool) -> None:
         node = self._node
         for connection in schedule.due(math.inf if hurried else now):
             if connection in node.connections:
-                node.context.metrics.drained.inc()
-                connection.disconnect_when_done(disconnects.RESTARTING)
+                self._retire(connection)
                 schedule.retired(connection, now)
         for connection in schedule.overdue(now):
             connection.disconnect(disconnects.RESTARTING)
+
+    def _retire(self, connection: NodeConnection) -> None:
+        if connection not in self._counted:
+            self._counted.add(connection)
+            self._node.context.metrics.drained.inc()
+        connection.disconnect_when_done(disconnects.RESTARTING)
 
 
 async def _pause(hurry: asyncio.Event) -> None:

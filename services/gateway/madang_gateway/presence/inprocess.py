@@ -102,6 +102,10 @@ class InProcessPresence(PresenceStore):
         return PresencePage(users, len(ids), start + limit < len(ids), time.time())
 
     @override
+    async def ping(self) -> None:
+        """Return at once."""
+
+    @override
     async def close(self) -> None:
         self._rooms.clear()
 

@@ -132,6 +132,10 @@ class PresenceStore(Protocol):
         """Return up to `limit` users in `room` with an id after `after`."""
         ...
 
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        ...
+
     async def close(self) -> None:
         """Close the connections to the store."""
         ...

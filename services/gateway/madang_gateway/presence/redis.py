@@ -13,7 +13,7 @@ The scripts build key names, so this needs one Redis (with replicas), not a clus
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Self
 
 from redis.asyncio import Redis
@@ -21,7 +21,8 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from madang_common.ids import new_id
-from madang_common.redis import redis_client
+from madang_common.redis.client import redis_client
+from madang_common.redis.endpoint import RedisEndpoint
 from madang_gateway.presence import redis_scripts
 from madang_gateway.presence.port import (
     ClearResult,
@@ -55,13 +56,10 @@ class RedisPresence(PresenceStore):
         self._page = client.register_script(redis_scripts.PAGE)
 
     @classmethod
-    def at(cls, url: str, *, connections: int, timeout_seconds: float) -> Self:
-        """Return a store on the Redis at `url`; it connects on the first command.
-
-        Raise CannotStart if `url` is not a URL of Redis.
-        """
+    def at(cls, endpoint: RedisEndpoint, *, connections: int, timeout_seconds: float) -> Self:
+        """Return a store on the Redis at `endpoint`; it connects on the first command."""
         client = redis_client(
-            url,
+            endpoint,
             connections=connections,
             timeout_seconds=timeout_seconds,
             # A connection from before a restart of Redis fails on its first use.
@@ -111,20 +109,29 @@ class RedisPresence(PresenceStore):
         return PresencePage(users, count, bool(more), now / 1000)
 
     @override
+    async def ping(self) -> None:
+        await _result(self._client.ping())
+
+    @override
     async def close(self) -> None:
         await self._client.aclose()
 
     async def _run(self, script: Any, *args: str | int) -> Any:
-        before = _cancellations()
-        try:
-            return await script(args=[self._prefix, *args])
-        except (RedisError, OSError) as error:
-            raise PresenceStoreError(type(error).__name__) from error
-        finally:
-            if _cancellations() > before:
-                # The client uses `asyncio.wait_for`, which may swallow a cancellation before
-                # Python 3.12; a task that awaits the caller's end would then wait forever.
-                raise asyncio.CancelledError
+        return await _result(script(args=[self._prefix, *args]))
+
+
+async def _result(command: Awaitable[Any]) -> Any:
+    """Return the result of `command`; raise PresenceStoreError if it fails."""
+    before = _cancellations()
+    try:
+        return await command
+    except (RedisError, OSError) as error:
+        raise PresenceStoreError(type(error).__name__) from error
+    finally:
+        if _cancellations() > before:
+            # The client uses `asyncio.wait_for`, which may swallow a cancellation before
+            # Python 3.12; a task that awaits the caller's end would then wait forever.
+            raise asyncio.CancelledError
 
 
 def _cancellations() -> int:

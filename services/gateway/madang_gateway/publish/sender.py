@@ -9,7 +9,7 @@ from madang_common.clock import rfc3339
 from madang_common.events.envelope import Event, room_audience
 from madang_common.events.kinds import LIVE, RoomRead
 from madang_common.live.port import Live
-from madang_common.log.port import LogBusy, LogError, LogTooLarge
+from madang_common.log.port import LogBusy, LogError, LogTooLarge, LogUnusable
 from madang_common.log.publisher import Publisher
 from madang_common.problems import KeyConflict, Problem, TooLarge, Unavailable
 from madang_common.tokens.claims import Claims
@@ -284,5 +284,8 @@ def _problem(error: LogError) -> Problem:
         return TooLarge("The event is too large for the log.")
     if isinstance(error, LogBusy):
         return Unavailable("Too many messages wait for the log; retry.", retry_after_seconds=1)
+    if isinstance(error, LogUnusable):
+        reason = "Messages cannot be stored now; send it again later with the same key."
+        return Unavailable(reason, retry_after_seconds=10)
     reason = "The log did not confirm it; send it again with the same key."
     return Unavailable(reason, retry_after_seconds=1)

@@ -149,7 +149,9 @@ async def test_with_the_log_closed_the_answer_is_try_again(tmp_path: Path) -> No
         await harness.log.close()
 
         assert (await harness.post("mina", text="hi")).status_code == 503
-        assert (await harness.http.get("/health/ready")).status_code == 503
+        ready = await harness.http.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert ready.json()["dependencies"]["log"] == "LogUnavailable"
 
 
 async def test_it_is_ready_when_everything_is_there(harness: Harness) -> None:

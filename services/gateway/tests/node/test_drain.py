@@ -188,6 +188,31 @@ async def test_sends_in_flight_get_their_receipts_first(tmp_path: Path) -> None:
         await ending
 
 
+async def test_a_stop_takes_over_from_the_drain_in_the_background(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, log_class=Held) as harness,
+        harness.connected("mina") as mina,
+        harness.connected("jun") as jun,
+    ):
+        await say(mina, "one")
+        await until(lambda: len(node(harness).state.pending_receipts) == 1)
+        both = Drain(node(harness), seconds=0)
+        both.start()
+        assert await jun.closed() == 1012
+        await until(lambda: harness.metric("connections") == 1)
+
+        with structlog.testing.capture_logs() as entries:
+            ending = asyncio.create_task(both.run(asyncio.Event()))
+            await until(lambda: any(entry["event"] == "drain_began" for entry in entries))
+            go_on(harness)
+            assert await mina.closed() == 1012
+            await ending
+
+        assert [logged.headers["receipt-id"] for logged in mina.left("RECEIPT")] == ["one"]
+        assert harness.metric("connections_drained_total") == 2
+        assert [entry["event"] for entry in entries].count("drain_ended") == 1
+
+
 async def test_a_send_that_waits_for_its_membership_gets_its_receipt_too(
     harness: Harness,
 ) -> None:
