@@ -2,7 +2,12 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["stack.fixtures", "stack.stack_fixtures", "tests.support.failures"]
+pytest_plugins = [
+    "stack.fixtures",
+    "stack.stack_fixtures",
+    "tests.support.certificates",
+    "tests.support.failures",
+]
 
 # A deadline per example fails on a busy machine; pytest's own timeout bounds each test.
 settings.register_profile("madang", deadline=None)

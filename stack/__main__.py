@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from stack.command import CommandError, run_command
+from stack.command import CommandError
 from stack.servers import MissingProgramError, ServerNotReadyError
 from stack.servers.mysql_tree import mysql_tree
 from stack.servers.programs import check_programs
@@ -72,7 +72,7 @@ def _down() -> None:
 
 
 def _do(service: str, *arguments: str) -> None:
-    sys.stdout.write(run_command(service, *arguments, settings=_stack().settings_of(service)))
+    sys.stdout.write(_stack().command(service, *arguments))
 
 
 def _mysql() -> None:

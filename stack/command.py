@@ -1,8 +1,8 @@
 """A service's command, run as an operator does it."""
 
-import subprocess
-import sys
 from collections.abc import Mapping
+
+from stack import launching
 
 _SECONDS = 120
 
@@ -13,18 +13,11 @@ class CommandError(Exception):
 
 def run_command(service: str, *arguments: str, settings: Mapping[str, str]) -> str:
     """Run `madang-{service}` with `arguments` and return its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"madang_{service}", *arguments],
-        env=settings,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
+    ended = launching.run(f"madang_{service}", *arguments, env=settings, seconds=_SECONDS)
+    if ended.status != 0:
         told = f"madang-{service} {' '.join(arguments)}"
-        raise CommandError(f"{told} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout
+        raise CommandError(f"{told} failed:\n{ended.out}{ended.errors}")
+    return ended.out
 
 
 def migrate(settings: Mapping[str, str]) -> None:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import pytest
 from pymongo import MongoClient
 
-from stack.run import ServerRun
+from stack import launching
+from stack.run import PreloadedOfRun, ServerRun
 from stack.servers import (
     MariaDB,
     MissingProgramError,
@@ -34,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_RUN] = ServerRun.begin()
     else:
         config.stash[_RUN] = ServerRun(Path(told["servers_folder"]), told["servers_owner"])
+    launching.set_launcher(PreloadedOfRun(config.stash[_RUN]))
 
 
 @pytest.hookimpl(optionalhook=True)

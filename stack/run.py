@@ -5,13 +5,17 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
 from filelock import FileLock
+from typing_extensions import override
 
-from stack.servers.processes import ProcessFile, Recorded
+from stack.launching import Launched, Launcher
+from stack.preloaded import Preloaded
+from stack.servers.processes import ProcessFile, Recorded, Streams
 from stack.servers.server import Server
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -63,6 +67,16 @@ class ServerRun:
                     env={"PYTHONPATH": str(_ROOT)},
                 )
 
+    def preloaded(self) -> Preloaded:
+        """Return the run's process that has the services imported; start it on first use."""
+        self.watch()
+        folder = self.folder / "preloaded"
+        with FileLock(self.folder / "preloaded.lock", timeout=_START_SECONDS):
+            if not folder.exists():
+                folder.mkdir()
+                return Preloaded.begin(folder)
+        return Preloaded(folder)
+
     def end(self, *, logs_to: Path | None = None) -> None:
         """Copy the logs, then stop every server of the run and remove its data."""
         for keeper in self._keeper.read().values():
@@ -83,6 +97,19 @@ class ServerRun:
     @property
     def _keeper(self) -> ProcessFile:
         return ProcessFile(self.folder / "keeper.json")
+
+
+class PreloadedOfRun(Launcher):
+    """Starts what a run starts by forking; the process that forks begins with the first."""
+
+    def __init__(self, run: ServerRun) -> None:
+        self._run = run
+
+    @override
+    def start(
+        self, module: str, *arguments: str, env: Mapping[str, str], streams: Streams
+    ) -> Launched:
+        return self._run.preloaded().start(module, *arguments, env=env, streams=streams)
 
 
 def end_processes(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """The secrets of one stack's services."""
 
-import json
 import secrets
 import time
 from dataclasses import dataclass
@@ -21,23 +20,21 @@ class Secrets:
 
     def make(self) -> None:
         """Make whatever is not there."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clients.mkdir(mode=0o700, parents=True, exist_ok=True)
         make_first_key(self.signing_keys, time.time)
-        if not self._clients.exists():
-            made = {client: secrets.token_urlsafe(32) for client in _CLIENTS}
-            write_secret(self._clients, json.dumps(made))
+        for client in _CLIENTS:
+            if not (self._clients / client).exists():
+                write_secret(self._clients / client, secrets.token_urlsafe(32))
 
     def settings_of(self, service: str) -> dict[str, str]:
         """Return the settings with a service's own secrets."""
-        clients: dict[str, str] = json.loads(self._clients.read_text(encoding="utf-8"))
         if service == "auth":
             # It asks nobody for tokens: it has the keys.
             return {
-                "MADANG_SERVICE_SECRETS": json.dumps(clients),
-                "MADANG_SERVICE_CLIENT_SECRET": "",
+                "MADANG_SERVICE_SECRETS_DIR": str(self._clients),
                 "MADANG_SIGNING_KEYS_DIR": str(self.signing_keys),
             }
-        return {"MADANG_SERVICE_CLIENT_SECRET": clients[service]}
+        return {"MADANG_SERVICE_CLIENT_SECRET_FILE": str(self._clients / service)}
 
     @property
     def signing_keys(self) -> Path:
@@ -46,4 +43,4 @@ class Secrets:
 
     @property
     def _clients(self) -> Path:
-        return self.folder / "clients.json"
+        return self.folder / "services"

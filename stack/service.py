@@ -1,18 +1,32 @@
 """One process of the product: a replica of one of its services."""
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
 from typing_extensions import override
 
+from madang_auth.settings import AuthSettings
+from madang_common.settings import CommonSettings
+from madang_common.variables import FILE_SUFFIX, PREFIX
+from madang_gateway.settings import GatewaySettings
+from madang_history.settings import HistorySettings
+from madang_rooms.settings import RoomsSettings
+from stack.launching import launch
 from stack.servers.ports import LOOPBACK
+from stack.servers.processes import streams_to
 from stack.servers.server import Server
 from tests.support.log_lines import error_lines
 from tests.support.metrics import metric
 
 _ANSWER_SECONDS = 5
+SETTINGS: Mapping[str, type[CommonSettings]] = {
+    "gateway": GatewaySettings,
+    "auth": AuthSettings,
+    "rooms": RoomsSettings,
+    "history": HistorySettings,
+}
+"""The settings class of each service."""
 
 
 class Service(Server):
@@ -44,6 +58,11 @@ class Service(Server):
         """Where it is reached from inside, its health and metrics too."""
         return f"http://{self.address}"
 
+    def has(self, variable: str) -> bool:
+        """Return whether `variable`, named `MADANG_…`, is a setting of this service."""
+        name = variable.removeprefix(PREFIX).removesuffix(FILE_SUFFIX).lower()
+        return name in SETTINGS[self.kind].model_fields
+
     def errors(self) -> list[str]:
         """Return the lines that it logged at level error."""
         if not self.log_file.exists():
@@ -65,8 +84,10 @@ class Service(Server):
             "MADANG_PORT": str(self.port),
             "MADANG_DATA_DIR": str(self.folder / "data"),
         }
-        command = [sys.executable, "-m", f"madang_{self.kind}"]
-        self.run("main", command, env={**self.settings(self.kind), **own})
+        env = {**self.bare_environment, **self.settings(self.kind), **own}
+        with streams_to(self.log_file) as streams:
+            process = launch(f"madang_{self.kind}", env=env, streams=streams)
+        self.processes.record("main", process.pid)
 
     @override
     def is_ready(self) -> bool:
@@ -74,4 +95,5 @@ class Service(Server):
             answer = httpx.get(f"{self.url}/health/ready", timeout=_ANSWER_SECONDS, trust_env=False)
         except httpx.TransportError:
             return False
-        return answer.status_code == httpx.codes.OK
+        # `degraded` is ready too, but a test that starts a replica needs all of it.
+        return answer.is_success and answer.json()["status"] == "ok"

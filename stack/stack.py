@@ -8,12 +8,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from stack.command import migrate, run_command
+from stack.command import run_command
 from stack.outside import unreached
 from stack.proxies import Front, Inside
 from stack.scraping import configure_scraping
 from stack.secrets_of_stack import Secrets
-from stack.servers import MariaDB, MongoDB, Prometheus, RabbitMQ, Redis, Server
+from stack.server_users import ServerUsers
+from stack.servers import Alertmanager, MariaDB, MongoDB, Prometheus, RabbitMQ, Redis, Server
 from stack.servers.deadline import wait_until
 from stack.servers.ports import is_free
 from stack.servers.secret_file import write_secret
@@ -21,7 +22,6 @@ from stack.service import Service
 from tests.support.proxy import make_certificate
 
 _REPLICAS = 2
-_VHOST = "madang"
 _OUTSIDE_SECONDS = 30
 _LOCK_SECONDS = 300
 
@@ -49,11 +49,17 @@ class Stack:
         self.nginx = Front(self._place("nginx"), log_file=self._log("nginx"))
         self.inside = Inside(self._place("inside"), log_file=self._log("inside"))
         self.prometheus = Prometheus(self._place("prometheus"), log_file=self._log("prometheus"))
+        self.alertmanager = Alertmanager(
+            self._place("alertmanager"), log_file=self._log("alertmanager")
+        )
         self.auth = self._replicas("auth")
         self.rooms = self._replicas("rooms")
         self.history = self._replicas("history")
         self.gateways = self._replicas("gateway")
         self._secrets = Secrets(self.folder / "secrets")
+        self._users = ServerUsers(
+            self.folder / "secrets", self.rabbitmq, self.mariadb, self.mongodb, self.redis
+        )
 
     @property
     def url(self) -> str:
@@ -79,7 +85,7 @@ class Stack:
     def servers(self) -> list[Server]:
         """Everything that runs and is no replica of a service."""
         data: list[Server] = [self.rabbitmq, self.mariadb, self.mongodb, self.redis]
-        return [*data, self.inside, self.nginx, self.prometheus]
+        return [*data, self.inside, self.nginx, self.prometheus, self.alertmanager]
 
     @property
     def settings(self) -> dict[str, str]:
@@ -104,18 +110,36 @@ class Stack:
         """Start whatever does not run, and return when everything is reached from outside.
 
         `port` is nginx's, the last one or any free one if not given; `settings` are `MADANG_…`
-        variables for every service, which restarts them if they are others than the last time.
-        Raise if something cannot start.
+        variables for every service; a change restarts the services that it concerns. Raise if
+        something cannot start.
         """
         with self._turn():
             if settings is not None and settings != self.settings:
-                self._stop(self.services, report)
+                self._stop(self._concerned(settings), report)
                 write_secret(self._settings_file, json.dumps(dict(settings)))
             if port is not None and self.nginx.process is None:
                 self._take(port)
             self._start_all(report)
             self._write_addresses()
             self._await_outside()
+
+    def begin_epoch(self, *, epoch: int, shards: int) -> None:
+        """Declare the log of `epoch`, which ends the one before, and restart the services in it.
+
+        The first replica of each service that uses the log goes first, as in a rolling update.
+        """
+        with self._turn():
+            log = {"MADANG_LOG_EPOCH": str(epoch), "MADANG_LOG_SHARDS": str(shards)}
+            settings = self.settings | log
+            self._users.set_up_log(settings)
+            write_secret(self._settings_file, json.dumps(settings))
+            for replicas in zip(self.gateways, self.rooms, self.history, strict=True):
+                self._at_once({one.name: one.restart for one in replicas}, _quietly, "ready")
+            self._await_outside()
+
+    def start_rabbitmq(self) -> None:
+        """Start RabbitMQ with its users, also on an empty folder, and declare nothing."""
+        self._users.start_rabbitmq()
 
     def unreached(self) -> dict[str, str]:
         """Return which paths are not reached from outside, and why; nothing if all are."""
@@ -146,26 +170,25 @@ class Stack:
 
     def command(self, service: str, *arguments: str) -> str:
         """Run a command of a service and return its output; raise CommandError."""
-        return run_command(service, *arguments, settings=self.settings_of(service))
+        own = self._users.settings_of_command(service, arguments[0] if arguments else "")
+        return run_command(service, *arguments, settings=self.settings_of(service) | own)
 
     def settings_of(self, service: str) -> dict[str, str]:
         """Return the environment that every replica of a service has."""
         return {
             "MADANG_LOG_FORMAT": "json",
             **self.settings,
-            "MADANG_AMQP_URL": self.rabbitmq.vhost_url(_VHOST),
-            "MADANG_REDIS_URL": self.redis.url,
-            "MADANG_DATABASE_URL": self.mariadb.url,
-            "MADANG_MONGO_URL": self.mongodb.url,
             "MADANG_AUTH_URL": self.inside.url_of("auth"),
             "MADANG_ROOMS_URL": self.inside.url_of("rooms"),
             "MADANG_HISTORY_URL": self.inside.url_of("history"),
             "MADANG_PROXY_ADDRESSES": json.dumps(["127.0.0.1"]),
+            **self._users.settings_of(service),
             **self._secrets.settings_of(service),
         }
 
     def _start_all(self, report: Callable[[str], None]) -> None:
         self._secrets.make()
+        self._users.make()
         make_certificate(self.folder)
         replicas = {
             kind: [replica.address for replica in self.services if replica.kind == kind]
@@ -174,13 +197,15 @@ class Stack:
         scraped = [f"127.0.0.1:{self.rabbitmq.ports['prometheus']}"]
         self.nginx.serve(replicas, self.folder)
         self.inside.serve(replicas)
-        configure_scraping(self.prometheus, {**replicas, "rabbitmq": scraped})
+        configure_scraping(self.prometheus, self.alertmanager, {**replicas, "rabbitmq": scraped})
         (self.folder / "logs").mkdir(exist_ok=True)
         first: dict[str, Callable[[], object]] = {
-            "rabbitmq": self._start_rabbitmq,
+            "rabbitmq": self._users.start_rabbitmq,
             "mariadb": self._start_mariadb,
+            "mongodb": self._users.start_mongodb,
         }
         self._start(self.servers, first, report)
+        self._users.set_up_log(self.settings)
         self._start(self.services, {}, report)
 
     def _start(
@@ -193,19 +218,24 @@ class Stack:
         steps = {part.name: otherwise.get(part.name, part.start) for part in missing}
         self._at_once(steps, report, "ready")
 
+    def _concerned(self, settings: Mapping[str, str]) -> list[Service]:
+        """Return the replicas that read a variable whose value `settings` would change."""
+        before = self.settings
+        names = before.keys() | settings.keys()
+        changed = [name for name in names if before.get(name) != settings.get(name)]
+        # A variable that is no setting is passed to all.
+        for_all = any(not any(one.has(name) for one in self.services) for name in changed)
+        return [one for one in self.services if for_all or any(map(one.has, changed))]
+
     def _stop(self, parts: list[Server] | list[Service], report: Callable[[str], None]) -> None:
         running = [part for part in parts if part.process is not None]
         self._at_once({part.name: part.stop for part in running}, report, "stopped")
         for part in parts:
             part.kill()  # what stands beside its main process
 
-    def _start_rabbitmq(self) -> None:
-        self.rabbitmq.start()
-        self.rabbitmq.create_vhost(_VHOST)
-
     def _start_mariadb(self) -> None:
-        self.mariadb.start()
-        migrate(self.settings_of("rooms"))
+        self._users.start_mariadb()
+        self.command("rooms", "migrate")
 
     def _at_once(
         self,

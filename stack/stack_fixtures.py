@@ -18,6 +18,7 @@ _LOAD = {
     "MADANG_FRAMES_BURST_PER_ADDRESS": "100000",
 }
 """A few users on one address send as much as many would."""
+_LOG = {"MADANG_LOG_EPOCH", "MADANG_LOG_SHARDS"}
 _TURN_SECONDS = 300
 _TEST_SECONDS = 400
 """Longest time of a test on a stack: it may start one first, or wait for its turn."""
@@ -65,7 +66,9 @@ def mortal_stack_with(server_run: ServerRun) -> Iterator[Callable[..., Stack]]:
     server_run.watch()
 
     def heal(**settings: str) -> Stack:
-        stack.heal(settings=_SETTINGS | _LOAD | settings)
+        # An epoch that an earlier test began stays.
+        log = {name: text for name, text in stack.settings.items() if name in _LOG}
+        stack.heal(settings=_SETTINGS | _LOAD | log | settings)
         return stack
 
     with FileLock(server_run.folder / "mortal-stack.lock", timeout=_TURN_SECONDS):

@@ -1,5 +1,6 @@
 """Private real servers, one class each."""
 
+from stack.servers.alertmanager import Alertmanager
 from stack.servers.mariadb import MariaDB
 from stack.servers.mongodb import MongoDB
 from stack.servers.mysql import MySQL
@@ -11,6 +12,7 @@ from stack.servers.redis import Redis
 from stack.servers.server import Server, ServerNotReadyError
 
 __all__ = [
+    "Alertmanager",
     "MariaDB",
     "MissingProgramError",
     "MongoDB",

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from stack.servers.deadline import wait_until
 
@@ -17,6 +18,44 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 
 _children: set[int] = set()
 """Those that this process started itself: it has to collect their exit codes."""
+
+
+Streams: TypeAlias = tuple[int, int, int]
+"""Descriptors of stdin, stdout and stderr."""
+
+
+@contextmanager
+def streams_to(log: Path) -> Iterator[Streams]:
+    """Give an empty stdin, and outputs that are appended to `log`."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    none = os.open(os.devnull, os.O_RDONLY)
+    try:
+        yield none, out, out
+    finally:
+        os.close(none)
+        os.close(out)
+
+
+def spawn(command: Sequence[str | Path], *, env: Mapping[str, str], streams: Streams) -> int:
+    """Start a process in a session of its own; return its number."""
+    # Not by subprocess, which warns of every process that outlives its caller.
+    pid = os.posix_spawn(
+        command[0],
+        [str(argument) for argument in command],
+        env,
+        file_actions=[(os.POSIX_SPAWN_DUP2, streams[number], number) for number in range(3)],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_RESTORED,
+    )
+    _children.add(pid)
+    return pid
+
+
+def collect(pid: int) -> int:
+    """Return the exit status of a process that was spawned here and has ended."""
+    _children.discard(pid)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @dataclass(frozen=True)
@@ -32,8 +71,7 @@ class Recorded:
         """Whether this very process still runs."""
         alive = _start_of(self.pid) == self.started
         if not alive and self.pid in _children:
-            _children.discard(self.pid)
-            os.waitpid(self.pid, 0)
+            collect(self.pid)
         return alive
 
     @property
@@ -78,22 +116,11 @@ class ProcessFile:
         self, name: str, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str]
     ) -> Recorded:
         """Start a process with the environment `env`, record it, append its output to `log`."""
-        # Not by subprocess, which warns of every process that outlives its caller.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        pid = os.posix_spawn(
-            command[0],
-            [str(argument) for argument in command],
-            env,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_RESTORED,
-        )
-        _children.add(pid)
+        with streams_to(log) as streams:
+            return self.record(name, spawn(command, env=env, streams=streams))
+
+    def record(self, name: str, pid: int) -> Recorded:
+        """Record a process that has just been started."""
         started = _start_of(pid)
         process = Recorded(pid, -1 if started is None else started)
         self._write(self.read() | {name: process})

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
@@ -60,6 +61,11 @@ class RabbitMQ(Server):
         with self.management() as client:
             client.put(f"/api/vhosts/{quote(vhost, safe='')}").raise_for_status()
         return self.vhost_url(vhost)
+
+    def import_definitions(self, definitions: Mapping[str, Any]) -> None:
+        """Import virtual hosts, users and permissions."""
+        with self.management() as client:
+            client.post("/api/definitions", json=definitions).raise_for_status()
 
     def delete_vhost(self, vhost: str) -> None:
         """Remove a virtual host with all that is in it, closing its connections."""

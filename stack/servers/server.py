@@ -129,7 +129,8 @@ class Server(ABC):
 
         def ready_or_dead() -> bool:
             # To knock costs nothing; to ask takes time from those who are starting.
-            return self.process is None or (answers(self.port) and self.is_ready())
+            listens = not self.port_names or answers(self.port)
+            return self.process is None or (listens and self.is_ready())
 
         answered = wait_until(ready_or_dead, seconds=self.start_seconds)
         if answered and self.process is not None:
@@ -142,8 +143,13 @@ class Server(ABC):
         self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str] | None = None
     ) -> None:
         """Start one of its processes with a bare environment and `env`."""
-        bare = {"PATH": BARE_PATH, "LANG": "C.UTF-8", "HOME": str(self.folder)}
-        self.processes.start(name, command, log=self.log_file, env=bare | dict(env or {}))
+        environment = self.bare_environment | dict(env or {})
+        self.processes.start(name, command, log=self.log_file, env=environment)
+
+    @property
+    def bare_environment(self) -> dict[str, str]:
+        """The variables that each of its processes has."""
+        return {"PATH": BARE_PATH, "LANG": "C.UTF-8", "HOME": str(self.folder)}
 
     def log_tail(self) -> str:
         """Return the end of its log."""

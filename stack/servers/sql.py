@@ -3,7 +3,7 @@
 import os
 import subprocess
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -43,6 +43,11 @@ class SqlServer(Server):
             raise RuntimeError(f"{self.name} refused: {done.stderr}")
         return done.stdout
 
+    def run_at_start(self, statements: Iterable[str]) -> None:
+        """Run these statements, each in one line, at every start from now on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_secret(self._own_statements, "".join(f"{line}\n" for line in statements))
+
     @abstractmethod
     def server_command(self) -> Sequence[str | Path]:
         """Return the command that starts the server, without options."""
@@ -61,10 +66,10 @@ class SqlServer(Server):
 
     @override
     def prepare(self) -> None:
-        write_secret(
-            self.folder / "grants.sql",
-            _GRANTS.format(database=_DATABASE, user=_USER, password=self.password),
-        )
+        grants = _GRANTS.format(database=_DATABASE, user=_USER, password=self.password)
+        if self._own_statements.exists():
+            grants += self._own_statements.read_text(encoding="utf-8")
+        write_secret(self.folder / "grants.sql", grants)
         data = self.folder / "data"
         if not data.exists():
             # Made beside and renamed, so that a start that was killed leaves nothing half made.
@@ -99,7 +104,8 @@ class SqlServer(Server):
         with self.log_file.open("ab") as output:
             done = subprocess.run(
                 command,
-                env={"PATH": BARE_PATH, "LANG": "C.UTF-8"},
+                # Several that make their data in one folder for temporary files disturb each other.
+                env=self.bare_environment | {"TMPDIR": str(self.folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -110,6 +116,10 @@ class SqlServer(Server):
             raise ServerNotReadyError(
                 f"{self.name} could not make its data in {self.folder}:\n{self.log_tail()}"
             )
+
+    @property
+    def _own_statements(self) -> Path:
+        return self.folder / "own.sql"
 
     def _ask(self, statements: str, *, seconds: float) -> subprocess.CompletedProcess[str]:
         command = [

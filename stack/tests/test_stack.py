@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from stack.servers.deadline import wait_until
 from stack.stack import Stack, StackError
 
 _SCRAPED_SECONDS = 30
+_FAIL_TIMEOUT_SECONDS = 2
+"""How long nginx takes a replica for dead that did not answer (deploy/nginx/proxy.env)."""
 
 
 def test_everything_is_reached_from_outside_by_the_certificate(stack: Stack) -> None:
@@ -34,13 +38,17 @@ def test_two_replicas_of_each_service_have_an_address_and_a_process(stack: Stack
             replica = addresses[f"{service}-{number}"]
             ready = httpx.get(f"{replica['address']}/health/ready", trust_env=False)
             assert ready.status_code == httpx.codes.OK, ready.text
-            command = Path(f"/proc/{replica['pid']}/cmdline").read_bytes()
-            assert f"madang_{service}".encode() in command
+            (socket,) = listening({replica["pid"]})
+            assert replica["address"] == f"http://{socket.address}:{socket.port}"
+            assert socket.pid == replica["pid"]
     assert addresses["nginx"]["address"] == stack.url
 
 
 def test_no_secret_of_the_stack_can_be_read_by_others(stack: Stack) -> None:
     secret = [stack.rabbitmq.password, stack.mariadb.password, stack.redis.password]
+    files = [path for path in (stack.folder / "secrets").rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
+    secret += [path.read_text() for path in files if path.suffix != ".pem"]
     for path in stack.folder.rglob("*"):
         if path.suffix in {".json", ".conf", ".sql", ".log"} and path.stat().st_mode & 0o077:
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -60,6 +68,15 @@ def test_prometheus_scrapes_every_replica(stack: Stack) -> None:
     assert "MadangInstanceDown" in stack.prometheus.alerts()
 
 
+def test_prometheus_sends_alerts_to_alertmanager(stack: Stack) -> None:
+    expected = [f"http://{stack.alertmanager.address}/api/v2/alerts"]
+
+    def found() -> bool:
+        return stack.prometheus.alertmanagers() == expected
+
+    assert wait_until(found, seconds=_SCRAPED_SECONDS), stack.prometheus.alertmanagers()
+
+
 def test_a_service_is_reached_while_one_of_its_replicas_is_dead(mortal_stack: Stack) -> None:
     kinds = (mortal_stack.auth, mortal_stack.rooms, mortal_stack.history, mortal_stack.gateways)
     for number in (0, 1):
@@ -68,6 +85,7 @@ def test_a_service_is_reached_while_one_of_its_replicas_is_dead(mortal_stack: St
         for _ in range(4):
             assert mortal_stack.unreached() == {}
         mortal_stack.heal()
+        time.sleep(_FAIL_TIMEOUT_SECONDS)
 
 
 def test_a_replica_comes_back_where_it_was(mortal_stack: Stack) -> None:
@@ -76,6 +94,36 @@ def test_a_replica_comes_back_where_it_was(mortal_stack: Stack) -> None:
     gateway.restart()
     assert gateway.address == address
     assert gateway.process != before
+
+
+def test_a_changed_setting_restarts_the_services_that_have_it(
+    mortal_stack_with: Callable[..., Stack],
+) -> None:
+    stack = mortal_stack_with(MADANG_HEARTBEAT_SECONDS="3")
+    before = {service.name: service.process for service in stack.services}
+
+    stack = mortal_stack_with(MADANG_HEARTBEAT_SECONDS="4")
+
+    restarted = {one.name for one in stack.services if one.process != before[one.name]}
+    assert restarted == {gateway.name for gateway in stack.gateways}
+    assert stack.gateways[0].settings("gateway")["MADANG_HEARTBEAT_SECONDS"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("MADANG_HEARTBEAT_SECONDS", {"gateway"}),
+        ("MADANG_ACCESS_TOKEN_SECONDS", {"auth"}),
+        ("MADANG_SERVICE_CLIENT_SECRET_FILE", {"auth", "gateway", "history", "rooms"}),
+        ("MADANG_NO_SETTING", {"auth", "gateway", "history", "rooms"}),
+    ],
+)
+def test_a_setting_concerns_the_services_that_read_it(
+    name: str, kinds: set[str], tmp_path: Path
+) -> None:
+    concerned = Stack(tmp_path)._concerned({name: "1"})
+
+    assert {service.kind for service in concerned} == kinds
 
 
 def test_a_port_that_is_taken_is_told_before_anything_starts(stack: Stack, tmp_path: Path) -> None:
@@ -100,6 +148,7 @@ def test_from_the_command_line_it_stops_starts_and_says_so(mortal_stack: Stack) 
 
 def test_a_services_command_is_run_as_its_operator_would(stack: Stack) -> None:
     assert _command("do", stack, "history", "dead", "list") == ""
+    assert _command("do", stack, "history", "dead", "resend", "--all") == ""
     with pytest.raises(AssertionError, match="invalid choice: 'undead'"):
         _command("do", stack, "history", "undead")
 
