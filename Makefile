@@ -18,7 +18,7 @@ TESTS := $(wildcard $(addsuffix /tests,$(DISTRIBUTIONS))) tests stack bench cont
 
 .PHONY: help
 help: ## List every target.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/uv: constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,7 +48,8 @@ chromium: ## Install the browser that the end-to-end tests drive.
 servers: $(VENV)/.dev ## Install the servers that the tests and the stack start privately.
 	@stack/install.sh "servers that the tests and the stack run" \
 	  rabbitmq-server=rabbitmq-server mariadbd=mariadb-server redis-server=redis-server \
-	  nginx=nginx prometheus=prometheus openssl=openssl mmdebstrap=mmdebstrap
+	  nginx=nginx prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager \
+	  docker-registry=docker-registry openssl=openssl mmdebstrap=mmdebstrap
 	@$(BIN)/python -m stack check
 
 # MySQL itself is no package of Debian's: where it cannot be built its tests say so and are skipped.
@@ -64,7 +65,8 @@ run: $(VENV)/.run ## Start the embedded form: all services in one process (MADAN
 	@exec $(BIN)/madang-standalone
 
 .PHONY: up
-up: certificate ## Build and start the product with Docker Compose; create .env if it is missing.
+up: certificate ## Build and start the product with Docker Compose; create .env and .secrets if missing.
+	@deploy/compose/secrets.sh .secrets .env
 	@deploy/compose/env.sh .env.example .env
 	@docker compose build
 	@docker compose up --detach --wait
@@ -88,7 +90,7 @@ stack-down: $(VENV)/.dev ## Stop the stack; its data stays in .stack.
 	@$(BIN)/python -m stack down
 
 .PHONY: check
-check: $(VENV)/.dev $(WEB_CHECKS) ## Check lint, format, types, import contracts, generated files and the browser client.
+check: $(VENV)/.dev $(WEB_CHECKS) helm-check ## Check lint, format, types, import contracts, generated files, the chart and the browser client.
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(PACKAGES)
@@ -98,9 +100,19 @@ check: $(VENV)/.dev $(WEB_CHECKS) ## Check lint, format, types, import contracts
 	$(BIN)/python -m contracts.graphs --check
 	npm run check --prefix web --silent
 
+# `make check` runs these tests, so `make test` leaves them out.
+.PHONY: helm-check
+helm-check: $(VENV)/.dev ## Check the chart and deploy/k8s without a cluster (helm 4 and kubectl are installed if missing).
+	$(BIN)/python -m contracts.chart --check
+	$(BIN)/pytest -q tests/helm
+
+.PHONY: k8s
+k8s: $(VENV)/.dev ## Render deploy/k8s, the manifests for kubectl, from the chart.
+	$(BIN)/python -m contracts.chart
+
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run every test: unit, contract, integration, end to end.
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/helm $(ARGS)
 
 .PHONY: attacks
 attacks: $(VENV)/.dev ## Attack the product; print how long unrelated users wait (ATTACK_SECONDS).
@@ -130,9 +142,13 @@ test-compose: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run the
 	@$(BIN)/hadolint services/*/Dockerfile
 	@$(BIN)/python -m tests.compose test $(ARGS)
 
+.PHONY: test-k8s
+test-k8s: $(VENV)/.dev tests/e2e/node_modules/.installed chromium ## Run the chart and the manifests on the cluster of KUBECONFIG (tests/k8s/README.md).
+	@$(BIN)/python -m tests.k8s $(ARGS)
+
 .PHONY: cover
 cover: $(VENV)/.dev $(NODE_MODULES) chromium mysql ## Run the tests with branch coverage.
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/helm --cov --cov-branch --cov-report=term $(ARGS)
 
 .PHONY: bench
 bench: servers bench/node_modules/.installed ## Measure Madang and other chat servers side by side; print the ratios.
@@ -147,8 +163,12 @@ bench-short: servers bench/node_modules/.installed ## Run every figure for secon
 	$(BIN)/python -m bench --short $(ARGS)
 
 .PHONY: contracts
-contracts: $(VENV)/.dev ## Generate contracts/ (OpenAPI, AsyncAPI, events) and docs/settings.md from the code.
+contracts: $(VENV)/.dev ## Generate contracts/, docs/settings.md, the chart's README and the pins of images.
 	$(BIN)/python -m contracts.generate
+
+.PHONY: images
+images: $(VENV)/.dev ## Ask the registries for the digests of third-party images; pin them (REGISTRY).
+	$(BIN)/python -m contracts.images --registry "$(REGISTRY)"
 
 .PHONY: graphs
 graphs: $(VENV)/.dev ## Generate the import graphs in docs/architecture.md from the code.

@@ -1,4 +1,4 @@
-"""Writes the published contracts and the lists of settings, from the code alone.
+"""Writes contracts/, the lists of settings, the README of the chart and the pins of images.
 
 python -m contracts.generate [--check]
 """
@@ -16,8 +16,10 @@ import structlog
 import yaml
 
 from contracts.asyncapi import asyncapi
+from contracts.chart import readme
 from contracts.diff import diff, report
 from contracts.events import sample, schema
+from contracts.images import pins
 from contracts.openapi import merged_document, service_document
 from contracts.settings import setting_names, settings_page
 from madang_common.events.kinds import KINDS
@@ -31,6 +33,7 @@ _GENERATED = (
     "contracts/asyncapi.yaml",
     "contracts/events/*.json",
     "contracts/openapi/*.json",
+    readme.PAGE,
     "docs/settings.md",
     _MERGED,
     _SETTING_NAMES,
@@ -66,13 +69,17 @@ async def contracts() -> dict[str, str]:
     found["contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, width=100)
     found["docs/settings.md"] = settings_page()
     found[_SETTING_NAMES] = setting_names()
+    found |= pins.pinned(pins.files(ROOT), pins.read(ROOT).values())
+    found[readme.PAGE] = readme.readme(found[readme.VALUES])
     return found | dict(_events())
 
 
 def committed() -> dict[str, str]:
     """Return the text of each generated file that exists, by its path."""
     paths = [path for pattern in _GENERATED for path in ROOT.glob(pattern)]
-    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
+    return pins.files(ROOT) | {
+        str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths
+    }
 
 
 def _events() -> Iterator[tuple[str, str]]:

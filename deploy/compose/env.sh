@@ -1,6 +1,6 @@
 #!/bin/sh
-# Write an .env file from .env.example, with a random secret for every name without a value. Missing
-# names are added to an existing file, which is otherwise not changed.
+# Copy .env.example to .env. Missing names are added to an existing file, which is otherwise not
+# changed.
 #
 #   env.sh EXAMPLE FILE
 set -eu
@@ -13,12 +13,6 @@ new=$(mktemp "$file.XXXXXX")
 trap 'rm -f "$new"' EXIT
 
 missing() { ! grep -q "^$1=" "$file" 2>/dev/null; }
-filled() {
-    case $1 in
-    *=) echo "$1$(openssl rand -hex 24)" ;;
-    *) echo "$1" ;;
-    esac
-}
 
 if [ -e "$file" ]; then
     cat "$file" >"$new"
@@ -26,17 +20,12 @@ if [ -e "$file" ]; then
     if [ -n "$(tail -c 1 "$new")" ]; then echo >>"$new"; fi
     while IFS= read -r line; do
         case $line in
-        [A-Z]*=*) if missing "${line%%=*}"; then filled "$line" >>"$new"; fi ;;
+        [A-Z]*=*) if missing "${line%%=*}"; then echo "$line" >>"$new"; fi ;;
         esac
     done <"$example"
     if cmp -s "$new" "$file"; then exit 0; fi
 else
-    while IFS= read -r line; do
-        case $line in
-        [A-Z]*=*) filled "$line" ;;
-        *) echo "$line" ;;
-        esac
-    done <"$example" >"$new"
+    cat "$example" >"$new"
 fi
 mv "$new" "$file"
-echo "$file has the settings and secrets of this deployment; back it up with the data."
+echo "$file has the settings of this deployment."
