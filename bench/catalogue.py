@@ -5,8 +5,11 @@ from bench.figures.connects import connects
 from bench.figures.curves import curves
 from bench.figures.deliveries import deliveries
 from bench.figures.foreign import foreign
+from bench.figures.ingest import ingest
 from bench.figures.latency import latency
+from bench.figures.pages import pages
 from bench.figures.port import Figure
+from bench.figures.rest import rest
 from bench.figures.rooms import rooms
 from bench.figures.sends import sends
 from bench.targets.embedded import Embedded
@@ -42,6 +45,9 @@ FIGURES: dict[str, tuple[Figure, tuple[str, ...]]] = {
     # Without the embedded form: thousands of its accounts would cost a password hash each.
     "connects": (connects, tuple(name for name in _CHATS if name != Embedded.name)),
     "foreign": (foreign, _OURS),
+    "ingest": (ingest, _OURS),
+    "pages": (pages, _OURS),
     "curves": (curves, _OURS),
+    "rest": (rest, _OURS),
 }
 """By name: how it is measured, and the targets that are compared in it, in their order."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from bench.targets.port import TEXT
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.events.envelope import Event, room_audience
 from madang_common.ids import new_id
 from madang_common.log.amqp import AmqpLog
@@ -47,7 +48,7 @@ def _rooms(shard: int) -> list[str]:
 
 async def append(url: str, events: int) -> None:
     """Append so many events, over all shards."""
-    log = await AmqpLog.open(url, _SHARDS, name="bench")
+    log = await AmqpLog.open(AmqpEndpoint.at(url), _SHARDS, name="bench")
     numbers = iter(range(events // BATCH_LINES))
 
     async def fill(shard: int) -> None:

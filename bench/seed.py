@@ -1,19 +1,27 @@
-"""Users, rooms and memberships, inserted into the rooms database: a hundred thousand in seconds."""
+"""Users, rooms and memberships in the rooms database, a hundred thousand in seconds; messages."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.accounts import Account
-from bench.targets.port import Demand
+from bench.targets.port import TEXT, Demand
+from madang_common.amqp.endpoint import AmqpEndpoint
+from madang_common.clock import rfc3339
+from madang_common.events.envelope import Event
 from madang_common.events.kinds import Role, Visibility
 from madang_common.ids import new_id
+from madang_common.log.amqp import AmqpLog
+from madang_common.log.position import shard_of
+from madang_common.settings import CommonSettings
 from madang_rooms.storage.models import Base, Membership, Room, User
 
+LOG_SHARDS = int(CommonSettings.model_fields["log_shards"].default)
+"""Shards of the log, as the services take them without a setting."""
 _CHUNK = 5000
 _NO_PASSWORD = "-"
 
@@ -49,6 +57,49 @@ def insert_rooms(database_url: str, demand: Demand, accounts: Sequence[Account])
         )
     )
     return rooms
+
+
+def set_passwords(database_url: str, accounts: Sequence[Account], password_hash: str) -> None:
+    """Let the accounts log in with the password of `password_hash`."""
+    asyncio.run(_set_passwords(database_url, [account.id for account in accounts], password_hash))
+
+
+def append_messages(amqp_url: str, rooms: Sequence[str], by: Account, count: int) -> None:
+    """Append `count` messages to each of `rooms`, as a gateway does."""
+    asyncio.run(_append(amqp_url, rooms, by, count))
+
+
+async def _append(amqp_url: str, rooms: Sequence[str], by: Account, count: int) -> None:
+    log = await AmqpLog.open(AmqpEndpoint.at(amqp_url), LOG_SHARDS, name="bench")
+    try:
+        for room in rooms:
+            events = [_message(room, number, by) for number in range(count)]
+            shard = shard_of(events[0].audience, LOG_SHARDS)
+            await log.append(shard, tuple(event.line() for event in events))
+    finally:
+        await log.close()
+
+
+def _message(room: str, number: int, by: Account) -> Event:
+    return Event(
+        key=new_id(),
+        kind="message.created",
+        sender=by.id,
+        sender_name=by.username,
+        at=rfc3339(time.time()),
+        data={"text": f"{TEXT} {number:08d}"},
+        room=room,
+    )
+
+
+async def _set_passwords(database_url: str, users: Sequence[str], password_hash: str) -> None:
+    engine = create_async_engine(database_url)
+    try:
+        async with engine.begin() as connection:
+            changed = update(User).where(User.id.in_(users))
+            await connection.execute(changed.values(password_hash=password_hash))
+    finally:
+        await engine.dispose()
 
 
 async def _insert(

@@ -30,12 +30,22 @@ class Scale:
     connecting: int = 200
     """Connections that are being opened at the same time."""
     foreign_events: int = 100_000
+    ingest_events: int = 100_000
+    page_small_room: int = 1000
+    page_large_room: int = 1_000_000
+    page_reads: int = 500
     curve_subscribers: tuple[int, ...] = (10, 100, 1000, 10_000)
     curve_rooms: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000)
     curve_connections: int = 100
     """Most connections that share the rooms of a curve."""
     curve_in_flight: int = 100
     """Messages unfinished on all of these together."""
+    rest_clients: int = 16
+    """Clients of a REST route, each with a user."""
+    rest_rooms: int = 20
+    """Rooms of each of these users."""
+    rest_messages: int = 200
+    """Messages in each of these rooms."""
     users: int = 20
     """Accounts; connections take turns with them, since a login costs a password hash."""
     processes: int = 2
@@ -62,10 +72,17 @@ SHORT = Scale(
     connects=100,
     connecting=20,
     foreign_events=4000,
+    ingest_events=2000,
+    page_small_room=200,
+    page_large_room=1000,
+    page_reads=20,
     curve_subscribers=(5, 20),
     curve_rooms=(5, 50),
     curve_connections=5,
     curve_in_flight=10,
+    rest_clients=4,
+    rest_rooms=2,
+    rest_messages=60,
     users=4,
 )
 """Seconds instead of minutes: shows that the bench works, and no more."""

@@ -1,7 +1,7 @@
 """Madang as it runs in production: a gateway process on RabbitMQ, the other services beside it.
 
 Of the services history is left out: it follows the log for itself, and no client of the gateway
-waits for it.
+waits for it. A stand-in confirms the log, which it is asked at the start.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing_extensions import override
 from bench.accounts import make_accounts
 from bench.deadline import Deadline
 from bench.failure import BenchError
+from bench.history_stand_in import history_stand_in
 from bench.machine import Cores, pinned
 from bench.seed import insert_rooms
 from bench.targets.madang_placement import LIFTED_LIMITS, MadangPlacement
@@ -32,8 +33,6 @@ from stack.servers import (
 )
 from stack.service import Service
 
-_NOBODY = "http://127.0.0.1:9"
-
 
 class Madang(Target):
     """Gateway and broker on the server's core, everything else on the generator's."""
@@ -50,9 +49,10 @@ class Madang(Target):
         run = ServerRun.begin()
         try:
             run.watch()
-            cluster = Cluster(run)
-            cluster.start(gateway=cores.server, broker=self.broker_core(cores))
-            yield cluster
+            with history_stand_in() as history_url:
+                cluster = Cluster(run, history_url)
+                cluster.start(gateway=cores.server, broker=self.broker_core(cores))
+                yield cluster
         except (CommandError, MissingProgramError, ServerNotReadyError) as error:
             raise BenchError(f"{self.title}: {error}") from error
         finally:
@@ -77,7 +77,8 @@ class MadangApart(Madang):
 class Cluster(Running):
     """The servers and services of one run."""
 
-    def __init__(self, run: ServerRun) -> None:
+    def __init__(self, run: ServerRun, history_url: str) -> None:
+        self._history_url = history_url
         self._rabbitmq = run.private(RabbitMQ, "rabbitmq")
         self._mariadb = run.private(MariaDB, "mariadb")
         self._redis = run.private(Redis, "redis")
@@ -136,7 +137,7 @@ class Cluster(Running):
             "MADANG_DATABASE_URL": self._mariadb.url,
             "MADANG_AUTH_URL": self._auth.url,
             "MADANG_ROOMS_URL": self._rooms.url,
-            "MADANG_HISTORY_URL": _NOBODY,
+            "MADANG_HISTORY_URL": self._history_url,
             **self._secrets.settings_of(service),
         }
 
