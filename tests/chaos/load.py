@@ -13,14 +13,16 @@ PER_SECOND = 300
 
 
 @asynccontextmanager
-async def under_load(stack: Stack) -> AsyncIterator[LoadClients]:
+async def under_load(
+    stack: Stack, *, people: int = PEOPLE, per_second: int = PER_SECOND
+) -> AsyncIterator[LoadClients]:
     """Yield clients that send at a rate; at the end check that none lost a message."""
     with trusting(stack.ca):
-        async with load_clients(stack.url, people=PEOPLE, rooms=ROOMS) as clients:
-            clients.send_at_rate(PER_SECOND)
-            await clients.acknowledge(PER_SECOND)
+        async with load_clients(stack.url, people=people, rooms=ROOMS) as clients:
+            clients.send_at_rate(per_second)
+            await clients.acknowledge(per_second)
             yield clients
-            await clients.acknowledge(PER_SECOND)
+            await clients.acknowledge(per_second)
             await clients.stop_sending()
             await clients.settle()
             await clients.check()

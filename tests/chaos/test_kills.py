@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 
-from madang_common.settings import CommonSettings
 from stack.service import Service
 from stack.stack import Stack
 from tests.chaos.load import PER_SECOND, under_load
+from tests.chaos.log_settings import log_shards
 
-_SHARDS = int(CommonSettings.model_fields["log_shards"].default)
 _LEASE_SECONDS = 10
 _SLACK_SECONDS = 5
 """For the replica that is left to notice."""
@@ -44,7 +43,7 @@ async def test_the_other_history_takes_over_within_the_lease(mortal_stack: Stack
 
         await asyncio.to_thread(first.kill)
         async with asyncio.timeout(_LEASE_SECONDS + _SLACK_SECONDS):
-            while await shards_held(second) < _SHARDS:
+            while await shards_held(second) < log_shards(mortal_stack):
                 await clients.acknowledge(1)
 
 

@@ -1,7 +1,8 @@
 """`python -m tests.compose up | test | down`: docker-compose.yml on a Docker engine of its own.
 
-`test` starts it, runs the end-to-end suite on it and takes it down again; what follows goes to
-pytest. `up` leaves it there, `down` takes it away. Images and trees stay for the next time.
+`test` starts it, runs the end-to-end suite and checks of its isolation, and takes it down again;
+what follows goes to pytest. `up` leaves it there, `down` takes it away. Images and trees stay for
+the next time.
 """
 
 import argparse
@@ -49,7 +50,8 @@ def _test(arguments: list[str]) -> int:
     # By the name of the form, which stands in the names of the tests that take any form.
     # Killing and starting six containers takes a while.
     options = ["-k", "compose", "-o", "timeout=600"]
-    command = [sys.executable, "-m", "pytest", "tests/e2e", *options, *arguments]
+    paths = ["tests/e2e", "tests/compose/check_isolation.py"]
+    command = [sys.executable, "-m", "pytest", *paths, *options, *arguments]
     env = {**os.environ, "MADANG_E2E": "compose"}
     return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
 

@@ -14,9 +14,9 @@ from typing_extensions import override
 from stack.command import CommandError
 from stack.servers.ports import free_port
 from tests.compose.engine import Engine
-from tests.compose.images import make_images
+from tests.compose.images import make_images, without_digest
 from tests.e2e.product import Product
-from tests.support.deployment import ROOT, read_env
+from tests.support.deployment import ROOT, compose, read_env
 from tests.support.log_lines import error_lines
 from tests.support.metrics import metric_in
 from tests.support.proxy import make_certificate
@@ -40,6 +40,11 @@ class Composed(Product):
     def ca(self) -> Path:
         """The CA of its certificate."""
         return self._certificate / "ca.pem"
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of its secrets."""
+        return self.folder / "secrets"
 
     @property
     @override
@@ -144,26 +149,37 @@ class Composed(Product):
         ]
 
     def _override(self, settings: Mapping[str, str]) -> None:
-        """Give all containers of our own some more `MADANG_…` settings, or none."""
-        self._override_file.write_text("services: {}\n", encoding="utf-8")
+        """Name the stand-ins, and give all containers of our own some more settings, or none."""
+        images = {name: part["image"] for name, part in compose(self._env)["services"].items()}
+        parts: dict[str, Any] = {
+            name: {"image": without_digest(image)} for name, image in images.items() if "@" in image
+        }
+        self._write_override(parts)
         if settings:
-            parts = {name: {"environment": dict(settings)} for name in self._ours()}
-            text = yaml.safe_dump({"services": parts})
-            self._override_file.write_text(text, encoding="utf-8")
+            self._write_override(
+                parts | {name: {"environment": dict(settings)} for name in self._ours()}
+            )
+
+    def _write_override(self, parts: Mapping[str, Any]) -> None:
+        text = yaml.safe_dump({"services": dict(parts)})
+        self._override_file.write_text(text, encoding="utf-8")
 
     def _write_env(self) -> None:
-        script = ROOT / "deploy" / "compose" / "env.sh"
-        subprocess.run([script, ROOT / ".env.example", self._env_file], check=True)
+        scripts = ROOT / "deploy" / "compose"
+        subprocess.run([scripts / "secrets.sh", self.secrets, self._env_file], check=True)
+        subprocess.run([scripts / "env.sh", ROOT / ".env.example", self._env_file], check=True)
         # What stands below counts.
         own = {
             "VERSION": "test",
             "CERTIFICATE_DIR": str(self._certificate),
+            "SECRETS_DIR": str(self.secrets),
             "SUBNET": "172.31.251",
             "REGISTRATIONS_PER_ADDRESS": "10000",
             "LOGIN_TRIES_PER_ADDRESS": "10000",
         }
         own |= {
-            f"{name}_PORT": str(free_port()) for name in ("HTTPS", "HTTP", "PROMETHEUS", "GRAFANA")
+            f"{name}_PORT": str(free_port())
+            for name in ("HTTPS", "HTTP", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
         }
         with self._env_file.open("a", encoding="utf-8") as file:
             file.writelines(f"{name}={value}\n" for name, value in own.items())

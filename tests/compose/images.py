@@ -1,5 +1,9 @@
-"""The images that the compose file names: stand-ins for other people's, builds of our own."""
+"""The images that the compose file names: stand-ins for other people's, builds of our own.
 
+An engine without a registry cannot have the digests of pins: its images have only names and tags.
+"""
+
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +18,7 @@ from tests.support.deployment import ROOT, Dockerfile
 _STAND_INS = Path(__file__).parent / "stand_ins"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PREFIX = "madang-stand-in-"
+_DIGEST = re.compile(r"@sha256:\w+")
 
 
 def make_images(engine: Engine, parts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -29,19 +34,32 @@ def make_images(engine: Engine, parts: Mapping[str, Mapping[str, Any]]) -> None:
         shutil.copytree(_STAND_INS, context)
         shutil.copy(_CERTIFICATES, context / "certificates.pem")
         shutil.copy(mongod(), context / "mongod")
-        for image in sorted(others):
+        for image in sorted({without_digest(image) for image in others}):
             print(f"stand-in for {image}", flush=True)
             engine.build(image, context, "--target", _target(image))
-    for image, build in ours.items():
-        print(f"image {image}", flush=True)
-        engine.build(image, ROOT / build["context"], "--file", ROOT / build["dockerfile"])
+        for image, build in ours.items():
+            print(f"image {image}", flush=True)
+            dockerfile = Path(work) / "Dockerfile"
+            dockerfile.write_text(_without_digests(ROOT / build["dockerfile"]), encoding="utf-8")
+            engine.build(image, ROOT / build["context"], "--file", dockerfile)
+
+
+def without_digest(image: str) -> str:
+    """Return the name and tag of an image."""
+    return image.partition("@")[0]
+
+
+def _without_digests(dockerfile: Path) -> str:
+    lines = dockerfile.read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(_DIGEST.sub("", line) if line.startswith("FROM ") else line for line in lines)
 
 
 def _import(engine: Engine, tree: Tree) -> None:
-    name = _PREFIX + tree.name
-    if not engine.has_image(name):
-        print(f"Debian tree {tree.name}", flush=True)
-        engine.docker("import", tree.archive(), name)
+    version = _PREFIX + tree.version
+    if not engine.has_image(version):
+        print(f"Debian tree {tree.version}", flush=True)
+        engine.docker("import", tree.archive(), version)
+    engine.docker("tag", version, _PREFIX + tree.name)
 
 
 def _target(image: str) -> str:

@@ -1,5 +1,6 @@
 """Bare Debian root trees that stand-in images are made from, built once per machine."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -23,11 +24,17 @@ class Tree:
     release: str
     packages: tuple[str, ...]
 
+    @property
+    def version(self) -> str:
+        """Its name with a hash of what it is built from."""
+        content = " ".join((self.release, *self.packages))
+        return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
     def archive(self) -> Path:
         """Return the tree as a tar file, built if it is not there."""
         folder = cache()
-        path = folder / f"{self.name}.tar"
-        with FileLock(folder / f"{self.name}.lock", timeout=_BUILD_SECONDS):
+        path = folder / f"{self.version}.tar"
+        with FileLock(folder / f"{self.version}.lock", timeout=_BUILD_SECONDS):
             if not path.exists():
                 self._build(path)
         return path
@@ -58,6 +65,7 @@ SERVERS = Tree(
     (
         *("ca-certificates", "curl", "gettext-base", "libcurl4t64", "openssl", "python3-pymongo"),
         *("mysql-client-core", "mysql-server-core", "nginx-light", "prometheus"),
+        "prometheus-alertmanager",
         *("rabbitmq-server", "redis-server"),
     ),
 )

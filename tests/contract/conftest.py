@@ -1,14 +1,18 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
+from madang_common.redis.endpoint import RedisEndpoint
 from madang_gateway.presence.inprocess import InProcessPresence
 from madang_gateway.presence.port import PresenceStore
 from madang_gateway.presence.redis import RedisPresence
 from madang_rooms.storage.database import Database
 from stack.servers.sql import SqlServer
 from tests.support.databases import MySqlPlace, place_on
+from tests.support.logs import AmqpLogs, Logs, SqliteLogs
+from tests.support.message_stores import MongoStores, SqliteStores, Stores
 
 _BOARD_SECONDS = 20
 
@@ -41,6 +45,14 @@ async def databases(place: MySqlPlace) -> AsyncIterator[tuple[Database, Database
         yield one, other
 
 
+@pytest.fixture(params=["sqlite", "amqp"])
+def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
+    """Give the place of a log, which has none yet."""
+    if request.param == "sqlite":
+        return SqliteLogs(tmp_path)
+    return AmqpLogs(request.getfixturevalue("rabbitmq_vhost_url"))
+
+
 @pytest.fixture(params=["inprocess", "redis"])
 def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], PresenceStore]]:
     """Give a function that opens the one store of the test, for another gateway each time."""
@@ -49,4 +61,18 @@ def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], Presence
         yield lambda: store
     else:
         url: str = request.getfixturevalue("redis_database_url")
-        yield lambda: RedisPresence.at(url, connections=4, timeout_seconds=_BOARD_SECONDS)
+        yield lambda: RedisPresence.at(
+            RedisEndpoint.at(url), connections=4, timeout_seconds=_BOARD_SECONDS
+        )
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
+    """Give one place of each kind where a message store keeps its data."""
+    if request.param == "sqlite":
+        yield SqliteStores(tmp_path / "new" / "messages.db")
+        return
+    url = request.getfixturevalue("mongo_url")
+    database = request.getfixturevalue("mongo_database")
+    async with AsyncExitStack() as clients:
+        yield MongoStores(url, database, clients)

@@ -112,6 +112,8 @@ async def test_migrating_again_and_down_and_up_works(place: Place) -> None:
     async with place.replica() as database:
         assert await rows_of(Replica(database), User) == 1
 
+    await place.migrate("0002")
+    assert await place.ask("SELECT version_num FROM alembic_version") == [("0002",)]
     await place.migrate("base")
     await asyncio.gather(place.migrate(), place.migrate())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.log.amqp import AmqpLog
 from madang_history.dead_letters.amqp import AmqpDeadLetters
 from madang_history.dead_letters.port import DeadLetter, DeadLetters
@@ -20,8 +21,8 @@ async def dead_letters(
         dead_letters = SqliteDeadLetters(tmp_path / "new" / "messages.db")
     else:
         url = request.getfixturevalue("rabbitmq_vhost_url")
-        await (await AmqpLog.open(url, 1)).close()
-        dead_letters = AmqpDeadLetters.at(url)
+        await (await AmqpLog.open(AmqpEndpoint.at(url), 1)).close()
+        dead_letters = AmqpDeadLetters.at(AmqpEndpoint.at(url))
     yield dead_letters
     await dead_letters.close()
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
-from pydantic import SecretStr
 
+from madang_history.endpoint import MongoEndpoint
 from madang_history.leases.mongo import MongoLeases
 from madang_history.leases.port import Leases
 from madang_history.leases.single_replica import SingleReplicaLeases
@@ -21,9 +21,11 @@ async def leases(request: pytest.FixtureRequest) -> AsyncIterator[Leases]:
     if request.param == "everything":
         yield SingleReplicaLeases(SHARDS)
         return
-    url = SecretStr(request.getfixturevalue("mongo_url"))
+    url = request.getfixturevalue("mongo_url")
     name = request.getfixturevalue("mongo_database")
-    async with connected(url, name, timeout_seconds=10, connections=4) as database:
+    async with connected(
+        MongoEndpoint.at(url), name, timeout_seconds=10, connections=4
+    ) as database:
         yield await MongoLeases.open(database, SHARDS, seconds=2)
 
 

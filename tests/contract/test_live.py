@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.live.amqp import AmqpLive
 from madang_common.live.inprocess import InProcessLive
 from madang_common.live.port import Live
@@ -19,7 +20,7 @@ async def live(request: pytest.FixtureRequest) -> AsyncIterator[Live]:
     if request.param == "inprocess":
         live = InProcessLive()
     else:
-        live = await AmqpLive.open(request.getfixturevalue("rabbitmq_vhost_url"))
+        live = await AmqpLive.open(AmqpEndpoint.at(request.getfixturevalue("rabbitmq_vhost_url")))
     yield live
     await live.close()
 

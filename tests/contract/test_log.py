@@ -4,52 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Protocol
 
 import pytest
-from typing_extensions import override
 
-from madang_common.log.amqp import AmqpLog
-from madang_common.log.port import Batch, Log, LogMismatch, LogUnavailable, Start
+from madang_common.log.port import Batch, Log, LogMismatch, LogUnavailable
 from madang_common.log.position import MAX_LINES
-from madang_common.log.sqlite import SqliteLog
-
-SHARDS = 2
-PATIENCE_SECONDS = 20
-
-
-class Logs(Protocol):
-    """One place where a log keeps its data, opened as often as a test likes."""
-
-    async def open(self, shards: int = SHARDS) -> Log:
-        """Open the log on the same data."""
-        ...
-
-
-class SqliteLogs(Logs):
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "log.db"
-
-    @override
-    async def open(self, shards: int = SHARDS) -> Log:
-        return await SqliteLog.open(self._path, shards)
-
-
-class AmqpLogs(Logs):
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @override
-    async def open(self, shards: int = SHARDS) -> Log:
-        return await AmqpLog.open(self._url, shards)
-
-
-@pytest.fixture(params=["sqlite", "amqp"])
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
-    if request.param == "sqlite":
-        return SqliteLogs(tmp_path)
-    return AmqpLogs(request.getfixturevalue("rabbitmq_vhost_url"))
+from tests.support.logs import PATIENCE_SECONDS, SHARDS, Logs, read
 
 
 @pytest.fixture
@@ -57,17 +17,6 @@ async def log(logs: Logs) -> AsyncIterator[Log]:
     log = await logs.open()
     yield log
     await log.close()
-
-
-async def read(log: Log, shard: int, start: Start, count: int) -> list[Batch]:
-    """Return the first `count` batches from `start` on, waiting for them."""
-    found: list[Batch] = []
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(log.follow(shard, start)) as batches:
-        async for batch in batches:
-            found.append(batch)
-            if len(found) == count:
-                break
-    return found
 
 
 async def numbered(log: Log, shard: int, first: int, count: int) -> list[Batch]:

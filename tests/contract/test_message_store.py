@@ -2,19 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from typing_extensions import override
 
-from madang_history.store.mongo import MongoMessageStore
-from madang_history.store.mongo_client import connected
+from madang_common.events.envelope import Event
 from madang_history.store.port import (
     LAST,
-    Entry,
     EventCount,
     Gap,
     MessageStore,
@@ -22,53 +16,10 @@ from madang_history.store.port import (
     StoreMismatch,
     StoreUnavailable,
 )
-from madang_history.store.sqlite import SqliteMessageStore
+from tests.support.message_stores import SHARDS, Stores
 
-SHARDS = 2
 ROOM = "rooms.madang"
 SPOKEN = ("message.created",)
-
-
-class Stores(Protocol):
-    """One place where a store keeps its data, opened as often as a test likes."""
-
-    async def open(self, shards: int = SHARDS) -> MessageStore:
-        """Open the store on the same data."""
-        ...
-
-
-class SqliteStores(Stores):
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @override
-    async def open(self, shards: int = SHARDS) -> MessageStore:
-        return await SqliteMessageStore.open(self._path, shards)
-
-
-class MongoStores(Stores):
-    def __init__(self, url: str, database: str, clients: AsyncExitStack) -> None:
-        self._url = url
-        self._database = database
-        self._clients = clients
-
-    @override
-    async def open(self, shards: int = SHARDS) -> MessageStore:
-        opening = connected(SecretStr(self._url), self._database, timeout_seconds=10, connections=4)
-        return await MongoMessageStore.open(
-            await self._clients.enter_async_context(opening), shards
-        )
-
-
-@pytest.fixture(params=["sqlite", "mongo"])
-async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
-    if request.param == "sqlite":
-        yield SqliteStores(tmp_path / "new" / "messages.db")
-        return
-    url = request.getfixturevalue("mongo_url")
-    database = request.getfixturevalue("mongo_database")
-    async with AsyncExitStack() as clients:
-        yield MongoStores(url, database, clients)
 
 
 @pytest.fixture
@@ -78,9 +29,18 @@ async def store(stores: Stores) -> AsyncIterator[MessageStore]:
     await store.close()
 
 
-def entry(position: int, *, audience: str = ROOM, **changes: str) -> Entry:
-    fields = {"kind": "message.created", "sender": "ana", "key": f"key-{position}"} | changes
-    return Entry(position, audience, line=b'{"n":%d}' % position, **fields)
+def entry(position: int, *, audience: str = ROOM, **changes: Any) -> StoredEvent:
+    recipients, _, name = audience.partition(".")
+    fields: dict[str, Any] = {
+        "key": f"key-{position}",
+        "kind": "message.created",
+        "sender": "ana",
+        "sender_name": "안나",
+        "at": "2026-01-01T00:00:00.000Z",
+        "data": {"text": f"this is {position}"},
+        "room" if recipients == "rooms" else "user": name,
+    }
+    return StoredEvent(position, Event(**(fields | changes)))
 
 
 async def count(
@@ -109,14 +69,14 @@ async def test_a_new_store_is_empty(store: MessageStore) -> None:
 
 
 async def test_what_is_stored_can_be_read_back_as_it_was(store: MessageStore) -> None:
-    line = '{"text":"안녕 👋"}'.encode()
+    stored = entry(7, data={"text": "안녕 👋"}, headers={"colour": "blue"})
 
-    new = await store.store(0, [Entry(7, ROOM, "message.created", "ana", "k", line)], 1)
+    new = await store.store(0, [stored], 1)
 
-    found = await store.get(ROOM, 7)
     assert new == 1
-    assert found is not None
-    assert (found.position, found.line) == (7, line)
+    assert await store.get(ROOM, 7) == stored
+    assert await store.by_key(ROOM, "ana", "key-7") == stored
+    assert await store.after(ROOM, -1, 1) == [stored]
 
 
 async def test_progress_is_kept_per_shard_and_never_goes_back(store: MessageStore) -> None:

@@ -7,13 +7,16 @@ from contextlib import AsyncExitStack
 import pytest
 
 from madang_common.ids import new_id
+from madang_common.redis.endpoint import RedisEndpoint
 from madang_gateway.presence.port import (
     EnrolmentLost,
     PresenceBatch,
     PresenceEntry,
     PresenceStore,
+    PresenceStoreError,
     WriteResult,
 )
+from madang_gateway.presence.redis import RedisPresence
 
 ROOM = "yard"
 LONG_SECONDS = 60.0
@@ -81,6 +84,20 @@ async def users(store: PresenceStore, room: str = ROOM) -> list[str]:
     found = await store.page(room, after="", limit=200)
     assert found.count == len(found.users)
     return [user for user, _ in found.users]
+
+
+async def test_an_available_store_answers_a_ping(store: PresenceStore) -> None:
+    await store.ping()
+
+
+async def test_a_ping_of_an_unavailable_redis_fails() -> None:
+    store = RedisPresence.at(
+        RedisEndpoint.at("redis://127.0.0.1:1/0"), connections=1, timeout_seconds=1
+    )
+
+    with pytest.raises(PresenceStoreError):
+        await store.ping()
+    await store.close()
 
 
 async def test_a_user_is_present_from_join_to_leave(store: PresenceStore) -> None:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
 from madang_common.live.inprocess import InProcessLive
+from madang_common.redis.endpoint import RedisEndpoint
 from madang_gateway.metrics import Metrics
 from madang_gateway.presence.announcer import PresenceAnnouncer
 from madang_gateway.presence.local import LocalPresence
@@ -138,7 +139,11 @@ async def yard(make_store: MakeStore) -> AsyncIterator[Yard]:
 @pytest.fixture
 async def mortal_yard(private_redis: Redis) -> AsyncIterator[Yard]:
     """Give gateways on a Redis that the test may kill."""
-    yard = Yard(lambda: RedisPresence.at(private_redis.url, connections=4, timeout_seconds=1))
+    yard = Yard(
+        lambda: RedisPresence.at(
+            RedisEndpoint.at(private_redis.url), connections=4, timeout_seconds=1
+        )
+    )
     yield yard
     await yard.close()
 

@@ -29,6 +29,7 @@ from madang_auth.sessions.sqlite import SqliteSessionStore
 from madang_auth.storage.redis import RedisStore
 from madang_common.ids import new_id
 from madang_common.problems import Unavailable
+from madang_common.redis.endpoint import RedisEndpoint
 
 NOW = 1_800_000_000.0
 LIFETIMES = Lifetimes(idle=1000, absolute=3000, grace=10, ended_kept=660)
@@ -57,7 +58,7 @@ class RedisStores(Stores):
 
     @override
     async def open(self) -> SessionStore:
-        store = RedisStore.at(self._url, connections=10, timeout_seconds=5)
+        store = RedisStore.at(RedisEndpoint.at(self._url), connections=10, timeout_seconds=5)
         return RedisSessionStore(store, LIFETIMES)
 
 

@@ -16,6 +16,7 @@ from madang_auth.throttle.port import Charge, Refusal, Throttle
 from madang_auth.throttle.redis import RedisThrottle
 from madang_auth.throttle.sqlite import SqliteThrottle
 from madang_common.problems import Unavailable
+from madang_common.redis.endpoint import RedisEndpoint
 
 NOW = 1_800_000_000.0
 LIMIT = Limit(count=3, seconds=30)
@@ -46,7 +47,9 @@ class RedisStores(Stores):
 
     @override
     async def open(self) -> Throttle:
-        return RedisThrottle(RedisStore.at(self._url, connections=10, timeout_seconds=5))
+        return RedisThrottle(
+            RedisStore.at(RedisEndpoint.at(self._url), connections=10, timeout_seconds=5)
+        )
 
 
 @pytest.fixture(params=["sqlite", "redis"])

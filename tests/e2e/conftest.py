@@ -14,6 +14,7 @@ from tests.e2e.embedded import Embedded
 from tests.e2e.people import Person, register
 from tests.e2e.product import Product
 from tests.e2e.stacked import Stacked
+from tests.k8s.product import Kubernetes, kubernetes
 from tests.support.test_settings import TEST_SETTINGS
 from tests.support.trust import trusting
 
@@ -35,7 +36,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", params=os.environ.get("MADANG_E2E", "embedded,stack").split(","))
 def form(request: pytest.FixtureRequest) -> str:
-    """Give the form in which the product runs; `MADANG_E2E` lists them, `compose` being another."""
+    """Give the form in which the product runs.
+
+    `MADANG_E2E` lists the forms; `compose` and `kubernetes` are others.
+    """
     return str(request.param)
 
 
@@ -48,6 +52,8 @@ def product(
         yield from _stacked(request.getfixturevalue("stack"))
     elif form == "compose":
         yield from _composed()
+    elif form == "kubernetes":
+        yield from _in_cluster()
     else:
         yield from _embedded(tmp_path_factory.mktemp("product"))
 
@@ -59,6 +65,8 @@ def mortal(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         yield from _stacked(request.getfixturevalue("mortal_stack"))
     elif form == "compose":
         yield from _composed()
+    elif form == "kubernetes":
+        yield from _in_cluster()
     else:
         yield from _embedded(tmp_path)
 
@@ -83,8 +91,8 @@ def with_settings(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
 
             yield restart
         return
-    if form == "compose":
-        running = composed()
+    if form in {"compose", "kubernetes"}:
+        running = composed() if form == "compose" else kubernetes()
 
         def renew(**settings: str) -> Product:
             running.launch(**settings)
@@ -126,6 +134,15 @@ def _stacked(stack: Stack) -> Iterator[Stacked]:
 def _composed() -> Iterator[Composed]:
     """Yield the product that `python -m tests.compose` started."""
     product = composed()
+    before = len(product.errors())
+    with trusting(product.ca):
+        yield product
+    assert product.errors()[before:] == []
+
+
+def _in_cluster() -> Iterator[Kubernetes]:
+    """Yield the product that `python -m tests.k8s` installed."""
+    product = kubernetes()
     before = len(product.errors())
     with trusting(product.ca):
         yield product

@@ -2,16 +2,16 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 from typing_extensions import override
 
 from stack.command import run_command
+from stack.launching import Launched, launch
+from stack.servers.processes import streams_to
 from tests.e2e.product import Product
 from tests.support.log_lines import error_lines
 from tests.support.metrics import metric
@@ -27,7 +27,9 @@ class Embedded(Product):
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
-    process: subprocess.Popen[str] | None = None
+    process: Launched | None = None
+    _output: TextIO | None = None
+    """What it writes to stdout."""
 
     @classmethod
     def start(cls, folder: Path, **settings: str) -> Self:
@@ -61,16 +63,12 @@ class Embedded(Product):
             **self.settings,
             **settings,
         }
-        with self.log_file.open("a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "madang_standalone"],
-                env=env,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        reader, out = os.pipe()
+        with streams_to(self.log_file) as (nothing, log, _):
+            self.process = launch("madang_standalone", env=env, streams=(nothing, out, log))
+        os.close(out)
+        self._output = os.fdopen(reader, encoding="utf-8")
+        line = self._output.readline()
         if not line.startswith(_READY):
             self._end(signal.SIGKILL)
             raise AssertionError(f"it did not start:\n{self.log_file.read_text()[-4000:]}")
@@ -83,11 +81,6 @@ class Embedded(Product):
     def stop(self) -> int:
         """Ask the process to stop, and return its exit code."""
         return self._end(signal.SIGTERM)
-
-    @override
-    def restart(self) -> None:
-        self.kill()
-        self.launch()
 
     @override
     def pause(self) -> None:
@@ -119,9 +112,8 @@ class Embedded(Product):
         assert process is not None
         process.send_signal(number)
         try:
-            code = process.wait(_STOP_SECONDS)
+            return process.wait(_STOP_SECONDS)
         finally:
-            process.kill()
-            if process.stdout is not None:
-                process.stdout.close()
-        return code
+            process.send_signal(signal.SIGKILL)
+            assert self._output is not None
+            self._output.close()

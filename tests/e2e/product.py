@@ -26,7 +26,8 @@ class Product(Protocol):
 
     def restart(self) -> None:
         """Kill it and start it again."""
-        ...
+        self.kill()
+        self.launch()
 
     def pause(self) -> None:
         """Freeze every process of ours: nothing is closed, nothing answers."""

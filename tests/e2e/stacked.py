@@ -34,11 +34,6 @@ class Stacked(Product):
         self.stack.up(settings={**self.stack.settings, **settings})
 
     @override
-    def restart(self) -> None:
-        self.kill()
-        self.launch()
-
-    @override
     def pause(self) -> None:
         for service in self.stack.services:
             service.pause()

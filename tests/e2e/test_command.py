@@ -4,6 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,5 +115,9 @@ def test_two_people_chat_through_a_crash(mortal: Product, tmp_path: Path) -> Non
         his.say("and I heard it")
         assert f"{junho.name}: and I heard it" in hers.line_with("and I heard it")
 
+    # A killed history holds its shards until its leases end.
     told = minji.run("history", "yard")
+    deadline = time.monotonic() + _SECONDS
+    while "and I heard it" not in told and time.monotonic() < deadline:
+        told = minji.run("history", "yard")
     assert told.count("said while it was down") == 1

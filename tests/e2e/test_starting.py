@@ -3,28 +3,21 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from stack import launching
 from tests.e2e.embedded import Embedded
 
 
 def refusal(folder: Path, **settings: str) -> str:
     """Return the one line with which a start of the embedded form ends."""
-    done = subprocess.run(
-        [sys.executable, "-m", "madang_standalone"],
-        env=os.environ | {"MADANG_DATA_DIR": str(folder / "data"), "MADANG_PORT": "0"} | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr.strip()
+    env = os.environ | {"MADANG_DATA_DIR": str(folder / "data"), "MADANG_PORT": "0"} | settings
+    ended = launching.run("madang_standalone", env=env, seconds=60)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.errors.count("\n") == 1, ended.errors
+    return ended.errors.strip()
 
 
 @pytest.mark.parametrize(

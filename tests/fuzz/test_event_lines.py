@@ -97,12 +97,7 @@ def test_all_readers_read_a_line_alike_or_refuse_it(campaign: Campaign) -> None:
         assert decode_line(line, ())[1:] == expected[1:]
         assert stored.dead_letters == []
         [entry] = stored.entries
-        assert (entry.position, entry.audience, entry.sender, entry.key) == (
-            at,
-            event.audience,
-            event.sender,
-            event.key,
-        )
+        assert entry == (at, event)
 
     campaign.run(read_alike, examples=400)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from madang_common import tasks
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.live.amqp import AmqpLive
 from stack.servers import RabbitMQ
 from tests.support.waiting import until
@@ -47,13 +48,13 @@ class Voice:
 
 
 async def test_what_is_published_last_leaves_before_the_end(rabbitmq_vhost_url: str) -> None:
-    listening = await AmqpLive.open(rabbitmq_vhost_url)
+    listening = await AmqpLive.open(AmqpEndpoint.at(rabbitmq_vhost_url))
     ear = Ear(listening)
     while not await _receives(listening):  # noqa: ASYNC110 - the broker is asked
         await asyncio.sleep(0.01)
 
     for number in range(5):
-        speaking = await AmqpLive.open(rabbitmq_vhost_url)
+        speaking = await AmqpLive.open(AmqpEndpoint.at(rabbitmq_vhost_url))
         speaking.publish(b"%d" % number)
         await speaking.close()
 
@@ -104,7 +105,10 @@ def vhost(private_rabbitmq: RabbitMQ, request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def harness(private_rabbitmq: RabbitMQ, vhost: str) -> AsyncIterator[Harness]:
     url = private_rabbitmq.create_vhost(vhost)
-    harness = Harness(await AmqpLive.open(url), [await AmqpLive.open(url) for _ in range(2)])
+    harness = Harness(
+        await AmqpLive.open(AmqpEndpoint.at(url)),
+        [await AmqpLive.open(AmqpEndpoint.at(url)) for _ in range(2)],
+    )
     await harness.until_heard()
     yield harness
     await harness.stop()
@@ -175,7 +179,7 @@ async def test_a_frozen_broker_holds_nobody_up(
 
 
 async def test_what_waits_is_bounded_and_the_newest_is_kept(rabbitmq_vhost_url: str) -> None:
-    live = await AmqpLive.open(rabbitmq_vhost_url)
+    live = await AmqpLive.open(AmqpEndpoint.at(rabbitmq_vhost_url))
     ear = Ear(live)
     while not ear.heard:
         live.publish(b"0")
@@ -199,7 +203,7 @@ async def test_what_waits_is_bounded_and_the_newest_is_kept(rabbitmq_vhost_url: 
 async def test_who_does_not_listen_has_no_queue(
     rabbitmq: RabbitMQ, rabbitmq_vhost_url: str
 ) -> None:
-    live = await AmqpLive.open(rabbitmq_vhost_url)
+    live = await AmqpLive.open(AmqpEndpoint.at(rabbitmq_vhost_url))
     live.publish(b"a")
     await live.ping()
 

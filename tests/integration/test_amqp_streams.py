@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from madang_common.amqp.stream import newest_offset
+from madang_common.amqp.endpoint import AmqpEndpoint
+from madang_common.amqp.stream import newest_message
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.port import Batch, LogUnavailable, Retention, Start
 from madang_common.log.topology import stream_name
@@ -40,14 +41,14 @@ async def short_log(
 @pytest.fixture
 async def large_log(rabbitmq_vhost_url: str) -> AsyncIterator[AmqpLog]:
     """Give a log as products have it: its first segment is never full here."""
-    log = await AmqpLog.open(rabbitmq_vhost_url, 1)
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), 1)
     yield log
     await log.close()
 
 
 async def _opened(url: str, *, segments: int) -> AsyncIterator[AmqpLog]:
     kept = Retention(seconds=3600, bytes=SMALL_SEGMENT_BYTES * segments)
-    log = await AmqpLog.open(url, 1, retention=kept)
+    log = await AmqpLog.open(AmqpEndpoint.at(url), 1, retention=kept)
     yield log
     await log.close()
 
@@ -99,10 +100,11 @@ async def test_the_end_is_exact_while_segments_come_and_go(short_log: AmqpLog) -
         for n in range(100):
             line = b"%d" % n + LARGE
             await short_log.append(0, (line,))
-            newest = await newest_offset(short_log._reading, stream, known_nonempty=False)
+            newest = await newest_message(short_log._reading, stream)
             while (batch := await anext(following)).lines != (line,):
                 assert not batch.lines
-            assert newest == batch.offset
+            assert newest is not None
+            assert newest.offset == batch.offset
             assert await short_log.end(0) == batch.offset + 1
 
 

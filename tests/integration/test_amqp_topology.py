@@ -1,4 +1,4 @@
-"""Madang's topology in RabbitMQ: declared by code, or by definitions for users that may not."""
+"""Madang's topology in RabbitMQ: declared by a user that may, for users that may not."""
 
 import asyncio
 import secrets
@@ -11,11 +11,12 @@ import aio_pika
 import pytest
 
 from madang_common.amqp.connection import AmqpConnection
+from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.amqp.errors import AmqpRefused
 from madang_common.live.amqp import AmqpLive
 from madang_common.log import declare, topology
 from madang_common.log.amqp import AmqpLog
-from madang_common.log.port import Batch, LogMismatch, LogUnavailable, Retention
+from madang_common.log.port import Batch, LogLost, LogMismatch, LogUnavailable, Retention
 from madang_common.log.topology import Permissions
 from stack.servers import RabbitMQ
 
@@ -68,10 +69,49 @@ def without_vhosts(definitions: dict[str, list[dict[str, Any]]]) -> dict[str, An
     }
 
 
-def load_definitions(rabbitmq: RabbitMQ, url: str, shards: int) -> None:
-    definitions = without_vhosts(topology.definitions(shards, KEPT))
-    with rabbitmq.management() as client:
-        client.post(f"/api/definitions/{vhost_of(url)}", json=definitions).raise_for_status()
+def expected_definitions(shards: int) -> dict[str, Any]:
+    """Return the topology in the form of RabbitMQ's own export."""
+    queues = topology.queues(shards, KEPT)
+    return without_vhosts(
+        {
+            "exchanges": [
+                {
+                    "name": exchange.name,
+                    "type": exchange.type,
+                    "durable": True,
+                    "auto_delete": False,
+                    "internal": False,
+                    "arguments": {},
+                }
+                for exchange in topology.EXCHANGES
+            ],
+            "queues": [
+                {
+                    "name": queue.name,
+                    "durable": True,
+                    "auto_delete": False,
+                    "arguments": queue.arguments,
+                }
+                for queue in queues
+            ],
+            "bindings": [
+                {
+                    "source": topology.LOG,
+                    "destination": queue.name,
+                    "destination_type": "queue",
+                    "routing_key": key,
+                    "arguments": {},
+                }
+                for queue in queues
+                for key in queue.keys
+            ],
+        }
+    )
+
+
+async def declare_as_setup(users: Users) -> None:
+    log = await AmqpLog.open(AmqpEndpoint.at(users(topology.SETUP)), SHARDS, retention=KEPT)
+    await log.close()
 
 
 def found_definitions(rabbitmq: RabbitMQ, url: str) -> dict[str, Any]:
@@ -79,44 +119,42 @@ def found_definitions(rabbitmq: RabbitMQ, url: str) -> dict[str, Any]:
         return without_vhosts(client.get(f"/api/definitions/{vhost_of(url)}").json())
 
 
-async def test_code_declares_what_the_definitions_hold(
-    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str
-) -> None:
-    await (await AmqpLog.open(rabbitmq_vhost_url, SHARDS, retention=KEPT)).close()
+async def test_code_declares_the_topology(rabbitmq: RabbitMQ, rabbitmq_vhost_url: str) -> None:
+    await (await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS, retention=KEPT)).close()
 
-    expected = without_vhosts(topology.definitions(SHARDS, KEPT))
+    expected = expected_definitions(SHARDS)
     assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
 
 
-async def test_definitions_are_enough_for_the_code(
-    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str
+async def test_the_topology_of_another_user_is_used_and_checked(
+    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, users: Users
 ) -> None:
-    load_definitions(rabbitmq, rabbitmq_vhost_url, SHARDS)
+    await declare_as_setup(users)
     with pytest.raises(LogMismatch):
-        await AmqpLog.open(rabbitmq_vhost_url, SHARDS + 1)
+        await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS + 1)
     with pytest.raises(LogMismatch):
-        await AmqpLog.open(rabbitmq_vhost_url, SHARDS - 1)
+        await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS - 1)
 
-    log = await AmqpLog.open(rabbitmq_vhost_url, SHARDS)
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS)
 
     await log.append(1, (b"a",))
     assert await log.end(1) == 1
     await log.close()
-    expected = without_vhosts(topology.definitions(SHARDS, KEPT))
+    expected = expected_definitions(SHARDS)
     assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
 
 
-async def test_each_service_manages_with_its_own_permissions(
-    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, users: Users
-) -> None:
-    load_definitions(rabbitmq, rabbitmq_vhost_url, SHARDS)
+async def test_each_service_manages_with_its_own_permissions(users: Users) -> None:
+    await declare_as_setup(users)
     urls = {service: users(needed) for service, needed in topology.PERMISSIONS.items()}
     async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE_SECONDS):
         logs: dict[str, AmqpLog] = {}
         for service in ("gateway", "rooms", "history"):
-            logs[service] = await AmqpLog.open(urls[service], SHARDS)
+            logs[service] = await AmqpLog.open(AmqpEndpoint.at(urls[service]), SHARDS)
             stack.push_async_callback(logs[service].close)
-        auth, gateway = [await AmqpLive.open(urls[name]) for name in ("auth", "gateway")]
+        auth, gateway = [
+            await AmqpLive.open(AmqpEndpoint.at(urls[name])) for name in ("auth", "gateway")
+        ]
         stack.push_async_callback(auth.close)
         stack.push_async_callback(gateway.close)
 
@@ -136,12 +174,10 @@ async def test_each_service_manages_with_its_own_permissions(
         await gateway.ping()
 
 
-async def test_who_may_not_do_something_is_told(
-    rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, users: Users
-) -> None:
-    load_definitions(rabbitmq, rabbitmq_vhost_url, SHARDS)
-    history = await AmqpLog.open(users(topology.PERMISSIONS["history"]), SHARDS)
-    rooms = await AmqpLog.open(users(topology.PERMISSIONS["rooms"]), SHARDS)
+async def test_who_may_not_do_something_is_told(users: Users) -> None:
+    await declare_as_setup(users)
+    history = await AmqpLog.open(AmqpEndpoint.at(users(topology.PERMISSIONS["history"])), SHARDS)
+    rooms = await AmqpLog.open(AmqpEndpoint.at(users(topology.PERMISSIONS["rooms"])), SHARDS)
 
     with pytest.raises(LogUnavailable, match="ACCESS_REFUSED"):
         await history.append(0, (b"forged",))
@@ -161,13 +197,34 @@ async def test_a_user_without_rights_cannot_make_the_log(users: Users) -> None:
     url = users(topology.PERMISSIONS["gateway"])
 
     with pytest.raises(LogUnavailable, match="ACCESS_REFUSED"):
-        await AmqpLog.open(url, SHARDS)
+        await AmqpLog.open(AmqpEndpoint.at(url), SHARDS, patience_seconds=1)
     with pytest.raises(AmqpRefused):
-        await AmqpLive.open(url)
+        await AmqpLive.open(AmqpEndpoint.at(url), patience_seconds=1)
 
 
-async def test_names_that_begin_with_madang_are_enough_to_make_it(users: Users) -> None:
-    log = await AmqpLog.open(users(ALL_OF_MADANG), SHARDS)
+async def test_a_user_without_rights_waits_until_the_log_is_made(users: Users) -> None:
+    rooms = asyncio.create_task(
+        AmqpLog.open(AmqpEndpoint.at(users(topology.PERMISSIONS["rooms"])), SHARDS)
+    )
+    auth = asyncio.create_task(AmqpLive.open(AmqpEndpoint.at(users(topology.PERMISSIONS["auth"]))))
+    # Both were refused at least once.
+    await asyncio.wait([rooms, auth], timeout=1)
+    assert not rooms.done()
+    assert not auth.done()
+
+    await declare_as_setup(users)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        log, live = await rooms, await auth
+    await log.append(0, (b"joined",))
+    await log.close()
+    await live.close()
+
+
+async def test_names_that_begin_with_madang_are_enough_to_make_it_and_to_use_it(
+    users: Users,
+) -> None:
+    log = await AmqpLog.open(AmqpEndpoint.at(users(ALL_OF_MADANG)), SHARDS)
 
     await log.append(1, (b"a",))
 
@@ -176,13 +233,15 @@ async def test_names_that_begin_with_madang_are_enough_to_make_it(users: Users) 
 
 
 async def test_many_may_start_first_at_once(rabbitmq: RabbitMQ, rabbitmq_vhost_url: str) -> None:
-    logs = await asyncio.gather(*(AmqpLog.open(rabbitmq_vhost_url, SHARDS) for _ in range(8)))
+    logs = await asyncio.gather(
+        *(AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS) for _ in range(8))
+    )
 
     for n, log in enumerate(logs):
         await log.append(n % SHARDS, (b"%d" % n,))
     assert [await logs[0].end(shard) for shard in range(SHARDS)] == [4, 4]
     await asyncio.gather(*(log.close() for log in logs))
-    expected = without_vhosts(topology.definitions(SHARDS, KEPT))
+    expected = expected_definitions(SHARDS)
     assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
 
 
@@ -193,7 +252,8 @@ async def test_of_those_who_start_first_with_other_shards_one_number_wins(
     wanted = [2, 3, 2, 3, 1, 3, 1, 2]
 
     opened = await asyncio.gather(
-        *(AmqpLog.open(rabbitmq_vhost_url, shards) for shards in wanted), return_exceptions=True
+        *(AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), shards) for shards in wanted),
+        return_exceptions=True,
     )
 
     logs = [log for log in opened if isinstance(log, AmqpLog)]
@@ -201,7 +261,7 @@ async def test_of_those_who_start_first_with_other_shards_one_number_wins(
     assert len(logs) == wanted.count(won)
     assert sum(isinstance(refused, LogMismatch) for refused in opened) == len(wanted) - len(logs)
     await asyncio.gather(*(log.close() for log in logs))
-    expected = without_vhosts(topology.definitions(won, KEPT))
+    expected = expected_definitions(won)
     assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
 
 
@@ -229,23 +289,23 @@ async def test_what_was_left_half_made_is_finished(
     rabbitmq: RabbitMQ, rabbitmq_vhost_url: str, monkeypatch: pytest.MonkeyPatch, declared: int
 ) -> None:
     with dying_after(declared, monkeypatch), pytest.raises(KeyError):
-        await AmqpLog.open(rabbitmq_vhost_url, 3)
+        await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), 3)
 
     with pytest.raises(LogMismatch):
-        await AmqpLog.open(rabbitmq_vhost_url, 2)
-    log = await AmqpLog.open(rabbitmq_vhost_url, 3)
+        await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), 2)
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), 3)
 
     for shard in range(3):
         await log.append(shard, (b"a",))
     await log.close()
-    expected = without_vhosts(topology.definitions(3, KEPT))
+    expected = expected_definitions(3)
     assert found_definitions(rabbitmq, rabbitmq_vhost_url) == expected
 
 
 async def test_a_log_that_was_deleted_is_not_made_anew_by_who_uses_it(
     rabbitmq_vhost_url: str,
 ) -> None:
-    log = await AmqpLog.open(rabbitmq_vhost_url, SHARDS)
+    log = await AmqpLog.open(AmqpEndpoint.at(rabbitmq_vhost_url), SHARDS)
     await log.append(0, (b"a",))
     connection = await aio_pika.connect(rabbitmq_vhost_url)
     channel = await connection.channel()
@@ -256,9 +316,9 @@ async def test_a_log_that_was_deleted_is_not_made_anew_by_who_uses_it(
 
     with pytest.raises(LogUnavailable):
         await anext(following)
-    with pytest.raises(LogUnavailable):
+    with pytest.raises(LogLost):
         await log.append(0, (b"b",))
-    with pytest.raises(LogUnavailable):
+    with pytest.raises(LogLost):
         await log.end(0)
     await log.append(1, (b"c",))
     await connection.close()

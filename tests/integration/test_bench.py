@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,28 @@ def test_the_embedded_form_is_measured() -> None:
         assert result["ratios"]["embedded"] is None
 
 
-def test_madang_is_measured_on_a_real_stream() -> None:
-    (sends,) = measured("sends", server="madang")
+@pytest.fixture(scope="module")
+def on_servers() -> Mapping[str, dict[str, Any]]:
+    """Give the figures of Madang on real servers, which one run starts once for all of them."""
+    results = measured("sends", "foreign", "curves", server="madang")
+    names = ("sends", "foreign", "subscribers", "rooms")
+    return dict(zip(names, results, strict=True))
+
+
+def test_madang_is_measured_on_a_real_stream(on_servers: Mapping[str, dict[str, Any]]) -> None:
+    sends = on_servers["sends"]
 
     assert sends["values"]["madang"] > 0
     (run,) = sends["runs"]["madang"]
     assert run["parts_busy"].keys() == {"gateway", "broker"}
 
 
-def test_an_event_of_nobody_here_and_the_cost_of_more_rooms_are_measured() -> None:
-    foreign, subscribers, rooms = measured("foreign", "curves", server="madang")
-
-    assert foreign["values"].keys() == {"gateway", "dispatcher"}
-    assert subscribers["values"].keys() == {"5", "20"}
-    assert rooms["values"].keys() == {"5", "50"}
+def test_an_event_of_nobody_here_and_the_cost_of_more_rooms_are_measured(
+    on_servers: Mapping[str, dict[str, Any]],
+) -> None:
+    assert on_servers["foreign"]["values"].keys() == {"gateway", "dispatcher"}
+    assert on_servers["subscribers"]["values"].keys() == {"5", "20"}
+    assert on_servers["rooms"]["values"].keys() == {"5", "50"}
 
 
 @pytest.mark.parametrize("server", ["web-stomp", "nats", "socketio"])

@@ -1,90 +1,98 @@
-"""docker-compose.yml, the Dockerfiles and the settings classes, held together."""
+"""docker-compose.yml and the settings classes, compared; networks, limits and rights."""
 
 import json
+import os
 import re
-import stat
-import subprocess
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
 from madang_auth.settings import AuthSettings
-from madang_common.health import Health, health_router
 from madang_common.settings import CommonSettings
-from madang_gateway.settings import GatewaySettings
-from madang_history.settings import HistorySettings
-from madang_rooms.settings import RoomsSettings
+from stack.service import SETTINGS
 from tests.support import proxy
-from tests.support.deployment import (
-    ROOT,
-    VARIABLE,
-    Dockerfile,
-    compose,
-    compose_text,
-    example,
-    read_env,
+from tests.support.compose_file import (
+    COMPOSE,
+    DOCKERFILES,
+    GIVEN,
+    IMAGES,
+    JOBS,
+    OURS,
+    PARTS,
+    RUNNING,
+    SECRETS,
+    SERVING,
+    environment,
+    networks_of,
 )
+from tests.support.deployment import ROOT
 
-SETTINGS: Mapping[str, type[CommonSettings]] = {
-    "gateway": GatewaySettings,
-    "auth": AuthSettings,
-    "rooms": RoomsSettings,
-    "history": HistorySettings,
-}
+ReadSettings = Callable[[str], CommonSettings]
 SERVERS = {
-    "gateway": {"amqp_url", "redis_url"},
-    "auth": {"amqp_url", "redis_url", "signing_keys_dir"},
-    "rooms": {"amqp_url", "database_url"},
-    "history": {"amqp_url", "mongo_url"},
+    "gateway": {"amqp", "redis"},
+    "auth": {"amqp", "redis", "signing_keys_dir"},
+    "rooms": {"amqp", "database"},
+    "history": {"amqp", "mongo"},
 }
 """Settings without a default that each service needs on the real servers."""
-SECRET = re.compile(r"PASSWORD|SECRET|KEY$")
-ROOT_FOR_A_REASON = {"certificate"}
-
-GIVEN = {name: value or f"given{number}" for number, (name, value) in enumerate(example().items())}
-COMPOSE = compose(GIVEN)
-PARTS: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {
-    name: image
-    for name, part in PARTS.items()
-    if (image := part["image"].partition(":")[0].removeprefix("madang-")) in SETTINGS
+ROOT_FOR_A_REASON = {"certificate", "secrets"}
+CLIENTS = {
+    "rabbitmq": {
+        "gateway-1",
+        "gateway-2",
+        "auth",
+        "rooms",
+        "history-1",
+        "history-2",
+        "log-setup",
+        "dead-letters",
+        "rooms-compare",
+        "prometheus",
+    },
+    "mysql": {"rooms", "rooms-migrate", "rooms-compare"},
+    "mongo": {"history-1", "history-2", "mongo-setup"},
+    "redis": {"gateway-1", "gateway-2", "auth"},
 }
-"""The name of each of our own containers in the compose file, with its service."""
-JOBS = {name for name, part in PARTS.items() if part["restart"] == "no"}
-RUNNING = PARTS.keys() - JOBS
-DOCKERFILES = {name: Dockerfile(ROOT / "services" / name / "Dockerfile") for name in SETTINGS}
+"""The containers that share a network with each server."""
 
 
-def environment(name: str) -> dict[str, str]:
-    """Return the command line of a container."""
-    given: dict[str, str] = PARTS[name].get("environment", {})
-    return DOCKERFILES[OURS[name]].environment | given
+@pytest.fixture
+def settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], CommonSettings]:
+    """Give a function that reads the settings as the process in that container would."""
 
+    def read(name: str) -> CommonSettings:
+        for variable in list(os.environ):
+            if variable.startswith("MADANG_"):
+                monkeypatch.delenv(variable)
+        files = SECRETS.get(name) or SECRETS[name.replace("-2", "-1")]
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for file, secret in files.items():
+            (folder / file).write_text(f"secret of {secret}", encoding="utf-8")
+        for variable, value in environment(name).items():
+            monkeypatch.setenv(variable, value.replace("/run/secrets/madang", str(folder)))
+        return SETTINGS[OURS[name]]()
 
-def settings_of(name: str, monkeypatch: pytest.MonkeyPatch) -> CommonSettings:
-    """Read the settings as the process in that container would."""
-    for variable, value in environment(name).items():
-        monkeypatch.setenv(variable, value)
-    return SETTINGS[OURS[name]]()
-
-
-SERVING = sorted(name for name in OURS if name in RUNNING)
+    return read
 
 
 def test_the_parts_that_the_design_names_are_there() -> None:
     assert SERVING == ["auth", "gateway-1", "gateway-2", "history-1", "history-2", "rooms"]
-    servers = {"nginx", "rabbitmq", "mysql", "mongo", "redis", "prometheus", "grafana"}
+    servers = {"nginx", "rabbitmq", "mysql", "mongo", "redis"}
+    servers |= {"prometheus", "alertmanager", "grafana"}
     assert {*SERVING, *servers} == RUNNING
-    assert {"rooms-migrate", "signing-keys", "certificate", "mongo-setup"} == JOBS
+    of_servers = {"log-setup", "mongo-setup", "rooms-migrate"}
+    of_operators = {"dead-letters", "rooms-compare"}
+    assert {"certificate", "secrets", "signing-keys", *of_servers, *of_operators} == JOBS
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_every_variable_is_a_setting_of_its_service(name: str) -> None:
     fields = {f"MADANG_{field.upper()}" for field in SETTINGS[OURS[name]].model_fields}
+    fields |= {f"{field}_FILE" for field in fields}
 
     given = {variable for variable in environment(name) if variable.startswith("MADANG_")}
 
@@ -92,10 +100,8 @@ def test_every_variable_is_a_setting_of_its_service(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVING)
-def test_every_container_gets_what_its_service_needs(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = settings_of(name, monkeypatch)
+def test_every_container_gets_what_its_service_needs(name: str, settings_of: ReadSettings) -> None:
+    settings = settings_of(name)
 
     assert settings.environment == "production"
     assert settings.host == "0.0.0.0"
@@ -103,12 +109,12 @@ def test_every_container_gets_what_its_service_needs(
         assert getattr(settings, needed) is not None, needed
 
 
-def test_services_know_each_others_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    auth = settings_of("auth", monkeypatch)
+def test_services_know_each_others_secrets(settings_of: ReadSettings) -> None:
+    auth = settings_of("auth")
     assert isinstance(auth, AuthSettings)
 
     for name in ("gateway-1", "rooms", "history-1"):
-        asking = settings_of(name, monkeypatch)
+        asking = settings_of(name)
         assert asking.service_client_secret == auth.service_secrets[OURS[name]]
 
 
@@ -119,21 +125,21 @@ def hosts_of(name: str) -> set[str]:
     return {name} | {alias for option in options for alias in option.get("aliases", [])}
 
 
-def networks_of(name: str) -> set[str]:
-    return set(PARTS[name].get("networks", []))
-
-
 @pytest.mark.parametrize("name", SERVING)
 def test_every_address_is_that_of_a_container_on_the_same_network(name: str) -> None:
     ports = {"rabbitmq": 5672, "mysql": 3306, "mongo": 27017, "redis": 6379}
     ports |= {serving: int(environment(serving)["MADANG_PORT"]) for serving in SERVING}
-    urls = [value for key, value in environment(name).items() if key.endswith("_URL")]
+    given = environment(name)
+    addresses = [value.partition("//")[2] for key, value in given.items() if key.endswith("_URL")]
+    addresses += [
+        f"{value}:{ports[value]}"
+        for key, value in given.items()
+        if re.fullmatch("MADANG_[A-Z]+_HOSTS?", key) and key != "MADANG_ALLOWED_HOSTS"
+    ]
 
-    assert len(urls) >= 4
-    for url in urls:
-        found = re.search(r"(?://|@)([a-z0-9-]+):(\d+)(?:/|$)", url)
-        assert found is not None, url
-        host, port = found[1], int(found[2])
+    assert len(addresses) == 5
+    for url in addresses:
+        host, port = url.partition(":")[0], int(url.partition(":")[2])
         reached = [other for other in PARTS if host in hosts_of(other)]
         assert reached, url
         for other in reached:
@@ -141,11 +147,11 @@ def test_every_address_is_that_of_a_container_on_the_same_network(name: str) -> 
             assert networks_of(name) & networks_of(other), url
 
 
-def test_the_proxy_is_the_one_whose_word_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_is_the_one_whose_word_is_believed(settings_of: ReadSettings) -> None:
     address = PARTS["nginx"]["networks"]["services"]["ipv4_address"]
 
     for name in SERVING:
-        assert settings_of(name, monkeypatch).proxy_addresses == (address,)
+        assert settings_of(name).proxy_addresses == (address,)
 
 
 def test_what_the_proxy_knows_keeps_its_address() -> None:
@@ -172,7 +178,19 @@ def test_the_proxy_and_prometheus_reach_every_replica() -> None:
     for group in groups:
         for target in group["targets"]:
             assert target.startswith(group["labels"]["job"])
-    assert "services" in networks_of("prometheus") & networks_of("rabbitmq")
+    assert "rabbitmq" in networks_of("prometheus")
+
+
+def test_only_prometheus_reaches_alertmanager() -> None:
+    text = (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
+    (sent_to,) = yaml.safe_load(text)["alerting"]["alertmanagers"]
+
+    assert sent_to == {"static_configs": [{"targets": ["alertmanager:9093"]}]}
+    assert networks_of("alertmanager") == {"alerting"}
+    assert {name for name in PARTS if "alerting" in networks_of(name)} == {
+        "prometheus",
+        "alertmanager",
+    }
 
 
 def test_the_proxy_finds_its_certificate_and_its_ports() -> None:
@@ -190,23 +208,12 @@ def test_the_proxy_finds_its_certificate_and_its_ports() -> None:
     assert f"chown {user}:{group} " in job
 
 
-def test_no_secret_has_a_default() -> None:
-    used = {(name, kind) for name, kind, _ in VARIABLE.findall(compose_text())}
-    secrets = {name for name, kind in used if kind == "?"}
+@pytest.mark.parametrize("server", sorted(CLIENTS))
+def test_only_its_clients_share_a_network_with_a_server(server: str) -> None:
+    reaching = {name for name in PARTS if networks_of(name) & networks_of(server)}
 
-    assert {name for name, _ in used} == example().keys()
-    assert secrets == {name for name in example() if SECRET.search(name)}
-    assert {name for name, value in example().items() if not value} == secrets
-    for secret in secrets:
-        with pytest.raises(KeyError, match=secret):
-            compose({name: value for name, value in GIVEN.items() if name != secret})
-
-
-def test_no_secret_stands_in_the_file() -> None:
-    for name, part in PARTS.items():
-        for variable, value in part.get("environment", {}).items():
-            if SECRET.search(variable) and variable != "MYSQL_RANDOM_ROOT_PASSWORD":
-                assert "given" in value, f"{name}: {variable}"
+    assert networks_of(server) == {server}
+    assert reaching == CLIENTS[server] | {server}
 
 
 @pytest.mark.parametrize("name", sorted(PARTS))
@@ -239,6 +246,11 @@ def test_what_runs_is_limited_checked_and_started_again(name: str) -> None:
         assert part["healthcheck"].keys() >= {"test", "interval", "timeout", "start_period"}
 
 
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_a_job_is_limited(name: str) -> None:
+    assert PARTS[name]["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
+
+
 @pytest.mark.parametrize("name", sorted(PARTS))
 def test_what_it_waits_for_comes(name: str) -> None:
     for needed, how in PARTS[name].get("depends_on", {}).items():
@@ -254,7 +266,7 @@ def test_images_are_pinned(name: str) -> None:
         built = PARTS[name]["build"]
         assert ROOT / built["context"] / built["dockerfile"] == DOCKERFILES[OURS[name]].path
     else:
-        assert re.search(r":v?\d+\.\d+", image), image
+        assert image in {str(pinned) for pinned in IMAGES.values()}
 
 
 @pytest.mark.parametrize("name", sorted(PARTS))
@@ -263,91 +275,18 @@ def test_what_is_mounted_from_here_is_here_and_not_to_be_written(name: str) -> N
         source, _, rest = volume.partition(":")
         if source.startswith("."):
             assert rest.endswith(":ro"), volume
-            assert source == GIVEN["CERTIFICATE_DIR"] or (ROOT / source).exists(), volume
+            made = {GIVEN["CERTIFICATE_DIR"], GIVEN["SECRETS_DIR"]}
+            assert source in made or (ROOT / source).exists(), volume
         else:
             assert source in COMPOSE["volumes"], volume
 
 
 def test_only_the_proxy_and_the_monitors_can_be_reached_from_outside() -> None:
-    assert COMPOSE["networks"]["services"]["internal"] is True
-    assert COMPOSE["networks"]["data"]["internal"] is True
-    outside = {name for name in PARTS if "outside" in networks_of(name)}
-    assert outside == {"nginx", "prometheus", "grafana"}
+    networks = {name: options.get("internal") for name, options in COMPOSE["networks"].items()}
+    open_ones = dict.fromkeys(["outside", "alerting"])
+    assert networks == dict.fromkeys(["services", *CLIENTS], True) | open_ones
+    outside = {name for name in PARTS if networks_of(name) & open_ones.keys()}
+    assert outside == {"nginx", "prometheus", "alertmanager", "grafana"}
     assert {name for name, part in PARTS.items() if "ports" in part} == outside
-    for name in ("prometheus", "grafana"):
+    for name in ("prometheus", "alertmanager", "grafana"):
         assert all(port.startswith("127.0.0.1:") for port in PARTS[name]["ports"])
-
-
-@pytest.mark.parametrize("service", sorted(DOCKERFILES))
-def test_an_image_is_built_from_pins_and_carries_no_tools(service: str) -> None:
-    dockerfile = DOCKERFILES[service]
-    copied = [rest.split() for name, rest in dockerfile.instructions if name == "COPY"]
-
-    assert dockerfile.bases == ["python:3.11-slim-bookworm"] * 2
-    assert not re.search(r"^#\s*syntax", dockerfile.text, re.MULTILINE)
-    assert ["constraints.txt", "./"] in copied
-    assert "PIP_CONSTRAINT=/build/constraints.txt" in dockerfile.text
-    for source, *_ in (words for words in copied if not words[0].startswith("--")):
-        assert (ROOT / source).exists(), source
-    assert dockerfile.last_stage("COPY") == ["--from=build /opt/madang /opt/madang"]
-    assert not any("pip" in run or "apt" in run for run in dockerfile.last_stage("RUN"))
-
-
-@pytest.mark.parametrize("service", sorted(DOCKERFILES))
-def test_an_image_starts_its_service_so_that_signals_arrive(service: str) -> None:
-    project = tomllib.loads((ROOT / f"services/{service}/pyproject.toml").read_text("utf-8"))
-    (entrypoint,) = DOCKERFILES[service].last_stage("ENTRYPOINT")
-
-    assert json.loads(entrypoint) == [f"madang-{service}"]
-    assert f"madang-{service}" in project["project"]["scripts"]
-
-
-@pytest.mark.parametrize("service", sorted(DOCKERFILES))
-def test_an_image_asks_its_service_where_it_listens(service: str) -> None:
-    dockerfile = DOCKERFILES[service]
-    (check,) = dockerfile.last_stage("HEALTHCHECK")
-    command = json.loads(check.partition("CMD ")[2])[-1]
-    paths = {getattr(route, "path", None) for route in health_router(Health({})).routes}
-
-    compile(command, "healthcheck", "exec")
-    assert set(re.findall(r"/health/\w+", command)) == {"/health/ready"} <= paths
-    assert "os.environ['MADANG_PORT']" in command
-    assert dockerfile.last_stage("EXPOSE") == [dockerfile.environment["MADANG_PORT"]]
-    assert dockerfile.labels["org.opencontainers.image.title"] == f"madang-{service}"
-
-
-def test_the_images_differ_in_nothing_but_the_service() -> None:
-    def neutral(service: str) -> list[str]:
-        described = DOCKERFILES[service].labels["org.opencontainers.image.description"]
-        text = DOCKERFILES[service].text.replace(described, "")
-        without_keys = re.sub(r"# A volume mounted here.*\nRUN install .*\n", "", text)
-        return without_keys.replace(service, "SERVICE").splitlines()
-
-    assert neutral("gateway") == neutral("rooms") == neutral("history") == neutral("auth")
-
-
-def write_env(folder: Path) -> dict[str, str]:
-    script, template = ROOT / "deploy/compose/env.sh", ROOT / ".env.example"
-    subprocess.run([script, template, folder / ".env"], check=True, capture_output=True)
-    return read_env(folder / ".env")
-
-
-def test_secrets_are_made_once(tmp_path: Path) -> None:
-    made = write_env(tmp_path)
-    secrets = [made[name] for name, value in example().items() if not value]
-
-    assert made.keys() == example().keys()
-    assert len(set(secrets)) == len(secrets)
-    assert all(re.fullmatch(r"[0-9a-f]{48}", secret) for secret in secrets)
-    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
-    assert write_env(tmp_path) == made
-
-
-def test_an_older_file_of_secrets_gets_what_it_lacks(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("# mine\nHTTPS_PORT=443\nMYSQL_PASSWORD=kept", encoding="utf-8")
-
-    made = write_env(tmp_path)
-
-    assert (made["HTTPS_PORT"], made["MYSQL_PASSWORD"]) == ("443", "kept")
-    assert made.keys() == example().keys()
-    assert all(made.values())

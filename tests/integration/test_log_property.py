@@ -27,12 +27,13 @@ from madang_common.log.position import position, shard_of
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
+from madang_history.ingest.epoch import IngestPorts
 from madang_history.ingest.ingest import Ingest
-from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
-from madang_history.store.port import Entry, MessageStore, StoreUnavailable
+from madang_history.store.port import MessageStore, StoredEvent, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
+from tests.support.older_logs import alone, no_older_logs
 
 SHARDS = 2
 PATIENCE_SECONDS = 30
@@ -60,6 +61,11 @@ class FaultyLog(Log):
         self._faults = faults
         self._truth = truth
         self._closed = False
+
+    @property
+    @override
+    def epoch(self) -> int:
+        return self._inner.epoch
 
     @property
     @override
@@ -106,7 +112,7 @@ class FaultyStore(SqliteMessageStore):
     faults: list[str]
 
     @override
-    async def store(self, shard: int, entries: Sequence[Entry], progress: int) -> int:
+    async def store(self, shard: int, entries: Sequence[StoredEvent], progress: int) -> int:
         fault = self.faults.pop(0) if self.faults else None
         if fault == "before":
             raise StoreUnavailable(fault)
@@ -175,15 +181,8 @@ class World:
         self.store: MessageStore = store
         metrics = HistoryMetrics(CollectorRegistry())
         dead_letters = SqliteDeadLetters(self._folder / "messages.db")
-        ingest = Ingest(
-            self.log,
-            self.store,
-            dead_letters,
-            SingleReplicaLeases(SHARDS),
-            metrics,
-            SETTINGS,
-            clock=lambda: 0.0,
-        )
+        ports = IngestPorts(self.store, dead_letters, alone, metrics, SETTINGS, clock=lambda: 0.0)
+        ingest = Ingest(self.log, ports, older_logs=no_older_logs)
         self._tasks = [asyncio.create_task(ingest.run())]
         for reader in readers:
             self.follow(reader)
@@ -332,7 +331,7 @@ class LogMachine(RuleBasedStateMachine):
             shard = shard_of(audience, SHARDS)
             kept = first_of_each_key(flat(self.truth[shard]))[audience]
             found = await self.world.store.after(audience, -1, len(kept) + 10)
-            assert [(stored.position, stored.line) for stored in found] == kept
+            assert [(stored.position, stored.event.line()) for stored in found] == kept
 
     @invariant()
     def readers_see_no_gap_and_no_repeat(self) -> None:

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from madang_auth.metrics import AuthMetrics
-from madang_common.metrics import HttpMetrics, RevocationMetrics
+from madang_auth.metrics import AuthMetrics, KeyMetrics
+from madang_common.health import Health
+from madang_common.metrics import DependencyMetrics, HttpMetrics, LogMetrics, RevocationMetrics
 from madang_common.refusals import Refusals
 from madang_gateway.metrics import Metrics as GatewayMetrics
 from madang_history.metrics import HistoryMetrics
@@ -47,7 +48,10 @@ def metrics() -> Mapping[str, set[str]]:
     HistoryMetrics(registry)
     RoomsMetrics(registry, time.time)
     HttpMetrics(registry, "any")
+    LogMetrics(registry, "any")
     RevocationMetrics(registry, "any")
+    DependencyMetrics(registry, "any", Health({}))
+    KeyMetrics(registry, lambda: {"a-kid": "signs"}, lambda: False)
     for service in ("auth", "gateway", "history", "rooms"):
         Refusals(registry, service, [])
     found: dict[str, set[str]] = {}
@@ -59,6 +63,9 @@ def metrics() -> Mapping[str, set[str]]:
                 # A collector of our own is not known by the names of its series.
                 known = found.get(family.name, {"job", "instance"})
                 found[family.name + suffix] = known | {"le"}
+        elif family.name not in found:
+            for sample in family.samples:
+                found[sample.name] = {*sample.labels, "job", "instance"}
     return found
 
 

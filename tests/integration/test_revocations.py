@@ -20,6 +20,7 @@ from madang_common.http.inprocess import InProcessNetwork
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.sqlite import SqliteLog
 from madang_standalone.settings import StandaloneSettings
+from tests.support.older_logs import no_older_logs
 
 OTHER_AUTH = "other-auth"
 CREDENTIALS = {"username": "mina", "password": "correct horse battery"}
@@ -67,7 +68,9 @@ async def running(redis_url: str, folder: Path) -> AsyncGenerator[Product]:
                 auth_settings, live=InProcessLive(), transport=network
             ),
             "rooms": madang_rooms.wiring.build(settings.rooms(), log=log, transport=network),
-            "history": madang_history.wiring.build(settings.history(), log=log, transport=network),
+            "history": madang_history.wiring.build(
+                settings.history(), log=log, older_logs=no_older_logs, transport=network
+            ),
             "gateway": madang_gateway.wiring.build(
                 settings.gateway(), log=log, live=InProcessLive(), transport=network
             ),

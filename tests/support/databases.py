@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from typing_extensions import override
 
+from madang_rooms.endpoint import MySqlEndpoint
 from madang_rooms.storage import mysql, sqlite
 from madang_rooms.storage.database import Database
 from madang_rooms.storage.models import Base
@@ -75,11 +76,11 @@ class MySqlPlace(Place):
 
     @override
     async def open_replica(self) -> Database:
-        return await mysql.open_mysql(self.url, self.limits)
+        return await mysql.open_mysql(MySqlEndpoint.at(self.url), self.limits)
 
     @override
     async def migrate(self, revision: str = "head") -> None:
-        await mysql.migrate(self.url, start_seconds=10, revision=revision)
+        await mysql.migrate(MySqlEndpoint.at(self.url), start_seconds=10, revision=revision)
 
     @override
     async def ask(self, *statements: str) -> list[tuple[object, ...]]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from madang_client import Account, Chat, ChatSettings, Event, Login, Subscription
+from madang_client import Account, Chat, ChatSettings, Event, Gap, Login, Subscription
 
 PASSWORD = "correct horse battery"
 _PAGE = 100
@@ -42,6 +42,10 @@ class LoadClient:
     """By room: the id under which each text was acknowledged."""
     received: dict[str, list[Event]] = field(default_factory=dict)
     """By room: messages in the order in which they came."""
+    gaps: dict[str, list[str | None]] = field(default_factory=dict)
+    """By room: the ids after which it was told that events may be missing."""
+    may_miss: bool = False
+    """Whether that may happen."""
     longest_silence: float = 0.0
     """Seconds between two messages received one after the other."""
 
@@ -59,8 +63,11 @@ class LoadClient:
         received = self.received.setdefault(room, [])
         last = loop.time()
         async for item in subscription:
-            assert isinstance(item, Event), f"{self.name} received a gap: {item}"
-            if item.kind == "message.created":
+            if isinstance(item, Gap):
+                assert self.may_miss, f"{self.name} received a gap: {item}"
+                self.gaps.setdefault(room, []).append(item.after)
+                changed()
+            elif item.kind == "message.created":
                 received.append(item)
                 now = loop.time()
                 self.longest_silence = max(self.longest_silence, now - last)
@@ -82,6 +89,11 @@ class LoadClients:
     def acknowledged(self) -> int:
         """Messages acknowledged so far."""
         return sum(len(texts) for client in self.members for texts in client.acknowledged.values())
+
+    @property
+    def sent(self) -> int:
+        """Messages sent so far, acknowledged or not."""
+        return self.acknowledged + len(self._sends)
 
     def send_at_rate(self, per_second: float) -> None:
         """Send `per_second` messages in all, by the clients in turn, until `stop_sending`.
@@ -105,11 +117,25 @@ class LoadClients:
         goal = self.acknowledged + more
         await self._until(lambda: self.acknowledged >= goal)
 
+    async def all_acknowledged(self) -> None:
+        """Return when every message that was sent is acknowledged."""
+        await asyncio.gather(*self._sends)
+
+    async def receive(self, room: str, message: str, seconds: float = 60) -> None:
+        """Return when every client has received `message` of `room`."""
+        async with asyncio.timeout(seconds):
+            await self._until(
+                lambda: all(
+                    client.received[room] and client.received[room][-1].id >= message
+                    for client in self._members(room)
+                )
+            )
+
     async def settle(self, seconds: float = 60) -> None:
         """Return when every message is acknowledged, and received by every client."""
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*self._sends)
-            said = self._acknowledged_by_room()
+            await self.all_acknowledged()
+            said = self.acknowledged_by_room()
             await self._until(
                 lambda: all(
                     len(client.received[room]) >= len(texts)
@@ -121,7 +147,7 @@ class LoadClients:
     async def check(self, seconds: float = 60) -> None:
         """Compare the records with each other and with history."""
         async with asyncio.timeout(seconds):
-            for room, texts in self._acknowledged_by_room().items():
+            for room, texts in self.acknowledged_by_room().items():
                 members = self._members(room)
                 order = [event.id for event in members[0].received[room]]
                 assert order == sorted(set(order)), "shown twice or out of order"
@@ -130,9 +156,10 @@ class LoadClients:
                     assert [event.id for event in client.received[room]] == order, client.name
                     by_text = {event.text: event.id for event in client.received[room]}
                     assert texts == by_text, "acknowledged under another id"
-                assert await _stored(members[0].login, room, len(order)) == order
+                found = await stored_messages(members[0].login, room, len(order))
+                assert [event.id for event in found] == order
 
-    def _acknowledged_by_room(self) -> dict[str, dict[str, str]]:
+    def acknowledged_by_room(self) -> dict[str, dict[str, str]]:
         """Return the acknowledged messages of each room, over all clients."""
         said: dict[str, dict[str, str]] = {}
         for client in self.members:
@@ -168,11 +195,17 @@ class LoadClients:
 
 @asynccontextmanager
 async def load_clients(
-    url: str, *, people: int, rooms: int = 1, chats: Sequence[str] = ()
+    url: str,
+    *,
+    people: int,
+    rooms: int = 1,
+    chats: Sequence[str] = (),
+    may_miss: bool = False,
 ) -> AsyncIterator[LoadClients]:
     """Yield that many people at `url`, each in all the rooms, all of them listening.
 
-    `chats` are WebSocket addresses, if not the usual one, which people take in turn.
+    `chats` are WebSocket addresses, if not the usual one, which people take in turn. Unless they
+    `may_miss` events, it is an error if they are told so.
     """
     async with AsyncExitStack() as stack:
         names = [f"p{number}-{secrets.token_hex(4)}" for number in range(people)]
@@ -183,7 +216,7 @@ async def load_clients(
         for login, name in zip(logins, names, strict=True):
             chat = login.chat(settings=_PATIENT, url=next(addresses))
             await stack.enter_async_context(chat)
-            members.append(LoadClient(login, name, chat, shared))
+            members.append(LoadClient(login, name, chat, shared, may_miss=may_miss))
         async with asyncio.TaskGroup() as group:
             clients = LoadClients(members, group)
             listening = [
@@ -213,18 +246,17 @@ async def _room(logins: Sequence[Login]) -> str:
     return room
 
 
-async def _stored(login: Login, room: str, expected: int) -> list[str]:
-    """Return the ids of the room's messages as history has them, once it has `expected`."""
+async def stored_messages(login: Login, room: str, least: int) -> list[Event]:
+    """Return the room's messages as history has them, oldest first, once it has `least`."""
     while True:
-        found: list[str] = []
+        found: list[Event] = []
         before: str | None = None
         while True:
             page = await login.history(room, before=before, limit=_PAGE)
-            said = [event.id for event in page.items if event.kind == "message.created"]
-            found = [*said, *found]
+            found = [event for event in page.items if event.kind == "message.created"] + found
             before = page.before
             if before is None:
                 break
-        if len(found) >= expected:
+        if len(found) >= least:
             return found
         await asyncio.sleep(0.1)

@@ -23,7 +23,7 @@ def _make_user() -> None:
         client.admin.command(
             "createUser",
             os.environ["MONGO_INITDB_ROOT_USERNAME"],
-            pwd=os.environ["MONGO_INITDB_ROOT_PASSWORD"],
+            pwd=Path(os.environ["MONGO_INITDB_ROOT_PASSWORD_FILE"]).read_text(encoding="utf-8"),
             roles=["root"],
         )
     server.terminate()

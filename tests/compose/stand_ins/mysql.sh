@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes the data, the database and its user as MySQL's own image does, then runs the server.
+# Makes the data as MySQL's own image does and runs what is in /docker-entrypoint-initdb.d, then runs
+# the server.
 set -eu
 
 [ "${1:0:1}" = - ] && set -- mysqld "$@"
@@ -11,12 +12,13 @@ if [ ! -d /var/lib/mysql/mysql ]; then
         kill -0 "$server"
         sleep 0.1
     done
+    for file in /docker-entrypoint-initdb.d/*.sql; do
+        mysql --socket=/tmp/setup.sock --user=root <"$file"
+    done
     mysql --socket=/tmp/setup.sock --user=root <<END
-CREATE DATABASE \`$MYSQL_DATABASE\`;
-CREATE USER '$MYSQL_USER'@'%' IDENTIFIED BY '$MYSQL_PASSWORD';
-GRANT ALL ON \`$MYSQL_DATABASE\`.* TO '$MYSQL_USER'@'%';
-ALTER USER 'root'@'localhost' IDENTIFIED BY '$(head -c 24 /dev/urandom | base64)';
+ALTER USER 'root'@'localhost' IDENTIFIED BY '$(cat "$MYSQL_ROOT_PASSWORD_FILE")';
 END
+    [ "${MYSQL_ROOT_HOST:-%}" = localhost ]
     kill "$server"
     wait "$server"
 fi

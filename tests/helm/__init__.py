@@ -1,0 +1,1 @@
+"""Checks of the chart and of the plain manifests, without a cluster."""

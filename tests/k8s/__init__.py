@@ -1,0 +1,1 @@
+"""The chart and the manifests on a real cluster: `make test-k8s`."""
