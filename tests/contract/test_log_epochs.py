@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from madang_common.log import ending
-from madang_common.log.port import Batch, Log, LogEnded, LogMismatch, Start
+from madang_common.log.port import Batch, Log, LogEnded, LogMismatch, LogUnavailable, Start
 from madang_common.log.position import MAX_EPOCH, first_offset, position, to_id
 from tests.support.logs import PATIENCE_SECONDS, SHARDS, Logs, read
 
@@ -179,8 +179,10 @@ async def test_appends_under_way_at_the_end_are_before_it_or_refused(
         with contextlib.suppress(LogEnded):
             for number in itertools.count():
                 line = b"%d" % number
-                await log.append(0, (line,))
-                confirmed.append(line)
+                # Between the end of this epoch and the beginning of the next.
+                with contextlib.suppress(LogUnavailable):
+                    await log.append(0, (line,))
+                    confirmed.append(line)
 
     appending = asyncio.create_task(append_until_refused())
     reading = asyncio.create_task(read_to_end(log, 0, 0))

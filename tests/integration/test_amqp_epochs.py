@@ -196,6 +196,47 @@ async def test_nothing_after_the_marker_belongs_to_the_log(
     assert error.end == 1
 
 
+async def test_a_lost_binding_ends_no_epoch_and_is_made_again(
+    endpoint: AmqpEndpoint, channel: AbstractChannel
+) -> None:
+    """RabbitMQ 3.10 may lose one that was made in the second before it is killed."""
+    async with opened(endpoint) as log:
+        await log.append(0, (b"a",))
+        stream = await channel.get_queue(stream_name(0))
+        await stream.unbind(topology.LOG, topology.routing_key(0))
+
+        with pytest.raises(LogUnavailable, match=r"madang\.log\.0 has no binding"):
+            await log.append(0, (b"b",))
+
+        again = await AmqpLog.open(endpoint, SHARDS, declare_even_if_exists=True)
+        await again.close()
+        await log.append(0, (b"b",))
+        assert await read(log, 0, 0, 2) == [Batch(0, (b"a",)), Batch(1, (b"b",))]
+
+
+async def test_an_ended_epoch_is_not_bound_again(
+    endpoint: AmqpEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(endpoint) as log:
+        with monkeypatch.context() as patch:
+            patch.setattr(topology, "queues", fail_with_power_cut)
+            with pytest.raises(KeyError):
+                await AmqpLog.open(endpoint, SHARDS, epoch=1)
+
+        with pytest.raises(LogMismatch, match="MADANG_LOG_EPOCH=1"):
+            await AmqpLog.open(endpoint, SHARDS, declare_even_if_exists=True)
+
+        with pytest.raises(LogUnavailable):
+            await log.append(0, (b"a",))
+        async with opened(endpoint, 1):
+            with pytest.raises(LogEnded):
+                await log.append(0, (b"a",))
+
+
+def fail_with_power_cut(*_: object) -> list[topology.Queue]:
+    raise KeyError("the power is gone")
+
+
 async def test_an_empty_line_is_no_marker(endpoint: AmqpEndpoint) -> None:
     async with opened(endpoint) as log:
         await log.append(0, (b"",))

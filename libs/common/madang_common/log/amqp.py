@@ -25,7 +25,7 @@ from madang_common.amqp.stream import (
     newest_message,
 )
 from madang_common.log import topology
-from madang_common.log.declare import declare_log, log_exists
+from madang_common.log.declare import declare_log, log_exists, was_begun
 from madang_common.log.ending import existing_shards, queue_exists
 from madang_common.log.port import (
     Batch,
@@ -38,7 +38,7 @@ from madang_common.log.port import (
     Start,
 )
 from madang_common.log.position import MAX_LINES, first_offset
-from madang_common.log.topology import routing_key, stream_name
+from madang_common.log.topology import SETUP_COMMAND, routing_key, stream_name
 
 _CONTENT_TYPE = "application/x-ndjson"
 _PREFETCH = 64
@@ -83,10 +83,12 @@ class AmqpLog(Log):
         retention: Retention | None = None,
         name: str = "madang",
         patience_seconds: float = 60.0,
+        declare_even_if_exists: bool = False,
     ) -> Self:
         """Connect, and declare the log if it does not exist in `epoch`, which ends those before.
 
-        Raise LogMismatch if its shard count differs, or if the next epoch was begun. Raise
+        With `declare_even_if_exists` a binding that RabbitMQ lost is made again. Raise LogMismatch
+        if the shard count differs, or if `epoch` has ended or the next was begun. Raise
         LogUnavailable if no node accepts this user within `patience_seconds`, or if after as long
         again the log is unavailable, or does not exist and this user may not declare it.
         """
@@ -100,6 +102,7 @@ class AmqpLog(Log):
                 shards,
                 retention or Retention(),
                 patience_seconds=patience_seconds,
+                even_if_exists=declare_even_if_exists,
             )
             await writing.wait_for(_ANSWER_SECONDS)
         return chat_log
@@ -276,14 +279,23 @@ class AmqpLog(Log):
         return LogEnded(f"epoch {self._epoch} of the log has ended", end=end)
 
     async def _unroutable(self, shard: int) -> LogError:
-        """Return why an append found no stream: its binding was removed, or it does not exist."""
+        """Return why an append found no stream.
+
+        The stream does not exist; or it has no binding, because the next epoch was begun. If it
+        was not, that is being done, or RabbitMQ has lost the binding.
+        """
+        stream = self._stream(shard)
         try:
             async with answer_within(_ANSWER_SECONDS):
-                if await queue_exists(self._reading, self._stream(shard)):
+                if not await queue_exists(self._reading, stream):
+                    return LogLost(_no_stream(stream))
+                if await was_begun(self._reading, self._epoch + 1):
                     return self._ended()
         except AmqpUnavailable as error:
             return LogUnavailable(str(error))
-        return LogLost(_no_stream(self._stream(shard)))
+        return LogUnavailable(
+            f"{stream} has no binding to {topology.LOG}; if that lasts, run {SETUP_COMMAND}"
+        )
 
     async def _newest(self, shard: int) -> Message | None:
         """Return the newest message, None if there is none.

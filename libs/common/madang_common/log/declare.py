@@ -24,7 +24,7 @@ from tenacity import (
 from madang_common.amqp.connection import AmqpConnection
 from madang_common.amqp.errors import AmqpNotFound, AmqpRefused, AmqpUnavailable, unavailable
 from madang_common.log import topology
-from madang_common.log.ending import end_epochs_before, queue_exists
+from madang_common.log.ending import end_epochs_before, is_ended, queue_exists
 from madang_common.log.port import LogMismatch, Retention
 from madang_common.log.topology import Exchange, Queue, stream_name
 
@@ -44,10 +44,14 @@ async def declare_log(
     retention: Retention,
     *,
     patience_seconds: float,
+    even_if_exists: bool = False,
 ) -> None:
     """Declare streams, exchanges and queues of `epoch`, after all epochs before it were ended.
 
-    Raise LogMismatch if the shard count differs, or if the next epoch was begun.
+    Raise LogMismatch if the shard count differs, or if `epoch` has ended or the next was begun.
+
+    Nothing is declared if everything exists, unless `even_if_exists`: RabbitMQ may have lost a
+    binding, which does not show.
 
     A user that may not declare waits until another has. All wait until the existing streams are
     available: RabbitMQ starts them after it accepts connections. Raise AmqpUnavailable after
@@ -55,7 +59,10 @@ async def declare_log(
     """
     async for attempt in _until_available(patience_seconds):
         with attempt:
-            await _declare_all(connection, epoch, shards, retention)
+            if even_if_exists or not await _exists_completely(connection, epoch, shards):
+                await _declare_all(
+                    connection, epoch, shards, retention, even_if_exists=even_if_exists
+                )
 
 
 async def log_exists(
@@ -92,14 +99,18 @@ def _until_available(patience_seconds: float) -> AsyncRetrying:
 
 
 async def _declare_all(
-    connection: AmqpConnection, epoch: int, shards: int, retention: Retention
+    connection: AmqpConnection,
+    epoch: int,
+    shards: int,
+    retention: Retention,
+    *,
+    even_if_exists: bool,
 ) -> None:
-    if await _exists_completely(connection, epoch, shards):
-        return
     async with _setup_lock(connection):
         # Another process may have declared everything while this one waited for the lock.
-        if await _exists_completely(connection, epoch, shards):
+        if await _exists_completely(connection, epoch, shards) and not even_if_exists:
             return
+        await _raise_if_ended(connection, epoch, shards)
         await _declare_exchange(connection, topology.LOG_EXCHANGE)
         await end_epochs_before(connection, epoch, least_shards=shards)
         for queue in topology.queues(shards, retention, epoch):
@@ -171,13 +182,16 @@ async def _streams_exist(connection: AmqpConnection, epoch: int, shards: int) ->
 
 async def _last_begun(connection: AmqpConnection, epoch: int) -> int:
     """Return the last of the epochs that were begun after `epoch`, one by one; else `epoch`."""
-    while await _was_begun(connection, epoch + 1):
+    while await was_begun(connection, epoch + 1):
         epoch += 1
     return epoch
 
 
-async def _was_begun(connection: AmqpConnection, epoch: int) -> bool:
-    """Return whether `epoch` has a stream, or its exchange, which stays if they are deleted."""
+async def was_begun(connection: AmqpConnection, epoch: int) -> bool:
+    """Return whether `epoch` has a stream, or its exchange, which stays if they are deleted.
+
+    Raise AmqpUnavailable if RabbitMQ does not tell.
+    """
     if await queue_exists(connection, stream_name(0, epoch)):
         return True
     exchange = topology.epoch_exchange(epoch)
@@ -190,6 +204,19 @@ async def _unless_refused(check: Awaitable[bool], *, refused: bool) -> bool:
         return await check
     except AmqpRefused:
         return refused
+
+
+async def _raise_if_ended(connection: AmqpConnection, epoch: int, shards: int) -> None:
+    """Raise LogMismatch if a stream of `epoch` has the marker.
+
+    It must not be bound again: what is appended after the marker belongs to no log.
+    """
+    for shard in range(shards):
+        stream = stream_name(shard, epoch)
+        if await queue_exists(connection, stream) and await is_ended(connection, stream):
+            raise LogMismatch(
+                f"epoch {epoch} of the log has ended: set MADANG_LOG_EPOCH={epoch + 1}"
+            )
 
 
 async def _declare_queue(connection: AmqpConnection, queue: Queue) -> None:

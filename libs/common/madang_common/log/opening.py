@@ -13,8 +13,12 @@ from madang_common.settings import CannotStart, CommonSettings
 
 
 @asynccontextmanager
-async def open_log(settings: CommonSettings, *, service: str) -> AsyncIterator[AmqpLog]:
+async def open_log(
+    settings: CommonSettings, *, service: str, declare_even_if_exists: bool = False
+) -> AsyncIterator[AmqpLog]:
     """Yield the log and close it afterwards; operators see `service` as its connections' name.
+
+    See `AmqpLog.open` for `declare_even_if_exists`.
 
     Raise CannotStart if no RabbitMQ is set, LogError if the log cannot be opened.
     """
@@ -25,6 +29,7 @@ async def open_log(settings: CommonSettings, *, service: str) -> AsyncIterator[A
         retention=settings.retention,
         name=service,
         patience_seconds=settings.start_seconds,
+        declare_even_if_exists=declare_even_if_exists,
     )
     try:
         yield chat_log

@@ -2,9 +2,9 @@
 
 Reads the settings of RabbitMQ and of the log (`MADANG_AMQP_…`, `MADANG_LOG_…`) from the
 environment. Run it after all nodes of a cluster have joined: a stream gets its replicas when it is
-declared. A repeated run changes nothing; another number of shards is refused, and so is an epoch
-before one that exists. In a new epoch (`MADANG_LOG_EPOCH`) it ends all epochs before, then declares
-the streams of the new one.
+declared. A repeated run only makes bindings again that RabbitMQ lost; another number of shards is
+refused, and so is an epoch before one that exists. In a new epoch (`MADANG_LOG_EPOCH`) it ends all
+epochs before, then declares the streams of the new one.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ def main() -> None:
 async def set_up(settings: CommonSettings) -> None:
     """Declare the log in its epoch if it does not exist, and end the epochs before.
 
-    Raise LogMismatch if its number of shards differs, or if the next epoch was begun.
+    Raise LogMismatch if its number of shards differs, or if the epoch has ended.
     """
-    async with open_log(settings, service="setup"):
+    async with open_log(settings, service="setup", declare_even_if_exists=True):
         pass
 
 

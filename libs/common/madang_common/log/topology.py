@@ -17,6 +17,8 @@ its epoch are declared and bound. Nothing is sent to them."""
 END = "madang.end"
 """Type of the empty message with which the stream of an epoch ends."""
 VHOST = "madang"
+SETUP_COMMAND = "python -m madang_common.log.setup"
+"""Declares the topology, for services that may not."""
 
 _MAX_SEGMENT_BYTES = 500_000_000
 _SEGMENTS = 16
