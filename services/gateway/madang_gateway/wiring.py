@@ -91,7 +91,7 @@ async def build(
         state = _state(settings, log, backends, metrics)
         publisher = _publisher(settings, guarded, metrics, stack)
         sender = _sender(settings, backends, state, publisher, live)
-        node = _node(settings, backends, state, sender, refusals, metrics)
+        node = _node(settings, backends, state, guarded, sender, refusals, metrics)
         broadcaster = Broadcaster(state.hub, metrics)
         consumer = await _start_consumer(node, guarded, older_logs, broadcaster, stack)
         drain = _drain(node, guarded, stack)
@@ -184,11 +184,12 @@ def _sender(
 
 
 def _subscriber(
-    settings: GatewaySettings, backends: Backends, state: NodeState, metrics: Metrics
+    settings: GatewaySettings, backends: Backends, state: NodeState, log: Log, metrics: Metrics
 ) -> Subscriber:
     recovery = Recovery(
         state.recent_events,
         History(backends.history),
+        log_end=log.end,
         shards=len(state.recent_events.end),
         page=settings.resume_page,
         chunk_bytes=settings.slow_consumer_bytes // 16,
@@ -214,6 +215,7 @@ def _node(
     settings: GatewaySettings,
     backends: Backends,
     state: NodeState,
+    log: Log,
     sender: Sender,
     refusals: Refusals,
     metrics: Metrics,
@@ -229,7 +231,7 @@ def _node(
             message_bytes=settings.message_bytes,
             with_aliases=settings.destination_aliases,
         ),
-        subscriber=_subscriber(settings, backends, state, metrics),
+        subscriber=_subscriber(settings, backends, state, log, metrics),
         registry=state.registry,
         refusals=refusals,
         metrics=metrics,

@@ -5,13 +5,15 @@ since ──▶ history, page by page ──▶ recent events ──▶ live (th
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
 from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
-from madang_common.log.position import from_id, shard_of, to_id
+from madang_common.log.port import LogError, LogUnusable
+from madang_common.log.position import from_id, position, shard_of, to_id
 from madang_common.problems import InvalidRequest, Unavailable
 from madang_gateway.backends.history import History, Page
 from madang_gateway.fanout.encoding import PositionedEvent
@@ -25,7 +27,9 @@ _START = "start"
 _SLICE_EVENTS = 64
 """Events read and encoded in one turn of the event loop; takes about a millisecond."""
 _LAG_SECONDS = 3.0
-"""Longest lag of this gateway behind another that is waited for."""
+"""Lag of this gateway behind another after which it asks the log whether it has an id at all."""
+_LOG_PAUSE_SECONDS = 1.0
+"""Pause between two such questions."""
 
 
 class ReplayTarget(Protocol):
@@ -71,6 +75,7 @@ class Recovery:
         recent: RecentEvents,
         history: History,
         *,
+        log_end: Callable[[int], Awaitable[int]],
         shards: int,
         page: int,
         chunk_bytes: int,
@@ -80,10 +85,12 @@ class Recovery:
     ) -> None:
         """Request `page` events of history at a time; give up after `seconds` without progress.
 
-        A target gets about `chunk_bytes` before it must be ready again.
+        A target gets about `chunk_bytes` before it must be ready again. `log_end` returns the
+        offset after the last batch of a shard, as `Log.end` does.
         """
         self._recent = recent
         self._history = history
+        self._log_end = log_end
         self._shards = shards
         self._page = page
         self._chunk_bytes = chunk_bytes
@@ -112,7 +119,8 @@ class Recovery:
     async def replay(self, audience: str, since: int, target: ReplayTarget) -> None:
         """Replay from history, then recent events; raise Unavailable if history makes no progress.
 
-        If events are missing, the target begins with `resumed=False` and gets the rest.
+        Raise Unavailable too if the log does not tell whether it has the event at `since`. If
+        events are missing, the target begins with `resumed=False` and gets the rest.
         """
         shard = shard_of(audience, self._shards)
         if not await self._wait_until_seen(shard, since):
@@ -162,8 +170,8 @@ class Recovery:
         """Deliver a page of history, waiting for the target before each chunk."""
         chunk: list[PositionedEvent] = []
         size = 0
-        for position, event in page.events:
-            positioned = PositionedEvent.at(position, event)
+        for at, event in page.events:
+            positioned = PositionedEvent.at(at, event)
             chunk.append(positioned)
             size += len(positioned.body)
             if size >= self._chunk_bytes or len(chunk) >= _SLICE_EVENTS:
@@ -176,13 +184,31 @@ class Recovery:
             target.deliver(chunk)
 
     async def _wait_until_seen(self, shard: int, since: int) -> bool:
-        """Wait until this gateway has seen `since`, which another gateway may have sent already."""
-        deadline = self._clock() + _LAG_SECONDS
+        """Wait until this gateway has seen `since`, which another gateway may have sent already.
+
+        Return False if the log has no event there.
+        """
+        began = self._clock()
+        pause = _POLL_SECONDS
         while since >= self._recent.end[shard]:
-            if self._clock() > deadline:
-                return False
-            await asyncio.sleep(_POLL_SECONDS)
+            waited = self._clock() - began
+            if waited > _LAG_SECONDS:
+                if await self._is_beyond_log(shard, since):
+                    return False
+                pause = _LOG_PAUSE_SECONDS
+            if waited > self._seconds:
+                raise Unavailable("The log does not answer now; try again.", retry_after_seconds=5)
+            await asyncio.sleep(pause)
         return True
+
+    async def _is_beyond_log(self, shard: int, since: int) -> bool:
+        """Return whether the log ends before `since`; False if it does not tell now."""
+        try:
+            return since >= position(await self._log_end(shard), 0)
+        except LogUnusable:
+            return True
+        except LogError:
+            return False
 
     async def _next_page(self, audience: str, shard: int, since: int) -> Page:
         """Return a page that makes progress past `since`, or after which recent events suffice."""
@@ -231,7 +257,7 @@ def _covered(page: Page, since: int) -> int:
 
 
 def _positioned(kept: list[PositionedLine]) -> list[PositionedEvent]:
-    return [PositionedEvent.at(position, read_line(line), line) for position, line in kept]
+    return [PositionedEvent.at(at, read_line(line), line) for at, line in kept]
 
 
 def _finish(events: list[PositionedLine], target: ReplayTarget) -> None:
@@ -253,6 +279,6 @@ def read_since(text: str | None) -> int | None:
         raise InvalidRequest("since must be the id of an event.") from error
 
 
-def to_since(position: int) -> str:
-    """Return the `since` that requests everything after `position`."""
-    return _START if position < 0 else to_id(position)
+def to_since(at: int) -> str:
+    """Return the `since` that requests everything after position `at`."""
+    return _START if at < 0 else to_id(at)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from madang_common.events.envelope import Event, read_line
-from madang_common.log.port import Batch
+from madang_common.log.port import Batch, LogError, LogLost, LogUnavailable
 from madang_common.log.position import from_id, position, to_id
 from madang_common.problems import InvalidRequest, Unavailable
 from madang_gateway.backends.history import History
@@ -84,11 +84,13 @@ class Harness:
         self.stored = FakeHistory()
         self.recovery = self.made(page, chunk_bytes, self.stored.client())
         self.log: list[Batch] = []
+        self.log_failure: LogError | None = None
 
     def made(self, page: int, chunk_bytes: int, history: History) -> Recovery:
         return Recovery(
             self.core.recent_events,
             history,
+            log_end=self._log_end,
             shards=1,
             page=page,
             chunk_bytes=chunk_bytes,
@@ -96,6 +98,11 @@ class Harness:
             metrics=self.core.metrics,
             clock=self.core.time,
         )
+
+    async def _log_end(self, _: int) -> int:
+        if self.log_failure is not None:
+            raise self.log_failure
+        return len(self.log)
 
     def append(self, *events: Event) -> list[int]:
         """Append a batch to the log, read by neither the gateway nor history yet."""
@@ -316,6 +323,58 @@ async def test_an_unknown_id_starts_live_with_resumed_false() -> None:
     assert target.begun == [(False, position(1, 0) - 1)]
     assert last < position(1, 0)
     assert target.listener.received == later
+
+
+async def test_an_id_is_awaited_while_the_log_has_it_or_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """This gateway may be cut off from the log when a client comes from one that is ahead."""
+    monkeypatch.setattr(recovery, "_LOG_PAUSE_SECONDS", 0.0)
+    harness = Harness()
+    harness.append(message())
+    (seen,) = harness.append(message())
+    (later,) = harness.append(message())
+    resuming = asyncio.create_task(harness.resume(seen))
+    for failure in (None, LogUnavailable("Connection refused")):
+        harness.log_failure = failure
+        harness.core.time.now += 5
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not resuming.done()
+
+    harness.catch_up()
+    target = await resuming
+
+    assert target.begun == [(True, None)]
+    assert target.listener.received == [later]
+
+
+async def test_a_resume_is_refused_if_the_log_does_not_tell_whether_it_has_the_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "_LOG_PAUSE_SECONDS", 0.0)
+    harness = Harness()
+    harness.log_failure = LogUnavailable("Connection refused")
+    target = Target(harness.core)
+    resuming = asyncio.create_task(harness.resume(position(1, 0), target))
+    await asyncio.sleep(0)
+    harness.core.time.now += 21
+
+    with pytest.raises(Unavailable):
+        await resuming
+    assert target.begun == []
+
+
+async def test_an_id_of_a_lost_log_starts_live_with_resumed_false() -> None:
+    harness = Harness()
+    harness.log_failure = LogLost("RabbitMQ has no stream madang.log.0")
+    resuming = asyncio.create_task(harness.resume(position(1, 0)))
+    await asyncio.sleep(0)
+    harness.core.time.now += 3.1
+
+    target = await resuming
+
+    assert target.begun == [(False, -1)]
 
 
 async def test_without_history_a_replay_is_unavailable() -> None:
