@@ -38,6 +38,21 @@ def positive_seconds(text: str) -> float:
     return seconds
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return the type of an argument that is a whole number from `least` to `most`."""
+
+    @checked
+    def parse(text: str) -> int:
+        # `int` also accepts spaces, signs, underscores and other digits.
+        is_short = len(text) <= len(str(most))
+        number = int(text) if is_short and text.isascii() and text.isdecimal() else -1
+        if not least <= number <= most:
+            raise ValueError(f"{text[:32]}: give a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
 def add_user_options(parser: argparse.ArgumentParser, *, passwords: str, former: str) -> None:
     """Add `--passwords` and `--former`, with these help texts, to a command that makes users."""
     parser.add_argument("--passwords", type=Path, required=True, metavar="DIR", help=passwords)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from madang_common.arguments import checked
+from madang_common.arguments import whole_number
 from madang_common.commands import result_of
 from madang_common.log.port import LogError
 from madang_common.log.position import MAX_EPOCH
@@ -38,7 +38,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     compare.add_argument(
         "--since-epoch",
-        type=epoch,
+        type=whole_number(0, MAX_EPOCH),
         metavar="EPOCH",
         help="also read the epochs of the log since this one, if nothing of them was lost"
         " (default: only the current one)",
@@ -67,15 +67,6 @@ async def _run(
 ) -> Report:
     async with opened as recovery:
         return await recovery.run(repair=arguments.repair, since_epoch=arguments.since_epoch)
-
-
-@checked
-def epoch(text: str) -> int:
-    """Return the epoch in `text`; raise ArgumentTypeError if it is none."""
-    number = int(text) if text.isascii() and text.isdecimal() else -1
-    if not 0 <= number <= MAX_EPOCH:
-        raise ValueError(f"{text}: give a number from 0 to {MAX_EPOCH}")
-    return number
 
 
 def to_json(report: Report) -> str:
