@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -13,6 +14,9 @@ from madang_common.settings import CannotStart, CommonSettings
 
 S = TypeVar("S", bound=CommonSettings)
 R = TypeVar("R")
+
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it: 128 and the number of SIGINT."""
 
 
 def result_of(
@@ -41,6 +45,11 @@ def result_of(
         reason = f"settings: {settings_errors.describe(error)}"
     except expected as error:
         reason = _reason(error)
+    except KeyboardInterrupt:
+        reason, status = "interrupted", _INTERRUPTED
+    except Exception:  # noqa: BLE001 - a defect, whose status must not be that of a result
+        traceback.print_exc()
+        reason = "unexpected error"
     sys.stderr.write(f"{command}: {reason}\n")
     sys.exit(status)
 

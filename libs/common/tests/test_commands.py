@@ -1,6 +1,8 @@
 """The error that a command prints."""
 
+import asyncio
 import os
+import signal
 
 import pytest
 
@@ -76,3 +78,28 @@ def test_the_log_level_is_the_given_one_or_as_configured(
 
     assert result == "done"
     assert [settings.log_level for settings in configured] == [used]
+
+
+def test_an_interrupted_command_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    async def wait(_: CommonSettings) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit, match=r"^130$"):
+        result_of(
+            "madang-test wait",
+            lambda: CommonSettings(environment=Environment.DEVELOPMENT),
+            wait,
+            (),
+        )
+
+    assert capsys.readouterr().err == "madang-test wait: interrupted\n"
+
+
+def test_a_defect_is_shown_and_has_the_status_of_a_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = told(ZeroDivisionError("a defect"), None, capsys)
+
+    assert "Traceback" in shown
+    assert shown.endswith("ZeroDivisionError: a defect\nmadang-test check: unexpected error\n")
