@@ -300,3 +300,17 @@ async def test_closing_ends_the_followers_of_an_ended_epoch(
     await old.close()
 
     assert await anext(following, None) is None
+
+
+async def test_an_epoch_before_one_that_skipped_it_does_not_start(
+    logs: Logs, closing: AsyncExitStack
+) -> None:
+    # As after a loss of everything: no earlier epoch was begun here.
+    await opened(logs, closing, 3)
+
+    for epoch in range(3):
+        for opening in (logs.open, logs.open_current):
+            with pytest.raises(LogMismatch, match="MADANG_LOG_EPOCH=3"):
+                await opening(SHARDS, epoch)
+
+    await opened(logs, closing, 3, b"a")

@@ -115,8 +115,10 @@ async def _declare_all(
         await end_epochs_before(connection, epoch, least_shards=shards)
         for queue in topology.queues(shards, retention, epoch):
             await _declare_queue(connection, queue)
-        if epoch:
-            await _declare_exchange(connection, topology.epoch_exchange(epoch))
+        # Also those of earlier epochs, which RabbitMQ may have lost or which were skipped: a
+        # process of an earlier epoch looks for the next one only. That of `epoch` comes last.
+        for begun in range(1, epoch + 1):
+            await _declare_exchange(connection, topology.epoch_exchange(begun))
         await _declare_exchange(connection, topology.LIVE_EXCHANGE)
     log.info("log_declared", epoch=epoch, shards=shards)
 

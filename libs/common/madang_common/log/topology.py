@@ -13,7 +13,7 @@ DEAD = "madang.dead"
 """Quorum queue of dead letters: lines that could not be stored, each with its reason."""
 EPOCH = "madang.epoch"
 """Prefix of the exchanges that stand for the epochs after 0: each is declared when the streams of
-its epoch are declared and bound. Nothing is sent to them."""
+its epoch, or of a later one, are declared and bound. Nothing is sent to them."""
 END = "madang.end"
 """Type of the empty message with which the stream of an epoch ends."""
 VHOST = "madang"
