@@ -286,7 +286,7 @@ def test_a_file_with_other_contents_is_not_opened(path: Path) -> None:
     letter = b"this is no database, it is a letter to a friend" * 100
     path.write_bytes(letter)
 
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(LogUnavailable, match=f"{path}: file is not a database"):
         asyncio.run(SqliteLog.open(path, 2))
 
     assert path.read_bytes() == letter

@@ -1,8 +1,8 @@
 """Builds the four services in one process, on embedded adapters."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
 from fastapi import FastAPI
@@ -22,7 +22,7 @@ from madang_common.log.sqlite import SqliteLog, open_epoch_file
 from madang_common.log.sqlite_file import epoch_file
 from madang_common.server import Served
 from madang_common.settings import CannotStart
-from madang_history.store.port import MessageStore
+from madang_history.store.port import MessageStore, StoreError
 from madang_rooms.recovery.recovery import Recovery
 from madang_standalone.data_folder import lock_folder
 from madang_standalone.path_router import PathRouter
@@ -62,7 +62,8 @@ async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, F
     network = InProcessNetwork()
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_folder(settings.data_dir))
-        await madang_history.wiring.check_embedded_epoch(history_settings)
+        with _store_named():
+            await madang_history.wiring.check_embedded_epoch(history_settings)
         log = await _open_log(settings, stack)
         live = InProcessLive()
         stack.push_async_callback(live.close)
@@ -75,14 +76,15 @@ async def services(settings: StandaloneSettings) -> AsyncIterator[Mapping[str, F
             madang_rooms.wiring.build(rooms_settings, log=log, transport=network)
         )
         network.add("rooms", rooms)
-        history = await stack.enter_async_context(
-            madang_history.wiring.build(
-                history_settings,
-                log=log,
-                older_logs=_older_logs(settings),
-                transport=network,
+        with _store_named():
+            history = await stack.enter_async_context(
+                madang_history.wiring.build(
+                    history_settings,
+                    log=log,
+                    older_logs=_older_logs(settings),
+                    transport=network,
+                )
             )
-        )
         network.add("history", history)
         gateway = await stack.enter_async_context(
             madang_gateway.wiring.build(
@@ -180,6 +182,15 @@ async def _open_existing_log(settings: StandaloneSettings, stack: AsyncExitStack
         )
     stack.push_async_callback(log.close)
     return log
+
+
+@contextmanager
+def _store_named() -> Iterator[None]:
+    """Convert an error of history's store, which names the file, to CannotStart."""
+    try:
+        yield
+    except StoreError as error:
+        raise CannotStart(str(error)) from error
 
 
 def _older_logs(settings: StandaloneSettings) -> OlderLogs:

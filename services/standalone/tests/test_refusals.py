@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from madang_common.log.port import LogUnavailable
 from madang_common.settings import CannotStart
+from madang_history.store.port import StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
 from madang_standalone import wiring
 from madang_standalone.settings import StandaloneSettings
@@ -86,3 +88,26 @@ async def test_a_refused_start_creates_no_log(tmp_path: Path) -> None:
         await serve_once(settings_for(tmp_path))
 
     assert logs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "commands"),
+    [
+        ("log.db", OPENING),
+        ("history/messages.db", OPENING),
+        ("rooms/rooms.db", [wiring.open_recovery]),
+    ],
+)
+async def test_a_damaged_file_is_named(file: str, commands: list[Open], tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    await serve_once(settings)
+    damaged = tmp_path / file
+    damaged.write_bytes(b"no database" * 1000)
+
+    for opening in (*commands, wiring.build):
+        expected = (CannotStart, LogUnavailable, StoreUnavailable)
+        with pytest.raises(expected, match="file is not a database") as failed:
+            await opening(settings).__aenter__()
+        assert str(damaged) in str(failed.value)
+        # A process that serves expects no error of a store.
+        assert opening is not wiring.build or not isinstance(failed.value, StoreUnavailable)

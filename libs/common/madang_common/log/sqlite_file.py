@@ -7,11 +7,12 @@ another.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from madang_common.log.port import Batch, LogEnded, LogMismatch, Retention
+from madang_common.log.port import Batch, LogEnded, LogMismatch, LogUnavailable, Retention
 from madang_common.log.position import MAX_EPOCH, first_offset
 
 _SCHEMA = """
@@ -104,15 +105,17 @@ class SqliteLogFile:
     def open(cls, path: Path, epoch: int, shards: int | None, retention: Retention) -> Self:
         """Open or create the file at `path`; raise LogMismatch if its shard count differs.
 
-        A file that exists is opened with any number if `shards` is None.
+        A file that exists is opened with any number if `shards` is None. Raise LogUnavailable if it
+        cannot be opened.
         """
-        writer = _connect(path)
-        try:
-            _prepare(writer, path, epoch, shards)
-            return cls(writer, _connect(path), retention)
-        except BaseException:
-            writer.close()
-            raise
+        with _naming(path):
+            writer = _connect(path)
+            try:
+                _prepare(writer, path, epoch, shards)
+                return cls(writer, _connect(path), retention)
+            except BaseException:
+                writer.close()
+                raise
 
     def ends(self) -> list[int]:
         """Return the next offset of each shard."""
@@ -214,17 +217,27 @@ def _prepare(writer: sqlite3.Connection, path: Path, epoch: int, shards: int | N
 
 def _end(path: Path) -> None:
     """End the epoch in the file at `path`: nothing is appended to it any more."""
-    db = _connect(path)
-    try:
+    with _naming(path), closing(_connect(path)) as db:
         db.executescript(_SCHEMA)
         db.execute(_END)
-    finally:
-        db.close()
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Convert errors of SQLite to LogUnavailable, which names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LogUnavailable(f"{path}: {error}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA busy_timeout = 5000")
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
+    try:
+        db.execute("PRAGMA busy_timeout = 5000")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
     return db

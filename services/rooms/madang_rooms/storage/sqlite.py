@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from madang_common.settings import CannotStart
 from madang_rooms.storage import schema
 from madang_rooms.storage.database import Database
 
@@ -23,9 +25,14 @@ _PRAGMAS = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL")
 async def open_sqlite(path: Path, *, wait_seconds: float) -> Database:
     """Open or create the database at `path`, and migrate its schema.
 
-    A wait of more than `wait_seconds` for a connection or a lock raises Unavailable.
+    A wait of more than `wait_seconds` for a connection or a lock raises Unavailable. Raise
+    CannotStart if the file cannot be opened.
     """
-    await asyncio.to_thread(migrate, path, wait_seconds=wait_seconds)
+    try:
+        await asyncio.to_thread(migrate, path, wait_seconds=wait_seconds)
+    except DBAPIError as error:
+        # Without the statement, which tells an operator nothing.
+        raise CannotStart(f"{path}: {error.orig}") from error
     return Database(
         reading=_engine(
             path, wait_seconds, size=_READERS, begin="BEGIN", extra=["query_only = ON"]
