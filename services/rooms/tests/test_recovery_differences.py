@@ -371,3 +371,13 @@ def test_received_invites_are_kept_by_code(story: Story) -> None:
 
 def test_times_are_read_as_they_were_written() -> None:
     assert milliseconds(rfc3339(NOW_MS / 1000 + 0.123)) == NOW_MS + 123
+
+
+@pytest.mark.parametrize(
+    "at", ["9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59-00:01", "10000-01-01T00:00:00Z"]
+)
+def test_a_time_that_cannot_be_written_is_refused(at: str) -> None:
+    with pytest.raises(ValueError, match=at):
+        milliseconds(at)
+
+    assert rfc3339(milliseconds("9999-12-31T23:59:59.999Z") / 1000) == "9999-12-31T23:59:59.999Z"

@@ -32,6 +32,9 @@ from madang_common.events.kinds import (
     Visibility,
 )
 
+_LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999, after which no time can be written."""
+
 KINDS_OF_ROOMS = frozenset(
     data.kind
     for data in (
@@ -299,4 +302,7 @@ def _until_ms(data: Data) -> int | None:
 
 def milliseconds(at: str) -> int:
     """Return the time `at` (RFC 3339) in milliseconds since the epoch; raise ValueError."""
-    return round(datetime.fromisoformat(at).timestamp() * 1000)
+    at_ms = round(datetime.fromisoformat(at).timestamp() * 1000)
+    if at_ms > _LATEST_MS:  # by an offset or by rounding
+        raise ValueError(f"{at} is after the year 9999")
+    return at_ms
