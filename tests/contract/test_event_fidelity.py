@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
+from madang_common.log.port import Batch
 from madang_history.endpoint import MongoEndpoint
+from madang_history.ingest.decode import decode_lines
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import connected
 from madang_history.store.port import MessageStore, StoredEvent
@@ -136,6 +139,7 @@ for _ in range(240):
         pytest.param({"text": "a", "." * 4_000_000: [1]}, id="a long key to escape"),
         pytest.param({"text": "a" * 4_000_000, "meta": [0] * 2_000_000}, id="also a long text"),
         pytest.param({"text": "a", "meta": DEEP}, id="240 levels"),
+        pytest.param({"text": "a", "meta": [1e15] * 400_000}, id="numbers that become longer"),
         pytest.param({"text": {"no": "text"}, "_id": 5}, id="a text that is none"),
         pytest.param({}, id="nothing"),
     ],
@@ -146,3 +150,19 @@ async def test_data_that_bson_cannot_express_is_read_back(
     event = Event("k", "message.created", "ana", "안나", "2026-01-01T00:00:00.000Z", data, "yard")
 
     await check(store, [event])
+
+
+async def test_the_largest_events_that_ingest_accepts_are_stored(store: MessageStore) -> None:
+    numbers: Any = [0] * 524_000  # nobody checks the values of headers
+    long_id = Event("k", "message.created", "ana", "", "", {"text": "a"}, "r" * 65_000)
+    numbers_twice = long_id._replace(data={"text": "a", "n": numbers}, headers={"n": numbers})
+    text_too = long_id._replace(data={"text": "a" * 7_200_000, "n": []}, headers={"n": numbers[9:]})
+    keyed = [numbers_twice, text_too._replace(headers={"n": numbers[:350_000]}), long_id]
+    lines = tuple(event._replace(key=f"{n}").line() for n, event in enumerate(keyed))
+
+    decoded = decode_lines([Batch(7, lines)], 0, 1, Departures())
+    await store.store(0, decoded.entries, 8)
+
+    assert [entry.event.line() for entry in decoded.entries] == list(lines)
+    for entry in decoded.entries:
+        assert await store.get(entry.event.audience, entry.position) == entry

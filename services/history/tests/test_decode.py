@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_common.events.departures import Departures
-from madang_common.events.envelope import read_line
+from madang_common.events.envelope import Event, read_line
 from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
 from madang_history.api.bodies import client_bodies, full_event, json_response
@@ -159,3 +159,30 @@ def test_departures_in_stored_batches_are_seen() -> None:
 
     found = decode_lines([Batch(1, (an_event("behind").line(),))], SHARD, SHARDS, departures)
     assert found.barred == 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(an_event("k", room="r" * 66_000), id="a long room"),
+        pytest.param(an_event("k", room=None, user="u" * 66_000), id="a long user"),
+        pytest.param(an_event("k", sender_name="n" * 66_000), id="a long name"),
+    ],
+)
+def test_an_event_with_longer_ids_than_a_store_accepts_becomes_a_dead_letter(event: Event) -> None:
+
+    found = decode_lines([Batch(0, (event.line(),))], 0, 1, Departures(10))
+
+    assert found.entries == []
+    assert "ids and names have more than 65536 bytes" in found.dead_letters[0].reason
+
+
+def test_an_event_that_is_larger_than_its_line_becomes_a_dead_letter() -> None:
+    numbers = b"[%b]" % b",".join([b"1e15"] * 500_000)
+    line = an_event("k", data={"text": "a", "n": "NUMBERS"}).line().replace(b'"NUMBERS"', numbers)
+
+    found = decode_lines([Batch(0, (line,))], 0, 1, Departures(10))
+
+    assert len(line) < 4 << 20
+    assert found.entries == []
+    assert "more than 8388608 bytes" in found.dead_letters[0].reason

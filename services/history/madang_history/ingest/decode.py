@@ -14,6 +14,8 @@ from madang_history.store.port import StoredEvent
 
 _MAX_LINE_BYTES = 8 << 20
 """Largest line that every store accepts; a document of MongoDB has at most 16 MiB."""
+_MAX_ENVELOPE_BYTES = 64 << 10
+"""Largest event without `data` and `headers`: stores keep ids more than once."""
 _SAFE_BRACKETS = 100
 """Up to this many objects and lists, no line is nested too deeply to be serialized."""
 
@@ -67,6 +69,8 @@ def _event(line: bytes, shard: int, shards: int) -> Event:
     event = read_line(line)
     if line.count(b"{") + line.count(b"[") > _SAFE_BRACKETS:
         _check_depth(event)
+    if len(line) > _MAX_ENVELOPE_BYTES:
+        _check_size(event)
     audience = event.audience
     # Positions are unique within a shard only: in another one it could shadow another event.
     if shard_of(audience, shards) != shard:
@@ -80,3 +84,13 @@ def _check_depth(event: Event) -> None:
         orjson.dumps([[[event.document(with_headers=True)]]])
     except TypeError as error:
         raise ValueError(f"the event is nested too deeply: {error}") from error
+
+
+def _check_size(event: Event) -> None:
+    """Raise ValueError if a store cannot accept `event` although its line is not too large."""
+    document = event.document(with_headers=True)
+    # A number may be longer than in the line: 1e15 is serialized as 1000000000000000.0.
+    if len(orjson.dumps(document)) > _MAX_LINE_BYTES:
+        raise ValueError(f"the event has more than {_MAX_LINE_BYTES} bytes")
+    if len(orjson.dumps(document | {"data": {}, "headers": {}})) > _MAX_ENVELOPE_BYTES:
+        raise ValueError(f"its ids and names have more than {_MAX_ENVELOPE_BYTES} bytes")
