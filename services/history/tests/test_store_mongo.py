@@ -1,4 +1,5 @@
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -6,7 +7,8 @@ from typing import Any
 
 import pytest
 from bson import Int64
-from pymongo.errors import OperationFailure, WriteError
+from pymongo import WriteConcern
+from pymongo.errors import OperationFailure, PyMongoError, WriteError
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -36,6 +38,8 @@ class RecordedCommands(CommandListener):
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
+        self.times: dict[str, Any] = {}
+        """The server's time of the last response to each command."""
 
     @override
     def started(self, event: CommandStartedEvent) -> None:
@@ -43,7 +47,7 @@ class RecordedCommands(CommandListener):
 
     @override
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        pass
+        self.times[event.command_name] = event.reply.get("operationTime")
 
     @override
     def failed(self, event: CommandFailedEvent) -> None:
@@ -469,3 +473,34 @@ def test_ids_sort_by_position_within_an_audience() -> None:
     positions = [0, 1, 31, 32, 4096, 1 << 40, (1 << 60) - 1]
 
     assert ids(ROOM, positions) == sorted(ids(ROOM, positions))
+
+
+async def test_an_error_of_a_bulk_write_has_nothing_of_what_people_wrote(
+    database: Database, store: MongoMessageStore
+) -> None:
+    written = [event_document(entry) for entry in entries(0, 3, data={"text": "a secret"})]
+    invalid = {**event_document(StoredEvent(3, an_event("3"))), "data": "a secret"}
+    session = await database.client.start_session()
+    await mongo_client.insert_new(database[documents.EVENTS], written, session)
+    no_majority = database[documents.EVENTS].with_options(write_concern=WriteConcern(2))
+
+    for collection, documents_to_write, told in (
+        (database[documents.EVENTS], [*written, invalid], "Document failed validation (121)"),
+        (no_majority, written, "Not enough data-bearing nodes (100)"),
+    ):
+        with pytest.raises(PyMongoError) as failed:
+            await mongo_client.insert_new(collection, documents_to_write, session)
+        assert told in str(failed.value)
+        assert "secret" not in "".join(traceback.format_exception(failed.value))
+    await session.end_session()
+
+
+async def test_an_epoch_that_was_entered_is_read_back_after_an_election(
+    database: Database, recorded: RecordedCommands
+) -> None:
+    await MongoMessageStore.open(database, SHARDS, epoch=1)
+
+    entered = recorded.commands.index(recorded.named("update")[0])
+    read = next(one for one in recorded.commands[entered:] if "find" in one)
+    # A new primary that does not have the write yet waits for it.
+    assert read["readConcern"]["afterClusterTime"] >= recorded.times["update"]

@@ -5,7 +5,7 @@ to switch, only `close` (awaited there) and `start_session` (not awaited) change
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -37,6 +37,13 @@ _MAX_IDLE = 100
 _IDLE_SECONDS = 60
 """Idle time after which a session is not used again; MongoDB ends one after 30 minutes."""
 _DUPLICATE_KEY = 11000
+
+
+class WriteRefused(PyMongoError):  # noqa: N818 - names what happened
+    """MongoDB did not store all documents, or no majority confirmed them in time."""
+
+    def __init__(self, reasons: str, *, refused: int) -> None:
+        super().__init__(f"{refused} documents refused: {reasons}")
 
 
 @asynccontextmanager
@@ -111,7 +118,10 @@ async def define_collection(
 async def insert_new(
     collection: Collection, documents: Sequence[Document], session: Session
 ) -> list[int]:
-    """Insert `documents`; return the indexes of those that duplicate a stored one."""
+    """Insert `documents`; return the indexes of those that duplicate a stored one.
+
+    Raise PyMongoError, whose text has none of the documents.
+    """
     if not documents:
         return []
     try:
@@ -121,9 +131,17 @@ async def insert_new(
         refused = error.details["writeErrors"]
         all_duplicates = all(one["code"] == _DUPLICATE_KEY for one in refused)
         if not all_duplicates or error.details["writeConcernErrors"]:
-            raise
+            raise _without_documents(error.details) from None
         return [one["index"] for one in refused]
     return []
+
+
+def _without_documents(details: Mapping[str, Any]) -> WriteRefused:
+    """Return the error of a bulk write without the documents, which have what people wrote."""
+    refused = [one for one in details["writeErrors"] if one["code"] != _DUPLICATE_KEY]
+    reasons = {f"{one['errmsg']} ({one['code']})" for one in details["writeConcernErrors"]}
+    reasons |= {f"{one['errmsg']} ({one['code']})" for one in refused}
+    return WriteRefused("; ".join(sorted(reasons)), refused=len(refused))
 
 
 class CausalSessions:

@@ -64,6 +64,14 @@ class MongoProgress(ProgressStore):
         found = [] if first is None else [Epoch(0, first["shards"])]
         return found + [Epoch(epoch["_id"], epoch["shards"]) for epoch in later]
 
+    async def add_epoch(self) -> None:
+        """Add the current epoch, unless it is there; what is read afterwards has it."""
+        number = self._current.number
+        collection, name = (self._epochs, number) if number else (self._store, "log")
+        change = {"$setOnInsert": {"shards": self._current.shards}}
+        async with self._session() as session:
+            await collection.update_one({"_id": name}, change, upsert=True, session=session)
+
     @override
     async def progress_of(self, shard: int, epoch: int) -> ShardProgress:
         return await self._progress_reads.get((shard, epoch))
@@ -161,11 +169,7 @@ async def enter_epoch(database: Database, current: Epoch) -> Epoch:
     store = MongoProgress(database, current)
     stored = await store.epochs()
     if check_epoch(stored, current):
-        collection, name = ("epochs", current.number) if current.number else ("store", "log")
-        with unavailable():
-            await database[collection].update_one(
-                {"_id": name}, {"$setOnInsert": {"shards": current.shards}}, upsert=True
-            )
+        await store.add_epoch()
         stored = await store.epochs()
         check_epoch(stored, current)
     return stored[0]
