@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from madang_common import server
-from madang_common.arguments import positive_seconds
+from madang_common.arguments import positive_seconds, whole_number
 from madang_common.commands import result_of
 from madang_common.log.opening import open_existing_log
 from madang_common.log.port import LogError
@@ -22,6 +22,8 @@ from madang_history.verify import command as verify
 from madang_history.verify.caught_up import wait_until_stored
 
 NAME = "madang-history"
+
+_MOST_LINES = 1_000_000
 
 
 def main() -> None:
@@ -67,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("names", nargs="*", default=[], help="SHARD/POSITION, as `list` shows them")
     for parser_with_limit in (listed, resend):
         parser_with_limit.add_argument(
-            "--most", type=int, default=1000, help="most lines to visit (%(default)s)"
+            "--most",
+            type=whole_number(1, _MOST_LINES),
+            default=1000,
+            help="most lines to visit (%(default)s)",
         )
     return parser
 

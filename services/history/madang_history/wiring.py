@@ -26,7 +26,7 @@ from madang_common.tokens.revocations import follow_revocations
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
 from madang_history.dead_letters.amqp import AmqpDeadLetters
-from madang_history.dead_letters.port import DeadLetters
+from madang_history.dead_letters.port import DeadLetters, DeadLettersUnavailable
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
 from madang_history.ingest.epoch import IngestPorts, OpenLeases
 from madang_history.ingest.ingest import Ingest
@@ -117,10 +117,16 @@ async def serve(settings: HistorySettings) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def open_dead_letters(settings: HistorySettings) -> AsyncIterator[DeadLetters]:
-    """Yield the storage of dead letters: RabbitMQ if the log is in it, else the embedded file."""
+    """Yield the storage of dead letters: RabbitMQ if the log is in it, else the embedded file.
+
+    Raise DeadLettersUnavailable if there is no such file.
+    """
     adapter: DeadLetters
     if settings.amqp is None:
-        adapter = SqliteDeadLetters(_embedded_file(settings))
+        file = _embedded_file(settings)
+        if not file.exists():  # a command in the wrong folder must not begin a store there
+            raise DeadLettersUnavailable(f"{file} does not exist; set MADANG_DATA_DIR")
+        adapter = SqliteDeadLetters(file)
     else:
         adapter = AmqpDeadLetters.at(settings.amqp)
     try:

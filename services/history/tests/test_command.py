@@ -1,6 +1,7 @@
 import asyncio
 import os
 import re
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.position import position, shard_of, to_id
 from madang_common.log.sqlite import SqliteLog
+from madang_common.settings import Environment
+from madang_history import wiring
+from madang_history.__main__ import main
 from madang_history.dead_letters import command
 from madang_history.dead_letters.amqp import AmqpDeadLetters
-from madang_history.dead_letters.port import DeadLetter, DeadLetters
+from madang_history.dead_letters.port import DeadLetter, DeadLetters, DeadLettersUnavailable
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
+from madang_history.settings import HistorySettings
 from madang_history.store.port import Gap
 from madang_history.store.sqlite import SqliteMessageStore
 from stack import launching
@@ -173,6 +178,28 @@ async def test_resend_requires_names_or_all() -> None:
 
     assert code == 2
     assert "required" in errors
+
+
+@pytest.mark.parametrize("about", [["list"], ["resend", "--all"]])
+@pytest.mark.parametrize("most", ["-1", "0", "9" * 20])
+def test_a_limit_that_is_none_is_refused(
+    about: list[str], most: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["madang-history", "dead", *about, "--most", most])
+
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main()
+
+    assert "give a whole number from 1 to" in capsys.readouterr().err
+
+
+async def test_a_command_in_the_wrong_folder_begins_no_store_there(tmp_path: Path) -> None:
+    settings = HistorySettings(environment=Environment.DEVELOPMENT, data_dir=tmp_path)
+
+    with pytest.raises(DeadLettersUnavailable, match="does not exist"):
+        await wiring.open_dead_letters(settings).__aenter__()
+
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
 
 async def test_the_command_prints_what_is_missing(tmp_path: Path) -> None:
