@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from madang_common.amqp.connection import AmqpConnection
+from madang_common.amqp.endpoint import AmqpEndpoint
+from madang_common.log.amqp import AmqpLog
+from madang_common.log.opening import open_epoch
 from madang_common.log.port import LogUnavailable
 from madang_common.log.position import position, shard_of
 from madang_common.log.sqlite import SqliteLog, open_epoch_file
-from madang_common.settings import CannotStart
+from madang_common.log.topology import stream_name
+from madang_common.settings import CannotStart, Environment
 from madang_history import wiring
 from madang_history.settings import HistorySettings
 from madang_history.store.port import Epoch, StoredEvent
@@ -45,6 +50,28 @@ async def test_wait_gives_up_at_its_deadline(log: SqliteLog, store: SqliteMessag
 
     with pytest.raises(CannotStart, match=r"after 0\.2 s history has not stored all"):
         await wait_until_stored(log, store, seconds=0.2)
+
+
+async def test_wait_returns_when_the_epochs_before_are_stored_to_their_end(
+    log: SqliteLog, store: SqliteMessageStore, tmp_path: Path
+) -> None:
+    await log.append(SHARD, (an_event("a").line(),))
+    await log.close()
+    await store.close()
+    later = await SqliteLog.open(tmp_path / "log.db", 1, epoch=1)
+    entered = await SqliteMessageStore.open(tmp_path / "store.db", 1, epoch=1)
+
+    with pytest.raises(CannotStart, match="history has not stored all"):
+        await wait_until_stored(later, entered, seconds=0.2)
+    await entered.store(SHARD, [StoredEvent(0, an_event("a"))], 1)
+    await entered.seal(SHARD, 0, lost=False)
+    with pytest.raises(CannotStart, match="history has not stored all"):
+        await wait_until_stored(later, entered, seconds=0.2)
+    await entered.seal(1 - SHARD, 0, lost=False)
+
+    await wait_until_stored(later, entered, seconds=30)
+    await later.close()
+    await entered.close()
 
 
 async def test_verify_enters_no_epoch(settings: HistorySettings, tmp_path: Path) -> None:
@@ -143,7 +170,18 @@ def test_the_exit_status_tells_whether_there_are_faults(
     assert status("verify") == expected
     assert status("verify", "--json") == expected
     assert status("verify", "--room", "yard") == expected
-    assert status("verify", "--room", "elsewhere") == 0
+
+
+def test_a_room_that_nobody_knows_is_an_error(
+    status: Status, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill(tmp_path, 0, 1, 2))
+
+    assert status("verify", "--room", "Yard") == 2
+    assert capsys.readouterr() == (
+        "",
+        "history verify: neither the store nor the log has an event of room 'Yard'\n",
+    )
 
 
 def test_an_error_has_a_status_of_its_own(
@@ -173,7 +211,7 @@ def test_the_number_of_listed_faults_is_not_negative(
     status: Status, capsys: pytest.CaptureFixture[str], most: str
 ) -> None:
     assert status("verify", "--most", most) == 2
-    assert f"--most: {most}: give a number of faults, 0 or more" in capsys.readouterr().err
+    assert f"--most: {most}: give a whole number from 0 to" in capsys.readouterr().err
 
 
 def test_no_fault_is_listed_if_none_is_wanted(
@@ -183,3 +221,35 @@ def test_no_fault_is_listed_if_none_is_wanted(
 
     assert status("verify", "--most", "0") == 1
     assert "… and 3 more\n" in capsys.readouterr().out
+
+
+async def test_what_is_left_of_an_earlier_epoch_is_verified(
+    rabbitmq_vhost_url: str, store: SqliteMessageStore, tmp_path: Path
+) -> None:
+    endpoint = AmqpEndpoint.at(rabbitmq_vhost_url)
+    log = await AmqpLog.open(endpoint, SHARDS)
+    for shard in range(SHARDS):
+        await log.append(shard, (b"no event",))
+        await store.store(shard, [], 1)
+    await log.close()
+    await store.close()
+    connection = AmqpConnection(endpoint, "operator")
+    channel = await connection.channel()
+    await channel.queue_delete(stream_name(0))
+    await connection.close()
+    log = await AmqpLog.open(endpoint, SHARDS, epoch=1)
+    entered = await SqliteMessageStore.open(tmp_path / "store.db", SHARDS, epoch=1)
+    settings = HistorySettings(environment=Environment.DEVELOPMENT, amqp_url=rabbitmq_vhost_url)
+    older_logs = partial(open_epoch, settings, service="test")
+
+    report = await verify(log, older_logs, entered)
+
+    assert [(shard.epoch, shard.is_lost, shard.dead_letters) for shard in report.shards] == [
+        (0, True, 0),
+        (0, False, 1),
+        (1, False, 0),
+        (1, False, 0),
+    ]
+    assert "epoch 0 shard 0: not compared, its log does not exist\n" in command.lines(report)
+    await log.close()
+    await entered.close()

@@ -18,6 +18,7 @@ from madang_history.ingest.shard import ShardIngest
 from madang_history.leases.port import Leases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
+from madang_history.store.epochs import is_sealed
 from madang_history.store.port import Epoch, MessageStore, StoreError
 
 log = structlog.get_logger()
@@ -178,14 +179,6 @@ class EpochIngest:
             await self._store.note_end(shard, end)
         except StoreError:
             return  # ingest reports it
-
-
-async def is_sealed(store: MessageStore, epoch: Epoch) -> bool:
-    """Return whether everything of `epoch` is stored that ever will be."""
-    for shard in range(epoch.shards):
-        if not (await store.progress_of(shard, epoch.number)).is_sealed:
-            return False
-    return True
 
 
 def age_seconds(batch: Batch | None, now: float) -> float:

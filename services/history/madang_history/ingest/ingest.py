@@ -9,8 +9,9 @@ from madang_common.events.envelope import Event
 from madang_common.log.port import Log, OlderLogs
 from madang_common.log.position import first_offset
 from madang_history.ingest.departed import REPLAYED_BATCHES, read_membership_changes
-from madang_history.ingest.epoch import EpochIngest, IngestPorts, is_sealed
+from madang_history.ingest.epoch import EpochIngest, IngestPorts
 from madang_history.ingest.retry import Retry
+from madang_history.store.epochs import is_sealed
 from madang_history.store.port import Epoch
 
 log = structlog.get_logger()

@@ -53,6 +53,14 @@ def check_epoch(stored: Sequence[Epoch], current: Epoch) -> bool:
     return False
 
 
+async def is_sealed(store: ProgressStore, epoch: Epoch) -> bool:
+    """Return whether everything of `epoch` is stored that ever will be."""
+    for shard in range(epoch.shards):
+        if not (await store.progress_of(shard, epoch.number)).is_sealed:
+            return False
+    return True
+
+
 async def check_log(chat_log: Log, store: ProgressStore, *, lag_seconds: float = 0.0) -> None:
     """Raise StoreMismatch if history has stored or seen more than `chat_log` has.
 

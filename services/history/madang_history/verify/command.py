@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import orjson
 
-from madang_common.arguments import checked
+from madang_common.arguments import whole_number
 from madang_common.commands import result_of
 from madang_common.events.envelope import room_audience
 from madang_common.log.port import Log, LogError, OlderLogs
 from madang_common.log.position import position, to_id
-from madang_common.settings import CommonSettings
+from madang_common.settings import CannotStart, CommonSettings
 from madang_history.store.port import MessageStore, StoreError
 from madang_history.verify.findings import Finding, Report, ShardReport
 from madang_history.verify.verify import verify
@@ -27,6 +27,7 @@ S = TypeVar("S", bound=CommonSettings)
 Sources = tuple[Log, OlderLogs, MessageStore]
 Open = Callable[[S], AbstractAsyncContextManager[Sources]]
 
+_MOST_FAULTS = 1_000_000
 _FAULTY = 1
 _FAILED = 2
 _HELP = "compare the stored events with the log, where it still has them"
@@ -37,7 +38,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("verify", help=_HELP, description=f"{_HELP}.".capitalize())
     parser.add_argument("--room", help="only the events of this room")
     parser.add_argument(
-        "--most", type=most_faults, default=1000, help="most faults to list (default: %(default)s)"
+        "--most",
+        type=whole_number(0, _MOST_FAULTS),
+        default=1000,
+        help="most faults to list (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -63,15 +67,11 @@ async def _run(
 ) -> Report:
     only = None if arguments.room is None else room_audience(arguments.room)
     async with opened as (chat_log, older_logs, store):
-        return await verify(chat_log, older_logs, store, only=only, most=arguments.most)
-
-
-@checked
-def most_faults(text: str) -> int:
-    """Return the number in `text`; raise ArgumentTypeError unless it is 0 or more."""
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{text}: give a number of faults, 0 or more")
-    return int(text)
+        report = await verify(chat_log, older_logs, store, only=only, most=arguments.most)
+        is_known = only is None or report.events or await store.before(only, None, 1)
+    if not is_known:
+        raise CannotStart(f"neither the store nor the log has an event of room {arguments.room!r}")
+    return report
 
 
 def to_json(report: Report) -> str:
@@ -114,6 +114,8 @@ def _text(finding: Finding) -> str:
 
 
 def _summary(shard: ShardReport) -> str:
+    if shard.is_lost:
+        return f"epoch {shard.epoch} shard {shard.shard}: not compared, its log does not exist"
     counts = {
         "repeated by publishers": shard.repetitions,
         "excluded": shard.excluded,

@@ -52,6 +52,8 @@ class ShardReport:
     """Messages that are not stored, perhaps because of a departure that the log has dropped."""
     dropped: int = 0
     """Offsets that the log dropped meanwhile, which were not compared."""
+    is_lost: bool = False
+    """Whether the log of this shard was lost in an earlier epoch, so that nothing is compared."""
     faults: Counter[Fault] = field(default_factory=Counter)
 
 
@@ -68,6 +70,11 @@ class Report:
         shard.faults[finding.fault] += 1
         if len(self.findings) < self.most:
             self.findings.append(finding)
+
+    @property
+    def events(self) -> int:
+        """The number of events of the log that were compared."""
+        return sum(shard.events for shard in self.shards)
 
     @property
     def faults(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from madang_common.events.envelope import Event
-from madang_common.log.port import Log, OlderLogs
+from madang_common.log.port import Log, LogLost, OlderLogs
 from madang_common.log.position import shard_of
 from madang_history.ingest.departed import read_membership_changes
 from madang_history.store.port import Epoch, MessageStore
@@ -49,4 +49,13 @@ async def _verify(
         departed = await read_membership_changes(before, older_logs)
     shards = range(chat_log.shards) if only is None else [shard_of(only, chat_log.shards)]
     for shard in shards:
-        await ShardVerification(chat_log, shard, store, report, only=only, departed=departed).run()
+        verification = ShardVerification(
+            chat_log, shard, store, report, only=only, departed=departed
+        )
+        try:
+            await verification.run()
+        except LogLost:
+            if chat_log.epoch == store.epoch:
+                raise
+            # One stream of an earlier epoch may be lost and others not.
+            report.shards[-1].is_lost = True
