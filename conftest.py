@@ -1,5 +1,6 @@
 """For the tests of every distribution: the private servers, and settings of their libraries."""
 
+import structlog
 from hypothesis import settings
 
 pytest_plugins = [
@@ -12,3 +13,6 @@ pytest_plugins = [
 # A deadline per example fails on a busy machine; pytest's own timeout bounds each test.
 settings.register_profile("madang", deadline=None)
 settings.load_profile("madang")
+
+# By default structlog prints the local variables of a traceback, which takes seconds.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
