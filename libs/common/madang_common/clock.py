@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+_SECONDS_LENGTH = len("2026-01-31T09:00:00")
+
 Clock = Callable[[], float]
 """Wall clock: seconds since the epoch, as `time.time` returns them.
 
@@ -32,4 +34,4 @@ def _format_milliseconds(milliseconds: int) -> str:
 @lru_cache(maxsize=1)
 def _format_seconds(seconds: int) -> str:
     """Return the time without its milliseconds; cached for all times of one second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS_LENGTH]

@@ -28,12 +28,13 @@ class HttpMetrics:
         )
         self._series: dict[tuple[str, str, int], Histogram] = {}
         """By method, route and status: `labels` takes as long as `observe`."""
-        self._running = Gauge(
+        self._running = 0
+        Gauge(
             "madang_http_requests_running",
             "Requests being answered now.",
             ["service"],
             registry=registry,
-        ).labels(service)
+        ).labels(service).set_function(lambda: self._running)
         self._failed = Counter(
             "madang_http_requests_failed_total",
             "Requests that ended in an unexpected exception.",
@@ -43,11 +44,11 @@ class HttpMetrics:
 
     def started(self) -> None:
         """Count the start of a request."""
-        self._running.inc()
+        self._running += 1
 
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count the end of a request; `route` is the path's template, which bounds the labels."""
-        self._running.dec()
+        self._running -= 1
         method = method if method in _METHODS else "other"
         series = self._series.get((method, route, status))
         if series is None:

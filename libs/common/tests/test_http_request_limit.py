@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -27,12 +29,20 @@ def allowance(clock: Clock, **limits: Any) -> RequestAllowance:
     return RequestAllowance(settings(**limits), clock=clock)
 
 
+@contextmanager
+def running(limited: RequestAllowance, address: str, more: float = 0) -> Iterator[None]:
+    """Run a request from `address` meanwhile."""
+    subject = limited.begin(address, more)
+    yield
+    limited.end(subject)
+
+
 def test_a_request_may_count_as_several() -> None:
     limited = allowance(Clock(), requests_burst_per_address=10, requests_per_second_per_address=1)
-    with limited.request("192.0.2.1", more=9.5):
+    with running(limited, "192.0.2.1", more=9.5):
         pass
 
-    with pytest.raises(TooManyRequests), limited.request("192.0.2.1"):
+    with pytest.raises(TooManyRequests), running(limited, "192.0.2.1"):
         pass
 
 
@@ -54,40 +64,40 @@ def test_an_address_has_a_burst_and_then_a_rate() -> None:
     clock = Clock()
     limited = allowance(clock, requests_burst_per_address=3, requests_per_second_per_address=2)
     for _ in range(3):
-        with limited.request("192.0.2.1"):
+        with running(limited, "192.0.2.1"):
             pass
 
-    with pytest.raises(TooManyRequests) as refused, limited.request("192.0.2.1"):
+    with pytest.raises(TooManyRequests) as refused, running(limited, "192.0.2.1"):
         pass
-    with limited.request("192.0.2.2"):
+    with running(limited, "192.0.2.2"):
         pass
 
     assert refused.value.retry_after_seconds == 0.5
     clock.now += 0.5
-    with limited.request("192.0.2.1"):
+    with running(limited, "192.0.2.1"):
         pass
 
 
 def test_an_ipv6_prefix_counts_as_one_address() -> None:
     limited = allowance(Clock(), requests_burst_per_address=1)
-    with limited.request("2001:db8::1"):
+    with running(limited, "2001:db8::1"):
         pass
 
-    with pytest.raises(TooManyRequests), limited.request("2001:db8::ffff:2"):
+    with pytest.raises(TooManyRequests), running(limited, "2001:db8::ffff:2"):
         pass
-    with limited.request("2001:db8:0:1::1"):
+    with running(limited, "2001:db8:0:1::1"):
         pass
 
 
 def test_running_requests_of_an_address_are_limited() -> None:
     limited = allowance(Clock(), requests_running_per_address=1)
 
-    with limited.request("192.0.2.1"):
-        with pytest.raises(TooManyRequests, match="are running"), limited.request("192.0.2.1"):
+    with running(limited, "192.0.2.1"):
+        with pytest.raises(TooManyRequests, match="are running"), running(limited, "192.0.2.1"):
             pass
-        with limited.request("192.0.2.2"):
+        with running(limited, "192.0.2.2"):
             pass
-    with limited.request("192.0.2.1"):
+    with running(limited, "192.0.2.1"):
         pass
 
     assert not limited._running

@@ -7,8 +7,6 @@ the token is verified. The token buckets are in memory, and their number is boun
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,7 +16,7 @@ from madang_common.http.forwarded import site
 from madang_common.http.responses import refuse
 from madang_common.problems import TooManyRequests
 from madang_common.settings import CommonSettings
-from madang_common.token_bucket import Buckets, Rate
+from madang_common.token_bucket import Bucket, Buckets, Rate
 
 _MAX_BUCKETS = 50_000
 _SCOPE_KEY = "madang.requests"
@@ -49,38 +47,41 @@ class RequestAllowance:
         self._running: Counter[str] = Counter()
         self._clock = clock
 
-    @contextmanager
-    def request(self, address: str, more: float = 0) -> Iterator[None]:
-        """Charge `1 + more` requests to `address`, and count one as running meanwhile.
+    def begin(self, address: str, more: float = 0) -> str:
+        """Charge `1 + more` requests to `address`; return what `end` needs.
 
-        Raise TooManyRequests if the address exceeds a limit.
+        The request counts as running until `end`. Raise TooManyRequests if the address exceeds a
+        limit.
         """
         subject = site(address)
-        self._take(self._addresses, subject, "your address")
-        self._addresses.of(subject).spend(more)
+        self._take(self._addresses, subject, "your address").spend(more)
         if self._running[subject] >= self._max_running:
             raise TooManyRequests(
                 "Too many requests from your address are running; wait for their responses.",
                 retry_after_seconds=_BUSY_SECONDS,
             )
         self._running[subject] += 1
-        try:
-            yield
-        finally:
-            self._running[subject] -= 1
-            if not self._running[subject]:
-                del self._running[subject]
+        return subject
+
+    def end(self, subject: str) -> None:
+        """End a request that has begun."""
+        self._running[subject] -= 1
+        if not self._running[subject]:
+            del self._running[subject]
 
     def charge_user(self, user: str) -> None:
         """Charge a request to `user`; raise TooManyRequests if that exceeds the limit."""
         self._take(self._users, user, "you")
 
-    def _take(self, buckets: Buckets, subject: str, whose: str) -> None:
-        seconds = buckets.of(subject).take(self._clock())
+    def _take(self, buckets: Buckets, subject: str, whose: str) -> Bucket:
+        """Take a token of `subject`, and return their bucket."""
+        bucket = buckets.of(subject)
+        seconds = bucket.take(self._clock())
         if seconds:
             raise TooManyRequests(
                 f"Too many requests from {whose}; retry later.", retry_after_seconds=seconds
             )
+        return bucket
 
 
 class LimitRequests:
@@ -106,15 +107,17 @@ class LimitRequests:
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
-        with ExitStack() as running:
-            try:
-                address = client[0] if client else ""
-                running.enter_context(allowance.request(address, self._surcharge(scope)))
-            except TooManyRequests as problem:
-                await hold()
-                await refuse(problem, scope, receive, send)
-                return
+        address = client[0] if client else ""
+        try:
+            subject = allowance.begin(address, self._surcharge(scope))
+        except TooManyRequests as problem:
+            await hold()
+            await refuse(problem, scope, receive, send)
+            return
+        try:
             await self._app(scope, receive, send)
+        finally:
+            allowance.end(subject)
 
     def _surcharge(self, scope: Scope) -> float:
         """Return the surcharge for the path and the body.
