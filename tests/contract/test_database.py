@@ -175,6 +175,24 @@ async def test_a_reader_sees_one_state_and_cannot_write(
     assert await rows_of(other, User) == 1
 
 
+async def test_a_query_sees_the_newest_commit_and_cannot_write(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    one, other = replicas
+    count = text("SELECT count(*) FROM users")
+
+    def count_twice(connection: Connection) -> list[int]:
+        return [connection.scalar(count) or 0 for _ in range(2)]
+
+    assert await one.units.query(count_twice) == [0, 0]
+    await other.person("nari")
+
+    assert await one.units.query(count_twice) == [1, 1]
+    with pytest.raises((Unavailable, DBAPIError)):
+        await one.units.query(lambda connection: connection.execute(text("DELETE FROM users")))
+    assert await rows_of(other, User) == 1
+
+
 async def test_a_unit_that_fails_leaves_nothing(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     nari = await one.person("nari")

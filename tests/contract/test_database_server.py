@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang_common.problems import Unavailable
+from madang_common.problems import NotFound, Unavailable
 from madang_common.settings import CannotStart
 from madang_rooms.endpoint import MySqlEndpoint
 from madang_rooms.services.ownership import OwnershipReconciler
@@ -26,6 +27,7 @@ from tests.support.databases import LIMITS, MySqlPlace, place_on
 
 SETTINGS = RoomsSettings(environment="development")
 MINE = text("SELECT CONNECTION_ID()")
+USERS = text("SELECT count(*) FROM users")
 
 
 @pytest.fixture
@@ -271,6 +273,43 @@ async def test_units_on_connections_that_were_lost_moments_ago_run_again(
     assert await name_of(other, nari) == "1"
 
 
+async def test_queries_on_connections_that_were_lost_moments_ago_run_again(
+    place: MySqlPlace, databases: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql, "_PING_SECONDS", 3600)
+    one, _ = databases
+    await person(one, "nari")
+    await end_idle_connections(place, one)
+
+    assert await units_on(one).query(lambda connection: connection.scalar(USERS)) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_read_leaves_no_transaction_to_the_query_that_gets_its_connection(
+    place: MySqlPlace, databases: tuple[Database, Database], *, fails: bool
+) -> None:
+    small = MySqlPlace(place.url, replace(LIMITS, pool_size=1))
+    async with small.replica() as database:
+
+        async def read() -> None:
+            async with database.reading() as session:
+                assert await session.scalar(USERS) == 0
+                if fails:
+                    raise NotFound
+
+        with nullcontext() if not fails else pytest.raises(NotFound):
+            await read()
+        await person(databases[0], "nari")
+
+        assert await database.query(lambda connection: connection.scalar(USERS)) == 1
+
+
+async def test_the_owner_of_the_outbox_lock_can_query(place: MySqlPlace) -> None:
+    async with place.replica() as database, database.lock_outbox() as locked:
+        assert locked is not None
+        assert await locked.query(lambda connection: connection.scalar(USERS)) == 0
+
+
 async def ask_slowly(unit: UnitOfWork) -> None:
     await session_of(unit).execute(text("SELECT id FROM users WHERE SLEEP(5) IN (0, 1)"))
 
@@ -292,6 +331,8 @@ async def test_more_who_ask_than_connections_wait_and_then_are_refused(place: My
         await session.execute(MINE)
         with pytest.raises(Unavailable, match="busy"):
             await name_of(database, "nari")
+        with pytest.raises(Unavailable, match="busy"):
+            await units_on(database, retry_seconds=0).query(lambda one: one.scalar(MINE))
         # A busy replica stays in rotation: if all left it, nobody would be served.
         await database.ping()
 
@@ -319,6 +360,30 @@ async def test_units_that_are_cancelled_leave_connections_that_answer_what_is_as
         assert all(answer is None for answer in answers[1::2])
 
     assert wrong == []
+
+
+async def test_queries_that_are_cancelled_leave_connections_that_answer_what_is_asked(
+    databases: tuple[Database, Database],
+) -> None:
+    one, _ = databases
+    wrong: list[tuple[int, object]] = []
+
+    async def ask(number: int) -> None:
+        query = text(f"SELECT {number}, REPEAT('x', 5000)")
+        answer = await one.query(lambda connection: connection.execute(query).one()[0])
+        if answer != number:
+            wrong.append((number, answer))
+
+    for round_ in range(20):
+        tasks = [asyncio.create_task(ask(1000 * round_ + number)) for number in range(16)]
+        await asyncio.sleep(0.001 * (round_ % 7))
+        for task in tasks[::2]:
+            task.cancel()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(answer is None for answer in answers[1::2])
+
+    assert wrong == []
+    assert await one.query(lambda connection: connection.scalar(USERS)) == 0
 
 
 async def test_a_secret_does_not_get_into_the_log(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from madang_common.access import Access, AccessQuery
-from madang_rooms.storage.unit_of_work import UnitOfWork, UnitOfWorkRunner, read_transaction
+from madang_rooms.storage.queries.access import find_access
+from madang_rooms.storage.unit_of_work import UnitOfWorkRunner
 
 
 class AccessChecker:
@@ -12,13 +13,12 @@ class AccessChecker:
     def __init__(self, units: UnitOfWorkRunner) -> None:
         self.units = units
 
-    @read_transaction
-    async def check(self, unit: UnitOfWork, questions: Sequence[AccessQuery]) -> list[Access]:
+    async def check(self, questions: Sequence[AccessQuery]) -> list[Access]:
         """Return one answer per question, in order, from one SQL statement."""
         if not questions:
             return []
         pairs = {(question.room, question.user) for question in questions}
-        archived, roles = await unit.memberships.find_access(pairs)
+        archived, roles = await self.units.query(lambda connection: find_access(connection, pairs))
         return [
             Access(
                 user=question.user,

@@ -27,13 +27,8 @@ from madang_rooms.services.views import RoomView, room_view, seen_view
 from madang_rooms.settings import RoomsSettings
 from madang_rooms.storage.models import Membership, Room, User
 from madang_rooms.storage.models.room import direct_pair
-from madang_rooms.storage.repositories.rooms import SeenRoom
-from madang_rooms.storage.unit_of_work import (
-    UnitOfWork,
-    UnitOfWorkRunner,
-    read_transaction,
-    write_transaction,
-)
+from madang_rooms.storage.queries.rooms import find_seen, list_of_user, list_public
+from madang_rooms.storage.unit_of_work import UnitOfWork, UnitOfWorkRunner, write_transaction
 
 
 class Rooms:
@@ -84,39 +79,34 @@ class Rooms:
         else:
             _unhide(unit, membership, me)
 
-    @read_transaction
     async def list_of(
-        self, unit: UnitOfWork, actor: str, cursor: str | None, limit: int, *, hidden: bool
+        self, actor: str, cursor: str | None, limit: int, *, hidden: bool
     ) -> Page[RoomView]:
         """Return the rooms of `actor`, newest first; hidden ones with `hidden`."""
         before = read_cursor(cursor)
-        rooms = await unit.rooms.list_of_user(actor, before, limit + 1, hidden=hidden)
-        peers = [room.peer_of(actor) for room in rooms]
-        users = await unit.users.by_ids(peer for peer in peers if peer)
+        found = await self.units.query(
+            lambda connection: list_of_user(connection, actor, before, limit + 1, hidden=hidden)
+        )
+        return page(found, limit, lambda room: room.id, seen_view)
 
-        def view(room: SeenRoom) -> RoomView:
-            return seen_view(room, users.get(room.peer_of(actor) or ""))
-
-        return page(rooms, limit, lambda room: room.id, view)
-
-    @read_transaction
     async def list_public(
-        self, unit: UnitOfWork, actor: str, text: str, cursor: str | None, limit: int
+        self, actor: str, text: str, cursor: str | None, limit: int
     ) -> Page[RoomView]:
         """Return public rooms with `text` in their name, newest first."""
-        rooms = await unit.rooms.list_public(actor, composed(text), read_cursor(cursor), limit + 1)
-        return page(rooms, limit, lambda room: room.id, seen_view)
+        before = read_cursor(cursor)
+        found = await self.units.query(
+            lambda connection: list_public(connection, actor, composed(text), before, limit + 1)
+        )
+        return page(found, limit, lambda room: room.id, seen_view)
 
-    @read_transaction
-    async def get(self, unit: UnitOfWork, actor: str, room: str) -> RoomView:
+    async def get(self, actor: str, room: str) -> RoomView:
         """Return a room that `actor` is a member of; raise NotFound or NotAMember."""
-        found = await unit.rooms.seen(room, actor)
+        found = await self.units.query(lambda connection: find_seen(connection, room, actor))
         if found is None:
             raise NotFound("There is no such room.")
         if found.role is None:
             raise NotAMember("You are not a member of this room.")
-        peer = found.peer_of(actor)
-        return seen_view(found, None if peer is None else await unit.users.get(peer))
+        return seen_view(found)
 
     @write_transaction
     async def rename(self, unit: UnitOfWork, actor: str, room: str, name: str) -> RoomView:

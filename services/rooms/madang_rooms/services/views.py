@@ -6,7 +6,7 @@ from madang_common.clock import rfc3339
 from madang_common.events.kinds import Role, Visibility
 from madang_common.http.openapi import example
 from madang_rooms.storage.models import Ban, Block, Invite, Membership, Room, User
-from madang_rooms.storage.repositories.rooms import SeenRoom
+from madang_rooms.storage.queries.rooms import Peer, SeenRoom
 
 # Values of the examples.
 _USER = {"id": "06h06ktdkrb2i5o61ro2lqhs", "username": "minji", "display_name": "민지"}
@@ -168,7 +168,7 @@ class ReceivedInviteView(View):
     created_at: str
 
 
-def user_view(user: User) -> UserView:
+def user_view(user: User | Peer) -> UserView:
     """Return the public view of `user`."""
     return UserView(id=user.id, username=user.username, display_name=user.display_name)
 
@@ -186,11 +186,12 @@ def account_view(user: User) -> AccountView:
 
 def room_view(room: Room, membership: Membership, peer: User | None = None) -> RoomView:
     """Return `room` as the user of `membership` sees it; `peer` is the other in a direct room."""
-    return seen_view(SeenRoom.of(room, membership), peer)
+    return seen_view(SeenRoom.of(room, membership, peer))
 
 
-def seen_view(room: SeenRoom, peer: User | None = None) -> RoomView:
-    """Return `room` as the user sees it; `peer` is the other in a direct room."""
+def seen_view(room: SeenRoom) -> RoomView:
+    """Return `room` as the user sees it who asked for it."""
+    peer = room.peer
     return RoomView(
         id=room.id,
         name=room.name if peer is None else peer.display_name,

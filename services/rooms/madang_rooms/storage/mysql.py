@@ -1,9 +1,11 @@
 """The production database: MySQL or MariaDB, shared by all replicas of this service.
 
 Reads and writes have a pool of connections each. A read is READ ONLY on one snapshot (REPEATABLE
-READ). A write is READ COMMITTED: each statement sees the commits before it, which is the newest
-state under the row locks that every change takes first. The outbox has a connection of its own,
-whose named lock lets one replica at a time publish it. Health checks have one too.
+READ). A query is a read whose statements are transactions of their own, so that there is none to
+end and each costs one round trip. A write is READ COMMITTED: each statement sees the commits before
+it, which is the newest state under the row locks that every change takes first. The outbox has a
+connection of its own, whose named lock lets one replica at a time publish it. Health checks have
+one too.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import NullPool, event, text
+from sqlalchemy import Connection, NullPool, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
     DBAPIError,
@@ -23,7 +25,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_fixed
 from typing_extensions import override
 
@@ -40,6 +42,7 @@ _CONNECT_PAUSE_SECONDS = 0.2
 _PING_SECONDS = 1
 """A pooled connection that was idle for longer is pinged before it is used."""
 _IDLE_SINCE = "madang.idle_since"
+_IN_SNAPSHOT = "madang.in_snapshot"
 _WAIT_PAUSE_SECONDS = 0.5
 
 _READING = "REPEATABLE READ, READ ONLY"
@@ -86,9 +89,16 @@ class MySqlDatabase(Database):
         outbox: AsyncEngine,
         health: AsyncEngine,
     ) -> None:
-        """Lock, read and delete the outbox on a connection of `outbox`; ping on one of `health`."""
+        """Lock, read and delete the outbox on a connection of `outbox`; ping on one of `health`.
+
+        `reading` is an engine with autocommit, for queries; reads begin a transaction on it.
+        """
         super().__init__(
-            reading, writing, is_retryable=_is_retryable, is_rolled_back=_is_rolled_back
+            _with_snapshots(reading),
+            writing,
+            querying=reading,
+            is_retryable=_is_retryable,
+            is_rolled_back=_is_rolled_back,
         )
         self._outbox = outbox
         self._health = health
@@ -135,7 +145,7 @@ async def open_mysql(endpoint: MySqlEndpoint, limits: Limits) -> MySqlDatabase:
 
     Raise CannotStart if it does not answer, WrongRevision if its schema is not this version's.
     """
-    reading = _engine(endpoint, limits, _READING, limits.pool_size)
+    reading = _engine(endpoint, limits, _READING, limits.pool_size, autocommit=True)
     database = MySqlDatabase(
         reading,
         _engine(endpoint, limits, _WRITING, limits.pool_size),
@@ -233,8 +243,17 @@ async def _connect(engine: AsyncEngine, seconds: float) -> AsyncIterator[AsyncCo
 
 
 def _engine(
-    endpoint: MySqlEndpoint, limits: Limits, transactions: str, pool_size: int | None
+    endpoint: MySqlEndpoint,
+    limits: Limits,
+    transactions: str,
+    pool_size: int | None,
+    *,
+    autocommit: bool = False,
 ) -> AsyncEngine:
+    """Return an engine; with `autocommit` each statement is a transaction of its own."""
+    commits = (
+        {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if autocommit else {}
+    )
     pool = (
         {"poolclass": NullPool}
         if pool_size is None
@@ -248,6 +267,7 @@ def _engine(
         endpoint.url,
         connect_args=_connect_args(endpoint, limits),
         hide_parameters=True,  # a failed statement is logged; a password hash must not be
+        **commits,
         **pool,
     )
     _prepare(engine, limits, transactions)
@@ -291,6 +311,29 @@ def _prepare(engine: AsyncEngine, limits: Limits, transactions: str) -> None:
         cursor.execute(variables)
         cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {transactions}")
         cursor.close()
+
+
+def _with_snapshots(engine: AsyncEngine) -> AsyncEngine:
+    """Return an engine on the pool of `engine`, which has autocommit, that begins transactions.
+
+    SQLAlchemy ends none on such a connection, so the pool does it.
+    """
+    transactional = engine.execution_options()
+
+    @event.listens_for(transactional.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.info[_IN_SNAPSHOT] = True
+        connection.exec_driver_sql("START TRANSACTION")
+
+    @event.listens_for(engine.sync_engine, "reset")
+    def returned(
+        connection: DBAPIConnection, record: ConnectionPoolEntry, state: PoolResetState
+    ) -> None:
+        # The pool ends a connection that its user has not returned: nothing can be awaited then.
+        if record.info.pop(_IN_SNAPSHOT, False) and state.asyncio_safe:
+            connection.rollback()
+
+    return transactional
 
 
 def _ping_idle_connections(engine: AsyncEngine) -> None:

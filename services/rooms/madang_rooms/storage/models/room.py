@@ -47,3 +47,9 @@ class Room(Base):
 def direct_pair(one: str, other: str) -> str:
     """Return the unique key of the direct room of two users, in either order."""
     return ":".join(sorted((one, other)))
+
+
+def peer_of(pair: str, user: str) -> str:
+    """Return the id of the other user of a direct room, given its `direct_pair`."""
+    low, _, high = pair.partition(":")
+    return high if user == low else low

@@ -1,0 +1,1 @@
+"""Reads of plain columns: functions for `UnitOfWorkRunner.query`, which need no session."""
