@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
-from madang_common.events.kinds import KINDS, MessageCreated
+from madang_common.events.kinds import KINDS
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.log.port import Batch
 from madang_common.log.position import position, to_id
 from madang_gateway.state.event_decoder import decode_line, decoded

@@ -18,7 +18,6 @@ from madang_common.events.kinds import (
     MemberRoleChanged,
     MembershipAdded,
     MemberUnbanned,
-    MessageCreated,
     Role,
     RoomArchived,
     RoomCreated,
@@ -27,6 +26,7 @@ from madang_common.events.kinds import (
     Visibility,
     document,
 )
+from madang_common.events.message_kinds import MessageCreated
 from madang_rooms.recovery.differences import (
     Comparison,
     ComparisonContext,

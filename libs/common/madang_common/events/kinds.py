@@ -1,7 +1,7 @@
 """The kinds of events: the facts about each and the fields of its `data`, version 1.
 
-To add a kind, add a class. A new optional field keeps the version; any other change needs a new
-kind.
+To add a kind, add a class, here or in `message_kinds`. A new optional field keeps the version; any
+other change needs a new kind.
 """
 
 from enum import StrEnum
@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from madang_common.events import message_kinds  # noqa: F401 - its classes are kinds too
 from madang_common.events.data import ALICE, BOB, ROOM, Audience, Data, MembershipChange
-from madang_common.log.position import ID_PATTERN
-
-Id = Annotated[str, Field(min_length=1, max_length=64)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+from madang_common.events.fields import EventId, Id, Name
 
 _CODE = "06h06ktha7751s1ms7lduf3v"
 
@@ -32,19 +30,6 @@ class Visibility(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"
     DIRECT = "direct"
-
-
-class MessageCreated(
-    Data,
-    kind="message.created",
-    requires_membership=True,
-    unread=True,
-    example={"text": "안녕하세요, everyone 👋"},
-):
-    """A member sent a message to the room."""
-
-    text: Annotated[str, Field(min_length=1)]
-    """Plain text, up to the gateway's limit in bytes."""
 
 
 class MemberJoined(
@@ -259,7 +244,7 @@ class RoomRead(
 ):
     """A member has read the room up to an event."""
 
-    upto: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+    upto: EventId
     """Id of the last event read."""
 
 
@@ -328,5 +313,5 @@ UNREAD = tuple(kind for kind, data in KINDS.items() if data.unread)
 
 
 def document(data: Data) -> dict[str, Any]:
-    """Return `data` as the JSON object of an event."""
-    return data.model_dump(mode="json")
+    """Return `data` as the JSON object of an event, without the fields that are not set."""
+    return data.model_dump(mode="json", exclude_unset=True)

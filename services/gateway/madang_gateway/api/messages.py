@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from madang_common.events.kinds import MessageCreated, document
+from madang_common.events.kinds import document
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.http.bodies import Body
 from madang_common.http.openapi import example, refuses
 from madang_common.http.security import User

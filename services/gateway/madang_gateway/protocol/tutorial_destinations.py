@@ -22,12 +22,8 @@ import orjson
 
 from madang_common.events.data import MembershipChange
 from madang_common.events.envelope import Event
-from madang_common.events.kinds import (
-    MEMBERSHIP_CHANGES,
-    MessageCreated,
-    PresenceEntered,
-    PresenceQuit,
-)
+from madang_common.events.kinds import MEMBERSHIP_CHANGES, PresenceEntered, PresenceQuit
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.ids import ROOM_ID
 from madang_gateway.protocol.destinations import Action, SendTarget
 from madang_gateway.protocol.display_names import set_apart

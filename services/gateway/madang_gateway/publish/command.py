@@ -9,14 +9,8 @@ import orjson
 from pydantic import ValidationError
 
 from madang_common.events.data import Data
-from madang_common.events.kinds import (
-    MessageCreated,
-    PresenceEntered,
-    PresenceQuit,
-    RoomRead,
-    RoomTyping,
-    document,
-)
+from madang_common.events.kinds import PresenceEntered, PresenceQuit, RoomRead, RoomTyping, document
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.http.bearer import bearer_token
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.ids import next_id

@@ -16,7 +16,7 @@ from collections.abc import Container
 from typing import TypeAlias
 
 from madang_common.events.envelope import VERSION, Event, read_line, room_audience
-from madang_common.events.kinds import MessageCreated
+from madang_common.events.message_kinds import MessageCreated
 from madang_gateway.state.idempotency_keys import (
     IdempotencyKey,
     digest,

@@ -6,14 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang_common.events.data import Data
-from madang_common.events.kinds import (
-    MessageCreated,
-    PresenceEntered,
-    PresenceQuit,
-    RoomRead,
-    RoomTyping,
-    document,
-)
+from madang_common.events.kinds import PresenceEntered, PresenceQuit, RoomRead, RoomTyping, document
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.problems import InvalidBody, InvalidRequest, NotFound, Problem
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.protocol.stomp.events import Send

@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from madang_common.events.data import Data
 from madang_common.events.envelope import read_line
-from madang_common.events.kinds import MessageCreated, RoomTyping, document
+from madang_common.events.kinds import RoomTyping, document
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.port import Batch, LogUnavailable
 from madang_common.log.publisher import Publisher

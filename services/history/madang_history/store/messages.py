@@ -5,7 +5,7 @@ which starts as the event that created it. Both are written in the same idempote
 """
 
 from madang_common.events.envelope import Event
-from madang_common.events.kinds import MessageCreated
+from madang_common.events.message_kinds import MessageCreated
 
 
 def creates_message(event: Event) -> bool:
