@@ -15,10 +15,12 @@ _is_id = re.compile(r"[0-9a-v]{12}").fullmatch
 def is_creation(data: Mapping[str, Any]) -> bool:
     """Return whether `data` is that of a `message.created`."""
     text = data.get("text")
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str):
         return False
     if len(data) == 1:  # most messages
-        return True
+        return text != ""
+    if not text and not is_redacted(data):
+        return False
     type_ = data.get("type")
     return (type_ is None or _is_filled(type_)) and _has_valid_extras(data)
 
@@ -27,6 +29,11 @@ def is_edit(data: Mapping[str, Any]) -> bool:
     """Return whether `data` is that of a `message.edited`."""
     text = data.get("text")
     return (text is None or _is_filled(text)) and _has_valid_extras(data)
+
+
+def is_redacted(data: Mapping[str, Any]) -> bool:
+    """Return whether the content of an event was removed, because its message was deleted later."""
+    return data.get("redacted") is True
 
 
 def is_deletion(data: Mapping[str, Any]) -> bool:

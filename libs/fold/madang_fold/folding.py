@@ -95,7 +95,7 @@ def _created(event: RoomEvent) -> Message | None:
         sender_name,
         at,
         data.get("type") or DEFAULT_TYPE,
-        data["text"],
+        None if fields.is_redacted(data) else data["text"],
         data.get("meta") or EMPTY,
         fields.earlier(data.get("reply_to"), event_id),
         fields.earlier(data.get("thread"), event_id),
@@ -120,6 +120,7 @@ def _edited(message: Message, event: RoomEvent) -> Message:
         event.data.get, ("text", "meta", "attachments", "mentions")
     )
     has_fields = any(field is not None for field in (text, meta, attachments, mentions))
+    has_fields = has_fields or fields.is_redacted(event.data)
     if message.deleted or event.sender != message.sender or not has_fields:
         return _seen(message, event)
     return message._replace(

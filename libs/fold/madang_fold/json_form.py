@@ -2,7 +2,7 @@
 
 ```
  id, version, sender, sender_name, at, type     always
- text                                           unless it is deleted
+ text                                           unless it is deleted, or will be by a later event
  meta, attachments, mentions                    unless they are empty
  reply_to, thread                               ids of earlier messages
  edited_at, pinned_at, pinned_by

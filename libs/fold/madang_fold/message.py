@@ -41,7 +41,7 @@ class Message(NamedTuple):
     """When it was created; RFC 3339."""
     type: str = DEFAULT_TYPE
     text: str | None = None
-    """Its text, never empty; None if it is deleted."""
+    """Its text, never empty; None if it is deleted, or will be by a later event."""
     meta: Mapping[str, Any] = EMPTY
     """The application's own JSON object."""
     reply_to: str | None = None
