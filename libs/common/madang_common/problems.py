@@ -1,20 +1,22 @@
 """Errors as RFC 9457 problem details, the same for every service and for STOMP refusals.
 
-Problem                 500  the service failed
-├── InvalidRequest      400  the request is malformed
-├── Unauthenticated     401  no token, or an invalid one
-├── Forbidden           403  the user is known, but not allowed
-│   ├── NotAMember      403  the user is not a member of the room
-│   └── Banned          403  the user is banned from the room
-├── NotFound            404  there is no such thing
-├── Conflict            409  the current state does not allow it
-│   └── KeyConflict     409  the same key was used for another body
-├── Gone                410  it existed and exists no longer
-├── TooLarge            413  it exceeds a limit on its size
-├── InvalidBody         422  well-formed, but a field is invalid
-├── UpgradeRequired     426  this path is for WebSocket only
-├── TooManyRequests     429  a rate limit or quota is exceeded; retry after `retry_after_seconds`
-└── Unavailable         503  a dependency does not answer; try again
+Problem                   500  the service failed
+├── InvalidRequest        400  the request is malformed
+├── Unauthenticated       401  no token, or an invalid one
+├── Forbidden             403  the user is known, but not allowed
+│   ├── NotAMember        403  the user is not a member of the room
+│   └── Banned            403  the user is banned from the room
+├── NotFound              404  there is no such thing
+├── Conflict              409  the current state does not allow it
+│   ├── KeyConflict       409  the same key was used for another body
+│   ├── DeletedMessage    409  the message was deleted
+│   └── TooManyReactions  409  the message has no room for another reaction
+├── Gone                  410  it existed and exists no longer
+├── TooLarge              413  it exceeds a limit on its size
+├── InvalidBody           422  well-formed, but a field is invalid
+├── UpgradeRequired       426  this path is for WebSocket only
+├── TooManyRequests       429  a rate limit or quota is exceeded; retry after `retry_after_seconds`
+└── Unavailable           503  a dependency does not answer; try again
 """
 
 import math
@@ -105,6 +107,14 @@ class Conflict(Problem):
 
 class KeyConflict(Conflict):
     slug, title = "key-conflict", "This key was used for another message"
+
+
+class DeletedMessage(Conflict):
+    slug, title = "message-deleted", "The message was deleted"
+
+
+class TooManyReactions(Conflict):
+    slug, title = "too-many-reactions", "The message has too many reactions"
 
 
 class Gone(Problem):
