@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from madang_common.events import kinds
 from madang_common.events.data import Audience, Data, MembershipChange
 from madang_common.events.envelope import Event, read_line
+from madang_common.events.fields import Id
 from madang_common.events.kinds import (
     AWAITING_LOG,
     DURABLE,
@@ -14,7 +15,6 @@ from madang_common.events.kinds import (
     LIVE,
     MEMBERSHIP_CHANGES,
     REQUIRING_MEMBERSHIP,
-    Id,
     document,
 )
 
