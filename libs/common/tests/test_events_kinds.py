@@ -4,7 +4,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from madang_common.events import kinds
+from madang_common.events import kinds, message_kinds
 from madang_common.events.data import Audience, Data, MembershipChange
 from madang_common.events.envelope import Event, read_line
 from madang_common.events.fields import Id
@@ -22,9 +22,12 @@ each_kind = pytest.mark.parametrize("model", KINDS.values(), ids=KINDS)
 
 
 def test_each_class_has_a_kind_of_its_own() -> None:
-    classes = [model for model in vars(kinds).values() if isinstance(model, type)]
+    modules = (kinds, message_kinds)
+    classes = {
+        model for module in modules for model in vars(module).values() if isinstance(model, type)
+    }
     declared = [model.kind for model in classes if issubclass(model, Data) and model is not Data]
-    assert declared == list(KINDS)
+    assert sorted(declared) == sorted(KINDS)
     assert DURABLE.keys() | LIVE.keys() == KINDS.keys()
     assert not DURABLE.keys() & LIVE.keys()
 
