@@ -7,7 +7,7 @@ from madang_common.events.data import Audience
 from madang_common.events.kinds import KINDS
 from madang_gateway.protocol.destinations import ROOM_ACTIONS
 from madang_gateway.protocol.stomp.negotiation import SUBPROTOCOLS
-from madang_gateway.publish.command import ACTION_DATA
+from madang_gateway.publish.command import ACTION_EVENTS
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.upgrade.policy import PATH
 
@@ -50,8 +50,8 @@ def asyncapi() -> dict[str, Any]:
         channels[name] = _channel(address, summary, messages)
         operations[f"receive{name.title()}"] = _operation("receive", name)
     for name, action in ROOM_ACTIONS.items():
-        data = ACTION_DATA[action]
-        payload = {"payload": data.model_json_schema(), "contentType": "application/json"}
+        data, body = ACTION_EVENTS[action]
+        payload = {"payload": body.model_json_schema(), "contentType": "application/json"}
         summary = f"Sends `{data.kind}`{'; headers: `key`, `retry`' if data.durable else ''}."
         channels[name] = _channel(f"/app/rooms.{{room}}.{name}", summary, {name: payload})
         operations[f"send{name.title()}"] = _operation("send", name)

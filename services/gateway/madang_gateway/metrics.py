@@ -144,7 +144,7 @@ class _Log:
 
 
 class _RecentEvents:
-    """The recent events in memory."""
+    """The recent events and the states of messages in memory."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.tail_bytes = Gauge(
@@ -153,6 +153,22 @@ class _RecentEvents:
         self.tail_reach_seconds = Gauge(
             "madang_gateway_tail_reach_seconds",
             "Age up to which all recent events are in memory; older resumes read history.",
+            registry=registry,
+        )
+        self.message_lookups = Counter(
+            "madang_gateway_message_lookups_total",
+            "Messages looked up that were not cached, by where they were found.",
+            ["source"],
+            registry=registry,
+        )
+        self.message_state_bytes = Gauge(
+            "madang_gateway_message_state_bytes",
+            "Bytes of the cached states of messages, estimated.",
+            registry=registry,
+        )
+        self.redactions = Counter(
+            "madang_gateway_redactions_total",
+            "Deletions, and edits after one, whose content was removed from the recent events.",
             registry=registry,
         )
 

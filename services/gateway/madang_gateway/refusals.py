@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 from madang_common import refusals
 from madang_common.http.hosts import UnknownHost
 from madang_common.problems import (
+    DeletedMessage,
     Forbidden,
     InvalidBody,
     InvalidRequest,
@@ -12,6 +13,7 @@ from madang_common.problems import (
     NotAMember,
     NotFound,
     TooLarge,
+    TooManyReactions,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
@@ -27,6 +29,8 @@ _KINDS = (
     NotAMember,
     NotFound,
     KeyConflict,
+    DeletedMessage,
+    TooManyReactions,
     TooLarge,
     UnknownHost,
     InvalidBody,

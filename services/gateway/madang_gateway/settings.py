@@ -88,6 +88,10 @@ class GatewaySettings(RedisSettings):
     """Whether the destinations of the common chat tutorials are supported."""
     permessage_deflate: bool = False
     """Whether WebSocket compression is offered; it costs tens of kilobytes per connection."""
+    edit_seconds: float = Field(default=0, ge=0)
+    """Age of a message at which its author can no longer edit or delete it; 0 is no limit."""
+    message_state_bytes: int = Field(default=33_554_432, ge=1)
+    """Bytes of cached states of messages, to which edits and reactions come; about 40,000 fit."""
     tail_bytes: int = Field(default=67_108_864, ge=0)
     """Bytes of recent events kept in memory, over all shards."""
     tail_seconds: float = Field(default=900, ge=0)

@@ -34,8 +34,12 @@ from madang_gateway.consume.dispatcher import Dispatcher
 from madang_gateway.consume.earlier_epochs import recall_earlier_epochs
 from madang_gateway.consume.lag import Lag
 from madang_gateway.consume.log_consumer import LogConsumer
+from madang_gateway.consume.message_changes import MessageChanges
 from madang_gateway.fanout.broadcaster import Broadcaster
 from madang_gateway.limits.budget import Budget
+from madang_gateway.messages.lookup import Messages
+from madang_gateway.messages.rules import Rules
+from madang_gateway.messages.seen import SeenPositions
 from madang_gateway.metrics import Metrics
 from madang_gateway.node.drain import Drain
 from madang_gateway.node.live_events import deliver_live_events
@@ -47,7 +51,7 @@ from madang_gateway.presence.inprocess import InProcessPresence
 from madang_gateway.presence.port import PresenceStore
 from madang_gateway.presence.redis import RedisPresence
 from madang_gateway.presence.sync import PresenceSync
-from madang_gateway.publish import interceptors
+from madang_gateway.publish import interceptors, message_checks
 from madang_gateway.publish.sender import Sender
 from madang_gateway.refusals import Refusals
 from madang_gateway.session.authentication import Authentication
@@ -90,8 +94,11 @@ async def build(
         )
         state = _state(settings, log, backends, metrics)
         publisher = _publisher(settings, guarded, metrics, stack)
-        sender = _sender(settings, backends, state, publisher, live)
-        node = _node(settings, backends, state, guarded, sender, refusals, metrics)
+        seen = SeenPositions(
+            state.recent_events, guarded.end, seconds=settings.resume_seconds, clock=_clock
+        )
+        sender = _sender(settings, backends, state, seen, publisher, live, metrics)
+        node = _node(settings, backends, state, seen, sender, refusals, metrics)
         broadcaster = Broadcaster(state.hub, metrics)
         consumer = await _start_consumer(node, guarded, older_logs, broadcaster, stack)
         drain = _drain(node, guarded, stack)
@@ -161,35 +168,54 @@ def _sender(
     settings: GatewaySettings,
     backends: Backends,
     state: NodeState,
+    seen: SeenPositions,
     publisher: Publisher,
     live: Live,
+    metrics: Metrics,
 ) -> Sender:
-    users = backends.verifiers.users
+    users, history = backends.verifiers.users, History(backends.history)
     membership = interceptors.Membership(state.memberships)
+    messages = Messages(
+        state.message_states,
+        state.recent_events,
+        history.messages,
+        seen,
+        seconds=settings.resume_seconds,
+        metrics=metrics,
+        clock=_clock,
+    )
     return Sender(
         interceptors=(
             interceptors.SizeLimit(settings.message_bytes),
             interceptors.OwnToken(users, required=settings.send_token_required),
             interceptors.RateLimit(state.registry.bucket, _clock),
             membership,
+            message_checks.Content(messages),
+        ),
+        change_check=message_checks.ChangeAllowed(
+            messages, state.memberships, Rules(settings.edit_seconds), time.time
         ),
         append_checks=(interceptors.ActiveSession(users, time.time), membership),
         idempotency_keys=state.idempotency_keys,
         sent_lines=state.sent_lines,
         pending_receipts=state.pending_receipts,
-        history=History(backends.history),
+        history=history,
         publisher=publisher,
         live=live,
     )
 
 
 def _subscriber(
-    settings: GatewaySettings, backends: Backends, state: NodeState, log: Log, metrics: Metrics
+    settings: GatewaySettings,
+    backends: Backends,
+    state: NodeState,
+    seen: SeenPositions,
+    metrics: Metrics,
 ) -> Subscriber:
     recovery = Recovery(
         state.recent_events,
         History(backends.history),
-        log_end=log.end,
+        seen=seen,
         shards=len(state.recent_events.end),
         page=settings.resume_page,
         chunk_bytes=settings.slow_consumer_bytes // 16,
@@ -215,7 +241,7 @@ def _node(
     settings: GatewaySettings,
     backends: Backends,
     state: NodeState,
-    log: Log,
+    seen: SeenPositions,
     sender: Sender,
     refusals: Refusals,
     metrics: Metrics,
@@ -231,7 +257,7 @@ def _node(
             message_bytes=settings.message_bytes,
             with_aliases=settings.destination_aliases,
         ),
-        subscriber=_subscriber(settings, backends, state, log, metrics),
+        subscriber=_subscriber(settings, backends, state, seen, metrics),
         registry=state.registry,
         refusals=refusals,
         metrics=metrics,
@@ -247,6 +273,9 @@ def _dispatcher(node: Node, broadcaster: Broadcaster) -> Dispatcher:
         idempotency_keys=state.idempotency_keys,
         sent_lines=state.sent_lines,
         memberships=state.memberships,
+        message_changes=MessageChanges(
+            state.recent_events, state.message_states, node.context.metrics
+        ),
         pending_receipts=state.pending_receipts,
         hub=state.hub,
         broadcaster=broadcaster,

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
+import orjson
 from prometheus_client import CollectorRegistry
 
 from madang_common.access import Access, AccessQuery
@@ -13,12 +15,17 @@ from madang_common.events.kinds import Role
 from madang_common.http.client import create_client
 from madang_common.log.port import Batch
 from madang_common.log.position import from_id, position, to_id
+from madang_fold import fold_events, to_json
 from madang_gateway.backends.history import History
 from madang_gateway.backends.memberships import Memberships
 from madang_gateway.consume.dispatcher import Dispatcher
+from madang_gateway.consume.message_changes import MessageChanges
 from madang_gateway.fanout.broadcaster import Broadcaster
 from madang_gateway.fanout.encoding import EncodingKey
 from madang_gateway.fanout.hub import Hub
+from madang_gateway.messages.lookup import Messages, room_event
+from madang_gateway.messages.seen import SeenPositions
+from madang_gateway.messages.states import MessageStates
 from madang_gateway.metrics import Metrics
 from madang_gateway.state.idempotency_keys import IdempotencyKeys
 from madang_gateway.state.pending_receipts import PendingReceipts
@@ -80,6 +87,8 @@ class FakeHistory:
         query = request.url.params
         if request.url.path == "/internal/keys":
             return self._key(query)
+        if request.url.path == "/internal/messages":
+            return self._messages(orjson.loads(request.content)["questions"])
         since = from_id(query["after"]) if "after" in query else -1
         limit = int(query["limit"])
         found = [
@@ -109,8 +118,28 @@ class FakeHistory:
                 return httpx.Response(200, json={"id": to_id(at), **event.document()})
         return httpx.Response(404)
 
+    def _messages(self, questions: list[dict[str, str]]) -> httpx.Response:
+        end = position(self.next, 0)
+        answers = [
+            {
+                **question,
+                "state": message_state(self.events, question["room"], question["message"]),
+                "stored_to": to_id(end - 1) if end else None,
+            }
+            for question in questions
+        ]
+        return httpx.Response(200, content=orjson.dumps({"answers": answers}))
+
     def client(self) -> History:
         return History(create_client("http://history", transport=httpx.MockTransport(self.answer)))
+
+
+def message_state(
+    events: Sequence[tuple[int, Event]], room: str, message: str
+) -> dict[str, Any] | None:
+    """Return the state of a message of `room` after the stored `events`, as history has it."""
+    folded = fold_events(room_event(at, event) for at, event in events if event.room == room)
+    return to_json(folded[message]) if message in folded else None
 
 
 async def _all_are_members(queries: Sequence[AccessQuery]) -> list[Access]:
@@ -134,12 +163,14 @@ class EventPipeline:
         self.sent_lines = SentLines(100_000)
         self.pending_receipts = PendingReceipts(15, lambda _: None, self.time)
         self.memberships = Memberships(_all_are_members, rooms=10)
+        self.message_states = MessageStates(1_000_000)
         self.ended: list[tuple[str, str]] = []
         self.dispatcher = Dispatcher(
             recent_events=self.recent_events,
             idempotency_keys=self.idempotency_keys,
             sent_lines=self.sent_lines,
             memberships=self.memberships,
+            message_changes=MessageChanges(self.recent_events, self.message_states, self.metrics),
             pending_receipts=self.pending_receipts,
             hub=self.hub,
             broadcaster=Broadcaster(self.hub, self.metrics),
@@ -147,8 +178,24 @@ class EventPipeline:
             metrics=self.metrics,
             clock=self.time,
         )
+        self.seen = SeenPositions(self.recent_events, self._log_end, seconds=20, clock=self.time)
         self._listeners: list[tuple[FakeRecipient, str]] = []
         self.offset = 0
+
+    def messages(self, history: FakeHistory | None = None) -> Messages:
+        """Return the lookup of messages in this pipeline, else in `history`."""
+        return Messages(
+            self.message_states,
+            self.recent_events,
+            (history or FakeHistory()).client().messages,
+            self.seen,
+            seconds=1,
+            metrics=self.metrics,
+            clock=self.time,
+        )
+
+    async def _log_end(self, _: int) -> int:
+        return self.offset
 
     def listener(self, user: str = "mina", room: str = "yard") -> FakeRecipient:
         listener = FakeRecipient(user)

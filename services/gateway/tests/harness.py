@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from madang_common.access import Access, AccessRequest, AccessResponse
-from madang_common.events.envelope import Event, read_line
+from madang_common.events.envelope import Event, read_line, room_audience
 from madang_common.events.kinds import Role
 from madang_common.health import Health
 from madang_common.http.app import create_app
@@ -36,6 +36,7 @@ from madang_common.tokens.revocations import Revocation, Revocations
 from madang_common.tokens.verifier import Verifiers
 from madang_gateway.settings import GatewaySettings
 from madang_gateway.wiring import build
+from services.gateway.tests.event_pipeline import message_state
 from services.gateway.tests.stomp_client import Client, opened
 from tests.support.issuer import ISSUER, Issuer, bearer
 from tests.support.server_beside import ServerBeside, listening
@@ -160,7 +161,20 @@ class FakeHistory:
                 raise NotFound("there is no such key")
             return _document(at, dict(self._events)[at])
 
+        @router.post("/messages")
+        async def messages(body: dict[str, list[dict[str, str]]], _: Gateway) -> dict[str, Any]:
+            return {"answers": [await self._message(**question) for question in body["questions"]]}
+
         return router
+
+    async def _message(self, room: str, message: str) -> dict[str, Any]:
+        end = position(self._next[await self._catch_up(room_audience(room))], 0)
+        return {
+            "room": room,
+            "message": message,
+            "state": message_state(self._events, room, message),
+            "stored_to": to_id(end - 1) if end else None,
+        }
 
     async def store_all(self) -> None:
         """Store the rest of the log."""

@@ -1,9 +1,9 @@
-"""Client of the history service, for events and idempotency keys that are no longer in memory."""
+"""Client of the history service, for what is no longer in memory: events, keys and messages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import orjson
@@ -12,6 +12,11 @@ from madang_common.events.envelope import Event, read_document
 from madang_common.http.client import call
 from madang_common.log.position import from_id, to_id
 from madang_common.problems import NotFound, Unavailable
+from madang_fold import Message, from_json
+
+MAX_QUERIES = 500
+"""Most messages of one request."""
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,23 @@ class Page:
     """Position up to which the audience's shard is stored."""
     reaches: bool
     """Whether no event is missing between the requested position and the first event."""
+
+
+class MessageQuery(NamedTuple):
+    """A query for the state of a message."""
+
+    room: str
+    message: str
+    """Its id."""
+
+
+class StoredMessage(NamedTuple):
+    """The state of a message as history has it."""
+
+    state: Message | None
+    """None if history has no such message in the room."""
+    stored_to: int
+    """Position up to which the room's shard is stored; -1 if nothing is."""
 
 
 class History:
@@ -58,6 +80,21 @@ class History:
             return None
         with _readable():
             return _read(orjson.loads(answer.content))
+
+    async def messages(self, queries: Sequence[MessageQuery]) -> list[StoredMessage]:
+        """Return the state of each message of at most MAX_QUERIES."""
+        body = orjson.dumps({"questions": [query._asdict() for query in queries]})
+        answer = await call(self._client, "POST", "/internal/messages", content=body, headers=_JSON)
+        with _readable():
+            return [_read_message(item) for item in orjson.loads(answer.content)["answers"]]
+
+
+def _read_message(item: dict[str, Any]) -> StoredMessage:
+    state, stored_to = item["state"], item["stored_to"]
+    return StoredMessage(
+        None if state is None else from_json(state),
+        -1 if stored_to is None else from_id(stored_to),
+    )
 
 
 def _read(item: dict[str, Any]) -> tuple[int, Event]:

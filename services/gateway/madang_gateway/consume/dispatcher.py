@@ -9,13 +9,16 @@ from madang_common.events.data import MembershipChange
 from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
 from madang_common.events.kinds import MEMBERSHIP_CHANGES
+from madang_common.events.message_kinds import MessageCreated
 from madang_common.log.port import Batch
 from madang_common.log.position import position
 from madang_common.problems import Problem, Unavailable
 from madang_gateway.backends.memberships import Memberships
+from madang_gateway.consume.message_changes import MessageChanges
 from madang_gateway.fanout.broadcaster import Broadcaster
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.fanout.hub import Hub
+from madang_gateway.messages.rules import CHANGES
 from madang_gateway.metrics import Metrics
 from madang_gateway.state.event_decoder import decode_line
 from madang_gateway.state.idempotency_keys import (
@@ -30,6 +33,9 @@ from madang_gateway.state.sent_lines import SentLines
 
 log = structlog.get_logger()
 
+_MESSAGE_KINDS = CHANGES | {MessageCreated.kind}
+"""The kinds that change messages; a plain `message.created` changes none."""
+
 EndMembership = Callable[[str, str], None]
 """Ends the subscriptions of a user (first) to a room (second)."""
 
@@ -37,9 +43,9 @@ EndMembership = Callable[[str, str], None]
 class Dispatcher:
     """Applies each batch in one pass and in order, without an await.
 
-    A duplicate (same audience, sender and key) is ignored, and so is a message after the end of its
-    sender's membership. A former member receives the event that ends the membership, and nothing
-    after it.
+    A duplicate (same audience, sender and key) is ignored, and so is an event that requires a
+    membership after the end of its sender's. A former member receives the event that ends the
+    membership, and nothing after it.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class Dispatcher:
         idempotency_keys: IdempotencyKeys,
         sent_lines: SentLines,
         memberships: Memberships,
+        message_changes: MessageChanges,
         pending_receipts: PendingReceipts,
         hub: Hub,
         broadcaster: Broadcaster,
@@ -60,6 +67,7 @@ class Dispatcher:
         self._idempotency_keys = idempotency_keys
         self._sent_lines = sent_lines
         self._memberships = memberships
+        self._message_changes = message_changes
         self._pending_receipts = pending_receipts
         self._hub = hub
         self._broadcaster = broadcaster
@@ -77,6 +85,7 @@ class Dispatcher:
         deliveries: dict[str, list[PositionedEvent]] = {}
         succeeded: list[tuple[IdempotencyKey, FirstEvent]] = []
         barred: list[IdempotencyKey] = []
+        changes: list[tuple[int, Event]] = []
         departed = self._departures or None
         for at, line in enumerate(batch.lines, position(batch.offset, 0)):
             try:
@@ -107,12 +116,13 @@ class Dispatcher:
                         deliveries.setdefault(audience, []).append(
                             PositionedEvent.at(at, event, line)
                         )
-                    if event.kind in MEMBERSHIP_CHANGES:
-                        self._change_membership(event, deliveries.pop(audience, []))
-                        departed = self._departures
+                    if event.kind != MessageCreated.kind or len(event.data) > 1:
+                        self._note(at, event, deliveries, changes)
+                        departed = self._departures or None
             if key in pending:
                 succeeded.append((key, first))
         self._recent_events.add(shard, batch.offset, applied, now)
+        self._message_changes.apply(changes)
         for audience, events in deliveries.items():
             self._broadcaster.events(audience, events)
         self._metrics.sends.inc(len(succeeded))
@@ -136,6 +146,19 @@ class Dispatcher:
             self._idempotency_keys.add(key, first_event(at, digest))
             if event is not None and event.kind in MEMBERSHIP_CHANGES:
                 departed.apply(event)
+
+    def _note(
+        self,
+        at: int,
+        event: Event,
+        deliveries: dict[str, list[PositionedEvent]],
+        changes: list[tuple[int, Event]],
+    ) -> None:
+        """Apply a change of a membership at once, and add one of a message to `changes`."""
+        if event.kind in MEMBERSHIP_CHANGES:
+            self._change_membership(event, deliveries.pop(event.audience, []))
+        elif event.kind in _MESSAGE_KINDS:
+            changes.append((at, event))
 
     def _complete(
         self,

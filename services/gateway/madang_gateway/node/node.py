@@ -86,12 +86,13 @@ class Node:
                 session.disconnect(disconnects.SESSION_REVOKED, session_ended())
 
     def start_over(self) -> None:
-        """Drop cached memberships and close all connections, which reconnect and recover.
+        """Drop cached memberships and messages; close all connections, which reconnect and recover.
 
         For a gap in the log: the lost events may have changed anything.
         """
         self.context.metrics.log_gaps.inc()
         self.state.memberships.clear()
+        self.state.message_states.clear()
         self.state.recent_events.note_gap(self.clock())
         for connection in tuple(self.connections):
             connection.disconnect(disconnects.UNAVAILABLE)

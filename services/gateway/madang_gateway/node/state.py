@@ -6,6 +6,7 @@ from typing import Self
 from madang_common.clock import MonotonicClock
 from madang_gateway.backends.memberships import FetchAccess, Memberships
 from madang_gateway.fanout.hub import Hub
+from madang_gateway.messages.states import MessageStates
 from madang_gateway.metrics import Metrics
 from madang_gateway.presence.local import LocalPresence
 from madang_gateway.session.registry import SessionRegistry
@@ -26,6 +27,7 @@ class NodeState:
     sent_lines: SentLines
     pending_receipts: PendingReceipts
     memberships: Memberships
+    message_states: MessageStates
     registry: SessionRegistry
     local_presence: LocalPresence
 
@@ -44,6 +46,8 @@ class NodeState:
             shards, limit_bytes=settings.tail_bytes, limit_seconds=settings.tail_seconds
         )
         metrics.tail_reach_seconds.set_function(lambda: recent_events.reach_seconds(clock()))
+        message_states = MessageStates(settings.message_state_bytes)
+        metrics.message_state_bytes.set_function(lambda: message_states.bytes)
         observe = metrics.receipt_seconds.observe
         return cls(
             hub=Hub(),
@@ -52,6 +56,7 @@ class NodeState:
             sent_lines=SentLines(),
             pending_receipts=PendingReceipts(settings.receipt_seconds, observe, clock),
             memberships=Memberships(fetch_access, rooms=settings.memberships_cached),
+            message_states=message_states,
             registry=SessionRegistry(settings.send_rate),
             local_presence=LocalPresence(settings.presence_grace_seconds, clock),
         )

@@ -3,6 +3,9 @@
 | SEND | requests |
 | --- | --- |
 | `/app/rooms.{room}.send` | a message |
+| `/app/rooms.{room}.edit`, `.delete` | a change of a message |
+| `/app/rooms.{room}.react`, `.unreact` | a reaction to a message, or its removal |
+| `/app/rooms.{room}.pin`, `.unpin` | a message to be pinned to the room, or unpinned |
 | `/app/rooms.{room}.typing`, `.read` | a live event |
 | `/app/token` | a new token for the session |
 
@@ -39,6 +42,12 @@ class Action(Enum):
     """The action that a SEND requests."""
 
     MESSAGE = "send"
+    EDIT = "edit"
+    DELETE = "delete"
+    REACT = "react"
+    UNREACT = "unreact"
+    PIN = "pin"
+    UNPIN = "unpin"
     TYPING = "typing"
     READ = "read"
     ENTER = "enter"
@@ -46,7 +55,8 @@ class Action(Enum):
     TOKEN = "token"  # noqa: S105 - an action
 
 
-ROOM_ACTIONS = {action.value: action for action in (Action.MESSAGE, Action.TYPING, Action.READ)}
+_OTHER_DESTINATIONS = frozenset({Action.ENTER, Action.QUIT, Action.TOKEN})
+ROOM_ACTIONS = {action.value: action for action in Action if action not in _OTHER_DESTINATIONS}
 """The action of a SEND to `/app/rooms.{room}.{name}`, by name."""
 _APP = re.compile(rf"/app/rooms\.{_ROOM}\.(?P<action>{'|'.join(ROOM_ACTIONS)})")
 

@@ -1,16 +1,24 @@
-"""The command to send a message or a live event, from a SEND or a POST."""
+"""The command to send an event to a room, from a SEND or a REST request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from madang_common.events.data import Data
 from madang_common.events.kinds import PresenceEntered, PresenceQuit, RoomRead, RoomTyping, document
-from madang_common.events.message_kinds import MessageCreated
+from madang_common.events.message_kinds import (
+    MessageCreated,
+    MessageDeleted,
+    MessageEdited,
+    MessagePinned,
+    MessageUnpinned,
+    ReactionAdded,
+    ReactionRemoved,
+)
 from madang_common.http.bearer import bearer_token
 from madang_common.http.field_errors import field_errors, sentence
 from madang_common.ids import next_id
@@ -19,20 +27,50 @@ from madang_gateway.protocol import tutorial_destinations
 from madang_gateway.protocol.destinations import Action, SendTarget, send_target
 from madang_gateway.protocol.stomp.events import Send
 from madang_gateway.protocol.stomp.serializer import OWN_HEADERS, is_own
+from madang_gateway.publish.bodies import (
+    DeleteMessage,
+    EditMessage,
+    NewMessage,
+    Pin,
+    Reaction,
+    content,
+)
 
 KEY_LENGTH = 64
 _FORWARDED_BYTES = 4096
 _MAX_FIELDS = 16
 _JSON = "application/json"
 _TEXT = "text/"
-ACTION_DATA: Mapping[Action, type[Data]] = {
-    Action.MESSAGE: MessageCreated,
-    Action.TYPING: RoomTyping,
-    Action.READ: RoomRead,
-    Action.ENTER: PresenceEntered,
-    Action.QUIT: PresenceQuit,
+
+
+class ActionEvent(NamedTuple):
+    """The event that an action publishes."""
+
+    data: type[Data]
+    body: type[BaseModel]
+    """The body that requests it."""
+
+    @property
+    def kind(self) -> str:
+        """The event's kind."""
+        return self.data.kind
+
+
+ACTION_EVENTS: Mapping[Action, ActionEvent] = {
+    Action.MESSAGE: ActionEvent(MessageCreated, NewMessage),
+    Action.EDIT: ActionEvent(MessageEdited, EditMessage),
+    Action.DELETE: ActionEvent(MessageDeleted, DeleteMessage),
+    Action.REACT: ActionEvent(ReactionAdded, Reaction),
+    Action.UNREACT: ActionEvent(ReactionRemoved, Reaction),
+    Action.PIN: ActionEvent(MessagePinned, Pin),
+    Action.UNPIN: ActionEvent(MessageUnpinned, Pin),
+    Action.TYPING: ActionEvent(RoomTyping, RoomTyping),
+    Action.READ: ActionEvent(RoomRead, RoomRead),
+    Action.ENTER: ActionEvent(PresenceEntered, PresenceEntered),
+    Action.QUIT: ActionEvent(PresenceQuit, PresenceQuit),
 }
-"""The data of the event that each action publishes."""
+"""The event and the body of each action."""
+_KINDS = {action: event.kind for action, event in ACTION_EVENTS.items()}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -56,6 +94,8 @@ class SendCommand:
     """The access token in the SEND itself."""
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
     """Headers of the SEND that its MESSAGEs carry too."""
+    body: bytes = b""
+    """The body that `data` comes from; JSON if `data` has more than a text."""
 
     @classmethod
     def of(cls, action: Action, room: str, data: Data, size: int = 0) -> Self:
@@ -73,16 +113,18 @@ def read_send(send: Send, *, with_aliases: bool) -> SendCommand | None:
         return None
     action, headers = target.action, send.headers
     key = headers.get("key")
+    data = _data(action, content_type, body)
     return SendCommand(
         action,
         target.room,
-        ACTION_DATA[action].kind,
-        _data(action, content_type, body),
+        _KINDS[action],
+        data,
         len(send.body),
         next_id() if key is None else check_key(key),
         key is not None and headers.get("retry") == "true",
         own_token(headers),
         _forwarded(headers),
+        body,
     )
 
 
@@ -123,9 +165,9 @@ def _target(send: Send, *, with_aliases: bool) -> tuple[SendTarget | None, str, 
 def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     try:
         if action is not Action.MESSAGE:
-            return _read_json(ACTION_DATA[action], body or b"{}")
+            return _read_json(action, body or b"{}")
         if content_type.startswith(_JSON):
-            return _read_json(MessageCreated, body)
+            return _read_json(action, body)
         text = body.decode()
     except ValidationError as error:
         errors = field_errors(
@@ -137,8 +179,8 @@ def _data(action: Action, content_type: str, body: bytes) -> Mapping[str, Any]:
     return _read_text(text, declared=content_type.startswith(_TEXT))
 
 
-def _read_json(kind: type[Data], body: bytes | str) -> Mapping[str, Any]:
-    """Return the data of `kind` in `body`; raises InvalidBody or ValidationError."""
+def _read_json(action: Action, body: bytes | str) -> Mapping[str, Any]:
+    """Return the data that `body` requests; raises InvalidBody or ValidationError."""
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -146,19 +188,19 @@ def _read_json(kind: type[Data], body: bytes | str) -> Mapping[str, Any]:
     if isinstance(given, dict) and len(given) > _MAX_FIELDS:
         # Describing each unknown field would take far longer than this check.
         raise InvalidBody(f"Body: at most {_MAX_FIELDS} fields.")
-    return document(kind.model_validate(given))
+    return content(ACTION_EVENTS[action].body.model_validate(given))
 
 
 def _read_text(text: str, *, declared: bool) -> Mapping[str, Any]:
     """Return the message in `text`, which may be JSON without a declared content type."""
     if not declared and text.startswith("{"):
         try:
-            return _read_json(MessageCreated, text)
+            return _read_json(Action.MESSAGE, text)
         except (ValidationError, InvalidBody):
             pass  # a text that begins with a brace
     if not text:
         raise InvalidBody("The message is empty.")
-    # The fast path: `MessageCreated` checks nothing else.
+    # The fast path: `NewMessage` checks nothing else.
     return {"text": text}
 
 

@@ -1,4 +1,4 @@
-"""Appends messages to the log, and publishes live events, which bypass it."""
+"""Appends durable events to the log, and publishes live events, which bypass it."""
 
 import asyncio
 import time
@@ -8,12 +8,14 @@ from functools import partial
 from madang_common.clock import rfc3339
 from madang_common.events.envelope import Event, room_audience
 from madang_common.events.kinds import LIVE, RoomRead
+from madang_common.events.redaction import is_redacted
 from madang_common.live.port import Live
 from madang_common.log.port import LogBusy, LogError, LogTooLarge, LogUnusable
 from madang_common.log.publisher import Publisher
 from madang_common.problems import KeyConflict, Problem, TooLarge, Unavailable
 from madang_common.tokens.claims import Claims
 from madang_gateway.backends.history import History
+from madang_gateway.messages.rules import CHANGES
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import Interceptor, intercept
@@ -33,14 +35,15 @@ _MAX_CHECKS = 10
 class Sender:
     """Executes send commands from STOMP and REST.
 
-    A message succeeds when its event comes back from the log. A repeated key gets the position of
-    the first event, or KeyConflict if the data differs.
+    A durable event succeeds when it comes back from the log. A repeated key gets the position of
+    the first event, or KeyConflict if kind or data differ.
     """
 
     def __init__(
         self,
         *,
         interceptors: Sequence[Interceptor],
+        change_check: Interceptor,
         append_checks: Sequence[Interceptor],
         idempotency_keys: IdempotencyKeys,
         sent_lines: SentLines,
@@ -49,13 +52,15 @@ class Sender:
         publisher: Publisher,
         live: Live,
     ) -> None:
-        """Every send passes `interceptors` first.
+        """Every send passes `interceptors` first, and `change_check` unless its key is known.
 
-        `append_checks` run again right before the append if there was an await in between, because
-        their results may have changed.
+        Otherwise a repeated deletion, which has succeeded, would be refused. `append_checks` run
+        again right before the append if there was an await in between, because their results may
+        have changed; so does `change_check`.
         """
         self._interceptors = interceptors
-        self._append_checks = append_checks
+        self._change_check = change_check
+        self._append_checks = (*append_checks, self._check_change)
         self._idempotency_keys = idempotency_keys
         self._sent_lines = sent_lines
         self._pending_receipts = pending_receipts
@@ -76,8 +81,10 @@ class Sender:
             if pending is None and not (
                 command.retry and self._must_query_history(claims, command)
             ):
-                self._accept(claims, command, on_outcome)
-                return None
+                pending = self._check_change(claims, command)
+                if pending is None:
+                    self._accept(claims, command, on_outcome)
+                    return None
         except Problem as problem:
             on_outcome(problem)
             return None
@@ -97,7 +104,7 @@ class Sender:
                 stored = await self._stored(claims, command)
                 if stored is not None:
                     position, event = stored
-                    on_outcome(_outcome(position, digest(event.data), digest(command.data)))
+                    on_outcome(position if _is_same(event, command) else KeyConflict())
                     return
             await self._check_again(claims, (command,))
             self._accept(claims, command, on_outcome)
@@ -122,7 +129,8 @@ class Sender:
                 await pending
             if self._must_query_history(claims, command) and await self._is_stored(claims, command):
                 stored.add(_key(claims, command))
-        await self._check_again(claims, commands)
+        to_append = [command for command in commands if _key(claims, command) not in stored]
+        await self._check_again(claims, to_append)
         # No await from here on, so the checks still hold.
         new: dict[IdempotencyKey, Event] = {}
         live = []
@@ -144,12 +152,27 @@ class Sender:
         An await may make the results before it stale, so the checks are repeated.
         """
         for _ in range(_MAX_CHECKS):
-            results = [intercept(self._append_checks, claims, command) for command in commands]
-            pending = [result for result in results if result is not None]
-            if not pending:
+            awaited = False
+            for command in commands:
+                pending = intercept(self._append_checks, claims, command)
+                if pending is not None:
+                    awaited = True
+                    await pending
+            if not awaited:
                 return
-            await asyncio.gather(*pending)
         raise Unavailable("The room changes too fast; try again.", retry_after_seconds=1)
+
+    def _check_change(self, claims: Claims, command: SendCommand) -> Awaitable[None] | None:
+        """Run `change_check` for a change, unless the first event with its key is known."""
+        if command.kind not in CHANGES:
+            return None
+        key = _key(claims, command)
+        if (
+            self._idempotency_keys.get(key) is not None
+            or self._pending_receipts.digest(key) is not None
+        ):
+            return None
+        return self._change_check(claims, command)
 
     def mark_read(self, claims: Claims, room: str, upto: str) -> None:
         """Publish to `room`, which the user is subscribed to, that they read up to event `upto`."""
@@ -161,7 +184,7 @@ class Sender:
         stored = await self._stored(claims, command)
         if stored is None:
             return False
-        if digest(stored[1].data) != digest(command.data):
+        if not _is_same(stored[1], command):
             raise KeyConflict
         return True
 
@@ -180,17 +203,17 @@ class Sender:
         first, other = self._idempotency_keys.get(key), others.get(key)
         used = {
             first and position_and_digest(first)[1],
-            other and digest(other.data),
+            other and digest(other.kind, other.data),
             self._pending_receipts.digest(key),
         } - {None}
-        if used - {digest(event.data)}:
+        if used - {digest(event.kind, event.data)}:
             raise KeyConflict
         return first is None and other is None
 
     def _append_together(self, new: Mapping[IdempotencyKey, Event], outcomes: "_Outcomes") -> None:
         batches: dict[str, dict[IdempotencyKey, bytes]] = {}
         for key, event in new.items():
-            if self._pending_receipts.add(key, digest(event.data), outcomes.add):
+            if self._pending_receipts.add(key, digest(event.kind, event.data), outcomes.add):
                 batches.setdefault(event.audience, {})[key] = event.line()
 
         def appended(keys: Iterable[IdempotencyKey], error: LogError | None) -> None:
@@ -212,7 +235,7 @@ class Sender:
             return
         audience = room_audience(command.room)
         key = idempotency_key(audience, claims.subject, command.key)
-        sent = digest(command.data)
+        sent = digest(command.kind, command.data)
         first = self._idempotency_keys.get(key)
         if first is not None:
             on_outcome(_outcome(*position_and_digest(first), sent))
@@ -272,6 +295,15 @@ def _event(claims: Claims, command: SendCommand) -> Event:
 
 def _key(claims: Claims, command: SendCommand) -> IdempotencyKey:
     return idempotency_key(room_audience(command.room), claims.subject, command.key)
+
+
+def _is_same(stored: Event, command: SendCommand) -> bool:
+    """Return whether `stored` is what `command` sends; its content may be gone by now."""
+    if stored.kind != command.kind:
+        return False
+    return is_redacted(stored) or digest(stored.kind, stored.data) == digest(
+        command.kind, command.data
+    )
 
 
 def _outcome(position: int, stored: int, sent: int) -> int | Problem:

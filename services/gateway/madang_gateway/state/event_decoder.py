@@ -50,7 +50,12 @@ def decode_line(line: bytes, subscribed: Container[str]) -> DecodedLine:
     event = None
     if audience in subscribed:
         event = Event(key, _KIND, sender, name, at, {"text": text}, room)
-    return event, audience, idempotency_key(audience, sender, key), digest_of_text("text", text)
+    return (
+        event,
+        audience,
+        idempotency_key(audience, sender, key),
+        digest_of_text(_KIND, "text", text),
+    )
 
 
 def decode_any_line(line: bytes) -> DecodedLine:
@@ -61,4 +66,5 @@ def decode_any_line(line: bytes) -> DecodedLine:
 def decoded(event: Event) -> DecodedLine:
     """Return `event` as its line is decoded."""
     audience = event.audience
-    return event, audience, idempotency_key(audience, event.sender, event.key), digest(event.data)
+    key = idempotency_key(audience, event.sender, event.key)
+    return event, audience, key, digest(event.kind, event.data)

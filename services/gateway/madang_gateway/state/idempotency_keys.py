@@ -30,19 +30,19 @@ def idempotency_key(audience: str, sender: str, key: str) -> IdempotencyKey:
     return IdempotencyKey(f"{audience} {sender} {key}")
 
 
-def digest(data: Mapping[str, Any]) -> int:
-    """Return a 64-bit hash of `data`, comparable within this process only."""
+def digest(kind: str, data: Mapping[str, Any]) -> int:
+    """Return a 64-bit hash of an event's kind and data, comparable within this process only."""
     if len(data) == 1:
-        # Fast path: the data of a message is one text.
+        # Fast path: most events are messages, and their data is one text.
         ((name, value),) = data.items()
         if type(value) is str:
-            return digest_of_text(name, value)
-    return hash(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)) & _DIGEST
+            return digest_of_text(kind, name, value)
+    return hash((kind, orjson.dumps(data, option=orjson.OPT_SORT_KEYS))) & _DIGEST
 
 
-def digest_of_text(name: str, text: str) -> int:
-    """Return the digest of data with the single field `name`."""
-    return hash((name, text)) & _DIGEST
+def digest_of_text(kind: str, name: str, text: str) -> int:
+    """Return the digest of an event of `kind` whose data has the single field `name`."""
+    return hash((kind, name, text)) & _DIGEST
 
 
 class IdempotencyKeys:

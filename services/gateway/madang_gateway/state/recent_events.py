@@ -1,11 +1,12 @@
 """The newest events of every shard in memory, from which most subscriptions are recovered."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from madang_common.log.position import position
+from madang_common.log.position import from_id, position
+from madang_gateway.state.message_index import MessageIndex
 
 PositionedLine: TypeAlias = tuple[int, bytes]
 """An event's position and its line."""
@@ -29,11 +30,13 @@ class _AudienceEvents:
 
     # Two parallel lists: positions are found by bisection, and ints and bytes are not tracked by
     # the garbage collector.
-    __slots__ = ("_first", "lines", "positions")
+    __slots__ = ("_first", "index", "lines", "positions")
 
     def __init__(self) -> None:
         self.positions: list[int] = []
         self.lines: list[bytes] = []
+        self.index: MessageIndex | None = None
+        """The events that target a message; None if there are none."""
         self._first = 0
         """Index of the oldest event that was not dropped."""
 
@@ -41,6 +44,8 @@ class _AudienceEvents:
         """Drop the oldest event; return whether there are others."""
         first = self._first
         self.lines[first] = b""
+        if self.index is not None and not self.index.drop(self.positions[first]):
+            self.index = None
         self._first = first = first + 1
         if first == len(self.lines):
             return False
@@ -54,6 +59,16 @@ class _AudienceEvents:
         begin = bisect_right(self.positions, since, self._first)
         end = begin + limit
         return list(zip(self.positions[begin:end], self.lines[begin:end], strict=True))
+
+    def place(self, at: int) -> int | None:
+        """Return the index of the event at position `at` in both lists, or None."""
+        place = bisect_left(self.positions, at, self._first)
+        return place if place < len(self.positions) and self.positions[place] == at else None
+
+    def about(self, message: str) -> list[int]:
+        """Return the positions of the events that may have created or do target `message`."""
+        targeting = () if self.index is None else self.index.positions(message)
+        return [from_id(message), *targeting]
 
 
 class RecentEvents:
@@ -132,3 +147,35 @@ class RecentEvents:
         """Return up to `limit` events of `audience` after position `since`, oldest first."""
         events = self._events.get(audience)
         return [] if events is None else events.after(since, limit)
+
+    def index(self, audience: str, at: int, message: str, *, deletes: bool) -> None:
+        """Record that the event at position `at`, the newest such one, targets `message`."""
+        events = self._events[audience]
+        if events.index is None:
+            events.index = MessageIndex()
+        events.index.add(at, message, deletes=deletes)
+
+    def about(self, audience: str, message: str, since: int) -> list[PositionedLine]:
+        """Return the event with the id `message` and those that target it, after `since`."""
+        events = self._events.get(audience)
+        if events is None:
+            return []
+        places = ((at, events.place(at)) for at in events.about(message) if at > since)
+        return [(at, events.lines[place]) for at, place in places if place is not None]
+
+    def is_deleted(self, audience: str, message: str) -> bool:
+        """Return whether the deletion of `message` is among the events of `audience`."""
+        events = self._events.get(audience)
+        return events is not None and events.index is not None and events.index.is_deleted(message)
+
+    def replace(
+        self, audience: str, message: str, change: Callable[[PositionedLine], bytes]
+    ) -> None:
+        """Replace the line of each event that `about` returns by what `change` returns for it."""
+        events = self._events.get(audience)
+        if events is None:
+            return
+        for at in events.about(message):
+            place = events.place(at)
+            if place is not None:
+                events.lines[place] = change((at, events.lines[place]))

@@ -5,19 +5,18 @@ since ──▶ history, page by page ──▶ recent events ──▶ live (th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
 from madang_common.clock import MonotonicClock
 from madang_common.events.envelope import read_line
-from madang_common.log.port import LogError, LogUnusable
-from madang_common.log.position import from_id, position, shard_of, to_id
+from madang_common.log.position import from_id, shard_of, to_id
 from madang_common.problems import InvalidRequest, Unavailable
 from madang_gateway.backends.history import History, Page
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.limits.budget import HISTORY_PAGE
+from madang_gateway.messages.seen import SeenPositions
 from madang_gateway.metrics import Metrics
 from madang_gateway.state.recent_events import PositionedLine, RecentEvents
 
@@ -26,10 +25,6 @@ _START = "start"
 """`since` of a client that subscribed while the log was empty."""
 _SLICE_EVENTS = 64
 """Events read and encoded in one turn of the event loop; takes about a millisecond."""
-_LAG_SECONDS = 3.0
-"""Lag of this gateway behind another after which it asks the log whether it has an id at all."""
-_LOG_PAUSE_SECONDS = 1.0
-"""Pause between two such questions."""
 
 
 class ReplayTarget(Protocol):
@@ -75,7 +70,7 @@ class Recovery:
         recent: RecentEvents,
         history: History,
         *,
-        log_end: Callable[[int], Awaitable[int]],
+        seen: SeenPositions,
         shards: int,
         page: int,
         chunk_bytes: int,
@@ -85,12 +80,11 @@ class Recovery:
     ) -> None:
         """Request `page` events of history at a time; give up after `seconds` without progress.
 
-        A target gets about `chunk_bytes` before it must be ready again. `log_end` returns the
-        offset after the last batch of a shard, as `Log.end` does.
+        A target gets about `chunk_bytes` before it must be ready again.
         """
         self._recent = recent
         self._history = history
-        self._log_end = log_end
+        self._seen = seen
         self._shards = shards
         self._page = page
         self._chunk_bytes = chunk_bytes
@@ -123,7 +117,7 @@ class Recovery:
         events are missing, the target begins with `resumed=False` and gets the rest.
         """
         shard = shard_of(audience, self._shards)
-        if not await self._wait_until_seen(shard, since):
+        if not await self._seen.wait_for(shard, since):
             # The log never had this id: start live.
             self._metrics.resumes.labels("lost").inc()
             target.begin(resumed=False, position=self._end(audience))
@@ -182,33 +176,6 @@ class Recovery:
         if chunk:
             await target.ready()
             target.deliver(chunk)
-
-    async def _wait_until_seen(self, shard: int, since: int) -> bool:
-        """Wait until this gateway has seen `since`, which another gateway may have sent already.
-
-        Return False if the log has no event there.
-        """
-        began = self._clock()
-        pause = _POLL_SECONDS
-        while since >= self._recent.end[shard]:
-            waited = self._clock() - began
-            if waited > _LAG_SECONDS:
-                if await self._is_beyond_log(shard, since):
-                    return False
-                pause = _LOG_PAUSE_SECONDS
-            if waited > self._seconds:
-                raise Unavailable("The log does not answer now; try again.", retry_after_seconds=5)
-            await asyncio.sleep(pause)
-        return True
-
-    async def _is_beyond_log(self, shard: int, since: int) -> bool:
-        """Return whether the log ends before `since`; False if it does not tell now."""
-        try:
-            return since >= position(await self._log_end(shard), 0)
-        except LogUnusable:
-            return True
-        except LogError:
-            return False
 
     async def _next_page(self, audience: str, shard: int, since: int) -> Page:
         """Return a page that makes progress past `since`, or after which recent events suffice."""

@@ -45,7 +45,7 @@ def test_a_duplicate_is_ignored(*, together: bool) -> None:
     mina = core.listener()
     outcomes: list[int | Problem | None] = []
     event = message(key="k")
-    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.kind, event.data), outcomes.append)
 
     if together:
         first, _ = core.apply(event, event)
@@ -64,8 +64,8 @@ def test_a_duplicate_completes_pending_receipts_with_the_first_position() -> Non
     event = message(key="k")
     (first,) = core.apply(event)
     outcomes: list[int | Problem | None] = []
-    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
-    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.kind, event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.kind, event.data), outcomes.append)
 
     core.apply(event)
 
@@ -77,7 +77,7 @@ def test_a_duplicate_with_other_data_is_a_conflict() -> None:
     core.apply(message("hi", key="k"))
     outcomes: list[int | Problem | None] = []
     other = message("bye", key="k")
-    core.pending_receipts.add(KEY, digest(other.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(other.kind, other.data), outcomes.append)
 
     core.apply(other)
 
@@ -179,7 +179,7 @@ def test_a_pending_receipt_completes_after_the_event_was_delivered() -> None:
     at_outcome: list[list[int]] = []
     event = message(key="k")
     core.pending_receipts.add(
-        KEY, digest(event.data), lambda _: at_outcome.append(list(mina.received))
+        KEY, digest(event.kind, event.data), lambda _: at_outcome.append(list(mina.received))
     )
 
     (at,) = core.apply(event)
@@ -204,7 +204,7 @@ def test_a_message_after_its_senders_removal_is_refused(*, followed: bool) -> No
     outcomes: list[int | Problem | None] = []
     late = message("late", key="k", sender="mina")
     key = idempotency_key(late.audience, "mina", "k")
-    core.pending_receipts.add(key, digest(late.data), outcomes.append)
+    core.pending_receipts.add(key, digest(late.kind, late.data), outcomes.append)
 
     gone, _ = core.apply(removal("mina"), late)
 
@@ -233,7 +233,7 @@ def test_a_duplicate_after_the_removal_gets_the_first_position() -> None:
     event = message("event", key="k", sender="mina")
     (first,) = core.apply(event)
     core.apply(removal("mina"))
-    core.pending_receipts.add(KEY, digest(event.data), outcomes.append)
+    core.pending_receipts.add(KEY, digest(event.kind, event.data), outcomes.append)
 
     core.apply(event)
 

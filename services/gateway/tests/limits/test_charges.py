@@ -129,6 +129,16 @@ FRAMES: dict[type, Callable[[Peer], Awaitable[None]]] = {
 
 SENDS: dict[Action, Callable[[Peer], Awaitable[None]]] = {
     Action.MESSAGE: sending("/app/rooms.yard.send", b"hi"),
+    **{
+        action: sending(f"/app/rooms.yard.{action.value}", b'{"message":"000000000000"}')
+        for action in (Action.EDIT, Action.DELETE, Action.PIN, Action.UNPIN)
+    },
+    **{
+        action: sending(
+            f"/app/rooms.yard.{action.value}", '{"message":"000000000000","emoji":"👍"}'.encode()
+        )
+        for action in (Action.REACT, Action.UNREACT)
+    },
     Action.TYPING: sending("/app/rooms.yard.typing"),
     Action.READ: sending("/app/rooms.yard.read", b'{"upto":"000000000000"}'),
     Action.ENTER: sending("/pub/chat/message", b'{"type":"ENTER","roomId":"yard"}'),

@@ -1,5 +1,7 @@
 """The command of a SEND."""
 
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -11,9 +13,10 @@ from madang_common.events.message_kinds import MessageCreated
 from madang_common.problems import InvalidBody, InvalidRequest, NotFound, Problem
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.protocol.stomp.events import Send
-from madang_gateway.publish.command import SendCommand, bearer, read_send
+from madang_gateway.publish.command import ACTION_EVENTS, SendCommand, bearer, read_send
 
 SEND = "/app/rooms.abc.send"
+ID = "000000000800"
 
 
 def read(body: bytes, destination: str = SEND, **headers: str) -> SendCommand:
@@ -269,3 +272,86 @@ def test_the_size_of_a_refusal_is_bounded() -> None:
         read(body, content_type="application/json")
 
     assert len(orjson.dumps(refused.value.document())) < 5000
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "kind", "data"),
+    [
+        ("edit", {"message": ID, "text": "ho"}, "message.edited", None),
+        ("edit", {"message": ID, "meta": {}}, "message.edited", None),
+        ("edit", {"message": ID, "text": "ho", "meta": {"a": [1]}}, "message.edited", None),
+        ("delete", {"message": ID}, "message.deleted", None),
+        ("delete", {"message": ID, "reason": "oops"}, "message.deleted", None),
+        ("delete", {"message": ID, "reason": None}, "message.deleted", {"message": ID}),
+        ("react", {"message": ID, "emoji": "👍"}, "reaction.added", None),
+        (
+            "react",
+            {"message": ID, "emoji": "❤"},
+            "reaction.added",
+            {"message": ID, "emoji": "❤\ufe0f"},
+        ),
+        ("unreact", {"message": ID, "emoji": "👍"}, "reaction.removed", None),
+        ("pin", {"message": ID}, "message.pinned", None),
+        ("unpin", {"message": ID}, "message.unpinned", None),
+        (
+            "send",
+            {"text": "hi", "type": "poll", "meta": {"a": 1}, "reply_to": ID, "thread": ID},
+            "message.created",
+            None,
+        ),
+        ("send", {"text": "hi", "thread": None}, "message.created", {"text": "hi"}),
+    ],
+)
+def test_each_change_of_a_message_has_a_destination(
+    action: str, body: dict[str, Any], kind: str, data: dict[str, Any] | None
+) -> None:
+    command = read(orjson.dumps(body), f"/app/rooms.abc.{action}")
+
+    assert (command.kind, command.data) == (kind, body if data is None else data)
+    ACTION_EVENTS[command.action].data.model_validate(command.data)
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("edit", {"message": ID}),
+        ("edit", {"message": ID, "text": ""}),
+        ("edit", {"message": ID, "text": None}),
+        ("edit", {"text": "ho"}),
+        ("edit", {"message": "1", "text": "ho"}),
+        ("edit", {"message": ID, "text": "ho", "mentions": []}),
+        ("edit", {"message": ID, "text": "ho", "redacted": True}),
+        ("edit", {"message": ID, "meta": []}),
+        ("edit", {"message": ID, "meta": {"a": "x" * 9000}}),
+        ("delete", {"message": ID, "reason": ""}),
+        ("delete", {"message": ID, "reason": "x" * 257}),
+        ("react", {"message": ID}),
+        ("react", {"message": ID, "emoji": "a"}),
+        ("react", {"message": ID, "emoji": "👍👍"}),
+        ("react", {"message": ID, "emoji": "👍" * 1000}),
+        ("pin", {}),
+        ("pin", {"message": ID, "text": "x"}),
+        ("send", {"text": "hi", "type": "no spaces"}),
+        ("send", {"text": "hi", "mentions": ["mina"]}),
+        ("send", {"text": "hi", "redacted": True}),
+        ("send", {"text": "hi", "reply_to": "1"}),
+        ("send", {"text": "hi", "meta": 1}),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(action: str, body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidBody):
+        read(orjson.dumps(body), f"/app/rooms.abc.{action}", content_type="application/json")
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        b'{"a":' * 1000 + b"1" + b"}" * 1000,
+        b'{"a":' + b"[" * 300 + b"]" * 300 + b"}",
+        b'{"a":NaN}',
+        b'{"a":"\\ud800"}',
+    ],
+)
+def test_meta_that_is_no_json_is_refused(meta: bytes) -> None:
+    with pytest.raises(InvalidBody):
+        read(b'{"text":"hi","meta":' + meta + b"}", content_type="application/json")

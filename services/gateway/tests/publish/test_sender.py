@@ -11,19 +11,32 @@ from typing_extensions import override
 from madang_common.events.data import Data
 from madang_common.events.envelope import read_line
 from madang_common.events.kinds import RoomTyping, document
-from madang_common.events.message_kinds import MessageCreated
+from madang_common.events.message_kinds import (
+    MessageCreated,
+    MessageDeleted,
+    MessagePinned,
+    MessageUnpinned,
+)
+from madang_common.events.redaction import redacted
 from madang_common.live.inprocess import InProcessLive
 from madang_common.log.port import Batch, LogUnavailable
 from madang_common.log.publisher import Publisher
 from madang_common.log.sqlite import SqliteLog
-from madang_common.problems import KeyConflict, NotAMember, Problem, TooLarge, Unavailable
+from madang_common.problems import (
+    DeletedMessage,
+    KeyConflict,
+    NotAMember,
+    Problem,
+    TooLarge,
+    Unavailable,
+)
 from madang_common.tokens.claims import Claims
 from madang_gateway.protocol.destinations import Action
 from madang_gateway.publish.command import SendCommand
 from madang_gateway.publish.interceptors import Interceptor
 from madang_gateway.publish.sender import Sender
 from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory
-from services.gateway.tests.harness import until
+from services.gateway.tests.harness import message, until
 
 MINA = Claims(
     subject="mina", session="session", username="mina", name="Mina", expires_at=2_000_000_000
@@ -57,6 +70,7 @@ class Harness:
         waiting_bytes: int,
         interceptors: list[Interceptor],
         append_checks: list[Interceptor],
+        change_check: Interceptor | None = None,
     ) -> None:
         self.core = EventPipeline()
         self.log = log
@@ -65,6 +79,7 @@ class Harness:
         self.publisher = Publisher(log, waiting_bytes=waiting_bytes, timeout_seconds=10)
         self.sender = Sender(
             interceptors=interceptors,
+            change_check=change_check or _allow,
             append_checks=append_checks,
             idempotency_keys=self.core.idempotency_keys,
             sent_lines=self.core.sent_lines,
@@ -114,6 +129,10 @@ def send_command(
     return SendCommand(action, "yard", kind, document(data), len(text), key=key, retry=retry)
 
 
+def _allow(claims: Claims, command: SendCommand) -> None:
+    """Allow every change."""
+
+
 MakeHarness: TypeAlias = Callable[..., Harness]
 
 
@@ -132,8 +151,11 @@ async def make_harness(log: SqliteLog) -> AsyncGenerator[MakeHarness]:
         waiting_bytes: int = 1_000_000,
         *interceptors: Interceptor,
         append_checks: tuple[Interceptor, ...] = (),
+        change_check: Interceptor | None = None,
     ) -> Harness:
-        made.append(Harness(log, waiting_bytes, list(interceptors), list(append_checks)))
+        made.append(
+            Harness(log, waiting_bytes, list(interceptors), list(append_checks), change_check)
+        )
         return made[-1]
 
     yield make
@@ -411,3 +433,122 @@ async def test_many_sends_at_once_each_get_their_own_position(harness: Harness) 
     assert len(set(positions)) == 500
     texts = {read_line(line).data["text"] for line in await harness.lines()}
     assert texts == {str(n) for n in range(500)}
+
+
+DELETION = MessageDeleted(message="000000000800")
+
+
+async def send_data(
+    harness: Harness, action: Action, data: Data, *, retry: bool = True
+) -> Outcomes:
+    outcomes: Outcomes = []
+    command = send_command(action=action, data=data, retry=retry)
+    pending = harness.sender.send(MINA, command, outcomes.append)
+    if pending is not None:
+        await pending
+    return outcomes
+
+
+class Deletable:
+    """A check of changes that allows the first deletion only."""
+
+    def __init__(self) -> None:
+        self.deleted = False
+
+    def __call__(self, claims: Claims, command: SendCommand) -> None:
+        if self.deleted:
+            raise DeletedMessage
+
+
+async def test_a_repeated_deletion_is_no_second_one(make_harness: MakeHarness) -> None:
+    check = Deletable()
+    harness = make_harness(change_check=check)
+    first = await send_data(harness, Action.DELETE, DELETION)
+    check.deleted = True
+    in_flight = await send_data(harness, Action.DELETE, DELETION)
+    await harness.come_back()
+
+    later = await send_data(harness, Action.DELETE, DELETION)
+
+    assert first == in_flight == later == [0]
+    assert len(await harness.lines()) == 1
+
+
+async def test_a_repeated_deletion_that_only_history_knows_is_no_second_one(
+    make_harness: MakeHarness,
+) -> None:
+    check = Deletable()
+    check.deleted = True
+    harness = make_harness(change_check=check)
+    line = message(kind="message.deleted", data=document(DELETION), key="k").line()
+    harness.stored.store(Batch(7, (line,)))
+
+    assert await send_data(harness, Action.DELETE, DELETION) == [7 << 12]
+    with_other_key = send_command(action=Action.DELETE, data=DELETION, key="other")
+    refused: Outcomes = []
+    assert harness.sender.send(MINA, with_other_key, refused.append) is None
+    assert [type(outcome) for outcome in refused] == [DeletedMessage]
+    assert await harness.lines() == []
+
+
+async def test_a_retry_of_a_message_that_was_deleted_since_gets_its_position(
+    harness: Harness,
+) -> None:
+    harness.stored.store(Batch(7, (redacted(message("hi", key="k")).line(),)))
+
+    assert await harness.send("hi", retry=True) == [7 << 12]
+
+
+async def test_the_same_key_and_data_of_another_kind_is_a_conflict(harness: Harness) -> None:
+    pin, unpin = MessagePinned(message="000000000800"), MessageUnpinned(message="000000000800")
+    assert await send_data(harness, Action.PIN, pin) == []
+    in_flight = await send_data(harness, Action.UNPIN, unpin)
+    await harness.come_back()
+
+    later = await send_data(harness, Action.UNPIN, unpin)
+
+    assert [type(outcome) for outcome in in_flight + later] == [KeyConflict, KeyConflict]
+    harness.stored.store(Batch(7, (message(kind=pin.kind, data=document(pin), key="s").line(),)))
+    stored = send_command(action=Action.UNPIN, data=unpin, key="s", retry=True)
+    outcomes: Outcomes = []
+    pending = harness.sender.send(MINA, stored, outcomes.append)
+    assert pending is not None
+    await pending
+    assert [type(outcome) for outcome in outcomes] == [KeyConflict]
+
+
+async def test_a_change_is_checked_again_after_an_await(make_harness: MakeHarness) -> None:
+    check = Deletable()
+    harness = make_harness(change_check=check)
+    outcomes: Outcomes = []
+    command = send_command(action=Action.DELETE, data=DELETION, retry=True)
+    pending = harness.sender.send(MINA, command, outcomes.append)
+    assert pending is not None
+
+    check.deleted = True
+    await pending
+
+    assert [type(outcome) for outcome in outcomes] == [DeletedMessage]
+    assert await harness.lines() == []
+
+
+async def test_one_refused_change_refuses_its_transaction(make_harness: MakeHarness) -> None:
+    check = Deletable()
+    check.deleted = True
+    harness = make_harness(change_check=check)
+
+    with pytest.raises(DeletedMessage):
+        await harness.sender.send_together(
+            MINA, [send_command("hi"), send_command(action=Action.DELETE, data=DELETION, key="d")]
+        )
+
+    assert await harness.lines() == []
+
+
+async def test_messages_pass_the_check_of_changes(make_harness: MakeHarness) -> None:
+    check = Deletable()
+    check.deleted = True
+    harness = make_harness(change_check=check)
+
+    assert await harness.send("hi", retry=True) == []
+    await harness.come_back()

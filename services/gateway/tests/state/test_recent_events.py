@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang_common.log.position import position
+from madang_common.log.position import position, to_id
 from madang_gateway.state.recent_events import RecentEvents
 
 ROOM = "rooms.a"
@@ -187,3 +187,56 @@ def test_every_event_within_the_reach_is_returned(steps: list[Step]) -> None:
                 expected = [at for at, to in logged if to == audience and at > since]
                 assert [at for at, _ in events.after(audience, since, 1000)] == expected
     assert events.bytes <= 100
+
+
+def add_about(events: RecentEvents, offset: int, message: int, *, deletes: bool = False) -> None:
+    """Add an event that targets the message created at the offset `message`."""
+    add(events, offset)
+    events.index(ROOM, position(offset, 0), to_id(position(message, 0)), deletes=deletes)
+
+
+def about(events: RecentEvents, message: int, since: int = -1) -> list[int]:
+    found = events.about(ROOM, to_id(position(message, 0)), since)
+    return [at >> 12 for at, _ in found]
+
+
+def test_the_events_about_a_message_begin_with_its_creation() -> None:
+    events = recent_events()
+    for offset in range(3):
+        add(events, offset)
+    add_about(events, 3, 0)
+    add_about(events, 4, 1)
+    add_about(events, 5, 0)
+
+    assert about(events, 0) == [0, 3, 5]
+    assert about(events, 0, since=position(3, 0)) == [5]
+    assert about(events, 1) == [1, 4]
+    assert about(events, 2) == [2]
+    assert about(events, 9) == []
+    assert events.about("rooms.elsewhere", to_id(0), -1) == []
+
+
+def test_events_that_were_dropped_are_about_nothing() -> None:
+    events = recent_events(limit_bytes=25)
+    add(events, 0)
+    add_about(events, 1, 0, deletes=True)
+    assert events.is_deleted(ROOM, to_id(0))
+
+    for offset in range(2, 40):
+        add_about(events, offset, 0)
+        events.trim(0)
+
+    assert about(events, 0) == [38, 39]
+    assert not events.is_deleted(ROOM, to_id(0))
+
+
+def test_the_events_about_a_message_can_be_replaced() -> None:
+    events = recent_events()
+    for offset in range(2):
+        add(events, offset)
+    add_about(events, 2, 0)
+
+    events.replace(ROOM, to_id(0), lambda event: b"%d" % (event[0] >> 12))
+    events.replace("rooms.elsewhere", to_id(0), lambda _: b"")
+
+    assert [line for _, line in events.after(ROOM, -1, 10)] == [b"0", b"x" * 10, b"2"]

@@ -17,6 +17,8 @@ from madang_common.problems import InvalidRequest, Unavailable
 from madang_gateway.backends.history import History
 from madang_gateway.fanout.encoding import PositionedEvent
 from madang_gateway.limits import budget
+from madang_gateway.messages import seen
+from madang_gateway.messages.seen import SeenPositions
 from madang_gateway.subscribe import recovery
 from madang_gateway.subscribe.recovery import Recovery, ReplayTarget, read_since, to_since
 from services.gateway.tests.event_pipeline import EventPipeline, FakeHistory, FakeRecipient
@@ -28,6 +30,7 @@ ROOM = "rooms.yard"
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(seen, "_POLL_SECONDS", 0.0)
 
 
 @dataclass(eq=False)
@@ -90,7 +93,9 @@ class Harness:
         return Recovery(
             self.core.recent_events,
             history,
-            log_end=self._log_end,
+            seen=SeenPositions(
+                self.core.recent_events, self._log_end, seconds=20, clock=self.core.time
+            ),
             shards=1,
             page=page,
             chunk_bytes=chunk_bytes,
@@ -329,12 +334,12 @@ async def test_an_id_is_awaited_while_the_log_has_it_or_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """This gateway may be cut off from the log when a client comes from one that is ahead."""
-    monkeypatch.setattr(recovery, "_LOG_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(seen, "_LOG_PAUSE_SECONDS", 0.0)
     harness = Harness()
     harness.append(message())
-    (seen,) = harness.append(message())
+    (read,) = harness.append(message())
     (later,) = harness.append(message())
-    resuming = asyncio.create_task(harness.resume(seen))
+    resuming = asyncio.create_task(harness.resume(read))
     for failure in (None, LogUnavailable("Connection refused")):
         harness.log_failure = failure
         harness.core.time.now += 5
@@ -352,7 +357,7 @@ async def test_an_id_is_awaited_while_the_log_has_it_or_does_not_answer(
 async def test_a_resume_is_refused_if_the_log_does_not_tell_whether_it_has_the_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recovery, "_LOG_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(seen, "_LOG_PAUSE_SECONDS", 0.0)
     harness = Harness()
     harness.log_failure = LogUnavailable("Connection refused")
     target = Target(harness.core)
@@ -703,4 +708,5 @@ async def _go(course: Course) -> None:
 def test_any_interleaving_replays_missed_events_once_and_in_order(course: Course) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recovery, "_POLL_SECONDS", 0.0)
+        patch.setattr(seen, "_POLL_SECONDS", 0.0)
         asyncio.run(_go(course))

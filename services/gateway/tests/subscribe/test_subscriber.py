@@ -85,7 +85,7 @@ async def test_lost_events_are_reported_with_resumed_false(tmp_path: Path) -> No
 async def test_an_unknown_since_starts_the_subscription_live(
     harness: Harness, since: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang_gateway.subscribe.recovery._LAG_SECONDS", 0.05)
+    monkeypatch.setattr("madang_gateway.messages.seen._LAG_SECONDS", 0.05)
     async with harness.connected("mina") as mina:
         receipt = await mina.subscribe(YARD, since=since)
         said = await mina.send("hi")

@@ -1,0 +1,1 @@
+"""The present state of messages, and who may change them."""
