@@ -7,6 +7,7 @@ from bench.figures.deliveries import deliveries
 from bench.figures.foreign import foreign
 from bench.figures.ingest import ingest
 from bench.figures.latency import latency
+from bench.figures.life import life
 from bench.figures.pages import pages
 from bench.figures.port import Figure
 from bench.figures.rest import rest
@@ -48,6 +49,7 @@ FIGURES: dict[str, tuple[Figure, tuple[str, ...]]] = {
     "ingest": (ingest, _OURS),
     "pages": (pages, _OURS),
     "curves": (curves, _OURS),
+    "life": (life, _OURS),
     "rest": (rest, _OURS),
 }
 """By name: how it is measured, and the targets that are compared in it, in their order."""

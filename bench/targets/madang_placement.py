@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import httpx
 from typing_extensions import override
 
 from bench import stomp
@@ -69,6 +70,28 @@ class MadangPlacement(Placement):
         else:
             line = stomp.send(destination, f"{TEXT} {SLOT.decode()}")
         return VirtualClient(tuple(opening), (Line.of(line),), in_flight)
+
+    def changer(
+        self, number: int, changes: Sequence[tuple[str, str]], *, in_flight: int
+    ) -> VirtualClient:
+        """Return a client that sends `changes`, actions and their bodies, in its room in turn."""
+        client = self.client(number, receipts=True)
+        room = self.rooms[self._demand.room_of(number)]
+        sends = [
+            stomp.send(f"/app/rooms.{room}.{action}", body, receipt=f"!{SLOT.decode()}")
+            for action, body in changes
+        ]
+        return VirtualClient(client.opening, tuple(map(Line.of, sends)), in_flight)
+
+    def send(self, number: int) -> str:
+        """Send a message to the room of the client `number` over REST; return its id."""
+        room = self.rooms[self._demand.room_of(number)]
+        answer = httpx.post(
+            f"http://{self._host}/api/gateway/v1/rooms/{room}/messages",
+            json={"text": TEXT},
+            headers=self.accounts[self._demand.user_of(number)].headers,
+        )
+        return str(answer.raise_for_status().json()["id"])
 
     def subscriber(self, user: int, rooms: Sequence[int], *, in_flight: int) -> VirtualClient:
         """Return a client of `user` in many rooms, which talks in each of them in turn."""
