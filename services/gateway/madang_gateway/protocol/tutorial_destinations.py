@@ -24,6 +24,7 @@ from madang_common.events.data import MembershipChange
 from madang_common.events.envelope import Event
 from madang_common.events.kinds import MEMBERSHIP_CHANGES, PresenceEntered, PresenceQuit
 from madang_common.events.message_kinds import MessageCreated
+from madang_common.events.redaction import is_redacted
 from madang_common.ids import ROOM_ID
 from madang_gateway.protocol.destinations import Action, SendTarget
 from madang_gateway.protocol.display_names import set_apart
@@ -158,7 +159,7 @@ class TutorialBody:
     def __call__(self, event: Event, present: int) -> bytes | None:
         """Return the body of `event`, or None if tutorials have no such event."""
         kind = _TYPES.get(event.kind)
-        if kind is None or event.data.get("removed") is False:
+        if kind is None or event.data.get("removed") is False or is_redacted(event):
             # Not removed: the banned user was not a member.
             return None
         name = str(event.data.get("name") or event.sender_name)

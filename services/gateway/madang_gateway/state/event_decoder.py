@@ -50,12 +50,7 @@ def decode_line(line: bytes, subscribed: Container[str]) -> DecodedLine:
     event = None
     if audience in subscribed:
         event = Event(key, _KIND, sender, name, at, {"text": text}, room)
-    return (
-        event,
-        audience,
-        idempotency_key(audience, sender, key),
-        digest_of_text(_KIND, "text", text),
-    )
+    return event, audience, idempotency_key(audience, sender, key), digest_of_text(text)
 
 
 def decode_any_line(line: bytes) -> DecodedLine:

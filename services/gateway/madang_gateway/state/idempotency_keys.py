@@ -5,6 +5,8 @@ from typing import Any, NewType
 
 import orjson
 
+from madang_common.events.message_kinds import MessageCreated
+
 IdempotencyKey = NewType("IdempotencyKey", str)
 """Audience, sender and the sender's key in one str, which the garbage collector does not track."""
 
@@ -32,17 +34,17 @@ def idempotency_key(audience: str, sender: str, key: str) -> IdempotencyKey:
 
 def digest(kind: str, data: Mapping[str, Any]) -> int:
     """Return a 64-bit hash of an event's kind and data, comparable within this process only."""
-    if len(data) == 1:
-        # Fast path: most events are messages, and their data is one text.
-        ((name, value),) = data.items()
-        if type(value) is str:
-            return digest_of_text(kind, name, value)
+    if kind == MessageCreated.kind and len(data) == 1:
+        # Fast path: the data of most messages is one text.
+        text = data.get("text")
+        if type(text) is str:
+            return digest_of_text(text)
     return hash((kind, orjson.dumps(data, option=orjson.OPT_SORT_KEYS))) & _DIGEST
 
 
-def digest_of_text(kind: str, name: str, text: str) -> int:
-    """Return the digest of an event of `kind` whose data has the single field `name`."""
-    return hash((kind, name, text)) & _DIGEST
+def digest_of_text(text: str) -> int:
+    """Return the digest of a `message.created` whose data is `text` alone."""
+    return hash(text) & _DIGEST
 
 
 class IdempotencyKeys:
