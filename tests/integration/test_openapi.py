@@ -70,6 +70,12 @@ REFUSALS = {
     "getMessage": USER | PARAMETERS | {403, 404},
     # gateway
     "sendMessage": USER | BODY | {403, 404, 409},
+    "editMessage": USER | BODY | {403, 404, 409},
+    **dict.fromkeys(
+        ["deleteMessage", "addReaction", "removeReaction", "pinMessage", "unpinMessage"],
+        # 400: a key with characters that cannot be printed
+        USER | PARAMETERS | {400, 403, 404, 409},
+    ),
     "listPresent": USER | PARAMETERS | {403, 404},
 }
 """The errors of each operation, as its code raises them."""

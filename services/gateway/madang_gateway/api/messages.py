@@ -26,6 +26,7 @@ from madang_common.log.position import to_id
 from madang_common.problems import (
     DeletedMessage,
     Forbidden,
+    InvalidRequest,
     KeyConflict,
     NotAMember,
     NotFound,
@@ -172,16 +173,15 @@ def router(sender: Sender) -> APIRouter:
     """Return the routes, which send through `sender` as STOMP clients do."""
     routes = APIRouter(prefix="/api/gateway/v1/rooms/{room}/messages", tags=["messages"])
     requests = _Requests(sender)
-    changed = refuses(Forbidden, NotAMember, NotFound, KeyConflict, DeletedMessage)
-    reacted = refuses(
-        Forbidden, NotAMember, NotFound, KeyConflict, DeletedMessage, TooManyReactions
-    )
+    refused = (InvalidRequest, Forbidden, NotAMember, NotFound, KeyConflict)
+    changed = refuses(*refused, DeletedMessage)
+    reacted = refuses(*refused, DeletedMessage, TooManyReactions)
 
     @routes.post(
         "",
         status_code=201,
         operation_id="sendMessage",
-        responses=refuses(Forbidden, NotAMember, NotFound, KeyConflict),
+        responses=refuses(*refused),
         response_model=Sent,
         response_model_exclude_unset=True,
     )
