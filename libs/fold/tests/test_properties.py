@@ -173,6 +173,34 @@ def test_nothing_of_the_content_of_a_deleted_message_is_left(
             assert _SECRET not in repr(messages[event.id])
 
 
+def redacted(event: RoomEvent, deleted: set[str]) -> RoomEvent:
+    """Return `event` without its content if its message is one of `deleted`."""
+    own = event.id if event.kind == "message.created" else "".join(targets(event))
+    if own not in deleted or own not in targets(event):
+        return event
+    data: dict[str, Any]
+    if event.kind == "message.created":
+        data = {"text": ""}
+        data |= {name: event.data.get(name) for name in ("type", "reply_to", "thread")}
+    elif event.kind == "message.edited" and any(
+        event.data.get(name) is not None for name in ("text", *content)
+    ):
+        data = {"message": own}
+    else:
+        return event
+    return event._replace(data=data | {"redacted": True})
+
+
+@given(rooms)
+def test_redacted_events_give_the_same_messages(events: list[RoomEvent]) -> None:
+    messages = fold_events(events)
+    deleted = {key for key, message in messages.items() if message.deleted}
+
+    again = fold_events(redacted(event, deleted) for event in events)
+
+    assert as_json(again) == as_json(messages)
+
+
 @given(rooms, bodies, users)
 def test_an_event_changes_its_targets_and_no_other_message(
     events: list[RoomEvent], body: tuple[str, Any], sender: str
