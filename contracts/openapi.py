@@ -25,7 +25,8 @@ _TAGS = {
     "bans": "Users who may not join a room.",
     "invites": "Invites to a room, by link or for one user.",
     "blocks": "Users whose invites and direct room are not shown to you.",
-    "messages": "Sending messages, and reading stored ones.",
+    "messages": "Sending messages, and reading them in their present state.",
+    "events": "What happened in a room, as it was sent.",
     "presence": "Users who are in a room now.",
 }
 _ERRORS = (

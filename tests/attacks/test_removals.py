@@ -105,7 +105,7 @@ async def _stored(owner: Person, room: str, expected: int) -> list[Event]:
             found: list[Event] = []
             before: dict[str, str] = {}
             while True:
-                path = f"/api/history/v1/rooms/{room}/messages"
+                path = f"/api/history/v1/rooms/{room}/events"
                 page = owner.call("GET", path, status=200, params={"limit": 100, **before})
                 found = [*page["items"], *found]
                 if page["before"] is None:

@@ -1,7 +1,7 @@
 """The contract of history's store port, for every adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,8 +9,8 @@ import pytest
 from madang_common.events.envelope import Event
 from madang_history.store.port import (
     LAST,
-    EventCount,
     Gap,
+    MessageCount,
     MessageStore,
     StoredEvent,
     StoreMismatch,
@@ -47,12 +47,11 @@ async def count(
     store: MessageStore,
     position: int,
     *,
-    kinds: Collection[str] = SPOKEN,
     upto: int = LAST,
     reader: str = "dan",
     most: int = 100,
-) -> EventCount:
-    return await store.count_after(ROOM, position, kinds, upto=upto, reader=reader, most=most)
+) -> MessageCount:
+    return await store.count_messages("madang", position, upto=upto, reader=reader, most=most)
 
 
 def positions(found: list[StoredEvent]) -> list[int]:
@@ -227,7 +226,7 @@ async def test_an_audience_whose_name_begins_like_another_is_another(store: Mess
 
     assert positions(await store.before(ROOM, None, 10)) == [3]
     assert positions(await store.after(ROOM, -1, 10)) == [3]
-    assert await count(store, -1, kinds=()) == EventCount(1, 1)
+    assert await count(store, -1) == MessageCount(1, 1)
     assert [positions(await store.after(name, -1, 10)) for name in others] == [
         [0],
         [1],
@@ -261,14 +260,13 @@ async def test_an_event_is_found_by_its_key(store: MessageStore) -> None:
 async def test_counting_stops_where_it_is_told(store: MessageStore) -> None:
     await store.store(0, [entry(n) for n in range(5)] + [entry(9, kind="member.left")], 1)
 
-    assert await count(store, -1) == EventCount(5, 5)
-    assert await count(store, 1) == EventCount(3, 3)
-    assert await count(store, -1, most=2) == EventCount(2, 2)
-    assert await count(store, -1, kinds=()) == EventCount(6, 6)
-    assert await count(store, 9) == EventCount(0, 0)
-    assert await count(store, -1, upto=3) == EventCount(4, 4)
-    assert await count(store, 3, upto=3) == EventCount(0, 0)
-    assert await count(store, -1, upto=-1) == EventCount(0, 0)
+    assert await count(store, -1) == MessageCount(5, 5)
+    assert await count(store, 1) == MessageCount(3, 3)
+    assert await count(store, -1, most=2) == MessageCount(2, 2)
+    assert await count(store, 9) == MessageCount(0, 0)
+    assert await count(store, -1, upto=3) == MessageCount(4, 4)
+    assert await count(store, 3, upto=3) == MessageCount(0, 0)
+    assert await count(store, -1, upto=-1) == MessageCount(0, 0)
 
 
 @pytest.mark.parametrize("reader", ["bo", "$sender", "b\0o.$"])
@@ -276,11 +274,11 @@ async def test_a_readers_own_events_are_not_counted(store: MessageStore, reader:
     senders = ["ana", reader, reader, "cy", "ana"]
     await store.store(0, [entry(n, sender=sender) for n, sender in enumerate(senders)], 1)
 
-    assert await count(store, -1, reader=reader) == EventCount(3, 5)
-    assert await count(store, 0, reader=reader) == EventCount(2, 4)
-    assert await count(store, 0, reader=reader, most=3) == EventCount(1, 3)
-    assert await count(store, 0, reader=reader, upto=2) == EventCount(0, 2)
-    assert await count(store, -1, kinds=(), reader="ana") == EventCount(3, 5)
+    assert await count(store, -1, reader=reader) == MessageCount(3, 5)
+    assert await count(store, 0, reader=reader) == MessageCount(2, 4)
+    assert await count(store, 0, reader=reader, most=3) == MessageCount(1, 3)
+    assert await count(store, 0, reader=reader, upto=2) == MessageCount(0, 2)
+    assert await count(store, -1, reader="ana") == MessageCount(3, 5)
 
 
 async def test_a_range_may_have_an_end(store: MessageStore) -> None:

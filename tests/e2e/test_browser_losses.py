@@ -179,7 +179,7 @@ def test_what_cannot_be_resumed_is_read_back_from_history(product: Product, pair
     mina.write("first")
     junho.reads("first")
 
-    with junho.page.expect_response(re.compile(r"/messages\?limit=\d+$")):
+    with junho.page.expect_response(re.compile(r"/events\?limit=\d+$")):
         sockets[0].close(code=1012, reason="restarting")
     mina.write("second")
     junho.reads("second")

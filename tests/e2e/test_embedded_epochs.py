@@ -41,7 +41,7 @@ class Talk:
         assert wait_until(lambda: self.stored() == self.said, seconds=20), self.stored()
 
     def stored(self) -> list[str]:
-        path = f"/api/history/v1/rooms/{self.room}/messages?kinds=message.created&limit=100"
+        path = f"/api/history/v1/rooms/{self.room}/messages?limit=100"
         return [item["id"] for item in self.person.call("GET", path, status=200)["items"]]
 
     def resumed(self, since: str) -> str:

@@ -13,8 +13,8 @@ def say(person: Person, room: str, text: str, **more: str) -> str:
     return str(answer["id"])
 
 
-def page(person: Person, room: str, **query: object) -> dict[str, object]:
-    path = f"/api/history/v1/rooms/{room}/messages"
+def page(person: Person, room: str, what: str, **query: object) -> dict[str, object]:
+    path = f"/api/history/v1/rooms/{room}/{what}"
     found: dict[str, object] = person.call("GET", path, status=200, params=query)
     return found
 
@@ -29,15 +29,20 @@ def eventually_stored(person: Person, room: str, message: str) -> None:
     raise AssertionError(f"{message} was never stored")
 
 
-def test_history_pages_both_ways(minji: Person, junho: Person) -> None:
+@pytest.mark.parametrize(
+    ("what", "kinds"), [("events", {"kinds": "message.created"}), ("messages", {})]
+)
+def test_history_pages_both_ways(
+    minji: Person, junho: Person, what: str, kinds: dict[str, str]
+) -> None:
     room = shared_room(minji, junho)
     ids = [say(minji if n % 2 else junho, room, f"message {n}") for n in range(10)]
     eventually_stored(minji, room, ids[-1])
-    query = {"limit": 4, "kinds": "message.created"}
+    query = {"limit": 4, **kinds}
 
-    newest = page(junho, room, **query)
-    older = page(junho, room, **query, before=newest["before"])
-    newer = page(junho, room, **query, after=older["after"])
+    newest = page(junho, room, what, **query)
+    older = page(junho, room, what, **query, before=newest["before"])
+    newer = page(junho, room, what, **query, after=older["after"])
 
     def shown(found: dict[str, object]) -> list[str]:
         items = found["items"]
@@ -75,6 +80,11 @@ def test_ones_own_messages_are_not_unread(minji: Person, junho: Person) -> None:
         ("GET", "/api/history/v1/rooms/{room}/messages", None),
         ("GET", "/api/history/v1/rooms/{room}/messages/count", None),
         ("GET", "/api/history/v1/rooms/{room}/messages/000000000000", None),
+        ("GET", "/api/history/v1/rooms/{room}/messages/000000000000/thread", None),
+        ("GET", "/api/history/v1/rooms/{room}/messages/000000000000/versions", None),
+        ("GET", "/api/history/v1/rooms/{room}/pins", None),
+        ("GET", "/api/history/v1/rooms/{room}/events", None),
+        ("GET", "/api/history/v1/rooms/{room}/events/000000000000", None),
         ("POST", "/api/gateway/v1/rooms/{room}/messages", {"text": "hello"}),
     ],
 )
@@ -103,7 +113,7 @@ def test_everything_survives_a_crash(mortal: Product) -> None:
         mortal.restart()
 
         eventually_stored(junho, room, said[-1])
-        items = page(junho, room, kinds="message.created")["items"]
+        items = page(junho, room, "messages")["items"]
         assert isinstance(items, list)
         assert [item["id"] for item in items] == said
         tokens = {"refresh_token": minji.refresh_token}

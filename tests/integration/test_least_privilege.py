@@ -364,8 +364,8 @@ async def test_the_user_of_mongodb_may_only_do_what_history_does(
         await store.add_gap(0, Gap(2, 3))
         assert await store.progress(0) == 1
         assert await store.before("rooms.a", None, 10) != []
-        count = await store.count_after("rooms.a", 0, (), upto=LAST, reader="bob", most=10)
-        assert count.by_others == 1
+        count = await store.count_messages("a", 0, upto=LAST, reader="bob", most=10)
+        assert count.unread == 1
         async with aclosing(leases.changes()) as held:
             assert await anext(held) == {0, 1}
         await leases.release()

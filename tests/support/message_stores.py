@@ -1,6 +1,7 @@
 """Places where a message store keeps its data, one for each adapter of the port."""
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +9,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from madang_history.endpoint import MongoEndpoint
-from madang_history.store.documents import BY_KEY, EVENT_INDEXES, EVENTS
+from madang_history.store.documents import BY_KEY, EVENT_INDEXES, EVENTS, MESSAGES
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import Database, connected
 from madang_history.store.port import MessageStore
@@ -28,6 +29,10 @@ class Stores(Protocol):
         """Let a key be stored twice, as a store without its unique index would."""
         ...
 
+    async def contents(self, rooms: Iterable[str]) -> str:
+        """Return everything that is stored about `rooms`, as text."""
+        ...
+
 
 class SqliteStores(Stores):
     def __init__(self, path: Path) -> None:
@@ -42,12 +47,23 @@ class SqliteStores(Stores):
         with closing(sqlite3.connect(self._path)) as db:
             db.execute("DROP INDEX events_by_sender_and_key")
 
+    @override
+    async def contents(self, rooms: Iterable[str]) -> str:
+        found: list[object] = []
+        with closing(sqlite3.connect(self._path)) as db:
+            for room in rooms:
+                for table in ("events", "messages"):
+                    query = f"SELECT * FROM {table} WHERE room = ?"
+                    found += db.execute(query, (room,)).fetchall()
+        return repr(found)
+
 
 class MongoStores(Stores):
     def __init__(self, url: str, database: str, clients: AsyncExitStack) -> None:
         self._url = url
         self._database = database
         self._clients = clients
+        self._reading: Database | None = None
 
     @override
     async def open(self, shards: int = SHARDS, epoch: int = 0) -> MessageStore:
@@ -59,6 +75,15 @@ class MongoStores(Stores):
         (unique,) = [index for index in EVENT_INDEXES if index.document["name"] == BY_KEY]
         await events.drop_index(BY_KEY)
         await events.create_index(list(unique.document["key"].items()), name=BY_KEY)
+
+    @override
+    async def contents(self, rooms: Iterable[str]) -> str:
+        if self._reading is None:
+            self._reading = await self._connect()
+        database = self._reading
+        selected = {"room": {"$in": list(rooms)}}
+        found = [await database[name].find(selected).to_list(None) for name in (EVENTS, MESSAGES)]
+        return repr(found)
 
     async def _connect(self) -> Database:
         opening = connected(

@@ -107,7 +107,7 @@ export class Rest {
    */
   events(room, before) {
     const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(before && { before }) });
-    return this.#call("GET", `/api/history/v1/rooms/${encodeURIComponent(room)}/messages?${query}`);
+    return this.#call("GET", `/api/history/v1/rooms/${encodeURIComponent(room)}/events?${query}`);
   }
 
   /**

@@ -192,8 +192,8 @@ class Login:
         before: str | None = None,
         after: str | None = None,
     ) -> Page:
-        """Return the newest page of a room's messages, or the one at a cursor of another page."""
-        path = f"{HISTORY}/rooms/{segment(room)}/messages"
+        """Return the newest page of a room's events, or the one at a cursor of another page."""
+        path = f"{HISTORY}/rooms/{segment(room)}/events"
         params = {"limit": limit, "before": before, "after": after}
         return read_page(await self._call("GET", path, params=params))
 

@@ -23,8 +23,10 @@ from madang_common.metrics import LogMetrics
 from madang_common.server import Served
 from madang_common.settings import CannotStart
 from madang_common.tokens.revocations import follow_revocations
+from madang_history.api.events import events_router
 from madang_history.api.internal import internal_router
 from madang_history.api.messages import messages_router
+from madang_history.api.reading import Readers
 from madang_history.dead_letters.amqp import AmqpDeadLetters
 from madang_history.dead_letters.port import DeadLetters, DeadLettersUnavailable
 from madang_history.dead_letters.sqlite import SqliteDeadLetters
@@ -35,6 +37,7 @@ from madang_history.leases.port import Leases
 from madang_history.leases.single_replica import SingleReplicaLeases
 from madang_history.metrics import HistoryMetrics
 from madang_history.settings import HistorySettings
+from madang_history.store.coverage import Coverage
 from madang_history.store.epochs import check_epoch, check_log
 from madang_history.store.migration import Migration
 from madang_history.store.mongo import MongoMessageStore
@@ -81,12 +84,15 @@ async def build(
                 "history", settings, backends.verifiers.users, auth=backends.auth, registry=registry
             )
         )
+        coverage = Coverage(store)
+        readers = Readers(coverage, backends.rooms)
         app = create_app(
             "history",
             settings,
             routers=[
-                messages_router(store, backends.rooms, unread_limit=settings.history_unread_limit),
-                internal_router(store, guarded),
+                messages_router(store, readers, unread_limit=settings.history_unread_limit),
+                events_router(store, readers),
+                internal_router(store, coverage, guarded),
             ],
             health=Health(
                 {"store": store.ping, "ingest": partial(tasks.ping, ingesting)},

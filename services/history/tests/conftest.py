@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from typing_extensions import override
 
 from madang_common.access import Access, AccessRequest, AccessResponse
@@ -14,7 +15,11 @@ from madang_common.log.sqlite import SqliteLog
 from madang_common.settings import Environment
 from madang_history.settings import HistorySettings
 from madang_history.store.sqlite import SqliteMessageStore
-from tests.support.issuer import Issuer
+from madang_history.wiring import build
+from tests.support.issuer import Issuer, bearer
+from tests.support.older_logs import no_older_logs
+
+from .reading import client_of
 
 SHARDS = 2
 
@@ -65,6 +70,7 @@ class Backends(httpx.AsyncBaseTransport):
         self.issuer = Issuer()
         self.members: dict[str, set[str]] = {}
         self.archived: set[str] = set()
+        self.moderators: set[str] = set()
         self.unavailable = False
         self.after_access: Callable[[], Awaitable[None]] | None = None
         """Called before rooms responds to an access request."""
@@ -96,14 +102,40 @@ class Backends(httpx.AsyncBaseTransport):
                 user=question.user,
                 room=question.room,
                 exists=question.room in self.members,
-                role=Role.MEMBER if question.user in self.members.get(question.room, ()) else None,
+                role=self._role(question.user, question.room),
                 archived=question.room in self.archived,
             )
             for question in request_body.questions
         ]
         return httpx.Response(200, content=AccessResponse(answers=answers).model_dump_json())
 
+    def _role(self, user: str, room: str) -> Role | None:
+        if user not in self.members.get(room, ()):
+            return None
+        return Role.MODERATOR if user in self.moderators else Role.MEMBER
+
 
 @pytest.fixture
 def backends() -> Backends:
     return Backends()
+
+
+@pytest.fixture
+async def app(
+    settings: HistorySettings, log: SqliteLog, backends: Backends
+) -> AsyncIterator[FastAPI]:
+    backends.members = {"yard": {"ana", "bo"}, "empty": {"ana"}}
+    async with build(settings, log=log, older_logs=no_older_logs, transport=backends) as app:
+        yield app
+
+
+@pytest.fixture
+async def ana(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, bearer(backends.issuer.token("ana"))) as ana:
+        yield ana
+
+
+@pytest.fixture
+async def bo(app: FastAPI, backends: Backends) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, bearer(backends.issuer.token("bo"))) as bo:
+        yield bo

@@ -14,17 +14,21 @@ from pymongo import ASCENDING
 from structlog.testing import capture_logs
 
 from madang_common.log.position import position, to_id
+from madang_fold import fold
 from madang_history.endpoint import MongoEndpoint
 from madang_history.store import documents, migration, mongo_client, sqlite_migration
 from madang_history.store.command import migrate
 from madang_history.store.event_documents import event_id
+from madang_history.store.messages import room_event
 from madang_history.store.migration import Migration
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import Database
 from madang_history.store.port import (
     LAST,
-    EventCount,
     Gap,
+    MessageCount,
+    MessageKey,
+    MessagesOf,
     MessageStore,
     StoredEvent,
     StoreUnavailable,
@@ -64,9 +68,24 @@ async def check(store: MessageStore, expected: dict[str, list[StoredEvent]]) -> 
         spoken = [stored for stored in events if stored.event.kind in SPOKEN]
         assert await store.after(audience, -1, 1000, SPOKEN) == spoken
         assert await store.before(audience, None, 4, SPOKEN) == spoken[-4:]
+        room = events[0].event.room
+        if room is None:
+            continue
         by_others = sum(stored.event.sender != "ana" for stored in spoken[:10])
-        found = await store.count_after(audience, -1, SPOKEN, upto=LAST, reader="ana", most=10)
-        assert found == EventCount(by_others, len(spoken[:10]))
+        found = await store.count_messages(room, -1, upto=LAST, reader="ana", most=10)
+        assert found == MessageCount(by_others, len(spoken[:10]))
+        await check_messages(store, room, spoken)
+
+
+async def check_messages(store: MessageStore, room: str, spoken: list[StoredEvent]) -> None:
+    """Check that `store` has the messages that `spoken` created, in their first state."""
+    messages = [message for created in spoken if (message := fold(None, room_event(created)))]
+    found = await store.messages_after(MessagesOf(room), -1, 1000)
+    assert [stored.message for stored in found] == messages
+    newest = await store.messages_before(MessagesOf(room), None, 3)
+    assert [stored.message for stored in newest] == messages[-3:]
+    keys = [MessageKey(room, message.id) for message in messages[:2]]
+    assert await store.messages(keys) == dict(zip(keys, messages, strict=False))
 
 
 async def ingest(store: MessageStore, expected: dict[str, list[StoredEvent]], at: int) -> None:
@@ -88,7 +107,7 @@ def messages_of(expected: dict[str, list[StoredEvent]]) -> list[tuple[str, str]]
         (f"{stored.event.room}/{to_id(stored.position)}", stored.event.data["text"])
         for events in expected.values()
         for stored in events
-        if stored.event.kind in SPOKEN
+        if stored.event.kind in SPOKEN and fold(None, room_event(stored)) is not None
     )
 
 
@@ -144,6 +163,51 @@ async def test_a_migration_that_stops_anywhere_continues(
     await migrate(Migration(database), lambda _: None)
     await check(store, expected)
     assert await shown_messages(database) == messages_of(expected)
+
+
+@pytest.mark.parametrize("migrated_first", [False, True])
+async def test_a_message_that_is_not_migrated_yet_changes_and_is_deleted(
+    database: Database, *, migrated_first: bool
+) -> None:
+    await version_1.fill_mongodb(database)
+    store = await MongoMessageStore.open(database, SHARDS)
+    first, second = [
+        created
+        for created in version_1.by_audience()[YARD][:20]
+        if created.event.kind in SPOKEN and created.event.sender == "bo"
+    ][:2]
+    keys = [MessageKey("yard", to_id(created.position)) for created in (first, second)]
+
+    async def move() -> None:
+        assert await migrate(Migration(database), lambda _: None) == []
+
+    if migrated_first:
+        await move()
+    await store.store(0, [about(0, "message.edited", keys[0], {"text": "edited"})], 101)
+    await store.store(0, [about(1, "message.edited", keys[1], {"text": "secret"})], 102)
+    await store.store(0, [about(2, "message.deleted", keys[1], {})], 103)
+
+    for _ in range(2):
+        states = await store.messages(keys)
+        assert states[keys[0]].text == "edited"
+        assert states[keys[1]].deleted
+        found = await store.messages_after(MessagesOf("yard"), -1, 1000)
+        assert [stored.message for stored in found if stored.message.id == keys[0].id] == [
+            states[keys[0]]
+        ]
+        redacted = await store.get(YARD, second.position)
+        assert redacted is not None
+        assert redacted.event.data == {"text": "", "redacted": True}
+        assert len(found) == len({stored.position for stored in found})
+        await move()
+    assert second.event.data["text"] not in repr(
+        [await database[name].find().to_list(None) for name in ("events", "messages")]
+    )
+
+
+def about(number: int, kind: str, key: MessageKey, data: dict[str, str]) -> StoredEvent:
+    event = an_event(f"about-{number}", kind=kind, sender="bo", data={"message": key.id, **data})
+    return StoredEvent(position(100 + number, 0), event)
 
 
 async def start_command(url: str, database: str) -> asyncio.subprocess.Process:

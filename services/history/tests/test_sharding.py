@@ -151,5 +151,5 @@ async def test_the_collections_are_sharded_by_audience_and_room(cluster: Cluster
             assert await store.before("rooms.yard", None, 3) == events[-3:]
             assert await store.after("rooms.yard", -1, 99, ["message.created"]) == events
             assert await store.by_key("rooms.yard", "ana", "3") == events[3]
-            found = await store.count_after("rooms.yard", 0, (), upto=LAST, reader="bo", most=99)
-            assert found.by_others == len(events) - 1
+            found = await store.count_messages("yard", 0, upto=LAST, reader="bo", most=99)
+            assert found.unread == len(events) - 1

@@ -17,19 +17,32 @@ from pymongo.monitoring import (
 )
 from typing_extensions import override
 
+from madang_common.log.position import to_id
 from madang_common.settings import CannotStart
+from madang_fold import fold
 from madang_history.endpoint import MongoEndpoint
 from madang_history.store import documents, mongo_client
 from madang_history.store.event_documents import event_document, event_id
+from madang_history.store.message_documents import message_document
+from madang_history.store.messages import room_event
 from madang_history.store.mongo import MongoMessageStore
 from madang_history.store.mongo_client import Database
-from madang_history.store.port import LAST, EventCount, Gap, StoredEvent, StoreUnavailable
+from madang_history.store.port import (
+    LAST,
+    Gap,
+    MessageCount,
+    MessageKey,
+    MessagesOf,
+    StoredEvent,
+    StoreUnavailable,
+)
 from stack.servers import MongoDB
 
 from .conftest import an_event
 
 SHARDS = 4
 ROOM = "rooms.yard"
+YARD = MessagesOf("yard")
 SPOKEN = ("message.created",)
 
 
@@ -134,9 +147,39 @@ QUERIES: dict[str, tuple[Callable[[MongoMessageStore], Any], int, str]] = {
         50,
         documents.BY_KIND,
     ),
+    "newest messages": (lambda store: store.messages_before(YARD, None, 50), 50, documents.BY_ROOM),
+    "messages after, up to an end": (
+        lambda store: store.messages_after(YARD, 100, 50, upto=120),
+        20,
+        documents.BY_ROOM,
+    ),
+    "replies": (
+        lambda store: store.messages_before(YARD._replace(thread=to_id(1)), None, 50),
+        3,
+        documents.BY_THREAD,
+    ),
+    "pins": (
+        lambda store: store.messages_after(YARD._replace(pinned=True), 10, 50),
+        2,
+        documents.BY_PIN,
+    ),
+    "some messages": (
+        lambda store: store.messages([MessageKey("yard", to_id(n)) for n in (1, 2, 5000)]),
+        2,
+        documents.BY_ID,
+    ),
+    "edits": (
+        lambda store: store.edits(MessageKey("yard", to_id(1)), 4000, 50),
+        3,
+        documents.BY_MESSAGE,
+    ),
     "holes": (lambda store: store.gaps(1), 2, documents.BY_FIRST),
     "progress": (lambda store: store.progress(1), 1, documents.BY_ID),
 }
+
+
+def naming(position: int) -> dict[str, Any]:
+    return {"message": to_id(position)}
 
 
 async def fill(store: MongoMessageStore) -> None:
@@ -145,6 +188,19 @@ async def fill(store: MongoMessageStore) -> None:
         await store.store(1, entries(0, 1000, room=room), 7)
     await store.store(1, entries(0, 1000, room=None, user="ana"), 7)
     await store.store(1, entries(2000, 2, kind="room.updated"), 8)
+    await store.store(1, entries(3000, 3, data={"text": "a reply", "thread": to_id(1)}), 9)
+    await store.store(1, entries(3100, 3, data={"text": "a reply", "thread": to_id(2)}), 9)
+    for number, pinned in enumerate((5, 20, 30)):
+        await store.store(
+            1, entries(3200 + number, 1, kind="message.pinned", data=naming(pinned)), 9
+        )
+    edit = naming(1) | {"text": "edited"}
+    await store.store(1, entries(4000, 4, kind="message.edited", data=edit), 9)
+    reaction = naming(1) | {"emoji": "👍"}
+    await store.store(1, entries(4100, 9, kind="reaction.added", data=reaction), 9)
+    for number in range(10):
+        about = naming(500 + number)
+        await store.store(1, entries(4200 + number, 1, kind="message.deleted", data=about), 9)
     for gap in (Gap(1, 2), Gap(5, 6)):
         await store.add_gap(1, gap)
         await store.add_gap(2, gap)
@@ -176,6 +232,7 @@ FOR_PEOPLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, int]], int]] = 
     "its newest messages": ("messages", {"room": "yard"}, [("position", -1)], 50),
     "a message": ("messages", {"_id": "yard/000000000003"}, [], 1),
     "events of a kind": ("events", {"audience": ROOM, "kind": "room.updated"}, [], 2),
+    "a thread": ("messages", {"room": "yard", "thread": to_id(1)}, [("position", 1)], 3),
 }
 """By what they find: queries of the README, with their order and the number of results."""
 
@@ -198,7 +255,7 @@ async def test_a_persons_query_examines_only_what_it_returns(
     assert not stages(done["executionStages"]) & {"SORT", "COLLSCAN"}
 
 
-@pytest.mark.parametrize(("after", "most", "counted"), [(-1, 100, 100), (989, 100, 10)])
+@pytest.mark.parametrize(("after", "most", "counted"), [(-1, 100, 100), (989, 10, 10)])
 @pytest.mark.parametrize("reader", ["bo", "ana"])
 async def test_a_count_uses_the_index_only_and_stops_at_its_limit(
     store: MongoMessageStore,
@@ -211,14 +268,30 @@ async def test_a_count_uses_the_index_only_and_stops_at_its_limit(
 ) -> None:
     await fill(store)
     recorded.commands.clear()
-    found = await store.count_after(ROOM, after, SPOKEN, upto=LAST, reader=reader, most=most)
-    assert found == EventCount(0 if reader == "ana" else counted, counted)
+    found = await store.count_messages("yard", after, upto=LAST, reader=reader, most=most)
+    assert found == MessageCount(0 if reader == "ana" else counted, counted)
     (command,) = recorded.named("aggregate")
 
     done = await explained(database, command)
 
     assert done["totalDocsExamined"] == 0
     assert done["totalKeysExamined"] <= counted + 2
+    assert not stages(done["executionStages"]) & {"SORT", "COLLSCAN"}
+
+
+async def test_a_count_examines_only_the_deleted_messages_to_subtract_them(
+    store: MongoMessageStore, database: Database, recorded: RecordedCommands
+) -> None:
+    await fill(store)
+    recorded.commands.clear()
+    found = await store.count_messages("yard", 400, upto=508, reader="bo", most=1000)
+    assert found == MessageCount(108 - 9, 108)
+    (command,) = recorded.named("find")
+
+    done = await explained(database, command)
+
+    assert done["totalKeysExamined"] <= 9 + 2
+    assert done["totalDocsExamined"] <= 9
     assert not stages(done["executionStages"]) & {"SORT", "COLLSCAN"}
 
 
@@ -232,7 +305,7 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
     await store.by_key(ROOM, "ana", "1")
     await store.progress(1)
     await store.gaps(1)
-    await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
+    await store.count_messages("yard", -1, upto=LAST, reader="bo", most=10)
 
     written = recorded.named("insert", "update")
     read = recorded.named("find", "aggregate")
@@ -241,7 +314,7 @@ async def test_everything_is_written_to_a_majority_and_read_from_it(
         command["writeConcern"] == {"w": "majority", "j": True, "wtimeout": 10_000}
         for command in written
     )
-    assert len(read) == 5
+    assert len(read) == 6
     assert {command["readConcern"]["level"] for command in read} == {"majority"}
 
 
@@ -276,14 +349,33 @@ async def test_every_query_for_events_names_the_shard_key(
     recorded.commands.clear()
     for query, _, _ in QUERIES.values():
         await query(store)
-    await store.count_after(ROOM, -1, SPOKEN, upto=LAST, reader="bo", most=10)
+    await store.count_messages("yard", -1, upto=LAST, reader="bo", most=10)
 
-    queries = [
-        command["filter"] for command in recorded.named("find") if command["find"] == "events"
-    ]
-    queries += [command["pipeline"][0]["$match"] for command in recorded.named("aggregate")]
-    assert len(queries) == 12
-    assert all(query["audience"] == ROOM for query in queries)
+    found = {"events": 0, "messages": 0}
+    for command in recorded.named("find", "aggregate"):
+        name = command.get("find") or command["aggregate"]
+        if name in found:
+            query = command.get("filter") or command["pipeline"][0]["$match"]
+            assert query[documents.SHARD_KEYS[name]] in (ROOM, "yard", {"$in": ["yard"]})
+            found[name] += 1
+    assert found == {"events": 13, "messages": 6}
+
+
+async def test_every_write_of_a_message_or_redaction_names_the_shard_key(
+    store: MongoMessageStore, recorded: RecordedCommands
+) -> None:
+    await store.store(1, entries(0, 3), 1)
+    recorded.commands.clear()
+    await store.store(1, entries(3, 1, kind="message.edited", data=naming(1) | {"text": "x"}), 1)
+    await store.store(1, entries(4, 1, kind="message.deleted", data=naming(1)), 1)
+
+    found = {"events": 0, "messages": 0}
+    for command in recorded.named("update"):
+        if command["update"] in found:
+            for update in command["updates"]:
+                assert update["q"][documents.SHARD_KEYS[command["update"]]] in (ROOM, "yard")
+                found[command["update"]] += 1
+    assert found == {"events": 2, "messages": 2}
 
 
 @pytest.mark.parametrize(
@@ -307,6 +399,31 @@ async def test_the_database_refuses_an_invalid_event(
         await database["events"].insert_one(good | change)
 
     await database["events"].insert_one(good)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"position": 1}, id="a position of 32 bits"),
+        pytest.param({"version": 1}, id="a version that is a number"),
+        pytest.param({"edited_at": "2026-01-01T00:00:00.000Z"}, id="a time that is text"),
+        pytest.param({"reactions": {"👍": ["ana"]}}, id="reactions that are no list"),
+        pytest.param({"thread_summary": {"replies": 0}}, id="a thread without a reply"),
+        pytest.param({"meta": "text"}, id="meta that is no object"),
+        pytest.param({"text": None}, id="a text that is null"),
+    ],
+)
+async def test_the_database_refuses_an_invalid_message(
+    store: MongoMessageStore, database: Database, change: dict[str, Any]
+) -> None:
+    message = fold(None, room_event(*entries(0, 1)))
+    assert message is not None
+    good = message_document("yard", message)
+
+    with pytest.raises(WriteError, match="failed validation"):
+        await database["messages"].insert_one(good | change)
+
+    await database["messages"].insert_one(good)
 
 
 async def test_the_database_refuses_an_invalid_progress(

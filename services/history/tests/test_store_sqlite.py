@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from madang_history.store.port import StoredEvent, StoreUnavailable
+from madang_history.store import message_queries
+from madang_history.store.port import MessageKey, MessagesOf, StoredEvent, StoreUnavailable
 from madang_history.store.sqlite import SqliteMessageStore
 
 from .conftest import an_event
@@ -112,7 +113,7 @@ async def test_a_count_uses_the_index_only(store: SqliteMessageStore) -> None:
     await store.store(0, entries(0, 10), 1)
     plans: list[str] = []
     store._reader.set_trace_callback(plans.append)
-    await store.count_after(ROOM, 3, ["message.created"], upto=8, reader="ana", most=10)
+    await store.count_messages("yard", 3, upto=8, reader="ana", most=10)
     store._reader.set_trace_callback(None)
 
     plan = await store._rows(f"EXPLAIN QUERY PLAN {plans[0]}", ())
@@ -120,6 +121,29 @@ async def test_a_count_uses_the_index_only(store: SqliteMessageStore) -> None:
     (search,) = [str(step[-1]) for step in plan if str(step[-1]).startswith("SEARCH")]
     assert "USING COVERING INDEX events_by_kind_and_position" in search
     assert "position>? AND position<?" in search
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "index"),
+    [
+        (*message_queries.range_of(MessagesOf("yard", thread="1"), 9), "messages_by_thread"),
+        (*message_queries.range_of(MessagesOf("yard", pinned=True), 9), "messages_if_pinned"),
+        (message_queries.COUNT_DELETED, ("yard", 1, 2, "ana"), "messages_if_deleted"),
+        (
+            *message_queries.edits_of(MessageKey("yard", "1"), 9, above=1, below=5),
+            "events_by_message",
+        ),
+        (message_queries.REDACT_EDITS, ("{}", ROOM, "1", "message.edited"), "events_by_message"),
+    ],
+)
+async def test_a_query_about_some_messages_uses_its_index(
+    store: SqliteMessageStore, query: str, values: tuple[object, ...], index: str
+) -> None:
+    plan = await store._rows(f"EXPLAIN QUERY PLAN {query}", values)
+
+    (search,) = [str(step[-1]) for step in plan]
+    assert search.startswith("SEARCH")
+    assert f"INDEX {index} (" in search
 
 
 async def test_a_file_with_other_contents_is_refused(tmp_path: Path) -> None:

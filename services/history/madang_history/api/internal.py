@@ -1,4 +1,4 @@
-"""`/internal`: events for the gateway's recovery, look-up by key, and the current log."""
+"""`/internal`: events for the gateway's recovery, look-up by key, messages, and the current log."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,10 +6,14 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Depends, Response
 
+from madang_common.events.envelope import room_audience
 from madang_common.http.security import only
 from madang_common.log.port import Log, LogError
 from madang_common.problems import NotFound, Unavailable
+from madang_fold import to_json
 from madang_history.api.bodies import (
+    MessageAnswers,
+    MessageQuestions,
     StoredEvents,
     StoredLog,
     full_event,
@@ -27,13 +31,12 @@ from madang_history.api.parameters import (
 )
 from madang_history.store.coverage import Coverage
 from madang_history.store.epochs import check_log
-from madang_history.store.port import MessageStore, StoreMismatch
+from madang_history.store.port import MessageKey, MessageStore, StoreMismatch
 
 
-def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
+def internal_router(store: MessageStore, coverage: Coverage, chat_log: Log) -> APIRouter:
     """Return the endpoints for the gateway, one of them also for rooms."""
     router = APIRouter(prefix="/internal", tags=["internal"])
-    coverage = Coverage(store)
 
     @router.get("/log", dependencies=[Depends(only("gateway", "rooms"))])
     async def log() -> StoredLog:
@@ -82,6 +85,26 @@ def internal_router(store: MessageStore, chat_log: Log) -> APIRouter:
         if stored is None:
             raise NotFound("There is no such event.")
         return json_response(orjson.Fragment(full_event(stored)))
+
+    @router.post(
+        "/messages", response_model=MessageAnswers, dependencies=[Depends(only("gateway"))]
+    )
+    async def messages(body: MessageQuestions) -> Response:
+        """Return the present state of messages, and up to where it is known."""
+        keys = [MessageKey(question.room, question.message) for question in body.questions]
+        # In this order: a state has at least the events up to `stored_to`.
+        stored = await coverage.stored_to_each({room_audience(key.room) for key in keys})
+        states = await store.messages(set(keys))
+        answers = [
+            {
+                "room": key.room,
+                "message": key.id,
+                "state": to_json(states[key]) if key in states else None,
+                "stored_to": optional_id(stored[room_audience(key.room)]),
+            }
+            for key in keys
+        ]
+        return json_response({"answers": answers})
 
     return router
 

@@ -1,132 +1,188 @@
-"""`/api/history/v1/rooms/{room}/messages`: the messages of a room, for its members."""
+"""`/api/history/v1/rooms/{room}/messages` and `/pins`: the messages of a room, for its members.
 
-from functools import partial
+Messages are returned in their present state. Pages are ordered by the time of creation.
+"""
+
 from typing import Annotated
 
-import httpx
 from fastapi import APIRouter, Depends, Response
 
-from madang_common.access import MAX_QUERIES, Access, AccessQuery, fetch_access
-from madang_common.coalescing import Coalescer
 from madang_common.events.envelope import room_audience
-from madang_common.events.kinds import UNREAD
+from madang_common.events.kinds import Role
 from madang_common.http.openapi import refuses
-from madang_common.http.security import User
-from madang_common.problems import InvalidRequest, NotAMember, NotFound
+from madang_common.log.position import from_id
+from madang_common.problems import Forbidden, InvalidRequest, NotAMember, NotFound
+from madang_fold import Message
 from madang_history.api.bodies import (
     Count,
-    EventBody,
+    MessageBody,
     MessagePage,
+    VersionPage,
     client_bodies,
-    client_body,
     json_response,
+    message_body,
     optional_id,
+    page_document,
 )
 from madang_history.api.parameters import (
     After,
     MessageId,
     PageRequest,
     RequestedPage,
-    Room,
+    VersionLimit,
     position_of,
 )
-from madang_history.store.coverage import Coverage
-from madang_history.store.pages import Page, Pages, Snapshot, current_snapshot
-from madang_history.store.port import MessageStore
+from madang_history.api.reading import Readers, Reading
+from madang_history.store.pages import MessageSeries, Pages
+from madang_history.store.port import MessageKey, MessagesOf, MessageStore, StoredEvent
+from madang_history.store.redaction import is_redacted
 
 _EXAMINED_PER_COUNTED = 4
 """Messages examined for each one that a count may return; the reader's own do not count."""
+_MODERATES = frozenset((Role.MODERATOR, Role.OWNER))
 
 
-def messages_router(
-    store: MessageStore, rooms: httpx.AsyncClient, *, unread_limit: int
-) -> APIRouter:
-    """Return the endpoints that read `store`, for members according to `rooms`."""
-    router = APIRouter(prefix="/api/history/v1/rooms/{room}/messages", tags=["messages"])
-    pages = Pages(store)
-    coverage = Coverage(store)
-    access = Coalescer(partial(fetch_access, rooms), most=MAX_QUERIES)
-
-    async def readable(room: Room, user: User) -> Snapshot:
-        return await _readable(coverage, access, room, user.subject)
-
-    Events = Annotated[Snapshot, Depends(readable)]  # noqa: N806 - a type, made for `rooms`
+def messages_router(store: MessageStore, readers: Readers, *, unread_limit: int) -> APIRouter:
+    """Return the endpoints for the messages of a room."""
+    router = APIRouter(prefix="/api/history/v1/rooms/{room}", tags=["messages"])
+    Allowed = Annotated[Reading, Depends(readers.begin)]  # noqa: N806 - a type, made for `readers`
 
     @router.get(
-        "",
+        "/messages",
         response_model=MessagePage,
         operation_id="listMessages",
         responses=refuses(InvalidRequest, NotAMember, NotFound),
     )
-    async def messages(events: Events, requested: RequestedPage) -> Response:
-        """Return a page of the room's events, oldest first: the newest, or the one at a cursor."""
-        return json_response(_document(await _page(pages, events, requested)))
+    async def messages(reading: Allowed, requested: RequestedPage) -> Response:
+        """Return a page of the room's messages, oldest first: the newest, or the one at a cursor.
+
+        Deleted messages are included, without their content.
+        """
+        return await _page(store, readers, reading, MessagesOf(reading.room), requested)
 
     # Before `/{message}`, which would take "count" for an id.
-    @router.get("/count", operation_id="countMessages", responses=refuses(NotAMember, NotFound))
-    async def count(events: Events, user: User, after: After = None) -> Count:
-        """Return how many messages of other users came after an event, up to a limit."""
-        return await _count(store, events, position_of(after), user.subject, unread_limit)
+    @router.get(
+        "/messages/count", operation_id="countMessages", responses=refuses(NotAMember, NotFound)
+    )
+    async def count(reading: Allowed, after: After = None) -> Count:
+        """Return how many messages of other users came after an id, up to a limit.
+
+        Deleted messages do not count.
+        """
+        return await _count(store, reading, position_of(after), unread_limit)
 
     @router.get(
-        "/{message}",
-        response_model=EventBody,
+        "/messages/{message}",
+        response_model=MessageBody,
         operation_id="getMessage",
         responses=refuses(NotAMember, NotFound),
     )
-    async def message(events: Events, message: MessageId) -> Response:
-        """Return one event of the room."""
-        position = position_of(message)
-        stored = None if position is None else await pages.get(events, position)
-        if stored is None:
-            raise NotFound("There is no such message in this room.")
-        return json_response(client_body(stored))
+    async def message(reading: Allowed, message: MessageId) -> Response:
+        """Return one message of the room."""
+        return json_response(
+            message_body(await _message(store, readers, reading, message), reading.user)
+        )
+
+    @router.get(
+        "/messages/{message}/thread",
+        response_model=MessagePage,
+        operation_id="listReplies",
+        responses=refuses(InvalidRequest, NotAMember, NotFound),
+    )
+    async def thread(reading: Allowed, message: MessageId, requested: RequestedPage) -> Response:
+        """Return a page of the replies in a message's thread, oldest first."""
+        await _message(store, readers, reading, message)
+        replies = MessagesOf(reading.room, thread=message)
+        return await _page(store, readers, reading, replies, requested)
+
+    @router.get(
+        "/messages/{message}/versions",
+        response_model=VersionPage,
+        operation_id="listVersions",
+        responses=refuses(Forbidden, NotAMember, NotFound),
+    )
+    async def versions(
+        reading: Allowed, message: MessageId, after: After = None, limit: VersionLimit = 50
+    ) -> Response:
+        """Return the events that created and edited a message, oldest first.
+
+        Only for moderators and owners. A deleted message has none.
+        """
+        if reading.role not in _MODERATES:
+            raise Forbidden("Only moderators and owners may see earlier versions of a message.")
+        state = await _message(store, readers, reading, message)
+        return json_response(await _versions(store, reading, state, position_of(after), limit))
+
+    @router.get(
+        "/pins",
+        response_model=MessagePage,
+        operation_id="listPins",
+        responses=refuses(InvalidRequest, NotAMember, NotFound),
+    )
+    async def pins(reading: Allowed, requested: RequestedPage) -> Response:
+        """Return a page of the room's pinned messages, in the order in which they were created."""
+        pinned = MessagesOf(reading.room, pinned=True)
+        return await _page(store, readers, reading, pinned, requested)
 
     return router
 
 
-async def _readable(
-    coverage: Coverage, access: Coalescer[AccessQuery, Access], room: str, user: str
-) -> Snapshot:
-    """Return the events of `room` that `user` may read; raise NotFound or NotAMember."""
-    # In this order: the access check covers all events stored before it. Later ones may have been
-    # sent after the user was removed.
-    events = await current_snapshot(coverage, room_audience(room))
-    (await access.get(AccessQuery(user=user, room=room))).check_read()
-    return events
+async def _message(store: MessageStore, readers: Readers, reading: Reading, name: str) -> Message:
+    """Return the message with the id `name`; raise NotFound."""
+    key = MessageKey(reading.room, name)
+    found = await store.messages([key]) if from_id(name) <= reading.upto else {}
+    if key not in found:
+        raise NotFound("There is no such message in this room.")
+    await readers.cover(reading, found.values())
+    return found[key]
 
 
-async def _count(
-    store: MessageStore, events: Snapshot, after: int | None, reader: str, limit: int
-) -> Count:
+async def _page(
+    store: MessageStore,
+    readers: Readers,
+    reading: Reading,
+    selected: MessagesOf,
+    requested: PageRequest,
+) -> Response:
+    page = await requested.of(Pages(MessageSeries(store, selected), reading.upto))
+    await readers.cover(reading, (stored.message for stored in page.items))
+    bodies = [message_body(stored.message, reading.user) for stored in page.items]
+    return json_response(page_document(page, bodies))
+
+
+async def _count(store: MessageStore, reading: Reading, after: int | None, limit: int) -> Count:
     """Count the messages of others after a position, up to `limit`."""
     most = limit * _EXAMINED_PER_COUNTED + 1
-    found = await store.count_after(
-        events.audience,
+    found = await store.count_messages(
+        reading.room,
         -1 if after is None else after,
-        UNREAD,
-        upto=events.upto,
-        reader=reader,
+        upto=reading.upto,
+        reader=reading.user,
         most=most,
     )
-    more = found.by_others > limit or found.examined == most
-    return Count(count=min(found.by_others, limit), more=more)
+    more = found.unread > limit or found.examined == most
+    return Count(count=min(found.unread, limit), more=more)
 
 
-async def _page(pages: Pages, events: Snapshot, requested: PageRequest) -> Page:
-    limit, kinds = requested.limit, requested.kinds
-    if requested.before is not None:
-        return await pages.before(events, requested.before, limit, kinds)
-    if requested.after is not None:
-        return await pages.after(events, requested.after, limit, kinds)
-    if requested.around is not None:
-        return await pages.around(events, requested.around, limit, kinds)
-    return await pages.newest(events, limit, kinds)
-
-
-def _document(page: Page) -> dict[str, object]:
+async def _versions(
+    store: MessageStore, reading: Reading, message: Message, after: int | None, limit: int
+) -> dict[str, object]:
+    """Return a page of the events that gave `message` its content."""
+    created_at = from_id(message.id)
+    found: list[StoredEvent] = []
+    if after is None or after < created_at:
+        created = await store.get(room_audience(reading.room), created_at)
+        found += [created] if created else []
+    start = max(created_at, -1 if after is None else after)
+    key = MessageKey(reading.room, message.id)
+    found += await store.edits(key, start, limit + 1, upto=reading.upto)
+    shown = found[:limit]
+    effective = [
+        stored
+        for stored in shown
+        if stored.event.sender == message.sender and not is_redacted(stored.event)
+    ]
     return {
-        "items": client_bodies(page.items),
-        "before": optional_id(page.before),
-        "after": optional_id(page.after),
+        "items": client_bodies(effective),
+        "after": optional_id(shown[-1].position if len(found) > limit else None),
     }

@@ -10,7 +10,7 @@ An epoch is sealed when everything of it is stored that ever will be; the next o
 that. So the events up to `stored_to` are complete, except for those that were lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from madang_common.log.port import Log, LogError
 from madang_common.log.position import epoch_of, offset_of, position, shard_of
@@ -56,6 +56,19 @@ class Coverage:
                 shard = shard_of(audience, last.shards)
                 return _before((await self._store.progress_of(shard, last.number)).next)
 
+    async def stored_to_each(self, audiences: Iterable[str]) -> dict[str, int | None]:
+        """Return `stored_to` of each of `audiences`; looks up each shard once."""
+        answers: dict[str, int | None] = {}
+        known: dict[tuple[int, ...], int | None] = {}
+        for audience in audiences:
+            shards = self._shards_of(audience)
+            if shards not in known:
+                stored = await self.stored_to(audience)
+                shards = self._shards_of(audience)  # in the epochs that were looked at
+                known[shards] = stored
+            answers[audience] = known[shards]
+        return answers
+
     async def is_complete_after(
         self, audience: str, after: int, stored: int | None, chat_log: Log
     ) -> bool:
@@ -84,6 +97,9 @@ class Coverage:
         if not progress.is_sealed:
             raise Unavailable(_RETRY)
         return False
+
+    def _shards_of(self, audience: str) -> tuple[int, ...]:
+        return tuple(shard_of(audience, epoch.shards) for epoch in self._epochs)
 
     def _known(self, epoch: int) -> Epoch | None:
         return next((known for known in self._epochs if known.number == epoch), None)

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 from bson import Int64
 from pymongo import ASCENDING
 
-from madang_history.store.documents import BY_ID, BY_KEY, BY_KIND
+from madang_common.events.envelope import room_audience
+from madang_common.events.message_kinds import MessageEdited
+from madang_history.store.documents import BY_ID, BY_KEY, BY_KIND, BY_MESSAGE
 from madang_history.store.event_documents import event_id, stored_event
 from madang_history.store.mongo_client import Collection, Document, Session
-from madang_history.store.port import LAST, EventCount, Kinds, StoredEvent
+from madang_history.store.port import LAST, Kinds, MessageKey, StoredEvent
 
 
 class Within(NamedTuple):
@@ -19,6 +21,15 @@ class Within(NamedTuple):
     kinds: Kinds
     above: int = -1
     below: int | None = None
+
+
+class SenderCount(NamedTuple):
+    """Result of a bounded count."""
+
+    by_others: int
+    examined: int
+    last: int
+    """The last position that was examined."""
 
 
 class _Query(NamedTuple):
@@ -70,7 +81,25 @@ class EventCollection:
         selected = {"sender": sender, "key": key}
         return await self._one(self._of(audience) | selected, self.by_key, session)
 
-    async def count(self, within: Within, reader: str, most: int, session: Session) -> EventCount:
+    async def edits(
+        self, message: MessageKey, above: int, below: int, limit: int, session: Session
+    ) -> list[StoredEvent]:
+        """Return the first `limit` edits of `message` between two positions, both exclusive."""
+        selected: Document = {
+            "message": message.id,
+            "kind": MessageEdited.kind,
+            "position": {"$gt": Int64(above), "$lt": Int64(below)},
+        }
+        cursor = self._collection.find(
+            self._of(room_audience(message.room)) | selected,
+            hint=BY_MESSAGE,
+            batch_size=limit,
+            session=session,
+        )
+        found = await cursor.sort("position", ASCENDING).limit(limit).to_list(None)
+        return [self._stored(document) for document in found]
+
+    async def count(self, within: Within, reader: str, most: int, session: Session) -> SenderCount:
         """Count the events that `reader` did not send among the first `most`."""
         query = self._query(within)
         by_another = {"$ne": ["$sender", {"$literal": reader}]}
@@ -83,14 +112,15 @@ class EventCollection:
                     "_id": None,
                     "examined": {"$sum": 1},
                     "by_others": {"$sum": {"$cond": [by_another, 1, 0]}},
+                    "last": {"$max": "$position"},
                 }
             },
         ]
         cursor = self._collection.aggregate(pipeline, hint=query.index_name, session=session)
         found = await cursor.to_list(None)
-        return (
-            EventCount(found[0]["by_others"], found[0]["examined"]) if found else EventCount(0, 0)
-        )
+        if not found:
+            return SenderCount(0, 0, within.above)
+        return SenderCount(found[0]["by_others"], found[0]["examined"], found[0]["last"])
 
     async def _one(self, selected: Document, index: str, session: Session) -> StoredEvent | None:
         found = await self._collection.find_one(selected, hint=index, session=session)

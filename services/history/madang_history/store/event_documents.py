@@ -1,28 +1,23 @@
-"""Events and messages as documents of MongoDB.
+"""Events as documents of MongoDB.
 
 The document of an event has all that the log has, so that it can be read back unchanged. Its field
-`escaped` names those of `data` and `headers` that are escaped; `at_text` is the sender's `at` where
-the date `at` does not say the same. The document of a message is its current state, for people and
-queries.
+`escaped` names those of `data` and `headers` that are escaped, and `message` the message that it is
+about, if any, also if `data` is stored as text.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from bson import Int64
 
 from madang_common.events.envelope import Event
 from madang_common.log.position import to_id
-from madang_history.store.bson_data import JSON_TEXT, from_bson, to_bson
+from madang_history.store.bson_data import from_bson, to_bson
+from madang_history.store.bson_times import put_time, time_text
+from madang_history.store.messages import named_message
 from madang_history.store.port import StoredEvent
 
 _NO_HEADERS: Mapping[str, str] = {}
-_RESERVED = frozenset(
-    ("_id", "room", "position", "at", "at_text", "sender", "sender_name", "text", "escaped")
-)
-"""Fields of a message that its event's `data` does not set."""
 
 
 def event_id(audience: str, position: int) -> str:
@@ -35,18 +30,17 @@ def event_document(stored: StoredEvent) -> dict[str, Any]:
     position, event = stored
     key, kind, sender, sender_name, at, data, room, user, headers = event
     audience = event.audience
-    time, is_exact = _time(at)
     document: dict[str, Any] = {
         "_id": event_id(audience, position),
         "audience": audience,
         "user" if room is None else "room": user if room is None else room,
         "position": Int64(position),
-        "at": time,
-        "kind": kind,
-        "sender": sender,
-        "sender_name": sender_name,
-        "key": key,
     }
+    put_time(document, "at", at)
+    document |= {"kind": kind, "sender": sender, "sender_name": sender_name, "key": key}
+    message = named_message(stored)
+    if message is not None:
+        document["message"] = message
     content = {"data": data, "headers": headers} if headers else {"data": data}
     escaped = []
     for name, value in content.items():
@@ -55,8 +49,6 @@ def event_document(stored: StoredEvent) -> dict[str, Any]:
             escaped.append(name)
     if escaped:
         document["escaped"] = escaped
-    if not is_exact:
-        document["at_text"] = at
     return document
 
 
@@ -71,56 +63,10 @@ def stored_event(document: Mapping[str, Any]) -> StoredEvent:
         document["kind"],
         document["sender"],
         document["sender_name"],
-        document["at_text"] if "at_text" in document else _text(document["at"]),
+        time_text(document, "at") or "",
         data,
         document.get("room"),
         document.get("user"),
         headers,
     )
     return StoredEvent(document["position"], event)
-
-
-def message_document(stored: StoredEvent, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the first state of the message that an event with this `document` creates.
-
-    The fields of the event's `data` are its own, except those with the name of another field.
-    """
-    event = stored.event
-    message: dict[str, Any] = {
-        "_id": document["_id"].removeprefix("rooms."),
-        "room": event.room,
-        "position": document["position"],
-        "at": document["at"],
-        "sender": event.sender,
-        "sender_name": event.sender_name,
-        "text": event.data["text"],
-    }
-    if "at_text" in document:
-        message["at_text"] = event.at
-    if "data" in document.get("escaped", ()):
-        message["escaped"] = True
-    data = document["data"]
-    # A text beside a whole JSON text of the same data could be too large.
-    if len(data) > 1 and JSON_TEXT not in data:
-        message |= {name: value for name, value in data.items() if name not in _RESERVED}
-    return message
-
-
-@lru_cache(maxsize=1024)
-def _time(at: str) -> tuple[datetime | None, bool]:
-    """Return the time of `at`, None if it is none, and whether the time says all that `at` does.
-
-    Cached because many events have the same time under load.
-    """
-    try:
-        time = datetime.fromisoformat(at.removesuffix("Z"))
-        if time.tzinfo is not None:
-            time = time.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return None, False
-    return time, _text(time) == at
-
-
-def _text(time: datetime) -> str:
-    """Return a time in UTC as the product writes it: RFC 3339, with milliseconds."""
-    return f"{time.isoformat(timespec='milliseconds')}Z"

@@ -5,13 +5,16 @@ from typing import NamedTuple, Self
 
 from madang_history.store import documents
 from madang_history.store.documents import BY_ID, EVENTS, MESSAGES
-from madang_history.store.event_documents import event_document, message_document
-from madang_history.store.messages import creates_message
+from madang_history.store.event_documents import event_document
+from madang_history.store.line_events import LineEvents
+from madang_history.store.message_writer import MessageWriter
+from madang_history.store.messages import concerns_messages
 from madang_history.store.mongo_client import (
+    CausalSessions,
     Collection,
     Database,
     Document,
-    Session,
+    both,
     define_collection,
     insert_new,
 )
@@ -28,49 +31,65 @@ class Written(NamedTuple):
 
 
 class EventWriter:
-    """Writes events, then the messages of those that are stored.
+    """Writes events, then applies those that are stored to their messages.
 
-    Make one with `await EventWriter.open(database)`. A repeated write changes nothing, and
+    Make one with `await EventWriter.open(database, sessions)`. A repeated write changes nothing and
     completes one that stopped between the two.
     """
 
-    def __init__(self, events: Collection, messages: Collection) -> None:
+    def __init__(self, events: Collection, messages: Collection, sessions: CausalSessions) -> None:
         self._events = events
-        self._messages = messages
+        self._messages = MessageWriter(events, messages, sessions)
+        self._sessions = sessions
 
     @classmethod
-    async def open(cls, database: Database) -> Self:
-        """Create or update both collections."""
+    async def open(cls, database: Database, sessions: CausalSessions) -> Self:
+        """Create or update both collections; each operation has one of `sessions`."""
         return cls(
             await define_collection(database, EVENTS, documents.EVENT, documents.EVENT_INDEXES),
             await define_collection(
                 database, MESSAGES, documents.MESSAGE, documents.MESSAGE_INDEXES
             ),
+            sessions,
         )
 
-    async def write(self, entries: Sequence[StoredEvent], session: Session) -> Written:
-        """Write `entries`, which have different keys."""
+    async def write(
+        self, entries: Sequence[StoredEvent], lines: LineEvents | None = None
+    ) -> Written:
+        """Write `entries`, which have different keys; `lines` are not migrated yet."""
         events = [event_document(entry) for entry in entries]
-        repeated = await insert_new(self._events, events, session)
-        refused: set[int] = set()
+        concerned = [entry for entry in entries if concerns_messages(entry)]
+        # At once, because almost always all of the events are new.
+        repeated, prepared = await both(
+            self._insert(events), self._messages.prepare(concerned, lines)
+        )
+        refused: list[StoredEvent] = []
         if repeated:
-            ids = await self._ids([events[index] for index in repeated], session)
-            refused.update(index for index in repeated if events[index]["_id"] not in ids)
-        messages = [
-            message_document(entry, document)
-            for index, (entry, document) in enumerate(zip(entries, events, strict=True))
-            if index not in refused and creates_message(entry.event)
-        ]
-        await insert_new(self._messages, messages, session)
-        return Written(len(entries) - len(repeated), [entries[index] for index in sorted(refused)])
+            ids = await self._ids([events[index] for index in repeated])
+            refused = [
+                entries[index] for index in sorted(repeated) if events[index]["_id"] not in ids
+            ]
+        if refused:
+            without = {(entry.event.audience, entry.position) for entry in refused}
+            concerned = [
+                entry
+                for entry in concerned
+                if (entry.event.audience, entry.position) not in without
+            ]
+            prepared = await self._messages.prepare(concerned, lines)
+        await self._messages.write(prepared, lines)
+        return Written(len(entries) - len(repeated), refused)
 
-    async def _ids(self, events: Sequence[Document], session: Session) -> set[str]:
+    async def _insert(self, events: Sequence[Document]) -> list[int]:
+        async with self._sessions.session() as session:
+            return await insert_new(self._events, events, session)
+
+    async def _ids(self, events: Sequence[Document]) -> set[str]:
         """Return the `_id` of those of `events` that are stored at their own position."""
         selected = {
             "audience": {"$in": list({event["audience"] for event in events})},
             "_id": {"$in": [event["_id"] for event in events]},
         }
-        found = await self._events.find(
-            selected, {"_id": True}, hint=BY_ID, session=session
-        ).to_list(None)
-        return {event["_id"] for event in found}
+        async with self._sessions.session() as session:
+            cursor = self._events.find(selected, {"_id": True}, hint=BY_ID, session=session)
+            return {event["_id"] for event in await cursor.to_list(None)}

@@ -4,18 +4,25 @@ It stored each event as its line of the log, in a collection with the log's shar
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from pymongo import ASCENDING
 from pymongo.errors import OperationFailure
 from typing_extensions import override
 
-from madang_common.events.envelope import read_line
-from madang_common.log.position import shard_of
+from madang_common.events.envelope import read_line, room_audience
+from madang_common.events.message_kinds import MessageCreated
+from madang_common.log.position import from_id, shard_of
+from madang_fold import Message, fold
 from madang_history.store.documents import EVENTS, LINES
-from madang_history.store.event_collection import EventCollection
+from madang_history.store.event_collection import EventCollection, Within
+from madang_history.store.event_documents import event_id
+from madang_history.store.message_collection import Between
+from madang_history.store.messages import room_event
 from madang_history.store.mongo_client import Collection, Database, Document, Session
-from madang_history.store.port import StoredEvent, StoreUnavailable
+from madang_history.store.port import MessageKey, StoredEvent, StoredMessage, StoreUnavailable
+from madang_history.store.redaction import redacted_creation
 
 _BY_KEY = "by_key"
 _BAD_HINT = 2
@@ -24,7 +31,10 @@ _COLLECTION_EXISTS = 48
 
 
 class LineEvents(EventCollection):
-    """Events as lines; nothing is added to them, and they become fewer."""
+    """Events as lines; nothing is added to them, they become fewer, and some are redacted.
+
+    All of them are older than the events that are about a message.
+    """
 
     by_key = _BY_KEY
     by_kind = "by_kind_with_sender"
@@ -72,6 +82,52 @@ class LineEvents(EventCollection):
             for entry in entries
             if (entry.event.audience, entry.event.sender, entry.event.key) not in stored
         ]
+
+    async def messages(
+        self, keys: Iterable[MessageKey], session: Session
+    ) -> dict[MessageKey, Message]:
+        """Return those of `keys` whose creation is stored here, in the state after it."""
+        found = {}
+        for key in keys:
+            created = await self.get(room_audience(key.room), from_id(key.id), session)
+            message = fold(None, room_event(created)) if created else None
+            if message is not None:
+                found[key] = message
+        return found
+
+    async def nearest_messages(
+        self, between: Between, direction: int, limit: int, session: Session
+    ) -> list[StoredMessage]:
+        """Return the first `limit` messages in `direction` whose creation is stored here."""
+        (room, thread, pinned), above, below = between
+        if thread is not None or pinned:
+            return []  # the version before had no threads and no pins
+        messages: list[StoredMessage] = []
+        while len(messages) < limit:
+            within = Within(room_audience(room), (MessageCreated.kind,), above, below)
+            found = await self.nearest(within, direction, limit, session)
+            messages += (
+                StoredMessage(created.position, message)
+                for created in found
+                if (message := fold(None, room_event(created))) is not None
+            )
+            if len(found) < limit:
+                break
+            # Some of them may have been no messages by the fold's rules.
+            last = found[-1].position
+            above, below = (last, below) if direction == ASCENDING else (above, last)
+        return messages[:limit]
+
+    async def redact(self, key: MessageKey, message: Message, session: Session) -> None:
+        """Remove the content of a deleted `message` from the event that created it."""
+        audience, position = room_audience(key.room), from_id(key.id)
+        created = await self.get(audience, position, session)
+        if created is not None:
+            left = created.event._replace(data=redacted_creation(message), headers={})
+            selected = self._of(audience) | {"_id": event_id(audience, position)}
+            await self._collection.update_one(
+                selected, {"$set": {"line": left.line()}}, session=session
+            )
 
     @override
     def _of(self, audience: str) -> Document:

@@ -56,7 +56,7 @@ class Migration:
         """Yield after each step, and at the end; raise StoreUnavailable."""
         with unavailable():
             await set_lines_aside(self._database)
-            writer = await EventWriter.open(self._database)
+            writer = await EventWriter.open(self._database, self._sessions)
             migrated = Migrated(await self._lines.estimated_document_count())
         last: str | None = ""
         while last is not None:
@@ -79,7 +79,7 @@ class Migration:
             return None
         entries = {document["_id"]: _entry(document) for document in found}
         readable = [entry for entry in entries.values() if entry is not None]
-        refused = (await writer.write(readable, session)).refused
+        refused = (await writer.write(readable)).refused
         moved = [name for name, entry in entries.items() if entry and entry not in refused]
         await self._lines.delete_many({"_id": {"$in": moved}}, session=session)
         migrated.moved += len(moved)

@@ -1,32 +1,37 @@
 """The store in MongoDB: a replica set, or a sharded cluster of them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Collection, Iterable, Sequence
+from typing import Self, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 from typing_extensions import override
 
+from madang_common.events.envelope import room_audience
+from madang_common.events.kinds import UNREAD
+from madang_fold import Message
 from madang_history.store import documents
-from madang_history.store.event_collection import EventCollection, Within
+from madang_history.store.event_collection import EventCollection, SenderCount, Within
 from madang_history.store.event_writer import EventWriter
 from madang_history.store.line_events import LineEvents, set_lines_aside
-from madang_history.store.mongo_client import (
-    Collection,
-    Database,
-    Session,
-    unavailable,
-)
+from madang_history.store.message_collection import Between, MessageCollection
+from madang_history.store.mongo_client import CausalSessions, Database, Session, unavailable
 from madang_history.store.mongo_progress import MongoProgress, define_progress, enter_epoch
 from madang_history.store.port import (
     LAST,
     Epoch,
-    EventCount,
     Kinds,
+    MessageCount,
+    MessageKey,
+    MessagesOf,
     MessageStore,
+    Positioned,
     StoredEvent,
+    StoredMessage,
     StoreUnavailable,
 )
+
+S = TypeVar("S", bound=Positioned)
 
 
 class MongoMessageStore(MongoProgress, MessageStore):
@@ -36,7 +41,8 @@ class MongoMessageStore(MongoProgress, MessageStore):
     a majority has all earlier events of its shard, or together with them, and it removes duplicates
     from its own batch. So when an event is inserted, the first one with its key is stored or in the
     same batch, and the unique index refuses the second. This holds if writers overlap, pause, or
-    repeat half of a write. Progress is written after the events and never decreases.
+    repeat half of a write. Messages are written after the events, each on the condition that it has
+    the version that was read; progress is written after both, and never decreases.
 
     Closing the store does not close the client, which belongs to the caller.
     """
@@ -46,6 +52,7 @@ class MongoMessageStore(MongoProgress, MessageStore):
         database: Database,
         shards: int,
         writer: EventWriter,
+        sessions: CausalSessions,
         lines: LineEvents | None,
         health: Database | None = None,
         *,
@@ -55,10 +62,11 @@ class MongoMessageStore(MongoProgress, MessageStore):
 
         `lines` are the events that are not migrated yet.
         """
-        super().__init__(database, Epoch(epoch, shards))
-        self._health: Collection = (database if health is None else health)["store"]
+        super().__init__(database, Epoch(epoch, shards), sessions)
+        self._health = (database if health is None else health)["store"]
         self._writer = writer
         self._events = EventCollection(database[documents.EVENTS])
+        self._messages = MessageCollection(database[documents.MESSAGES])
         self._lines = lines
 
     @classmethod
@@ -73,9 +81,10 @@ class MongoMessageStore(MongoProgress, MessageStore):
             await define_progress(database)
             first = await enter_epoch(database, Epoch(epoch, shards))
             await set_lines_aside(database)
-            writer = await EventWriter.open(database)
+            sessions = CausalSessions(database)
+            writer = await EventWriter.open(database, sessions)
             lines = await LineEvents.open(database, first.shards)
-        return cls(database, shards, writer, lines, health, epoch=epoch)
+        return cls(database, shards, writer, sessions, lines, health, epoch=epoch)
 
     @classmethod
     async def open_when_available(
@@ -101,7 +110,13 @@ class MongoMessageStore(MongoProgress, MessageStore):
     @override
     async def store(self, shard: int, entries: Sequence[StoredEvent], progress: int) -> int:
         async with self._session() as session:
-            written = await self._writer.write(await self._new(entries, session), session)
+            lines = await self._lines_left(session)
+            new = _without_duplicates(entries)
+            if lines is not None:
+                new = await lines.without_stored(new, session)
+        with unavailable():
+            written = await self._writer.write(new, lines)
+        async with self._session() as session:
             await self._set_progress(shard, progress, session)
         return written.new
 
@@ -136,15 +151,47 @@ class MongoMessageStore(MongoProgress, MessageStore):
             return found or await self._events.with_key(audience, sender, key, session)
 
     @override
-    async def count_after(
-        self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
-    ) -> EventCount:
-        within = Within(audience, kinds, above=position, below=upto + 1)
+    async def edits(
+        self, message: MessageKey, position: int, limit: int, *, upto: int = LAST
+    ) -> list[StoredEvent]:
         async with self._session() as session:
-            if await self._lines_left(session) is None:
-                return await self._events.count(within, reader, most, session)
-            found = await self._nearest(within, ASCENDING, most, session)
-        return EventCount(sum(stored.event.sender != reader for stored in found), len(found))
+            return await self._events.edits(message, position, upto + 1, limit, session)
+
+    @override
+    async def messages(self, keys: Collection[MessageKey]) -> dict[MessageKey, Message]:
+        async with self._session() as session:
+            lines = await self._lines_left(session)
+            unmigrated = await lines.messages(keys, session) if lines else {}
+            return unmigrated | await self._messages.states(keys, session)
+
+    @override
+    async def messages_before(
+        self, selected: MessagesOf, position: int | None, limit: int
+    ) -> list[StoredMessage]:
+        below = LAST + 1 if position is None else position
+        async with self._session() as session:
+            between = Between(selected, below=below)
+            return (await self._nearest_messages(between, DESCENDING, limit, session))[::-1]
+
+    @override
+    async def messages_after(
+        self, selected: MessagesOf, position: int, limit: int, *, upto: int = LAST
+    ) -> list[StoredMessage]:
+        async with self._session() as session:
+            between = Between(selected, above=position, below=upto + 1)
+            return await self._nearest_messages(between, ASCENDING, limit, session)
+
+    @override
+    async def count_messages(
+        self, room: str, position: int, *, upto: int, reader: str, most: int
+    ) -> MessageCount:
+        within = Within(room_audience(room), UNREAD, above=position, below=upto + 1)
+        async with self._session() as session:
+            # In this order: each deleted message is among the created ones.
+            created = await self._count(within, reader, most, session)
+            between = Between(MessagesOf(room), position, created.last + 1)
+            deleted = await self._messages.count_deleted(between, reader, most, session)
+        return MessageCount(created.by_others - deleted, created.examined)
 
     @override
     async def ping(self) -> None:
@@ -166,11 +213,20 @@ class MongoMessageStore(MongoProgress, MessageStore):
         found = await self._events.nearest(within, direction, limit, session)
         return _merged(older, found, direction)[:limit] if older else found
 
-    async def _new(self, entries: Sequence[StoredEvent], session: Session) -> list[StoredEvent]:
-        """Return the first of `entries` with each key, without those that are not migrated yet."""
+    async def _count(self, within: Within, reader: str, most: int, session: Session) -> SenderCount:
+        if await self._lines_left(session) is None:
+            return await self._events.count(within, reader, most, session)
+        found = await self._nearest(within, ASCENDING, most, session)
+        by_others = sum(stored.event.sender != reader for stored in found)
+        return SenderCount(by_others, len(found), found[-1].position if found else within.above)
+
+    async def _nearest_messages(
+        self, between: Between, direction: int, limit: int, session: Session
+    ) -> list[StoredMessage]:
         lines = await self._lines_left(session)
-        first = _without_duplicates(entries)
-        return await lines.without_stored(first, session) if lines else first
+        older = await lines.nearest_messages(between, direction, limit, session) if lines else []
+        found = await self._messages.nearest(between, direction, limit, session)
+        return _merged(older, found, direction)[:limit] if older else found
 
     async def _lines_left(self, session: Session) -> LineEvents | None:
         """Return the events that are not migrated yet, None if there are none.
@@ -192,9 +248,7 @@ def _without_duplicates(entries: Iterable[StoredEvent]) -> list[StoredEvent]:
     return list(first.values())
 
 
-def _merged(
-    older: Iterable[StoredEvent], newer: Iterable[StoredEvent], direction: int
-) -> list[StoredEvent]:
-    """Return the events of both, each once, ordered in `direction`."""
-    events = {stored.position: stored for stored in (*older, *newer)}
-    return [events[position] for position in sorted(events, reverse=direction == DESCENDING)]
+def _merged(older: Iterable[S], newer: Iterable[S], direction: int) -> list[S]:
+    """Return the entries of both, each once, ordered in `direction`."""
+    entries = {stored.position: stored for stored in (*older, *newer)}
+    return [entries[position] for position in sorted(entries, reverse=direction == DESCENDING)]

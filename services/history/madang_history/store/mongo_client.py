@@ -4,10 +4,11 @@ Only this module imports motor. All callers use the API that pymongo's `AsyncMon
 to switch, only `close` (awaited there) and `start_session` (not awaited) change, both here.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import Timestamp
 from motor.motor_asyncio import (
@@ -16,7 +17,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo import IndexModel, ReadPreference
+from pymongo import IndexModel, ReadPreference, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
@@ -30,6 +31,9 @@ Document = dict[str, Any]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
 Session = AsyncIOMotorClientSession
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 _NAMESPACE_EXISTS = 48
 _MAX_IDLE = 100
@@ -134,6 +138,33 @@ async def insert_new(
             raise _without_documents(error.details) from None
         return [one["index"] for one in refused]
     return []
+
+
+async def write_all(
+    collection: Collection,
+    writes: Sequence[ReplaceOne[Document] | UpdateOne | UpdateMany],
+    session: Session,
+) -> int:
+    """Run `writes`, in any order; return how many documents they selected.
+
+    Raise PyMongoError, whose text has none of the documents.
+    """
+    if not writes:
+        return 0
+    try:
+        result = await collection.bulk_write(writes, ordered=False, session=session)
+    except BulkWriteError as error:
+        raise _without_documents(error.details) from None
+    return result.matched_count
+
+
+async def both(one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """Run two operations at once; return their results, or raise once both have ended."""
+    results = await asyncio.gather(one, other, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results  # type: ignore[return-value]  # neither is an exception
 
 
 def _without_documents(details: Mapping[str, Any]) -> WriteRefused:

@@ -34,13 +34,15 @@ class MongoProgress(ProgressStore):
     replicas may overlap, pause and repeat their writes.
     """
 
-    def __init__(self, database: Database, current: Epoch) -> None:
+    def __init__(
+        self, database: Database, current: Epoch, sessions: CausalSessions | None = None
+    ) -> None:
         self._current = current
         self._store: Collection = database["store"]
         self._epochs: Collection = database["epochs"]
         self._progress: Collection = database["progress"]
         self._gaps: Collection = database["holes"]  # the stored name of gaps
-        self._sessions = CausalSessions(database)
+        self._sessions = CausalSessions(database) if sessions is None else sessions
         # Every page needs it.
         self._progress_reads = Coalescer(self._read_progress, most=_READS)
         self._closed = False

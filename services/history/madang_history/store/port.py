@@ -1,4 +1,4 @@
-"""The store port: the contract of an adapter that stores all durable events.
+"""The store port: the contract of an adapter that stores all durable events and their messages.
 
 StoreError
 ├── StoreUnavailable   the store does not answer or cannot write; retry (503 to a client)
@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from madang_common.events.envelope import Event
 from madang_common.problems import Unavailable
 from madang_common.settings import CannotStart
+from madang_fold import Message
 
 LAST = (1 << 60) - 1
 """The largest position that an event id can express."""
@@ -30,11 +31,45 @@ class StoreMismatch(StoreError, CannotStart):  # noqa: N818 - names a state
     """The store does not belong to this log, so history cannot start."""
 
 
+class Positioned(Protocol):
+    """What is stored at a position of the log."""
+
+    @property
+    def position(self) -> int:
+        """The position."""
+        ...
+
+
 class StoredEvent(NamedTuple):
     """An event of the log at its position: to store, or stored."""
 
     position: int
     event: Event
+
+
+class MessageKey(NamedTuple):
+    """Where a message is."""
+
+    room: str
+    id: str
+    """Id of the event that created it."""
+
+
+class StoredMessage(NamedTuple):
+    """The present state of a message, at the position of the event that created it."""
+
+    position: int
+    message: Message
+
+
+class MessagesOf(NamedTuple):
+    """The messages of a room, or some of them."""
+
+    room: str
+    thread: str | None = None
+    """Only the replies to this message."""
+    pinned: bool = False
+    """Only the pinned ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +115,11 @@ class ShardProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class EventCount:
+class MessageCount:
     """Result of a bounded count."""
 
-    by_others: int
+    unread: int
+    """Messages of others that are not deleted."""
     examined: int
 
 
@@ -143,14 +179,26 @@ class MessageStore(ProgressStore, Protocol):
     """Events by audience and position, their messages, and the progress of each shard of the log.
 
     Writes are idempotent: this process repeats them after a failure, another one after a takeover.
+
+    ```
+     entries ──▶ events ──▶ messages ──▶ redaction ──▶ progress
+                 new ones   folded       of deleted ones
+    ```
+
+    The state of a message is the fold of the stored events of its room. Its `version` is the last
+    event that was applied, and an event up to the version changes nothing. A writer continues from
+    the progress, or from an earlier point if it was paused, and applies every event from there on
+    in order. So a message never skips an event, in whatever way repeats and writers overlap.
     """
 
     async def store(self, shard: int, entries: Sequence[StoredEvent], progress: int) -> int:
         """Store `entries`, in the log's order, and their messages, then the progress of `shard`.
 
-        An event that is stored already, by position or by (audience, sender, key), is not changed,
-        nor is its message. Progress is durable only after all of them, and never decreases; the
-        offset contains its epoch. Return the number of new events.
+        An event that is stored already, by position or by (audience, sender, key), is not changed
+        and not applied again. Once a message is deleted, the events that created and edited it are
+        redacted: their content and extra headers are in no collection or table. Progress is durable
+        only after all of that, and never decreases; the offset contains its epoch. Return the
+        number of new events.
         """
         ...
 
@@ -174,12 +222,42 @@ class MessageStore(ProgressStore, Protocol):
         """Return the event of `audience` with the `key` of `sender`."""
         ...
 
-    async def count_after(
-        self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
-    ) -> EventCount:
-        """Count the events of `kinds` after `position` up to `upto` that `reader` did not send.
+    async def edits(
+        self, message: MessageKey, position: int, limit: int, *, upto: int = LAST
+    ) -> list[StoredEvent]:
+        """Return the first `limit` edits of `message` after `position` up to `upto`."""
+        ...
 
-        Examines at most the first `most` events, including the reader's own.
+    async def messages(self, keys: Collection[MessageKey]) -> dict[MessageKey, Message]:
+        """Return the present states of those of `keys` that exist.
+
+        A state has every event of its room up to the stored progress, and maybe later ones, up to
+        its own `version`.
+        """
+        ...
+
+    async def messages_before(
+        self, selected: MessagesOf, position: int | None, limit: int
+    ) -> list[StoredMessage]:
+        """Return the last `limit` messages created before `position` (None: the newest).
+
+        Oldest first, in their present state; deleted ones are included.
+        """
+        ...
+
+    async def messages_after(
+        self, selected: MessagesOf, position: int, limit: int, *, upto: int = LAST
+    ) -> list[StoredMessage]:
+        """Return the first `limit` messages created after `position` (-1: all) up to `upto`."""
+        ...
+
+    async def count_messages(
+        self, room: str, position: int, *, upto: int, reader: str, most: int
+    ) -> MessageCount:
+        """Count the messages created after `position` up to `upto`.
+
+        Those that `reader` sent and deleted ones are examined and not counted. Examines at most the
+        first `most` messages.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The SQL of the embedded store."""
+"""The SQL of the events in the embedded store."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,12 +9,14 @@ PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
+    # What a redaction removes is overwritten in the file.
+    "PRAGMA secure_delete = ON",
     # Index pages are written all over the file: a larger cache and rarer checkpoints double speed.
     "PRAGMA cache_size = -32768",
     "PRAGMA wal_autocheckpoint = 8000",
 )
 
-TABLES = """
+TABLE = """
 CREATE TABLE IF NOT EXISTS events (
     audience TEXT NOT NULL,
     position INTEGER NOT NULL,
@@ -27,32 +29,26 @@ CREATE TABLE IF NOT EXISTS events (
     key TEXT NOT NULL,
     data TEXT NOT NULL,
     headers TEXT,
+    message TEXT,
     PRIMARY KEY (audience, position)
-);
-CREATE TABLE IF NOT EXISTS messages (
-    room TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    at TEXT NOT NULL,
-    sender TEXT NOT NULL,
-    sender_name TEXT NOT NULL,
-    text TEXT NOT NULL,
-    data TEXT NOT NULL,
-    PRIMARY KEY (room, position)
 );
 """
 INDEXES = """
 CREATE UNIQUE INDEX IF NOT EXISTS events_by_sender_and_key ON events (audience, sender, key);
 CREATE INDEX IF NOT EXISTS events_by_kind_and_position
     ON events (audience, kind, position, sender);
+CREATE INDEX IF NOT EXISTS events_by_message
+    ON events (audience, message, kind, position) WHERE message IS NOT NULL;
 """
+LATER_COLUMNS = ("message",)
+"""Columns that the release before did not have; all are texts."""
 
-ADD_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-ADD_MESSAGE = """
-INSERT OR IGNORE INTO messages SELECT ?, ?, ?, ?, ?, ?, ?, ?
-WHERE EXISTS (SELECT 1 FROM events WHERE audience = ? AND position = ?)
+ADD_EVENT = """
+INSERT OR IGNORE INTO events (
+    audience, position, room, user, at, kind, sender, sender_name, key, data, headers, message
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-"""Adds the message of an event unless the event was refused because of its key."""
+HAS_EVENT = "SELECT 1 FROM events WHERE audience = ? AND position = ?"
 EVENT = "position, key, kind, sender, sender_name, at, data, room, user, headers"
 """The columns of an event, in the order of `Event`."""
 ONE = f"SELECT {EVENT} FROM events WHERE audience = ? AND position = ?"  # noqa: S608 - ours
@@ -86,5 +82,9 @@ def range_of(
 
 
 def count_of(query: str) -> str:
-    """Return the query that counts the events of `query`, and those of other senders."""
-    return f"SELECT count(*), count(CASE WHEN sender <> ? THEN 1 END) FROM ({query})"  # noqa: S608 - ours
+    """Return the query that counts the events of `query` and those of other senders.
+
+    Its third column is the last position.
+    """
+    by_others = "count(CASE WHEN sender <> ? THEN 1 END)"
+    return f"SELECT count(*), {by_others}, max(position) FROM ({query})"  # noqa: S608 - ours

@@ -1,4 +1,4 @@
-"""Events and messages as rows of SQLite."""
+"""Events as rows of SQLite."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from madang_common.events.envelope import Event
-from madang_common.log.position import to_id
 from madang_history.store import queries
-from madang_history.store.messages import creates_message
+from madang_history.store.message_rows import apply_events
+from madang_history.store.messages import concerns_messages, named_message
 from madang_history.store.port import StoredEvent
 
 Row = tuple[Any, ...]
@@ -19,12 +19,17 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 def add_events(db: sqlite3.Connection, entries: Sequence[StoredEvent]) -> int:
-    """Add `entries` and their messages, except those that are there; return the number of new."""
+    """Add `entries`, except those that are there, and apply them to their messages.
+
+    Return the number of new ones.
+    """
     before = db.total_changes
     db.executemany(queries.ADD_EVENT, map(_event_row, entries))
     new = db.total_changes - before
-    messages = [_message_row(entry) for entry in entries if creates_message(entry.event)]
-    db.executemany(queries.ADD_MESSAGE, messages)
+    concerned = [entry for entry in entries if concerns_messages(entry)]
+    if new < len(entries):
+        concerned = [entry for entry in concerned if _is_stored(db, entry)]
+    apply_events(db, concerned)
     return new
 
 
@@ -53,22 +58,11 @@ def _event_row(stored: StoredEvent) -> Row:
         event.key,
         orjson.dumps(event.data).decode(),
         orjson.dumps(event.headers).decode() if event.headers else None,
+        named_message(stored),
     )
 
 
-def _message_row(stored: StoredEvent) -> Row:
-    """Return the values that add the message of an event, with the place of that event."""
-    position, event = stored
-    rest = {name: value for name, value in event.data.items() if name != "text"}
-    return (
-        event.room,
-        position,
-        to_id(position),
-        event.at,
-        event.sender,
-        event.sender_name,
-        event.data["text"],
-        orjson.dumps(rest).decode(),
-        event.audience,
-        position,
-    )
+def _is_stored(db: sqlite3.Connection, entry: StoredEvent) -> bool:
+    """Return whether the event is stored; if not, an earlier one has its key."""
+    found = db.execute(queries.HAS_EVENT, (entry.event.audience, entry.position)).fetchone()
+    return found is not None

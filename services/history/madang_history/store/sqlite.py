@@ -2,26 +2,34 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from typing_extensions import override
 
-from madang_history.store import queries
+from madang_common.events.envelope import room_audience
+from madang_common.events.kinds import UNREAD
+from madang_fold import Message
+from madang_history.store import message_queries, queries
+from madang_history.store.message_rows import read_states, stored_message
 from madang_history.store.port import (
     LAST,
     Epoch,
-    EventCount,
     Kinds,
+    MessageCount,
+    MessageKey,
+    MessagesOf,
     MessageStore,
     StoredEvent,
+    StoredMessage,
     StoreUnavailable,
 )
 from madang_history.store.rows import add_events, stored_event
 from madang_history.store.sqlite_migration import move_lines, set_lines_aside
 from madang_history.store.sqlite_progress import (
     SqliteProgress,
+    add_columns,
     connect,
     enter_epoch,
     prepare_progress,
@@ -34,9 +42,11 @@ def _prepare(path: Path, current: Epoch) -> tuple[sqlite3.Connection, sqlite3.Co
     writer = connect(path)
     try:
         set_lines_aside(writer)
-        writer.executescript(queries.TABLES)
+        writer.executescript(queries.TABLE + message_queries.TABLE)
+        add_columns(writer, "events", queries.LATER_COLUMNS)
+        add_columns(writer, "messages", message_queries.LATER_COLUMNS)
         move_lines(writer)
-        writer.executescript(queries.INDEXES)
+        writer.executescript(queries.INDEXES + message_queries.INDEXES)
         prepare_progress(writer)
         enter_epoch(writer, current)
         reader = connect(path)
@@ -98,14 +108,51 @@ class SqliteMessageStore(SqliteProgress, MessageStore):
         return stored_event(row) if row else None
 
     @override
-    async def count_after(
-        self, audience: str, position: int, kinds: Kinds, *, upto: int, reader: str, most: int
-    ) -> EventCount:
+    async def edits(
+        self, message: MessageKey, position: int, limit: int, *, upto: int = LAST
+    ) -> list[StoredEvent]:
+        query, values = message_queries.edits_of(message, limit, above=position, below=upto + 1)
+        return [stored_event(row) for row in await self._rows(query, values)]
+
+    @override
+    async def messages(self, keys: Collection[MessageKey]) -> dict[MessageKey, Message]:
+        return await self._run(self._reads, lambda: read_states(self._reader, keys))
+
+    @override
+    async def messages_before(
+        self, selected: MessagesOf, position: int | None, limit: int
+    ) -> list[StoredMessage]:
+        below = LAST + 1 if position is None else position
+        query, values = message_queries.range_of(selected, limit, below=below, order="DESC")
+        return [stored_message(row) for row in reversed(await self._rows(query, values))]
+
+    @override
+    async def messages_after(
+        self, selected: MessagesOf, position: int, limit: int, *, upto: int = LAST
+    ) -> list[StoredMessage]:
+        query, values = message_queries.range_of(selected, limit, above=position, below=upto + 1)
+        return [stored_message(row) for row in await self._rows(query, values)]
+
+    @override
+    async def count_messages(
+        self, room: str, position: int, *, upto: int, reader: str, most: int
+    ) -> MessageCount:
         query, values = queries.range_of(
-            audience, kinds, most, above=position, below=upto + 1, columns="position, sender"
+            room_audience(room),
+            UNREAD,
+            most,
+            above=position,
+            below=upto + 1,
+            columns="position, sender",
         )
-        ((examined, by_others),) = await self._rows(queries.count_of(query), (reader, *values))
-        return EventCount(by_others, examined)
+        # In this order: each deleted message is among the created ones.
+        count = queries.count_of(query)
+        ((examined, by_others, last),) = await self._rows(count, (reader, *values))
+        if not examined:
+            return MessageCount(0, 0)
+        between = (room, position, last, reader)
+        ((deleted,),) = await self._rows(message_queries.COUNT_DELETED, between)
+        return MessageCount(by_others - deleted, examined)
 
     @override
     async def ping(self) -> None:

@@ -191,10 +191,19 @@ def prepare_progress(writer: sqlite3.Connection) -> None:
     """Create the tables about the log, and add what those of earlier releases lack."""
     writer.executescript(_SCHEMA)
     for table, column, kind in _LATER_COLUMNS:
-        if (column,) not in writer.execute(_COLUMNS, (table,)).fetchall():
-            writer.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        add_columns(writer, table, (column,), kind)
     if writer.execute(_COLUMNS, ("store",)).fetchall():
         writer.execute(_EPOCH_OF_EARLIER_RELEASES)
+
+
+def add_columns(
+    writer: sqlite3.Connection, table: str, columns: Sequence[str], kind: str = "TEXT"
+) -> None:
+    """Add those of `columns` that `table` lacks because an earlier release created it."""
+    present = {name for (name,) in writer.execute(_COLUMNS, (table,))}
+    for column in columns:
+        if column not in present:
+            writer.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
 
 def enter_epoch(writer: sqlite3.Connection, current: Epoch) -> None:
