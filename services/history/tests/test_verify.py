@@ -16,7 +16,7 @@ from madang_common.amqp.endpoint import AmqpEndpoint
 from madang_common.log.amqp import AmqpLog
 from madang_common.log.opening import open_epoch
 from madang_common.log.port import LogUnavailable
-from madang_common.log.position import position, shard_of
+from madang_common.log.position import position, shard_of, to_id
 from madang_common.log.sqlite import SqliteLog, open_epoch_file
 from madang_common.log.topology import stream_name
 from madang_common.settings import CannotStart, Environment
@@ -28,6 +28,7 @@ from madang_history.verify import command
 from madang_history.verify.caught_up import wait_until_stored
 from madang_history.verify.verify import verify
 from services.history.tests.conftest import SHARDS, an_event
+from tests.support.older_logs import no_older_logs
 
 SHARD = shard_of("rooms.yard", SHARDS)
 
@@ -111,6 +112,31 @@ async def test_an_epoch_without_its_last_batches_is_verified(
     await log.close()
     assert report.faults == 0
     assert [shard.events for shard in report.shards] == [0] * (2 * SHARDS)
+
+
+async def test_a_redacted_event_is_what_the_log_has_only_if_its_message_is_deleted(
+    log: SqliteLog, store: SqliteMessageStore
+) -> None:
+    about = {"message": to_id(0)}
+    headers = {"extra": "secret"}
+    sent = [
+        an_event("1", data={"text": "secret", "meta": {"a": 1}, "type": "note"}, headers=headers),
+        an_event("2", kind="message.edited", data=about | {"text": "secret"}),
+        an_event("3"),
+        an_event("4", kind="message.deleted", data=about),
+    ]
+    await log.append(SHARD, tuple(event.line() for event in sent))
+    entries = [StoredEvent(number, event) for number, event in enumerate(sent)]
+    await store.store(SHARD, entries, 1)
+
+    async def faults() -> int:
+        report = await verify(log, no_older_logs, store)
+        return report.faults
+
+    assert await faults() == 0
+    lost = '{"text": "", "redacted": true}'
+    store._writer.execute("UPDATE events SET data = ? WHERE position = 2", (lost,))
+    assert await faults() == 1
 
 
 Status = Callable[..., int | str | None]

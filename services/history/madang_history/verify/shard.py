@@ -10,12 +10,14 @@ from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event
 from madang_common.events.kinds import REQUIRING_MEMBERSHIP
 from madang_common.log.port import Batch, Log
-from madang_common.log.position import first_offset, offset_of, position, shard_of
+from madang_common.log.position import first_offset, offset_of, position, shard_of, to_id
 from madang_common.log.reading import read_to_end
 from madang_common.lru import Lru
 from madang_history.ingest.decode import decode_lines
 from madang_history.ingest.departed import REPLAYED_BATCHES
-from madang_history.store.port import MessageStore, StoredEvent
+from madang_history.store.messages import named_message
+from madang_history.store.port import MessageKey, MessageStore, StoredEvent
+from madang_history.store.redaction import redacted
 from madang_history.verify.findings import Fault, Finding, Report, ShardReport
 
 _WINDOW_EVENTS = 5_000
@@ -117,11 +119,20 @@ class ShardVerification:
             found = stored.pop(entry.position, None)
             if found is None:
                 await self._missing(entry)
-            elif found.event != entry.event:
+            elif found.event != entry.event and not await self._is_redaction(found, entry):
                 self._add(Fault.DIFFERENT, entry)
             elif first != entry.position and await self._has(audience, first, entry.event):
                 self._add(Fault.REPEATED, entry)
         self._unknown(stored.values())
+
+    async def _is_redaction(self, found: StoredEvent, entry: StoredEvent) -> bool:
+        """Return whether `found` is what is left of `entry`, because its message is deleted."""
+        if found.event != redacted(entry):
+            return False
+        name = named_message(entry) or to_id(entry.position)
+        key = MessageKey(entry.event.room or "", name)
+        message = (await self._store.messages([key])).get(key)
+        return message is not None and message.deleted
 
     async def _compare_rest(self) -> None:
         """Find what is stored after the last event of each audience in the log."""
