@@ -53,3 +53,20 @@ def message(number: int, room: str) -> Event:
         data={"text": f"{_TEXT}{number}"},
         room=room,
     )
+
+
+def edit(number: int, created: Event, name: str) -> Event:
+    """Return the event number `number`, with which the author changes the message `created`."""
+    changed = {"message": name, "text": f"{_TEXT}{number}, edited"}
+    return _after(number, created)._replace(kind="message.edited", data=changed)
+
+
+def reaction(number: int, created: Event, name: str) -> Event:
+    """Return the event number `number`, a reaction of the author to the message `created`."""
+    added = {"message": name, "emoji": "👍"}
+    return _after(number, created)._replace(kind="reaction.added", data=added)
+
+
+def _after(number: int, created: Event) -> Event:
+    later = message(number, created.room or "")
+    return later._replace(sender=created.sender, sender_name=created.sender_name)

@@ -17,7 +17,7 @@ from madang_history.api.bodies import client_bodies, json_response
 from madang_history.store.event_documents import event_document
 from madang_history.store.event_writer import EventWriter
 from madang_history.store.mongo import MongoMessageStore
-from madang_history.store.mongo_client import Database
+from madang_history.store.mongo_client import CausalSessions, Database
 from madang_history.store.port import StoredEvent
 
 _SMALL, _LARGE = "small", "large"
@@ -69,7 +69,7 @@ async def _measure(
 
 async def _fill(database: Database, room: str, size: int, deadline: Deadline) -> None:
     """Store `size` messages of `room`, as history stores them."""
-    await EventWriter.open(database)
+    await EventWriter.open(database, CausalSessions(database))
     for begin in range(0, size, _FILLED_TOGETHER):
         deadline.left("the rooms to be filled")
         numbers = range(begin, min(begin + _FILLED_TOGETHER, size))

@@ -72,7 +72,7 @@ _ROUTES = (
         "page",
         "pages of 50 messages/s (history)",
         "history",
-        _get("/api/history/v1/rooms/{room}/messages"),
+        _get("/api/history/v1/rooms/{room}/events"),
         _get("/rooms/{room}/messages"),
         goal=600,
     ),

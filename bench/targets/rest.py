@@ -162,7 +162,7 @@ class RestCluster:
             move(process, before)
 
     def _await_stored(self, room: str, member: Account, messages: int, deadline: Deadline) -> None:
-        url = f"{self._services['history'].url}/api/history/v1/rooms/{room}/messages"
+        url = f"{self._services['history'].url}/api/history/v1/rooms/{room}/events"
         while True:
             answer = httpx.get(url, headers=member.headers, params={"limit": min(messages, 100)})
             if answer.is_success and len(answer.json()["items"]) == min(messages, 100):
