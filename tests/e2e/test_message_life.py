@@ -121,7 +121,7 @@ def test_all_see_the_changes_that_are_made_over_stomp(
             change(hers, room, "unpin", message=message),
             change(hers, room, "delete", message=message, reason="a test"),
         ]
-        heard = []
+        heard: list[tuple[str, str]] = []
         while len(heard) < len(changes):
             frame = listening.next()
             heard.append((frame.headers["message-id"], frame.json["kind"]))
