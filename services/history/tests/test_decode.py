@@ -111,6 +111,25 @@ def test_a_line_that_is_too_large_becomes_a_dead_letter() -> None:
     assert "more than 8388608 bytes" in found.dead_letters[0].reason
 
 
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (
+            an_event("k", kind="message.edited", data={"text": "x" * (1 << 20)}),
+            "more than 1048576 bytes",
+        ),
+        (an_event("k", kind="reaction.added", sender="x" * 257, data={}), "more than 256 bytes"),
+    ],
+)
+def test_a_change_that_could_make_a_message_too_large_becomes_a_dead_letter(
+    event: Event, reason: str
+) -> None:
+    found = decode_lines([Batch(0, (event.line(),))], SHARD, SHARDS, Departures(10))
+
+    assert not found.entries
+    assert reason in found.dead_letters[0].reason
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -7,8 +7,10 @@ import orjson
 
 from madang_common.events.departures import Departures
 from madang_common.events.envelope import Event, read_line
+from madang_common.events.message_kinds import MessageCreated, ReactionAdded, ReactionRemoved
 from madang_common.log.port import Batch
 from madang_common.log.position import position, shard_of
+from madang_fold import KINDS
 from madang_history.dead_letters.port import DeadLetter
 from madang_history.store.port import StoredEvent
 
@@ -16,8 +18,16 @@ _MAX_LINE_BYTES = 8 << 20
 """Largest line that every store accepts; a document of MongoDB has at most 16 MiB."""
 _MAX_ENVELOPE_BYTES = 64 << 10
 """Largest event without `data` and `headers`: stores keep ids more than once."""
+_MAX_CHANGE_BYTES = 1 << 20
+"""Largest event that changes a message, which keeps the content of several such events."""
+_MAX_REACTING_BYTES = 256
+"""Longest id of a user who reacts; a message keeps thousands of them."""
 _SAFE_BRACKETS = 100
 """Up to this many objects and lists, no line is nested too deeply to be serialized."""
+
+
+_CHANGES = KINDS - {MessageCreated.kind}
+_REACTIONS = {ReactionAdded.kind, ReactionRemoved.kind}
 
 
 @dataclass(slots=True)
@@ -71,6 +81,8 @@ def _event(line: bytes, shard: int, shards: int) -> Event:
         _check_depth(event)
     if len(line) > _MAX_ENVELOPE_BYTES:
         _check_size(event)
+    if event.kind in _CHANGES:
+        _check_change(event, line)
     audience = event.audience
     # Positions are unique within a shard only: in another one it could shadow another event.
     if shard_of(audience, shards) != shard:
@@ -94,3 +106,11 @@ def _check_size(event: Event) -> None:
         raise ValueError(f"the event has more than {_MAX_LINE_BYTES} bytes")
     if len(orjson.dumps(document | {"data": {}, "headers": {}})) > _MAX_ENVELOPE_BYTES:
         raise ValueError(f"its ids and names have more than {_MAX_ENVELOPE_BYTES} bytes")
+
+
+def _check_change(event: Event, line: bytes) -> None:
+    """Raise ValueError if a message could become too large for a store by `event` and others."""
+    if len(line) > _MAX_CHANGE_BYTES:
+        raise ValueError(f"the change of a message has more than {_MAX_CHANGE_BYTES} bytes")
+    if event.kind in _REACTIONS and len(event.sender.encode()) > _MAX_REACTING_BYTES:
+        raise ValueError(f"the id of who reacts has more than {_MAX_REACTING_BYTES} bytes")
