@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from bson import Int64
-from pymongo import WriteConcern
-from pymongo.errors import OperationFailure, PyMongoError, WriteError
+from pymongo import ReplaceOne, WriteConcern
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, WriteError
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from madang_common.log.position import to_id
 from madang_common.settings import CannotStart
-from madang_fold import fold
+from madang_fold import Message, fold
 from madang_history.endpoint import MongoEndpoint
 from madang_history.store import documents, mongo_client
 from madang_history.store.event_documents import event_document, event_id
@@ -450,6 +450,86 @@ async def test_a_refused_write_does_not_change_the_progress(
     assert await store.progress(1) == 2
 
 
+CHANGED = "message.edited"
+LOG = [
+    *entries(1, 1),
+    *entries(2, 1, kind=CHANGED, data=naming(1) | {"text": "two"}),
+    *entries(3, 1, kind=CHANGED, data=naming(1) | {"text": "three"}),
+    *entries(4, 1, kind="message.deleted", data=naming(1)),
+    *entries(5, 1, kind=CHANGED, data=naming(1) | {"text": "five"}),
+]
+
+
+async def state(store: MongoMessageStore) -> Message:
+    (message,) = (await store.messages([MessageKey("yard", to_id(1))])).values()
+    return message
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 1), (0, 2), (1, 2), (1, 3), (2, 4), (3, 5)])
+async def test_a_writer_that_was_overtaken_applies_its_events_to_what_is_stored_then(
+    store: MongoMessageStore, database: Database, begin: int, end: int
+) -> None:
+    old, new = store._writer._messages, await MongoMessageStore.open(database, SHARDS)
+    await store.store(1, LOG[:begin], 1)
+    prepared = await old.prepare(LOG[begin:end], None)
+    await new.store(1, LOG[begin:], 2)
+    expected = await state(new)
+
+    await old.write(prepared, None)
+
+    assert await state(new) == expected
+    assert expected.deleted
+    assert expected.version == to_id(5)
+
+
+async def test_of_two_writers_that_read_the_same_version_none_loses_an_event(
+    store: MongoMessageStore, database: Database
+) -> None:
+    other = await MongoMessageStore.open(database, SHARDS)
+    reactions = [
+        StoredEvent(n, an_event(str(n), kind="reaction.added", data=naming(1) | {"emoji": emoji}))
+        for n, emoji in enumerate("👍🎉", 2)
+    ]
+    await store.store(1, LOG[:1], 1)
+    behind = await store._writer._messages.prepare(reactions[:1], None)
+    ahead = await other._writer._messages.prepare(reactions, None)
+
+    await store._writer._messages.write(behind, None)
+    await other._writer._messages.write(ahead, None)
+
+    assert dict((await state(store)).reactions) == {"👍": ("ana",), "🎉": ("ana",)}
+
+
+@pytest.mark.parametrize("stopped_at", ["write", "_write", "_redact"])
+async def test_what_a_crash_leaves_undone_is_done_by_the_next_writer(
+    store: MongoMessageStore,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    stopped_at: str,
+) -> None:
+    async def crash(*_: object) -> None:
+        raise AutoReconnect("crashed")
+
+    await store.store(1, LOG[:1], 1)
+    monkeypatch.setattr(store._writer._messages, stopped_at, crash)
+    with pytest.raises(StoreUnavailable):
+        await store.store(1, LOG[1:], 2)
+    assert len(await store.after(ROOM, -1, 10)) == len(LOG)
+    assert await store.progress(1) == 1
+
+    other = await MongoMessageStore.open(database, SHARDS)
+    assert await other.store(1, LOG[1:], 2) == 0
+
+    assert (await state(other)).deleted
+    assert [stored.event.data.get("redacted") for stored in await other.after(ROOM, -1, 10)] == [
+        True,
+        True,
+        True,
+        None,
+        True,
+    ]
+
+
 async def test_a_new_store_renames_nothing(database: Database, recorded: RecordedCommands) -> None:
     """It could rename the collection that another replica, which starts too, has just created."""
     await MongoMessageStore.open(database, SHARDS)
@@ -609,6 +689,10 @@ async def test_an_error_of_a_bulk_write_has_nothing_of_what_people_wrote(
             await mongo_client.insert_new(collection, documents_to_write, session)
         assert told in str(failed.value)
         assert "secret" not in "".join(traceback.format_exception(failed.value))
+    replacement = ReplaceOne({"_id": written[0]["_id"]}, {**invalid, "_id": written[0]["_id"]})
+    with pytest.raises(PyMongoError, match="failed validation") as failed:
+        await mongo_client.write_all(database[documents.EVENTS], [replacement], session)
+    assert "secret" not in "".join(traceback.format_exception(failed.value))
     await session.end_session()
 
 

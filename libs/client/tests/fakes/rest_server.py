@@ -102,7 +102,7 @@ class RestServer:
             case ("POST", "rooms", "v1", "rooms"):
                 room = self.add_room(body["name"], user, visibility=body["visibility"])
                 return 201, self._shown(room, user)
-            case ("GET", "history", "v1", "rooms", room, "messages") if room in self.rooms:
+            case ("GET", "history", "v1", "rooms", room, "events") if room in self.rooms:
                 return self._history(request, room, user)
             case ("GET", "gateway", "v1", "rooms", room, "presence") if room in self.rooms:
                 return self._presence(request, room, user)
