@@ -316,3 +316,9 @@ def test_whatever_a_tutorial_sends_it_is_understood_or_ignored(rest: str, sent: 
 
     assert (target is not None and target.action is Action.MESSAGE) == bool(text)
     assert target is None or re.fullmatch(r"[A-Za-z0-9_-]{1,64}", target.room)
+
+
+def test_tutorials_get_no_deleted_message_and_no_change_of_one() -> None:
+    assert mapped(event("message.created", {"text": "hi"}))["message"] == "hi"
+    assert mapped(event("message.created", {"text": "", "redacted": True})) is None
+    assert mapped(event("message.edited", {"message": "000000000800", "text": "ho"})) is None
