@@ -90,12 +90,37 @@ class Talk:
         raise AssertionError(f"no {words!r} in {seen}")
 
 
-def test_two_people_chat_through_a_crash(mortal: Product, tmp_path: Path) -> None:
-    names = [f"{name}-{secrets.token_hex(4)}" for name in ("minji", "junho")]
-    minji, junho = (Somebody(name, mortal, tmp_path) for name in names)
+def two_people(product: Product, folder: Path) -> tuple[Somebody, Somebody]:
+    """Return two users who are logged in."""
+    minji, junho = (
+        Somebody(f"{name}-{secrets.token_hex(4)}", product, folder) for name in ("minji", "junho")
+    )
     for person in (minji, junho):
         person.run("register", person.name)
         person.run("login", person.name)
+    return minji, junho
+
+
+def test_two_people_change_and_answer_messages(product: Product, tmp_path: Path) -> None:
+    minji, junho = two_people(product, tmp_path)
+    room = minji.run("create", "yard")
+    junho.run("join", minji.run("invite", room))
+
+    with minji.chatting(room) as hers, junho.chatting(room) as his:
+        hers.say("lunhc?")
+        his.line_with("lunhc?")
+        hers.say("/edit lunch?")
+        his.line_with(f"* “{minji.name}” edited “lunhc?”: lunch?")
+        his.say("/react 👍")
+        hers.line_with(f"* “{junho.name}” reacted 👍 to “lunch?”")
+        his.say("/reply 1 at noon")
+        hers.line_with(f"{junho.name}, answering “lunch?”: at noon")
+        hers.say("/delete")
+        his.line_with(f"* “{minji.name}” deleted the message of “{minji.name}” at ")
+
+
+def test_two_people_chat_through_a_crash(mortal: Product, tmp_path: Path) -> None:
+    minji, junho = two_people(mortal, tmp_path)
     room = minji.run("create", "yard")
     junho.run("join", minji.run("invite", "yard"))
     assert "yard" in junho.run("rooms")

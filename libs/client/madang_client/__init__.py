@@ -14,6 +14,7 @@ from madang_client.errors import (
     KeyConflict,
     LoggedOut,
     MadangError,
+    MessageDeleted,
     NotAMember,
     NotFound,
     NotReachable,
@@ -21,12 +22,14 @@ from madang_client.errors import (
     ProtocolError,
     Refused,
     TooLarge,
+    TooManyReactions,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
 from madang_client.event import Event, Gap
 from madang_client.login import Login
+from madang_client.message import Message, Reaction
 from madang_client.page import Page
 from madang_client.room import Ban, Block, Invite, Member, Person, ReceivedInvite, Room, User
 from madang_client.settings import ChatSettings
@@ -60,6 +63,8 @@ __all__ = [
     "MadangError",
     "Member",
     "MemoryStore",
+    "Message",
+    "MessageDeleted",
     "NotAMember",
     "NotFound",
     "NotReachable",
@@ -67,6 +72,7 @@ __all__ = [
     "Page",
     "Person",
     "ProtocolError",
+    "Reaction",
     "ReceivedInvite",
     "Refused",
     "Room",
@@ -74,6 +80,7 @@ __all__ = [
     "TokenStore",
     "Tokens",
     "TooLarge",
+    "TooManyReactions",
     "TooManyRequests",
     "Unauthenticated",
     "Unavailable",

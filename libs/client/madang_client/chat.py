@@ -4,10 +4,10 @@ import asyncio
 import random
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -129,19 +129,87 @@ class Chat:
         )
 
     async def send(
-        self, room: str, text: str, *, key: str | None = None, retry: bool = False
+        self,
+        room: str,
+        text: str,
+        *,
+        type: str | None = None,  # noqa: A002 - the field's name
+        meta: Mapping[str, Any] | None = None,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        key: str | None = None,
+        retry: bool = False,
     ) -> str:
-        """Send `text` to `room`; return the event's id when it is stored.
+        """Send `text` to `room`; return the event's id, which is the message's, when it is stored.
+
+        `type` and `meta` are the application's own. `reply_to` is the id of the message that this
+        one answers, `thread` that of a message whose thread it belongs to.
 
         After a reconnect it is sent again with the same `key`, and stored once. Raise Refused if
         the server refuses it. To repeat a call that was cancelled, pass the same `key` and `retry`.
         """
+        body = {"text": text, "type": type, "meta": meta, "reply_to": reply_to, "thread": thread}
+        return await self._append(room, "send", body, key=key, retry=retry)
+
+    async def reply(self, room: str, message: str, text: str) -> str:
+        """Send `text` as an answer to the message with that id; otherwise as `send`."""
+        return await self.send(room, text, reply_to=message)
+
+    async def edit(
+        self,
+        room: str,
+        message: str,
+        text: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Change the text, the `meta` or both of one of the user's own messages.
+
+        As all changes, it is repeated after a reconnect and stored once, and returns the id of its
+        event. Raise MessageDeleted, Forbidden, NotFound, … if the server refuses it.
+        """
+        return await self._append(room, "edit", {"message": message, "text": text, "meta": meta})
+
+    async def delete(self, room: str, message: str, *, reason: str | None = None) -> str:
+        """Delete a message; its content is gone for good."""
+        return await self._append(room, "delete", {"message": message, "reason": reason})
+
+    async def react(self, room: str, message: str, emoji: str) -> str:
+        """React to a message with one emoji; no error if the user did already."""
+        return await self._append(room, "react", {"message": message, "emoji": emoji})
+
+    async def unreact(self, room: str, message: str, emoji: str) -> str:
+        """Take back a reaction; no error if there is none."""
+        return await self._append(room, "unreact", {"message": message, "emoji": emoji})
+
+    async def pin(self, room: str, message: str) -> str:
+        """Pin a message to the room; for moderators and owners."""
+        return await self._append(room, "pin", {"message": message})
+
+    async def unpin(self, room: str, message: str) -> str:
+        """Unpin a message; for moderators and owners."""
+        return await self._append(room, "unpin", {"message": message})
+
+    async def _append(
+        self,
+        room: str,
+        action: str,
+        fields: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        retry: bool = False,
+    ) -> str:
+        """Send the `fields` that are set; return the event's id when it is stored."""
         key = key or secrets.token_urlsafe(18)
         if "\0" in key:
             raise ValueError("a key cannot contain NUL")
-        body = orjson.dumps({"text": text})
-        attempts = self._settings.unavailable_attempts
-        message = PendingMessage(_checked_room_id(room), body, key, attempts=attempts, retry=retry)
+        message = PendingMessage(
+            f"/app/rooms.{_checked_room_id(room)}.{action}",
+            orjson.dumps({name: value for name, value in fields.items() if value is not None}),
+            key,
+            attempts=self._settings.unavailable_attempts,
+            retry=retry,
+        )
         await self._outbox.put(message)
         try:
             self._check_open()

@@ -16,7 +16,9 @@ MadangError
     │   └── Banned       from the room
     ├── NotFound         404
     ├── Conflict         409
-    │   └── KeyConflict  the key was used for another message
+    │   ├── KeyConflict       the key was used for another message
+    │   ├── MessageDeleted    the message cannot be changed any more
+    │   └── TooManyReactions  the message has no room for another reaction
     ├── Gone             410
     ├── TooLarge         413
     ├── TooManyRequests  429
@@ -129,6 +131,14 @@ class Conflict(Refused):
 
 class KeyConflict(Conflict):
     """This key was used for another message."""
+
+
+class MessageDeleted(Conflict):
+    """The message was deleted, so it cannot be changed."""
+
+
+class TooManyReactions(Conflict):
+    """The message has too many reactions, or too many different emoji."""
 
 
 class Gone(Refused):

@@ -7,6 +7,8 @@ from typing import Any
 
 from madang_client.chat import Change, Chat
 from madang_client.errors import ProtocolError, Unauthenticated
+from madang_client.event import read_event
+from madang_client.message import Message, read_message
 from madang_client.page import Page, read_page
 from madang_client.rest import AUTH, GATEWAY, HISTORY, ROOMS, Rest, segment
 from madang_client.room import (
@@ -195,7 +197,28 @@ class Login:
         """Return the newest page of a room's events, or the one at a cursor of another page."""
         path = f"{HISTORY}/rooms/{segment(room)}/events"
         params = {"limit": limit, "before": before, "after": after}
-        return read_page(await self._call("GET", path, params=params))
+        return read_page(await self._call("GET", path, params=params), read_event)
+
+    async def messages(
+        self,
+        room: str,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> Page[Message]:
+        """Return a page of a room's messages in their present state, in order of creation.
+
+        The newest page, or the one at a cursor of another page.
+        """
+        path = f"{HISTORY}/rooms/{segment(room)}/messages"
+        params = {"limit": limit, "before": before, "after": after}
+        return read_page(await self._call("GET", path, params=params), read_message)
+
+    async def message(self, room: str, message: str) -> Message:
+        """Return one message of a room in its present state."""
+        path = f"{HISTORY}/rooms/{segment(room)}/messages/{segment(message)}"
+        return read_message(await self._call("GET", path))
 
     def chat(
         self,

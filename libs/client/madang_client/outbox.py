@@ -1,4 +1,4 @@
-"""Messages to send that have no RECEIPT yet."""
+"""Messages and changes of messages that have no RECEIPT yet."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from madang_client.stomp.frame import Frame
 
 
 class PendingMessage:
-    """A message to send, with the same idempotency key each time."""
+    """A message or a change to send, with the same idempotency key each time."""
 
     def __init__(
-        self, room: str, body: bytes, key: str, *, attempts: int, retry: bool = False
+        self, destination: str, body: bytes, key: str, *, attempts: int, retry: bool = False
     ) -> None:
         """Send `body` up to `attempts` times; with `retry` it may be stored already."""
-        self.room = room
+        self.destination = destination
         self.body = body
         self.key = key
         self.sent_by: object | None = None
@@ -26,7 +26,7 @@ class PendingMessage:
     def frame(self, receipt: str, session: object) -> Frame:
         """Return the SEND for `session`, marked as a retry unless it is the first."""
         headers = {
-            "destination": f"/app/rooms.{self.room}.send",
+            "destination": self.destination,
             "content-type": "application/json",
             "key": self.key,
             "receipt": receipt,

@@ -26,6 +26,8 @@ _BY_TYPE: dict[str, type[Refused]] = {
     "urn:madang:problem:not-a-member": errors.NotAMember,
     "urn:madang:problem:banned": errors.Banned,
     "urn:madang:problem:key-conflict": errors.KeyConflict,
+    "urn:madang:problem:message-deleted": errors.MessageDeleted,
+    "urn:madang:problem:too-many-reactions": errors.TooManyReactions,
 }
 
 

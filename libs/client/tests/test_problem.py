@@ -1,7 +1,16 @@
 import orjson
 import pytest
 
-from madang_client import Banned, KeyConflict, NotAMember, Refused, TooManyRequests, Unavailable
+from madang_client import (
+    Banned,
+    KeyConflict,
+    MessageDeleted,
+    NotAMember,
+    Refused,
+    TooManyReactions,
+    TooManyRequests,
+    Unavailable,
+)
 from madang_client.problem import refusal
 
 
@@ -11,6 +20,8 @@ from madang_client.problem import refusal
         ({"type": "urn:madang:problem:not-a-member", "status": 403}, NotAMember),
         ({"type": "urn:madang:problem:banned", "status": 403}, Banned),
         ({"type": "urn:madang:problem:key-conflict", "status": 409}, KeyConflict),
+        ({"type": "urn:madang:problem:message-deleted", "status": 409}, MessageDeleted),
+        ({"type": "urn:madang:problem:too-many-reactions", "status": 409}, TooManyReactions),
         ({"type": "urn:madang:problem:of-tomorrow", "status": 429}, TooManyRequests),
         ({"type": "about:blank", "status": 418}, Refused),
     ],

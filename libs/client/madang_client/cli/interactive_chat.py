@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from madang_client.chat import Change, Chat, Connected, Lost
-from madang_client.cli.lines import event_line
+from madang_client.cli.message_changes import HELP, MessageChange, MessageChanges, Misused
 from madang_client.cli.names import listed
 from madang_client.cli.plain import plain
 from madang_client.cli.screen import Screen
+from madang_client.cli.transcript import Transcript
 from madang_client.errors import MadangError, NotReachable, Refused, TooManyRequests
 from madang_client.event import Event, Gap
 from madang_client.login import Login
@@ -24,7 +25,8 @@ _FLUSH_SECONDS = 10.0
 _MAX_UNSENT = 100
 _REMOVALS = frozenset({"member.left", "member.removed", "member.banned"})
 _HELP = (
-    "/more shows older messages, /who who is here, /quit leaves; // begins a message with a slash"
+    "/more shows older messages, /who who is here, /quit leaves; // begins a message with a slash; "
+    f"{HELP}"
 )
 _SHOWN_PEOPLE = 50
 
@@ -53,6 +55,8 @@ class InteractiveChat:
         self._last_shown = ""
         self._last_sent = ""
         self._unsent: deque[str] = deque()
+        self._transcript = Transcript()
+        self._changes = MessageChanges(room.id, login.user, self._transcript)
         self._state_changed = asyncio.Condition()
         self._quitting = False
         self._reconnected = False
@@ -99,37 +103,51 @@ class InteractiveChat:
                 await self._more()
             elif line == "/who":
                 await self._who()
-            elif line.startswith("/") and not line.startswith("//"):
+            elif self._is_unknown(line):
                 self._remark(_HELP)
             elif line.strip():
-                await self._queue(line.removeprefix("/") if line.startswith("//") else line)
+                await self._queue(line)
 
-    async def _queue(self, text: str) -> None:
+    def _is_unknown(self, line: str) -> bool:
+        is_command = line.startswith("/") and not line.startswith("//")
+        return is_command and not self._changes.includes(line)
+
+    async def _queue(self, line: str) -> None:
         async with self._state_changed:
             await self._state_changed.wait_for(lambda: len(self._unsent) < _MAX_UNSENT)
-            self._unsent.append(text)
+            self._unsent.append(line)
             self._state_changed.notify_all()
 
     async def _send(self, chat: Chat) -> None:
         while True:
             async with self._state_changed:
                 await self._state_changed.wait_for(lambda: self._unsent)
-            text = self._unsent[0]
-            sent = await self._send_one(chat, text)
+            sent = await self._send_one(chat, self._unsent[0])
             async with self._state_changed:
                 self._unsent.popleft()
                 self._last_sent = max(sent, self._last_sent)
                 self._state_changed.notify_all()
 
-    async def _send_one(self, chat: Chat, text: str) -> str:
-        while True:
-            try:
-                return await chat.send(self._room.id, text)
-            except TooManyRequests as error:
-                await asyncio.sleep(error.retry_after_seconds or 1.0)
-            except Refused as error:
-                self._screen.remark(f"not sent: {plain(text)} ({plain(str(error))})")
-                return ""
+    async def _send_one(self, chat: Chat, line: str) -> str:
+        try:
+            change = await self._read_change(line)
+            while True:
+                try:
+                    return await change(chat)
+                except TooManyRequests as error:
+                    await asyncio.sleep(error.retry_after_seconds or 1.0)
+        except (Refused, Misused) as error:
+            self._screen.remark(f"not sent: {plain(line)} ({plain(str(error))})")
+            return ""
+
+    async def _read_change(self, line: str) -> MessageChange:
+        if not self._changes.includes(line):
+            text = line.removeprefix("/") if line.startswith("//") else line
+            return lambda chat: chat.send(self._room.id, text)
+        async with self._state_changed:
+            # The command may be about a message that was sent before it.
+            await self._state_changed.wait_for(lambda: self._last_shown >= self._last_sent)
+        return self._changes.read(line)
 
     async def _read(self, events: Subscription) -> None:
         async for item in events:
@@ -160,8 +178,9 @@ class InteractiveChat:
             return
         self._older = page.before
         self._remark("older:")
+        older = Transcript()
         for event in page.items:
-            self._screen.say(event_line(event, _now()), "dim")
+            self._screen.say(older.line(event, _now()), "dim")
         self._remark("end of older")
 
     async def _who(self) -> None:
@@ -183,7 +202,7 @@ class InteractiveChat:
     def _show(self, event: Event) -> None:
         self._last_shown = event.id
         own = event.sender == self._login.user
-        self._screen.say(event_line(event, _now()), _style(event, own=own))
+        self._screen.say(self._transcript.line(event, _now()), _style(event, own=own))
 
     def _changed(self, change: Change) -> None:
         match change:

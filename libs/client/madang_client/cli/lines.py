@@ -7,6 +7,9 @@ from madang_client.cli.names import listed, quoted
 from madang_client.cli.plain import plain, plain_lines
 from madang_client.event import Event
 
+_EXCERPT = 40
+"""Most characters of a message in a line about it."""
+
 _SENTENCES: dict[str, Callable[[Event], str]] = {
     "member.joined": lambda event: f"{_whom(event)} joined",
     "member.left": lambda event: f"{_whom(event)} left",
@@ -18,18 +21,70 @@ _SENTENCES: dict[str, Callable[[Event], str]] = {
     "room.updated": lambda event: f"the room is now called {quoted(str(event.data.get('name')))}",
     "room.archived": lambda event: f"{_who(event)} archived the room",
 }
+_CHANGES: dict[str, Callable[[Event, str], str]] = {
+    "message.edited": lambda event, about: f"{_who(event)} edited {about}{_new_text(event)}",
+    "reaction.added": lambda event, about: f"{_who(event)} reacted {_emoji(event)} to {about}",
+    "reaction.removed": lambda event, about: (
+        f"{_who(event)} took {_emoji(event)} back from {about}"
+    ),
+    "message.pinned": lambda event, about: f"{_who(event)} pinned {about}",
+    "message.unpinned": lambda event, about: f"{_who(event)} unpinned {about}",
+}
 
 
-def event_line(event: Event, today: datetime) -> str:
-    """Return the line or lines for `event`; `today` has the time zone for its time."""
-    when = f"[{_clock(event.at, today)}]"
-    missed = " (missed)" if event.missed else ""
+def event_line(event: Event, today: datetime, about: Event | None = None) -> str:
+    """Return the line or lines for `event`; `today` has the time zone for its time.
+
+    `about` is the message that `event` changes or answers, if known.
+    """
+    start = f"[{_clock(event.at, today)}]{' (missed)' if event.missed else ''}"
+    if event.kind == "message.created" and not event.data.get("redacted"):
+        answering = f", answering {_excerpt(about)}" if event.data.get("reply_to") else ""
+        return f"{start} {listed(event.sender_name)}{answering}: {_words(event.text)}"
+    return f"{start} * {_sentence(event, today, about)}"
+
+
+def _sentence(event: Event, today: datetime, about: Event | None) -> str:
     if event.kind == "message.created":
-        words = plain_lines(event.text).replace("\n", "\n    ")
-        return f"{when}{missed} {listed(event.sender_name)}: {words}"
+        return f"{_who(event)} sent a message that is deleted"
+    if event.kind == "message.deleted":
+        return f"{_who(event)} deleted {_deleted(about, today)}{_reason(event)}"
+    if event.kind in _CHANGES:
+        return _CHANGES[event.kind](event, _excerpt(about))
     describe = _SENTENCES.get(event.kind)
-    sentence = describe(event) if describe else f"{_who(event)}: {plain(event.kind)}"
-    return f"{when}{missed} * {sentence}"
+    return describe(event) if describe else f"{_who(event)}: {plain(event.kind)}"
+
+
+def _words(text: str) -> str:
+    return plain_lines(text).replace("\n", "\n    ")
+
+
+def _excerpt(message: Event | None) -> str:
+    """Return the beginning of a message, in quotes."""
+    if message is None:
+        return "an earlier message"
+    first, *rest = message.text.strip().split("\n", 1)
+    return quoted(f"{first[:_EXCERPT]}…" if rest or len(first) > _EXCERPT else first)
+
+
+def _deleted(message: Event | None, today: datetime) -> str:
+    """Describe a deleted message without its text."""
+    if message is None:
+        return "an earlier message"
+    return f"the message of {_who(message)} at {_clock(message.at, today)}"
+
+
+def _new_text(event: Event) -> str:
+    return f": {_words(event.text)}" if event.text else ""
+
+
+def _emoji(event: Event) -> str:
+    return plain(str(event.data.get("emoji")))
+
+
+def _reason(event: Event) -> str:
+    reason = event.data.get("reason")
+    return f": {plain(str(reason))}" if reason else ""
 
 
 def _who(event: Event) -> str:

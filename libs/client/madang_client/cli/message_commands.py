@@ -9,8 +9,8 @@ import typer
 from madang_client.cli.app import DEFAULT_SERVER, Room, Server, run_with_login, screen
 from madang_client.cli.interactive_chat import InteractiveChat
 from madang_client.cli.keyboard import typed_lines
-from madang_client.cli.lines import event_line
 from madang_client.cli.room_names import find_mine
+from madang_client.cli.transcript import Transcript
 from madang_client.event import Event
 from madang_client.login import Login
 
@@ -31,8 +31,9 @@ def history(
     async def work(login: Login) -> None:
         found = await find_mine(login, room)
         now = datetime.now().astimezone()
+        transcript = Transcript()
         for event in await _last_events(login, found.id, limit):
-            screen.say(event_line(event, now))
+            screen.say(transcript.line(event, now))
 
     run_with_login(server, work)
 

@@ -137,6 +137,64 @@ async def test_a_rate_limited_sender_waits_and_a_refused_message_is_reported(
     assert [event["data"]["text"] for event in stomp.events[room]] == ["two"]
 
 
+async def test_messages_are_changed_by_commands(
+    ada: Terminal, room: str, stomp: StompServer
+) -> None:
+    stomp.store(room, "lunch?")
+
+    done = await ada.run(
+        "chat",
+        "yard",
+        given="helo\n/edit hello\n/react 👍\n/react 🎉 2\n/reply 2 at noon\n/delete\n",
+    )
+
+    assert done.err == ""
+    lines = [line.partition("] ")[2] for line in done.out.splitlines()[1:]]
+    assert lines == [
+        "Bob: lunch?",
+        "Ada: helo",
+        "* “Ada” edited “helo”: hello",
+        "* “Ada” reacted 👍 to “hello”",
+        "* “Ada” reacted 🎉 to “lunch?”",
+        "Ada, answering “lunch?”: at noon",
+        "* “Ada” deleted the message of “Ada” at 2026-01-02 03:04",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("/edit", "give the new text: /edit TEXT"),
+        ("/edit new", "none of the messages here is yours"),
+        ("/delete", "none of the messages here is yours"),
+        ("/delete 1", "/delete deletes your last message, and takes nothing else"),
+        ("/react", "give an emoji: /react EMOJI [NUMBER]"),
+        ("/react 👍 2", "there is no message with this number; 1 is the last one"),
+        ("/react 👍 0", "there is no message with this number; 1 is the last one"),
+        ("/reply 1", "give a number and the text: /reply NUMBER TEXT"),
+        ("/reply x yes", "there is no message with this number; 1 is the last one"),
+    ],
+)
+async def test_a_command_that_cannot_be_done_says_why(
+    ada: Terminal, room: str, stomp: StompServer, line: str, reason: str
+) -> None:
+    stomp.store(room, "lunch?")
+
+    done = await ada.run("chat", "yard", given=f"{line}\n")
+
+    assert done.err == f"not sent: {line} ({reason})\n"
+    assert stomp.sends == []
+
+
+async def test_a_refused_change_is_reported(ada: Terminal, room: str, stomp: StompServer) -> None:
+    stomp.store(room, "lunch?")
+    stomp.script.sends = [problem("message-deleted", 409, "The message was deleted")]
+
+    done = await ada.run("chat", "yard", given="/react 👍\n")
+
+    assert done.err == "not sent: /react 👍 (The message was deleted)\n"
+
+
 async def test_a_gap_is_reported(ada: Terminal, room: str, stomp: StompServer) -> None:
     await stomp.say(room, "before")
     process = await ada.start("chat", "yard")

@@ -39,10 +39,60 @@ def event(kind: str, data: dict[str, Any], **fields: Any) -> Event:
         ("room.updated", {"name": "yard"}, "* the room is now called “yard”"),
         ("room.archived", {}, "* “Ada” archived the room"),
         ("of.tomorrow", {}, "* “Ada”: of.tomorrow"),
+        ("message.created", {"text": "yes", "reply_to": "9"}, "Ada, answering “lunch?”: yes"),
+        (
+            "message.created",
+            {"text": "", "redacted": True},
+            "* “Ada” sent a message that is deleted",
+        ),
+        ("message.edited", {"text": "a\nb"}, "* “Ada” edited “lunch?”: a\n    b"),
+        ("message.edited", {"meta": {}}, "* “Ada” edited “lunch?”"),
+        ("message.deleted", {}, "* “Ada” deleted the message of “Bob” at 03:04:05"),
+        (
+            "message.deleted",
+            {"reason": "spam"},
+            "* “Ada” deleted the message of “Bob” at 03:04:05: spam",
+        ),
+        ("reaction.added", {"emoji": "👍"}, "* “Ada” reacted 👍 to “lunch?”"),
+        ("reaction.removed", {"emoji": "👍"}, "* “Ada” took 👍 back from “lunch?”"),
+        ("message.pinned", {}, "* “Ada” pinned “lunch?”"),
+        ("message.unpinned", {}, "* “Ada” unpinned “lunch?”"),
     ],
 )
 def test_each_kind_has_its_text(kind: str, data: dict[str, Any], words: str) -> None:
+    about = event("message.created", {"text": "lunch?"}, sender_name="Bob")
+
+    assert event_line(event(kind, data), TODAY, about) == f"[03:04:05] {words}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("message.created", "Ada, answering an earlier message: yes"),
+        ("message.edited", "* “Ada” edited an earlier message: yes"),
+        ("message.deleted", "* “Ada” deleted an earlier message"),
+        ("message.pinned", "* “Ada” pinned an earlier message"),
+    ],
+)
+def test_a_message_that_is_not_known_is_an_earlier_one(kind: str, words: str) -> None:
+    data = {"message": "9", "text": "yes", "reply_to": "9"}
+
     assert event_line(event(kind, data), TODAY) == f"[03:04:05] {words}"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\nb", "“a…”"),
+        ("x" * 41, f"“{'x' * 40}…”"),
+        ("x" * 40, f"“{'x' * 40}”"),
+        ("a” and “b", "“a' and 'b”"),
+    ],
+)
+def test_a_line_about_a_message_has_its_beginning(text: str, words: str) -> None:
+    about = event("message.created", {"text": text})
+
+    assert event_line(event("message.pinned", {}), TODAY, about).endswith(f"pinned {words}")
 
 
 def test_another_day_is_shown_with_its_date() -> None:

@@ -31,6 +31,8 @@ class RestServer:
         self.rooms: dict[str, dict[str, Any]] = {}
         self.members: dict[str, list[str]] = {}
         self.present: dict[str, list[str]] = {}
+        self.messages: dict[str, list[dict[str, Any]]] = {}
+        """Messages of the rooms in their present state."""
         self.invited: dict[str, list[str]] = {}
         """Rooms that users are invited to."""
         self.blocked: dict[str, list[str]] = {}
@@ -102,8 +104,8 @@ class RestServer:
             case ("POST", "rooms", "v1", "rooms"):
                 room = self.add_room(body["name"], user, visibility=body["visibility"])
                 return 201, self._shown(room, user)
-            case ("GET", "history", "v1", "rooms", room, "events") if room in self.rooms:
-                return self._history(request, room, user)
+            case ("GET", "history", "v1", "rooms", room, *rest) if room in self.rooms:
+                return self._history(request, room, user, rest)
             case ("GET", "gateway", "v1", "rooms", room, "presence") if room in self.rooms:
                 return self._presence(request, room, user)
             case (_, "rooms", "v1", "rooms", room, *action) if room in self.rooms:
@@ -197,12 +199,20 @@ class RestServer:
                 return self._page(request, items)
         return 404, problem("not-found", 404)
 
-    def _history(self, request: httpx.Request, room: str, user: str) -> Answer:
+    def _history(self, request: httpx.Request, room: str, user: str, rest: list[str]) -> Answer:
         if user not in self.members[room]:
             return 403, problem("not-a-member", 403, "Only members of the room may do this")
+        match rest:
+            case ["events"]:
+                stored = self.stomp.events.get(room, [])
+            case ["messages"]:
+                stored = self.messages.get(room, [])
+            case [_, message]:
+                found = [each for each in self.messages.get(room, []) if each["id"] == message]
+                return (200, found[0]) if found else (404, problem("not-found", 404))
         before = request.url.params.get("before", "~")
         limit = int(request.url.params["limit"])
-        older = [event for event in self.stomp.events.get(room, []) if event["id"] < before]
+        older = [item for item in stored if item["id"] < before]
         items = older[-limit:]
         more = items[0]["id"] if len(older) > limit else None
         return 200, {"items": items, "before": more, "after": items[-1]["id"] if items else None}

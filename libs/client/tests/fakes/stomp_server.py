@@ -50,6 +50,18 @@ class Script:
     """Whether a resumption replays all events, including known ones."""
 
 
+KINDS = {
+    "send": "message.created",
+    "edit": "message.edited",
+    "delete": "message.deleted",
+    "react": "reaction.added",
+    "unreact": "reaction.removed",
+    "pin": "message.pinned",
+    "unpin": "message.unpinned",
+}
+"""Kind of the event of each destination."""
+
+
 def event_id(number: int) -> str:
     """Return an id that sorts like `number`."""
     return f"{number:012d}"
@@ -134,9 +146,16 @@ class StompServer:
         return str(found["id"])
 
     def store(
-        self, room: str, text: str, *, sender: str = "bob", key: str = "", kind: str = ""
+        self,
+        room: str,
+        text: str,
+        *,
+        sender: str = "bob",
+        key: str = "",
+        kind: str = "",
+        data: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Store a message without delivery."""
+        """Store a message, or an event with `data`, without delivery."""
         self._count += 1
         event = {
             "id": event_id(self._count),
@@ -145,9 +164,9 @@ class StompServer:
             "kind": kind or "message.created",
             "room": room,
             "sender": sender,
-            "sender_name": sender.title(),
+            "sender_name": sender.removeprefix("id-").title(),
             "at": "2026-01-02T03:04:05.678Z",
-            "data": {"text": text},
+            "data": data or {"text": text},
         }
         self.events.setdefault(room, []).append(event)
         return event
@@ -288,15 +307,15 @@ class StompServer:
         if self.script.sends:
             await self._refuse(peer, frame, self.script.sends.pop(0))
             return
-        room = frame.headers["destination"].removeprefix("/app/rooms.").removesuffix(".send")
+        room, _, action = frame.headers["destination"].removeprefix("/app/rooms.").partition(".")
         key = frame.headers["key"]
         async with self._order:
             known = [event for event in self.events.get(room, []) if event["key"] == key]
             if known:
                 event = known[0]
             else:
-                text = orjson.loads(frame.body)["text"]
-                event = self.store(room, text, sender="ada", key=key)
+                data, kind = orjson.loads(frame.body), KINDS[action]
+                event = self.store(room, "", sender="id-ada", key=key, kind=kind, data=data)
                 await self.deliver(room, event)
         if self.script.drops_after_store:
             self.script.drops_after_store -= 1
