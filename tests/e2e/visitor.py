@@ -14,6 +14,7 @@ BACK_MILLISECONDS = 30_000
 
 _NO_SERVER = re.compile(
     r"net::ERR_(CONNECTION_\w+|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING"
+    r"|HTTP2_PROTOCOL_ERROR"
     r"|CONTENT_LENGTH_MISMATCH)"
     r"|WebSocket connection to \S+ failed"
     r"|server responded with a status of 50[234] "

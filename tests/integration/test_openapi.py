@@ -68,6 +68,11 @@ REFUSALS = {
     "listMessages": USER | PARAMETERS | {400, 403, 404},
     "countMessages": USER | PARAMETERS | {403, 404},
     "getMessage": USER | PARAMETERS | {403, 404},
+    "listReplies": USER | PARAMETERS | {400, 403, 404},
+    "listVersions": USER | PARAMETERS | {403, 404},
+    "listPins": USER | PARAMETERS | {400, 403, 404},
+    "listEvents": USER | PARAMETERS | {400, 403, 404},
+    "getEvent": USER | PARAMETERS | {403, 404},
     # gateway
     "sendMessage": USER | BODY | {403, 404, 409},
     "editMessage": USER | BODY | {403, 404, 409},
