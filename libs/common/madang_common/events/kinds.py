@@ -24,6 +24,10 @@ class Role(StrEnum):
     OWNER = "owner"
 
 
+MODERATING = frozenset({Role.MODERATOR, Role.OWNER})
+"""The roles that may delete and pin the messages of others, and see earlier versions."""
+
+
 class Visibility(StrEnum):
     """Who may join a room: anyone, invited users, or exactly two users."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from madang_common.events.kinds import Role
+from madang_common.events.kinds import MODERATING, Role
 from madang_common.events.message_kinds import (
     MessageDeleted,
     MessageEdited,
@@ -39,7 +39,6 @@ CHANGES = frozenset(
     )
 )
 """The kinds of events that change the message in their field `message`."""
-_MODERATORS = frozenset({Role.MODERATOR, Role.OWNER})
 
 
 class Change(NamedTuple):
@@ -72,11 +71,11 @@ class Rules:
             if message.sender != change.user:
                 raise Forbidden("You can only edit your own messages.")
             self._check_age(message, change.at)
-        elif kind == MessageDeleted.kind and change.role not in _MODERATORS:
+        elif kind == MessageDeleted.kind and change.role not in MODERATING:
             if message.sender != change.user:
                 raise Forbidden("Only moderators and owners delete the messages of others.")
             self._check_age(message, change.at)
-        elif kind in _PINS and change.role not in _MODERATORS:
+        elif kind in _PINS and change.role not in MODERATING:
             raise Forbidden("Only moderators and owners pin and unpin messages.")
 
     def _check_age(self, message: Message, now: float) -> None:

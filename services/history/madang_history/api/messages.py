@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from madang_common.events.envelope import room_audience
-from madang_common.events.kinds import Role
+from madang_common.events.kinds import MODERATING
+from madang_common.events.redaction import is_redacted
 from madang_common.http.openapi import refuses
 from madang_common.log.position import from_id
 from madang_common.problems import Forbidden, InvalidRequest, NotAMember, NotFound
@@ -35,11 +36,9 @@ from madang_history.api.parameters import (
 from madang_history.api.reading import Readers, Reading
 from madang_history.store.pages import MessageSeries, Pages
 from madang_history.store.port import MessageKey, MessagesOf, MessageStore, StoredEvent
-from madang_history.store.redaction import is_redacted
 
 _EXAMINED_PER_COUNTED = 4
 """Messages examined for each one that a count may return; the reader's own do not count."""
-_MODERATES = frozenset((Role.MODERATOR, Role.OWNER))
 
 
 def messages_router(store: MessageStore, readers: Readers, *, unread_limit: int) -> APIRouter:
@@ -108,7 +107,7 @@ def messages_router(store: MessageStore, readers: Readers, *, unread_limit: int)
 
         Only for moderators and owners. A deleted message has none.
         """
-        if reading.role not in _MODERATES:
+        if reading.role not in MODERATING:
             raise Forbidden("Only moderators and owners may see earlier versions of a message.")
         state = await _message(store, readers, reading, message)
         return json_response(await _versions(store, reading, state, position_of(after), limit))

@@ -31,11 +31,6 @@ def redacted_edit(message_id: str) -> dict[str, Any]:
     return {"message": message_id, "redacted": True}
 
 
-def is_redacted(event: Event) -> bool:
-    """Return whether the content of `event` was removed."""
-    return event.data.get("redacted") is True
-
-
 def redacted(stored: StoredEvent) -> Event | None:
     """Return the event as it is stored once its message is deleted; None if that changes nothing.
 
